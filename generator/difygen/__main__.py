@@ -1,0 +1,5 @@
+"""`python -m difygen`."""
+
+from difygen.cli import main
+
+main()
