@@ -1,0 +1,209 @@
+"""A workflow's contract as canonical JSON and back: what `difygen.lock` keeps, so that a comparison needs no definition.
+
+Holds what callers of the generated code can see. Places in files, the edges of the graph, examples and the origin of outputs are
+left out. Knows neither files nor Python names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar, cast
+
+from difygen.workflow import (
+    ArrayOf,
+    Input,
+    JsonValue,
+    Node,
+    ObjectOf,
+    OneOf,
+    Output,
+    Primitive,
+    Property,
+    Type,
+    UnionOf,
+    Workflow,
+)
+
+JsonObject = dict[str, Any]
+_Loaded = TypeVar("_Loaded")
+
+_TEXTS = ("label", "description")
+_LISTS = ("options", "allowed_file_types", "allowed_file_extensions", "allowed_file_upload_methods")
+
+
+class ContractError(ValueError):
+    """What was to be loaded is not a contract, or one of another version of difygen."""
+
+
+def visible(workflow: Workflow) -> Workflow:
+    """`workflow` without what its callers cannot see, which is what a round trip through JSON keeps."""
+    outputs = tuple(replace(output, selectors=()) for output in workflow.outputs)
+    return replace(workflow, outputs=outputs, edges=(), examples=())
+
+
+def dump(workflow: Workflow) -> JsonObject:
+    """The contract of `workflow` in JSON's types. What is empty or usual is left out, so that the text stays short."""
+    contract: JsonObject = {"name": workflow.name}
+    if workflow.mode != "workflow":
+        contract["mode"] = workflow.mode
+    contract |= _filled(title=workflow.title, description=workflow.description)
+    contract["inputs"] = [_dump_input(input_) for input_ in workflow.inputs]
+    contract["outputs"] = [_dump_output(output) for output in workflow.outputs]
+    if workflow.nodes:
+        contract["nodes"] = [_dump_node(node) for node in workflow.nodes]
+    return contract
+
+
+def load(contract: JsonValue, source: str = "") -> Workflow:
+    """The workflow that `dump` wrote. Raises `ContractError` for anything else."""
+    try:
+        return _load_workflow(cast(Mapping[str, Any], contract), source)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise ContractError(f"not a workflow's contract: {error!r}") from error
+
+
+def canonical(value: object) -> str:
+    """The one JSON text of `value`: ASCII, sorted keys, no blanks."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def meaning_hash(workflow: Workflow) -> str:
+    """A hash of all that generated code can depend on. Layout, comments and node positions of the definition do not count."""
+    graph = [[edge.source, edge.target, edge.handle] for edge in workflow.edges]
+    examples = [[dict(example.inputs), dict(example.outputs)] for example in workflow.examples]
+    origins = [output.selectors for output in workflow.outputs]
+    return hashlib.sha256(canonical([dump(workflow), graph, examples, origins]).encode()).hexdigest()
+
+
+def _filled(**members: object) -> JsonObject:
+    """The members that say something: neither empty nor None. False and 0 do."""
+    return {name: value for name, value in members.items() if value is not None and value not in ("", (), [])}
+
+
+def _dump_input(input_: Input) -> JsonObject:
+    dumped: JsonObject = {"name": input_.name, "kind": input_.kind}
+    if not input_.required:
+        dumped["required"] = False
+    if input_.default is not None:
+        dumped["default"] = input_.default
+    dumped |= _filled(label=input_.label, description=input_.description, max_length=input_.max_length)
+    dumped |= _filled(**{name: list(getattr(input_, name)) for name in _LISTS})
+    if input_.type is not None:
+        dumped["type"] = dump_type(input_.type)
+    return dumped
+
+
+def _dump_output(output: Output) -> JsonObject:
+    dumped: JsonObject = {"name": output.name, "type": dump_type(output.type)}
+    if output.optional:
+        dumped["optional"] = True
+    return dumped | _filled(reason=output.reason, description=output.description)
+
+
+def _dump_node(node: Node) -> list[str]:
+    parent = [] if node.parent is None else [node.parent]
+    return [node.id, node.type, node.title, *parent]
+
+
+def dump_type(type_: Type) -> str | JsonObject:
+    """A type in JSON: a primitive is its name, anything else a mapping with one key that says what it is."""
+    match type_:
+        case Primitive():
+            return type_.value
+        case ArrayOf():
+            return {"array": dump_type(type_.item)}
+        case OneOf():
+            return {"one_of" if type_.closed else "expected": list(type_.values)}
+        case UnionOf():
+            return {"union": [dump_type(member) for member in type_.members]}
+        case ObjectOf():
+            return {"object": [_dump_property(one) for one in type_.properties]} | _filled(
+                description=type_.description
+            )
+
+
+def _dump_property(member: Property) -> JsonObject:
+    dumped: JsonObject = {"name": member.name, "type": dump_type(member.type)}
+    if not member.required:
+        dumped["required"] = False
+    return dumped | _filled(description=member.description)
+
+
+def _load_workflow(contract: Mapping[str, Any], source: str) -> Workflow:
+    return Workflow(
+        name=_text(contract["name"]),
+        source=source,
+        mode=contract.get("mode", "workflow"),
+        title=contract.get("title", ""),
+        description=contract.get("description", ""),
+        inputs=_all(contract["inputs"], _load_input),
+        outputs=_all(contract["outputs"], _load_output),
+        nodes=_all(contract.get("nodes", ()), _load_node),
+    )
+
+
+def _all(values: Sequence[Any], load_one: Callable[[Any], _Loaded]) -> tuple[_Loaded, ...]:
+    return tuple([load_one(value) for value in values])
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    return value
+
+
+def _load_input(dumped: Mapping[str, Any]) -> Input:
+    lists: JsonObject = {name: tuple(dumped[name]) for name in _LISTS if name in dumped}
+    texts: JsonObject = {name: _text(dumped[name]) for name in _TEXTS if name in dumped}
+    return Input(
+        name=_text(dumped["name"]),
+        kind=dumped["kind"],
+        required=dumped.get("required", True),
+        default=dumped.get("default"),
+        max_length=dumped.get("max_length"),
+        type=cast(ObjectOf, load_type(dumped["type"])) if "type" in dumped else None,
+        **texts,
+        **lists,
+    )
+
+
+def _load_output(dumped: Mapping[str, Any]) -> Output:
+    return Output(
+        name=_text(dumped["name"]),
+        type=load_type(dumped["type"]),
+        optional=dumped.get("optional", False),
+        reason=dumped.get("reason", ""),
+        description=dumped.get("description", ""),
+    )
+
+
+def _load_node(dumped: Sequence[str]) -> Node:
+    id_, type_, title, *parent = dumped
+    return Node(id=_text(id_), type=type_, title=title, parent=parent[0] if parent else None)
+
+
+def load_type(dumped: str | JsonObject) -> Type:
+    """The type that `dump_type` wrote."""
+    if isinstance(dumped, str):
+        return Primitive(dumped)
+    match dumped:
+        case {"array": item}:
+            return ArrayOf(load_type(item))
+        case {"one_of": values}:
+            return OneOf(tuple(values))
+        case {"expected": values}:
+            return OneOf(tuple(values), closed=False)
+        case {"union": members}:
+            return UnionOf(_all(members, load_type))
+        case {"object": properties}:
+            return ObjectOf(_all(properties, _load_property), dumped.get("description", ""))
+    raise ValueError(f"{dumped!r} is not a type")
+
+
+def _load_property(dumped: JsonObject) -> Property:
+    return Property(
+        _text(dumped["name"]), load_type(dumped["type"]), dumped.get("required", True), dumped.get("description", "")
+    )
