@@ -1,0 +1,134 @@
+"""`difygen.lock`: what was generated, from what, by which version, as sorted JSON without times and absolute paths.
+
+Reads and writes the text alone; knows no folder. Imported on every run, so it may import next to nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+LOCK_NAME = "difygen.lock"
+FORMAT = 1
+
+
+class LockError(ValueError):
+    """A lock that cannot be used; the text says why in one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockedWorkflow:
+    """One workflow of a package: where it came from, and what callers see of it.
+
+    `source` is relative to the lock's folder, with forward slashes, or "-". `warnings` counts what its definition was warned about.
+    """
+
+    source: str
+    source_hash: str
+    meaning: str
+    exports: tuple[str, ...]
+    contract: Mapping[str, Any]
+    warnings: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """All that is known of a generated package. `files` gives the hash of each file, `workflows` is keyed by module name.
+
+    While files are being replaced one by one, a file has two hashes, old and new, with a blank between: whatever a crash leaves
+    behind is then still known to be ours.
+    """
+
+    generator: str
+    options: str
+    files: Mapping[str, str] = field(default_factory=dict)
+    workflows: Mapping[str, LockedWorkflow] = field(default_factory=dict)
+
+    def wrote(self, path: str, digest: str) -> bool:
+        """Whether difygen itself wrote those contents to that file."""
+        return digest in self.files.get(path, "").split()
+
+
+def hash_bytes(data: bytes) -> str:
+    """The hash that locks use."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def format_lock(lock: Lock) -> str:
+    """The text of the file: one fact a line, so that two branches merge and a reviewer can read the difference."""
+    files = ",\n".join(f"  {_json(path)}: {_json(digest)}" for path, digest in sorted(lock.files.items()))
+    workflows = ",\n".join(
+        f"  {_json(module)}: {{\n{_format_workflow(one)}\n  }}" for module, one in sorted(lock.workflows.items())
+    )
+    members = {
+        "files": f"{{\n{files}\n }}" if files else "{}",
+        "format": _json(FORMAT),
+        "generator": _json(lock.generator),
+        "options": _json(lock.options),
+        "workflows": f"{{\n{workflows}\n }}" if workflows else "{}",
+    }
+    return "{\n" + ",\n".join(f' "{name}": {text}' for name, text in members.items()) + "\n}\n"
+
+
+def parse_lock(text: str) -> Lock:
+    """The lock of a text that `format_lock` wrote. Raises `LockError` for anything else."""
+    try:
+        loaded = json.loads(text)
+    except ValueError as error:
+        conflict = " (it holds the marks of a merge conflict)" if "<<<<<<<" in text else ""
+        raise LockError(f"it is not JSON{conflict}") from error
+    if not isinstance(loaded, dict) or not isinstance(loaded.get("format"), int):
+        raise LockError("it is not a lock of difygen")
+    if loaded["format"] > FORMAT:
+        raise LockError(f"it was written by a newer difygen ({loaded.get('generator')})")
+    try:
+        return _load(loaded)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise LockError(f"it was damaged: {error}") from error
+
+
+def is_inside(path: str) -> bool:
+    """Whether a path with forward slashes stays inside the folder it is relative to, on any operating system."""
+    if not path or path[0] == "/" or "\\" in path or ":" in path or "\0" in path:
+        return False
+    return "." not in path or not {"", ".", ".."}.intersection(path.split("/"))
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _format_workflow(workflow: LockedWorkflow) -> str:
+    members: dict[str, object] = {
+        "contract": workflow.contract,
+        "exports": list(workflow.exports),
+        "meaning": workflow.meaning,
+        "source": workflow.source,
+        "source_hash": workflow.source_hash,
+    }
+    if workflow.warnings:
+        members["warnings"] = workflow.warnings
+    return ",\n".join(f'   "{name}": {_json(value)}' for name, value in members.items())
+
+
+def _load(loaded: Mapping[str, Any]) -> Lock:
+    files = cast("dict[str, str]", loaded["files"])
+    for path, digest in files.items():
+        if not is_inside(path) or not isinstance(digest, str):
+            raise ValueError(f"{path!r} is no file of the package")
+    return Lock(str(loaded["generator"]), str(loaded["options"]), files, dict(_load_workflows(loaded["workflows"])))
+
+
+def _load_workflows(loaded: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, LockedWorkflow]]:
+    for module, one in loaded.items():
+        yield module, LockedWorkflow(
+            one["source"],
+            one["source_hash"],
+            one["meaning"],
+            tuple(one["exports"]),
+            one["contract"],
+            one.get("warnings", 0),
+        )

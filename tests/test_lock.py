@@ -1,0 +1,81 @@
+"""The lock's text: sorted, readable line by line, and refused when it is not ours."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from difygen.lock import Lock, LockedWorkflow, LockError, format_lock, hash_bytes, is_inside, parse_lock
+
+CONTRACT = {"name": "concat", "outputs": [{"name": "result", "type": "string"}], "inputs": []}
+CONCAT = LockedWorkflow("../specs/concat.yaml", "11", "22", ("ConcatClient", "run_concat"), CONTRACT)
+LOCK = Lock("1.2.3", "00", {"concat.py": "aa", "__init__.py": "bb"}, {"concat": CONCAT})
+
+
+def test_a_lock_is_sorted_json_with_one_fact_a_line() -> None:
+    text = format_lock(LOCK)
+    assert text == (
+        "{\n"
+        ' "files": {\n'
+        '  "__init__.py": "bb",\n'
+        '  "concat.py": "aa"\n'
+        " },\n"
+        ' "format": 1,\n'
+        ' "generator": "1.2.3",\n'
+        ' "options": "00",\n'
+        ' "workflows": {\n'
+        '  "concat": {\n'
+        '   "contract": {"inputs": [], "name": "concat", "outputs": [{"name": "result", "type": "string"}]},\n'
+        '   "exports": ["ConcatClient", "run_concat"],\n'
+        '   "meaning": "22",\n'
+        '   "source": "../specs/concat.yaml",\n'
+        '   "source_hash": "11"\n'
+        "  }\n"
+        " }\n"
+        "}\n"
+    )
+    assert parse_lock(text) == LOCK
+
+
+@pytest.mark.parametrize("lock", [Lock("1", "0"), Lock("1", "0", {"ü.py": "a"}, {"x": CONCAT, "a": CONCAT})])
+def test_a_lock_survives_the_round_trip(lock: Lock) -> None:
+    assert parse_lock(format_lock(lock)) == lock
+    assert format_lock(parse_lock(format_lock(lock))) == format_lock(lock)
+
+
+def test_a_file_between_two_versions_is_ours_in_both() -> None:
+    lock = Lock("1", "0", {"concat.py": f"{hash_bytes(b'old')} {hash_bytes(b'new')}"})
+    assert lock.wrote("concat.py", hash_bytes(b"old"))
+    assert lock.wrote("concat.py", hash_bytes(b"new"))
+    assert not lock.wrote("concat.py", hash_bytes(b"edited"))
+    assert not lock.wrote("other.py", hash_bytes(b"old"))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "not JSON"),
+        ("{}\n<<<<<<< HEAD\n", "merge conflict"),
+        ("[]", "not a lock"),
+        ("{}", "not a lock"),
+        ('{"format": 99, "generator": "9.9"}', r"newer difygen \(9.9\)"),
+        ('{"format": 1}', "damaged"),
+        (json.dumps({"format": 1, "generator": "", "options": "", "files": {}, "workflows": {"x": {}}}), "damaged"),
+        (json.dumps({"format": 1, "generator": "", "options": "", "files": {"../x": "0"}, "workflows": {}}), "no file"),
+    ],
+)
+def test_a_text_that_is_no_lock_is_refused_with_the_reason(text: str, why: str) -> None:
+    with pytest.raises(LockError, match=why):
+        parse_lock(text)
+
+
+@pytest.mark.parametrize("path", ["a.py", "_runtime/_http.py", "..a.py", "a..b/c"])
+def test_paths_inside(path: str) -> None:
+    assert is_inside(path)
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/a", "../a", "a/../b", "a/..", "a//../b", "C:/a", "a\\b", "a\0b", "./a", "a//b.py"]
+)
+def test_paths_that_lead_out(path: str) -> None:
+    assert not is_inside(path)
