@@ -1,0 +1,113 @@
+"""The canvas of a workflow: its steps and how they are connected, without what only the editor needs. Knows no node type's fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from difygen.readers.dsl.problems import Problems
+from difygen.readers.dsl.shape import mapping, quoted, sequence, text
+from difygen.workflow import Edge, JsonValue, Node
+
+PATH = ("workflow", "graph", "nodes")
+
+CONTAINER_STARTS = ("iteration-start", "loop-start")
+_NOTES = ("custom-note", "custom-data-source-empty")
+
+
+@dataclass(slots=True, eq=False)
+class Step:
+    """A node of the canvas. `index` is its place in the file, `parent` the container that holds it."""
+
+    id: str
+    type: str
+    title: str
+    data: Mapping[str, JsonValue]
+    parent: str | None
+    index: int
+
+    def __str__(self) -> str:
+        return quoted(self.title or self.id)
+
+
+@dataclass(slots=True, eq=False)
+class Graph:
+    """Steps by id, in the order of the file, and the edges between them."""
+
+    steps: dict[str, Step]
+    edges: list[Edge]
+
+    def nodes(self) -> tuple[Node, ...]:
+        """The steps that a run shows."""
+        return tuple(
+            Node(id=step.id, type=step.type, title=step.title, parent=step.parent)
+            for step in self.steps.values()
+            if step.type not in CONTAINER_STARTS
+        )
+
+    def shown_edges(self) -> tuple[Edge, ...]:
+        """The edges between those."""
+        hidden = {step.id for step in self.steps.values() if step.type in CONTAINER_STARTS}
+        return tuple([each for each in self.edges if each.source not in hidden and each.target not in hidden])
+
+    def first(self, *types: str) -> Step | None:
+        """The first step of one of several types, if there is one."""
+        return next((step for step in self.steps.values() if step.type in types), None)
+
+
+def read_graph(canvas: Mapping[str, JsonValue], problems: Problems) -> Graph:
+    """Take steps and edges from `workflow.graph`. What has not the shape of a node or an edge is left out."""
+    steps: dict[str, Step] = {}
+    for index, node in enumerate(sequence(canvas.get("nodes"))):
+        step = _step(mapping(node), index, problems)
+        if step is None:
+            continue
+        if step.id in steps:
+            problems.warn(
+                "repeated-node-id", f"Two nodes have the id {quoted(step.id)}; the last one counts.", *PATH, index
+            )
+        steps[step.id] = step
+    _adopt(steps)
+    return Graph(steps, _edges(canvas, steps))
+
+
+def _step(node: Mapping[str, JsonValue], index: int, problems: Problems) -> Step | None:
+    data = mapping(node.get("data"))
+    type_ = text(data.get("type"))
+    if not type_ or node.get("type") in _NOTES:
+        return None
+    id_ = text(node.get("id"))
+    if not id_:
+        problems.warn("node-without-id", f"A node of type {quoted(type_)} has no id and is left out.", *PATH, index)
+        return None
+    parent = text(data.get("iteration_id") or data.get("loop_id") or node.get("parentId")) or None
+    return Step(id_, type_, text(data.get("title")), data, parent, index)
+
+
+def _adopt(steps: dict[str, Step]) -> None:
+    """Forget parents that do not exist, and containers that hold themselves."""
+    for step in steps.values():
+        if step.parent is not None and step.parent not in steps:
+            step.parent = None
+    rooted: set[str] = set()
+    for step in steps.values():
+        trail: dict[str, None] = {}
+        each: Step | None = step
+        while each is not None and each.id not in rooted:
+            if each.id in trail:
+                each.parent = None
+            trail[each.id] = None
+            each = steps[each.parent] if each.parent is not None else None
+        rooted.update(trail)
+
+
+def _edges(canvas: Mapping[str, JsonValue], steps: Mapping[str, Step]) -> list[Edge]:
+    edges: dict[tuple[str, str, str], Edge] = {}
+    for each in sequence(canvas.get("edges")):
+        edge = mapping(each)
+        source, target = text(edge.get("source")), text(edge.get("target"))
+        if source not in steps or target not in steps:
+            continue
+        handle = text(edge.get("sourceHandle")) or "source"
+        edges[source, target, handle] = Edge(source=source, target=target, handle=handle)
+    return list(edges.values())

@@ -1,0 +1,97 @@
+"""Where things stand in a file: a second walk through its events, made only when a message needs a position."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from yaml.events import AliasEvent, MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent
+
+from difygen.diagnostics import Location
+from difygen.readers.document import NextEvent
+from difygen.readers.scalars import Event
+
+Repeated = list[tuple[str, int, int]]
+"""A key, and the index of its first and of a later occurrence in the same mapping."""
+
+
+@dataclass(slots=True)
+class Place:
+    """The indices at which a value and its key start, and the places within the value."""
+
+    value: int
+    key: int | None = None
+    members: dict[str | int, Place] = field(default_factory=dict)
+
+
+def places_of(next_event: NextEvent) -> tuple[Place, Repeated]:
+    """The places of a document that was read before, and so is known to be well-formed, and its repeated keys."""
+    walk = _Walk(next_event)
+    next_event()  # the start of the stream
+    next_event()  # the start of the document
+    return walk.place(next_event()), walk.repeated
+
+
+def find(place: Place, path: Sequence[str | int], key: bool) -> int:
+    """The index of the value at `path` or of its key; for a path that leads nowhere, that of the last key that it leads to."""
+    for name in path:
+        if name not in place.members:
+            return place.value if place.key is None else place.key
+        place = place.members[name]
+    return place.key if key and place.key is not None else place.value
+
+
+def location(text: bytes | str, file: str, index: int) -> Location:
+    """Line and column as editors count them: lines end with LF, CR or both (a YAML parser knows more), columns are characters."""
+    before = (text.decode(errors="replace") if isinstance(text, bytes) else text)[:index]
+    before = before.replace("\r\n", "\n").replace("\r", "\n")
+    return Location(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+
+
+class _Walk:
+    def __init__(self, next_event: NextEvent) -> None:
+        self._next = next_event
+        self._anchors: dict[str, Place] = {}
+        self._texts: dict[str, str] = {}
+        self.repeated: Repeated = []
+
+    def place(self, event: Event, key: int | None = None) -> Place:
+        place = Place(event.start_mark.index, key)
+        kind = event.__class__
+        if kind is AliasEvent:
+            place.members = self._anchors[event.anchor or ""].members
+            return place
+        if kind is MappingStartEvent:
+            self._mapping(place)
+        elif kind is not ScalarEvent:
+            self._sequence(place)
+        if event.anchor is not None:
+            self._anchors[event.anchor] = place
+            self._texts[event.anchor] = event.value if kind is ScalarEvent else ""
+        return place
+
+    def _mapping(self, place: Place) -> None:
+        merged: list[Place] = []
+        first: dict[str, int] = {}
+        while (event := self._next()).__class__ is not MappingEndEvent:
+            start = event.start_mark.index
+            name = self._key(event)
+            value = self.place(self._next(), start)
+            if first.setdefault(name, start) != start:
+                self.repeated.append((name, first[name], start))
+            place.members[name] = value
+            if name == "<<":
+                merged = [value, *value.members.values()]
+        for source in merged:
+            for name_, member in source.members.items():
+                place.members.setdefault(name_, member)
+
+    def _key(self, event: Event) -> str:
+        if event.__class__ is AliasEvent:
+            return self._texts[event.anchor or ""]
+        self.place(event)  # for its anchor
+        return str(event.value)
+
+    def _sequence(self, place: Place) -> None:
+        while (event := self._next()).__class__ is not SequenceEndEvent:
+            place.members[len(place.members)] = self.place(event)
