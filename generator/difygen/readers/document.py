@@ -129,24 +129,19 @@ class _Builder:
 
     def document(self) -> dict[str, JsonValue]:
         self._next()  # the start of the stream
-        if self._next().__class__ is StreamEndEvent:
+        first = None if self._next().__class__ is StreamEndEvent else self._next()
+        root = None if first is None else self._value(first, 0)
+        if root is None:
             raise Refusal(
-                "empty-file", "The file is empty.", hint="A definition is a YAML mapping such as `name: concat`."
+                "empty-file", "The file is empty.", hint="A definition is a mapping with keys such as `name`."
             )
-        first = self._next()
-        root = self._value(first, 0)
         self._next()  # the end of the document
         if (following := self._next()).__class__ is DocumentStartEvent:
-            raise Refusal(
-                "several-documents",
-                "A second YAML document starts here, and a file holds one definition.",
-                following,
-                "Put every definition into a file of its own.",
-            )
+            message = "A second YAML document starts here, and a file holds one definition."
+            raise Refusal("several-documents", message, following, "Put every definition into a file of its own.")
         if not isinstance(root, dict):
-            raise Refusal(
-                "not-a-mapping", "The root of a definition must be a mapping, with keys such as `name`.", first
-            )
+            message = "The root of a definition must be a mapping, with keys such as `name`."
+            raise Refusal("not-a-mapping", message, first)
         return root
 
     def _value(self, event: Event, depth: int) -> JsonValue:
