@@ -1,0 +1,224 @@
+"""What a user types, `name=value`, as the values that a workflow takes: read by the input's kind, files and `@file` included.
+
+Validation is not done here: the generated client does it, on the command line as in a program.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from difygen.call.problems import UsageProblem
+from difygen.diagnostics import nearest
+from difygen.workflow import Input, JsonValue, Workflow
+
+_INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
+_SCHEME = re.compile(r"https?://", re.ASCII | re.IGNORECASE)
+_TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
+_LONGEST_INTEGER = 4300  # digits that Python turns into an int; far beyond what a run survives
+
+Values = dict[str, object]
+"""Wire name -> value, as the generated client takes it: JSON values, and `Path` or URL for files."""
+
+
+def parse_arguments(
+    workflow: Workflow, arguments: Sequence[str], python_names: Mapping[str, str] | None = None
+) -> Values:
+    """The values of `name=value` arguments. `python_names` maps the client's own names to wire names; both are understood.
+
+    Raises `UsageProblem` with one sentence for each argument that cannot be read.
+    """
+    inputs = {input_.name: input_ for input_ in workflow.inputs}
+    texts: dict[str, list[str]] = {}
+    problems: list[str] = []
+    for argument in arguments:
+        with collecting(problems):
+            name, text = _split(argument, inputs, python_names or {}, workflow)
+            texts.setdefault(name, []).append(text)
+    values: Values = {}
+    for name, given in texts.items():
+        with collecting(problems):
+            values[name] = _typed(inputs[name], given)
+    if problems:
+        raise UsageProblem(*problems)
+    return values
+
+
+@contextmanager
+def collecting(problems: list[str]) -> Iterator[None]:
+    """Add the sentences of a problem that happens within to `problems`, so that all mistakes show at once."""
+    try:
+        yield
+    except UsageProblem as problem:
+        problems += problem.sentences
+
+
+def value_from_text(input_: Input, text: str) -> object:
+    """`text` as a value of the input's kind. Nothing in it is special: no `@file`, no escapes."""
+    return _READERS.get(input_.kind, _plain)(input_, text)
+
+
+def value_from_json(input_: Input, value: JsonValue) -> object:
+    """A JSON value as the client takes it: texts in the place of files are paths or URLs, all else stays as it is."""
+    if input_.kind == "file" and isinstance(value, str):
+        return _file(input_, value)
+    if input_.kind == "file-list":
+        members = [value] if isinstance(value, str) else value
+        if isinstance(members, Sequence):
+            return [_file(input_, member) if isinstance(member, str) else member for member in members]
+    return value
+
+
+def unknown_input(name: str, workflow: Workflow) -> str:
+    """The sentence for an input that the workflow does not take, with the nearest that it does."""
+    known = [input_.name for input_ in workflow.inputs]
+    if not known:
+        return f"{workflow.name} takes no inputs, so {name!r} is not one of them."
+    close = nearest(name, known)
+    hint = f"did you mean {close!r}?" if close else f"it takes {', '.join(known)}."
+    return f"{workflow.name} has no input called {name!r}; {hint}"
+
+
+def _split(
+    argument: str, inputs: Mapping[str, Input], python_names: Mapping[str, str], workflow: Workflow
+) -> tuple[str, str]:
+    """An argument's wire name and text. A known name that holds `=` wins over the first `=`."""
+    names = {**python_names, **{name: name for name in inputs}}
+    for name in sorted(names, key=len, reverse=True):
+        if argument.startswith(f"{name}="):
+            return names[name], argument[len(name) + 1 :]
+    name, equals, _ = argument.partition("=")
+    if not equals:
+        raise UsageProblem(f"{argument!r} is not of the form name=value.")
+    raise UsageProblem(unknown_input(name, workflow))
+
+
+def _typed(input_: Input, texts: Sequence[str]) -> object:
+    if input_.kind == "file-list":
+        return [_file(input_, _unescaped_path(text)) for text in texts]
+    if len(texts) > 1:
+        raise UsageProblem(f"{input_.name} is given {len(texts)} times; it takes one value.")
+    if input_.kind == "file":
+        return _file(input_, _unescaped_path(texts[0]))
+    return value_from_text(input_, _content(input_, texts[0]))
+
+
+def _content(input_: Input, text: str) -> str:
+    """The text that is meant: a file's where it says `@file`, standard input's for `@-`, and `@…` for `@@…`."""
+    if not text.startswith("@"):
+        return text
+    if text.startswith("@@"):
+        return text[1:]
+    return _read(input_, text[1:])
+
+
+def _read(input_: Input, name: str) -> str:
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        advice = f" Write @@{name} for a text that begins with @." if isinstance(error, FileNotFoundError) else ""
+        raise UsageProblem(f"{input_.name}: cannot read {name!r}: {_reason(error)}.{advice}") from error
+    except UnicodeDecodeError as error:
+        raise UsageProblem(f"{input_.name}: {name!r} is not UTF-8 text (byte {error.start}).") from error
+
+
+def _unescaped_path(text: str) -> str:
+    """`report.pdf` and `@report.pdf` are the same file; a name that begins with `@` is written `@@name`."""
+    return text.removeprefix("@")
+
+
+def _file(input_: Input, text: str) -> Path | str:
+    if _SCHEME.match(text):
+        return text
+    path = Path(text)
+    try:
+        if path.is_file():
+            return path
+        reason = "is a folder" if path.is_dir() else "does not exist"
+    except (OSError, ValueError) as error:
+        reason = f"cannot be opened ({_reason(error)})"
+    if not text:
+        raise UsageProblem(f"{input_.name} takes a path or an http(s) URL, not an empty text.")
+    raise UsageProblem(f"{input_.name}: the file {text!r} {reason}.")
+
+
+def _number(input_: Input, text: str) -> int | float:
+    digits = text.strip()
+    if _INTEGER.fullmatch(digits) and len(digits) <= _LONGEST_INTEGER:
+        return int(digits)
+    if _DECIMAL.fullmatch(digits) and abs(number := float(digits)) != float("inf"):
+        return number
+    raise UsageProblem(f"{input_.name} must be a number, not {_quoted(text)}.")
+
+
+def _checkbox(input_: Input, text: str) -> bool:
+    word = text.strip().lower()
+    if word in _TRUE:
+        return True
+    if word in _FALSE:
+        return False
+    raise UsageProblem(f"{input_.name} must be true or false, not {_quoted(text)}.")
+
+
+def _object(input_: Input, text: str) -> JsonValue:
+    try:
+        value: JsonValue = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        reason = str(error) if isinstance(error, ValueError) else "nested too deeply"
+        raise UsageProblem(f"{input_.name} must be a JSON object: {reason}.") from error
+    if not isinstance(value, dict):
+        raise UsageProblem(f"{input_.name} must be a JSON object, not {_quoted(text)}.")
+    return value
+
+
+def _select(input_: Input, text: str) -> str:
+    """The text as it is. A wrong one is left for the client to refuse, unless a near option can be named."""
+    if text in input_.options or (close := nearest(text, input_.options)) is None:
+        return text
+    raise UsageProblem(f"{input_.name} has no option {_quoted(text)}; did you mean {close!r}?")
+
+
+def _file_cell(input_: Input, text: str) -> object:
+    return _file(input_, text)
+
+
+def _file_list_cell(input_: Input, text: str) -> object:
+    """A cell holds one path or URL, or a JSON list of them."""
+    if not text.lstrip().startswith("["):
+        return [_file(input_, text)]
+    try:
+        return value_from_json(input_, json.loads(text))
+    except ValueError as error:
+        raise UsageProblem(f"{input_.name} must be a path, a URL or a JSON list of those: {error}.") from error
+
+
+def _plain(input_: Input, text: str) -> str:
+    return text
+
+
+def _no_constant(name: str) -> JsonValue:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:59] + "…")
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+_READERS: Mapping[str, Callable[[Input, str], object]] = {
+    "number": _number,
+    "checkbox": _checkbox,
+    "json_object": _object,
+    "select": _select,
+    "file": _file_cell,
+    "file-list": _file_list_cell,
+}

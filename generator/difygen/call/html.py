@@ -1,0 +1,148 @@
+"""A run's timeline as one page that needs nothing else: `templates/timeline.html` with the data put in.
+
+The page's own script and style are allowed by their hashes, so nothing that the data holds can run, be styled or be fetched.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from base64 import b64encode
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from difygen.call.text import pretty_json
+from difygen.call.timeline import Execution, Row, Timeline
+from difygen.call.words import repetitions
+from difygen.workflow import Workflow
+
+_PLACEHOLDER = re.compile(r"\{\{(policy|title|data)\}\}")
+_SYSTEM = "sys."
+_ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+
+
+def render_page(timeline: Timeline, workflow: Workflow) -> str:
+    """The page for a run that is over (or was given up)."""
+    template = _template()
+    texts = {
+        "policy": html.escape(_policy(template)),
+        "title": html.escape(f"{_title(workflow)} · {timeline.status}"),
+        "data": _script_json(page_data(timeline, workflow)),
+    }
+    return _PLACEHOLDER.sub(lambda found: texts[found[1]], template)
+
+
+def page_data(timeline: Timeline, workflow: Workflow) -> dict[str, Any]:
+    """What the page's script draws. Values go in as texts, since a browser's numbers would lose digits."""
+    rows = list(timeline.rows())
+    parents = {row.parent for _, row in rows}
+    inputs = {name: value for name, value in timeline.inputs.items() if not str(name).startswith(_SYSTEM)}
+    return {
+        "title": _title(workflow),
+        "description": workflow.description,
+        "events": timeline.events,
+        "run": {
+            "id": timeline.run_id,
+            "status": timeline.status,
+            "error": timeline.error,
+            "elapsed": timeline.extent if timeline.elapsed is None else timeline.elapsed,
+            "extent": timeline.extent,
+            "tokens": timeline.tokens,
+            "steps": timeline.steps,
+            "exceptions": timeline.exceptions if timeline.status == "partial-succeeded" else 0,
+            "created_at": timeline.created_at,
+        },
+        "inputs": _fields(inputs),
+        "outputs": _fields(timeline.outputs),
+        "text": timeline.text,
+        "rows": [_row(row, depth, row.node_id in parents, timeline.extent) for depth, row in rows],
+    }
+
+
+def _row(row: Row, depth: int, has_children: bool, end: float) -> dict[str, Any]:
+    return {
+        "id": row.node_id,
+        "type": row.type,
+        "title": row.title,
+        "parent": row.parent,
+        "depth": depth,
+        "children": has_children,
+        "group": has_children or bool(row.rounds) or row.expected is not None,
+        "times": repetitions(row),
+        "status": row.status,
+        "seconds": row.seconds(end),
+        "tokens": row.tokens,
+        "executions": [_execution(execution, end) for execution in row.executions],
+    }
+
+
+def _execution(execution: Execution, end: float) -> dict[str, Any]:
+    return {
+        "item": execution.item,
+        "start": round(execution.started, 6),
+        "end": round(end if execution.finished is None else execution.finished, 6),
+        "elapsed": execution.elapsed,
+        "status": execution.status,
+        "tokens": execution.tokens,
+        "price": execution.price,
+        "error": execution.error,
+        "attempts": [{"number": attempt.number, "error": attempt.error} for attempt in execution.attempts],
+        "inputs": _fields(execution.inputs),
+        "process_data": _fields(execution.process_data),
+        "outputs": _fields(execution.outputs),
+        "reasoning": execution.reasoning,
+        "logs": [
+            _field(str(log.get("label") or log.get("id") or ""), log.get("data")) for log in execution.logs.values()
+        ],
+    }
+
+
+def _fields(value: object) -> list[dict[str, Any]]:
+    """The members of an object, each as a text; anything else as one nameless field; nothing for nothing."""
+    if value is None or value == {}:
+        return []
+    if isinstance(value, Mapping):
+        return [_field(str(name), member) for name, member in value.items()]
+    return [_field("", value)]
+
+
+def _field(name: str, value: Any) -> dict[str, Any]:
+    is_text = isinstance(value, str)
+    return {"name": name, "text": value if is_text else pretty_json(value), "json": not is_text}
+
+
+def _title(workflow: Workflow) -> str:
+    return workflow.title or workflow.name
+
+
+def _script_json(value: object) -> str:
+    """JSON that is inert inside a script element: it holds no character that HTML could take for markup."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a lone surrogate, which UTF-8 cannot say
+        text = json.dumps(value, separators=(",", ":"))
+    return text.translate(_ESCAPES)
+
+
+def _policy(template: str) -> str:
+    """Nothing may be loaded, and of scripts and styles only the template's own may take effect."""
+    return (
+        f"default-src 'none'; script-src {_hash(template, 'script')}; style-src {_hash(template, 'style')}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(template: str, tag: str) -> str:
+    content = template.rpartition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
+    return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
+
+
+def _template() -> str:
+    """The page's template: beside the package where it is installed, in `templates/` of a checkout."""
+    installed = Path(__file__).parents[1] / "templates"
+    folder = installed if installed.is_dir() else Path(__file__).parents[3] / "templates"
+    return (folder / "timeline.html").read_text(encoding="utf-8")

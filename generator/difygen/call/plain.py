@@ -1,0 +1,64 @@
+"""Progress for logs and pipes: one line per node as it ends. Knows no colours and never rewrites a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+from difygen.call.text import one_line, shorten
+from difygen.call.timeline import Execution, Row, Timeline
+from difygen.call.words import MARKS, closing, count, duration
+
+
+class PlainView:
+    """Writes a line for each thing that ended: node, iteration, loop, pause, run."""
+
+    def __init__(self, write: Callable[[str], None], timeline: Timeline, clock: Callable[[], float]) -> None:
+        self._write, self._timeline, self._clock = write, timeline, clock
+        self._told: set[int] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Say how it ended."""
+        if self._timeline.events:
+            self._write(closing(self._timeline))
+
+    def update(self, event: Mapping[str, Any]) -> None:
+        """Tell what an event changed; the timeline has taken it already."""
+        name = event.get("event")
+        if name == "workflow_started":
+            self._write(f"{self._time()} run {one_line(self._timeline.run_id)} started")
+        elif name in ("node_finished", "iteration_completed", "loop_completed"):
+            self._ended()
+        elif name == "node_retry":
+            self._retried(event.get("data") or {})
+        elif name == "human_input_required" and self._timeline.forms:
+            title = one_line(str(self._timeline.forms[-1].get("node_title") or ""))
+            self._write(f"{self._time()} ‖ {title} waits for a person")
+
+    def _ended(self) -> None:
+        for depth, row in self._timeline.rows():
+            for execution in row.executions:
+                if execution.finished is not None and id(execution) not in self._told:
+                    self._told.add(id(execution))
+                    self._write(self._line(depth, row, execution))
+
+    def _line(self, depth: int, row: Row, execution: Execution) -> str:
+        facts = [one_line(row.type), duration(execution.elapsed or 0.0)]
+        if execution.tokens:
+            facts.append(count(execution.tokens, "token"))
+        if execution.status != "succeeded":
+            facts.append(execution.status + (f": {shorten(one_line(execution.error), 200)}" if execution.error else ""))
+        title = one_line(row.title) + (f" #{execution.item + 1}" if execution.item is not None else "")
+        if row.rounds:
+            title += f" ({count(row.rounds, 'round')})"
+        return f"{self._time()} {'  ' * depth}{MARKS[execution.status]} {title} ({', '.join(facts)})"
+
+    def _retried(self, data: Mapping[str, Any]) -> None:
+        reason = shorten(one_line(str(data.get("error") or "")), 200)
+        self._write(f"{self._time()} ↻ {one_line(str(data.get('title') or ''))} is tried again: {reason}")
+
+    def _time(self) -> str:
+        return f"{self._timeline.now(self._clock()):8.2f}"

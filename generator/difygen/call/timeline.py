@@ -1,0 +1,356 @@
+"""What a run did and when, built up from its events: one row per node, one execution per time it ran.
+
+Takes plain event objects as they come over the wire and the time of their arrival; knows no terminal, no page and no network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any, Literal
+
+Status = Literal["running", "succeeded", "failed", "exception", "stopped", "paused"]
+
+_STATUSES: Mapping[str, Status] = {
+    "succeeded": "succeeded",
+    "partial-succeeded": "succeeded",
+    "failed": "failed",
+    "exception": "exception",
+    "stopped": "stopped",
+    "paused": "paused",
+}
+Event = Mapping[str, Any]
+Data = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A try of an execution that failed and was repeated (`node_retry`)."""
+
+    number: int
+    error: str
+    elapsed: float | None
+
+
+@dataclass(slots=True)
+class Execution:
+    """One time that a node ran. Times are seconds after the run's first event; `item` counts within an iteration or loop."""
+
+    id: str
+    started: float
+    item: int | None = None
+    finished: float | None = None
+    elapsed: float | None = None
+    status: Status = "running"
+    tokens: int = 0
+    price: str = ""
+    error: str = ""
+    inputs: Any = None
+    process_data: Any = None
+    outputs: Any = None
+    attempts: list[Attempt] = field(default_factory=list)
+    logs: dict[str, Data] = field(default_factory=dict)
+    reasoning: str = ""
+
+
+@dataclass(slots=True)
+class Row:
+    """A node of the workflow. An iteration or loop counts its rounds: `rounds` begun, of `expected` where that is known."""
+
+    node_id: str
+    type: str
+    title: str
+    parent: str | None = None
+    executions: list[Execution] = field(default_factory=list)
+    rounds: int = 0
+    expected: int | None = None
+
+    @property
+    def status(self) -> Status:
+        """The worst that any execution came to; running as long as one is."""
+        statuses = {execution.status for execution in self.executions}
+        ranked: tuple[Status, ...] = ("running", "paused", "failed", "stopped", "exception")
+        return next((status for status in ranked if status in statuses), "succeeded")
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all executions together."""
+        return sum(execution.tokens for execution in self.executions)
+
+    def seconds(self, now: float) -> float:
+        """Seconds of all executions together, the running ones as of `now`."""
+        return sum(_seconds(execution, now) for execution in self.executions)
+
+
+class Timeline:
+    """A run as it unfolds: feed it events; read rows, text and result at any time."""
+
+    def __init__(self, parents: Mapping[str, str] | None = None) -> None:
+        """`parents` says which iteration or loop holds a node, where the definition tells; events tell it too."""
+        self.run_id = ""
+        self.task_id = ""
+        self.workflow_id = ""
+        self.created_at: int | None = None
+        self.status = "running"
+        self.error = ""
+        self.inputs: Mapping[str, Any] = {}
+        self.outputs: Mapping[str, Any] = {}
+        self.elapsed: float | None = None
+        self.tokens = 0
+        self.steps = 0
+        self.exceptions = 0
+        self.forms: list[Data] = []
+        self.events = 0
+        self.ended: float | None = None
+        self._parents = dict(parents or {})
+        self._rows: dict[str, Row] = {}
+        self._texts: list[str] = []
+        self._zero: float | None = None
+        self._now = 0.0
+        self._shift = 0.0
+
+    def feed(self, event: Event, at: float) -> None:
+        """Take an event that arrived at `at`, in seconds of any steady clock."""
+        self.events += 1
+        self._zero = at if self._zero is None else self._zero
+        self._now = max(self._now, at - self._zero + self._shift)
+        self.run_id = _text(event.get("workflow_run_id")) or self.run_id
+        self.task_id = _text(event.get("task_id")) or self.task_id
+        handler = _HANDLERS.get(_text(event.get("event")))
+        data = event.get("data")
+        if handler is not None:
+            handler(self, data if isinstance(data, Mapping) else event)
+
+    def interrupt(self, status: str, error: str, at: float | None = None) -> None:
+        """Close what is still open because no more events will come."""
+        if at is not None and self._zero is not None:
+            self._now = max(self._now, at - self._zero + self._shift)
+        self.status, self.error = status, error or self.error
+        self._close()
+
+    def now(self, at: float) -> float:
+        """The run's own time for a moment of the clock: it stands still once the run has ended."""
+        if self.ended is not None:
+            return self.ended
+        return 0.0 if self._zero is None else max(self._now, at - self._zero + self._shift)
+
+    @property
+    def text(self) -> str:
+        """The text pieces in their order, as a reader sees them. Not an output: outputs come with the end of the run."""
+        return "".join(self._texts)
+
+    @property
+    def extent(self) -> float:
+        """Seconds that the whole picture spans."""
+        return self._now
+
+    def rows(self) -> Iterator[tuple[int, Row]]:
+        """Each row with its depth, in the order in which they began, children below their iteration or loop."""
+        children: dict[str | None, list[Row]] = {}
+        for row in self._rows.values():
+            parent = row.parent if row.parent in self._rows else None
+            children.setdefault(parent, []).append(row)
+        yield from _walk(children, None, 0, frozenset())
+
+    def running(self) -> list[Row]:
+        """The rows that are at work."""
+        return [row for row in self._rows.values() if row.status == "running"]
+
+    def _row(self, data: Data) -> Row:
+        node_id = _text(data.get("node_id")) or _text(data.get("id"))
+        parent = _text(data.get("iteration_id")) or _text(data.get("loop_id")) or self._parents.get(node_id)
+        row = self._rows.get(node_id)
+        if row is None:
+            title = _text(data.get("title")) or _text(data.get("node_title")) or node_id
+            row = self._rows[node_id] = Row(node_id, _text(data.get("node_type")), title)
+        row.parent = row.parent or (parent if parent != node_id else None)
+        return row
+
+    def _begin(self, row: Row, key: str) -> Execution:
+        """The execution of that id, made if it is new: a stream that was taken up again repeats the beginnings."""
+        for execution in reversed(row.executions):
+            if execution.id == key:
+                return execution
+        parent = self._rows.get(row.parent or "")
+        execution = Execution(key, self._now, item=max(parent.rounds - 1, 0) if parent else None)
+        row.executions.append(execution)
+        return execution
+
+    def _workflow_started(self, data: Data) -> None:
+        self.workflow_id = _text(data.get("workflow_id")) or self.workflow_id
+        self.inputs = _mapping(data.get("inputs")) or self.inputs
+        self.created_at = _integer(data.get("created_at")) or self.created_at
+        self.run_id = self.run_id or _text(data.get("id"))
+        self.status = "running"
+        self.ended = None
+
+    def _workflow_finished(self, data: Data) -> None:
+        self.status = _text(data.get("status")) or "succeeded"
+        self.error = _text(data.get("error"))
+        self.outputs = _mapping(data.get("outputs"))
+        self.elapsed = _number(data.get("elapsed_time"))
+        self.tokens = _integer(data.get("total_tokens")) or 0
+        self.steps = _integer(data.get("total_steps")) or 0
+        self.exceptions = _integer(data.get("exceptions_count")) or 0
+        self._close()
+
+    def _workflow_paused(self, data: Data) -> None:
+        self._workflow_finished({**data, "status": "paused"})
+
+    def _node_started(self, data: Data) -> None:
+        row = self._row(data)
+        self._begin(row, _text(data.get("id")))
+
+    def _node_retry(self, data: Data) -> None:
+        execution = self._begin(self._row(data), _text(data.get("id")))
+        number = _integer(data.get("retry_index")) or len(execution.attempts) + 1
+        execution.attempts.append(Attempt(number, _text(data.get("error")), _number(data.get("elapsed_time"))))
+
+    def _node_finished(self, data: Data) -> None:
+        row = self._row(data)
+        execution = self._begin(row, _text(data.get("id")))
+        self._finish(execution, data)
+
+    def _finish(self, execution: Execution, data: Data) -> None:
+        metadata = _mapping(data.get("execution_metadata"))
+        execution.status = _STATUSES.get(_text(data.get("status")), "succeeded")
+        execution.error = _text(data.get("error"))
+        execution.elapsed = _number(data.get("elapsed_time"))
+        self._put_forward(execution.started + (execution.elapsed or 0.0))
+        execution.finished = self._now
+        execution.tokens = _integer(metadata.get("total_tokens")) or _integer(data.get("total_tokens")) or 0
+        execution.price = _price(metadata)
+        index = _integer(metadata.get("iteration_index"))
+        index = _integer(metadata.get("loop_index")) if index is None else index
+        execution.item = execution.item if index is None else index
+        execution.inputs = data.get("inputs")
+        execution.process_data = data.get("process_data")
+        execution.outputs = data.get("outputs")
+
+    def _put_forward(self, moment: float) -> None:
+        """Move the clock on to `moment`: events that were held back on their way arrive closer together than they happened."""
+        self._shift += max(0.0, moment - self._now)
+        self._now = max(self._now, moment)
+
+    def _container_started(self, data: Data) -> None:
+        row = self._row(data)
+        execution = self._begin(row, _text(data.get("id")))
+        execution.inputs = data.get("inputs")
+        metadata = _mapping(data.get("metadata"))
+        expected = _integer(metadata.get("iteration_length"))
+        row.expected = _integer(metadata.get("loop_length")) if expected is None else expected
+
+    def _container_next(self, data: Data) -> None:
+        row = self._row(data)
+        row.rounds += 1
+
+    def _container_completed(self, data: Data) -> None:
+        row = self._row(data)
+        self._finish(self._begin(row, _text(data.get("id"))), data)
+
+    def _text_chunk(self, data: Data) -> None:
+        self._texts.append(_text(data.get("text")))
+
+    def _text_replace(self, data: Data) -> None:
+        self._texts = [_text(data.get("text"))]
+
+    def _reasoning(self, data: Data) -> None:
+        row = self._rows.get(_text(data.get("node_id")))
+        if row is not None and row.executions:
+            row.executions[-1].reasoning += _text(data.get("reasoning"))
+
+    def _agent_log(self, data: Data) -> None:
+        row = self._rows.get(_text(data.get("node_id")))
+        execution_id = _text(data.get("node_execution_id"))
+        for execution in reversed(row.executions if row else []):
+            if execution.id == execution_id or not execution_id:
+                execution.logs[_text(data.get("id"))] = data
+                return
+
+    def _form_required(self, data: Data) -> None:
+        self.forms.append(data)
+
+    def _error(self, data: Data) -> None:
+        self.status, self.error = "failed", _text(data.get("message"))
+        self._close()
+
+    def _close(self) -> None:
+        """The run is over: a node that was cut off shares its fate (seen on 1.12.1: it gets no `node_finished`)."""
+        self.ended = self._now
+        fate: Status = "paused" if self.status == "paused" else "failed" if self.status == "failed" else "stopped"
+        for row in self._rows.values():
+            for execution in row.executions:
+                if execution.status == "running":
+                    execution.status, execution.finished = fate, self._now
+
+
+def _walk(
+    children: Mapping[str | None, list[Row]], parent: str | None, depth: int, above: frozenset[str]
+) -> Iterator[tuple[int, Row]]:
+    for row in children.get(parent, ()):
+        if row.node_id not in above:
+            yield depth, row
+            yield from _walk(children, row.node_id, depth + 1, above | {row.node_id})
+
+
+def _seconds(execution: Execution, now: float) -> float:
+    if execution.elapsed is not None:
+        return execution.elapsed
+    return max(0.0, _end(execution, now) - execution.started)
+
+
+def _end(execution: Execution, now: float) -> float:
+    return now if execution.finished is None else execution.finished
+
+
+def _price(metadata: Data) -> str:
+    price = metadata.get("total_price")  # a text or a number, by version
+    if (
+        price in (None, "", 0)
+        or not isinstance(price, str | int | float)
+        or not any(digit in "123456789" for digit in str(price))
+    ):
+        return ""
+    return f"{price} {_text(metadata.get('currency'))}".strip()
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        return None
+    return float(value)
+
+
+def _integer(value: object) -> int | None:
+    number = _number(value)
+    return None if number is None else int(number)
+
+
+_HANDLERS: Mapping[str, Callable[[Timeline, Data], None]] = {
+    "workflow_started": Timeline._workflow_started,
+    "workflow_finished": Timeline._workflow_finished,
+    "workflow_paused": Timeline._workflow_paused,
+    "node_started": Timeline._node_started,
+    "node_retry": Timeline._node_retry,
+    "node_finished": Timeline._node_finished,
+    "iteration_started": Timeline._container_started,
+    "iteration_next": Timeline._container_next,
+    "iteration_completed": Timeline._container_completed,
+    "loop_started": Timeline._container_started,
+    "loop_next": Timeline._container_next,
+    "loop_completed": Timeline._container_completed,
+    "text_chunk": Timeline._text_chunk,
+    "text_replace": Timeline._text_replace,
+    "reasoning_chunk": Timeline._reasoning,
+    "agent_log": Timeline._agent_log,
+    "human_input_required": Timeline._form_required,
+    "error": Timeline._error,
+}
