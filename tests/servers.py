@@ -203,6 +203,7 @@ class Server:
     routes: Routes | Handler
     tls: ssl.SSLContext | None = None
     on_accept: Callable[[Connection], None] | None = None
+    port: int = 0
     requests: list[Request] = field(default_factory=list)
     accepted: int = 0
     most_open: int = 0
@@ -215,8 +216,8 @@ class Server:
         self._open: set[socket.socket] = set()
         self._threads: list[threading.Thread] = []
         self._used: dict[str, int] = {}
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
-        self.port: int = self._listener.getsockname()[1]
+        self._listener = socket.create_server(("127.0.0.1", self.port), backlog=512)
+        self.port = self._listener.getsockname()[1]
 
     @property
     def origin(self) -> str:
