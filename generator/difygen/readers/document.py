@@ -25,7 +25,7 @@ from difygen.readers.scalars import STRING_TAGS, TAG, Event, Refusal, resolved, 
 from difygen.workflow import JsonValue
 
 if TYPE_CHECKING:
-    from difygen.readers.places import Place
+    from difygen.readers.places import Lines, Place, Repeated
 
 MAX_BYTES = 10 * 1024 * 1024  # Dify's own limit for an import
 MAX_DEPTH = 100
@@ -47,29 +47,40 @@ class Document:
         self.diagnostics: tuple[Diagnostic, ...] = ()
         self._text = text
         self._places: Place | None = None
+        self._repeated: Repeated = []
+        self._lines: Lines | None = None
 
     def locate(self, *path: str | int, key: bool = False) -> Location:
         """Where the value at `path` starts, or its key. What is missing is where the nearest thing around it is.
 
         Positions cost a second walk through the file, once: asking is for when something is wrong.
         """
-        from difygen.readers.places import find, location
+        from difygen.readers.places import Lines, index_of
 
-        if self._places is None:
-            self._places, _ = self._walk()
-        return location(self._text, self.file, find(self._places, path, key))
+        if self._lines is None:
+            self._lines = Lines(self._text, self.file)
+        return self._lines.at(index_of(self._place(), path, key))
 
-    def _walk(self) -> tuple[Place, list[tuple[str, int, int]]]:
-        from difygen.readers.places import places_of
+    def written(self, *path: str | int) -> str | None:
+        """The scalar at `path` as its author wrote it (`yes`, where its value is true), without quotes."""
+        from difygen.readers.places import find
 
-        return places_of(_events(self._text))
+        place = find(self._place(), path)
+        return place.text if place is not None else None
 
     def note_repeated_keys(self) -> None:
         """Find the keys that occur twice in one mapping, once it is known that there are any."""
-        from difygen.readers.syntax import repeated_key
+        from difygen.readers.syntax import repeated_keys
 
-        self._places, repeated = self._walk()
-        self.diagnostics = tuple(repeated_key(self._text, self.file, *each) for each in repeated)
+        self._place()
+        self.diagnostics = repeated_keys(self._text, self.file, self._repeated)
+
+    def _place(self) -> Place:
+        from difygen.readers.places import places_of
+
+        if self._places is None:
+            self._places, self._repeated = places_of(_events(self._text))
+        return self._places
 
 
 def load(data: bytes, file: str) -> Document | tuple[Diagnostic, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -17,10 +19,11 @@ Repeated = list[tuple[str, int, int]]
 
 @dataclass(slots=True)
 class Place:
-    """The indices at which a value and its key start, and the places within the value."""
+    """The indices at which a value and its key start, the places within the value, and the text of a scalar as it was written."""
 
     value: int
     key: int | None = None
+    text: str | None = None
     members: dict[str | int, Place] = field(default_factory=dict)
 
 
@@ -32,20 +35,42 @@ def places_of(next_event: NextEvent) -> tuple[Place, Repeated]:
     return walk.place(next_event()), walk.repeated
 
 
-def find(place: Place, path: Sequence[str | int], key: bool) -> int:
-    """The index of the value at `path` or of its key; for a path that leads nowhere, that of the last key that it leads to."""
+def find(place: Place, path: Sequence[str | int]) -> Place | None:
+    """The place at `path`."""
     for name in path:
         if name not in place.members:
-            return place.value if place.key is None else place.key
+            return None
+        place = place.members[name]
+    return place
+
+
+def index_of(place: Place, path: Sequence[str | int], key: bool) -> int:
+    """Where the value at `path` starts, or its key; for a path that leads nowhere, the last key that it leads to."""
+    for name in path:
+        if name not in place.members:
+            key = True
+            break
         place = place.members[name]
     return place.key if key and place.key is not None else place.value
 
 
+class Lines:
+    """Lines and columns as editors count them: lines end with LF, CR or both (a YAML parser knows more), columns are characters."""
+
+    def __init__(self, text: bytes | str, file: str) -> None:
+        self._file = file
+        text = text.decode(errors="replace") if isinstance(text, bytes) else text
+        self._starts = [0, *(end.end() for end in re.finditer("\r\n?|\n", text))]
+
+    def at(self, index: int) -> Location:
+        """The place of the character with that index."""
+        line = bisect_right(self._starts, index)
+        return Location(self._file, line, index - self._starts[line - 1] + 1)
+
+
 def location(text: bytes | str, file: str, index: int) -> Location:
-    """Line and column as editors count them: lines end with LF, CR or both (a YAML parser knows more), columns are characters."""
-    before = (text.decode(errors="replace") if isinstance(text, bytes) else text)[:index]
-    before = before.replace("\r\n", "\n").replace("\r", "\n")
-    return Location(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
+    """The place of one character, where no other will be asked for."""
+    return Lines(text, file).at(index)
 
 
 class _Walk:
@@ -56,10 +81,11 @@ class _Walk:
         self.repeated: Repeated = []
 
     def place(self, event: Event, key: int | None = None) -> Place:
-        place = Place(event.start_mark.index, key)
         kind = event.__class__
+        place = Place(event.start_mark.index, key, event.value if kind is ScalarEvent else None)
         if kind is AliasEvent:
-            place.members = self._anchors[event.anchor or ""].members
+            target = self._anchors[event.anchor]
+            place.members, place.text = target.members, target.text
             return place
         if kind is MappingStartEvent:
             self._mapping(place)
@@ -67,7 +93,7 @@ class _Walk:
             self._sequence(place)
         if event.anchor is not None:
             self._anchors[event.anchor] = place
-            self._texts[event.anchor] = event.value if kind is ScalarEvent else ""
+            self._texts[event.anchor] = place.text or ""
         return place
 
     def _mapping(self, place: Place) -> None:

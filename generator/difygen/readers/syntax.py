@@ -10,7 +10,7 @@ from yaml import MarkedYAMLError, YAMLError
 from yaml.reader import ReaderError
 
 from difygen.diagnostics import Diagnostic, Location
-from difygen.readers.places import location
+from difygen.readers.places import Lines, Repeated, location
 from difygen.readers.scalars import Refusal, shown
 
 _LOOKS_LIKE_JSON = re.compile(rb'\s*\{\s*"')
@@ -67,20 +67,23 @@ def explain(error: Refusal | YAMLError, text: bytes | str, file: str) -> Diagnos
     return _syntax(error, data, file)
 
 
-def repeated_key(text: bytes | str, file: str, key: str, first: int, again: int) -> Diagnostic:
-    """The diagnostic for a key that occurs twice in one mapping."""
-    before = location(text, file, first)
-    message = (
-        f"The key `{shown(key)}` occurs twice in this mapping: first in line {before.line}, column {before.column}."
-    )
-    return Diagnostic("error", "repeated-key", message, location(text, file, again), "Remove or rename one of them.")
+def repeated_keys(text: bytes | str, file: str, repeated: Repeated) -> tuple[Diagnostic, ...]:
+    """The diagnostics for keys that occur twice in one mapping."""
+    lines = Lines(text, file)
+    return tuple(_repeated_key(key, lines.at(first), lines.at(again)) for key, first, again in repeated)
+
+
+def _repeated_key(key: str, first: Location, again: Location) -> Diagnostic:
+    message = f"The key `{shown(key)}` occurs twice in this mapping: first in line {first.line}, column {first.column}."
+    return Diagnostic("error", "repeated-key", message, again, "Remove or rename one of them.")
 
 
 def _unreadable(error: ReaderError, data: bytes, file: str) -> Diagnostic:
     try:
         text = data.decode()
     except UnicodeDecodeError as invalid:
-        where = location(data[: invalid.start], file, invalid.start)
+        before = data[: invalid.start].decode()
+        where = location(before, file, len(before))
         message = f"The byte 0x{data[invalid.start]:02x} is not UTF-8."
         return Diagnostic("error", "not-utf-8", message, where, "Save the file as UTF-8.")
     unprintable = _UNPRINTABLE.search(text)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from difygen.workflow import ArrayOf, ObjectOf, Primitive, Type
 
-MAX_NESTING = 16
+MAX_NESTING = 4
 """How deep `array[array[...]]` may go."""
 
 _SIMPLE: dict[str, Type] = {
@@ -31,7 +31,7 @@ def type_of_word(word: str) -> Type | None:
     """The type that a word names, or None if it names none. Words are lower case, and a bare `array` holds anything."""
     arrays = 0
     while word.startswith("array[") and word.endswith("]") and arrays < MAX_NESTING:
-        word = word[len("array[") : -1].strip()
+        word = word[len("array[") : -1]
         arrays += 1
     type_ = ArrayOf(Primitive.ANY) if word == "array" else _SIMPLE.get(word)
     return array_of(type_, arrays) if type_ is not None else None
