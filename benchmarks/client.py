@@ -18,6 +18,7 @@ import tempfile
 import venv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -109,11 +110,15 @@ def wire(workers: Sequence[Worker], rounds: int) -> list[Row]:
     every = {worker.name: worker for worker in workers}
     seen: list[Row] = []
     for title, job, count, target, times in jobs:
-        found = interleave(list(every), lambda name, job=job: every[name].do(job), times)
+        found = interleave(list(every), partial(run_job, every, job), times)
         rows = compare(found, {"difygen": target, "difygen-async": target}, 1e6 / count)
         show(title, "µs", rows)
         seen += rows
     return seen
+
+
+def run_job(workers: dict[str, Worker], job: str, name: str) -> float:
+    return workers[name].do(job)
 
 
 def held(workers: Sequence[Worker]) -> list[Row]:
@@ -121,7 +126,7 @@ def held(workers: Sequence[Worker]) -> list[Row]:
     rows = []
     for worker in workers:
         if worker.name in ("floor", "difygen", "httpx-sse"):
-            kilobytes = worker.do("memory 100000") / 1000
+            kilobytes = max(worker.do("memory 100000") / 1000, 0.0)
             rows.append(Row(worker.name, kilobytes, kilobytes / 64, 1.0 if worker.name == "difygen" else None))
     show("(d) memory held while 100,000 events pass, beyond the first 5,000", "kB (of 64)", rows)
     return rows

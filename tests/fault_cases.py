@@ -39,6 +39,7 @@ from fault_events import (
     node_started,
     partial_json,
     pings,
+    raw,
     reset,
     run_data,
     silence,
@@ -452,7 +453,7 @@ BROKEN_CONNECTIONS = [
     ),
     Case(
         "an answer that is not HTTP",
-        {RUN: lambda connection, request: (connection.send(b"SSH-2.0-OpenSSH_9.2\r\n"), connection.finish())[0]},
+        {RUN: raw(b"SSH-2.0-OpenSSH_9.2\r\n")},
         NO_ANSWER,
         blocking=NO_ANSWER,
     ),

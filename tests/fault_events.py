@@ -197,6 +197,16 @@ def after_request(ending: Ending) -> Handler:
     return lambda connection, request: ending(connection)
 
 
+def raw(data: bytes) -> Handler:
+    """These bytes, whatever they are, and the end of the connection."""
+
+    def handle(connection: Connection, request: Request) -> None:
+        connection.send(data)
+        connection.finish()
+
+    return handle
+
+
 def partial_json(ending: Ending) -> Handler:
     """Half a blocking answer."""
     body = json.dumps(blocking()).encode()
