@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from difygen.readers.dsl.graph import CONTAINER_STARTS, Graph, Step
 from difygen.readers.dsl.values import Need, Port
@@ -26,6 +27,15 @@ class Branch:
     label: str
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Ways out of a step that lead to some place. `necessary` says whether no other step's choice leads there without them."""
+
+    step: str
+    ways: tuple[Branch, ...]
+    necessary: bool
+
+
 class Paths:
     """The runs of one level: the workflow itself, or the inside of a container."""
 
@@ -38,39 +48,44 @@ class Paths:
             if edge.source in steps and edge.target in steps:
                 self._into[edge.target].append((edge.source, edge.handle))
                 self._out[edge.source].append((edge.handle, edge.target))
+        self._reached = _reached(self.entries, self._out)
+        for into in self._into.values():
+            into[:] = [port for port in into if port[0] in self._reached]
         self.order = self._ordered()
+        self._timely = set(self.order)
         self.branches: dict[str, tuple[Branch, ...]] = {}
-        for id_ in self.reached:
+        for id_ in self.order:
             known = branches_of(steps[id_])
             if known:
                 self.branches[id_] = _with_seen(known, self._out[id_])
         self._bits = self._numbered()
+        self._taken: dict[Port, int] = {}
         self._before: dict[str, set[str]] = {}
         self._sure: dict[str | None, set[Port]] = {}
         self._runs = self._played()
 
     def reaches(self, id_: str) -> bool:
         """Whether any run can come to the step."""
-        return id_ in self.reached
+        return id_ in self._reached
 
     def always(self, need: Need, given: str | None = None) -> bool:
         """Whether every run that comes to `given` (every run at all, for None) takes one of the ports."""
-        ports = [port for port in need.ports if port[0] in self._bits_of_steps]
-        if given is not None and given not in self._bits_of_steps:
+        if given is not None and given not in self._timely:
             return False
+        ports = [port for port in need.ports if port[0] in self._timely]
         if self._runs is None:
             sure = self._certain(given)
             return any(port in sure for port in ports)
-        wanted = sum({self._bit(port) for port in ports})
-        where = self._bits[given, ""] if given is not None else 0
-        return all(run & wanted for run in self._runs if run & where == where)
+        missed = self._runs_by((given, "")) if given is not None else (1 << len(self._runs)) - 1
+        for port in ports:
+            missed &= ~self._runs_by(port)
+        return not missed
 
     def together(self, first: str, second: str) -> bool:
         """Whether a run may come to both steps."""
-        if self._runs is None or first not in self._bits_of_steps or second not in self._bits_of_steps:
+        if self._runs is None or first not in self._timely or second not in self._timely:
             return self.reaches(first) and self.reaches(second)
-        both = self._bits[first, ""] | self._bits[second, ""]
-        return any(run & both == both for run in self._runs)
+        return bool(self._runs_by((first, "")) & self._runs_by((second, "")))
 
     def comes_before(self, id_: str, later: str) -> bool:
         """Whether a path leads from one step to the other, so that the first is decided when the second starts."""
@@ -87,17 +102,13 @@ class Paths:
 
     def _ordered(self) -> list[str]:
         """The steps that a run can come to, each after all that lead to it; those on a cycle never get their turn."""
-        self.reached = _reached(self.entries, self._out)
-        for into in self._into.values():
-            into[:] = [port for port in into if port[0] in self.reached]
-        left = {id_: len(self._into[id_]) if id_ not in self.entries else 0 for id_ in self.reached}
+        left = {id_: len(self._into[id_]) for id_ in self._reached}
         order = list(self.entries)
         for id_ in order:
             for _, target in self._out[id_]:
                 left[target] -= 1
                 if left[target] == 0 and target not in self.entries:
                     order.append(target)
-        self._bits_of_steps = set(order)
         return order
 
     def _numbered(self) -> dict[Port, int]:
@@ -112,6 +123,13 @@ class Paths:
     def _bit(self, port: Port) -> int:
         return self._bits.get(port) or (0 if port[0] in self.branches else self._bits[port[0], ""])
 
+    def _runs_by(self, port: Port) -> int:
+        """The numbers of the runs that take a port, as bits."""
+        if port not in self._taken:
+            bit = self._bit(port)
+            self._taken[port] = sum([1 << number for number, run in enumerate(self._runs or ()) if run & bit])
+        return self._taken[port]
+
     def _played(self) -> list[int] | None:
         """The ports taken in each run that can be, as bits; None if there are too many of them."""
         if len(self.order) > MAX_STEPS:
@@ -122,7 +140,7 @@ class Paths:
             own = self._bits[id_, ""]
             into = own
             for port in self._into[id_]:
-                into |= self._bit(port) if port[0] in self._bits_of_steps else 0
+                into |= self._bit(port) if port[0] in self._timely else 0
             if id_ not in self.branches:
                 runs = [run | own if run & into else run for run in runs]
             else:
@@ -150,16 +168,17 @@ class Paths:
                     waiting.append((id_, ""))
                 if handle or id_ not in self.branches:
                     waiting.extend((target, "") for way, target in self._out[id_] if way == handle or not handle)
-            self._sure[given] = {port for port in found if port[0] in self._bits_of_steps}
+            self._sure[given] = {port for port in found if port[0] in self._timely}
         return self._sure[given]
 
     def _shared(self, id_: str) -> list[Port]:
         """The ports that lie on every way to a step, in the order of the ways."""
         if len(self.order) > MAX_STEPS:
             return [(id_, "")]
-        mask = self._masks()[0][id_]
+        mask = self._masks[0][id_]
         return [port for port, bit in self._bits.items() if mask & bit]
 
+    @cached_property
     def _masks(self) -> tuple[dict[str, int], dict[str, int]]:
         """For every step, the ports on all ways to it and the ports on any way to it."""
         every: dict[str, int] = {}
@@ -174,32 +193,25 @@ class Paths:
                 reaching |= some[port[0]] | bit
             every[id_] = own | shared
             some[id_] = own | reaching
-        self._masks = lambda: (every, some)  # type: ignore[method-assign]
         return every, some
 
-    def deciding(self, port: Port, given: str | None) -> list[tuple[str, list[Branch]]]:
-        """The branches that a run must take to come to a port, beyond what coming to `given` says: steps with the ways out that lead there."""
-        id_, handle = port
-        if len(self.order) > MAX_STEPS or id_ not in self._bits_of_steps:
+    def choices(self, port: Port, given: str | None) -> list[Choice]:
+        """The choices that bring a run to a port, beyond those that coming to `given` takes, in the order of the steps."""
+        id_, _ = port
+        if len(self.order) > MAX_STEPS or id_ not in self._timely:
             return []
-        every, some = self._masks()
-        known = every[given] if given is not None and given in every else 0
+        every, some = self._masks
         on_all, on_any = every[id_] | self._bit(port), some[id_] | self._bit(port)
-        found: list[tuple[str, list[Branch]]] = []
-        partial: list[tuple[str, list[Branch]]] = []
+        known_all, known_any = (every[given], some[given]) if given in every else (0, 0)
+        found: list[Choice] = []
         for step, ways in self.branches.items():
-            if step not in self._bits_of_steps:
-                continue
-            leading = [way for way in ways if on_any & self._bits[step, way.handle]]
+            leading = tuple([way for way in ways if on_any & self._bits[step, way.handle]])
             if not leading or len(leading) == len(ways):
                 continue
-            if len(leading) == 1 and on_all & self._bits[step, leading[0].handle]:
-                if not known & self._bits[step, leading[0].handle]:
-                    found.append((step, leading))
-            else:
-                partial.append((step, leading))
-        place = {each: number for number, each in enumerate(self.order)}
-        return sorted(found or partial[-1:], key=lambda each: place[each[0]])
+            there = known_any if known_all & self._bits[step, ""] else -1
+            if any(there & self._bits[step, way.handle] for way in ways if way not in leading):
+                found.append(Choice(step, leading, bool(on_all & self._bits[step, ""])))
+        return found
 
 
 def _entries(steps: dict[str, Step], graph: Graph, level: str | None) -> list[str]:

@@ -1,0 +1,91 @@
+"""The file that Dify's "Export DSL" gives, to a `Workflow`: inputs from its start node, outputs by following its graph.
+
+The specification of everything in here is Dify's own behaviour; where versions differ, the engine of Dify 1.9 and later counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from difygen.readers import Reading
+from difygen.readers.dsl.app import check_kind, check_version, mode_of, refuse_mode
+from difygen.readers.dsl.graph import PATH, Graph, read_graph
+from difygen.readers.dsl.inputs import read_inputs
+from difygen.readers.dsl.outputs import read_outputs
+from difygen.readers.dsl.problems import Problems
+from difygen.readers.dsl.resolver import Resolver
+from difygen.readers.dsl.shape import mapping, text
+from difygen.workflow import AppMode, JsonValue, Workflow
+
+if TYPE_CHECKING:
+    from difygen.readers.document import Document
+
+
+def read_dsl(document: Document) -> Reading:
+    """Read an export. Apps that are no workflows give a `Workflow` with their mode and nothing else, and an error."""
+    problems = Problems(document)
+    workflow = _read(document.root, document.file, problems)
+    return Reading(workflow, problems.diagnostics())
+
+
+def _read(root: Mapping[str, JsonValue], file: str, problems: Problems) -> Workflow | None:
+    if not check_kind(root, problems):
+        return None
+    mode = mode_of(root, problems)
+    if mode is None:
+        return None
+    if mode != "workflow":
+        refuse_mode(mode, problems)
+        return _workflow(root, file, mode)
+    check_version(root, problems)
+    canvas = mapping(mapping(root.get("workflow")).get("graph"))
+    graph = read_graph(canvas, problems)
+    if not graph.steps:
+        problems.error("no-nodes", "The export of this workflow has no nodes.", *PATH)
+        return None
+    return _read_graph(root, file, graph, problems)
+
+
+def _read_graph(root: Mapping[str, JsonValue], file: str, graph: Graph, problems: Problems) -> Workflow:
+    _check_beginning(graph, problems)
+    inputs, values = read_inputs(graph, problems)
+    resolver = Resolver(graph, values, mapping(root.get("workflow")))
+    outputs = read_outputs(resolver, problems)
+    common = _workflow(root, file, "workflow")
+    return Workflow(
+        name=common.name,
+        source=common.source,
+        title=common.title,
+        description=common.description,
+        inputs=inputs,
+        outputs=outputs,
+        nodes=graph.nodes(),
+        edges=graph.shown_edges(),
+    )
+
+
+def _workflow(root: Mapping[str, JsonValue], file: str, mode: AppMode) -> Workflow:
+    app = mapping(root.get("app"))
+    name = text(app.get("name"))
+    if not name.strip():
+        name = file.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0].strip("-") or "workflow"
+    return Workflow(name=name, source=file, mode=mode, title=name, description=text(app.get("description")))
+
+
+def _check_beginning(graph: Graph, problems: Problems) -> None:
+    """Warn where a run has no inputs, since nothing says which it takes."""
+    if graph.first("start") is not None:
+        return
+    trigger = next((step for step in graph.steps.values() if step.type.startswith("trigger-")), None)
+    if trigger is None:
+        problems.warn("no-start-node", "The workflow has no Start node, so its client takes no inputs.", *PATH)
+        return
+    message = f"The workflow is started by the trigger {trigger}, so its client takes no inputs."
+    problems.warn(
+        "started-by-trigger",
+        message,
+        *PATH,
+        trigger.index,
+        hint="Dify runs it through the API all the same, without what the trigger brings.",
+    )
