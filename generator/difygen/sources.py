@@ -1,0 +1,131 @@
+"""What the user names as sources -> the definition files they mean, in a stable order. Reads no definition.
+
+A source is a file, a folder (searched through, for YAML and JSON), a glob pattern, or "-" for standard input. Imported on every run,
+so it may import next to nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from difygen.diagnostics import Diagnostic
+
+STDIN = "-"
+SUFFIXES = (".yml", ".yaml", ".json")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Source:
+    """One definition file: where it is, how messages call it, and whether the user named it or it was found in a folder."""
+
+    path: str
+    shown: str
+    named: bool = True
+
+    def relative_to(self, folder: str) -> str:
+        """The way from `folder` to the file, with forward slashes. It is the same whatever the current folder is."""
+        if self.path == STDIN:
+            return STDIN
+        try:
+            return os.path.relpath(self.path, folder).replace(os.sep, "/")
+        except ValueError:  # another drive of a Windows machine
+            return os.path.basename(self.path)
+
+
+def discover(sources: Iterable[str], base_folder: str = ".") -> tuple[list[Source], list[Diagnostic]]:
+    """The definition files that `sources` mean, each of them once, and what is wrong with those that mean none."""
+    found: dict[str, Source] = {}
+    problems: list[Diagnostic] = []
+    for name in sources:
+        some = False
+        for source in _expand(name, base_folder):
+            some = True
+            found.setdefault(source.path, source)
+        if not some:
+            problems.append(_nothing(name, base_folder))
+    return sorted(found.values()), problems
+
+
+def home_of(source: str, folder: str) -> str:
+    """How generated code calls a definition: from the innermost folder that holds both it and the package.
+
+    `source` is relative to the package. Says nothing about where on a machine the two are.
+    """
+    while source.startswith("../"):
+        source = source[3:]
+    return source or folder
+
+
+def _expand(name: str, base_folder: str) -> Iterator[Source]:
+    if name == STDIN:
+        yield Source(STDIN, STDIN)
+        return
+    path = _at(base_folder, name)
+    if os.path.isdir(path):
+        yield from _search(path)
+    elif os.path.exists(path):
+        yield _source(path, named=True)
+    elif any(sign in name for sign in "*?["):
+        yield from _match(path)
+
+
+def _at(base_folder: str, name: str) -> str:
+    return name if base_folder in ("", ".") else os.path.normpath(os.path.join(base_folder, name))
+
+
+def _match(pattern: str) -> Iterator[Source]:
+    from glob import glob  # only for patterns
+
+    for path in sorted(glob(pattern, recursive=True)):
+        if os.path.isdir(path):
+            yield from _search(path)
+        else:
+            yield _source(path, named=False)
+
+
+def _search(folder: str) -> Iterator[Source]:
+    """The files of a folder and of those below it, but not of hidden ones."""
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.name[0] == ".":
+                continue
+            if entry.is_dir():
+                if not entry.is_symlink():
+                    yield from _search(entry.path)
+            elif entry.name.endswith(SUFFIXES):
+                yield _source(entry.path, named=False)
+
+
+def _source(path: str, *, named: bool) -> Source:
+    return Source(os.path.abspath(path), path.removeprefix("./").replace(os.sep, "/"), named)
+
+
+def _nothing(name: str, base_folder: str) -> Diagnostic:
+    from difygen.diagnostics import Diagnostic, Location
+
+    path = _at(base_folder, name)
+    if os.path.isdir(path):
+        message = f"The folder holds no definitions: no file in it ends in {', '.join(SUFFIXES)}."
+        return Diagnostic("error", "empty-folder", message, Location(name))
+    if any(sign in name for sign in "*?["):
+        return Diagnostic("error", "no-such-source", "No file matches this pattern.", Location(name))
+    return Diagnostic("error", "no-such-source", "There is no such file or folder.", Location(name), _similar(path))
+
+
+def _similar(path: str) -> str:
+    from difygen.diagnostics import nearest
+
+    folder, name = os.path.split(path)
+    match = nearest(name, _names(folder or "."))
+    return f"Did you mean {os.path.join(folder, match)}?" if match else ""
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []
