@@ -374,7 +374,9 @@ def classes(step: Step) -> Sequence[Branch]:
 
 
 def actions(step: Step) -> Sequence[Branch]:
-    """The ways out of a form, one for each button, and one for when nobody pressed any."""
+    """The ways out of a form, one for each button, and one for when nobody pressed any. Forms before 1.13 have one way out."""
     found = [mapping(each) for each in sequence(step.data.get("user_actions"))]
+    if not found:
+        return ()
     buttons = [Branch(text(each.get("id")), text(each.get("title")) or text(each.get("id"))) for each in found]
     return [*buttons, Branch(TIMEOUT, "timeout")]

@@ -80,14 +80,20 @@ def _step(node: Mapping[str, JsonValue], index: int, problems: Problems) -> Step
     if not id_:
         problems.warn("node-without-id", f"A node of type {quoted(type_)} has no id and is left out.", *PATH, index)
         return None
-    parent = text(data.get("iteration_id") or data.get("loop_id") or node.get("parentId")) or None
-    return Step(id_, type_, text(data.get("title")), data, parent, index)
+    return Step(id_, type_, text(data.get("title")), data, text(node.get("parentId")) or None, index)
 
 
 def _adopt(steps: dict[str, Step]) -> None:
-    """Forget parents that do not exist, and containers that hold themselves."""
+    """Settle which container holds which steps: each that exists, and none that would hold itself.
+
+    The editor writes `parentId` and `iteration_id` or `loop_id`; those alone are left behind when a step is copied out of its container.
+    """
+    holding = {step.parent for step in steps.values() if step.type not in CONTAINER_STARTS}
     for step in steps.values():
-        if step.parent is not None and step.parent not in steps:
+        claimed = text(step.data.get("iteration_id") or step.data.get("loop_id"))
+        if step.parent is None and claimed and claimed not in holding:
+            step.parent = claimed
+        if step.parent not in steps:
             step.parent = None
     rooted: set[str] = set()
     for step in steps.values():

@@ -21,10 +21,14 @@ MAX_STEPS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One way out of a step that branches: its handle, and what a reader of the workflow calls it."""
+    """One way out of a step that branches: its handle, and what a reader of the workflow calls it.
+
+    The ways out of a step that may fail are `outcome`s: their labels are what the step does.
+    """
 
     handle: str
     label: str
+    outcome: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,13 +199,16 @@ class Paths:
             some[id_] = own | reaching
         return every, some
 
-    def choices(self, port: Port, given: str | None) -> list[Choice]:
-        """The choices that bring a run to a port, beyond those that coming to `given` takes, in the order of the steps."""
-        id_, _ = port
-        if len(self.order) > MAX_STEPS or id_ not in self._timely:
+    def choices(self, ports: Sequence[Port], given: str | None) -> list[Choice]:
+        """The choices that bring a run to one of the ports, beyond those that coming to `given` takes, in the order of the steps."""
+        ports = [port for port in ports if port[0] in self._timely]
+        if len(self.order) > MAX_STEPS or not ports:
             return []
         every, some = self._masks
-        on_all, on_any = every[id_] | self._bit(port), some[id_] | self._bit(port)
+        on_all, on_any = -1, 0
+        for port in ports:
+            on_all &= every[port[0]] | self._bit(port)
+            on_any |= some[port[0]] | self._bit(port)
         known_all, known_any = (every[given], some[given]) if given in every else (0, 0)
         found: list[Choice] = []
         for step, ways in self.branches.items():
@@ -212,6 +219,20 @@ class Paths:
             if any(there & self._bits[step, way.handle] for way in ways if way not in leading):
                 found.append(Choice(step, leading, bool(on_all & self._bits[step, ""])))
         return found
+
+    def enough(self, choices: Sequence[Choice], ports: Sequence[Port], given: str | None) -> bool:
+        """Whether every run that comes to `given` and takes these choices takes one of the ports."""
+        if self._runs is None:
+            return False
+        missed = self._runs_by((given, "")) if given in self._timely else (1 << len(self._runs)) - 1
+        for choice in choices:
+            taken = 0
+            for way in choice.ways:
+                taken |= self._runs_by((choice.step, way.handle))
+            missed &= taken
+        for port in ports:
+            missed &= ~self._runs_by(port) if port[0] in self._timely else -1
+        return not missed
 
 
 def _entries(steps: dict[str, Step], graph: Graph, level: str | None) -> list[str]:

@@ -113,7 +113,7 @@ class Resolver:
             return [Branch(each, each) for each in handles] if len(handles) > 1 else ()
         ways = list(type_.branches(step)) if type_.branches is not None else []
         if step.data.get("error_strategy") == FAIL:
-            ways = [*(ways or [Branch(SUCCESS, "success")]), Branch(FAIL, "failure")]
+            ways = [*(ways or [Branch(SUCCESS, "succeeds", True)]), Branch(FAIL, "fails", True)]
         return ways
 
     def _encloses(self, container: str, scope: str | None) -> bool:
