@@ -1,0 +1,146 @@
+"""`difygen mock`: reads the definitions, says where it listens, serves until Ctrl-C."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+from collections.abc import Mapping, Sequence
+
+import click
+
+from difygen.mock.definition import Definition
+from difygen.mock.faults import Cut, UnknownFaultError
+from difygen.mock.loading import load_definitions
+from difygen.mock.outputs import Handler, HandlerError, load_handler
+from difygen.mock.server import MockServer, keys_for, listening_socket, origin_of
+
+WRONG = 2
+
+
+class _WrongError(Exception):
+    """An argument that cannot be used: one sentence for the user."""
+
+
+def serve(
+    sources: Sequence[str],
+    *,
+    host: str,
+    port: int,
+    api_key: Sequence[str],
+    latency: float,
+    ping_interval: float,
+    fail_rate: float,
+    cut_after: str | None,
+    handler: str | None,
+) -> int:
+    """Serve until Ctrl-C. The exit code: 0 after a clean end, 2 for a wrong argument, a wrong definition or a port in use."""
+    loaded = load_definitions(sources)
+    for diagnostic in loaded.diagnostics:
+        click.echo(str(diagnostic), err=True)
+    if not loaded.usable:
+        return WRONG
+    try:
+        keys = keys_for(loaded.definitions, _given_keys(api_key, loaded.definitions))
+        cut = _cut(cut_after)
+        function = _handler(handler)
+        listener = _listener(host, port)
+    except _WrongError as error:
+        click.echo(f"difygen mock: {error}", err=True)
+        return WRONG
+    server = MockServer(
+        keys,
+        listener,
+        handler=function,
+        latency=latency,
+        ping_interval=ping_interval,
+        fail_rate=fail_rate,
+        cut=cut,
+    )
+    click.echo(_greeting(origin_of(listener), keys))
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    return 0
+
+
+def _given_keys(values: Sequence[str], definitions: Sequence[Definition]) -> dict[str, str]:
+    """`NAME=KEY` as app by key; a bare KEY is that of the only workflow."""
+    names = [definition.key_name for definition in definitions]
+    keys: dict[str, str] = {}
+    for value in values:
+        name, separator, key = value.partition("=")
+        if not separator and len(names) > 1:
+            raise _WrongError(f"with several workflows a key is given as NAME=KEY; the names are {', '.join(names)}")
+        if separator and name not in names:
+            raise _WrongError(f"no workflow is called {name!r}; there is {', '.join(names)}")
+        keys[key if separator else value] = name if separator else names[0]
+    if "" in keys:
+        raise _WrongError("an API key cannot be empty")
+    return keys
+
+
+def _cut(text: str | None) -> Cut | None:
+    if text is None:
+        return None
+    try:
+        return Cut.parse(str(text))
+    except UnknownFaultError as error:
+        raise _WrongError(f"--cut-after: {error}") from None
+
+
+def _handler(text: str | None) -> Handler | None:
+    if text is None:
+        return None
+    try:
+        return load_handler(text)
+    except HandlerError as error:
+        raise _WrongError(f"--handler: {error}") from None
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        return listening_socket(host, port)
+    except (OSError, OverflowError) as error:
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+        raise _WrongError(f"cannot listen on {host}:{port}: {reason}") from None
+
+
+def _greeting(origin: str, keys: Mapping[str, Definition]) -> str:
+    """Where the server listens, which key opens what, and two ways to call it."""
+    base_url = f"{origin}/v1"
+    lines = [f"Dify's Service API, mocked, at {base_url} (Ctrl-C stops it)", ""]
+    width = max(len(each.key_name) for each in keys.values())
+    lines += [f"  {each.key_name:<{width}}  {f'key {key}' if key else 'any key'}" for key, each in keys.items()]
+    key, first = next(iter(keys.items()))
+    key = key or f"app-{first.key_name}"
+    body = json.dumps({"inputs": _sample(first), "user": "me", "response_mode": "streaming"}, ensure_ascii=False)
+    lines += [
+        "",
+        f"  curl -N {base_url}/workflows/run -H 'Authorization: Bearer {key}' \\",
+        "       -H 'Content-Type: application/json' \\",
+        f"       -d {_quoted(body)}",
+        "",
+        f"  DIFY_BASE_URL={base_url} DIFY_{first.key_name.upper()}_API_KEY={key}",
+    ]
+    return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def _sample(definition: Definition) -> dict[str, object]:
+    """Inputs that the workflow takes: an example's, else values for what is required. A file cannot be made up."""
+    if definition.workflow.examples:
+        return dict(definition.workflow.examples[0].inputs)
+    rows = [row for row in definition.variables if row.get("required")]
+    return {str(row["variable"]): _sample_value(row) for row in rows if row.get("type") not in ("file", "file-list")}
+
+
+def _sample_value(row: Mapping[str, object]) -> object:
+    options = row.get("options")
+    if isinstance(options, list) and options:
+        return options[0]
+    kinds = {"number": 1, "checkbox": True, "json_object": {}}
+    return kinds.get(str(row.get("type")), "hello")

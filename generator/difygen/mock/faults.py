@@ -1,0 +1,113 @@
+"""Faults on demand: what `--fail-rate`, `--cut-after` and the request header `X-Mock-Fault` ask for. Knows no HTTP library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+HEADER = "X-Mock-Fault"
+
+FAULTS: Mapping[str, str] = {
+    "failed": "the run fails; failed=NODE_ID says in which node",
+    "stopped": "the run ends as if somebody had stopped it",
+    "partial": "a node fails, the workflow copes: partial-succeeded; partial=NODE_ID says in which node",
+    "paused": "the run pauses for a human and goes on when the form is submitted",
+    "slow": "the first node takes 30 seconds; slow=SECONDS for another time",
+    "cut": "the connection is cut after the third event; cut=N after N events, cut=Nb after N bytes of the body",
+    "drop": "the connection is closed without an answer",
+    "error-event": "the stream ends with an `error` event (blocking: 400 completion_request_error)",
+    "ping-forever": "the stream only pings after its first events, a blocking call is not answered",
+    "silent": "as ping-forever, without the pings",
+    "too-many-requests": "400 invalid_param, the concurrency limit as Dify 1.12.1 words it",
+    "429": "429 too_many_requests, the concurrency limit as the documentation has it",
+    "401": "401 unauthorized",
+    "403": "403 forbidden, the app's API is switched off",
+    "404": "404, an HTML page",
+    "500": "500 internal_server_error",
+    "html-413": "a web server's 413, HTML without Dify's headers",
+    "html-429": "a web server's 429, HTML without Dify's headers",
+    "html-502": "a web server's 502, HTML without Dify's headers",
+    "html-503": "a web server's 503, HTML without Dify's headers",
+    "html-504": "a web server's 504, HTML without Dify's headers",
+    "html-524": "a web server's 524, HTML without Dify's headers",
+}
+"""Every word that `X-Mock-Fault` knows, and what it does. Several words are separated by commas."""
+
+_WITH_VALUE = ("failed", "partial", "slow", "cut")
+
+
+class UnknownFaultError(ValueError):
+    """A word or a value that `X-Mock-Fault` does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where a connection is cut: after so many events, or so many bytes of the body."""
+
+    events: int | None = None
+    bytes: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Cut:
+        """`3` for events, `120b` for bytes."""
+        number, unit = (text[:-1], "bytes") if text[-1:] in ("b", "B") else (text, "events")
+        if not number.isdecimal():
+            raise UnknownFaultError(f"{text!r} is neither a number of events (3) nor of bytes (120b)")
+        return cls(**{unit: int(number)})
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What one request is to suffer, by word; the value is what stands behind `=`, or empty."""
+
+    words: Mapping[str, str]
+
+    @classmethod
+    def parse(cls, header: str) -> Faults:
+        """The faults of a header's value. Raises UnknownFaultError, so that a typo does not pass for a success."""
+        pairs = [part.strip().partition("=") for part in header.split(",") if part.strip()]
+        words = {word.strip().lower(): value.strip() for word, _, value in pairs}
+        for word, value in words.items():
+            if word not in FAULTS or (value and word not in _WITH_VALUE):
+                raise UnknownFaultError(f"unknown fault {word!r}; known are {', '.join(FAULTS)}")
+        faults = cls(words)
+        _ = faults.cut, faults.seconds  # a wrong number is refused here, not in the middle of a stream
+        return faults
+
+    def __contains__(self, word: str) -> bool:
+        return word in self.words
+
+    @property
+    def node(self) -> str:
+        """The node that `failed=` or `partial=` names, or empty."""
+        return self.words.get("failed", "") or self.words.get("partial", "")
+
+    @property
+    def cut(self) -> Cut | None:
+        """Where to cut the connection, or None."""
+        return Cut.parse(self.words["cut"] or "3") if "cut" in self.words else None
+
+    @property
+    def seconds(self) -> float:
+        """How long the first node takes beyond the server's latency."""
+        text = self.words.get("slow", "0") or "30"
+        try:
+            return max(0.0, float(text))
+        except ValueError:
+            raise UnknownFaultError(f"{text!r} is no number of seconds") from None
+
+
+@dataclass(slots=True)
+class FailRate:
+    """Spreads failures evenly: of N runs, N x rate fail, always the same ones. No dice, so that a test repeats."""
+
+    rate: float
+    _sum: float = 0.0
+
+    def next_fails(self) -> bool:
+        """Whether the next run fails."""
+        self._sum += self.rate
+        if self._sum < 1 - 1e-9:
+            return False
+        self._sum -= 1
+        return True

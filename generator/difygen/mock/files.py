@@ -1,0 +1,238 @@
+"""Uploaded files and file inputs: kinds, limits, signed links and the file object of inputs and outputs, as on 1.12.1."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import mimetypes
+import os
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from urllib.parse import quote, unquote, urlsplit
+
+from difygen.mock.definition import JsonObject
+from difygen.mock.errors import RefusedError, invalid_param
+
+TENANT_ID = str(uuid.uuid5(uuid.NAMESPACE_URL, "difygen:tenant"))
+LINK_SECONDS = 300
+"""How long a signed link is good: the default of FILES_ACCESS_TIMEOUT."""
+
+_KINDS = {
+    "image": "jpg jpeg png webp gif svg",
+    "video": "mp4 mov mpeg webm",
+    "audio": "mp3 m4a wav amr mpga",
+    "document": "txt md markdown mdx pdf html htm xlsx xls docx csv vtt properties",
+}
+_KIND_OF = {extension: kind for kind, extensions in _KINDS.items() for extension in extensions.split()}
+_METHODS = ("local_file", "remote_url", "tool_file", "datasource_file")
+_MEGABYTE = 1024 * 1024
+LIMITS: Mapping[str, int] = {"image": 10, "video": 100, "audio": 50}
+"""Megabytes by kind of file; everything else may have 15."""
+
+FORBIDDEN_IN_NAMES = '/\\:*?"<>|'
+
+
+def kind_of(extension: str, mime_type: str = "") -> str:
+    """The kind that Dify detects for a file: by extension, else by MIME type, else `custom`."""
+    if kind := _KIND_OF.get(extension.lower().removeprefix(".")):
+        return kind
+    major = mime_type.partition("/")[0]
+    return major if major in ("image", "video", "audio") else "custom"
+
+
+def size_limit(extension: str) -> int:
+    """How many bytes a file with that extension may have."""
+    return LIMITS.get(_KIND_OF.get(extension.lower(), ""), 15) * _MEGABYTE
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """An uploaded file."""
+
+    id: str
+    name: str
+    content: bytes
+    mime_type: str
+    created_by: str
+    created_at: int
+
+    @property
+    def extension(self) -> str:
+        return os.path.splitext(self.name)[1].removeprefix(".").lower()
+
+
+@dataclass(slots=True)
+class FileStore:
+    """The files of one mock server. `origin` is where its links lead: `http://127.0.0.1:8098`."""
+
+    origin: str = ""
+    files: dict[str, StoredFile] = field(default_factory=dict)
+    secret: bytes = field(default_factory=lambda: os.urandom(16))
+
+    def add(self, name: str, content: bytes, mime_type: str, created_by: str) -> StoredFile:
+        """Keep an upload, or refuse it like the real server. The literal `{message}` is what 1.12.1 sends."""
+        if any(character in FORBIDDEN_IN_NAMES for character in name):
+            raise invalid_param("Filename contains invalid characters")
+        file = StoredFile(str(uuid.uuid4()), name, content, mime_type, created_by, int(time.time()))
+        if len(content) > size_limit(file.extension):
+            raise RefusedError(413, "file_too_large", "File size exceeded. {message}")
+        self.files[file.id] = file
+        return file
+
+    def link(self, file: StoredFile) -> str:
+        """A signed link to the file's bytes: outside /v1, without a key, good for five minutes."""
+        timestamp, nonce = str(int(time.time())), uuid.uuid4().hex
+        sign = quote(self._sign(file.id, timestamp, nonce), safe="")
+        return f"{self.origin}/files/{file.id}/file-preview?timestamp={timestamp}&nonce={nonce}&sign={sign}"
+
+    def open(self, file_id: str, query: Mapping[str, str]) -> StoredFile | None:
+        """The file behind a link, or None if the link is wrong or too old."""
+        timestamp, nonce, sign = (query.get(name, "") for name in ("timestamp", "nonce", "sign"))
+        good = hmac.compare_digest(self._sign(file_id, timestamp, nonce).encode(), sign.encode())
+        if not good or time.time() - int(timestamp) > LINK_SECONDS:
+            return None
+        return self.files.get(file_id)
+
+    def _sign(self, file_id: str, timestamp: str, nonce: str) -> str:
+        digest = hmac.new(self.secret, f"{file_id}|{timestamp}|{nonce}".encode(), hashlib.sha256).digest()
+        return base64.urlsafe_b64encode(digest).decode()
+
+    def uploaded(self, file: StoredFile) -> JsonObject:
+        """The answer to an upload."""
+        return {
+            "id": file.id,
+            "name": file.name,
+            "size": len(file.content),
+            "extension": file.extension,
+            "mime_type": file.mime_type,
+            "created_by": file.created_by,
+            "created_at": file.created_at,
+            "preview_url": None,
+            "source_url": self.link(file),
+            "original_url": None,
+            "user_id": None,
+            "tenant_id": TENANT_ID,
+            "conversation_id": None,
+            "file_key": None,
+        }
+
+    def resolve(self, mapping: Mapping[str, object], variable: Mapping[str, object], *, strict: bool) -> JsonObject:
+        """The file object that a run sees for one file input. `strict` holds for single files, not for lists (seen on 1.12.1)."""
+        file = self._local(mapping, strict) if _method(mapping) != "remote_url" else _remote(mapping, strict)
+        if not _allowed(file, variable):
+            raise invalid_param(f"File validation failed for file: {file['filename']}")
+        return file
+
+    def _local(self, mapping: Mapping[str, object], strict: bool) -> JsonObject:
+        file_id = mapping.get("upload_file_id")
+        if not file_id:
+            raise invalid_param("Invalid upload file id")
+        if not is_uuid(file_id):
+            raise invalid_param("Invalid upload file id format")
+        stored = self.files.get(str(file_id).lower())
+        if stored is None:
+            raise invalid_param("Invalid upload file")
+        extension = f".{stored.extension}" if stored.extension else ""
+        kind = _checked_kind(mapping, kind_of(extension, stored.mime_type), strict)
+        file = file_object(kind, "local_file", stored.name, extension, stored.mime_type, len(stored.content))
+        return file | {"remote_url": self.link(stored), "related_id": stored.id, "url": self.link(stored)}
+
+    def example(self, name: str) -> JsonObject:
+        """A file for an output that nobody prescribed: a text that can really be downloaded."""
+        content = f"{name}, written by difygen mock\n".encode()
+        key = str(uuid.uuid5(uuid.NAMESPACE_URL, f"difygen:example:{name}"))
+        known = self.files.get(key)
+        stored = known or StoredFile(key, f"{_file_name(name)}.txt", content, "text/plain", "", int(time.time()))
+        self.files[key] = stored
+        file = file_object("document", "tool_file", stored.name, ".txt", "text/plain", len(content))
+        return file | {"related_id": key, "url": self.link(stored)}
+
+
+def _file_name(name: str) -> str:
+    return "".join("_" if character in FORBIDDEN_IN_NAMES else character for character in name) or "file"
+
+
+def is_uuid(value: object) -> bool:
+    """Whether the value is the text of a UUID."""
+    try:
+        uuid.UUID(str(value))
+    except ValueError:
+        return False
+    return True
+
+
+def file_object(kind: str, method: str, name: str | None, extension: str, mime_type: str, size: int) -> JsonObject:
+    """Dify's file object, as outputs carry it (seen on 1.12.1)."""
+    return {
+        "dify_model_identity": "__dify__file__",
+        "id": None,
+        "tenant_id": TENANT_ID,
+        "type": kind,
+        "transfer_method": method,
+        "remote_url": None,
+        "related_id": None,
+        "filename": name,
+        "extension": extension,
+        "mime_type": mime_type,
+        "size": size,
+        "url": None,
+    }
+
+
+def is_file(value: object) -> bool:
+    """Whether an output value is a file object."""
+    return isinstance(value, Mapping) and value.get("dify_model_identity") == "__dify__file__"
+
+
+def usable(mapping: Mapping[str, object]) -> bool:
+    """Whether a member of a file list is looked at; the others are dropped without a word (seen on 1.12.1)."""
+    method = mapping.get("transfer_method")
+    return bool(method) and (method != "remote_url" or bool(mapping.get("url") or mapping.get("remote_url")))
+
+
+def _method(mapping: Mapping[str, object]) -> str:
+    method = mapping.get("transfer_method")
+    if not method:
+        raise invalid_param("transfer_method is required in file mapping")
+    if method not in _METHODS:
+        raise invalid_param(f"No matching enum found for value '{method}'")
+    return str(method)
+
+
+def _checked_kind(mapping: Mapping[str, object], detected: str, strict: bool) -> str:
+    wanted = str(mapping.get("type") or "custom")
+    if strict and wanted != detected:
+        raise invalid_param("Detected file type does not match the specified type. Please verify the file.")
+    return detected if wanted == "custom" else wanted
+
+
+def _remote(mapping: Mapping[str, object], strict: bool) -> JsonObject:
+    """A remote file, judged by its URL alone: the mock opens no connection to anywhere."""
+    url = str(mapping.get("url") or mapping.get("remote_url") or "")
+    if not url:
+        raise invalid_param("Invalid file url")
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise invalid_param(f"Reached maximum retries (3) for URL {url}")
+    name = unquote(parts.path.rpartition("/")[2])
+    extension = os.path.splitext(name)[1].lower()
+    mime_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    kind = _checked_kind(mapping, kind_of(extension, mime_type), strict)
+    file = file_object(kind, "remote_url", name, extension or ".bin", mime_type, -1)
+    return file | {"remote_url": url, "url": url}
+
+
+def _allowed(file: JsonObject, variable: Mapping[str, object]) -> bool:
+    kinds = _texts(variable.get("allowed_file_types"))
+    if kinds and file["type"] not in kinds and file["type"] != "custom":
+        return False
+    if file["type"] != "custom" or "allowed_file_extensions" not in variable:
+        return True
+    return file["extension"] in _texts(variable.get("allowed_file_extensions"))
+
+
+def _texts(value: object) -> Sequence[str]:
+    return [str(each) for each in value] if isinstance(value, list | tuple) else []

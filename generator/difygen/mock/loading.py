@@ -1,0 +1,87 @@
+"""Definition files to what the mock serves. Says what is wrong as diagnostics, like every other command."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from difygen.diagnostics import Diagnostic, Location, has_errors
+from difygen.mock.definition import Definition, JsonObject, define
+from difygen.naming import snake_name
+from difygen.readers import EXPORT_KEYS, read
+from difygen.readers.document import Document, load
+from difygen.sources import STDIN, Source, discover
+from difygen.workflow import Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The definitions that could be read, and what is to be said about the files."""
+
+    definitions: tuple[Definition, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def usable(self) -> bool:
+        """Whether there is something to serve and nothing wrong with it."""
+        return bool(self.definitions) and not has_errors(self.diagnostics)
+
+
+def load_definitions(sources: Iterable[str | Workflow]) -> Loaded:
+    """Read files, folders and patterns; workflows are taken as they are."""
+    workflows = [each for each in sources if isinstance(each, Workflow)]
+    found, problems = discover(str(each) for each in sources if not isinstance(each, Workflow))
+    rows: list[tuple[Workflow, JsonObject | None]] = [(workflow, None) for workflow in workflows]
+    for source in found:
+        workflow, export, diagnostics = _read(source)
+        problems += diagnostics
+        if workflow is not None:
+            rows.append((workflow, export))
+    names = _key_names([workflow for workflow, _ in rows])
+    definitions = [
+        define(workflow, export, key_name=name) for (workflow, export), name in zip(rows, names, strict=True)
+    ]
+    return Loaded(tuple(definitions), tuple(problems))
+
+
+def _read(source: Source) -> tuple[Workflow | None, JsonObject | None, Sequence[Diagnostic]]:
+    try:
+        data = sys.stdin.buffer.read() if source.path == STDIN else _content(source.path)
+    except OSError as error:
+        problem = f"The file cannot be read: {error.strerror or error}."
+        return None, None, [Diagnostic("error", "unreadable-source", problem, Location(source.shown))]
+    reading = read(data, source.shown)
+    export = _export(data, source.shown) if reading.workflow is not None else None
+    return reading.workflow, export, reading.diagnostics
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _export(data: bytes, file: str) -> JsonObject | None:
+    """The root of an export; an answer of Dify's console holds it as text. None for a spec."""
+    document = load(data, file)
+    if not isinstance(document, Document):
+        return None
+    inner = document.root.get("data")
+    if isinstance(inner, str) and len(document.root) == 1:
+        return _export(inner.encode(errors="replace"), file)
+    root = cast("dict[str, Any]", document.root)
+    return root if any(key in root for key in EXPORT_KEYS) and "inputs" not in root else None
+
+
+def _key_names(workflows: Sequence[Workflow]) -> list[str]:
+    """A name for every workflow: snake_case, as its client is called; a second one of a name gets a number."""
+    names: list[str] = []
+    for workflow in workflows:
+        name = base = str(snake_name(workflow.name, "workflow"))
+        number = 1
+        while name in names:
+            number += 1
+            name = f"{base}_{number}"
+        names.append(name)
+    return names

@@ -1,0 +1,249 @@
+"""Runs in progress and past: drives simulations, lets streams and waiting requests follow, and keeps what detail and logs show."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from difygen.mock.definition import Definition, JsonObject
+from difygen.mock.faults import Faults
+from difygen.mock.files import FileStore
+from difygen.mock.forms import Form
+from difygen.mock.outputs import Handler, call_handler, example_outputs
+from difygen.mock.simulation import Compute, Delay, Pause, Simulation
+
+STOPPED = "Stopped by user."
+_ERROR_EVENT_MESSAGE = "[mock] Server Unavailable Error, this failure was asked for"
+_STALLING = ("ping-forever", "silent")
+_STALLS_AFTER = 3
+
+
+@dataclass(slots=True)
+class Run:
+    """One run. `events` is everything that has happened; whoever follows keeps a position in it."""
+
+    definition: Definition
+    simulation: Simulation
+    faults: Faults
+    id: str
+    task_id: str
+    user: str
+    events: list[JsonObject] = field(default_factory=list)
+    forms: dict[str, Form] = field(default_factory=dict)
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    over: bool = False
+    finished_at: int | None = None
+    elapsed: float = 0.0
+    log_id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _submitted: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def inputs(self) -> JsonObject:
+        """What the run got: the checked inputs."""
+        return self.simulation.inputs
+
+    @property
+    def outputs(self) -> JsonObject:
+        """What the run gave."""
+        return self.simulation.outputs
+
+    @property
+    def status(self) -> str:
+        """Dify's word for how the run is going."""
+        return self.simulation.status
+
+    def publish(self, event: JsonObject) -> None:
+        """Append an event and wake up everybody who follows."""
+        self.events.append(event)
+        self._wake()
+
+    def close(self) -> None:
+        """Nothing will happen any more."""
+        self.over = True
+        self.finished_at = int(time.time())
+        self.elapsed = self.simulation.elapsed()
+        self._wake()
+
+    def _wake(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+    async def follow(self, position: int) -> AsyncIterator[JsonObject]:
+        """The events from a position on, as they happen, until the run is over."""
+        while True:
+            while position < len(self.events):
+                position += 1
+                yield self.events[position - 1]
+            if self.over:
+                return
+            await self._changed.wait()
+
+    def submit(self, token: str, action: str, answers: JsonObject) -> None:
+        """Answer a form that the run waits for, or refuse the answer."""
+        self.forms[token] = self.forms[token].submitted(action, answers)
+        self._submitted.set()
+
+    async def pause(self, pause: Pause) -> Form:
+        """Wait until the form is submitted."""
+        self.forms[pause.form.token] = pause.form
+        self._submitted.clear()
+        self.elapsed = self.simulation.elapsed()
+        self.publish(pause.event)
+        await self._submitted.wait()
+        return self.forms[pause.form.token]
+
+    def stored_inputs(self) -> str:
+        """The inputs as run detail has them: JSON text, `sys.*` included (seen on 1.12.1)."""
+        extra = {"sys.timestamp": self.simulation.created_at}
+        return json.dumps(self.inputs | self.simulation.system | extra)
+
+    def stored_status(self) -> str:
+        """The status as the database has it: a stopped run stays `running` for ever (seen on 1.12.1)."""
+        return "running" if self.status == "stopped" else self.status
+
+
+@dataclass(slots=True)
+class Settings:
+    """How runs go unless a request says otherwise."""
+
+    latency: float = 0.0
+    handler: Handler | None = None
+
+
+@dataclass(slots=True)
+class Runs:
+    """All runs of a server, newest last."""
+
+    settings: Settings
+    store: FileStore
+    all: list[Run] = field(default_factory=list)
+    users: dict[tuple[str, str], str] = field(default_factory=dict)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def user_id(self, definition: Definition, user: str) -> str:
+        """The end user of an app and a `user`: the same one every time."""
+        return self.users.setdefault((definition.workflow.name, user), str(uuid.uuid4()))
+
+    def start(
+        self, definition: Definition, user: str, inputs: JsonObject, files: list[JsonObject], faults: Faults
+    ) -> Run:
+        """Start a run; it goes on by itself, whether anybody follows or not."""
+        run_id, task_id = str(uuid.uuid4()), str(uuid.uuid4())
+        system = {
+            "sys.files": files,
+            "sys.user_id": user,
+            "sys.app_id": definition.id("app"),
+            "sys.workflow_id": definition.id("workflow"),
+            "sys.workflow_run_id": run_id,
+        }
+        user_id = self.user_id(definition, user)
+        simulation = Simulation(
+            definition, run_id, task_id, user, user_id, inputs, system, self.store, faults, self.settings.latency
+        )
+        run = Run(definition, simulation, faults, run_id, task_id, user)
+        self.all.append(run)
+        task = asyncio.create_task(self._drive(run))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return run
+
+    def of(self, definition: Definition) -> Iterator[Run]:
+        """The runs of one app, newest first."""
+        return (run for run in reversed(self.all) if run.definition is definition)
+
+    def find(self, definition: Definition, run_id: str) -> Run | None:
+        """The app's run of that id."""
+        return next((run for run in self.of(definition) if run.id == run_id), None)
+
+    def by_token(self, definition: Definition, token: str) -> Run | None:
+        """The app's run that has, or had, a form of that token."""
+        return next((run for run in self.of(definition) if token in run.forms), None)
+
+    def stop(self, task_id: str) -> None:
+        """Stop a run by its task id, whoever asks (seen on 1.12.1: any user, any app's key, unknown ids too)."""
+        for run in self.all:
+            if run.task_id == task_id:
+                run.stopped.set()
+
+    async def aclose(self) -> None:
+        """End what is still going."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _drive(self, run: Run) -> None:
+        example = example_outputs(run.definition.workflow, run.inputs)
+        if example is not None:
+            run.simulation.prescribe(example)
+        body = asyncio.ensure_future(self._body(run))
+        stopped = asyncio.ensure_future(run.stopped.wait())
+        try:
+            await asyncio.wait({body, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if not body.done():
+                await _cancelled(body)
+                run.publish(run.simulation.finish("stopped", STOPPED))
+            else:
+                with contextlib.suppress(_EndedError):
+                    body.result()
+        finally:
+            await _cancelled(stopped)
+            await _cancelled(body)
+            run.close()
+
+    async def _body(self, run: Run) -> None:
+        beats = run.simulation.beats()
+        answer: Any = None
+        with contextlib.suppress(StopIteration):
+            while True:
+                beat = beats.send(answer)
+                answer = None
+                if isinstance(beat, Delay):
+                    await asyncio.sleep(beat.seconds)
+                elif isinstance(beat, Compute):
+                    answer = await self._compute(run)
+                elif isinstance(beat, Pause):
+                    answer = await run.pause(beat)
+                else:
+                    run.publish(beat)
+                    await self._disturb(run)
+
+    async def _compute(self, run: Run) -> Any:
+        if self.settings.handler is None:
+            return None
+        try:
+            return await call_handler(self.settings.handler, run.inputs, run.definition.key_name)
+        except Exception as error:  # noqa: BLE001 - it is the user's function: its failure is the run's
+            return error
+
+    async def _disturb(self, run: Run) -> None:
+        """The faults that end or hold up a run in the middle."""
+        await asyncio.sleep(0)
+        if len(run.events) < _STALLS_AFTER or run.over:
+            return
+        if "stopped" in run.faults:
+            run.stopped.set()
+        if "error-event" in run.faults:
+            error = {"code": "completion_request_error", "status": 400, "message": _ERROR_EVENT_MESSAGE}
+            run.simulation.status = "failed"
+            run.publish({"event": "error", "workflow_run_id": run.id, **error})
+            run.simulation.error = _ERROR_EVENT_MESSAGE
+            raise _EndedError
+        if any(word in run.faults for word in (*_STALLING, "stopped")):
+            await asyncio.Event().wait()
+
+
+class _EndedError(Exception):
+    """The run ends here without a `workflow_finished`."""
+
+
+async def _cancelled(task: asyncio.Future[Any]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError, _EndedError):
+        await task

@@ -1,0 +1,158 @@
+"""Event streams on the wire: frames, pings, and connections that are cut on purpose."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from difygen.mock.definition import JsonObject
+from difygen.mock.faults import Cut
+
+PING = b"event: ping\n\n"
+"""A ping has no data line (seen on 1.12.1)."""
+
+TRANSPORT = "difygen.transport"
+"""Where the server puts a connection's transport into the scope, so that a connection can be cut."""
+
+
+def frame(event: JsonObject) -> bytes:
+    """One event: compact JSON in raw UTF-8 on one `data:` line, the name inside (seen on 1.12.1)."""
+    return b"data: " + json.dumps(_plain(event), ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+
+
+def escaped_frame(event: JsonObject) -> bytes:
+    """One event as the events endpoint sends a run that is over: ASCII, with blanks."""
+    return b"data: " + json.dumps(event).encode() + b"\n\n"
+
+
+def _plain(value: Any) -> Any:
+    """NaN and the infinities are null in a stream, other than in a blocking answer."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+async def with_pings(frames: AsyncIterator[bytes], interval: float) -> AsyncGenerator[bytes, None]:
+    """The frames, and a ping whenever another interval of the stream's time has passed."""
+    loop = asyncio.get_running_loop()
+    due = loop.time() + interval
+    upcoming: asyncio.Future[bytes] | None = None
+    try:
+        while True:
+            upcoming = upcoming or asyncio.ensure_future(_next(frames))
+            done, _ = await asyncio.wait({upcoming}, timeout=max(0.0, due - loop.time()))
+            if not done:
+                due += interval
+                yield PING
+                continue
+            try:
+                frame_, upcoming = upcoming.result(), None
+            except _ExhaustedError:
+                return
+            yield frame_
+    finally:
+        if upcoming is not None:
+            upcoming.cancel()
+
+
+async def _next(frames: AsyncIterator[bytes]) -> bytes:
+    try:
+        return await anext(frames)
+    except StopAsyncIteration:
+        raise _ExhaustedError from None
+
+
+class _ExhaustedError(Exception):
+    """The frames are at their end: a task cannot raise StopAsyncIteration."""
+
+
+class StreamResponse(Response):
+    """An event stream, one chunk per frame. `closing` ends it with the server; a cut ends it without the last chunk."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, frames: AsyncGenerator[bytes, None], closing: asyncio.Event, cut: Cut | None = None) -> None:
+        super().__init__(status_code=200)
+        del self.headers["content-length"]
+        self._frames = frames
+        self._closing = closing
+        self._cut = cut
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        body = asyncio.ensure_future(self._send_body(send))
+        others = [asyncio.ensure_future(_disconnected(receive)), asyncio.ensure_future(self._closing.wait())]
+        await asyncio.wait({body, *others}, return_when=asyncio.FIRST_COMPLETED)
+        whole = body.done() and body.result()
+        for task in (body, *others):
+            task.cancel()
+        for task in (body, *others):
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        with contextlib.suppress(RuntimeError):
+            await self._frames.aclose()
+        if not whole:
+            await _hang_up(scope, receive)
+
+    async def _send_body(self, send: Send) -> bool:
+        """Send the frames; whether they were sent to their end."""
+        events, sent = 0, 0
+        async for frame_ in self._frames:
+            if self._cut and self._cut.events is not None and events >= self._cut.events:
+                return False
+            if self._cut and self._cut.bytes is not None and sent + len(frame_) > self._cut.bytes:
+                await _chunk(send, frame_[: self._cut.bytes - sent])
+                return False
+            await _chunk(send, frame_)
+            events += frame_ != PING
+            sent += len(frame_)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return True
+
+
+async def _chunk(send: Send, body: bytes) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+async def _disconnected(receive: Receive) -> None:
+    while True:
+        message: Message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+
+
+class CutResponse(Response):
+    """An answer of which only the first bytes of the body arrive before the connection is closed."""
+
+    def __init__(self, whole: Response, length: int) -> None:
+        super().__init__(whole.body, whole.status_code)
+        self.raw_headers = whole.raw_headers
+        self._length = length
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await _chunk(send, bytes(self.body[: self._length]))
+        await _hang_up(scope, receive)
+
+
+class DroppedResponse(Response):
+    """No answer: the connection is closed."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await _hang_up(scope, receive)
+
+
+async def _hang_up(scope: Scope, receive: Receive) -> None:
+    """Close the connection after what has been written, without ending the answer as HTTP would have it."""
+    if transport := scope.get(TRANSPORT):
+        transport.close()
+        await _disconnected(receive)

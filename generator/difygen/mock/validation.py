@@ -1,0 +1,252 @@
+"""Dify 1.12.1's rules for a request: the body, the user, and every input with its coercions and the texts of its refusals.
+
+Each rule was probed one value at a time against a real server; tests replay all of those probes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, Field, ValidationError
+
+from difygen.mock.definition import JsonObject
+from difygen.mock.errors import RefusedError, bad_request, internal, invalid_param, unhandled
+from difygen.mock.files import FileStore, usable
+
+M = TypeVar("M", bound=BaseModel)
+
+_TRUE = ("true", "1", "yes", "on")
+_FALSE = ("false", "0", "no", "off")
+_PYDANTIC_LINK = re.compile(r"(errors\.pydantic\.dev/)\d+\.\d+")
+_USER_LENGTH = 255
+
+
+class WorkflowRunPayload(BaseModel):
+    """The body of a run. The name is part of the messages that clients see."""
+
+    inputs: dict[str, Any]
+    files: list[dict[str, Any]] | None = None
+    response_mode: Literal["blocking", "streaming"] | None = None
+
+
+class WorkflowLogQuery(BaseModel):
+    """The query of the logs endpoint. The name is part of the messages that clients see."""
+
+    keyword: str | None = None
+    status: Literal["succeeded", "failed", "stopped"] | None = None
+    created_at__before: str | None = None
+    created_at__after: str | None = None
+    created_by_end_user_session_id: str | None = None
+    created_by_account: str | None = None
+    page: int = Field(default=1, ge=1, le=99999)
+    limit: int = Field(default=20, ge=1, le=100)
+
+
+class HumanInputFormSubmitPayload(BaseModel):
+    """The body of a form's submission."""
+
+    inputs: dict[str, Any]
+    action: str
+
+
+def checked(model: type[M], data: object) -> M:
+    """`data` as `model`, or the refusal with pydantic's report in the wording of the server's release."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        raise invalid_param(_PYDANTIC_LINK.sub(r"\g<1>2.11", str(error))) from None
+
+
+def json_body(content_type: str, body: bytes) -> JsonObject:
+    """The JSON object of a request, or the refusal: 415 for another type, 400 for no JSON, 500 for JSON that is no object."""
+    mime_type = content_type.partition(";")[0].strip().lower()
+    if mime_type != "application/json" and not mime_type.endswith("+json"):
+        message = "Did not attempt to load JSON data because the request Content-Type was not 'application/json'."
+        raise RefusedError(415, "unsupported_media_type", message)
+    try:
+        data = json.loads(body, parse_constant=_no_constant, parse_int=_integer)
+        json.dumps(data, ensure_ascii=False).encode()  # refuses lone surrogates, as the real server does
+    except (ValueError, RecursionError):
+        raise bad_request() from None
+    if not isinstance(data, dict):
+        raise unhandled()
+    return data
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(name)
+
+
+def _integer(text: str) -> int | float:
+    """Integers beyond 64 bits arrive as floats (seen on 1.12.1)."""
+    if len(text) > 20:
+        return float(text)
+    number = int(text)
+    return number if -(2**63) <= number < 2**64 else float(number)
+
+
+def required_user(values: Mapping[str, Any]) -> str:
+    """The caller's `user`, which is made a text whatever it is; too long a one breaks the real server."""
+    user = values.get("user")
+    if not user:
+        raise invalid_param("Arg user must be provided.")
+    if len(str(user)) > _USER_LENGTH:
+        raise unhandled()
+    return str(user)
+
+
+def checked_inputs(variables: tuple[JsonObject, ...], given: Mapping[str, Any], store: FileStore) -> JsonObject:
+    """What the run gets for every variable, in their order. The first variable that does not fit ends it; others are dropped."""
+    values = {name: _value(variable, given.get(name)) for variable in variables if (name := _name(variable))}
+    return {_name(variable): _files(variable, values[_name(variable)], store) for variable in variables}
+
+
+def _name(variable: JsonObject) -> str:
+    return str(variable.get("variable", ""))
+
+
+def _value(variable: JsonObject, value: Any) -> Any:
+    name, kind, required = _name(variable), variable.get("type"), bool(variable.get("required"))
+    if value is None:
+        if required:
+            raise invalid_param(f"{name} is required in input form")
+        value = variable.get("default")
+        if value is None:
+            return None
+    if kind in ("file", "file-list") and not required and value == "":
+        return None
+    check = _CHECKS.get(str(kind))
+    value = check(variable, name, value) if check else value
+    return value.replace("\x00", "") if isinstance(value, str) else value
+
+
+def _text(variable: JsonObject, name: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        raise invalid_param(f"(type '{variable['type']}') {name} in input form must be a string")
+    limit = _limit(variable)
+    if limit and len(value) > limit:
+        raise invalid_param(f"{name} in input form must be less than {limit} characters")
+    return value
+
+
+def _select(variable: JsonObject, name: str, value: Any) -> Any:
+    if not isinstance(value, str):
+        raise invalid_param(f"(type 'select') {name} in input form must be a string")
+    options = variable.get("options") or []
+    if value not in options:
+        raise invalid_param(f"{name} in input form must be one of the following: {options}")
+    return value
+
+
+def _number(variable: JsonObject, name: str, value: Any) -> Any:
+    if isinstance(value, int | float):  # True is a number to this server
+        return value
+    if not isinstance(value, str):
+        raise internal()
+    if not value.strip():
+        return None
+    try:
+        return float(value) if "." in value else int(value)
+    except ValueError:
+        raise invalid_param(f"{name} in input form must be a valid number") from None
+
+
+def _checkbox(variable: JsonObject, name: str, value: Any) -> Any:
+    word = value.strip().lower() if isinstance(value, str) else None
+    if word in _TRUE or (word is None and not isinstance(value, bool) and value == 1):
+        return True
+    if word in _FALSE or (word is None and not isinstance(value, bool) and value == 0):
+        return False
+    if isinstance(value, dict):
+        raise invalid_param(f"Invalid input type for ['{name}']")
+    return value
+
+
+def _json_object(variable: JsonObject, name: str, value: Any) -> Any:
+    if value and not isinstance(value, dict):
+        raise invalid_param(f"{name} in input form must be a dict")
+    return value
+
+
+def _file(variable: JsonObject, name: str, value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise invalid_param(f"{name} in input form must be a file")
+    return value
+
+
+def _file_list(variable: JsonObject, name: str, value: Any) -> Any:
+    if not isinstance(value, list) or not all(isinstance(member, dict) for member in value):
+        raise invalid_param(f"{name} in input form must be a list of files")
+    limit = _limit(variable)
+    if limit and len(value) > limit:
+        raise invalid_param(f"{name} in input form must be less than {limit} files")
+    return value
+
+
+_CHECKS = {
+    "text-input": _text,
+    "paragraph": _text,
+    "select": _select,
+    "number": _number,
+    "checkbox": _checkbox,
+    "json_object": _json_object,
+    "file": _file,
+    "file-list": _file_list,
+}
+
+
+def _limit(variable: JsonObject) -> int:
+    text = str(variable.get("max_length") or 0)
+    return int(text) if text.isdecimal() else 0
+
+
+def _files(variable: JsonObject, value: Any, store: FileStore) -> Any:
+    if variable.get("type") == "file" and isinstance(value, dict):
+        return store.resolve(value, variable, strict=True)
+    if variable.get("type") == "file-list" and isinstance(value, list):
+        return [store.resolve(member, variable, strict=False) for member in value if usable(member)]
+    return value
+
+
+def system_files(files: list[dict[str, Any]] | None, store: FileStore) -> list[JsonObject]:
+    """What `sys.files` holds: the request's `files`, whether the app has file upload switched on or not (seen on 1.12.1)."""
+    return [store.resolve(member, {}, strict=True) for member in files or () if usable(member)]
+
+
+def schema_error(variables: tuple[JsonObject, ...], inputs: Mapping[str, Any]) -> str | None:
+    """Why the start node fails: an object that does not match its variable's schema. `{}` is not looked at (seen on 1.12.1)."""
+    for variable in variables:
+        value, schema = inputs.get(_name(variable)), _schema(variable)
+        if variable.get("type") == "json_object" and value and schema:
+            problem = schema_problem(schema, value)
+            if problem:
+                return f"JSON object for '{_name(variable)}' does not match schema: {problem}"
+    return None
+
+
+def _schema(variable: JsonObject) -> JsonObject:
+    schema = variable.get("json_schema")
+    if isinstance(schema, str):
+        try:
+            schema = json.loads(schema)
+        except ValueError:
+            return {}
+    return schema if isinstance(schema, dict) else {}
+
+
+def schema_problem(schema: JsonObject, value: object) -> str:
+    """What a JSON Schema has against a value, in the words of the library that the real server uses; empty for nothing.
+
+    A schema that is broken, or refers to a document elsewhere, is not held against the value.
+    """
+    jsonschema, referencing = import_module("jsonschema"), import_module("referencing")
+    try:
+        validator = jsonschema.Draft7Validator(schema, registry=referencing.Registry())
+        error = jsonschema.exceptions.best_match(validator.iter_errors(value))
+    except Exception:  # noqa: BLE001 - a schema may be anything
+        return ""
+    return str(error.message) if error else ""

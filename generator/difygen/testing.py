@@ -1,0 +1,193 @@
+"""Tests without a Dify server: `mock_dify` serves workflows on loopback for the length of a `with` block or of a test.
+
+    with mock_dify("specs/concat.yaml", handler=lambda inputs: {"result": "ok"}) as dify:
+        client = ConcatClient(base_url=dify.base_url, api_key=dify.api_key, user="test")
+
+In pytest, `pytest_plugins = ["difygen.testing"]` in conftest.py gives the fixture `dify_mock`: call it with the same arguments, and
+the environment points at the server until the test is over. Needs the extra `difygen[mock]`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any
+
+from difygen.workflow import Workflow
+
+if TYPE_CHECKING:
+    from difygen.mock.runs import Run
+    from difygen.mock.server import MockServer
+
+Handler = Callable[..., Any]
+"""Gets a run's inputs (and the workflow's name, if it takes two arguments) and returns the outputs, a dict of JSON values.
+
+What it raises makes the run fail. It may be a coroutine function.
+"""
+
+Source = str | PathLike[str] | Workflow
+
+
+class MockSetupError(ValueError):
+    """The mock server cannot be started: a definition is wrong, or a package is missing. The message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class MockRun:
+    """A run that the mock server has had: what came in and what went out."""
+
+    workflow: str
+    user: str
+    inputs: Mapping[str, Any]
+    outputs: Mapping[str, Any]
+    status: str
+    error: str | None
+    workflow_run_id: str
+    task_id: str
+    events: Sequence[Mapping[str, Any]]
+
+
+class MockDify:
+    """A mock server that is running. `base_url` ends in /v1; `api_key` opens the first workflow, `api_keys` each by its name."""
+
+    def __init__(self, server: MockServer, api_keys: Mapping[str, str]) -> None:
+        self._server = server
+        self.base_url = f"{server.origin}/v1"
+        self.api_keys = dict(api_keys)
+        self.api_key = next(iter(self.api_keys.values()))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables that make every generated client call this server."""
+        keys = {f"DIFY_{name.upper()}_API_KEY": key for name, key in self.api_keys.items()}
+        return {"DIFY_BASE_URL": self.base_url, "DIFY_API_KEY": self.api_key, **keys}
+
+    @property
+    def runs(self) -> list[MockRun]:
+        """The runs so far, oldest first."""
+        return [_told(run) for run in list(self._server.state.runs.all)]
+
+    @property
+    def last_run(self) -> MockRun:
+        """The latest run. Raises LookupError if there was none."""
+        runs = self.runs
+        if not runs:
+            raise LookupError("no workflow has been run")
+        return runs[-1]
+
+    def clear(self) -> None:
+        """Forget the runs so far."""
+        self._server.state.runs.all.clear()
+
+    def __repr__(self) -> str:
+        return f"<MockDify {self.base_url} {', '.join(self.api_keys)}>"
+
+
+def _told(run: Run) -> MockRun:
+    return MockRun(
+        workflow=run.definition.key_name,
+        user=run.user,
+        inputs=run.inputs,
+        outputs=run.outputs,
+        status=run.status,
+        error=run.simulation.error,
+        workflow_run_id=run.id,
+        task_id=run.task_id,
+        events=tuple(run.events),
+    )
+
+
+@contextmanager
+def mock_dify(
+    *sources: Source,
+    handler: Handler | None = None,
+    api_key: str | Mapping[str, str] | None = None,
+    latency: float = 0.0,
+    ping_interval: float = 10.0,
+    fail_rate: float = 0.0,
+    cut_after: int | str | None = None,
+    port: int = 0,
+) -> Iterator[MockDify]:
+    """Serve workflows on 127.0.0.1 within the `with` block.
+
+    Args:
+        sources: definition files or folders (specs or exports), or `Workflow` objects.
+        handler: computes the outputs of runs. Without it they are a spec's example, or made up of the declared types.
+        api_key: the only key that is taken; with several workflows a key by name. None: any key for one workflow, `app-NAME`
+            for each of several.
+        latency: seconds that each node takes.
+        ping_interval: seconds between two pings of a stream.
+        fail_rate: share of the runs that fail, evenly spread: 0.5 is every second one.
+        cut_after: cut connections after so many events (3) or bytes of the body ("120b").
+        port: the port, 0 for a free one.
+
+    Raises MockSetupError for wrong definitions. A request's header `X-Mock-Fault` provokes one fault at a time.
+    """
+    server, keys = _server(sources, api_key, cut_after, port, handler, latency, ping_interval, fail_rate)
+    server.start()
+    try:
+        yield MockDify(server, keys)
+    finally:
+        server.stop()
+
+
+def _server(
+    sources: Sequence[Source],
+    api_key: str | Mapping[str, str] | None,
+    cut_after: int | str | None,
+    port: int,
+    handler: Handler | None,
+    latency: float,
+    ping_interval: float,
+    fail_rate: float,
+) -> tuple[MockServer, dict[str, str]]:
+    from difygen.mock import HINT
+
+    try:
+        from difygen.mock.faults import Cut
+        from difygen.mock.loading import load_definitions
+        from difygen.mock.server import MockServer, keys_for, listening_socket
+    except ModuleNotFoundError as error:
+        raise MockSetupError(f"{HINT} ({error})") from error
+    loaded = load_definitions([each if isinstance(each, Workflow) else fspath(each) for each in sources])
+    if not loaded.usable:
+        raise MockSetupError(
+            "\n".join(map(str, loaded.diagnostics)) or "There is nothing to serve: no source was given."
+        )
+    names = [definition.key_name for definition in loaded.definitions]
+    by_name = {names[0]: api_key} if isinstance(api_key, str) else dict(api_key or {})
+    if unknown := by_name.keys() - set(names):
+        raise MockSetupError(f"No workflow is called {', '.join(sorted(unknown))}; there is {', '.join(names)}.")
+    keys = keys_for(loaded.definitions, {key: name for name, key in by_name.items()})
+    server = MockServer(
+        keys,
+        listening_socket("127.0.0.1", port),
+        handler=handler,
+        latency=latency,
+        ping_interval=ping_interval,
+        fail_rate=fail_rate,
+        cut=None if cut_after is None else Cut.parse(str(cut_after)),
+    )
+    return server, {each.key_name: key or f"app-{each.key_name}" for key, each in keys.items()}
+
+
+try:
+    import pytest
+except ModuleNotFoundError:  # the context manager is for every test runner
+    pass
+else:
+
+    @pytest.fixture
+    def dify_mock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., MockDify]]:
+        """A function like `mock_dify` that starts a server for the rest of the test and points the environment at it."""
+        with ExitStack() as servers:
+
+            def start(*sources: Source, **options: Any) -> MockDify:
+                dify = servers.enter_context(mock_dify(*sources, **options))
+                for name, value in dify.environment.items():
+                    monkeypatch.setenv(name, value)
+                return dify
+
+            yield start
