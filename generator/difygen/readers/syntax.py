@@ -118,11 +118,13 @@ def _syntax(error: MarkedYAMLError, data: bytes, file: str) -> Diagnostic:
 
 def _sentence(error: MarkedYAMLError, data: bytes, index: int) -> _Said:
     problem = error.problem or "this is not YAML"
-    if said := _SENTENCES.get(problem):
-        return _Said(f"{said.message[:-1]}{_begun(error)}.", said.hint)
+    char = data.decode(errors="replace")[index : index + 1]
     if "cannot start any token" in problem:
-        return _bad_start(data.decode(errors="replace")[index : index + 1])
-    return _Said(f"This is not YAML: {problem}{_begun(error)}.")
+        return _bad_start(char)
+    said = _SENTENCES.get(problem) or _Said(f"This is not YAML: {problem}.")
+    if char == "[" and "',' or '}'" in problem:
+        said = _Said("A `[` is not expected here.", 'Within braces, quote text with brackets: "array[string]".')
+    return _Said(f"{said.message[:-1]}{_begun(error)}.", said.hint)
 
 
 def _begun(error: MarkedYAMLError) -> str:

@@ -1,0 +1,180 @@
+"""A part of a spec together with the way to it, so that a check can say where it failed. Knows no key of the format."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from difygen.diagnostics import Diagnostic, nearest
+from difygen.readers.document import Document
+from difygen.readers.scalars import shown
+from difygen.workflow import JsonValue
+
+Path = tuple[str | int, ...]
+
+MAX_SUGGESTIONS = 100
+"""How many findings of one file get a suggestion: looking for the nearest word is slow."""
+
+
+class Report:
+    """Where the checks of one spec put what they find."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._found: list[Diagnostic] = []
+
+    def error(self, code: str, message: str, path: Path, hint: str = "", key: bool = False) -> None:
+        self._found.append(Diagnostic("error", code, message, self._document.locate(*path, key=key), hint))
+
+    def warn(self, code: str, message: str, path: Path, hint: str = "") -> None:
+        self._found.append(Diagnostic("warning", code, message, self._document.locate(*path, key=True), hint))
+
+    def suggestion(self, word: str, known: Collection[str]) -> str:
+        """A hint for a word that is none of the known ones."""
+        near = nearest(word, known) if len(self._found) < MAX_SUGGESTIONS else None
+        return f"Did you mean `{near}`?" if near else f"Known are {listed([shown(word) for word in known])}."
+
+    def written(self, path: Path) -> str | None:
+        return self._document.written(*path)
+
+    def diagnostics(self) -> tuple[Diagnostic, ...]:
+        """All findings, in the order of the file."""
+        return tuple(sorted(self._found, key=lambda found: found.location))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A value of the spec, the path to it, and how messages call it."""
+
+    value: JsonValue
+    path: Path
+    report: Report
+    name: str = ""
+
+    def __iter__(self) -> Iterator[Part]:
+        """The items, if the value is a list."""
+        if isinstance(self.value, list):
+            for number, item in enumerate(self.value):
+                yield Part(item, (*self.path, number), self.report, self.name)
+
+    def members(self) -> Iterator[tuple[str, Part]]:
+        """The keys and values, if the value is a mapping."""
+        if isinstance(self.value, dict):
+            for key, value in self.value.items():
+                yield key, Part(value, (*self.path, key), self.report, f"`{shown(key)}`")
+
+    def get(self, key: str) -> Part | None:
+        """The value of a key, if the value is a mapping that has it."""
+        if isinstance(self.value, dict) and key in self.value:
+            return Part(self.value[key], (*self.path, key), self.report, f"`{key}`")
+        return None
+
+    def has(self, *keys: str) -> bool:
+        return isinstance(self.value, dict) and any(key in self.value for key in keys)
+
+    def error(self, code: str, message: str, hint: str = "", key: bool = False) -> None:
+        self.report.error(code, message, self.path, hint, key)
+
+    def expect(self, what: str, hint: str = "") -> None:
+        """Note that the value is not what it must be."""
+        message = f"{self.name} must be {what}, not {self.described()}."
+        self.error("wrong-type", message, hint or self._quoting_hint(what))
+
+    def described(self) -> str:
+        """The value in a few words."""
+        match self.value:
+            case None:
+                return "empty"
+            case bool() | int() | float():
+                return f"`{shown(self.report.written(self.path) or str(self.value))}`"
+            case str():
+                return f"the text `{shown(self.value)}`" if self.value else "an empty text"
+            case list():
+                return {0: "an empty list", 1: "a list with one item"}.get(len(self.value), "a list")
+        return "a mapping"
+
+    def _quoting_hint(self, what: str) -> str:
+        """The advice for text that YAML reads as something else (`yes`, `007`, `1.10`), and for numbers that it reads as text."""
+        if isinstance(self.value, str):
+            number = self.value.strip().removeprefix("-").replace(".", "", 1).isdecimal()
+            unquoted = "number" in what if number else "true" in what and self.value in ("true", "false")
+            return "Write it without quotes." if unquoted else ""
+        written = self.report.written(self.path)
+        if "text" not in what or not isinstance(self.value, bool | int | float) or written is None:
+            return ""
+        kind = str(self.value).lower() if isinstance(self.value, bool) else "a number"
+        return f'YAML reads that as {kind}: write "{shown(written)}" with quotes if it is text.'
+
+    # Values of one kind. What is of another kind is noted, and the caller goes on with the usual value.
+
+    def text(self) -> str:
+        if not isinstance(self.value, str):
+            self.expect("text")
+            return ""
+        return self.value
+
+    def flag(self, usual: bool) -> bool:
+        if not isinstance(self.value, bool):
+            self.expect("true or false")
+            return usual
+        return self.value
+
+    def text_of(self, key: str) -> str:
+        """The text of a key that may be missing."""
+        member = self.get(key)
+        return member.text() if member is not None else ""
+
+    def flag_of(self, key: str, usual: bool = False) -> bool:
+        """What a key says that may be missing."""
+        member = self.get(key)
+        return member.flag(usual) if member is not None else usual
+
+    def mapping_of(self, key: str, of: str) -> Part | None:
+        """The value of a key, if it is there and a mapping."""
+        member = self.get(key)
+        if member is None or isinstance(member.value, dict):
+            return member
+        member.expect(f"a mapping of {of}", f"Write `{key}: {{}}` for none." if member.value is None else "")
+        return None
+
+    def texts(self) -> tuple[str, ...]:
+        """A list of different texts, at least one. Empty if any of them is something else."""
+        if not isinstance(self.value, list) or not self.value:
+            self.expect("a list of texts")
+            return ()
+        found: list[str] = []
+        for item in self:
+            text = Part(item.value, item.path, item.report, f"An item of {self.name}").text()
+            if isinstance(item.value, str):
+                found.append(text)
+        self._note_repetitions()
+        return tuple(dict.fromkeys(found)) if len(found) == len(self.value) else ()
+
+    def _note_repetitions(self) -> None:
+        seen: set[JsonValue] = set()
+        for item in self:
+            if isinstance(item.value, str):
+                if item.value in seen:
+                    item.error("repeated-value", f"{self.name} has `{shown(item.value)}` twice.", "Remove one of them.")
+                seen.add(item.value)
+
+    def words(self, known: Collection[str]) -> tuple[str, ...]:
+        """A list of texts, all of them known."""
+        for item in self:
+            if isinstance(item.value, str) and item.value not in known:
+                hint = self.report.suggestion(item.value, known)
+                item.error("unknown-value", f"`{shown(item.value)}` is no value for {self.name}.", hint)
+        return self.texts()
+
+    def only(self, known: Collection[str], what: str) -> None:
+        """Note every key that is unknown."""
+        for key, member in self.members():
+            if key not in known:
+                hint = self.report.suggestion(key, known)
+                member.error("unknown-key", f"`{shown(key)}` is not a key of {what}.", hint, key=True)
+
+
+def listed(words: Collection[str], conjunction: str = "and") -> str:
+    """Words as a phrase: `a`, `b` and `c`."""
+    *first, last = [f"`{word}`" for word in words]
+    return f"{', '.join(first)} {conjunction} {last}" if first else last
