@@ -1,0 +1,178 @@
+"""Lays out source as black would leave it: on one line where it fits, else one item per line with a trailing comma.
+
+Black counts wide characters as two columns, and so does this. Knows Python's brackets, nothing of workflows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from difygen.code import Code, Identifier, compose, literal
+
+LINE_LENGTH = 88
+INDENT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Bracket:
+    """Something in brackets: `head` ends with the opening bracket, `tail` begins with the closing one.
+
+    `comma` is off where a trailing comma would change the meaning, as in `list[str]`.
+    """
+
+    head: Code
+    items: tuple[Doc, ...]
+    tail: Code
+    comma: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A union of types: `str | None`."""
+
+    members: tuple[Doc, ...]
+
+
+Doc = Code | Bracket | Bar
+"""A piece of source whose line breaks are not decided yet."""
+
+NONE = Code("None")
+
+
+def call(name: Code, *items: Doc) -> Bracket:
+    """`name(items)`."""
+    return Bracket(compose("{}(", name), items, Code(")"))
+
+
+def subscript(name: Code, *items: Doc) -> Bracket:
+    """`name[items]`."""
+    return Bracket(compose("{}[", name), items, Code("]"), comma=len(items) > 1)
+
+
+def bar(*members: Doc) -> Doc:
+    """The union of types, without repetitions and with None at its end."""
+    flattened: dict[Doc, None] = {}
+    for member in members:
+        flattened.update(dict.fromkeys(member.members if isinstance(member, Bar) else (member,)))
+    if flattened.pop(NONE, False) is None:
+        flattened[NONE] = None
+    return Bar(tuple(flattened)) if len(flattened) > 1 else next(iter(flattened))
+
+
+def value(data: object, head: Code = Code("")) -> Doc:  # noqa: B008 - immutable
+    """The literal for JSON data. `head` is what stands before it, such as a keyword and an equals sign."""
+    if isinstance(data, Mapping):
+        pairs = tuple(value(item, compose("{}: ", literal(str(key)))) for key, item in data.items())
+        return Bracket(compose("{}{{", head), pairs, Code("}"))
+    if isinstance(data, Sequence) and not isinstance(data, str):
+        return Bracket(compose("{}[", head), tuple(value(item) for item in data), Code("]"))
+    if data is None or isinstance(data, bool | int | float | str):
+        return compose("{}{}", head, literal(data))
+    raise TypeError(f"not JSON data: {type(data).__name__}")
+
+
+def flat(doc: Doc) -> str:
+    """The source on one line."""
+    if isinstance(doc, Bracket):
+        return f"{doc.head}{', '.join(map(flat, doc.items))}{doc.tail}"
+    if isinstance(doc, Bar):
+        return " | ".join(map(flat, doc.members))
+    return doc
+
+
+def place(doc: Doc, indent: int = 0, *, column: int | None = None, after: int = 0, limit: int = LINE_LENGTH) -> Code:
+    """The source as it stands from `column` on, in a block indented by `indent`, with `after` columns to follow on its last line."""
+    line = flat(doc)
+    start = indent if column is None else column
+    fits = start + width(line) + after <= limit
+    if fits or isinstance(doc, Code) or (isinstance(doc, Bracket) and not doc.items):
+        return Code(line)
+    margin = "\n" + " " * indent
+    if isinstance(doc, Bar):
+        return Code(f"{margin}| ".join(place(member, indent, column=indent + 2, limit=limit) for member in doc.members))
+    return Code(f"{doc.head}{_inside(doc, indent + INDENT, limit)}{margin}{doc.tail}")
+
+
+def _inside(bracket: Bracket, indent: int, limit: int) -> str:
+    comma = "," if bracket.comma else ""
+    margin = "\n" + " " * indent
+    return "".join(f"{margin}{place(item, indent, after=len(comma), limit=limit)}{comma}" for item in bracket.items)
+
+
+def declaration(
+    name: Identifier,
+    hint: Doc,
+    default: Code | None = None,
+    *,
+    indent: int,
+    comma: bool = False,
+    limit: int = LINE_LENGTH,
+) -> Code:
+    """`name: hint = default`, a field of a class or, with a comma after it, a parameter on a line of its own."""
+    tail = (f" = {default}" if default is not None else "") + ("," if comma else "")
+    column = indent + len(name) + 2
+    if column + width(flat(hint)) + width(tail) <= limit:
+        return Code(f"{name}: {flat(hint)}{tail}")
+    if isinstance(hint, Bracket):
+        return Code(f"{name}: {place(hint, indent, column=column, after=width(tail), limit=limit)}{tail}")
+    if isinstance(hint, Bar) or default is None:
+        return Code(f"{name}: {_parenthesized(hint, indent, limit)}{tail}")
+    return (
+        Code(f"{name}: {hint} = {default},")
+        if comma
+        else Code(f"{name}: {hint} = {_parenthesized(default, indent, limit)}")
+    )
+
+
+def assignment(name: Identifier, data: Doc, *, limit: int = LINE_LENGTH, hint: Code | None = None) -> Code:
+    """`name = data` at the top of a module."""
+    head = f"{name}: {hint} = " if hint is not None else f"{name} = "
+    fits = len(head) + width(flat(data)) <= limit
+    if isinstance(data, Bracket) or fits:
+        return Code(head + place(data, column=len(head), limit=limit))
+    return Code(head + _parenthesized(data, 0, limit))
+
+
+def _parenthesized(doc: Doc, indent: int, limit: int) -> str:
+    """In parentheses of their own, if that makes a text without brackets fit."""
+    inner = indent + INDENT
+    if isinstance(doc, Code) and inner + width(doc) > limit:
+        return doc
+    margin = "\n" + " " * indent
+    return f"({margin}{' ' * INDENT}{place(doc, inner, limit=limit)}{margin})"
+
+
+def from_import(module: Code, names: Iterable[Code], *, indent: int = 0, limit: int = LINE_LENGTH) -> Code:
+    """`from module import names`, sorted as isort sorts them."""
+    ordered = tuple(sorted(set(names), key=_import_order))
+    line = f"from {module} import {', '.join(ordered)}"
+    if indent + len(line) <= limit:
+        return Code(line)
+    return place(Bracket(compose("from {} import (", module), ordered, Code(")")), indent, limit=0)
+
+
+def _import_order(name: str) -> tuple[int, str, str]:
+    """Constants, classes, then the rest."""
+    bare = name.partition(" as ")[0]
+    kind = 0 if bare.isupper() and len(bare) > 1 else 1 if bare[:1].isupper() else 2
+    return kind, bare.lower(), bare
+
+
+def width(text: str) -> int:
+    """The columns that black counts."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
+
+
+@cache
+def _columns(character: str) -> int:
+    from unicodedata import east_asian_width  # only for texts that need it
+
+    if east_asian_width(character) in "WF":
+        return 2
+    return 2 if any(first <= ord(character) <= last for first, last in _WIDE_SINCE_UNICODE_15) else 1
+
+
+_WIDE_SINCE_UNICODE_15 = ((0x2630, 0x2637), (0x268A, 0x268F), (0x4DC0, 0x4DFF), (0x1D300, 0x1D356), (0x1D360, 0x1D376))
+"""Wide to black's table, not yet to Python 3.11's."""

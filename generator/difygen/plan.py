@@ -1,0 +1,204 @@
+"""Decides everything about a generated module: names, annotations, defaults, docstrings, imports and findings.
+
+Turns a `Workflow` into records of `Code` that templates print without thinking. Knows nothing of templates and files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from difygen._compiled_templates import RUNTIME_NAMES
+from difygen.code import Code, Identifier, compose, docstring, literal
+from difygen.diagnostics import Diagnostic
+from difygen.hints import ModelPlan, Names
+from difygen.layout import INDENT, LINE_LENGTH, Bracket, Doc, assignment, call, place, value
+from difygen.naming import assign, class_name, constant_name
+from difygen.plan_fields import InputPlan, plan_inputs, plan_outputs
+from difygen.plan_methods import ClientNames, ClientPlan, module_docstring, plan_async_client, plan_client
+from difygen.plan_names import IMPORTED_CLASSES, Checked, check_options, class_names, readable_id
+from difygen.prose import one_line
+from difygen.workflow import Workflow
+
+Emit = Literal["both", "sync", "async"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a user may decide about the generated code.
+
+    `names` gives a workflow's Python name by the source of its definition; the other mappings are keyed by that Python name (or
+    by the name in the definition). `rename` gives Python names for inputs and outputs, `outputs` type words for outputs, `env`
+    the environment variable of the API key.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    rename: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    line_length: int = LINE_LENGTH
+    emit: Emit = "both"
+    templates: str | None = None
+    single_file: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodesPlan:
+    """The enumeration of a workflow's nodes."""
+
+    name: Identifier
+    docstring: Code
+    members: tuple[Code, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowPlan:
+    """A generated module, all decisions made: what the templates print.
+
+    `imports` tells module by module what the body needs; `exports` are the public names, in the order of the module.
+    """
+
+    name: Identifier
+    docstring: Code
+    imports: Mapping[str, tuple[Code, ...]]
+    exports: tuple[Identifier, ...]
+    constants: tuple[Code, ...]
+    models: tuple[ModelPlan, ...]
+    nodes: NodesPlan | None
+    info: Code
+    info_name: Identifier
+    clients: tuple[ClientPlan, ...]
+    functions: tuple[Code, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, if there is one, and what is to be said about it."""
+
+    plan: WorkflowPlan | None
+    diagnostics: tuple[Diagnostic, ...]
+
+
+def plan_workflow(workflow: Workflow, options: Options, name: Identifier) -> Planned:
+    """The plan of the module of a workflow that is called `name` in Python."""
+    checked = check_options(workflow, options, name)
+    if checked.problems:
+        return Planned(None, checked.problems)
+    return Planned(_plan(workflow, options, name, checked), ())
+
+
+def _plan(workflow: Workflow, options: Options, name: Identifier, checked: Checked) -> WorkflowPlan:
+    stem = class_name(name)
+    known = ClientNames(
+        workflow=workflow,
+        stem=name.rstrip("_"),
+        inputs=Identifier(f"{stem}Inputs"),
+        outputs=Identifier(f"{stem}Outputs"),
+        client=Identifier(f"{stem}Client"),
+        async_client=Identifier(f"Async{stem}Client"),
+        key_variables=(checked.key_variable, "DIFY_API_KEY"),
+    )
+    names = Names(
+        options.line_length,
+        {*RUNTIME_NAMES, *IMPORTED_CLASSES, *class_names(name)},
+        f"{known.stem}_" if options.single_file else "",
+    )
+    inputs = plan_inputs(workflow, known.inputs, checked.inputs, names)
+    plan_outputs(workflow, checked.types, known.outputs, checked.outputs, names)
+    nodes = _plan_nodes(workflow, Identifier(f"{stem}Node"), names) if workflow.nodes else None
+    info_name = names.private("WORKFLOW")
+    info = _plan_info(known, info_name, names)
+    clients = _plan_clients(known, inputs, options.emit, names)
+    functions = _plan_functions(known, options.emit, names)
+    return WorkflowPlan(
+        name=name,
+        docstring=module_docstring(workflow, options.line_length),
+        imports={module: tuple(sorted(used)) for module, used in sorted(names.imports.items())},
+        exports=_exports(known, nodes, clients, names),
+        constants=tuple(names.aliases),
+        models=tuple(names.models),
+        nodes=nodes,
+        info=info,
+        info_name=info_name,
+        clients=clients,
+        functions=functions,
+    )
+
+
+def _plan_clients(known: ClientNames, inputs: Sequence[InputPlan], emit: Emit, names: Names) -> tuple[ClientPlan, ...]:
+    clients: list[ClientPlan] = []
+    if emit != "async":
+        clients.append(plan_client(known, inputs, names))
+    if emit != "sync":
+        clients.append(plan_async_client(known, inputs, names, alone=emit == "async"))
+    return tuple(clients)
+
+
+def _plan_functions(known: ClientNames, emit: Emit, names: Names) -> tuple[Code, ...]:
+    """The module's own clients and the functions that are their methods."""
+    lines: list[Code] = []
+    for kind, prefix, cls in (("sync", "", known.client), ("async", "a", known.async_client)):
+        if emit in ("both", kind):
+            client = names.private("async_client" if prefix else "client")
+            lines.append(compose("{} = {}()", client, cls))
+            lines += [
+                compose("{} = {}.{}", Identifier(f"{prefix}{verb}_{known.stem}"), client, Code(verb))
+                for verb in ("run", "stream")
+            ]
+    return tuple(lines)
+
+
+def _plan_info(known: ClientNames, name: Identifier, names: Names) -> Code:
+    arguments: list[Doc] = [
+        value(known.workflow.name, Code("name=")),
+        compose("outputs={}", known.outputs),
+        Bracket(Code("api_key_variables=("), tuple(map(literal, known.key_variables)), Code(")")),
+    ]
+    sources = _text_sources(known.workflow)
+    if sources:
+        arguments.append(value(sources, Code("text_sources=")))
+    return assignment(name, call(names.use("._runtime", "WorkflowInfo"), *arguments), limit=names.limit)
+
+
+def _text_sources(workflow: Workflow) -> dict[str, list[list[str]]]:
+    """Where in the graph the text of an output comes from, for those who follow it while it is written."""
+    return {
+        output.name: [list(selector) for selector in output.selectors]
+        for output in workflow.outputs
+        if output.selectors
+    }
+
+
+def _plan_nodes(workflow: Workflow, name: Identifier, names: Names) -> NodesPlan:
+    names.use("._runtime", "WorkflowNode")
+    wires = {node.id: node.id if readable_id(node.id) else node.title or node.type for node in workflow.nodes}
+    constants = assign(wires, lambda node_id: constant_name(wires[node_id], "node"))
+    members = tuple(
+        place(
+            Bracket(
+                compose("{} = (", constants[node.id]), tuple(map(literal, (node.id, node.type, node.title))), Code(")")
+            ),
+            INDENT,
+            limit=names.limit,
+        )
+        for node in workflow.nodes
+    )
+    about = docstring(
+        [f"The nodes of `{one_line(workflow.name)}`: id, type and title. A member equals its node id."], INDENT
+    )
+    return NodesPlan(name=name, docstring=about, members=members)
+
+
+def _exports(
+    known: ClientNames, nodes: NodesPlan | None, clients: tuple[ClientPlan, ...], names: Names
+) -> tuple[Identifier, ...]:
+    """The names that every workflow has, then the types that this one adds."""
+    functions = [
+        Identifier(f"{prefix}{verb}_{known.stem}")
+        for prefix, client in (("", known.client), ("a", known.async_client))
+        for verb in ("run", "stream")
+        if client in {plan.name for plan in clients}
+    ]
+    classes = [known.inputs, known.outputs, *(client.name for client in clients), *([nodes.name] if nodes else [])]
+    return (*classes, *functions, *names.public)

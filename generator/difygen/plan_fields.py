@@ -1,0 +1,240 @@
+"""Plans a workflow's inputs and outputs: the fields of their models, the parameters, and what is said about each.
+
+Knows the rules for values of Dify's input types; knows nothing of methods and modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from math import isfinite
+
+from difygen.code import Code, Identifier, compose, docstring, literal
+from difygen.hints import (
+    BUILTINS,
+    ModelPlan,
+    Names,
+    annotated,
+    class_head,
+    doc_lines,
+    fields,
+    optional,
+    options,
+    output_field,
+    output_name,
+)
+from difygen.hints_json import object_hint
+from difygen.layout import INDENT, NONE, Doc, assignment, declaration, subscript, value, width
+from difygen.naming import nested_name
+from difygen.prose import listed, one_line, sentence, wrap
+from difygen.workflow import Input, InputKind, Output, Property, Type, Workflow
+
+MAX_INLINE_DEFAULT = 40
+"""The columns that a default may take where it is used; a longer one gets a name of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputPlan:
+    """An input: how a method takes it and what is said about it. `summary` is never empty."""
+
+    wire: str
+    name: Identifier
+    parameter_hint: Doc
+    default: Code | None
+    text: str
+    summary: str
+
+
+def plan_inputs(
+    workflow: Workflow, owner: Identifier, pythonic: Mapping[str, Identifier], names: Names
+) -> tuple[InputPlan, ...]:
+    """The inputs, and the model of them among `names.models`."""
+    hidden = BUILTINS.intersection(pythonic.values())
+    inputs: list[InputPlan] = []
+    plans: list[tuple[Code, list[str]]] = []
+    for variable in workflow.inputs:
+        plan = _plan_input(variable, pythonic[variable.name], owner, names)
+        inputs.append(plan)
+        plans.append((_input_declaration(variable, plan, names, hidden), doc_lines(plan.text, names=names)))
+    base = names.use("._runtime", "Inputs")
+    about = docstring([f"What `{one_line(workflow.name)}` takes."], INDENT)
+    names.models.append(ModelPlan(owner, class_head(owner, base, limit=names.limit), about, fields(plans)))
+    return tuple(inputs)
+
+
+def _plan_input(variable: Input, name: Identifier, owner: Identifier, names: Names) -> InputPlan:
+    default = _default(variable, name, names)
+    hint = _parameter_hint(variable, nested_name(owner, name), names)
+    if not variable.required:
+        hint = optional(hint)
+    text = _input_text(variable, name)
+    return InputPlan(variable.name, name, hint, default, text, text or _SUMMARIES[variable.kind])
+
+
+def usable_default(variable: Input) -> bool:
+    """Whether the client sends the default itself. Files have none that a client could send."""
+    default = variable.default
+    if default is None or variable.kind in ("file", "file-list"):
+        return False
+    return not isinstance(default, float) or isfinite(default)
+
+
+def _default(variable: Input, name: Identifier, names: Names) -> Code | None:
+    if not usable_default(variable):
+        return None if variable.required else NONE
+    data = value(variable.default)
+    if isinstance(data, Code) and width(data) <= MAX_INLINE_DEFAULT:
+        return data
+    constant = names.private(f"{name.rstrip('_').upper()}_DEFAULT")
+    names.aliases.append(assignment(constant, data, limit=names.limit, hint=_constant_hint(variable, names)))
+    return constant
+
+
+def _constant_hint(variable: Input, names: Names) -> Code | None:
+    if isinstance(variable.default, str):
+        return None
+    return compose("dict[str, {}]", names.use("typing", "Any"))
+
+
+_TEXTS = ("text-input", "paragraph", "select")
+
+
+def _parameter_hint(variable: Input, nested: Identifier, names: Names) -> Doc:
+    """The type of a parameter, in Python's own words."""
+    match variable.kind:
+        case "select" if variable.options:
+            return options(variable.options, nested, names)
+        case "number":
+            return Code("float")
+        case "checkbox":
+            return Code("bool")
+        case "file":
+            return names.use("._runtime", "FileInput")
+        case "file-list":
+            return subscript(names.use("collections.abc", "Sequence"), names.use("._runtime", "FileInput"))
+        case "json_object":
+            return object_hint(variable.type, nested, names)
+    return Code("str")
+
+
+def _input_declaration(variable: Input, plan: InputPlan, names: Names, hidden: Collection[str]) -> Code:
+    hint = _field_hint(variable, plan, names)
+    if not variable.required:
+        hint = optional(hint)
+    settings = {} if plan.name == plan.wire else {"alias": literal(plan.wire)}
+    if variable.max_length and variable.kind in ("text-input", "paragraph", "file-list"):
+        settings["max_length"] = literal(variable.max_length)
+    return declaration(plan.name, annotated(hint, settings, names), plan.default, indent=INDENT, limit=names.limit)
+
+
+def _field_hint(variable: Input, plan: InputPlan, names: Names) -> Doc:
+    """The type of a field, in the runtime's words, which say what Dify takes."""
+    match variable.kind:
+        case "number":
+            return names.use("._runtime", "Number")
+        case "checkbox":
+            return names.use("._runtime", "Checkbox")
+        case "json_object" if variable.type is None or not variable.type.properties:
+            return names.use("._runtime", "JsonObject")
+        case "text-input" | "paragraph":
+            return names.use("._runtime", "Text")
+        case "select" if not variable.options:
+            return names.use("._runtime", "Text")
+    return plan.parameter_hint
+
+
+_SUMMARIES: dict[InputKind, str] = {
+    "text-input": "A text.",
+    "paragraph": "A text.",
+    "select": "One of the options.",
+    "number": "A number.",
+    "checkbox": "True or False.",
+    "file": "A file.",
+    "file-list": "Files.",
+    "json_object": "A JSON object.",
+}
+
+
+def _input_text(variable: Input, name: Identifier) -> str:
+    """Label, limits and hint of an input, as sentences."""
+    label = one_line(variable.label)
+    if _same(label, name):
+        label = ""
+    limit = _limits(variable)
+    head = (
+        f"{label}, {limit}"
+        if label and limit and label[-1].isalnum()
+        else " ".join(filter(None, (sentence(label), limit)))
+    )
+    texts = [sentence(head), sentence(variable.description)]
+    if variable.name != name:
+        texts.append(f"Sent as `{one_line(variable.name)}`.")
+    return " ".join(filter(None, texts))
+
+
+def _same(label: str, name: str) -> bool:
+    return "".join(filter(str.isalnum, label.casefold())) == name.replace("_", "").casefold()
+
+
+def _limits(variable: Input) -> str:
+    match variable.kind:
+        case "text-input" | "paragraph" if variable.max_length:
+            return f"at most {variable.max_length:,} characters"
+        case "file":
+            return f"a file{_file_types(variable)}"
+        case "file-list":
+            count = f"at most {variable.max_length} files" if variable.max_length else "files"
+            return f"{count}{_file_types(variable)}"
+    return ""
+
+
+def _file_types(variable: Input) -> str:
+    kinds = [kind for kind in variable.allowed_file_types if kind != "custom"]
+    if "custom" in variable.allowed_file_types:
+        kinds += variable.allowed_file_extensions
+    return f" ({listed(map(one_line, kinds), 'or')})" if kinds else ""
+
+
+def plan_outputs(
+    workflow: Workflow, types: Mapping[str, Type], owner: Identifier, pythonic: Mapping[str, Identifier], names: Names
+) -> None:
+    """The model of the outputs, after those of the objects in it."""
+    hidden = BUILTINS.intersection(pythonic.values())
+    plans: list[tuple[Code, list[str]]] = []
+    for output in workflow.outputs:
+        member = Property(
+            output.name, types[output.name], not output.optional, _output_text(output, pythonic[output.name])
+        )
+        plans.append(output_field(output.name, pythonic[output.name], member, owner, names, hidden))
+    base = names.use("._runtime", "Outputs")
+    names.models.append(
+        ModelPlan(
+            owner,
+            class_head(owner, base, limit=names.limit),
+            _outputs_docstring(workflow, pythonic, names),
+            fields(plans),
+        )
+    )
+
+
+def _output_text(output: Output, name: Identifier) -> str:
+    texts = [sentence(output.description)]
+    if output.optional and output.reason:
+        texts.append(sentence(output.reason))
+    if output.name != name:
+        texts.append(f"Received as `{one_line(output.name)}`.")
+    return " ".join(filter(None, texts))
+
+
+def _outputs_docstring(workflow: Workflow, pythonic: Mapping[str, Identifier], names: Names) -> Code:
+    lines = [f"What `{one_line(workflow.name)}` gives."]
+    reasons = [(pythonic[output.name], output.reason) for output in workflow.outputs if output.optional]
+    if reasons:
+        lines += ["", "Not always there:"]
+    for name, reason in reasons:
+        text = f"{name}: {sentence(reason) or 'It may be absent.'}"
+        lines += wrap(text, names.limit - INDENT, lead=" " * 4, hang=" " * 8)
+    return docstring(lines, INDENT)
+
+
+__all__ = ["InputPlan", "output_name", "plan_inputs", "plan_outputs", "usable_default"]

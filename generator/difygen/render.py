@@ -1,0 +1,146 @@
+"""Prints plans: the templates, compiled ahead, or a user's own through jinja2.
+
+Decides nothing about the code; knows where the templates and the runtime are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from difygen import _compiled_templates
+from difygen.code import Code, Identifier, compose, docstring, literal, trusted
+from difygen.layout import Bracket, Doc, assignment, from_import
+from difygen.prose import listed, wrap
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from difygen.plan import WorkflowPlan
+
+TEMPLATE_SETTINGS: dict[str, bool] = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
+"""How jinja2 reads the templates."""
+
+MAX_LISTED = 5
+"""Workflows that the docstring of a package names."""
+
+_STANDARD_LIBRARY = ("builtins", "collections.abc", "typing")
+_THIRD_PARTY = ("pydantic", "typing_extensions")
+
+
+def templates_folder() -> str:
+    """The templates beside the code (an installed wheel), or those of the checkout."""
+    package = os.path.dirname(os.path.abspath(__file__))
+    installed = os.path.join(package, "templates")
+    return (
+        installed if os.path.isdir(installed) else os.path.join(os.path.dirname(os.path.dirname(package)), "templates")
+    )
+
+
+@cache
+def runtime_files() -> dict[str, str]:
+    """The files of the runtime, by their paths in a generated package."""
+    folder = os.path.join(templates_folder(), "runtime")
+    files: dict[str, str] = {}
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".py"):
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                files[f"_runtime/{name}"] = file.read()
+    return files
+
+
+def render(template: str, context: Mapping[str, Any], overrides: str | None = None) -> str:
+    """The text that a template gives. `overrides` is a folder whose templates come before ours."""
+    if overrides is not None and os.path.isfile(os.path.join(overrides, f"{template}.py.jinja")):
+        return _environment(overrides).get_template(f"{template}.py.jinja").render(context)
+    text: str = getattr(_compiled_templates, template)(context)
+    return text
+
+
+@cache
+def _environment(folder: str) -> Environment:
+    from jinja2 import FileSystemLoader, StrictUndefined  # only for a user's own templates
+    from jinja2.sandbox import SandboxedEnvironment
+
+    return SandboxedEnvironment(
+        loader=FileSystemLoader(folder), undefined=StrictUndefined, finalize=trusted, **TEMPLATE_SETTINGS
+    )
+
+
+def render_workflow(plan: WorkflowPlan, *, limit: int, overrides: str | None = None) -> str:
+    """The text of a workflow's module."""
+    context = {
+        "docstring": plan.docstring,
+        "imports": import_block(plan.imports, limit),
+        "exports": export_list(plan.exports, limit),
+        "body": Code(render_body(plan, overrides)),
+    }
+    return render("module", context, overrides)
+
+
+def render_body(plan: WorkflowPlan, overrides: str | None = None) -> str:
+    """All of a workflow's module but its head and the line break at its end."""
+    return render("workflow", {"workflow": plan}, overrides).removesuffix("\n")
+
+
+def import_block(imports: Mapping[str, Iterable[Code]], limit: int) -> Code:
+    """The import statements of a module, in isort's order."""
+    sections = (_STANDARD_LIBRARY, _THIRD_PARTY, ("._runtime",))
+    blocks = ([_import(name, imports[name], limit) for name in section if name in imports] for section in sections)
+    return Code("\n\n".join("\n".join(block) for block in blocks if block))
+
+
+def _import(module: str, names: Iterable[Code], limit: int) -> Code:
+    names = tuple(names)
+    return from_import(Code(module), names, limit=limit) if names else compose("import {}", Code(module))
+
+
+def export_list(names: Iterable[Identifier], limit: int) -> Code:
+    """`__all__`."""
+    items: tuple[Doc, ...] = tuple(literal(str(name)) for name in names)
+    return assignment(Identifier("__all__"), Bracket(Code("["), items, Code("]")), limit=limit)
+
+
+def render_init(exports: Mapping[str, Sequence[Identifier]], *, limit: int, overrides: str | None = None) -> str:
+    """The text of a package's `__init__.py`. `exports` are the public names by module."""
+    everything = {"_runtime": tuple(map(Identifier, _compiled_templates.RUNTIME_NAMES)), **exports}
+    imports = [
+        from_import(compose(".{}", Code(module)), names, indent=4, limit=limit)
+        for module, names in sorted(everything.items())
+        if names
+    ]
+    homes = tuple(
+        Bracket(
+            compose("{}: (", literal(module)),
+            tuple(literal(str(name)) for name in sorted(names)),
+            Code(",)" if len(names) == 1 else ")"),
+        )
+        for module, names in sorted(everything.items())
+    )
+    context = {
+        "docstring": package_docstring(sorted(exports), limit),
+        "imports": imports,
+        "exports": export_list(sorted({name for names in everything.values() for name in names}), limit),
+        "homes": assignment(Identifier("_NAMES"), Bracket(Code("{"), homes, Code("}")), limit=limit),
+    }
+    return render("init", context, overrides)
+
+
+def package_docstring(modules: Sequence[str], limit: int) -> Code:
+    """What a package is."""
+    if not modules:
+        text = "Typed clients of Dify workflows."
+    elif len(modules) > MAX_LISTED:
+        text = f"Typed clients of {len(modules):,} Dify workflows."
+    else:
+        noun = "workflows" if len(modules) > 1 else "workflow"
+        text = f"Typed clients of the Dify {noun} {listed(f'`{module}`' for module in modules)}."
+    return docstring(
+        [
+            *wrap(text, limit - 3),
+            "",
+            *wrap("Written by difygen. A name is imported from its module when it is first asked for.", limit),
+        ]
+    )
