@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
+from difygen.readers.dsl.branches import TIMEOUT, actions
 from difygen.readers.dsl.graph import Step
-from difygen.readers.dsl.paths import Branch
 from difygen.readers.dsl.shape import mapping, sequence, text, texts
 from difygen.readers.dsl.values import (
     Lookup,
     Need,
     Unknown,
     Value,
-    any_of,
-    items_of,
     merge,
-    nothing,
     or_null,
     unknown,
     without_null,
@@ -26,7 +23,6 @@ from difygen.workflow import ArrayOf, JsonValue, ObjectOf, OneOf, Primitive, Pro
 Derive = Callable[[Step, str, Lookup], Value | None]
 
 NOT_TRIGGERED = "null when the run was not started by the trigger {node}"
-TIMEOUT = "__timeout"
 
 
 def declared(word: JsonValue, name: str, null: str = "") -> Value:
@@ -100,7 +96,23 @@ def code_output(step: Step, name: str, lookup: Lookup) -> Value | None:
         return None
     found = declared(mapping(outputs[name]).get("type"), name)
     type_ = _code_type(mapping(outputs[name]), found.type, 0)
-    return Value(type_, f"null when the code of {{node}} gives None for `{name}`", unknown=found.unknown)
+    sure = _sure_of(step, name)
+    if sure > 1 and isinstance(type_, ArrayOf):
+        type_ = ArrayOf(without_null(type_.item)[0])
+    return Value(
+        type_, "" if sure else f"null when the code of {{node}} gives None for `{name}`", unknown=found.unknown
+    )
+
+
+def _sure_of(step: Step, name: str) -> int:
+    """How sure it is that the code gives a value: 0 if it is not, 2 if its lists have no null in them either."""
+    code = step.data.get("code")
+    if not isinstance(code, str) or step.data.get("code_language") != "python3":
+        return 0
+    from difygen.readers.dsl.code import ANY_NAME, sure_outputs
+
+    found = sure_outputs(code)
+    return found.get(name, found.get(ANY_NAME, 0))
 
 
 def _code_type(output: Mapping[str, JsonValue], type_: Type, depth: int) -> Type:
@@ -174,88 +186,6 @@ def _agent_field(output: Mapping[str, JsonValue], name: str) -> Value:
     return declared(f"array[{text(item) or 'any'}]", name, null)
 
 
-def aggregated(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """The first of several variables that has a value, alone as `output` or for each group as an object with one."""
-    settings = mapping(step.data.get("advanced_settings"))
-    if not settings.get("group_enabled"):
-        return _first_of(step, step.data, lookup) if name == "output" else None
-    for group in map(mapping, sequence(settings.get("groups"))):
-        if text(group.get("group_name")) == name:
-            found = _first_of(step, group, lookup)
-            # an upstream null counts as a value, so it is null within the object
-            member = Property("output", or_null(found.type, found.null))
-            return Value(ObjectOf((member,)), "", found.needs, found.unknown)
-    return None
-
-
-def _first_of(step: Step, group: Mapping[str, JsonValue], lookup: Lookup) -> Value:
-    values = [lookup.follow(each, step.parent) for each in sequence(group.get("variables"))]
-    values = [each for each in values if each.type is not Primitive.NULL]
-    none = "null when none of the variables of {node} has a value"
-    if not values:
-        found = declared(group.get("output_type"), "output", none)
-        return found if found.unknown is None else nothing("aggregator-without-sources", none)
-    needs = any_of(values, none)
-    null = next((each.null for each in values if each.null), "")
-    why = next((each.unknown for each in values if each.type is Primitive.ANY), None)
-    return Value(merge(*(each.type for each in values)), null or (none if needs is None else ""), needs or (), why)
-
-
-def iterated(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """The results of all rounds in one list; within the iteration also the member and its number."""
-    if name == "index":
-        return Value(Primitive.INTEGER)
-    if name == "item":
-        return _member(step, lookup)
-    if name != "output":
-        return None
-    inner = lookup.follow(step.data.get("output_selector"), step.id)
-    if inner.type in (Primitive.ANY, Primitive.NULL):
-        return _as_cached(step, inner)
-    dropped = step.data.get("error_handle_mode") == "continue-on-error" or lookup.missing(inner, step)
-    item: Type = inner.type
-    if step.data.get("flatten_output") is not False:
-        item = _flat(item)
-    return Value(ArrayOf(or_null(item, dropped)), unknown=inner.unknown)
-
-
-def _as_cached(step: Step, inner: Value) -> Value:
-    """What the editor took the results for. It writes `array[string]` where it does not know."""
-    cached = items_of(type_of(step.data.get("output_type")) or Primitive.ANY)
-    if cached in (None, Primitive.ANY, Primitive.STRING):
-        return Value(ArrayOf(Primitive.ANY), unknown=inner.unknown)
-    return Value(ArrayOf(or_null(cached or Primitive.ANY, True)))
-
-
-def _flat(type_: Type) -> Type:
-    """The members of the rounds' lists, where all rounds give lists: Dify then joins them (all but 1.9.0 and 1.9.1)."""
-    inner = items_of(type_)
-    if isinstance(type_, ArrayOf) or inner is None:
-        return type_ if inner is None else inner
-    return merge(type_, inner)
-
-
-def _member(step: Step, lookup: Lookup) -> Value:
-    source = lookup.follow(step.data.get("iterator_selector"), step.parent)
-    found = items_of(source.type)
-    if found is None or found is Primitive.ANY:
-        return Value(
-            Primitive.ANY, unknown=source.unknown or Unknown("any-members", "nothing says what {node} goes through")
-        )
-    item, nullable = without_null(found)
-    return Value(item, "null when a member of the list that {node} goes through is null" if nullable else "")
-
-
-def looped(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """The loop's variables after its last round."""
-    for each in map(mapping, sequence(step.data.get("loop_variables"))):
-        if text(each.get("label")) == name:
-            return declared(each.get("var_type"), name)
-    if name == "loop_round":
-        return Value(Primitive.INTEGER, "null when {node} ends before its first round")
-    return None
-
-
 def parameter(step: Step, name: str, lookup: Lookup) -> Value | None:
     """A parameter. One that was not found is empty, not null, and one of a choice may then be none of them."""
     for each in map(mapping, sequence(step.data.get("parameters"))):
@@ -265,40 +195,6 @@ def parameter(step: Step, name: str, lookup: Lookup) -> Value | None:
                 return Value(OneOf(options, closed=False) if options else Primitive.STRING)
             return declared(each.get("type"), name)
     return None
-
-
-def extracted(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """The text of a file, or of each of several. The newest engine gives an empty list for a file that is not there."""
-    if name != "text":
-        return None
-    source = lookup.follow(step.data.get("variable_selector"), step.parent)
-    if source.type in (Primitive.ANY, Primitive.NULL):
-        several = step.data.get("is_array_file") is True
-    else:
-        several = items_of(source.type) is not None
-    if several:
-        return Value(ArrayOf(Primitive.STRING))
-    return Value(merge(Primitive.STRING, ArrayOf(Primitive.STRING)) if source.null else Primitive.STRING)
-
-
-def from_list(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """What is left of a list, and its first and last member."""
-    if name not in ("result", "first_record", "last_record"):
-        return None
-    source = lookup.follow(step.data.get("variable"), step.parent)
-    item = items_of(source.type)
-    if item is None or item is Primitive.ANY:
-        cached = declared(step.data.get("var_type") or f"array[{text(step.data.get('item_var_type'))}]", "result")
-        item = items_of(cached.type) or Primitive.ANY
-    why = (
-        (source.unknown or Unknown("any-members", "nothing says what the members of the list of {node} are"))
-        if item is Primitive.ANY
-        else None
-    )
-    if name == "result":
-        return Value(ArrayOf(item), unknown=why)
-    item, _ = without_null(item)
-    return Value(item, "null when {node} leaves no member in its list", unknown=why)
 
 
 def form_field(step: Step, name: str, lookup: Lookup) -> Value | None:
@@ -352,31 +248,3 @@ def datasource_field(step: Step, name: str, lookup: Lookup) -> Value | None:
 def index_field(step: Step, name: str, lookup: Lookup) -> Value | None:
     """A field of a knowledge pipeline's last step."""
     return unknown("knowledge-index-field", f"nothing is known of `{name}` of the knowledge index {{node}}")
-
-
-def cases(step: Step) -> Sequence[Branch]:
-    """The ways out of an if-else: one for each case, and `false` where none holds. Old ones have conditions and no cases."""
-    found = [mapping(each) for each in sequence(step.data.get("cases"))] or [{"case_id": "true"}]
-    ways = []
-    for number, case in enumerate(found):
-        name = text(case.get("name")) or ("IF" if number == 0 else f"ELIF {number}" if len(found) > 2 else "ELIF")
-        ways.append(Branch(text(case.get("case_id") or case.get("id")) or "true", name))
-    return [*ways, Branch("false", "ELSE")]
-
-
-def classes(step: Step) -> Sequence[Branch]:
-    """The ways out of a classifier, one for each class."""
-    found = [mapping(each) for each in sequence(step.data.get("classes"))]
-    return [
-        Branch(text(each.get("id")), text(each.get("label") or each.get("name")) or text(each.get("id")))
-        for each in found
-    ]
-
-
-def actions(step: Step) -> Sequence[Branch]:
-    """The ways out of a form, one for each button, and one for when nobody pressed any. Forms before 1.13 have one way out."""
-    found = [mapping(each) for each in sequence(step.data.get("user_actions"))]
-    if not found:
-        return ()
-    buttons = [Branch(text(each.get("id")), text(each.get("title")) or text(each.get("id"))) for each in found]
-    return [*buttons, Branch(TIMEOUT, "timeout")]

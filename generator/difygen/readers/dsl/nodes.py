@@ -14,6 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from difygen.readers.dsl import branches as b
+from difygen.readers.dsl import derived as d
 from difygen.readers.dsl import fields as f
 from difygen.readers.dsl.graph import Step
 from difygen.readers.dsl.paths import Branch
@@ -70,7 +72,7 @@ class NodeType:
 
 
 _PLUGIN: dict[str, Type | Value] = {"text": STRING, "files": FILES, "json": DATA}
-_AGGREGATOR = NodeType(derive=f.aggregated)
+_AGGREGATOR = NodeType(derive=d.aggregated)
 
 NODE_TYPES: dict[str, NodeType] = {
     "start": NodeType(derive=f.start_variable),
@@ -88,9 +90,9 @@ NODE_TYPES: dict[str, NodeType] = {
     ),
     "knowledge-retrieval": NodeType(derive=f.retrieved),
     "question-classifier": NodeType(
-        {"class_name": STRING, "class_id": STRING, "class_label": STRING, "usage": USAGE}, branches=f.classes
+        {"class_name": STRING, "class_id": STRING, "class_label": STRING, "usage": USAGE}, branches=b.classes
     ),
-    "if-else": NodeType({"result": BOOLEAN, "selected_case_id": STRING}, branches=f.cases),
+    "if-else": NodeType({"result": BOOLEAN, "selected_case_id": STRING}, branches=b.cases),
     "code": NodeType(derive=f.code_output),
     "template-transform": NodeType({"output": STRING}),
     "http-request": NodeType({"body": STRING, "status_code": INTEGER, "headers": OBJECT, "files": FILES}),
@@ -99,8 +101,8 @@ NODE_TYPES: dict[str, NodeType] = {
     "variable-aggregator": _AGGREGATOR,
     "variable-assigner": _AGGREGATOR,  # its name before 0.6.14; `assigner` is another node
     "assigner": NodeType(),
-    "iteration": NodeType(derive=f.iterated),
-    "loop": NodeType(derive=f.looped),
+    "iteration": NodeType(derive=d.iterated),
+    "loop": NodeType(derive=d.looped),
     "iteration-start": NodeType(),
     "loop-start": NodeType(),
     "loop-end": NodeType(),
@@ -112,12 +114,12 @@ NODE_TYPES: dict[str, NodeType] = {
         },
         f.parameter,
     ),
-    "document-extractor": NodeType(derive=f.extracted),
-    "list-operator": NodeType(derive=f.from_list),
+    "document-extractor": NodeType(derive=d.extracted),
+    "list-operator": NodeType(derive=d.from_list),
     "human-input": NodeType(
         {"__action_id": STRING, "__rendered_content": STRING, "__action_value": STRING},
         f.form_field,
-        f.actions,
+        b.actions,
     ),
     "trigger-webhook": NodeType({"_webhook_raw": Value(OBJECT, f.NOT_TRIGGERED)}, f.webhook_field),
     "trigger-schedule": NodeType(derive=f.system_variable),
