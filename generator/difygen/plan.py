@@ -6,41 +6,20 @@ Turns a `Workflow` into records of `Code` that templates print without thinking.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
 
 from difygen._compiled_templates import RUNTIME_NAMES
 from difygen.code import Code, Identifier, compose, docstring, literal
 from difygen.diagnostics import Diagnostic
 from difygen.hints import ModelPlan, Names
-from difygen.layout import INDENT, LINE_LENGTH, Bracket, Doc, assignment, call, place, value
+from difygen.layout import INDENT, Bracket, Doc, assignment, call, place, value
 from difygen.naming import assign, class_name, constant_name
+from difygen.options import Emit, Options
 from difygen.plan_fields import InputPlan, plan_inputs, plan_outputs
 from difygen.plan_methods import ClientNames, ClientPlan, module_docstring, plan_async_client, plan_client
 from difygen.plan_names import IMPORTED_CLASSES, Checked, check_options, class_names, readable_id
 from difygen.prose import one_line
 from difygen.workflow import Workflow
-
-Emit = Literal["both", "sync", "async"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What a user may decide about the generated code.
-
-    `names` gives a workflow's Python name by the source of its definition; the other mappings are keyed by that Python name (or
-    by the name in the definition). `rename` gives Python names for inputs and outputs, `outputs` type words for outputs, `env`
-    the environment variable of the API key.
-    """
-
-    names: Mapping[str, str] = field(default_factory=dict)
-    rename: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    env: Mapping[str, str] = field(default_factory=dict)
-    line_length: int = LINE_LENGTH
-    emit: Emit = "both"
-    templates: str | None = None
-    single_file: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,10 +149,15 @@ def _text_sources(workflow: Workflow) -> dict[str, list[list[str]]]:
     }
 
 
+def node_constants(workflow: Workflow) -> dict[str, Identifier]:
+    """The names of the nodes in their enumeration, by node id."""
+    wires = {node.id: node.id if readable_id(node.id) else node.title or node.type for node in workflow.nodes}
+    return assign(wires, lambda node_id: constant_name(wires[node_id], "node"))
+
+
 def _plan_nodes(workflow: Workflow, name: Identifier, names: Names) -> NodesPlan:
     names.use("._runtime", "WorkflowNode")
-    wires = {node.id: node.id if readable_id(node.id) else node.title or node.type for node in workflow.nodes}
-    constants = assign(wires, lambda node_id: constant_name(wires[node_id], "node"))
+    constants = node_constants(workflow)
     members = tuple(
         place(
             Bracket(
@@ -202,3 +186,6 @@ def _exports(
     ]
     classes = [known.inputs, known.outputs, *(client.name for client in clients), *([nodes.name] if nodes else [])]
     return (*classes, *functions, *names.public)
+
+
+__all__ = ["NodesPlan", "Options", "Planned", "WorkflowPlan", "node_constants", "plan_workflow"]

@@ -1,0 +1,28 @@
+"""What a user may decide about the generated code. A record alone, so that it costs nothing to have one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Emit = Literal["both", "sync", "async"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The user's wishes for the generated code.
+
+    `names` gives a workflow's Python name by the source of its definition; the other mappings are keyed by that Python name (or
+    by the name in the definition). `rename` gives Python names for inputs and outputs, `outputs` type words for outputs, `env`
+    the environment variable of the API key.
+    """
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    rename: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    env: Mapping[str, str] = field(default_factory=dict)
+    line_length: int = 88
+    emit: Emit = "both"
+    templates: str | None = None
+    single_file: bool = False
