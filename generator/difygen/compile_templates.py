@@ -55,8 +55,8 @@ def _runtime_names(path: str) -> str:
         if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__":
             names = ast.literal_eval(statement.value)
     items = Bracket(Code("("), tuple(map(literal, sorted(names))), Code(")"))
-    statement = assignment(Identifier("RUNTIME_NAMES"), items, hint=Code("tuple[str, ...]"), limit=120)
-    return f'{statement}\n"""What the runtime exports."""\n'
+    code = assignment(Identifier("RUNTIME_NAMES"), items, hint=Code("tuple[str, ...]"), limit=120)
+    return f'{code}\n"""What the runtime exports."""\n'
 
 
 def compile_template(name: str, source: str) -> Iterator[str]:

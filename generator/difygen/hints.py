@@ -113,19 +113,20 @@ def options(values: tuple[str, ...], name: Identifier, names: Names) -> Doc:
     return name
 
 
-def output_hint(type_: Type, name: Identifier, names: Names, hidden: Collection[str] = ()) -> Doc:
-    """The annotation of something that a run gives. `name` is for the class of an object in it."""
+def output_hint(type_: Type, name: Identifier, where: str, names: Names, hidden: Collection[str] = ()) -> Doc:
+    """The annotation of something that a run gives. `name` is for the class of an object in it, `where` says where it stands."""
     match type_:
         case ArrayOf(item):
-            return subscript(names.builtin("list", hidden), output_hint(item, nested_name(name, "item"), names, hidden))
+            inner = output_hint(item, nested_name(name, "item"), f"An item of {where}", names, hidden)
+            return subscript(names.builtin("list", hidden), inner)
         case ObjectOf(properties=()):
             return subscript(names.builtin("dict", hidden), names.builtin("str", hidden), names.use("typing", "Any"))
         case ObjectOf():
-            return output_model(type_, names.reserve(name), names)
+            return output_model(type_, names.reserve(name), where, names)
         case OneOf(values, closed=True) if values:
             return options(values, name, names)
         case UnionOf(members):
-            return bar(*(output_hint(member, name, names, hidden) for member in members))
+            return bar(*(output_hint(member, name, where, names, hidden) for member in members))
         case Primitive():
             return _output_primitive(type_, names, hidden)
     return names.builtin("str", hidden)
@@ -149,7 +150,7 @@ def optional(hint: Doc) -> Doc:
     return hint if hint == ANY else bar(hint, NONE)
 
 
-def output_model(type_: ObjectOf, name: Identifier, names: Names) -> Identifier:
+def output_model(type_: ObjectOf, name: Identifier, where: str, names: Names) -> Identifier:
     """The class of an object that a run gives, after those of the objects in it."""
     pythonic = assign((member.name for member in type_.properties), output_name, reserved=MODEL_ATTRIBUTES)
     hidden = BUILTINS.intersection(pythonic.values())
@@ -158,7 +159,7 @@ def output_model(type_: ObjectOf, name: Identifier, names: Names) -> Identifier:
     ]
     base = names.use("._runtime", "Outputs")
     names.models.append(
-        ModelPlan(name, class_head(name, base, limit=names.limit), model_docstring(type_, name, names), fields(plans))
+        ModelPlan(name, class_head(name, base, limit=names.limit), model_docstring(type_, where, names), fields(plans))
     )
     return name
 
@@ -172,7 +173,7 @@ def output_field(
     wire: str, name: Identifier, member: Property, owner: Identifier, names: Names, hidden: Collection[str]
 ) -> tuple[Code, list[str]]:
     """The declaration of an output and the lines of its docstring."""
-    hint = output_hint(member.type, nested_name(owner, name), names, hidden)
+    hint = output_hint(member.type, nested_name(owner, name), f"`{name}` of `{owner}`", names, hidden)
     if not member.required:
         hint = optional(hint)
     if wire != name:
@@ -208,7 +209,7 @@ def doc_lines(*sentences: str, names: Names) -> list[str]:
     return wrap(text, names.limit - INDENT - 6) if text else []
 
 
-def model_docstring(type_: ObjectOf, name: Identifier, names: Names) -> Code:
-    """What the definition says about an object."""
-    lines = [line for text in paragraphs(type_.description) for line in wrap(text, names.limit - INDENT - 6)]
-    return docstring(lines or [f"A part of `{name}`."], INDENT)
+def model_docstring(type_: ObjectOf, where: str, names: Names) -> Code:
+    """What the definition says about an object, else where it stands."""
+    about = paragraphs(type_.description) or [sentence(where)]
+    return docstring([line for text in about for line in wrap(text, names.limit - INDENT - 6)], INDENT)

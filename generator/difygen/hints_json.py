@@ -10,27 +10,27 @@ from difygen.code import Code, Identifier, compose, literal
 from difygen.hints import BUILTINS, ModelPlan, Names, class_head, doc_lines, fields, model_docstring, options
 from difygen.layout import INDENT, NONE, Bracket, Doc, assignment, bar, call, declaration, flat, subscript
 from difygen.naming import nested_name
-from difygen.prose import sentence
+from difygen.prose import one_line, sentence
 from difygen.workflow import ArrayOf, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
 
 _ANNOTATIONS = frozenset({"Any", "Checkbox", "Literal", "NotRequired", "Number", "Sequence", "Text", *BUILTINS})
 """What stands in the annotations of a typed dictionary; a key of that name would hide it."""
 
 
-def object_hint(type_: ObjectOf | None, name: Identifier, names: Names) -> Doc:
+def object_hint(type_: ObjectOf | None, name: Identifier, where: str, names: Names) -> Doc:
     """The annotation of an object: its typed dictionary, or an open one where nothing is known of it."""
     if type_ is None or not type_.properties:
         return compose("dict[str, {}]", names.use("typing", "Any"))
-    return _typed_dictionary(type_, names.reserve(name), names)
+    return _typed_dictionary(type_, names.reserve(name), where, names)
 
 
-def _typed_dictionary(type_: ObjectOf, name: Identifier, names: Names) -> Identifier:
+def _typed_dictionary(type_: ObjectOf, name: Identifier, where: str, names: Names) -> Identifier:
     hints = [(member, _member_hint(member, name, names)) for member in type_.properties]
     base = names.use("typing_extensions", "TypedDict")
     decorator = compose(
         '@{}({}(extra="allow"))', names.use("pydantic", "with_config"), names.use("pydantic", "ConfigDict")
     )
-    about = model_docstring(type_, name, names)
+    about = model_docstring(type_, where, names)
     if all(map(_is_plain_key, (member.name for member in type_.properties))):
         head = Code(f"{decorator}\n{class_head(name, base, limit=names.limit)}")
         names.models.append(
@@ -67,22 +67,21 @@ def _field(member: Property, hint: Doc, names: Names) -> tuple[Code, list[str]]:
 
 
 def _member_hint(member: Property, owner: Identifier, names: Names) -> Doc:
-    hint = _json_hint(member.type, nested_name(owner, member.name), names)
+    hint = _json_hint(member.type, nested_name(owner, member.name), f"`{one_line(member.name)}` of `{owner}`", names)
     return hint if member.required else subscript(names.use("typing", "NotRequired"), hint)
 
 
-def _json_hint(type_: Type, name: Identifier, names: Names) -> Doc:
+def _json_hint(type_: Type, name: Identifier, where: str, names: Names) -> Doc:
     match type_:
         case ArrayOf(item):
-            return subscript(
-                names.use("collections.abc", "Sequence"), _json_hint(item, nested_name(name, "item"), names)
-            )
+            inner = _json_hint(item, nested_name(name, "item"), f"An item of {where}", names)
+            return subscript(names.use("collections.abc", "Sequence"), inner)
         case ObjectOf():
-            return object_hint(type_, name, names)
+            return object_hint(type_, name, where, names)
         case OneOf(values, closed=True) if values:
             return options(values, name, names)
         case UnionOf(members):
-            return bar(*(_json_hint(member, name, names) for member in members))
+            return bar(*(_json_hint(member, name, where, names) for member in members))
         case Primitive.NUMBER:
             return names.use("._runtime", "Number")
         case Primitive.INTEGER:

@@ -79,9 +79,9 @@ def snake_name(wire: str, fallback: str = "value", limit: int = MAX_NAME) -> Ide
     return Identifier(name + "_" if keyword.iskeyword(name) else name)
 
 
-def class_name(snake: str) -> Identifier:
-    """The PascalCase form of a snake_case name."""
-    return Identifier("".join(word[:1].upper() + word[1:] for word in snake.split("_")) or "Value")
+def class_name(snake: str) -> str:
+    """The PascalCase form of a snake_case name, of which class names are made. Not one itself: that of `none` is `None`."""
+    return "".join(word[:1].upper() + word[1:] for word in snake.split("_"))
 
 
 def constant_name(wire: str, fallback: str = "value") -> Identifier:

@@ -19,7 +19,7 @@ from difygen.plan_fields import InputPlan, plan_inputs, plan_outputs
 from difygen.plan_methods import ClientNames, ClientPlan, module_docstring, plan_async_client, plan_client
 from difygen.plan_names import IMPORTED_CLASSES, Checked, check_options, class_names, readable_id
 from difygen.prose import one_line
-from difygen.workflow import Workflow
+from difygen.workflow import OneOf, Primitive, Type, UnionOf, Workflow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,17 +142,19 @@ def _plan_info(known: ClientNames, name: Identifier, names: Names) -> Code:
 
 def _text_sources(workflow: Workflow) -> dict[str, list[list[str]]]:
     """Where in the graph the text of an output comes from, for those who follow it while it is written."""
-    return {
-        output.name: [list(selector) for selector in output.selectors]
-        for output in workflow.outputs
-        if output.selectors
-    }
+    texts = (output for output in workflow.outputs if _is_text(output.type))
+    return {output.name: [list(selector) for selector in output.selectors] for output in texts if output.selectors}
 
 
 def node_constants(workflow: Workflow) -> dict[str, Identifier]:
     """The names of the nodes in their enumeration, by node id."""
     wires = {node.id: node.id if readable_id(node.id) else node.title or node.type for node in workflow.nodes}
     return assign(wires, lambda node_id: constant_name(wires[node_id], "node"))
+
+
+def _is_text(type_: Type) -> bool:
+    members = type_.members if isinstance(type_, UnionOf) else (type_,)
+    return any(member is Primitive.STRING or isinstance(member, OneOf) for member in members)
 
 
 def _plan_nodes(workflow: Workflow, name: Identifier, names: Names) -> NodesPlan:

@@ -21,7 +21,6 @@ from difygen.hints import (
     optional,
     options,
     output_field,
-    output_name,
 )
 from difygen.hints_json import object_hint
 from difygen.layout import INDENT, NONE, Doc, assignment, declaration, subscript, value, width
@@ -64,7 +63,7 @@ def plan_inputs(
 
 def _plan_input(variable: Input, name: Identifier, owner: Identifier, names: Names) -> InputPlan:
     default = _default(variable, name, names)
-    hint = _parameter_hint(variable, nested_name(owner, name), names)
+    hint = _parameter_hint(variable, name, owner, names)
     if not variable.required:
         hint = optional(hint)
     text = _input_text(variable, name)
@@ -96,11 +95,9 @@ def _constant_hint(variable: Input, names: Names) -> Code | None:
     return compose("dict[str, {}]", names.use("typing", "Any"))
 
 
-_TEXTS = ("text-input", "paragraph", "select")
-
-
-def _parameter_hint(variable: Input, nested: Identifier, names: Names) -> Doc:
+def _parameter_hint(variable: Input, name: Identifier, owner: Identifier, names: Names) -> Doc:
     """The type of a parameter, in Python's own words."""
+    nested = nested_name(owner, name)
     match variable.kind:
         case "select" if variable.options:
             return options(variable.options, nested, names)
@@ -113,7 +110,7 @@ def _parameter_hint(variable: Input, nested: Identifier, names: Names) -> Doc:
         case "file-list":
             return subscript(names.use("collections.abc", "Sequence"), names.use("._runtime", "FileInput"))
         case "json_object":
-            return object_hint(variable.type, nested, names)
+            return object_hint(variable.type, nested, f"`{name}` of `{owner}`", names)
     return Code("str")
 
 
@@ -160,16 +157,17 @@ def _input_text(variable: Input, name: Identifier) -> str:
     label = one_line(variable.label)
     if _same(label, name):
         label = ""
-    limit = _limits(variable)
-    head = (
-        f"{label}, {limit}"
-        if label and limit and label[-1].isalnum()
-        else " ".join(filter(None, (sentence(label), limit)))
-    )
-    texts = [sentence(head), sentence(variable.description)]
+    texts = [*_joined(label, _limits(variable)), sentence(variable.description)]
     if variable.name != name:
         texts.append(f"Sent as `{one_line(variable.name)}`.")
     return " ".join(filter(None, texts))
+
+
+def _joined(label: str, limits: str) -> tuple[str, ...]:
+    """One sentence, if the label does not end with a mark of its own."""
+    if label and limits and label[-1].isalnum():
+        return (sentence(f"{label}, {limits}"),)
+    return sentence(label), sentence(limits)
 
 
 def _same(label: str, name: str) -> bool:
@@ -181,10 +179,10 @@ def _limits(variable: Input) -> str:
         case "text-input" | "paragraph" if variable.max_length:
             return f"at most {variable.max_length:,} characters"
         case "file":
-            return f"a file{_file_types(variable)}"
+            return _file_types(variable)
         case "file-list":
-            count = f"at most {variable.max_length} files" if variable.max_length else "files"
-            return f"{count}{_file_types(variable)}"
+            count = f"at most {variable.max_length:,} files" if variable.max_length else ""
+            return ", ".join(filter(None, (count, _file_types(variable))))
     return ""
 
 
@@ -192,7 +190,7 @@ def _file_types(variable: Input) -> str:
     kinds = [kind for kind in variable.allowed_file_types if kind != "custom"]
     if "custom" in variable.allowed_file_types:
         kinds += variable.allowed_file_extensions
-    return f" ({listed(map(one_line, kinds), 'or')})" if kinds else ""
+    return listed(map(one_line, kinds), "or") if kinds else ""
 
 
 def plan_outputs(
@@ -227,14 +225,14 @@ def _output_text(output: Output, name: Identifier) -> str:
 
 
 def _outputs_docstring(workflow: Workflow, pythonic: Mapping[str, Identifier], names: Names) -> Code:
+    """What the outputs are, and which of them may be missing when: those of one reason together."""
     lines = [f"What `{one_line(workflow.name)}` gives."]
-    reasons = [(pythonic[output.name], output.reason) for output in workflow.outputs if output.optional]
+    reasons: dict[str, list[str]] = {}
+    for output in workflow.outputs:
+        if output.optional:
+            reasons.setdefault(sentence(output.reason) or "It may be absent or null.", []).append(pythonic[output.name])
     if reasons:
         lines += ["", "Not always there:"]
-    for name, reason in reasons:
-        text = f"{name}: {sentence(reason) or 'It may be absent.'}"
-        lines += wrap(text, names.limit - INDENT, lead=" " * 4, hang=" " * 8)
+    for reason, outputs in reasons.items():
+        lines += wrap(f"{', '.join(outputs)}: {reason}", names.limit - INDENT, lead=" " * 4, hang=" " * 8)
     return docstring(lines, INDENT)
-
-
-__all__ = ["InputPlan", "output_name", "plan_inputs", "plan_outputs", "usable_default"]

@@ -17,6 +17,12 @@ from difygen.workflow import Workflow
 
 _DEPTH = 2 * INDENT
 
+_RAISES = (
+    "pydantic.ValidationError: An input is not what the workflow takes.",
+    "RunError: The run failed, was stopped, or waits for a person: see its `.run`.",
+    "DifyError: Anything else, such as a missing setting or a refusal.",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class MethodPlan:
@@ -63,7 +69,7 @@ _STOP_ON_EXIT = Setting(
     Identifier("stop_on_exit"),
     Code("bool"),
     Code("False"),
-    "Stop the run on the server if the stream is left before its end.",
+    "Stop the run on the server when the stream is left early.",
 )
 _WORKFLOW_ID = Setting(
     Identifier("workflow_id"),
@@ -134,13 +140,9 @@ def _run(
     returns = subscript(names.use("._runtime", "Run"), known.outputs)
     summary = f"Run `{one_line(known.workflow.name)}` to its end and return the run"
     ending = [
-        "Returns:",
-        "    The run, which has succeeded. `.outputs` holds its typed outputs.",
+        *_section("Returns:", ["The run, which has succeeded. `.outputs` holds its typed outputs."], names),
         "",
-        "Raises:",
-        "    pydantic.ValidationError: An input is not what the workflow takes.",
-        "    RunError: The run failed, was stopped, or waits for a person. `.run` holds it.",
-        "    DifyError: Anything else, such as a missing setting or a refusal.",
+        *_section("Raises:", _RAISES, names),
     ]
     return MethodPlan(
         Code("async def run(" if asynchronous else "def run("),
@@ -156,14 +158,12 @@ def _stream(
 ) -> MethodPlan:
     returns = subscript(names.use("._runtime", "AsyncRunStream" if asynchronous else "RunStream"), known.outputs)
     summary = f"Run `{one_line(known.workflow.name)}` and follow its events as they happen"
-    with_, for_, result = (
-        ("async with", "async for", "await stream.result()") if asynchronous else ("with", "for", "stream.result()")
+    words = ("async with", "async for", "await stream.result()") if asynchronous else ("with", "for", "stream.result()")
+    text = (
+        "A stream of events, for `{}` and `{}`. The run starts when it is entered. `{}` gives what `run` returns, or raises what "
+        "`run` raises."
     )
-    ending = [
-        "Returns:",
-        f"    A stream of events, for `{with_}` and `{for_}`. The run starts when it is",
-        f"    entered; `{result}` gives what `run` returns, or raises what `run` raises.",
-    ]
+    ending = _section("Returns:", [text.format(*words)], names)
     return MethodPlan(
         Code("def stream("),
         _parameters(inputs, _STREAM, names),
@@ -203,15 +203,23 @@ def _method_docstring(
     """The docstring of a method; that of a `twin` of a sync method leaves what is said there."""
     arguments = [(plan.name, plan.summary) for plan in inputs]
     lines = _wrapped(f"{summary}.", names, _DEPTH)
+    about = paragraphs(known.workflow.description)
     if twin:
         lines += ["", *_wrapped(f"Takes what `{known.client}.{twin}` takes.", names, _DEPTH)]
     else:
+        lines += ["", *_wrapped(sentence(about[0]), names, _DEPTH)] if about else []
         arguments += [(setting.name, setting.text) for setting in settings]
     if arguments:
-        lines += ["", "Args:"]
-        for name, text in arguments:
-            lines += wrap(f"{name}: {text}", names.limit - _DEPTH, lead=" " * 4, hang=" " * 8)
+        lines += ["", *_section("Args:", [f"{name}: {text}" for name, text in arguments], names)]
     return docstring(lines if twin else [*lines, "", *ending], _DEPTH)
+
+
+def _section(title: str, texts: Iterable[str], names: Names) -> list[str]:
+    """A section of a docstring in Google's style."""
+    wrapped = (
+        wrap(text, names.limit - _DEPTH, lead=" " * 4, hang=" " * 8 if ": " in text else " " * 4) for text in texts
+    )
+    return [title, *(line for lines in wrapped for line in lines)]
 
 
 def module_docstring(workflow: Workflow, limit: int) -> Code:
