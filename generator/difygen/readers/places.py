@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -73,6 +74,11 @@ def location(text: bytes | str, file: str, index: int) -> Location:
     return Lines(text, file).at(index)
 
 
+def _written(scalar: Event) -> str:
+    """The text of a scalar. Those of a JSON file come with their value, as numbers or booleans, too."""
+    return scalar.value if isinstance(scalar.value, str) else json.dumps(scalar.value)
+
+
 class _Walk:
     def __init__(self, next_event: NextEvent) -> None:
         self._next = next_event
@@ -82,7 +88,7 @@ class _Walk:
 
     def place(self, event: Event, key: int | None = None) -> Place:
         kind = event.__class__
-        place = Place(event.start_mark.index, key, event.value if kind is ScalarEvent else None)
+        place = Place(event.start_mark.index, key, _written(event) if kind is ScalarEvent else None)
         if kind is AliasEvent:
             target = self._anchors[event.anchor]
             place.members, place.text = target.members, target.text

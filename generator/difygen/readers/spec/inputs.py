@@ -10,7 +10,7 @@ from difygen.readers.scalars import shown
 from difygen.readers.schema import type_of_schema
 from difygen.readers.spec.part import Part, listed
 from difygen.readers.spec.types import ITEM, read_type
-from difygen.readers.spec.values import check_input_value
+from difygen.readers.spec.values import check_input_value, fits
 from difygen.workflow import INPUT_KINDS, Input, InputKind, JsonValue, ObjectOf, Primitive, UnionOf
 
 FILE_TYPES = ("image", "document", "audio", "video", "custom")
@@ -53,7 +53,19 @@ FOREIGN_WORDS: dict[str, InputKind] = {
 }
 """What other languages, and the outputs of a spec, call an input's type."""
 
-_SCHEMA_HINT = "Give a JSON Schema as a mapping or as JSON text."
+
+_FOREIGN_KEYS = {
+    "optional": "required: false",
+    "enum": "options",
+    "values": "options",
+    "choices": "options",
+    "schema": "json_schema",
+    "maxLength": "max_length",
+    "title": "label",
+    "hint": "description",
+    "placeholder": "description",
+}
+"""What JSON Schema, Dify's editor and the outputs of a spec call a key."""
 
 
 def read_input(name: str, part: Part) -> Input | None:
@@ -61,7 +73,7 @@ def read_input(name: str, part: Part) -> Input | None:
     if not isinstance(part.value, str | dict):
         part.expect("the type of an input, or a mapping with `type`")
         return None
-    part.only(ALL_KEYS, "an input")
+    part.only(ALL_KEYS, "an input", _FOREIGN_KEYS)
     declared = part if isinstance(part.value, str) else part.get("type")
     if declared is None:
         part.error(
@@ -144,10 +156,10 @@ def _max_length(part: Part, kind: InputKind) -> int | None:
     member = _applying(part, kind, "max_length")
     if member is None:
         return None
-    if not isinstance(member.value, int) or isinstance(member.value, bool) or member.value < 1:
+    if not fits(member.value, Primitive.INTEGER) or cast(float, member.value) < 1:
         member.expect("a whole number from 1", "Leave it out where there is no limit.")
         return None
-    return member.value
+    return int(cast(float, member.value))
 
 
 def _check_extensions(part: Part, input_: Input) -> None:
@@ -178,7 +190,8 @@ def _object_type(part: Part, kind: InputKind) -> ObjectOf | None:
 def _type_of_schema(part: Part) -> ObjectOf | None:
     schema = _parsed(part) if isinstance(part.value, str) else part.value
     if not isinstance(schema, dict):
-        part.expect("a JSON Schema", _SCHEMA_HINT)
+        code = "bad-json" if isinstance(part.value, str) else "wrong-type"
+        part.expect("a JSON Schema", "Give a JSON Schema as a mapping or as JSON text.", code)
         return None
     type_ = type_of_schema(schema)
     if isinstance(type_, ObjectOf):

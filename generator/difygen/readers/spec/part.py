@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from difygen.diagnostics import Diagnostic, nearest
@@ -75,10 +75,10 @@ class Part:
     def error(self, code: str, message: str, hint: str = "", key: bool = False) -> None:
         self.report.error(code, message, self.path, hint, key)
 
-    def expect(self, what: str, hint: str = "") -> None:
+    def expect(self, what: str, hint: str = "", code: str = "wrong-type") -> None:
         """Note that the value is not what it must be."""
         message = f"{self.name} must be {what}, not {self.described()}."
-        self.error("wrong-type", message, hint or self._quoting_hint(what))
+        self.error(code, message, hint or self._quoting_hint(what))
 
     def described(self) -> str:
         """The value in a few words."""
@@ -138,25 +138,19 @@ class Part:
         return None
 
     def texts(self) -> tuple[str, ...]:
-        """A list of different texts, at least one. Empty if any of them is something else."""
+        """A list of different texts, at least one. Empty after a mistake."""
         if not isinstance(self.value, list) or not self.value:
             self.expect("a list of texts")
             return ()
-        found: list[str] = []
+        found: dict[str, None] = {}
         for item in self:
-            text = Part(item.value, item.path, item.report, f"An item of {self.name}").text()
-            if isinstance(item.value, str):
-                found.append(text)
-        self._note_repetitions()
-        return tuple(dict.fromkeys(found)) if len(found) == len(self.value) else ()
-
-    def _note_repetitions(self) -> None:
-        seen: set[JsonValue] = set()
-        for item in self:
-            if isinstance(item.value, str):
-                if item.value in seen:
-                    item.error("repeated-value", f"{self.name} has `{shown(item.value)}` twice.", "Remove one of them.")
-                seen.add(item.value)
+            if not isinstance(item.value, str):
+                Part(item.value, item.path, item.report, f"An item of {self.name}").expect("text")
+            elif item.value in found:
+                item.error("repeated-value", f"{self.name} has `{shown(item.value)}` twice.", "Remove one of them.")
+            else:
+                found[item.value] = None
+        return tuple(found) if len(found) == len(self.value) else ()
 
     def words(self, known: Collection[str]) -> tuple[str, ...]:
         """A list of texts, all of them known."""
@@ -166,11 +160,12 @@ class Part:
                 item.error("unknown-value", f"`{shown(item.value)}` is no value for {self.name}.", hint)
         return self.texts()
 
-    def only(self, known: Collection[str], what: str) -> None:
-        """Note every key that is unknown."""
+    def only(self, known: Collection[str], what: str, foreign: Mapping[str, str] | None = None) -> None:
+        """Note every key that is unknown. `foreign` are keys of other formats, with what to write instead."""
         for key, member in self.members():
             if key not in known:
-                hint = self.report.suggestion(key, known)
+                instead = (foreign or {}).get(key)
+                hint = f"Write `{instead}`." if instead else self.report.suggestion(key, known)
                 member.error("unknown-key", f"`{shown(key)}` is not a key of {what}.", hint, key=True)
 
 

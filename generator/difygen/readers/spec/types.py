@@ -48,6 +48,17 @@ FOREIGN_WORDS = {
 """What other languages, and Dify's inputs, call a type."""
 
 
+_FOREIGN_KEYS = {
+    "required": "optional: true",
+    "enum": "options",
+    "values": "options",
+    "oneOf": "any_of",
+    "anyOf": "any_of",
+    "title": "description",
+}
+"""What JSON Schema, and the inputs of a spec, call a key."""
+
+
 def read_type(part: Part, role: Role, depth: int = 0) -> Type:
     """The type that a part of a spec describes, in the short form or the long one. ANY after a mistake."""
     if depth > MAX_DEPTH:
@@ -58,7 +69,7 @@ def read_type(part: Part, role: Role, depth: int = 0) -> Type:
     if not isinstance(part.value, dict):
         part.expect("the name of a type, or a mapping with `type`")
         return Primitive.ANY
-    part.only(role.keys, role.what)
+    part.only(role.keys, role.what, _FOREIGN_KEYS)
     part.text_of("description")
     type_ = _any_of(part, depth) if part.has("any_of") else _declared(part, depth)
     return union(type_, Primitive.NULL) if part.flag_of("nullable") else type_

@@ -46,9 +46,9 @@ def check_value(part: Part, type_: Type) -> bool:
         return True
     if isinstance(type_, OneOf) and isinstance(part.value, str):
         hint = part.report.suggestion(part.value, type_.values)
-        part.error("unknown-value", f"`{shown(part.value)}` is none of the options.", hint)
+        part.error("not-an-option", f"`{shown(part.value)}` is none of the options.", hint)
     else:
-        part.expect(_described(type_))
+        part.expect(_described(type_), code="wrong-value")
     return False
 
 
