@@ -10,7 +10,7 @@ from environment import ROOT, SCRIPTS, ensure
 
 
 def main() -> int:
-    python = ensure("--editable", ".[mock]")
+    python = ensure("demo")
     package = ROOT / "build" / "demo" / "client"
     generate = [str(SCRIPTS / "difygen"), "specs/concat.yaml", "-o", str(package.relative_to(ROOT))]
     print("$ difygen", *generate[1:], flush=True)

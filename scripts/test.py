@@ -19,7 +19,7 @@ CHECKS: tuple[Sequence[str], ...] = (
 
 
 def main() -> int:
-    python = str(ensure("--editable", ".[mock,watch]", "--group", "dev"))
+    python = str(ensure("test"))
     arguments = sys.argv[1:]
     for module, *options in CHECKS:
         command = [python, "-m", module, *options, *(arguments if module == "pytest" else ())]

@@ -1,0 +1,243 @@
+"""The command line: parse arguments, call, print, exit. No logic; whatever a command needs is imported when it runs.
+
+Exit codes: 0 done; 1 the answer is "no" (out of date, breaking, a failed run, a refusal to overwrite, warnings under --strict);
+2 the arguments, a definition or the settings are wrong; 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import click
+
+from difygen import __version__
+
+EPILOG = """\b
+A SOURCE is a YAML spec, a file that Dify's "Export DSL" wrote, a folder of them, or - for standard input.
+
+\b
+Examples:
+  difygen specs/concat.yaml -o client/      a package: from client import run_concat
+  difygen exports/ -o client/               every definition of a folder
+  difygen export.yml -o concat_client.py    one self-contained file
+  difygen                                   what [tool.difygen] in pyproject.toml says
+
+\b
+Exit codes: 0 done, 1 refused, out of date or failed, 2 wrong arguments or a wrong definition.
+Shell completion: eval "$(difygen completion bash)"   (or zsh, fish)
+"""
+
+HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+
+
+class _Root(click.Group):
+    """Generating is the command that needs no name: what is no other command's name belongs to `generate`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help", "--version")):
+            args = ["generate", *args]
+        return super().parse_args(ctx, args)
+
+    def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write_usage(ctx.command_path, "[SOURCE]... [-o DIR] [OPTIONS]")
+        formatter.write_usage(ctx.command_path, "COMMAND [ARGUMENTS]", prefix="   or: ")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        generate.format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+
+class _NamelessContext(click.Context):
+    """The context of a command that is called by the program's own name."""
+
+    @property
+    def command_path(self) -> str:
+        return self.parent.command_path if self.parent else super().command_path
+
+
+class _Generate(click.Command):
+    context_class = _NamelessContext
+
+
+def _sources(*, required: bool) -> Any:
+    metavar = "SOURCE..." if required else "[SOURCE]..."
+    return click.argument("sources", metavar=metavar, nargs=-1, required=required)
+
+
+def _output(command: Any) -> Any:
+    """Where the package is, and how its workflows are called: the same for `generate` and `check`."""
+    for option in (
+        click.option("--config", metavar="FILE", help="Settings to use instead of ./pyproject.toml or ./difygen.toml."),
+        click.option(
+            "--templates", metavar="DIR", help="A folder of templates that replace difygen's own, one by one."
+        ),
+        click.option("--strict", is_flag=True, help="Exit with 1 if there are warnings."),
+        click.option("--name", metavar="NAME", help="The workflow's name in Python, for a single SOURCE."),
+        click.option("-o", "--output", metavar="DIR", help="The package to write, or one file if it ends in .py."),
+    ):
+        command = option(command)
+    return command
+
+
+def _verbosity(command: Any) -> Any:
+    """-q and -v, as `verbosity`: -1 errors alone, 0 a summary, 1 every file."""
+    command = click.option("-q", "--quiet", "verbosity", flag_value=-1, help="Print errors alone.")(command)
+    return click.option("-v", "--verbose", "verbosity", flag_value=1, type=int, default=0, help="Print every file.")(
+        command
+    )
+
+
+def _server(command: Any) -> Any:
+    """How to reach a real server. Keys come from the environment or a file: what stands on a command line, others can see."""
+    for option in (
+        click.option("--user", help="Whom the run is for. Default: DIFY_USER."),
+        click.option(
+            "--api-key-file",
+            metavar="FILE",
+            help="Where the API key stands. Default: DIFY_<NAME>_API_KEY, DIFY_API_KEY.",
+        ),
+        click.option("--base-url", metavar="URL", help="The server, with or without /v1. Default: DIFY_BASE_URL."),
+    ):
+        command = option(command)
+    return command
+
+
+def _end(code: int) -> NoReturn:
+    click.get_current_context().exit(code)
+
+
+@click.group(cls=_Root, epilog=EPILOG, context_settings=HELP_NAMES)
+@click.version_option(__version__, message="difygen %(version)s")
+def root() -> None:
+    """Write typed Python clients for Dify workflows.
+
+    Reads the definitions of workflows and writes a package (or one file) of typed functions that run them: blocking and
+    streaming, sync and async. The package needs httpx and pydantic, and nothing of difygen.
+    """
+
+
+@root.command(cls=_Generate, hidden=True, context_settings=HELP_NAMES)
+@_sources(required=False)
+@_output
+@click.option("--force", is_flag=True, help="Overwrite and remove files that difygen did not write.")
+@click.option("--watch", is_flag=True, help="Stay, and generate again whenever a SOURCE is saved.")
+@_verbosity
+def generate(watch: bool, **arguments: Any) -> None:
+    """Write the client of every SOURCE into the package DIR."""
+    from difygen.commands import run_generate, run_watch
+
+    _end(run_watch(**arguments) if watch else run_generate(**arguments))
+
+
+@root.command(short_help="Tell whether a package is what its definitions give.", context_settings=HELP_NAMES)
+@_sources(required=False)
+@_output
+@_verbosity
+def check(**arguments: Any) -> None:
+    """Tell whether a package is what its definitions give, for CI.
+
+    Silent and 0 if it is, a short diff and 1 if it is not. Takes what generating takes, and writes nothing.
+    """
+    from difygen.commands import run_check
+
+    _end(run_check(**arguments))
+
+
+@root.command(short_help="Tell what changed for the callers of a workflow.", context_settings=HELP_NAMES)
+@click.argument("old")
+@click.argument("new")
+@click.option(
+    "--format", "output_format", type=click.Choice(["text", "json", "markdown"]), default="text", help="How to print."
+)
+@click.option("--fail-on", type=click.Choice(["breaking", "any"]), help="Exit with 1 if there are such changes.")
+def diff(old: str, new: str, output_format: str, fail_on: str | None) -> None:
+    """Tell what changed between two states of a workflow, as its callers see it.
+
+    OLD and NEW are a spec, an export, a generated package, its difygen.lock, or a file of a git revision such as
+    HEAD~1:specs/concat.yaml.
+    """
+    from difygen.commands import run_diff
+
+    _end(run_diff(old, new, output_format, fail_on))
+
+
+@root.command(short_help="Write a commented difygen.toml, or a spec to review.", context_settings=HELP_NAMES)
+@click.argument("export", required=False)
+@click.option(
+    "-o", "--output", metavar="FILE", help="What to write. Default: difygen.toml, or specs/<name>.yaml for an EXPORT."
+)
+@click.option("--force", is_flag=True, help="Overwrite what is there.")
+def init(**arguments: Any) -> None:
+    """Write a commented difygen.toml, or from an EXPORT a spec to review."""
+    from difygen.init import run_init
+
+    _end(run_init(**arguments))
+
+
+@root.command(short_help="Serve workflows as Dify's API would.", context_settings=HELP_NAMES)
+@_sources(required=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8098, show_default=True, help="The port to listen on; 0 for any free one.")
+@click.option("--handler", metavar="MODULE:FUNCTION", help="A Python function from a run's inputs to its outputs.")
+@click.option("--api-key", metavar="[NAME=]KEY", multiple=True, help="The only key to accept. Default: any.")
+@click.option("--latency", default=0.0, metavar="SECONDS", help="How long each node takes.")
+@click.option("--ping-interval", default=10.0, show_default=True, metavar="SECONDS", help="The time between pings.")
+@click.option("--fail-rate", default=0.0, metavar="SHARE", help="The share of runs that fail, from 0 to 1.")
+@click.option("--cut-after", metavar="N[b]", help="Cut every stream after N events, or N bytes with b.")
+def mock(**arguments: Any) -> None:
+    """Serve SOURCE... as Dify's API would, to develop and test without a Dify server."""
+    from difygen.mock import run_mock
+
+    _end(run_mock(**arguments))
+
+
+@root.command(short_help="Find out why a server does not answer.", context_settings=HELP_NAMES)
+@_sources(required=False)
+@_server
+@click.option("--run", is_flag=True, help="Also start one run. Without it, doctor only reads.")
+@click.option("--input", "inputs", metavar="NAME=VALUE", multiple=True, help="An input of that run.")
+@click.option("--timeout", default=10.0, show_default=True, metavar="SECONDS", help="How long to wait in each step.")
+@click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", help="How to print.")
+def doctor(**arguments: Any) -> None:
+    """Find out why a server does not answer, or answers differently than SOURCE... says."""
+    from difygen.doctor import run_doctor
+
+    _end(run_doctor(**arguments))
+
+
+@root.command(short_help="Run a workflow from the terminal.", context_settings=HELP_NAMES)
+@click.argument("source")
+@click.argument("values", metavar="[NAME=VALUE]...", nargs=-1)
+@_server
+@click.option("--timeout", type=float, metavar="SECONDS", help="How long the whole run may take.")
+@click.option("--blocking", is_flag=True, help="Wait for one answer instead of streaming.")
+@click.option("--events", is_flag=True, help="Print the raw events, one JSON line each.")
+@click.option("--json", is_flag=True, help="Print the result alone, as JSON.")
+@click.option("--html", metavar="FILE", help="Write the timeline as a web page.")
+@click.option("--inputs", metavar="FILE", help="Run once per row of a .jsonl or .csv file.")
+@click.option("--concurrency", type=click.IntRange(min=1), metavar="N", help="How many rows to run at a time.")
+@click.option("--output", metavar="FILE", help="Where the results of the rows go; what is done there is not run again.")
+def call(**arguments: Any) -> None:
+    """Run a workflow from the terminal: difygen call specs/concat.yaml string=hello num=3 list=list_b
+
+    A VALUE that begins with @ names a file: its text, or the file itself for file inputs.
+    """
+    from difygen.call import run_call
+
+    _end(run_call(**arguments))
+
+
+@root.command(short_help="Print the shell's completion script.", context_settings=HELP_NAMES)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the shell's completion script: eval "$(difygen completion bash)"."""
+    from click.shell_completion import get_completion_class
+
+    script = get_completion_class(shell)
+    assert script is not None, "click knows the three shells above"
+    click.echo(script(root, {}, "difygen", "_DIFYGEN_COMPLETE").source())
+
+
+def main() -> None:
+    """The console script. Ends the process."""
+    root(prog_name="difygen")

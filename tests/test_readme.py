@@ -1,0 +1,179 @@
+"""The README is one long session: this runs it from top to bottom and compares what it prints with what the page says.
+
+    ```console   `$ command` lines with the output that follows them; `export` lasts; `difygen mock` goes on in the background
+    ```python    a program, run as it stands; a ```text block right behind it is its output
+    <!-- file: NAME -->   the block below is written to NAME
+
+A line `…` in an output stands for any number of lines; seconds, ids and versions may differ. UPDATE_README=1 writes the real output
+into the page instead of comparing it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = ROOT / "README.md"
+BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<language>\w+)\n(?P<body>.*?)```\n", re.DOTALL)
+UPDATE = bool(os.environ.get("UPDATE_README"))
+
+VARYING = (
+    (re.compile(r"\b\d+(\.\d+)?(?= ?(s|ms)\b)"), "0"),
+    (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "<id>"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?)?(\+00:00)?"), "<time>"),
+    (re.compile(r"[ \t]+$", re.MULTILINE), ""),
+)
+
+
+@dataclass
+class Block:
+    language: str
+    body: str
+    file: str | None
+    start: int
+    end: int
+
+
+def blocks(text: str) -> list[Block]:
+    return [
+        Block(found["language"], found["body"], found["file"], found.start("body"), found.end("body"))
+        for found in BLOCK.finditer(text)
+    ]
+
+
+class Session:
+    """A shell in a scratch folder that holds what a newcomer's clone holds."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.background: list[subprocess.Popen[str]] = []
+        self.environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("DIFY") and name != "PYTHONPATH"
+        } | {
+            "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
+            "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT / "generator"))),
+            "COLUMNS": "100",
+            "NO_COLOR": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def command(self, line: str) -> str:
+        if line.startswith("export "):
+            name, _, value = line.removeprefix("export ").partition("=")
+            self.environment[name] = value.strip("'\"")
+            return ""
+        if line.startswith("difygen mock"):
+            return self._start(line)
+        if line.startswith(("python3 scripts/", "git clone", "pip install", "eval ")):
+            return ""  # `test_setup_commands` and CI itself run these
+        return self._run(["bash", "-c", line])
+
+    def program(self, text: str) -> str:
+        return self._run([sys.executable, "-c", text])
+
+    def _run(self, command: list[str]) -> str:
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        return done.stdout
+
+    def _start(self, line: str) -> str:
+        log = self.folder / "mock.log"
+        with log.open("w") as output:
+            self.background.append(
+                subprocess.Popen(
+                    ["bash", "-c", f"exec {line}"],
+                    cwd=self.folder,
+                    env=self.environment,
+                    text=True,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                )
+            )
+        for _ in range(200):
+            time.sleep(0.05)
+            if "Ctrl-C" in log.read_text():
+                break
+        return log.read_text()
+
+    def close(self) -> None:
+        for process in self.background:
+            process.send_signal(signal.SIGINT)
+        for process in self.background:
+            process.wait(10)
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    for name in ("specs", "examples", "tests/dsl_lab"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    session = Session(tmp_path)
+    yield session
+    session.close()
+
+
+def same(said: str, printed: str) -> bool:
+    for pattern, word in VARYING:
+        said, printed = pattern.sub(word, said), pattern.sub(word, printed)
+    wanted = (
+        re.escape(said.strip()).replace(re.escape("…\n"), r"(?:.*\n)*?").replace("\n" + re.escape("…"), r"(?:\n.*)*")
+    )
+    return re.fullmatch(wanted, printed.strip()) is not None
+
+
+def console(body: str) -> Iterator[tuple[str, str]]:
+    """The commands of a console block, each with the output that the page gives for it."""
+    for part in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
+        command, _, output = part.partition("\n")
+        while command.endswith("\\"):
+            more, _, output = output.partition("\n")
+            command = f"{command}\n{more}"
+        yield command, output
+
+
+@pytest.mark.timeout(300)
+def test_every_command_and_program_of_the_readme_does_what_the_page_says(session: Session) -> None:
+    text = README.read_text("utf-8")
+    wrong: list[str] = []
+    fresh: list[tuple[Block, str]] = []
+    program_output: str | None = None
+    for block in blocks(text):
+        if block.file:
+            target = session.folder / block.file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(block.body, "utf-8")
+        elif block.language == "console":
+            body = ""
+            for command, said in console(block.body):
+                printed = session.command(command)
+                setup = not printed and command.startswith(("python3 scripts/", "git clone", "pip install", "eval "))
+                if not setup and not same(said, printed):
+                    wrong.append(f"$ {command}\n--- the page\n{said}--- the command\n{printed}")
+                body += f"$ {command}\n{said if setup or same(said, printed) else printed}"
+            fresh.append((block, body))
+        elif block.language == "python":
+            program_output = session.program(block.body)
+            if "Traceback" in program_output:
+                wrong.append(f"{block.body}\n--- printed\n{program_output}")
+            continue
+        elif block.language == "text" and program_output is not None:
+            if not same(block.body, program_output):
+                wrong.append(f"--- the page\n{block.body}--- the program\n{program_output}")
+                fresh.append((block, program_output))
+        program_output = None
+    if UPDATE:
+        for block, body in reversed(fresh):
+            text = text[: block.start] + body + text[block.end :]
+        README.write_text(text, "utf-8")
+    assert not wrong, "\n\n".join(wrong)
