@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from starlette.applications import Starlette
-from starlette.datastructures import UploadFile
+from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -299,7 +299,11 @@ async def meta(call: Call) -> Response:
 
 async def upload(call: Call) -> Response:
     """`POST /files/upload`."""
-    form = await call.request.form()
+    async with call.request.form() as form:
+        return await _uploaded(call, form)
+
+
+async def _uploaded(call: Call, form: FormData) -> Response:
     files = [value for value in form.getlist("file") if isinstance(value, UploadFile)]
     if not files:
         raise RefusedError(400, "no_file_uploaded", "Please upload your file.")

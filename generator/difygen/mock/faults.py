@@ -12,7 +12,7 @@ FAULTS: Mapping[str, str] = {
     "stopped": "the run ends as if somebody had stopped it",
     "partial": "a node fails, the workflow copes: partial-succeeded; partial=NODE_ID says in which node",
     "paused": "the run pauses for a human and goes on when the form is submitted",
-    "slow": "the first node takes 30 seconds; slow=SECONDS for another time",
+    "slow": "the first node takes 30 seconds; slow=SECONDS for another time, slow=SECONDS@NODE_ID for another node",
     "cut": "the connection is cut after the third event; cut=N after N events, cut=Nb after N bytes of the body",
     "drop": "the connection is closed without an answer",
     "error-event": "the stream ends with an `error` event (blocking: 400 completion_request_error)",
@@ -57,6 +57,23 @@ class Cut:
 
 
 @dataclass(frozen=True, slots=True)
+class Slow:
+    """A node that takes its time: the first that works, unless it is named."""
+
+    seconds: float
+    node: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Slow:
+        """`5` for the first node, `5@code1` for another one."""
+        number, _, node = text.partition("@")
+        try:
+            return cls(max(0.0, float(number)), node)
+        except ValueError:
+            raise UnknownFaultError(f"{number!r} is no number of seconds") from None
+
+
+@dataclass(frozen=True, slots=True)
 class Faults:
     """What one request is to suffer, by word; the value is what stands behind `=`, or empty."""
 
@@ -71,7 +88,7 @@ class Faults:
             if word not in FAULTS or (value and word not in _WITH_VALUE):
                 raise UnknownFaultError(f"unknown fault {word!r}; known are {', '.join(FAULTS)}")
         faults = cls(words)
-        _ = faults.cut, faults.seconds  # a wrong number is refused here, not in the middle of a stream
+        _ = faults.cut, faults.slow  # a wrong number is refused here, not in the middle of a stream
         return faults
 
     def __contains__(self, word: str) -> bool:
@@ -88,13 +105,9 @@ class Faults:
         return Cut.parse(self.words["cut"] or "3") if "cut" in self.words else None
 
     @property
-    def seconds(self) -> float:
-        """How long the first node takes beyond the server's latency."""
-        text = self.words.get("slow", "0") or "30"
-        try:
-            return max(0.0, float(text))
-        except ValueError:
-            raise UnknownFaultError(f"{text!r} is no number of seconds") from None
+    def slow(self) -> Slow:
+        """How long a node takes beyond the server's latency, and which one."""
+        return Slow.parse(self.words["slow"] or "30") if "slow" in self.words else Slow(0.0)
 
 
 @dataclass(slots=True)

@@ -187,6 +187,12 @@ def is_file(value: object) -> bool:
     return isinstance(value, Mapping) and value.get("dify_model_identity") == "__dify__file__"
 
 
+def files_in(outputs: Mapping[str, object]) -> list[object]:
+    """The file objects among outputs, those of lists included: the `files` of an event."""
+    values = [each for value in outputs.values() for each in (value if isinstance(value, list) else [value])]
+    return [value for value in values if is_file(value)]
+
+
 def usable(mapping: Mapping[str, object]) -> bool:
     """Whether a member of a file list is looked at; the others are dropped without a word (seen on 1.12.1)."""
     method = mapping.get("transfer_method")

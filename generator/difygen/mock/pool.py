@@ -68,6 +68,19 @@ class Pool:
         return {n for rows in self.definition.ends.values() for n, selector in rows if selector[:1] == (node_id,)}
 
     def _made_up(self, selector: Selector) -> Any:
+        value = self._example(selector)
+        length = self._length_asked_of(selector)
+        return value if length is None or not isinstance(value, list) or not value else [value[0]] * length
+
+    def _length_asked_of(self, selector: Selector) -> int | None:
+        """How long a list is that an iteration goes over whose outputs are prescribed; None if nobody says."""
+        for node_id, settings in self.definition.settings.items():
+            if tuple(map(str, settings.get("iterator_selector") or ())) == selector:
+                named = [self.prescribed.get(name) for name in self.names_from(node_id)]
+                return next((len(value) for value in named if isinstance(value, list)), None)
+        return None
+
+    def _example(self, selector: Selector) -> Any:
         return example_value(self.definition.types.get(selector, Primitive.ANY), selector[-1], self.store)
 
 

@@ -205,7 +205,8 @@ class Runs:
                 beat = beats.send(answer)
                 answer = None
                 if isinstance(beat, Delay):
-                    await asyncio.sleep(beat.seconds)
+                    if beat.seconds:
+                        await asyncio.sleep(beat.seconds)
                 elif isinstance(beat, Compute):
                     answer = await self._compute(run)
                 elif isinstance(beat, Pause):

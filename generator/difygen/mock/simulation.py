@@ -15,7 +15,7 @@ from difygen.mock import nodes
 from difygen.mock.chunks import EndText
 from difygen.mock.definition import Definition, JsonObject
 from difygen.mock.faults import Faults
-from difygen.mock.files import FileStore, is_file
+from difygen.mock.files import FileStore, files_in
 from difygen.mock.forms import Form, form_of
 from difygen.mock.pool import Pool
 from difygen.mock.validation import schema_error
@@ -116,7 +116,6 @@ class Simulation:
         self.status, self.error = status, error
         if status in ("failed", "stopped"):
             self.outputs = {}
-        files = [each for value in self.outputs.values() for each in (value if isinstance(value, list) else [value])]
         data = {
             "id": self.run_id,
             "workflow_id": self.definition.id("workflow"),
@@ -130,7 +129,7 @@ class Simulation:
             "created_at": self.created_at,
             "finished_at": int(time.time()),
             "exceptions_count": self.totals.exceptions,
-            "files": [each for each in files if is_file(each)],
+            "files": files_in(self.outputs),
         }
         return self.event("workflow_finished", data)
 
@@ -171,32 +170,46 @@ class Simulation:
         yield self.event("node_started", execution.started())
         if node.type == "end" and not place:
             yield from self._chunks(node.id)
-        yield from self._work(node)
+        yield from self._ask(node)
+        seconds = self._seconds(node)
         result = self._result(node)
         problem = self._problem(node, place)
         if problem:
+            yield Delay(seconds)
             return (yield from self._broken(node, execution, result, problem, walk))
+        if node.type != "llm":
+            yield Delay(seconds)
         self._keep(node, result)
-        if not place:
-            yield from self._chunks()
+        chunks = [] if place else list(self._chunks())
+        for chunk in chunks:
+            if node.type == "llm":  # a model's answer comes word by word while it works
+                yield Delay(seconds / len(chunks))
+            yield chunk
+        if node.type == "llm" and not chunks:
+            yield Delay(seconds)
         yield self.event("node_finished", execution.finished(result))
         return self._handle(node, result, walk)
 
-    def _work(self, node: Node) -> Beats:
-        """The time that a node takes; the first node that works is when the outputs are asked for."""
-        if node.type == "start":
+    def _ask(self, node: Node) -> Beats:
+        """Ask for the run's outputs when the first node starts to work."""
+        if node.type == "start" or self._asked:
             return
-        if not self._asked:
-            self._asked = True
-            answer = yield Compute()
-            if isinstance(answer, BaseException):
-                self.error = f"{type(answer).__name__}: {answer}"
-            elif answer is not None:
-                self._prescribe(answer)
-        extra = 0.0 if self._slowed else self.faults.seconds
+        self._asked = True
+        answer = yield Compute()
+        if isinstance(answer, BaseException):
+            self.error = f"{type(answer).__name__}: {answer}"
+        elif answer is not None:
+            self._prescribe(answer)
+
+    def _seconds(self, node: Node) -> float:
+        """How long a node takes. The fault `slow` is for the node that it names, else for the first that works."""
+        if node.type == "start":
+            return 0.0
+        slow = self.faults.slow
+        if self._slowed or slow.node not in ("", node.id):
+            return self.latency
         self._slowed = True
-        if self.latency + extra:
-            yield Delay(self.latency + extra)
+        return self.latency + slow.seconds
 
     def prescribe(self, outputs: Mapping[str, Any]) -> None:
         """Let the run end with these outputs where the definition has them; others are made up."""
@@ -436,7 +449,7 @@ class _Execution:
             "execution_metadata": metadata or None,
             "created_at": self.created_at,
             "finished_at": int(time.time()),
-            "files": [],
+            "files": files_in(result.outputs),
             "iteration_id": self.place.get("iteration_id"),
             "loop_id": self.place.get("loop_id"),
         }
