@@ -113,6 +113,7 @@ def test_events_that_were_held_back_still_show_how_long_nodes_took() -> None:
     result = timeline("concat_streaming", pace=0)
     code = next(row for _, row in result.rows() if row.type == "code")
     (execution,) = code.executions
+    assert execution.finished is not None
     assert execution.finished - execution.started == pytest.approx(execution.elapsed)
     assert execution.started > 0
 

@@ -1,1 +1,105 @@
 """Runs a workflow from the terminal with its own generated client: one call with a live timeline, or a table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from difygen.call.single import Wishes
+    from difygen.plan import Options
+
+DEFAULT_CONCURRENCY = 4
+
+
+def run_call(
+    source: str,
+    values: Sequence[str] = (),
+    *,
+    user: str | None = None,
+    base_url: str | None = None,
+    api_key_file: str | None = None,
+    timeout: float | None = None,
+    events: bool = False,
+    json: bool = False,
+    blocking: bool = False,
+    html: str | None = None,
+    inputs: str | None = None,
+    concurrency: int | None = None,
+    output: str | None = None,
+    options: Options | None = None,
+) -> int:
+    """Call the workflow of the definition `source` with `name=value` texts, or once per row of the table `inputs`.
+
+    Results go to standard output and everything else to standard error. Returns 0 for success, 1 if the run (or any row) did not
+    succeed, 2 for wrong arguments, inputs, definition or settings, and 130 after Ctrl-C, when the run was stopped on the server.
+    """
+    import click
+
+    from difygen.call.problems import UsageProblem
+    from difygen.call.single import Wishes
+
+    try:
+        _check_options(events, json, blocking, html, inputs, concurrency, output)
+        wishes = Wishes(events, json, blocking, html)
+        table = None if inputs is None else (inputs, output, concurrency or DEFAULT_CONCURRENCY)
+        return _call(source, values, (base_url, user, api_key_file, timeout), wishes, table, options)
+    except UsageProblem as problem:
+        for line in problem.lines():
+            click.echo(line, err=True)
+        return 2
+    except KeyboardInterrupt:
+        click.echo("Interrupted; nothing was run.", err=True)
+        return 130
+
+
+def _call(
+    source: str,
+    values: Sequence[str],
+    settings: tuple[str | None, str | None, str | None, float | None],
+    wishes: Wishes,
+    table: tuple[str, str | None, int] | None,
+    options: Options | None,
+) -> int:
+    from difygen.call.arguments import parse_arguments
+    from difygen.call.client import generated
+    from difygen.call.settings import read_caller
+    from difygen.call.source import read_workflow
+
+    workflow = read_workflow(source)
+    with generated(workflow, options) as loaded:
+        given = parse_arguments(workflow, values, loaded.wire_names)
+        caller = read_caller(*settings, loaded.key_variables)
+        if table is None:
+            from difygen.call.single import Call
+
+            return Call(workflow, loaded, caller, wishes).run(given)
+        from difygen.call.many import Table, call_rows
+
+        return call_rows(workflow, loaded, caller, given, Table(*table, blocking=wishes.blocking, quiet=wishes.json))
+
+
+def _check_options(
+    events: bool,
+    json: bool,
+    blocking: bool,
+    html: str | None,
+    inputs: str | None,
+    concurrency: int | None,
+    output: str | None,
+) -> None:
+    """Refuse options that say nothing together."""
+    from difygen.call.problems import UsageProblem
+
+    if events and json:
+        raise UsageProblem("--events and --json exclude each other: both are about what goes to standard output.")
+    if blocking and (events or html):
+        raise UsageProblem(
+            f"--blocking brings one answer and no events, so there is nothing for {'--events' if events else '--html'}."
+        )
+    if inputs is None and (concurrency is not None or output is not None):
+        raise UsageProblem(f"{'--concurrency' if concurrency is not None else '--output'} is for a table of --inputs.")
+    if inputs is not None and (events or html):
+        raise UsageProblem(f"{'--events' if events else '--html'} is for a single call, not for a table of --inputs.")
+    if concurrency is not None and concurrency < 1:
+        raise UsageProblem("--concurrency must be at least 1.")

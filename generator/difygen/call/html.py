@@ -17,6 +17,7 @@ from typing import Any
 from difygen.call.text import pretty_json
 from difygen.call.timeline import Execution, Row, Timeline
 from difygen.call.words import repetitions
+from difygen.render import templates_folder
 from difygen.workflow import Workflow
 
 _PLACEHOLDER = re.compile(r"\{\{(policy|title|data)\}\}")
@@ -142,7 +143,4 @@ def _hash(template: str, tag: str) -> str:
 
 
 def _template() -> str:
-    """The page's template: beside the package where it is installed, in `templates/` of a checkout."""
-    installed = Path(__file__).parents[1] / "templates"
-    folder = installed if installed.is_dir() else Path(__file__).parents[3] / "templates"
-    return (folder / "timeline.html").read_text(encoding="utf-8")
+    return Path(templates_folder(), "timeline.html").read_text(encoding="utf-8")

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from difygen.call.text import one_line, printable
-from difygen.call.timeline import Row, Timeline
-from difygen.call.words import MARKS, closing, duration, first_error, repetitions
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+
+from difygen.call.text import one_line, printable
+from difygen.call.timeline import Row, Timeline
+from difygen.call.words import MARKS, closing, duration, first_error, repetitions
 
 _COLOURS: Mapping[str, str] = {
     "succeeded": "green",

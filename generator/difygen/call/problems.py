@@ -9,3 +9,15 @@ class UsageProblem(Exception):
     def __init__(self, *sentences: str) -> None:
         super().__init__("\n".join(sentences))
         self.sentences = sentences
+
+    def lines(self) -> list[str]:
+        """What is shown."""
+        return [f"Error: {sentence}" for sentence in self.sentences]
+
+
+class DefinitionProblem(UsageProblem):
+    """A definition cannot be used. The sentences are diagnostics, which say themselves that they are errors."""
+
+    def lines(self) -> list[str]:
+        """What is shown."""
+        return list(self.sentences)

@@ -1,0 +1,67 @@
+"""Who calls, where and with which key: options of the command line, else the environment. A key is never an argument.
+
+What stands on a command line is seen by everybody on the machine (`ps`) and stays in the shell's history. So a key comes from the
+environment, from a file, or from a prompt.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from difygen.call.problems import UsageProblem
+
+DEFAULT_USER = "difygen-call"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The settings of a call that were given; None leaves the choice to the generated client and its environment variables."""
+
+    base_url: str | None = None
+    user: str = DEFAULT_USER
+    api_key: str | None = None
+    timeout: float | None = None
+
+    def __repr__(self) -> str:
+        return f"Caller(base_url={self.base_url!r}, user={self.user!r}, timeout={self.timeout!r})"
+
+
+def read_caller(
+    base_url: str | None,
+    user: str | None,
+    api_key_file: str | None,
+    timeout: float | None,
+    key_variables: tuple[str, ...],
+) -> Caller:
+    """The settings of a call. Asks for a key at the terminal if none is set anywhere."""
+    key = key_from_file(api_key_file) if api_key_file else None
+    if key is None and not any(os.environ.get(variable) for variable in key_variables):
+        key = _asked(key_variables)
+    return Caller(base_url, user or os.environ.get("DIFY_USER") or DEFAULT_USER, key, timeout)
+
+
+def key_from_file(name: str) -> str:
+    """The key that a file holds, or the first line of standard input for `-`."""
+    try:
+        text = sys.stdin.readline() if name == "-" else Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (getattr(error, "strerror", None) or "it is not UTF-8 text").lower()
+        raise UsageProblem(f"Cannot read the API key from {name}: {reason}.") from error
+    if not text.strip():
+        raise UsageProblem(f"{name} holds no API key.")
+    return text.strip()
+
+
+def _asked(key_variables: tuple[str, ...]) -> str | None:
+    """A key typed at the terminal, unseen; None where nobody can type, so that the client says which variable to set."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return None
+    import click
+
+    text: str = click.prompt(
+        f"API key (not shown; or set {key_variables[0]})", hide_input=True, err=True, default="", show_default=False
+    )
+    return text.strip() or None

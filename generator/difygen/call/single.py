@@ -1,0 +1,181 @@
+"""One call: follow the run, show it, print what came out. Ctrl-C stops the run on the server."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+from difygen.call.client import Generated
+from difygen.call.failures import is_usage, sentences
+from difygen.call.output import echo_json, print_outputs, result_of
+from difygen.call.plain import PlainView
+from difygen.call.settings import Caller
+from difygen.call.text import compact_json, one_line
+from difygen.call.timeline import Timeline
+from difygen.call.words import duration
+from difygen.workflow import Workflow
+
+OK, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+
+
+class View(Protocol):
+    """What shows a run while it goes on."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def update(self, event: Mapping[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a call is to show: raw events, one JSON object, or (with neither) progress and outputs; and a page of it."""
+
+    events: bool = False
+    json: bool = False
+    blocking: bool = False
+    html: str | None = None
+
+
+class Call:
+    """A call of a workflow, from its values to an exit code."""
+
+    def __init__(self, workflow: Workflow, loaded: Generated, caller: Caller, wishes: Wishes) -> None:
+        self._workflow, self._loaded, self._caller, self._wishes = workflow, loaded, caller, wishes
+        self._timeline = Timeline({node.id: node.parent for node in workflow.nodes if node.parent})
+        options: dict[str, Any] = {} if caller.timeout is None else {"timeout": caller.timeout}
+        self._client = loaded.client(base_url=caller.base_url, api_key=caller.api_key, user=caller.user, **options)
+
+    def run(self, values: Mapping[str, object]) -> int:
+        """Call, print, and say how it came out."""
+        arguments = self._loaded.arguments(values)
+        follow = self._wait if self._wishes.blocking else self._stream
+        try:
+            with self._client:
+                self._print(follow(arguments))
+            return OK
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        except self._loaded.failures as error:
+            return self._explain(error)
+        finally:
+            self._write_page()
+
+    def _wait(self, arguments: Mapping[str, object]) -> Any:
+        """One request and one answer; its run cannot be stopped, since its id comes with the answer."""
+        began = time.monotonic()
+        try:
+            with _spinner(self._wishes):
+                return self._client.run(**arguments)
+        except KeyboardInterrupt:
+            say(
+                f"Interrupted after {duration(time.monotonic() - began)}. A blocking call cannot be stopped: the run may go on on the server."
+            )
+            raise
+
+    def _stream(self, arguments: Mapping[str, object]) -> Any:
+        with self._view() as view:
+            try:
+                with self._client.stream(**arguments) as stream:
+                    for event in stream:
+                        self._take(event.raw, view)
+                    return stream.result()
+            except KeyboardInterrupt:
+                self._timeline.interrupt("interrupted", "Interrupted at the terminal.", time.monotonic())
+            except self._loaded.failures as error:
+                if self._timeline.ended is None:
+                    self._timeline.interrupt("interrupted", str(error), time.monotonic())
+                raise
+        say(self._stop())
+        raise KeyboardInterrupt
+
+    def _take(self, event: Mapping[str, Any], view: View) -> None:
+        if self._wishes.events:
+            echo_json(compact_json(event))
+        self._timeline.feed(event, time.monotonic())
+        view.update(event)
+
+    def _stop(self) -> str:
+        """Ask the server to stop the run; the one line that says how that went."""
+        timeline = self._timeline
+        if not timeline.task_id:
+            return "Interrupted before the server told the run's id: it may go on on the server."
+        try:
+            self._client.stop(timeline.task_id)
+        except KeyboardInterrupt:
+            return f"Interrupted twice: the run {timeline.run_id} may go on on the server."
+        except self._loaded.failures as error:
+            reason = one_line(str(error))
+            return f"Interrupted. The run {timeline.run_id} could not be stopped on the server: {reason}"
+        return f"Interrupted. The run {timeline.run_id} was stopped on the server."
+
+    def _print(self, run: Any) -> None:
+        if self._wishes.json:
+            echo_json(compact_json(result_of(run)))
+        elif not self._wishes.events:
+            if self._wishes.blocking:
+                say(f"{run.status} · {duration(run.elapsed_time)} · run {run.workflow_run_id}")
+            print_outputs(run.raw_outputs)
+            _ = run.outputs  # raises where they do not fit the definition, when they have been seen
+
+    def _explain(self, error: Exception) -> int:
+        run = getattr(error, "run", None)
+        if run is not None and self._wishes.json:
+            echo_json(compact_json(result_of(run)))
+        for sentence in sentences(error, self._loaded.wire_names):
+            say(f"Error: {sentence}")
+        return WRONG if is_usage(error) else FAILED
+
+    def _view(self) -> View:
+        if self._wishes.json or self._wishes.events:
+            return _NoView()
+        if not sys.stderr.isatty():
+            return PlainView(say, self._timeline, time.monotonic)
+        from rich.console import Console
+
+        from difygen.call.live import LiveView
+
+        return LiveView(Console(stderr=True), self._timeline, time.monotonic)
+
+    def _write_page(self) -> None:
+        if self._wishes.html is None or not self._timeline.events:
+            return
+        from pathlib import Path
+
+        from difygen.call.html import render_page
+
+        Path(self._wishes.html).write_text(render_page(self._timeline, self._workflow), encoding="utf-8")
+        say(f"The timeline is in {self._wishes.html}.")
+
+
+class _NoView:
+    """Shows nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def update(self, event: Mapping[str, Any]) -> None:
+        """Show nothing."""
+
+
+def say(line: str) -> None:
+    """Write a line for people, beside the results."""
+    import click
+
+    click.echo(line, err=True)
+
+
+def _spinner(wishes: Wishes) -> Any:
+    if wishes.json or not sys.stderr.isatty():
+        return nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status("waiting for the run to end")

@@ -1,0 +1,41 @@
+"""Definition files as workflows, for the commands that work on them one at a time. Turns diagnostics into sentences."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from difygen.call.problems import DefinitionProblem, UsageProblem
+from difygen.workflow import Workflow
+
+
+def read_workflow(source: str) -> Workflow:
+    """The workflow of a definition file, or of standard input for `-`. Raises `UsageProblem` with all that is wrong with it."""
+    from difygen.diagnostics import has_errors
+    from difygen.readers import read
+
+    reading = read(_data(source), "-" if source == "-" else Path(source).as_posix())
+    if reading.workflow is None or has_errors(reading.diagnostics):
+        errors = [str(diagnostic) for diagnostic in reading.diagnostics if diagnostic.severity == "error"]
+        raise DefinitionProblem(*(errors or [f"{source} holds no workflow."]))
+    return reading.workflow
+
+
+def definition_files(sources: Sequence[str]) -> list[str]:
+    """The definition files that sources name: files, folders, patterns and `-`."""
+    from difygen.sources import discover
+
+    found, problems = discover(sources)
+    if problems:
+        raise DefinitionProblem(*map(str, problems))
+    return [source.shown for source in found]
+
+
+def _data(source: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    except IsADirectoryError as error:
+        raise UsageProblem(f"{source} is a folder; give one definition file.") from error
+    except OSError as error:
+        raise UsageProblem(f"Cannot read {source}: {(error.strerror or str(error)).lower()}.") from error

@@ -1,0 +1,51 @@
+"""Finds out why a Dify server does not answer as a definition expects. Reads only, unless it is told to run the workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from difygen.plan import Options
+
+
+def run_doctor(
+    sources: Sequence[str] = (),
+    *,
+    base_url: str | None = None,
+    api_key_file: str | None = None,
+    run: bool = False,
+    inputs: Sequence[str] = (),
+    user: str | None = None,
+    timeout: float = 10.0,
+    output_format: Literal["text", "json"] = "text",
+    options: Options | None = None,
+) -> int:
+    """Check settings, server, app and drift, print the findings, and say 0 for well, 1 for a problem, 2 for wrong arguments.
+
+    `inputs` are `name=value` texts for the one run that `run` asks for; `timeout` is in seconds and for each step of a check.
+    """
+    import click
+
+    from difygen.call.problems import UsageProblem
+    from difygen.doctor.checks import Request, examine
+    from difygen.doctor.report import as_json, as_lines, problems
+
+    try:
+        sections = examine(Request(tuple(sources), base_url, api_key_file, run, tuple(inputs), user, timeout, options))
+    except UsageProblem as problem:
+        for line in problem.lines():
+            click.echo(line, err=True)
+        return 2
+    lines = (
+        [as_json(sections)] if output_format == "json" else as_lines(sections, lambda text, style: _styled(text, style))
+    )
+    click.echo("\n".join(lines))
+    return 1 if problems(sections) else 0
+
+
+def _styled(text: str, style: str) -> str:
+    """A text in a colour or in bold; click takes it away again where no terminal shows it."""
+    import click
+
+    return click.style(text, bold=True) if style == "bold" else click.style(text, fg=style)

@@ -1,0 +1,160 @@
+"""The app behind a key: is the key one, is it valid, is its app a workflow, is that published. Never puts a key into words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from difygen.call.shipped import runtime_module
+from difygen.doctor.address import Address
+from difygen.doctor.report import Section
+
+WHERE = "Dify shows an app's keys under API Access."
+_AROUND = "'\"`{}[]<>()“”‘’ "
+MODES = {
+    "workflow": "a workflow",
+    "advanced-chat": "a chatflow",
+    "chat": "a chatbot",
+    "agent-chat": "an agent",
+    "agent": "an agent",
+    "completion": "a text generator",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An API key and where it was found. Its repr does not show it."""
+
+    value: str
+    origin: str
+
+    def __repr__(self) -> str:
+        return f"Key(origin={self.origin!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What an endpoint said: a JSON object, or Dify's error, or why there was neither."""
+
+    status: int = 0
+    body: Mapping[str, Any] | None = None
+    code: str = ""
+    message: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether it answered as asked."""
+        return 200 <= self.status < 300 and self.body is not None
+
+
+def check_key_form(section: Section, key: Key) -> str | None:
+    """Check a key's form; the key that is meant, or None where there is none to try."""
+    settings = runtime_module("_settings")
+    stripped = key.value.strip().strip(_AROUND)
+    try:
+        sent: str = settings.check_api_key(settings.Secret(key.value)).reveal()
+        meant: str = settings.check_api_key(settings.Secret(stripped)).reveal()
+    except ValueError as error:  # the client's ConfigurationError, which never holds the key
+        section.problem(
+            "key", f"{key.origin} holds no key of an app. {str(error).rstrip('.')}.", f"Copy it anew. {WHERE}"
+        )
+        return None
+    if meant != sent:
+        section.problem(
+            "key",
+            f"{key.origin} holds quotes or brackets around the key.",
+            "Give the key alone: app-… and nothing else.",
+        )
+    elif not meant.startswith("app-"):
+        section.ok(
+            "key",
+            f"{key.origin} holds a key.",
+            "It does not begin with app- as Dify's own do; a gateway may want that.",
+        )
+    else:
+        section.ok("key", f"{key.origin} holds an app key (app-…).")
+    return meant
+
+
+def check_app(
+    section: Section, client: httpx.Client, address: Address, key: str, timeout: float
+) -> Mapping[str, Any] | None:
+    """Check what the key opens; the live app's `/parameters` where it is a published workflow."""
+    info = fetch(client, f"{address.url}/info", key, timeout)
+    if not info.ok:
+        section.problem("app", *_refusal(info))
+        return None
+    mode = info.body.get("mode") if info.body else None
+    name = _quoted(info.body.get("name") if info.body else None)
+    if mode != "workflow" and isinstance(mode, str):
+        fix = "Use the key of the workflow itself, or generate from this app's own definition."
+        section.problem(
+            "app", f"The key belongs to {MODES.get(mode, 'an app of mode ' + mode)}{name}, not to a workflow.", fix
+        )
+        return None
+    section.ok(
+        "app",
+        f"The key is valid and belongs to the workflow{name}." if mode else f"The key is valid{name and ' for'}{name}.",
+    )
+    return _check_published(section, fetch(client, f"{address.url}/parameters", key, timeout))
+
+
+def fetch(client: httpx.Client, url: str, key: str, timeout: float) -> Answer:
+    """GET with the key, which goes to the API root alone: redirects are not followed."""
+    try:
+        response = client.get(url, headers={"Authorization": f"Bearer {key}"}, timeout=timeout)
+    except httpx.HTTPError as error:
+        return Answer(message=str(error) or type(error).__name__)
+    try:
+        body = response.json()
+    except ValueError:
+        body = None
+    found = body if isinstance(body, dict) else {}
+    return Answer(
+        response.status_code, body if isinstance(body, dict) else None, _text(found, "code"), _text(found, "message")
+    )
+
+
+def _check_published(section: Section, answer: Answer) -> Mapping[str, Any] | None:
+    if answer.ok:
+        section.ok("published", "A version of the workflow is published.")
+        return answer.body
+    if answer.code == "app_unavailable":
+        fix = "Open the workflow in Dify and choose Publish; the API runs the published version only."
+        section.problem("published", "No version of the workflow is published.", fix)
+    else:
+        section.problem("published", f"GET /parameters failed: {_said(answer)}", "See the log of Dify's API.")
+    return None
+
+
+def _refusal(answer: Answer) -> tuple[str, str]:
+    if answer.status == 401:
+        return "Dify does not know the key.", f"It may belong to another server, or was deleted: copy it anew. {WHERE}"
+    if answer.status == 403:
+        return (
+            f"Dify refuses the key's app: {_said(answer)}",
+            "Enable the app's API under API Access, or see whether app and workspace still exist.",
+        )
+    if not answer.status:
+        return (
+            f"GET /info brought no answer: {answer.message}.",
+            "Run the doctor again; if it stays so, see the server's log.",
+        )
+    return f"GET /info failed: {_said(answer)}", "See the log of Dify's API."
+
+
+def _said(answer: Answer) -> str:
+    """What the server said, as the end of a sentence."""
+    return f"{answer.status} {answer.code} {answer.message}".replace("  ", " ").strip().rstrip(".") + "."
+
+
+def _quoted(name: object) -> str:
+    return f" {name!r}" if isinstance(name, str) and name else ""
+
+
+def _text(body: Mapping[str, Any], key: str) -> str:
+    value = body.get(key)
+    return value if isinstance(value, str) else ""

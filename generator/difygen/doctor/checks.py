@@ -1,0 +1,156 @@
+"""All checks in their order: the server once, then each definition's app. Decides what is still worth looking at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from difygen.call.client import SHARED_KEY, key_variables_of
+from difygen.call.source import definition_files, read_workflow
+from difygen.doctor import versions
+from difygen.doctor.address import Address, candidates
+from difygen.doctor.app import WHERE, check_app, check_key_form
+from difygen.doctor.network import check_network
+from difygen.doctor.report import Section
+from difygen.doctor.server import check_server, first_dify
+from difygen.doctor.settings import check_base_url, find_key
+from difygen.workflow import Workflow
+
+if TYPE_CHECKING:
+    from difygen.plan import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the doctor was asked to look at."""
+
+    sources: tuple[str, ...] = ()
+    base_url: str | None = None
+    api_key_file: str | None = None
+    run: bool = False
+    inputs: tuple[str, ...] = ()
+    user: str | None = None
+    timeout: float = 10.0
+    options: Options | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server whose API answers: where, which release, and the connection to it."""
+
+    address: Address
+    version: versions.Version | None
+    client: httpx.Client
+
+
+def examine(request: Request) -> list[Section]:
+    """Make all checks. Raises `UsageProblem` where a definition or an argument cannot be read."""
+    workflows = [read_workflow(file) for file in definition_files(request.sources)]
+    with httpx.Client(timeout=request.timeout, follow_redirects=False) as client:
+        section, server = _examine_server(request, client)
+        sections = [section]
+        sections += [_examine_app(request, server, workflow) for workflow in workflows]
+        if not workflows:
+            sections.append(_examine_app(request, server, None))
+    return sections
+
+
+def _examine_server(request: Request, client: httpx.Client) -> tuple[Section, Server | None]:
+    section = Section("Server")
+    address = check_base_url(section, request.base_url)
+    if address is None:
+        return section, None
+    if not check_network(section, address, request.timeout):
+        found = first_dify(client, candidates(address))
+        section.skip(
+            "dify", "not reached there.", f"Dify answers at {found.url}: use that as the base URL." if found else ""
+        )
+        return section, None
+    probe = check_server(section, client, address, request.timeout)
+    if not probe.is_dify:
+        return section, None
+    return section, Server(address, _check_version(section, probe.version), client)
+
+
+def _look_elsewhere(section: Section, client: httpx.Client, address: Address) -> None:
+    """The base URL cannot be reached; but Dify may answer elsewhere on its host."""
+    if section.checks[-1].name == "dns":
+        section.skip("dify", "not looked for.")
+    elif found := first_dify(client, candidates(address)):
+        section.skip("dify", "not reached there.", f"Dify answers at {found.url}: use that as the base URL.")
+    else:
+        section.skip("dify", "not reached there, nor at the other places on the host where it usually is.")
+
+
+def _check_version(section: Section, text: str) -> versions.Version | None:
+    version = versions.parse(text)
+    if version is None:
+        section.skip("version", f"not known: {text!r} is no release number." if text else "not known.")
+        return None
+    if version < versions.FIRST_WITH_WORKFLOWS:
+        section.problem(
+            "version", f"Dify {text} has no API for workflows.", "Update the server: workflows came with 0.6.0."
+        )
+        return None
+    section.ok("version", f"What follows from Dify {text}:", *versions.traits(version))
+    return version
+
+
+def _examine_app(request: Request, server: Server | None, workflow: Workflow | None) -> Section:
+    section = Section(f"Workflow {workflow.name} ({workflow.source})" if workflow else "App")
+    variables = key_variables(workflow, request.options)
+    key = find_key(request.api_key_file, variables)
+    if key is None:
+        names = " or ".join(variables)
+        if workflow is None:
+            section.skip("key", f"no key is set ({names}), so no app is looked at.")
+        else:
+            section.problem("key", "No API key is set.", f"Set {names}, or give --api-key-file. {WHERE}")
+        return section
+    meant = check_key_form(section, key)
+    if meant is None or server is None:
+        section.skip(
+            "app",
+            "not looked at, since " + ("there is no key to try." if meant is None else "no server of Dify's answers."),
+        )
+        return section
+    live = check_app(section, server.client, server.address, meant, request.timeout)
+    if live is not None and workflow is not None:
+        _examine_contract(section, request, server, workflow, meant, live)
+    return section
+
+
+def _examine_contract(
+    section: Section, request: Request, server: Server, workflow: Workflow, key: str, live: Mapping[str, Any]
+) -> None:
+    from difygen.doctor.drift import check_drift
+    from difygen.doctor.trial import check_run
+
+    _check_nodes(section, workflow, server.version)
+    fits = check_drift(section, workflow, live)
+    if not request.run:
+        section.skip("run", "not asked for: --run makes one run.")
+    elif not fits:
+        section.skip("run", "not made, since the inputs have changed.")
+    else:
+        check_run(section, workflow, server.address, key, request.inputs, request.user, request.options)
+
+
+def _check_nodes(section: Section, workflow: Workflow, version: versions.Version | None) -> None:
+    """Human-input nodes are the one kind that an older server accepts and then hangs on (seen on 1.12.1)."""
+    if version is None or all(node.type != "human-input" for node in workflow.nodes):
+        return
+    if version < versions.FIRST_WITH_HUMAN_INPUT:
+        fix = "Update Dify to 1.14 or later; until then take the human-input node out."
+        section.problem("nodes", "The workflow waits for people, which this release cannot do: a run never ends.", fix)
+    elif version < versions.FIRST_WITH_FORMS:
+        fix = "Update Dify to 1.14 or later, or fill the forms in on its web pages."
+        section.problem("nodes", "The workflow waits for people, and this release has no API for their forms.", fix)
+
+
+def key_variables(workflow: Workflow | None, options: Options | None) -> tuple[str, ...]:
+    """The environment variables that the generated client reads its key from."""
+    return (SHARED_KEY,) if workflow is None else key_variables_of(workflow, options)

@@ -1,0 +1,472 @@
+"""`difygen doctor` against servers of every kind: what it says, what it suggests, and what it never shows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from difygen.doctor import run_doctor
+from difygen.doctor.address import AddressProblem, candidates, parse
+from difygen.doctor.versions import TRAITS, traits
+from difygen.doctor.versions import parse as parse_version
+from difygen.testing import mock_dify
+from replay import recording
+from servers import Connection, Request, Server, answer, as_json, authority, html, unused_port
+
+KEY = "app-SECRETSECRET"
+SPEC = """\
+name: concat
+inputs:
+  string: {type: text-input, max_length: 48}
+  num: number
+  list: {type: select, options: [list_a, list_b, list_c]}
+outputs:
+  result: string
+"""
+Doctor = Callable[..., tuple[int, dict[str, dict[str, Any]]]]
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "DIFY_BASE_URL",
+        "DIFY_API_KEY",
+        "DIFY_CONCAT_API_KEY",
+        "HTTP_PROXY",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "https_proxy",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setattr("difygen.doctor.server._QUICK", 0.5)
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> str:
+    file = tmp_path / "concat.yaml"
+    file.write_text(SPEC)
+    return str(file)
+
+
+@pytest.fixture
+def doctor(capsys: pytest.CaptureFixture[str]) -> Iterator[Doctor]:
+    """Runs the doctor; gives its exit code and its checks by name. No output may hold a key."""
+
+    def run(*sources: str, **options: Any) -> tuple[int, dict[str, dict[str, Any]]]:
+        options.setdefault("timeout", 2)
+        code = run_doctor(sources, output_format="json", **options)
+        shown = capsys.readouterr()
+        assert "SECRET" not in shown.out + shown.err
+        report = json.loads(shown.out) if shown.out else {"sections": []}
+        return code, {check["name"]: check for section in report["sections"] for check in section["checks"]}
+
+    yield run
+
+
+def outcomes(checks: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    return {name: check["outcome"] for name, check in checks.items()}
+
+
+def dify(**routes: Any) -> dict[str, Any]:
+    """Routes of a server whose app is the recorded one, but for `routes` (by the last word of their path)."""
+    usual = {"": "root_v1", "info": "info_concat", "parameters": "parameters_concat"}
+    found = {f"GET /v1/{word}": _recorded(case) for word, case in usual.items()}
+    return {**found, **{f"GET /v1/{word}": handler for word, handler in routes.items()}}
+
+
+def _recorded(case: str) -> Callable[[Connection, Request], None]:
+    return lambda connection, request: connection.send(recording(case).head + b"\r\n\r\n" + recording(case).body)
+
+
+def test_all_is_well_with_the_recorded_server(doctor: Doctor, spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIFY_CONCAT_API_KEY", KEY)
+    with Server(dify()) as server:
+        code, checks = doctor(spec, base_url=server.origin)
+    assert outcomes(checks) == {
+        "settings": "ok",
+        "dns": "skipped",
+        "tcp": "ok",
+        "tls": "skipped",
+        "http": "ok",
+        "dify": "ok",
+        "version": "ok",
+        "key": "ok",
+        "app": "ok",
+        "published": "ok",
+        "inputs": "ok",
+        "run": "skipped",
+    }
+    assert code == 0
+    assert checks["dify"]["message"] == "Dify 1.12.1 answered."
+    assert checks["key"]["message"] == "DIFY_CONCAT_API_KEY holds an app key (app-…)."
+    assert server.runs == 0
+    assert {request.method for request in server.requests} == {"GET"}
+
+
+def test_it_looks_at_the_server_alone_without_a_definition_or_key(doctor: Doctor) -> None:
+    with Server(dify()) as server:
+        code, checks = doctor(base_url=server.url)
+    assert code == 0
+    assert checks["key"]["message"] == "no key is set (DIFY_API_KEY), so no app is looked at."
+    assert all("authorization" not in request.headers for request in server.requests)
+
+
+def test_the_base_url_may_come_from_the_environment(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Server(dify()) as server:
+        monkeypatch.setenv("DIFY_BASE_URL", server.url + "/")
+        _, checks = doctor()
+    assert checks["settings"]["message"] == f"The API is expected at {server.url} (from DIFY_BASE_URL)."
+
+
+@pytest.mark.parametrize(
+    ("base_url", "message"),
+    [
+        (None, "No base URL is set."),
+        (
+            "localhost:8098",
+            "--base-url: Cannot use the base URL 'localhost:8098': it has no scheme: try https://localhost:8098 or http://localhost:8098.",
+        ),
+        ("'http://localhost'", "--base-url: The base URL has quotes around it."),
+        (
+            "ftp://localhost",
+            "--base-url: Cannot use the base URL 'ftp://localhost': ftp:// is neither http:// nor https://.",
+        ),
+    ],
+)
+def test_settings_that_cannot_be_used(doctor: Doctor, base_url: str | None, message: str) -> None:
+    code, checks = doctor(base_url=base_url)
+    assert code == 1
+    assert checks["settings"]["message"] == message
+    assert "http://localhost/v1 (Docker)" in checks["settings"]["fix"]
+
+
+def test_a_name_that_nobody_knows(doctor: Doctor) -> None:
+    code, checks = doctor(base_url="http://no-such-host.invalid")
+    assert (code, checks["dns"]["outcome"], checks["dify"]["outcome"]) == (1, "problem", "skipped")
+    assert "'no-such-host.invalid' is not known" in checks["dns"]["message"]
+
+
+def test_a_port_where_nobody_listens(doctor: Doctor) -> None:
+    code, checks = doctor(base_url=f"http://127.0.0.1:{unused_port()}")
+    assert (code, checks["tcp"]["outcome"]) == (1, "problem")
+    assert "nothing listens there" in checks["tcp"]["message"]
+    assert "5001" in checks["tcp"]["fix"]
+
+
+def test_a_wrong_port_of_a_host_where_dify_answers_elsewhere(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Server(dify()) as server:
+        monkeypatch.setattr("difygen.doctor.address.API_PORT", server.port)
+        code, checks = doctor(base_url=f"http://127.0.0.1:{unused_port()}")
+    assert code == 1
+    assert checks["dify"]["fix"] == f"Dify answers at {server.url}: use that as the base URL."
+
+
+def test_the_web_pages_of_dify_in_the_place_of_its_api(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Server(dify()) as api, Server(html(200, "<title>Dify</title>")) as web:
+        monkeypatch.setattr("difygen.doctor.address.API_PORT", api.port)
+        code, checks = doctor(base_url=web.url)
+    assert (code, outcomes(checks)["http"], outcomes(checks)["dify"]) == (1, "ok", "problem")
+    assert "a web page without Dify's X-Version header" in checks["dify"]["message"]
+    assert checks["dify"]["fix"] == f"Dify answers at {api.url}: use that as the base URL."
+
+
+def test_an_api_below_another_path_is_found(doctor: Doctor) -> None:
+    routes = {"GET /api/v1/": as_json({"welcome": "Dify OpenAPI", "api_version": "v1", "server_version": "1.14.2"})}
+    with Server({**routes, "GET *": html(404)}) as server:
+        _, checks = doctor(base_url=server.origin)
+    assert checks["dify"]["fix"] == f"Dify answers at {server.origin}/api/v1: use that as the base URL."
+
+
+@pytest.mark.parametrize(
+    ("handler", "words"),
+    [
+        (html(502), "the api container's log"),
+        (html(301, Location="https://127.0.0.1/v1/"), "write https://"),
+        (html(404), "API Access"),
+        (as_json({"hello": "world"}), "API Access"),
+    ],
+)
+def test_something_else_than_dify(doctor: Doctor, handler: Any, words: str) -> None:
+    def without_version(connection: Connection, request: Request) -> None:
+        handler(_Stripped(connection), request)
+
+    with Server(without_version) as server:
+        code, checks = doctor(base_url=server.url)
+    assert (code, checks["dify"]["outcome"]) == (1, "problem")
+    assert words in checks["dify"]["fix"]
+
+
+class _Stripped:
+    """A connection behind a proxy that takes Dify's headers away."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def send(self, data: bytes) -> None:
+        self._connection.send(data.replace(b"X-Version: 1.12.1\r\n", b"").replace(b"X-Env: PRODUCTION\r\n", b""))
+
+
+def test_a_proxy_that_takes_the_version_header_away_does_not_hide_dify(doctor: Doctor) -> None:
+    def handle(connection: Connection, request: Request) -> None:
+        unauthorized = as_json(
+            {"code": "unauthorized", "message": "Authorization header must be provided", "status": 401}, 401
+        )
+        (html(404) if request.path == "/v1/" else unauthorized)(_Stripped(connection), request)  # type: ignore[arg-type]
+
+    with Server(handle) as server:
+        code, checks = doctor(base_url=server.url)
+    assert (code, checks["dify"]["message"]) == (0, "Dify's API (a proxy takes its version header away) answered.")
+    assert checks["version"]["outcome"] == "skipped"
+
+
+def test_a_server_that_does_not_speak_http(doctor: Doctor) -> None:
+    with Server(lambda connection, request: connection.send(b"220 mail ready\r\n\r\n")) as server:
+        code, checks = doctor(base_url=server.url)
+    assert (code, checks["http"]["outcome"]) == (1, "problem")
+    assert "what came back is not HTTP" in checks["http"]["message"]
+
+
+def test_a_certificate_that_nobody_vouches_for(doctor: Doctor) -> None:
+    with Server(dify(), tls=authority().server) as server:
+        code, checks = doctor(base_url=server.url)
+    assert (code, checks["tls"]["outcome"]) == (1, "problem")
+    assert checks["tls"]["message"].startswith("The certificate is not accepted: ")
+    assert "SSL_CERT_FILE" in checks["tls"]["fix"]
+
+
+def test_https_where_plain_http_is_spoken(doctor: Doctor) -> None:
+    with Server(dify()) as server:
+        code, checks = doctor(base_url=server.url.replace("http://", "https://"))
+    assert (code, checks["tls"]["outcome"]) == (1, "problem")
+    assert checks["tls"]["fix"] == f"If the server speaks plain HTTP there, write {server.url}."
+    assert checks["dify"]["fix"] == f"Dify answers at {server.url}: use that as the base URL."
+
+
+@pytest.mark.parametrize(
+    ("key", "outcome", "message"),
+    [
+        ("dataset-SECRET", "problem", "knowledge base"),
+        ("{app-SECRET}", "problem", "holds quotes or brackets around the key."),
+        ('"app-SECRET"', "problem", "holds quotes or brackets around the key."),
+        ("app-SECRET SECRET", "problem", "holds a blank"),
+        ("app-SECRÉT", "problem", "copy it again"),
+        ("SECRET", "ok", "DIFY_API_KEY holds a key."),
+        (" app-SECRET\n", "ok", "DIFY_API_KEY holds an app key (app-…)."),
+    ],
+)
+def test_the_form_of_a_key(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, key: str, outcome: str, message: str
+) -> None:
+    monkeypatch.setenv("DIFY_API_KEY", key)
+    with Server(dify()) as server:
+        code, checks = doctor(base_url=server.url)
+    assert (checks["key"]["outcome"], code) == (outcome, 0 if outcome == "ok" else 1)
+    assert message in checks["key"]["message"]
+
+
+def test_a_key_in_a_file(doctor: Doctor, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(f"{KEY}\n")
+    with Server(dify()) as server:
+        code, checks = doctor(base_url=server.url, api_key_file=str(tmp_path / "key"))
+        assert (code, checks["app"]["outcome"]) == (0, "ok")
+        assert doctor(base_url=server.url, api_key_file=str(tmp_path / "none"))[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("case", "message", "fix"),
+    [
+        (
+            "auth_bad_key",
+            "Dify does not know the key.",
+            "It may belong to another server, or was deleted: copy it anew.",
+        ),
+        (
+            "api_disabled",
+            "Dify refuses the key's app: 403 forbidden The app's API service has been disabled.",
+            "Enable the app's API",
+        ),
+        ("app_deleted", "Dify refuses the key's app: 403 forbidden The app no longer exists.", "Enable the app's API"),
+        (
+            "info_chatflow",
+            "The key belongs to a chatflow 'chatflow', not to a workflow.",
+            "Use the key of the workflow itself",
+        ),
+    ],
+)
+def test_keys_that_do_not_open_a_workflow(
+    doctor: Doctor, spec: str, monkeypatch: pytest.MonkeyPatch, case: str, message: str, fix: str
+) -> None:
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    with Server(dify(info=_recorded(case))) as server:
+        code, checks = doctor(spec, base_url=server.url)
+    assert (code, checks["app"]["outcome"], checks["app"]["message"]) == (1, "problem", message)
+    assert checks["app"]["fix"].startswith(fix)
+
+
+def test_a_workflow_that_is_not_published(doctor: Doctor, spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    with Server(dify(parameters=_recorded("unpublished_parameters"))) as server:
+        code, checks = doctor(spec, base_url=server.url)
+    assert (code, checks["published"]["message"]) == (1, "No version of the workflow is published.")
+    assert "choose Publish" in checks["published"]["fix"]
+
+
+def test_no_key_for_a_definition(doctor: Doctor, spec: str) -> None:
+    with Server(dify()) as server:
+        code, checks = doctor(spec, base_url=server.url)
+    assert code == 1
+    assert checks["key"]["fix"].startswith("Set DIFY_CONCAT_API_KEY or DIFY_API_KEY, or give --api-key-file.")
+
+
+def test_the_key_goes_to_dify_alone(doctor: Doctor, spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    with Server(html(200)) as other:
+        moved = html(302, Location=f"{other.url}/info")
+        with Server(html(200)) as web:
+            doctor(spec, base_url=web.url)
+        with Server(dify(info=moved)) as server:
+            doctor(spec, base_url=server.url)
+    assert other.requests == []
+    assert all("authorization" not in request.headers for request in web.requests)
+
+
+def test_drift_is_judged_variable_by_variable(doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    file = tmp_path / "concat.yaml"
+    file.write_text(
+        SPEC.replace("48", "64").replace("list_c]", "list_c, list_d]").replace("  num: number\n", "  old: number\n")
+    )
+    with Server(dify()) as server:
+        code, checks = doctor(str(file), base_url=server.url, run=True)
+    assert (code, checks["inputs"]["outcome"], checks["run"]["outcome"]) == (1, "problem", "skipped")
+    details = [detail for detail in checks["inputs"]["details"] if detail.startswith("breaking")]
+    assert len(details) == 4
+    for name in ("`old`", "`num`", "list_d", "`string`"):
+        assert sum(name in detail for detail in details) == 1
+
+
+def test_what_breaks_no_caller_is_no_problem(doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    file = tmp_path / "concat.yaml"
+    file.write_text(SPEC.replace("48", "20").replace(", list_c", ""))
+    with Server(dify()) as server:
+        code, checks = doctor(str(file), base_url=server.url)
+    assert (code, checks["inputs"]["outcome"]) == (0, "ok")
+    assert sum(detail.startswith("compatible") for detail in checks["inputs"]["details"]) == 2
+
+
+@pytest.mark.parametrize("case", ["files", "concat"])
+def test_an_export_agrees_with_what_its_own_server_tells(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    routes = dify(info=_recorded(f"info_{case}"), parameters=_recorded(f"parameters_{case}"))
+    with Server(routes) as server:
+        code, checks = doctor(str(Path(__file__).parent / "dsl_lab" / f"{case}.yml"), base_url=server.url)
+    assert (code, checks["inputs"]["outcome"], checks["inputs"]["details"]) == (0, "ok", [])
+
+
+def test_an_empty_default_of_a_select_makes_it_required(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As recorded: the live app had `default: ''` where the export of later has none, and refuses a call that leaves it out."""
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    routes = dify(info=_recorded("info_kitchen_sink"), parameters=_recorded("parameters_kitchen_sink"))
+    with Server(routes) as server:
+        code, checks = doctor(str(Path(__file__).parent / "dsl_lab" / "kitchen_sink.yml"), base_url=server.url)
+    breaking = [detail for detail in checks["inputs"]["details"] if detail.startswith("breaking")]
+    assert (code, breaking) == (1, ["breaking: `sel_opt` was optional and is required. Calls that leave it out fail."])
+
+
+@pytest.mark.parametrize("form", [None, "text", [3], [{"text-input": 4}], [{}]])
+def test_parameters_of_another_shape_do_no_harm(
+    doctor: Doctor, spec: str, monkeypatch: pytest.MonkeyPatch, form: Any
+) -> None:
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    with Server(dify(parameters=as_json({"user_input_form": form}))) as server:
+        _, checks = doctor(spec, base_url=server.url)
+    assert checks["inputs"]["outcome"] in ("problem", "skipped")
+
+
+def test_a_definition_that_cannot_be_read_is_wrong_usage(
+    doctor: Doctor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "bad.yaml").write_text("name: [")
+    assert run_doctor([str(tmp_path / "bad.yaml")], base_url="http://127.0.0.1:1") == 2
+    assert run_doctor([str(tmp_path / "none.yaml")], base_url="http://127.0.0.1:1") == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert all(": error: " in line or line.startswith("    hint") for line in shown.err.splitlines())
+
+
+def test_nodes_that_the_release_hangs_on(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    export = str(Path(__file__).parent / "dsl_lab" / "human_input.yml")
+    with Server(dify()) as server:
+        code, checks = doctor(export, base_url=server.url)
+    assert (code, checks["nodes"]["outcome"]) == (1, "problem")
+
+
+def test_the_report_for_people(spec: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    hostile = as_json({"name": "evil\x1b[2J\nname", "mode": "workflow"})
+    with Server(dify(info=hostile)) as server:
+        assert run_doctor([spec], base_url=server.url) == 0
+    out = capsys.readouterr().out
+    assert "\n  ✓ key       DIFY_API_KEY holds an app key (app-…).\n" in out
+    assert out.endswith("\nNo problems found.\n")
+    assert "\x1b[2J" not in out
+
+
+def test_the_mock_server_passes_for_dify(doctor: Doctor, spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with mock_dify(spec) as dify_mock:
+        monkeypatch.setenv("DIFY_API_KEY", dify_mock.api_key)
+        code, checks = doctor(spec, base_url=dify_mock.base_url)
+    assert (code, checks["inputs"]["outcome"]) == (0, "ok")
+
+
+def test_candidates_begin_with_the_likeliest() -> None:
+    urls = [candidate.url for candidate in candidates(parse("http://dify.example:8080/dify"))]
+    assert urls[0] == "http://dify.example:8080/v1"
+    assert {
+        "http://dify.example/v1",
+        "http://dify.example:5001/v1",
+        "https://dify.example/v1",
+        "https://dify.example:8080/v1",
+    } < set(urls)
+    assert len(urls) == len(set(urls))
+    with pytest.raises(AddressProblem):
+        parse("http://")
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        ("1.12.1", (1, 12, 1)),
+        ("1.14.0-rc1", (1, 14, 0)),
+        ("v0.6", (0, 6, 0)),
+        ("1.11.4-plus", (1, 11, 4)),
+        ("main", None),
+        ("", None),
+    ],
+)
+def test_versions_are_read_in_every_known_form(text: str, version: tuple[int, int, int] | None) -> None:
+    assert parse_version(text) == version
+
+
+def test_what_a_release_implies() -> None:
+    assert any("events endpoint" in text for text in traits((1, 12, 1)))
+    assert not any("events endpoint" in text for text in traits((1, 14, 0)))
+    assert any("stream of pings" in text for text in traits((1, 14, 2)))
+    assert not any("stream of pings" in text for text in traits((1, 15, 0)))
+    assert any("Celery" in text for text in traits((1, 13, 0)))
+    assert all(trait.since < trait.before for trait in TRAITS)
+
+
+def test_an_answer_that_is_no_json_object_is_no_app(doctor: Doctor, spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    with Server(dify(info=answer(b"[1, 2]"))) as server:
+        code, checks = doctor(spec, base_url=server.url)
+    assert (code, checks["app"]["outcome"]) == (1, "problem")
