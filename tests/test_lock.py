@@ -8,7 +8,7 @@ import pytest
 from difygen.lock import Lock, LockedWorkflow, LockError, format_lock, hash_bytes, is_inside, parse_lock
 
 CONTRACT = {"name": "concat", "outputs": [{"name": "result", "type": "string"}], "inputs": []}
-CONCAT = LockedWorkflow("../specs/concat.yaml", "11", "22", ("ConcatClient", "run_concat"), CONTRACT)
+CONCAT = LockedWorkflow("../specs/concat.yaml", "specs/concat.yaml", "11", "22", ("ConcatClient", "run_concat"), CONTRACT)
 LOCK = Lock("1.2.3", "00", {"concat.py": "aa", "__init__.py": "bb"}, {"concat": CONCAT})
 
 
@@ -28,6 +28,7 @@ def test_a_lock_is_sorted_json_with_one_fact_a_line() -> None:
         '   "contract": {"inputs": [], "name": "concat", "outputs": [{"name": "result", "type": "string"}]},\n'
         '   "exports": ["ConcatClient", "run_concat"],\n'
         '   "meaning": "22",\n'
+        '   "origin": "specs/concat.yaml",\n'
         '   "source": "../specs/concat.yaml",\n'
         '   "source_hash": "11"\n'
         "  }\n"

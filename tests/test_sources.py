@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from difygen.sources import Source, discover, home_of
+from difygen.sources import Source, discover, origin_of
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +62,25 @@ def test_the_way_from_the_package_does_not_depend_on_the_current_folder(
     (based,), _ = discover(["specs/a.yml"], str(project))
     ways = {source.relative_to(str(project / "build" / "client")) for source in (here, there, based)}
     assert ways == {"../../specs/a.yml"}
-    assert home_of(ways.pop(), "client") == "specs/a.yml"
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "base_folder", "origin"),
+    [
+        ("/project/specs/a.yml", "/project/build/client", "/project", "specs/a.yml"),
+        ("/project/specs/a.yml", "/elsewhere/client", "/project", "specs/a.yml"),
+        ("/project/specs/a.yml", "/project/build/client", "/project/build", "specs/a.yml"),
+        ("/project/specs/a.yml", "/project/build/client", "/elsewhere", "specs/a.yml"),
+        ("/project/specs/a.yml", "/project/specs/client", "/elsewhere", "a.yml"),
+        ("/project/specs/a.yml", "/out/client", "/elsewhere", "a.yml"),
+        ("/project/specs/a.yml", "/out/client", "/", "a.yml"),
+        ("-", "/out/client", "/", "-"),
+    ],
+)
+def test_generated_code_does_not_tell_where_the_project_is(
+    path: str, folder: str, base_folder: str, origin: str
+) -> None:
+    assert origin_of(Source(path, path), folder, base_folder) == origin
 
 
 @pytest.mark.parametrize(

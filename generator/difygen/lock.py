@@ -23,10 +23,12 @@ class LockError(ValueError):
 class LockedWorkflow:
     """One workflow of a package: where it came from, and what callers see of it.
 
-    `source` is relative to the lock's folder, with forward slashes, or "-". `warnings` counts what its definition was warned about.
+    `source` is relative to the lock's folder, with forward slashes, or "-"; `origin` is how the generated code calls it, wherever
+    difygen is run from. `warnings` counts what was said of the definition.
     """
 
     source: str
+    origin: str
     source_hash: str
     meaning: str
     exports: tuple[str, ...]
@@ -106,6 +108,7 @@ def _format_workflow(workflow: LockedWorkflow) -> str:
         "contract": workflow.contract,
         "exports": list(workflow.exports),
         "meaning": workflow.meaning,
+        "origin": workflow.origin,
         "source": workflow.source,
         "source_hash": workflow.source_hash,
     }
@@ -126,6 +129,7 @@ def _load_workflows(loaded: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[s
     for module, one in loaded.items():
         yield module, LockedWorkflow(
             one["source"],
+            one["origin"],
             one["source_hash"],
             one["meaning"],
             tuple(one["exports"]),

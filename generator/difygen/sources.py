@@ -50,14 +50,18 @@ def discover(sources: Iterable[str], base_folder: str = ".") -> tuple[list[Sourc
     return sorted(found.values()), problems
 
 
-def home_of(source: str, folder: str) -> str:
-    """How generated code calls a definition: from the innermost folder that holds both it and the package.
+def origin_of(source: Source, folder: str, base_folder: str) -> str:
+    """How generated code calls a definition: by its way from the base folder, or else from the innermost folder that it shares with the package.
 
-    `source` is relative to the package. Says nothing about where on a machine the two are.
+    Says nothing about where on a machine the project is.
     """
-    while source.startswith("../"):
-        source = source[3:]
-    return source or folder
+    if source.path == STDIN:
+        return STDIN
+    for start in (os.path.abspath(base_folder), os.path.commonpath([source.path, folder])):
+        way = source.relative_to(start)
+        if not way.startswith("../") and start != os.path.dirname(start):
+            return way
+    return os.path.basename(source.path)
 
 
 def _expand(name: str, base_folder: str) -> Iterator[Source]:

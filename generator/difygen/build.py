@@ -1,0 +1,281 @@
+"""Sources -> a package on disk, doing as little as can be: what every command that generates, checks or watches goes through.
+
+Prints nothing. What has not changed is decided from the lock by hashes; readers, templates and the rest are imported only for what has.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from difygen import __version__
+from difygen.lock import Lock, LockError, hash_bytes
+from difygen.options import Options
+from difygen.publish import PublishError, SupersededError, publish, read_lock
+from difygen.sources import STDIN, Source, discover
+
+if TYPE_CHECKING:
+    from difygen.compare import Change
+    from difygen.diagnostics import Diagnostic
+    from difygen.workers import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a build did. Paths are relative to `output`.
+
+    `modules` are the workflows by their Python names; `hidden_warnings` counts those of definitions that did not change, which were
+    shown when they did; `skipped` are files of folders that define no workflow; `problem` says why nothing could be written.
+    """
+
+    output: str
+    modules: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    unchanged: int = 0
+    diagnostics: tuple[Diagnostic, ...] = ()
+    hidden_warnings: int = 0
+    skipped: tuple[Diagnostic, ...] = ()
+    changes: tuple[Change, ...] = ()
+    problem: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether a definition has errors, so that nothing was written."""
+        return any(finding.severity == "error" for finding in self.diagnostics)
+
+    def exit_code(self, *, strict: bool = False) -> int:
+        """0 if all is well, 1 if files stand in the way (or for warnings, if `strict`), 2 if a definition has errors."""
+        if self.failed:
+            return 2
+        return 1 if self.problem or (strict and self.diagnostics) else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to build, all paths resolved. `names` are the user's names of workflows, by source relative to `folder`."""
+
+    folder: str
+    shown: str
+    sources: tuple[Source, ...]
+    options: Options
+    names: Mapping[str, str]
+    fingerprint: str
+    base_folder: str = "."
+    stdin: bytes = b""
+    trusting: bool = True
+    strict: bool = False
+    jobs: int | None = None
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What the folder should hold: `texts` to be written if they differ, and `kept`, which are known to be right."""
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+    kept: Collection[str] = ()
+    lock: Lock = Lock("", "")  # noqa: RUF009 - immutable
+    old_lock: Lock | None = None
+    seen: str = ""
+    report: BuildReport
+
+
+def build(
+    sources: Sequence[str],
+    output: str,
+    options: Options | None = None,
+    *,
+    base_folder: str = ".",
+    force: bool = False,
+    strict: bool = False,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+    stdin: bytes = b"",
+) -> BuildReport:
+    """Make `output` the package of the workflows that `sources` define, and nothing else.
+
+    Relative paths start at `base_folder`. `force` overwrites files that difygen did not write, and trusts nothing that an earlier run
+    left; `strict` brings the warnings of unchanged definitions up again. Nothing is written unless everything can be.
+    """
+    settings = {"strict": strict, "jobs": jobs, "progress": progress, "stdin": stdin, "trusting": not force}
+    with without_collector():
+        request, problems = resolve(sources, output, options or Options(), base_folder, settings)
+        if problems:
+            return BuildReport(output, diagnostics=tuple(problems))
+        while True:
+            try:
+                return _build(request, force=force)
+            except SupersededError:  # by another run, just now: look again at what it left
+                continue
+            except PublishError as error:
+                return BuildReport(output, problem=str(error))
+
+
+def resolve(
+    sources: Sequence[str], output: str, options: Options, base_folder: str, settings: Mapping[str, object]
+) -> tuple[Request, list[Diagnostic]]:
+    """The request for these arguments, and what is wrong with them."""
+    shown = output if os.path.isabs(output) or base_folder in ("", ".") else os.path.join(base_folder, output)
+    folder = os.path.abspath(shown)
+    found, problems = discover(sources, base_folder)
+    names = _names_by_source(options.names, found, folder, base_folder)
+    request = Request(
+        folder=folder,
+        shown=os.path.normpath(shown),
+        sources=tuple(found),
+        options=replace(options, names={}),
+        names=names,
+        fingerprint=_fingerprint(options, names),
+        base_folder=base_folder,
+        **settings,  # type: ignore[arg-type]
+    )
+    return request, problems
+
+
+def prepare(request: Request, lock: Lock | None, seen: str) -> Prepared:
+    """Find out what the folder should hold, reading as few definitions as `request` allows."""
+    hashes = _hash_sources(request)
+    kept = _intact(request.folder, lock) if request.trusting and lock and _same_making(lock, request) else set()
+    same = _unchanged(request, lock, hashes, kept) if lock else {}
+    if lock and len(same) == len(request.sources) == len(lock.workflows) and len(kept) == len(lock.files):
+        hidden = sum(one.warnings for one in lock.workflows.values())
+        report = BuildReport(request.shown, tuple(lock.workflows), unchanged=len(kept), hidden_warnings=hidden)
+        return Prepared(kept=kept, lock=lock, old_lock=lock, seen=seen, report=report)
+    from difygen.assemble import assemble  # from here on, readers and templates are needed
+
+    return assemble(request, lock, seen, same)
+
+
+def _build(request: Request, *, force: bool) -> BuildReport:
+    lock, seen = _read_lock(request.folder, force)
+    prepared = prepare(request, lock, seen)
+    if prepared.report.failed or (prepared.lock is lock and not _has_leftovers(request.folder)):
+        return prepared.report
+    done = publish(request.folder, prepared.texts, prepared.kept, prepared.lock, seen=seen, force=force)
+    written = tuple(sorted((*done.missing, *done.changed)))
+    unchanged = len(prepared.lock.files) - len(written)
+    return replace(prepared.report, written=written, removed=done.stale, unchanged=unchanged)
+
+
+def _has_leftovers(folder: str) -> bool:
+    from difygen.install import has_leftovers
+
+    return has_leftovers(folder)
+
+
+def _read_lock(folder: str, force: bool) -> tuple[Lock | None, str]:
+    """The lock of the folder. One that cannot be used stands in the way, unless that is forced."""
+    try:
+        return read_lock(folder)
+    except LockError as error:
+        if force:
+            return None, ""
+        path = os.path.join(folder, "difygen.lock")
+        hint = "restore it from version control, or use --force to write it anew"
+        raise PublishError(f"{path} cannot be used: {error}\nnothing was written; {hint}") from error
+    except OSError as error:
+        raise PublishError(f"cannot read {folder}: {error.strerror}") from error
+
+
+def _same_making(lock: Lock, request: Request) -> bool:
+    """Whether the same generator with the same options would write the same text again."""
+    return lock.generator == __version__ and lock.options == request.fingerprint
+
+
+def _intact(folder: str, lock: Lock) -> set[str]:
+    """The files that are as the lock says."""
+    return {path for path, digest in lock.files.items() if hash_file(os.path.join(folder, path)) == digest}
+
+
+def _hash_sources(request: Request) -> dict[str, str]:
+    """The hash of each source, by path. An unreadable one has an empty hash, and is dealt with when it is read."""
+    return {
+        source.path: hash_bytes(request.stdin) if source.path == STDIN else hash_file(source.path)
+        for source in request.sources
+    }
+
+
+def hash_file(path: str) -> str:
+    """The hash of a file's contents, or nothing if it cannot be read."""
+    try:
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    except OSError:
+        return ""
+    try:
+        size = os.fstat(handle).st_size
+        data = os.read(handle, size + 1)
+        while len(data) > size:  # it grew, or it has no size to tell
+            more = os.read(handle, 1 << 16)
+            if not more:
+                break
+            data += more
+        return hash_bytes(data)
+    except OSError:
+        return ""
+    finally:
+        os.close(handle)
+
+
+def _unchanged(request: Request, lock: Lock, hashes: Mapping[str, str], kept: Collection[str]) -> dict[str, str]:
+    """The modules that need not be made again, by the path of their source."""
+    if not kept:
+        return {}
+    known = {one.source: (module, one) for module, one in lock.workflows.items()}
+    same: dict[str, str] = {}
+    for source in request.sources:
+        module, one = known.get(source.relative_to(request.folder), ("", None))
+        if one is None or (request.strict and one.warnings):
+            continue
+        if one.source_hash == hashes[source.path] and f"{module}.py" in kept:
+            same[source.path] = module
+    return same
+
+
+def _names_by_source(
+    names: Mapping[str, str], sources: Sequence[Source], folder: str, base_folder: str
+) -> dict[str, str]:
+    """The user's names by source relative to the package, as the lock has them, whatever way they were given."""
+    if not names:
+        return {}
+    by_path = {
+        key if key == STDIN else os.path.abspath(os.path.join(base_folder, key)): name for key, name in names.items()
+    }
+    return {source.relative_to(folder): by_path[source.path] for source in sources if source.path in by_path}
+
+
+def _fingerprint(options: Options, names: Mapping[str, str]) -> str:
+    """A hash of all the wishes that generated code depends on, the text of the user's own templates included."""
+    import json
+
+    wishes = {
+        "emit": options.emit,
+        "env": dict(options.env),
+        "line_length": options.line_length,
+        "names": dict(names),
+        "outputs": {key: dict(words) for key, words in options.outputs.items()},
+        "rename": {key: dict(words) for key, words in options.rename.items()},
+        "templates": dict(_template_hashes(options.templates)) if options.templates else {},
+    }
+    return hash_bytes(json.dumps(wishes, sort_keys=True).encode())[:16]
+
+
+def _template_hashes(folder: str) -> Iterator[tuple[str, str]]:
+    for name in sorted(os.listdir(folder)):
+        yield name, hash_file(os.path.join(folder, name))
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Nothing in a build is cyclic garbage worth the quarter of its time that looking for it takes."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

@@ -1,0 +1,60 @@
+"""The rules of a comparison: what kinds of change there are, how bad each is for callers, and why. Nothing but the table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Effect = Literal["breaking", "compatible", "cosmetic"]
+
+EFFECTS: tuple[Effect, ...] = ("breaking", "compatible", "cosmetic")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One kind of change: its stable name, what it does to callers of the old client, and the reason in one sentence."""
+
+    id: str
+    effect: Effect
+    reason: str
+
+
+RULES: dict[str, Rule] = {
+    rule.id: rule
+    for rule in (
+        Rule("workflow-added", "compatible", "Nobody calls it yet."),
+        Rule("workflow-removed", "breaking", "Its module, functions and classes are gone."),
+        Rule("workflow-renamed", "breaking", "Its module, functions and classes have other names."),
+        Rule("mode-changed", "breaking", "Apps of another mode are called in another way."),
+        Rule("name-removed", "breaking", "Imports of it fail."),
+        Rule("input-added", "compatible", "Calls that leave it out go on working."),
+        Rule("input-added-required", "breaking", "Calls that do not pass it fail."),
+        Rule("input-removed", "breaking", "Calls that pass it fail."),
+        Rule("input-renamed", "breaking", "Calls pass it by its old Python name."),
+        Rule("input-now-required", "breaking", "Calls that leave it out fail."),
+        Rule("input-now-optional", "compatible", "Calls that pass it go on working."),
+        Rule("input-refuses-none", "breaking", "Calls that pass None fail."),
+        Rule("input-takes-none", "compatible", "Calls that pass a value go on working."),
+        Rule("input-type-changed", "breaking", "Values of the old type are refused."),
+        Rule("input-type-widened", "compatible", "Values of the old type are still taken."),
+        Rule("input-default-changed", "compatible", "Calls that leave it out go on working, with another value."),
+        Rule("option-added", "compatible", "All options of before are still taken."),
+        Rule("option-removed", "breaking", "Calls that pass it are refused."),
+        Rule("length-lowered", "breaking", "Values that are longer are refused."),
+        Rule("length-raised", "compatible", "Values of any length that was allowed are still taken."),
+        Rule("files-narrowed", "breaking", "Files that were taken are refused."),
+        Rule("files-widened", "compatible", "Files that were taken are still taken."),
+        Rule("output-added", "compatible", "Code that does not read it does not notice."),
+        Rule("output-removed", "breaking", "Code that reads it fails."),
+        Rule("output-renamed", "breaking", "Code reads it by its old Python name."),
+        Rule("output-now-optional", "breaking", "Code that reads it must expect None."),
+        Rule("output-now-certain", "compatible", "Code that expects None as well goes on working."),
+        Rule("output-type-changed", "breaking", "Code that reads it expects the old type."),
+        Rule("output-type-narrowed", "compatible", "Every value of it is of the old type, too."),
+        Rule("node-added", "compatible", "Code that does not name it does not notice."),
+        Rule("node-removed", "breaking", "Code that names it fails."),
+        Rule("node-changed", "cosmetic", "What is shown while a run goes on changes."),
+        Rule("text-changed", "cosmetic", "Documentation changes, and nothing else."),
+        Rule("order-changed", "cosmetic", "Values are passed and read by name."),
+    )
+}
