@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import yaml
 from yaml.constructor import SafeConstructor
 
+from difygen.parts import shown
 from difygen.workflow import JsonValue
 
 MAX_DIGITS = 1_000
@@ -83,9 +84,3 @@ def unknown_tag(event: Event) -> Refusal:
     return Refusal(
         "unknown-tag", f"The YAML tag `{shown((event.tag or '').replace(TAG, '!!'))}` is not read.", event, hint
     )
-
-
-def shown(text: str, limit: int = 60) -> str:
-    """A text of a definition for a message: one line, printable, not too long."""
-    text = text if len(text) <= limit else f"{text[: limit - 1]}…"
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

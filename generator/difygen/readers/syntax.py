@@ -10,8 +10,9 @@ from yaml import MarkedYAMLError, YAMLError
 from yaml.reader import ReaderError
 
 from difygen.diagnostics import Diagnostic, Location
+from difygen.parts import shown
 from difygen.readers.places import Lines, Repeated, location
-from difygen.readers.scalars import Refusal, shown
+from difygen.readers.scalars import Refusal
 
 _LOOKS_LIKE_JSON = re.compile(rb'\s*\{\s*"')
 _UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")

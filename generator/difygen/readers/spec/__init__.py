@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from difygen.parts import Part, Report
 from difygen.readers import Reading
 from difygen.readers.document import Document
 from difygen.readers.spec.examples import read_examples
 from difygen.readers.spec.inputs import read_input
-from difygen.readers.spec.part import Part, Report
 from difygen.readers.spec.types import OUTPUT, description, read_type
 from difygen.workflow import Input, Output, Workflow
 

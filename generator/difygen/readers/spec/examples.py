@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-from difygen.readers.scalars import shown
-from difygen.readers.spec.part import Part, listed
+from difygen.parts import Part, listed, shown
 from difygen.readers.spec.values import check_input_value, check_value
 from difygen.workflow import Example, Input, JsonValue, Output
 

@@ -6,9 +6,8 @@ import json
 from dataclasses import replace
 from typing import cast
 
-from difygen.readers.scalars import shown
+from difygen.parts import Part, listed, shown
 from difygen.readers.schema import type_of_schema
-from difygen.readers.spec.part import Part, listed
 from difygen.readers.spec.types import ITEM, read_type
 from difygen.readers.spec.values import check_input_value, fits
 from difygen.workflow import INPUT_KINDS, Input, InputKind, JsonValue, ObjectOf, Primitive, UnionOf

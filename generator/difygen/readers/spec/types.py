@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from difygen.readers.scalars import shown
-from difygen.readers.spec.part import Part
+from difygen.parts import Part, shown
 from difygen.readers.types import ARRAY_WORDS, SIMPLE_WORDS, array_of, type_of_word
 from difygen.workflow import ArrayOf, ObjectOf, OneOf, Primitive, Property, Type, union
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from difygen.readers.scalars import shown
-from difygen.readers.spec.part import Part, listed
+from difygen.parts import Part, listed, shown
 from difygen.workflow import ArrayOf, Input, JsonValue, ObjectOf, OneOf, Primitive, Type, UnionOf
 
 _WORDS: dict[Type, str] = {

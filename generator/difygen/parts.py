@@ -1,13 +1,15 @@
-"""A part of a spec together with the way to it, so that a check can say where it failed. Knows no key of the format."""
+"""A part of a file together with the way to it, so that a check can say where it failed. Knows no format and no key of one.
+
+Specs and settings are checked with it. Imported on every run that has a config, so it may import next to nothing.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
-from difygen.diagnostics import Diagnostic, nearest
-from difygen.readers.document import Document
-from difygen.readers.scalars import shown
+from difygen.diagnostics import Diagnostic, Location, nearest
 from difygen.workflow import JsonValue
 
 Path = tuple[str | int, ...]
@@ -16,10 +18,20 @@ MAX_SUGGESTIONS = 100
 """How many findings of one file get a suggestion: looking for the nearest word is slow."""
 
 
-class Report:
-    """Where the checks of one spec put what they find."""
+class Placed(Protocol):
+    """A file that knows where things stand in it."""
 
-    def __init__(self, document: Document) -> None:
+    def locate(self, *path: str | int, key: bool = False) -> Location:
+        """Where the value at a path starts, or its key."""
+
+    def written(self, *path: str | int) -> str | None:
+        """The scalar at a path as its author wrote it."""
+
+
+class Report:
+    """Where the checks of one file put what they find."""
+
+    def __init__(self, document: Placed) -> None:
         self._document = document
         self._found: list[Diagnostic] = []
 
@@ -44,7 +56,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A value of the spec, the path to it, and how messages call it."""
+    """A value, the path to it, and how messages call it."""
 
     value: JsonValue
     path: Path
@@ -86,7 +98,7 @@ class Part:
             case None:
                 return "empty"
             case bool() | int() | float():
-                return f"`{shown(self.report.written(self.path) or str(self.value))}`"
+                return f"`{shown(self.report.written(self.path) or str(self.value).lower())}`"
             case str():
                 return f"the text `{shown(self.value)}`" if self.value else "an empty text"
             case list():
@@ -173,3 +185,9 @@ def listed(words: Collection[str], conjunction: str = "and") -> str:
     """Words as a phrase: `a`, `b` and `c`."""
     *first, last = [f"`{word}`" for word in words]
     return f"{', '.join(first)} {conjunction} {last}" if first else last
+
+
+def shown(text: str, limit: int = 60) -> str:
+    """A text of a file for a message: one line, printable, not too long."""
+    text = text if len(text) <= limit else f"{text[: limit - 1]}…"
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

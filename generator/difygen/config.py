@@ -1,0 +1,301 @@
+"""The settings of a project, `difygen.toml` or `[tool.difygen]` in pyproject.toml, to `Options` and what to build with them.
+
+Relative paths in a file of settings start at its folder. Knows nothing of command lines and of definitions.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import cast, get_args
+
+from difygen.diagnostics import Diagnostic, Location, has_errors
+from difygen.options import Emit, Options
+from difygen.parts import Part, Path, Report, shown
+from difygen.workflow import JsonValue
+
+OWN_FILE = "difygen.toml"
+PROJECT_FILE = "pyproject.toml"
+
+KEYS = ("sources", "output", "line_length", "emit", "templates", "workflows")
+WORKFLOW_KEYS = ("source", "name", "rename", "outputs", "env")
+LINE_LENGTHS = range(40, 321)
+
+_USUAL = Options()
+
+_FOREIGN_KEYS = {"source": "sources", "out": "output", "line-length": "line_length", "workflow": "workflows"}
+
+
+class Settings:
+    """A file of settings that was read. Where things stand in it is found out when a message needs it."""
+
+    def __init__(self, file: str, text: str, table: Path, root: JsonValue) -> None:
+        self.file = file
+        self.root = root
+        self._text = text
+        self._table = table
+        self._places: Mapping[Path, int] | None = None
+
+    def locate(self, *path: str | int, key: bool = True) -> Location:
+        """Where the key at `path` stands, or the nearest one around it."""
+        from difygen.readers.places import location
+        from difygen.toml_places import places_of
+
+        if self._places is None:
+            self._places = places_of(self._text)
+        path = (*self._table, *path)
+        while path and path not in self._places:
+            path = path[:-1]
+        return location(self._text, self.file, self._places.get(path, 0))
+
+    def written(self, *path: str | int) -> str | None:
+        """Nothing: TOML has one way to write a value."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What a project wants built: `sources` and `output` are relative to `folder`, in which the file of settings is."""
+
+    file: str
+    folder: str
+    sources: tuple[str, ...] = ()
+    output: str | None = None
+    options: Options = _USUAL
+    workflows: Mapping[str, Path] = field(default_factory=dict)
+    settings: Settings | None = field(default=None, repr=False, compare=False)
+
+    def place(self) -> Location:
+        """Where the settings start."""
+        return self.settings.locate() if self.settings is not None else Location(self.file)
+
+    def unused(self, known: Collection[str]) -> tuple[Diagnostic, ...]:
+        """The settings for workflows that there are not, `known` being all names of those that there are."""
+        assert self.settings is not None
+        report = Report(self.settings)
+        for name, path in self.workflows.items():
+            if name not in known:
+                hint = report.suggestion(name, sorted(known)) if known else ""
+                report.error("unknown-workflow", f"No workflow is called `{shown(name)}`.", path, hint)
+        return report.diagnostics()
+
+
+def load_config(folder: str = ".", file: str | None = None) -> Config | tuple[Diagnostic, ...] | None:
+    """The settings of the project in `folder`, or those in `file`. None if there are none, and diagnostics if they are wrong."""
+    if file is not None:
+        return _load(file, _table_of(file))
+    prefix = "" if folder in ("", ".") else folder
+    own, project = os.path.join(prefix, OWN_FILE), os.path.join(prefix, PROJECT_FILE)
+    found = _load(own, ()) if os.path.isfile(own) else None
+    other = _load(project, _table_of(project), optional=True) if os.path.isfile(project) else None
+    if isinstance(found, Config) and isinstance(other, Config):
+        message = f"There are settings in {OWN_FILE}, too, and only one file may have some."
+        return (Diagnostic("error", "two-configs", message, other.place(), "Move them into one of the files."),)
+    return found if found is not None else other
+
+
+def _table_of(file: str) -> Path:
+    return ("tool", "difygen") if os.path.basename(file) == PROJECT_FILE else ()
+
+
+def _load(file: str, table: Path, *, optional: bool = False) -> Config | tuple[Diagnostic, ...] | None:
+    try:
+        with open(file, "rb") as handle:
+            data = handle.read()
+    except OSError as error:
+        return (Diagnostic("error", "unreadable", f"It cannot be read: {error.strerror}.", Location(file)),)
+    if optional and b"difygen" not in data:
+        return None  # without the cost of a TOML parser
+    parsed = _parse(data, file)
+    if isinstance(parsed, Diagnostic):
+        return None if optional and b"tool.difygen" not in data else (parsed,)
+    root, text = parsed
+    for key in table:
+        root = root.get(str(key)) if isinstance(root, dict) else None
+    if root is None:
+        message = "It has no table [tool.difygen]."
+        return None if optional else (Diagnostic("error", "no-settings", message, Location(file)),)
+    return _check(Settings(file, text, table, root))
+
+
+def _parse(data: bytes, file: str) -> tuple[JsonValue, str] | Diagnostic:
+    import tomllib  # only where there are settings
+
+    try:
+        text = data.decode().replace("\r\n", "\n").removeprefix("\ufeff")
+        return _plain(tomllib.loads(text)), text
+    except UnicodeDecodeError as error:
+        message = f"The byte 0x{data[error.start]:02x} is not UTF-8."
+        return Diagnostic("error", "not-utf-8", message, Location(file, data.count(b"\n", 0, error.start) + 1, 1))
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
+        line, column = map(int, place.groups()) if place else (text.count("\n") + 1, 1)
+        said = str(error)[: place.start()] if place else str(error).removesuffix(" (at end of document)")
+        message = f"This is not TOML: {said[:1].lower()}{said[1:]}."
+        return Diagnostic("error", "toml-syntax", message, Location(file, line, column))
+    except (ValueError, RecursionError):
+        return Diagnostic("error", "toml-syntax", "This is not TOML that can be read.", Location(file))
+
+
+def _plain(value: object) -> JsonValue:
+    """A value of TOML in JSON's types: dates and times, which no setting takes, as text."""
+    if isinstance(value, dict):
+        return {key: _plain(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, str | int | float) else str(value)
+
+
+def _check(settings: Settings) -> Config | tuple[Diagnostic, ...]:
+    report = Report(settings)
+    root = Part(settings.root, (), report, "[tool.difygen]")
+    folder = os.path.dirname(settings.file) or "."
+    if not isinstance(root.value, dict):
+        root.expect("a table")
+    root.only(KEYS, "difygen's settings", _FOREIGN_KEYS)
+    workflows = _Workflows(folder)
+    tables = root.get("workflows")
+    for key, table in tables.members() if tables is not None and _is_table(tables) else ():
+        workflows.add(key, table)
+    config = Config(
+        file=settings.file,
+        folder=folder,
+        sources=_filled_texts(root.get("sources")),
+        output=_path(root.get("output")),
+        options=Options(
+            names=workflows.names,
+            rename=workflows.rename,
+            outputs=workflows.outputs,
+            env=workflows.env,
+            line_length=_line_length(root.get("line_length")),
+            emit=_emit(root.get("emit")),
+            templates=_templates(root.get("templates"), folder),
+        ),
+        workflows=workflows.places,
+        settings=settings,
+    )
+    found = report.diagnostics()
+    return found if has_errors(found) else config
+
+
+class _Workflows:
+    """The tables of single workflows, put together the way `Options` has them."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self.names: dict[str, str] = {}
+        self.rename: dict[str, Mapping[str, str]] = {}
+        self.outputs: dict[str, Mapping[str, str]] = {}
+        self.env: dict[str, str] = {}
+        self.places: dict[str, Path] = {}
+
+    def add(self, key: str, table: Part) -> None:
+        if not _is_table(table):
+            return
+        table.only(WORKFLOW_KEYS, "a workflow's settings")
+        name = self._name(key, table)
+        if name in self.places:
+            table.error("repeated-name", f"Two tables are about the workflow `{shown(name)}`.")
+        self.places[name] = table.path
+        for setting, wanted, check in (("rename", self.rename, _check_name), ("outputs", self.outputs, _check_word)):
+            if (member := table.get(setting)) is not None and _is_table(member):
+                wanted[name] = {wire: value.text() for wire, value in member.members() if check(value)}
+        if (variable := table.get("env")) is not None and _check_variable(variable):
+            self.env[name] = variable.text()
+
+    def _name(self, key: str, table: Part) -> str:
+        """The name of the workflow in Python, if its source is given; else the table's, which may be that of the definition."""
+        source, name = table.get("source"), table.get("name")
+        if source is None:
+            if name is not None:
+                hint = "Add the `source` that the name is for, a path from this file."
+                name.error("missing-key", "A `name` needs a `source`.", hint)
+            return key
+        if name is None:
+            name = Part(key, table.path, table.report, "The name of the table")
+        path = _path(source) or ""
+        if path and not os.path.isfile(os.path.join(self._folder, path)):
+            source.error(
+                "no-such-source", f"There is no file `{shown(path)}`.", "Paths start at the folder of this file."
+            )
+        if path in self.names:
+            source.error("repeated-value", f"`{shown(path)}` has two names.", "Remove one of them.")
+        if not _check_name(name):
+            return key
+        self.names[path] = name.text()
+        return name.text()
+
+
+def _is_table(part: Part) -> bool:
+    if not isinstance(part.value, dict):
+        part.expect("a table")
+        return False
+    return True
+
+
+def _path(part: Part | None) -> str | None:
+    if part is not None and part.value == "":
+        part.expect("a path")
+    return part.text() or None if part is not None else None
+
+
+def _filled_texts(part: Part | None) -> tuple[str, ...]:
+    return part.texts() if part is not None else ()
+
+
+def _line_length(part: Part | None) -> int:
+    if part is None:
+        return _USUAL.line_length
+    if not isinstance(part.value, int) or isinstance(part.value, bool) or part.value not in LINE_LENGTHS:
+        part.expect(f"a number from {LINE_LENGTHS[0]} to {LINE_LENGTHS[-1]}")
+        return _USUAL.line_length
+    return part.value
+
+
+def _emit(part: Part | None) -> Emit:
+    if part is None:
+        return _USUAL.emit
+    if (word := part.text()) and word not in get_args(Emit):
+        hint = part.report.suggestion(word, get_args(Emit))
+        part.error("unknown-value", f"`{shown(word)}` is no value for `emit`.", hint)
+    return cast(Emit, word)
+
+
+def _templates(part: Part | None, folder: str) -> str | None:
+    path = _path(part)
+    if part is None or path is None:
+        return None
+    if not os.path.isdir(os.path.join(folder, path)):
+        part.error("no-such-folder", f"There is no folder `{shown(path)}`.", "Paths start at the folder of this file.")
+    return os.path.join(folder, path)
+
+
+def _check_name(part: Part) -> bool:
+    from difygen.naming import explicit_name_problem
+
+    name = part.text()
+    problem = explicit_name_problem(name) if isinstance(part.value, str) else ""
+    if problem:
+        part.error("bad-name", f"`{shown(name)}` {problem}.", "Choose a lower-case Python name, such as `my_workflow`.")
+    return isinstance(part.value, str) and not problem
+
+
+def _check_word(part: Part) -> bool:
+    from difygen.readers.types import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
+
+    word = part.text()
+    known = not isinstance(part.value, str) or type_of_word(word) is not None
+    if not known:
+        hint = part.report.suggestion(word, (*SIMPLE_WORDS, *ARRAY_WORDS))
+        part.error("unknown-type", f"`{shown(word)}` is not a type.", hint)
+    return isinstance(part.value, str) and known
+
+
+def _check_variable(part: Part) -> bool:
+    name = part.text()
+    valid = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None
+    if isinstance(part.value, str) and not valid:
+        part.error("bad-env", f"`{shown(name)}` cannot be the name of an environment variable.")
+    return valid
