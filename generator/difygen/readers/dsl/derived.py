@@ -27,13 +27,15 @@ def aggregated(step: Step, name: str, lookup: Lookup) -> Value | None:
 
 
 def _first_of(step: Step, group: Mapping[str, JsonValue], lookup: Lookup) -> Value:
-    values = [lookup.follow(each, step.parent) for each in sequence(group.get("variables"))]
-    values = [each for each in values if each.type is not Primitive.NULL]
     none = "null when none of the variables of {node} has a value"
+    selectors = sequence(group.get("variables"))
+    found = [(lookup.follow(each, step.parent), lookup.decided(each, step)) for each in selectors]
+    values = [value for value, _ in found if value.type is not Primitive.NULL]
     if not values:
-        found = declared(group.get("output_type"), "output", none)
-        return found if found.unknown is None else nothing("aggregator-without-sources", none)
-    needs = any_of(values, none)
+        noted = declared(group.get("output_type"), "output", none)
+        return noted if noted.unknown is None else nothing("aggregator-without-sources", none)
+    # A variable that may be made later than it is asked for is nothing to count on.
+    needs = any_of([value for value, decided in found if decided and value.type is not Primitive.NULL], none)
     null = next((each.null for each in values if each.null), "")
     why = next((each.unknown for each in values if each.type is Primitive.ANY), None)
     return Value(merge(*(each.type for each in values)), null or (none if needs is None else ""), needs or (), why)

@@ -145,7 +145,7 @@ def plugin_output(fields: Mapping[str, Type | Value]) -> Derive:
         type_, why = _of_schema(properties[name], name)
         if common is not None:
             return Value(merge(type_, common.type if isinstance(common, Value) else common), unknown=why)
-        null = "" if name in sequence(schema.get("required")) else f"only when {{node}} gives a `{name}`"
+        null = "" if name in sequence(schema.get("required")) else f"only when {{node}} gives `{name}`"
         return Value(type_, null, unknown=why)
 
     return derive
@@ -169,7 +169,7 @@ def agent_output(first_version: Derive) -> Derive:
         outputs = sequence(mapping(step.data.get("agent_job")).get("declared_outputs"))
         if not outputs:
             default = _AGENT_DEFAULTS.get(name)
-            return Value(default, f"only when {{node}} gives a `{name}`") if default is not None else None
+            return Value(default, f"only when {{node}} gives `{name}`") if default is not None else None
         for each in map(mapping, outputs):
             if text(each.get("name")) == name:
                 return _agent_field(each, name)
@@ -179,7 +179,7 @@ def agent_output(first_version: Derive) -> Derive:
 
 
 def _agent_field(output: Mapping[str, JsonValue], name: str) -> Value:
-    null = "" if output.get("required") is True else f"only when {{node}} gives a `{name}`"
+    null = "" if output.get("required") is True else f"only when {{node}} gives `{name}`"
     if output.get("type") != "array":
         return declared(output.get("type"), name, null)
     item = mapping(output.get("array_item")).get("type")
@@ -197,16 +197,16 @@ def parameter(step: Step, name: str, lookup: Lookup) -> Value | None:
     return None
 
 
+_FORM_TYPES: dict[str, Type] = {"file": Primitive.FILE, "file-list": ArrayOf(Primitive.FILE)}
+
+
 def form_field(step: Step, name: str, lookup: Lookup) -> Value | None:
     """A field of a form that a person fills in; not there when nobody did in time."""
     for each in map(mapping, sequence(step.data.get("inputs"))):
         if text(each.get("output_variable_name")) == name:
-            types: dict[JsonValue, Type] = {"file": Primitive.FILE, "file-list": ArrayOf(Primitive.FILE)}
             ways = tuple((step.id, way.handle) for way in actions(step) if way.handle != TIMEOUT)
-            kind = each.get("type")
-            return Value(
-                types.get(kind, Primitive.STRING) if isinstance(kind, str) else Primitive.STRING, needs=(Need(ways),)
-            )
+            type_ = _FORM_TYPES.get(text(each.get("type")), Primitive.STRING)
+            return Value(type_, needs=(Need(ways),) if ways else ())
     return None
 
 

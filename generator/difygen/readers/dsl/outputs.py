@@ -76,13 +76,10 @@ def _item(end: Step, index: int, output: Mapping[str, JsonValue], resolver: Reso
 
 def _nulls(end: Step, selector: tuple[str, ...], value: Value, resolver: Resolver) -> list[str]:
     """All reasons for which the output of an End node may be null."""
-    reasons = [resolver.unmet(value, end.parent, end.id)]
-    source = resolver.graph.steps.get(selector[0]) if selector else None
-    if source is not None and source.parent == end.parent and not reasons[0]:
-        paths = resolver.paths(end.parent)
-        if not paths.comes_before(source.id, end.id):
-            reasons.append(f"null when {source} is not done by the time that {end} runs")
-    return [*reasons, value.null]
+    unmet = resolver.unmet(value, end.parent, end.id)
+    if not unmet and not resolver.decided(list(selector), end):
+        unmet = f"null when {resolver.graph.steps[selector[0]]} is not done by the time that {end} runs"
+    return [unmet, value.null]
 
 
 def _settled(
@@ -143,9 +140,9 @@ def _coarse(type_: Type) -> object:
 
 
 def _output(name: str, items: list[Item], resolver: Resolver) -> Output:
-    reasons = [_absent(items, resolver), *(item.null for item in items)]
-    reasons = list(dict.fromkeys(reason for reason in reasons if reason))
     possible = [item for item in items if item.end.parent is not None or resolver.paths(None).reaches(item.end.id)]
+    reasons = [_absent(items, resolver), *(item.null for item in possible)]
+    reasons = list(dict.fromkeys(reason for reason in reasons if reason))
     types = [item.type for item in possible or items]
     if name == JOINED and _may_be_joined(possible, resolver):
         types.insert(0, Primitive.STRING)

@@ -23,11 +23,17 @@ def only_when(ports: Sequence[Port], given: str | None, paths: Paths, graph: Gra
     if not necessary:
         if not others:
             return f"only when {_titles([id_ for id_, _ in reachable], graph)} runs"
-        return f"depends on the branch that {_titles(others, graph, 'and')} takes"
+        return _depends(others, graph)
     words = "only when " + _listed([_taken(each, graph) for each in necessary], " and ")
     if others and not paths.enough(necessary, reachable, given):
-        words += f", and then depends on the branch that {_titles(others, graph, 'and')} takes"
+        words += f", and then {_depends(others, graph)}"
     return words
+
+
+def _depends(ids: Sequence[str], graph: Graph) -> str:
+    if len(ids) == 1:
+        return f"depends on the branch that {graph.steps[ids[0]]} takes"
+    return f"depends on the branches that {_titles(ids, graph, 'and')} take"
 
 
 def _taken(choice: Choice, graph: Graph) -> str:

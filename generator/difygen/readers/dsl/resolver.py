@@ -85,6 +85,13 @@ class Resolver:
             return Value(type_, "null, since only chats have conversation variables" if group == "conversation" else "")
         return nothing("missing-node", f"there is no node {quoted(group)}, which it is taken from")
 
+    def decided(self, selector: JsonValue, by: Step) -> bool:
+        """Whether the step that a selector leads to has run or been skipped for good once `by` runs."""
+        source = self.graph.steps.get(next(iter(texts(selector)), ""))
+        if source is None or source.parent != by.parent:
+            return True
+        return self.paths(by.parent).comes_before(source.id, by.id)
+
     def missing(self, value: Value, container: Step) -> str:
         """Why `value`, made within a container, may be missing after one of its rounds; empty if it is always there."""
         return value.null or self.unmet(value, container.id, None)

@@ -60,6 +60,9 @@ class Lookup(Protocol):
     def variable(self, group: str, name: str) -> Value:
         """A variable of `sys`, `env` or `conversation`."""
 
+    def decided(self, selector: JsonValue, by: Step) -> bool:
+        """Whether the step that a selector leads to has run or been skipped for good once `by` runs."""
+
     def missing(self, value: Value, container: Step) -> str:
         """Why `value`, made within a container, may be missing after one of its rounds; empty if it is always there."""
 

@@ -1,0 +1,201 @@
+"""Which outputs may be missing: what the reader says of random graphs, against all their runs played through one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import pytest
+from difygen.readers.dsl import paths
+from dsl_files import code, end, export, if_else, node, outputs, start, template, variable
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+SURE = 'def main():\n    return {"x": "a"}\n'
+Json = dict[str, Any]
+
+
+@dataclass
+class Plan:
+    """A random graph: for each step its kind, its edges into it as (step, handle), and what it reads."""
+
+    kinds: list[str]
+    into: list[list[tuple[int, str]]]
+    reads: list[list[tuple[str, int]]] = field(default_factory=list)
+
+
+HANDLES = {
+    "if": ["true", "second", "false"],
+    "class": ["1", "2"],
+    "fail": ["source", "fail-branch"],
+    "human": ["ok", "no", "__timeout"],
+}
+FIELDS = {
+    "start": "name",
+    "template": "output",
+    "default": "x",
+    "fail": "x",
+    "human": "comment",
+    "class": "class_name",
+    "if": "result",
+    "aggregator": "output",
+}
+
+
+@st.composite
+def plans(draw: st.DrawFn) -> Plan:
+    kinds = ["start"]
+    into: list[list[tuple[int, str]]] = [[]]
+    reads: list[list[tuple[str, int]]] = [[]]
+    branching = 0
+    for number in range(1, draw(st.integers(2, 9))):
+        kind = draw(
+            st.sampled_from(["template", "end", "if", "class", "fail", "human", "default", "aggregator", "end"])
+        )
+        if kind in HANDLES:
+            branching += 1
+            if branching > 4:
+                kind = "template"
+        sources = draw(st.lists(st.integers(0, number - 1), min_size=0 if number > 2 else 1, max_size=3, unique=True))
+        kinds.append(kind)
+        into.append([(each, draw(st.sampled_from(HANDLES.get(kinds[each], ["source"])))) for each in sources])
+        reads.append([])
+        if kind in ("end", "aggregator"):
+            for name in draw(st.lists(st.sampled_from(["a", "b", "answer"]), min_size=1, max_size=2, unique=True)):
+                readable = [each for each in range(number) if kinds[each] != "end"]
+                reads[-1].append((name, draw(st.sampled_from(readable))))
+    return Plan(kinds, into, reads)
+
+
+def selector(plan: Plan, step: int) -> list[str]:
+    return [name_of(plan, step), FIELDS[plan.kinds[step]]]
+
+
+def name_of(plan: Plan, step: int) -> str:
+    return "start" if plan.kinds[step] == "start" else f"n{step}"
+
+
+def definition(plan: Plan) -> Json:
+    nodes, connections = [], []
+    for step, kind in enumerate(plan.kinds):
+        nodes.append(_node(plan, step, kind))
+        for source, handle in plan.into[step]:
+            connections.append({"source": name_of(plan, source), "target": name_of(plan, step), "sourceHandle": handle})
+    return export(nodes, connections)
+
+
+def _node(plan: Plan, step: int, kind: str) -> Json:
+    id_ = name_of(plan, step)
+    read = {name: selector(plan, source) for name, source in plan.reads[step]}
+    default = [{"key": "x", "type": "string", "value": "d"}]
+    match kind:
+        case "start":
+            return start(variable("name"))
+        case "end":
+            return end(id_, **read)
+        case "if":
+            return if_else(id_, "true", "second")
+        case "class":
+            return node(id_, "question-classifier", classes=[{"id": "1", "name": "A"}, {"id": "2", "name": "B"}])
+        case "fail":
+            return code(id_, text=SURE, error_strategy="fail-branch")
+        case "default":
+            return code(id_, text=SURE, error_strategy="default-value", default_value=default)
+        case "human":
+            actions = [{"id": "ok", "title": "Fine"}, {"id": "no", "title": "No"}]
+            return node(id_, "human-input", inputs=[{"output_variable_name": "comment"}], user_actions=actions)
+        case "aggregator":
+            return node(id_, "variable-aggregator", variables=list(read.values()))
+    return template(id_)
+
+
+# --- the runs, by a simulation that shares nothing with the reader ---
+
+
+def runs(plan: Plan) -> Iterator[dict[str, object]]:
+    """The outputs of every run: each combination of choices, each step after all edges into it are decided."""
+    branching = [step for step, kind in enumerate(plan.kinds) if kind in HANDLES]
+    for choice in product(*(HANDLES[plan.kinds[step]] for step in branching)):
+        yield _run(plan, dict(zip(branching, choice, strict=True)))
+
+
+def _run(plan: Plan, choice: dict[int, str]) -> dict[str, object]:
+    values: dict[int, object] = {}
+    result: dict[str, object] = {}
+    for step, kind in enumerate(plan.kinds):  # steps are numbered so that edges lead upwards
+        taken = [
+            source in values and (plan.kinds[source] not in HANDLES or choice[source] == handle)
+            for source, handle in plan.into[step]
+        ]
+        if kind != "start" and not any(taken):
+            continue
+        values[step] = "value"
+        if kind == "fail" and choice[step] == "fail-branch":
+            values[step] = None
+        if kind == "human" and choice[step] == "__timeout":
+            values[step] = None
+        seen = {
+            name: values.get(source) if source in _before(plan, step) else None for name, source in plan.reads[step]
+        }
+        if kind == "aggregator":
+            values[step] = next((value for value in seen.values() if value is not None), None)
+        if kind == "end":
+            result.update(
+                {name: value if result.get(name, value) is not None else None for name, value in seen.items()}
+            )
+    return result
+
+
+def _before(plan: Plan, step: int) -> set[int]:
+    """All steps from which a way leads here. Others may run later, and what they make counts as not there."""
+    found: set[int] = set()
+    waiting = [step]
+    while waiting:
+        for source, _ in plan.into[waiting.pop()]:
+            if source not in found and _reachable(plan, source):
+                found.add(source)
+                waiting.append(source)
+    return found
+
+
+def _reachable(plan: Plan, step: int) -> bool:
+    return plan.kinds[step] == "start" or any(_reachable(plan, source) for source, _ in plan.into[step])
+
+
+def missing(plan: Plan) -> dict[str, bool]:
+    """For every output, whether there is a run without it."""
+    every = list(runs(plan))
+    names = {name for step, kind in enumerate(plan.kinds) if kind == "end" for name, _ in plan.reads[step]}
+    return {name: any(run.get(name) is None for run in every) for name in names}
+
+
+@settings(max_examples=400, deadline=None)
+@given(plans())
+def test_outputs_are_optional_exactly_if_a_run_misses_them(plan: Plan) -> None:
+    read = outputs(definition(plan))
+    assert {name: each.optional for name, each in read.items()} == missing(plan)
+    assert all(bool(each.reason) == each.optional for each in read.values())
+
+
+@settings(max_examples=300, deadline=None)
+@given(plans(), st.sampled_from([1, 3]))
+def test_too_many_runs_make_outputs_less_certain_and_never_more(plan: Plan, limit: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(paths, "MAX_RUNS", limit)
+        read = outputs(definition(plan))
+    expected = missing(plan)
+    assert all(each.optional for name, each in read.items() if expected[name])
+
+
+def test_without_branches_limits_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps side by side that all run are certain without any run played through."""
+    monkeypatch.setattr(paths, "MAX_RUNS", 0)
+    plan = Plan(
+        ["start", "template", "template", "template", "end"],
+        [[], [(0, "source")], [(0, "source")], [(1, "source"), (2, "source")], [(3, "source")]],
+        [[], [], [], [], [("a", 1), ("b", 2)]],
+    )
+    assert missing(plan) == {"a": False, "b": False}
+    assert not any(each.optional for each in outputs(definition(plan)).values())
