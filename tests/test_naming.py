@@ -6,9 +6,6 @@ import sys
 import unicodedata
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from difygen.code import Identifier
 from difygen.naming import (
     MAX_NAME,
@@ -23,6 +20,8 @@ from difygen.naming import (
     snake_name,
 )
 from difygen.plan_names import module_names, name_workflows
+from hypothesis import given
+from hypothesis import strategies as st
 
 HOSTILE_NAMES = st.one_of(
     st.text(max_size=80),

@@ -53,9 +53,11 @@ def literal(value: None | bool | float | str) -> Code:
     """
     if isinstance(value, str):
         return Code(_quoted(value))
-    if isinstance(value, float) and not isfinite(value):
+    if not isinstance(value, float):
+        return Code(repr(value))
+    if not isfinite(value):
         raise ValueError(f"{value} has no literal")
-    return Code(repr(value))
+    return Code(repr(value).replace("e+", "e"))
 
 
 def docstring(lines: Sequence[str], indent: int = 0) -> Code:

@@ -115,15 +115,15 @@ def declaration(
     column = indent + len(name) + 2
     if column + width(flat(hint)) + width(tail) <= limit:
         return Code(f"{name}: {flat(hint)}{tail}")
+    if isinstance(hint, Bracket) and hint.comma:
+        return Code(f"{name}: {place(hint, indent, column=column, after=width(tail), limit=limit)}{tail}")
+    if default is not None and not comma and column + width(flat(hint)) + len(" = (") <= limit:
+        return Code(f"{name}: {flat(hint)} = {_parenthesized(default, indent, limit)}")
     if isinstance(hint, Bracket):
         return Code(f"{name}: {place(hint, indent, column=column, after=width(tail), limit=limit)}{tail}")
-    if isinstance(hint, Bar) or default is None:
-        return Code(f"{name}: {_parenthesized(hint, indent, limit)}{tail}")
-    return (
-        Code(f"{name}: {hint} = {default},")
-        if comma
-        else Code(f"{name}: {hint} = {_parenthesized(default, indent, limit)}")
-    )
+    if comma and default is not None and not isinstance(hint, Bar):
+        return Code(f"{name}: {hint}{tail}")
+    return Code(f"{name}: {_parenthesized(hint, indent, limit)}{tail}")
 
 
 def assignment(name: Identifier, data: Doc, *, limit: int = LINE_LENGTH, hint: Code | None = None) -> Code:
