@@ -131,7 +131,8 @@ def _parse(data: bytes, file: str) -> tuple[JsonValue, str] | Diagnostic:
         return Diagnostic("error", "not-utf-8", message, Location(file, data.count(b"\n", 0, error.start) + 1, 1))
     except tomllib.TOMLDecodeError as error:
         place = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
-        line, column = map(int, place.groups()) if place else (text.count("\n") + 1, 1)
+        end = (text.count("\n") + 1, len(text) - text.rfind("\n"))
+        line, column = map(int, place.groups()) if place else end
         said = str(error)[: place.start()] if place else str(error).removesuffix(" (at end of document)")
         message = f"This is not TOML: {said[:1].lower()}{said[1:]}."
         return Diagnostic("error", "toml-syntax", message, Location(file, line, column))
@@ -278,7 +279,7 @@ def _check_name(part: Part) -> bool:
     name = part.text()
     problem = explicit_name_problem(name) if isinstance(part.value, str) else ""
     if problem:
-        part.error("bad-name", f"`{shown(name)}` {problem}.", "Choose a lower-case Python name, such as `my_workflow`.")
+        part.error("bad-name", f"`{shown(name)}` {problem}.", "Choose a lower-case name such as `my_name`.")
     return isinstance(part.value, str) and not problem
 
 
