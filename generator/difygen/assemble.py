@@ -8,16 +8,16 @@ from functools import partial
 
 from difygen import __version__
 from difygen.build import BuildReport, Prepared, Request
-from difygen.compare import Change, PublicNames, compare_all
-from difygen.contract import ContractError, load
+from difygen.compare import Change, compare_all
+from difygen.contract import ContractError
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.generate import generate_package
 from difygen.lock import Lock, LockedWorkflow, hash_bytes
 from difygen.make import Made, Task, make, name_modules
 from difygen.naming import snake_name
 from difygen.sources import STDIN, origin_of
+from difygen.surfaces import surfaces
 from difygen.workers import spread
-from difygen.workflow import Workflow
 
 
 def assemble(request: Request, lock: Lock | None, seen: str, same: Mapping[str, str]) -> Prepared:
@@ -112,31 +112,19 @@ def _shown(problems: Iterable[Diagnostic], request: Request) -> tuple[Diagnostic
 
 
 def changes_between(old: Lock, new: Lock) -> tuple[Change, ...]:
-    """What changes for callers from one lock to the other. Workflows whose contract is the same are not looked into."""
+    """What changes for callers from one lock to the other. Workflows of which all is the same are not looked into."""
     before, after = dict(old.workflows), dict(new.workflows)
-    _follow_sources(before, after)
     for module in before.keys() & after.keys():
-        if (before[module].contract, before[module].exports) == (after[module].contract, after[module].exports):
+        if _seen(before[module]) == _seen(after[module]):
             del before[module], after[module]
     try:
-        return compare_all(_surfaces(before), _surfaces(after))
+        return compare_all(surfaces(before), surfaces(after))
     except ContractError:  # of another version of difygen, or edited
         return ()
 
 
-def _follow_sources(before: dict[str, LockedWorkflow], after: dict[str, LockedWorkflow]) -> None:
-    """A workflow whose definition is the same file is the same workflow, even if its module is now called otherwise."""
-    gone = {before[module].source: module for module in before.keys() - after.keys()}
-    for module in after.keys() - before.keys():
-        was = gone.get(after[module].source)
-        if was is not None:
-            before[module] = before.pop(was)
-
-
-def _surfaces(workflows: Mapping[str, LockedWorkflow]) -> dict[str, tuple[Workflow, PublicNames]]:
-    return {
-        module: (load(one.contract, one.source), PublicNames(exports=one.exports)) for module, one in workflows.items()
-    }
+def _seen(workflow: LockedWorkflow) -> tuple[object, ...]:
+    return workflow.contract, workflow.exports, workflow.renamed
 
 
 def _skipped(made: Made) -> Diagnostic:

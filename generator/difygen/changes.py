@@ -16,10 +16,10 @@ Format = Literal["text", "json", "markdown"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
 _ADVICE = {
-    "major": "callers have to change: a major version",
-    "minor": "callers go on working: a minor version",
-    "patch": "callers do not notice: a patch version",
-    "none": "nothing changed for callers",
+    "major": "Callers have to change: this is a major version.",
+    "minor": "Callers go on working: this is a minor version.",
+    "patch": "Callers do not notice: this is a patch version.",
+    "none": "Nothing changed for callers.",
 }
 
 
@@ -31,13 +31,13 @@ def format_changes(changes: Sequence[Change], format_: Format = "text") -> str:
 
 
 def summary(changes: Sequence[Change]) -> str:
-    """One sentence: how many changes of each kind, and which part of a version number goes up."""
+    """How many changes there are of each kind, and which part of a version number goes up."""
     said = _ADVICE[advice(changes)]
     if not changes:
-        return f"{said[0].upper()}{said[1:]}."
+        return said
     counts = _counts(changes)
     counted = ", ".join(f"{counts[effect]} {effect}" for effect in EFFECTS if counts[effect])
-    return f"{counted} change{'s' if len(changes) > 1 else ''}: {said}."
+    return f"{counted} change{'s' if len(changes) > 1 else ''}. {said}"
 
 
 def _counts(changes: Sequence[Change]) -> Counter[Effect]:

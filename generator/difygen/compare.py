@@ -77,22 +77,32 @@ def compare(
     return by_effect(Change(rule, new.name, subject, message) for rule, subject, message in found)
 
 
-def compare_all(
-    old: Mapping[str, tuple[Workflow, PublicNames]], new: Mapping[str, tuple[Workflow, PublicNames]]
-) -> tuple[Change, ...]:
+Surface = tuple[Workflow, PublicNames]
+"""All that callers see of a workflow."""
+
+
+def compare_all(old: Mapping[str, Surface], new: Mapping[str, Surface]) -> tuple[Change, ...]:
     """What changes from one set of workflows, keyed by module name, to another."""
     found: list[Change] = []
-    for module in sorted(old.keys() | new.keys()):
-        if module not in new:
-            name = old[module][0].name
-            found.append(Change("workflow-removed", name, "", f"The workflow `{name}` is gone."))
-        elif module not in old:
-            name = new[module][0].name
-            found.append(Change("workflow-added", name, "", f"The workflow `{name}` is new."))
-        else:
-            (before, old_names), (after, new_names) = old[module], new[module]
-            found += compare(before, after, old_names=old_names, new_names=new_names)
+    for before, after in _pairs(old, new):
+        if before and after:
+            found += compare(before[0], after[0], old_names=before[1], new_names=after[1])
+        elif before:
+            found.append(Change("workflow-removed", before[0].name, "", f"The workflow `{before[0].name}` is gone."))
+        elif after:
+            found.append(Change("workflow-added", after[0].name, "", f"The workflow `{after[0].name}` is new."))
     return by_effect(found)
+
+
+def _pairs(old: Mapping[str, Surface], new: Mapping[str, Surface]) -> Iterator[tuple[Surface | None, Surface | None]]:
+    """Workflows that are the same one: of the same module, or else from the same file."""
+    gone = {old[module][0].source: module for module in old.keys() - new.keys() if old[module][0].source}
+    moved = {module: gone.pop(new[module][0].source, "") for module in sorted(new.keys() - old.keys())}
+    for module in sorted(old.keys() | new.keys()):
+        if module in new:
+            yield old.get(moved.get(module) or module), new[module]
+        elif module not in moved.values():
+            yield old[module], None
 
 
 def by_effect(changes: Iterable[Change]) -> tuple[Change, ...]:
@@ -400,6 +410,7 @@ __all__ = [
     "Advice",
     "Change",
     "PublicNames",
+    "Surface",
     "advice",
     "by_effect",
     "compare",

@@ -38,7 +38,7 @@ RULES: dict[str, Rule] = {
         Rule("input-type-changed", "breaking", "Values of the old type are refused."),
         Rule("input-type-widened", "compatible", "Values of the old type are still taken."),
         Rule("input-default-changed", "compatible", "Calls that leave it out go on working, with another value."),
-        Rule("option-added", "compatible", "All options of before are still taken."),
+        Rule("option-added", "compatible", "No call passes it yet."),
         Rule("option-removed", "breaking", "Calls that pass it are refused."),
         Rule("length-lowered", "breaking", "Values that are longer are refused."),
         Rule("length-raised", "compatible", "Values of any length that was allowed are still taken."),

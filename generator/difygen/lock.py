@@ -24,7 +24,8 @@ class LockedWorkflow:
     """One workflow of a package: where it came from, and what callers see of it.
 
     `source` is relative to the lock's folder, with forward slashes, or "-"; `origin` is how the generated code calls it, wherever
-    difygen is run from. `warnings` counts what was said of the definition.
+    difygen is run from. `renamed` gives the Python names that the user chose for variables, `warnings` counts what was said of the
+    definition.
     """
 
     source: str
@@ -33,6 +34,7 @@ class LockedWorkflow:
     meaning: str
     exports: tuple[str, ...]
     contract: Mapping[str, Any]
+    renamed: Mapping[str, str] = field(default_factory=dict)
     warnings: int = 0
 
 
@@ -112,9 +114,11 @@ def _format_workflow(workflow: LockedWorkflow) -> str:
         "source": workflow.source,
         "source_hash": workflow.source_hash,
     }
+    if workflow.renamed:
+        members["renamed"] = workflow.renamed
     if workflow.warnings:
         members["warnings"] = workflow.warnings
-    return ",\n".join(f'   "{name}": {_json(value)}' for name, value in members.items())
+    return ",\n".join(f'   "{name}": {_json(value)}' for name, value in sorted(members.items()))
 
 
 def _load(loaded: Mapping[str, Any]) -> Lock:
@@ -134,5 +138,6 @@ def _load_workflows(loaded: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[s
             one["meaning"],
             tuple(one["exports"]),
             one["contract"],
+            one.get("renamed", {}),
             one.get("warnings", 0),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from difygen.code import Identifier
@@ -41,6 +41,7 @@ class Made:
     module: Module | None
     meaning: str
     contract: JsonObject
+    renamed: Mapping[str, str]
     diagnostics: tuple[Diagnostic, ...]
 
     @property
@@ -59,6 +60,7 @@ class Made:
             self.meaning,
             tuple(self.module.exports),
             self.contract,
+            self.renamed,
             sum(finding.severity == "warning" for finding in self.diagnostics),
         )
 
@@ -69,16 +71,19 @@ def make(task: Task, options: Options) -> Made:
         data = task.data if task.data is not None else _load(task.path)
     except OSError as error:
         finding = Diagnostic("error", "unreadable", f"It cannot be read: {error.strerror}.", Location(task.shown))
-        return Made(task, "", "", None, "", {}, (finding,))
+        return Made(task, "", "", None, "", {}, {}, (finding,))
     reading = read(data, task.shown)
     if reading.workflow is None or has_errors(reading.diagnostics):
-        return Made(task, hash_bytes(data), "", None, "", {}, reading.diagnostics)
+        return Made(task, hash_bytes(data), "", None, "", {}, {}, reading.diagnostics)
     workflow = replace(reading.workflow, source=task.origin)
     name = Identifier(task.name) if task.name else module_names([(task.source, workflow.name)], Options())[0][0]
     module = generate_module(workflow, options, name)
     workflow = pinned(workflow, options, name)
     findings = (*reading.diagnostics, *(_placed(finding, task) for finding in module.diagnostics))
-    return Made(task, hash_bytes(data), workflow.name, module, meaning_hash(workflow), dump(workflow), findings)
+    renamed = options.rename.get(name) or options.rename.get(workflow.name) or {}
+    return Made(
+        task, hash_bytes(data), workflow.name, module, meaning_hash(workflow), dump(workflow), renamed, findings
+    )
 
 
 def pinned(workflow: Workflow, options: Options, name: str) -> Workflow:
