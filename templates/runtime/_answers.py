@@ -28,6 +28,7 @@ from ._errors import (
     UnsupportedFileTypeError,
 )
 from ._http import Answer, Call
+from ._records import to_maybe_object, to_maybe_text
 
 ERRORS_BY_CODE: dict[str, type[APIError]] = {
     "app_unavailable": AppUnavailableError,
@@ -114,10 +115,10 @@ def json_object(answer: Answer, call: Call) -> dict[str, Any]:
     Raises:
         UnexpectedResponseError: It holds something else.
     """
-    payload = parsed(answer.body)
-    if isinstance(payload, dict):
-        return payload
-    raise unexpected(answer, call)
+    payload = to_maybe_object(parsed(answer.body))
+    if payload is None:
+        raise unexpected(answer, call)
+    return payload
 
 
 def parsed(body: bytes) -> Any:
@@ -130,8 +131,8 @@ def parsed(body: bytes) -> Any:
 
 def error_of(answer: Answer, call: Call) -> APIError:
     """The error that an answer other than 2xx stands for."""
-    payload = parsed(answer.body)
-    if not isinstance(payload, dict):
+    payload = to_maybe_object(parsed(answer.body))
+    if payload is None or 300 <= answer.status < 400:
         return foreign_error(answer, call)
     return dify_error(payload, answer.status, facts_of(answer, call))
 
@@ -140,20 +141,17 @@ def dify_error(
     payload: Mapping[str, Any], status: int | None, facts: dict[str, Any]
 ) -> APIError:
     """The error that Dify's `code`, `message` and `status` stand for."""
-    message = payload.get("message")
-    text = message if isinstance(message, str) else ""
-    code = payload.get("code")
-    code = code if isinstance(code, str) else None
+    text = to_maybe_text(payload.get("message")) or ""
+    code = to_maybe_text(payload.get("code"))
     if text.startswith("Too many requests"):
         kind: type[APIError] = TooManyRequestsError
     else:
         kind = kind_of(code, status)
-    params = payload.get("params")
     return kind(
         text.strip() or code or "The server gave no reason",
         code=code,
         status=status,
-        params=params if isinstance(params, str) else None,
+        params=to_maybe_text(payload.get("params")),
         hint=hint_for(text, status),
         **facts,
     )

@@ -17,6 +17,7 @@ from ._records import (
     read_real,
     read_text,
     read_texts,
+    to_maybe_object,
     to_object,
     to_objects,
 )
@@ -142,8 +143,8 @@ class LogEntry(Record):
     @property
     def workflow_run(self) -> LoggedRun | None:
         """The run, unless it was deleted."""
-        run = self.raw.get("workflow_run")
-        return LoggedRun(run) if isinstance(run, dict) else None
+        run = to_maybe_object(self.raw.get("workflow_run"))
+        return None if run is None else LoggedRun(run)
 
     @property
     def workflow_run_id(self) -> str | None:

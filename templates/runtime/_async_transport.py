@@ -9,7 +9,6 @@ from threading import Lock
 from time import monotonic
 from typing import Any
 
-from ._errors import DeadlineExceededError
 from ._http import (
     Answer,
     Call,
@@ -68,7 +67,7 @@ class AsyncExchange:
 class LoopState:
     """What belongs to one event loop: a pool of connections, and the slots for runs."""
 
-    __slots__ = ("closer", "client", "slots")
+    __slots__ = ("client", "closer", "slots")
 
     def __init__(self, client: Any, max_concurrency: int | None) -> None:
         self.client = client

@@ -74,17 +74,18 @@ async def follow(
     transport: Transport, url: str, deadline: float, idle: float
 ) -> Exchange:
     """The response with the content, after a few redirects at most."""
-    for _ in range(MAX_REDIRECTS):
+    redirects = 0
+    while True:
         call = download_call(url)
         exchange = await transport.open(call, deadline, idle)
+        if exchange.status == 200:
+            return exchange
         location = exchange.headers.get("location")
-        if not (location and 300 <= exchange.status < 400):
-            break
+        redirects += 1
+        if not location or redirects > MAX_REDIRECTS:
+            raise download_error(error_of(await read_all(exchange), call))
         await exchange.close()
         url = urljoin(url, location)
-    if exchange.status == 200:
-        return exchange
-    raise download_error(error_of(await read_all(exchange), call))
 
 
 def download_call(url: str) -> Call:

@@ -46,6 +46,7 @@ def rebuild_error(
 ) -> DifyError:
     """The exception that was pickled: its class, its `args`, its attributes."""
     error = kind.__new__(kind, *args)
+    error.args = args
     error.__dict__.update(state)
     return error
 

@@ -253,10 +253,9 @@ class FileRules:
 
     def _from_url(self, url: str) -> PreparedFile:
         name = unquote(urlsplit(url).path.rpartition("/")[2])
-        if extension_of(name) in FILE_TYPES or len(self.types) != 1:
-            file_type = self.type_for(name)
-        else:  # the server asks the URL's own server what it is
-            file_type = self.types[0]
+        # Without a known extension, the server asks the URL's own server what it is.
+        known = extension_of(name) in FILE_TYPES or len(self.types) != 1
+        file_type = self.type_for(name) if known else self.types[0]
         wire = {"type": file_type, "transfer_method": "remote_url", "url": url}
         return PreparedFile(wire)
 
@@ -306,7 +305,7 @@ def named_source(value: Any) -> tuple[FileSource, str]:
         ValueError: It is no file, or has no name.
     """
     if isinstance(value, tuple):
-        return source_with_name(value)
+        return source_with_name(cast(tuple[object, ...], value))
     if isinstance(value, str | os.PathLike):
         path = os.fspath(cast("str | os.PathLike[str]", value))
         if not os.path.isfile(path):
@@ -325,11 +324,11 @@ def named_source(value: Any) -> tuple[FileSource, str]:
     return binary(value), os.path.basename(name)
 
 
-def source_with_name(pair: tuple[Any, ...]) -> tuple[FileSource, str]:
+def source_with_name(pair: tuple[object, ...]) -> tuple[FileSource, str]:
     """The source and the name of a `(name, bytes)` pair."""
-    if len(pair) != 2 or not isinstance(pair[0], str) or not pair[0]:
+    name, content = pair if len(pair) == 2 else (None, None)
+    if not isinstance(name, str) or not name:
         raise ValueError('a file as a tuple is ("report.pdf", data)')
-    name, content = pair
     if isinstance(content, bytes | bytearray):
         return bytes(content), name
     if hasattr(content, "read"):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
 from math import isfinite
-from typing import Annotated, Any, Generic, Literal, NoReturn, Self, TypeVar
+from typing import Annotated, Any, Generic, Literal, NoReturn, Self, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -48,18 +48,18 @@ def check_json(value: Any) -> Any:
     elif isinstance(value, float):
         if not isfinite(value):
             raise ValueError("JSON knows no NaN and no Infinity")
-    elif isinstance(value, Mapping):
-        for key, member in value.items():
+    elif isinstance(value, dict):
+        for key, member in cast(dict[object, object], value).items():
             if not isinstance(key, str):
-                raise ValueError(f"the key {key!r} is not a str")
+                raise ValueError(f"the key {key!r} is not a str")  # noqa: TRY004
             check_json(key)
             check_json(member)
     elif isinstance(value, list | tuple):
-        for member in value:
+        for member in cast(list[object], value):
             check_json(member)
     elif not (value is None or isinstance(value, bool | int)):
         raise ValueError(f"JSON cannot say a {type(value).__name__}")
-    return value
+    return cast(object, value)
 
 
 Text = Annotated[str, Strict()]
@@ -99,7 +99,8 @@ class Inputs(BaseModel):
         """The files that must be uploaded before the inputs can be sent."""
         found: list[PreparedFile] = []
         for value in self.__dict__.values():
-            for item in value if isinstance(value, list) else (value,):
+            items = cast(list[object], value) if isinstance(value, list) else [value]
+            for item in items:
                 if isinstance(item, PreparedFile) and item.source is not None:
                     found.append(item)
         return found
@@ -114,9 +115,7 @@ def to_json(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", by_alias=True, exclude_unset=True)
     if isinstance(value, list | tuple):
-        return [to_json(item) for item in value]
-    if isinstance(value, Mapping):
-        return {key: to_json(member) for key, member in value.items()}
+        return [to_json(item) for item in cast(list[object], value)]
     return value
 
 

@@ -276,10 +276,10 @@ class Operations(Generic[ResultsT]):
                 failures = 0
                 if detail.get("status") in ENDED or detail.get("status") == "paused":
                     return detail
-            except (NotFoundError, ServerError, ConnectionLostError) as error:
+            except (NotFoundError, ServerError, ConnectionLostError):
                 failures += 1
                 if failures >= MAX_POLL_FAILURES:
-                    raise error
+                    raise
             except (ConnectionFailedError, IdleTimeoutError, TooManyRequestsError):
                 failures += 1
                 if failures > self.options.max_reconnects:

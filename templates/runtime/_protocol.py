@@ -25,6 +25,7 @@ from ._errors import (
 )
 from ._http import Answer, Call
 from ._models import Inputs, Outputs, Run
+from ._records import to_object, to_text
 from ._settings import Settings
 
 JSON_HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
@@ -154,10 +155,10 @@ def blocking_payload(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The whole body of a blocking answer, and its `data`."""
     payload = json_object(answer, call)
-    data = payload.get("data")
-    if isinstance(data, dict) and isinstance(data.get("status"), str):
-        return payload, data
-    raise unexpected(answer, call)
+    data = to_object(payload.get("data"))
+    if not to_text(data.get("status")):
+        raise unexpected(answer, call)
+    return payload, data
 
 
 def run_detail(answer: Answer, call: Call) -> dict[str, Any]:

@@ -6,7 +6,7 @@ null or a wrong type for "not there". Knows nothing of what the payloads mean.
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Generic, Self, TypeVar, overload
+from typing import Any, Generic, Self, TypeVar, cast, overload
 
 T = TypeVar("T")
 
@@ -91,26 +91,25 @@ def to_flag(value: Any) -> bool:
 
 def to_object(value: Any) -> dict[str, Any]:
     """The JSON object, or an empty one where there is none."""
-    return value if isinstance(value, dict) else {}
+    return cast(dict[str, Any], value) if isinstance(value, dict) else {}
 
 
 def to_maybe_object(value: Any) -> dict[str, Any] | None:
     """The JSON object, or None where there is none."""
-    return value if isinstance(value, dict) else None
+    return cast(dict[str, Any], value) if isinstance(value, dict) else None
 
 
 def to_objects(value: Any) -> tuple[dict[str, Any], ...]:
     """The JSON objects of an array."""
-    if not isinstance(value, list):
-        return ()
-    return tuple(item for item in value if isinstance(item, dict))
+    items = cast(list[object], value) if isinstance(value, list) else []
+    objects = (to_maybe_object(item) for item in items)
+    return tuple(item for item in objects if item is not None)
 
 
 def to_texts(value: Any) -> tuple[str, ...]:
     """The strings of an array."""
-    if not isinstance(value, list):
-        return ()
-    return tuple(item for item in value if isinstance(item, str))
+    items = cast(list[object], value) if isinstance(value, list) else []
+    return tuple(item for item in items if isinstance(item, str))
 
 
 def to_moment(value: Any) -> datetime | None:

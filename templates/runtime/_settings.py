@@ -138,7 +138,7 @@ def _key_problem(key: str) -> str:
     return ""
 
 
-def _checked_user(user: str) -> str:
+def _checked_user(user: object) -> str:
     if not isinstance(user, str):
         raise ConfigurationError(f"user must be a str, not {type(user).__name__}")
     if not user:

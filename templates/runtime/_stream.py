@@ -36,7 +36,7 @@ from ._http import LOGGER, Call, seconds_left
 from ._models import Inputs, Outputs, ResponseMode, Run, WorkflowNode
 from ._operations import Operations
 from ._protocol import backoff, events_call, run_call, settle
-from ._records import to_maybe_integer, to_maybe_text, to_object
+from ._records import to_maybe_integer, to_maybe_text, to_object, to_text
 from ._sse import SseDecoder
 from ._transport import Exchange, read_all
 
@@ -303,10 +303,8 @@ class StreamSession(Generic[StreamedT]):
     def _take_payload(self, payload: dict[str, Any]) -> None:
         if self.task_id is None or self.workflow_run_id is None:
             self._learn_ids(payload)
-        name = payload.get("event")
-        if name.__class__ is not str:
-            self.pending.append(UnknownEvent(payload))
-        elif name not in NOTABLE or self._is_news(name, payload):
+        name = to_text(payload.get("event"))
+        if name not in NOTABLE or self._is_news(name, payload):
             self.pending.append(EVENT_TYPES.get(name, UnknownEvent)(payload))
             self._news += 1
 
