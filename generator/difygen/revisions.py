@@ -24,6 +24,8 @@ from difygen.sources import SUFFIXES, discover
 from difygen.surfaces import surface, surfaces, without_exports
 from difygen.workflow import Workflow
 
+FailOn = Literal["breaking", "any"]
+
 
 class VersionError(Exception):
     """A side of the comparison that cannot be had. The text says why; `diagnostics` are those of a definition with errors."""
@@ -42,8 +44,11 @@ class Version:
     locked: bool = False
 
 
-def run_diff(old: str, new: str, *, output_format: Format = "text", fail_on: Literal["breaking"] | None = None) -> int:
-    """Print what changes for callers from `old` to `new`. Returns 1 for breaking changes if `fail_on` says so, 2 for a side that cannot be had."""
+def run_diff(old: str, new: str, output_format: Format = "text", fail_on: FailOn | None = None) -> int:
+    """Print what changes for callers from `old` to `new`.
+
+    Returns 1 if there are changes such as `fail_on` says, and 2 if a side cannot be had.
+    """
     try:
         changes = diff(old, new)
     except VersionError as error:
@@ -53,7 +58,8 @@ def run_diff(old: str, new: str, *, output_format: Format = "text", fail_on: Lit
             click.echo(f"{click.style('error:', fg='red')} {error}", err=True)
         return 2
     click.echo(format_changes(changes, output_format))
-    return 1 if fail_on == "breaking" and is_breaking(changes) else 0
+    failing = {"breaking": is_breaking(changes), "any": bool(changes)}
+    return 1 if fail_on and failing[fail_on] else 0
 
 
 def diff(old: str, new: str) -> tuple[Change, ...]:
