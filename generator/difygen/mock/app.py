@@ -121,7 +121,7 @@ async def run_workflow(call: Call) -> Response:
     faults = call.faults
     if call.state.fail_rate.next_fails():
         faults = Faults({"failed": "", **faults.words})
-    run = call.state.runs.start(call.definition, user, inputs, files, faults)
+    run = call.state.runs.start(call.definition, user, payload.inputs, inputs, files, faults)
     if payload.response_mode == "streaming":
         return _stream(call, _frames(run.follow(0)), faults.cut or call.state.cut, pings="silent" not in faults)
     return await _blocking(call, run)

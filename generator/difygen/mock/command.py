@@ -42,6 +42,7 @@ def serve(
     if not loaded.usable:
         return WRONG
     try:
+        _check_numbers(latency=latency, ping_interval=ping_interval, fail_rate=fail_rate)
         keys = keys_for(loaded.definitions, _given_keys(api_key, loaded.definitions))
         cut = _cut(cut_after)
         function = _handler(handler)
@@ -62,6 +63,15 @@ def serve(
     with contextlib.suppress(KeyboardInterrupt):
         server.run()
     return 0
+
+
+def _check_numbers(*, latency: float, ping_interval: float, fail_rate: float) -> None:
+    if not latency >= 0:
+        raise _WrongError(f"--latency is {latency:g}; it cannot be negative")
+    if not ping_interval > 0:
+        raise _WrongError(f"--ping-interval is {ping_interval:g}; it must be more than 0")
+    if not 0 <= fail_rate <= 1:
+        raise _WrongError(f"--fail-rate is {fail_rate:g}; it is a share, from 0 to 1")
 
 
 def _given_keys(values: Sequence[str], definitions: Sequence[Definition]) -> dict[str, str]:

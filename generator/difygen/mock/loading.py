@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from difygen.diagnostics import Diagnostic, Location, has_errors
+from difygen.make import OTHER_THINGS
 from difygen.mock.definition import Definition, JsonObject, define
 from difygen.naming import snake_name
 from difygen.readers import EXPORT_KEYS, read
@@ -36,7 +37,7 @@ def load_definitions(sources: Iterable[str | Workflow]) -> Loaded:
     rows: list[tuple[Workflow, JsonObject | None]] = [(workflow, None) for workflow in workflows]
     for source in found:
         workflow, export, diagnostics = _read(source)
-        problems += diagnostics
+        problems += [] if _lies_about(source, diagnostics) else diagnostics
         if workflow is not None:
             rows.append((workflow, export))
     names = _key_names([workflow for workflow, _ in rows])
@@ -50,11 +51,17 @@ def _read(source: Source) -> tuple[Workflow | None, JsonObject | None, Sequence[
     try:
         data = sys.stdin.buffer.read() if source.path == STDIN else _content(source.path)
     except OSError as error:
-        problem = f"The file cannot be read: {error.strerror or error}."
-        return None, None, [Diagnostic("error", "unreadable-source", problem, Location(source.shown))]
+        problem = f"It cannot be read: {error.strerror or error}."
+        return None, None, [Diagnostic("error", "unreadable", problem, Location(source.shown))]
     reading = read(data, source.shown)
     export = _export(data, source.shown) if reading.workflow is not None else None
     return reading.workflow, export, reading.diagnostics
+
+
+def _lies_about(source: Source, diagnostics: Sequence[Diagnostic]) -> bool:
+    """Whether the file was found in a folder and is no definition of a workflow."""
+    errors = {each.code for each in diagnostics if each.severity == "error"}
+    return not source.named and bool(errors) and errors <= set(OTHER_THINGS)
 
 
 def _content(path: str) -> bytes:

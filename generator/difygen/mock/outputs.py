@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from difygen.mock.definition import JsonObject
-from difygen.mock.files import FileStore
+from difygen.mock.files import FileStore, file_object
 from difygen.workflow import ArrayOf, ObjectOf, OneOf, Primitive, Type, UnionOf, Workflow
 
 Handler = Callable[..., Any]
@@ -28,12 +28,25 @@ class HandlerError(ValueError):
     """A `--handler` that cannot be found or called."""
 
 
-def example_outputs(workflow: Workflow, inputs: Mapping[str, Any]) -> JsonObject | None:
+def example_outputs(workflow: Workflow, inputs: JsonObject) -> JsonObject | None:
     """The outputs of the first example whose inputs are the given ones, else of the first example, else None."""
-    for example in workflow.examples:
-        if all(name in inputs and inputs[name] == value for name, value in example.inputs.items()):
-            return dict(example.outputs)
-    return dict(workflow.examples[0].outputs) if workflow.examples else None
+    if not workflow.examples:
+        return None
+    same = (each for each in workflow.examples if {**inputs, **each.inputs} == inputs)
+    chosen = next(same, workflow.examples[0])
+    types = {output.name: output.type for output in workflow.outputs}
+    return {name: _whole(value, types.get(name, Primitive.ANY)) for name, value in chosen.outputs.items()}
+
+
+def _whole(value: Any, type_: Type) -> Any:
+    """An example's value; a file has all of its fields, of which the example may name a few."""
+    if isinstance(type_, ArrayOf) and isinstance(value, list):
+        return [_whole(each, type_.item) for each in value]
+    if isinstance(type_, UnionOf) and Primitive.FILE in type_.members:
+        type_ = Primitive.FILE
+    if type_ is not Primitive.FILE or not isinstance(value, Mapping):
+        return value
+    return file_object("document", "remote_url", None, "", "", -1) | {"remote_url": value.get("url")} | dict(value)
 
 
 def example_value(type_: Type, name: str, store: FileStore) -> Any:
@@ -65,7 +78,9 @@ def load_handler(text: str) -> Handler:
 
     Without `:function`, the module's function of the workflow's name is called: `def concat(inputs)`.
     """
-    target, separator, function = text.rpartition(":") if ":" in text[2:] else (text, "", "")
+    drive = text[:2] if text[1:3] in (":\\", ":/") else ""  # of a Windows path
+    target, separator, function = text[len(drive) :].partition(":")
+    target = drive + target
     module = _module(target)
     if not separator:
         return _by_name(module)

@@ -34,6 +34,7 @@ class Run:
     id: str
     task_id: str
     user: str
+    given: JsonObject
     events: list[JsonObject] = field(default_factory=list)
     forms: dict[str, Form] = field(default_factory=dict)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
@@ -132,9 +133,15 @@ class Runs:
         return self.users.setdefault((definition.workflow.name, user), str(uuid.uuid4()))
 
     def start(
-        self, definition: Definition, user: str, inputs: JsonObject, files: list[JsonObject], faults: Faults
+        self,
+        definition: Definition,
+        user: str,
+        given: JsonObject,
+        inputs: JsonObject,
+        files: list[JsonObject],
+        faults: Faults,
     ) -> Run:
-        """Start a run; it goes on by itself, whether anybody follows or not."""
+        """Start a run; it goes on by itself, whether anybody follows or not. `given` are the inputs before they were checked."""
         run_id, task_id = str(uuid.uuid4()), str(uuid.uuid4())
         system = {
             "sys.files": files,
@@ -147,7 +154,7 @@ class Runs:
         simulation = Simulation(
             definition, run_id, task_id, user, user_id, inputs, system, self.store, faults, self.settings.latency
         )
-        run = Run(definition, simulation, faults, run_id, task_id, user)
+        run = Run(definition, simulation, faults, run_id, task_id, user, given)
         self.all.append(run)
         task = asyncio.create_task(self._drive(run))
         self._tasks.add(task)
@@ -179,7 +186,7 @@ class Runs:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _drive(self, run: Run) -> None:
-        example = example_outputs(run.definition.workflow, run.inputs)
+        example = example_outputs(run.definition.workflow, run.inputs | run.given)
         if example is not None:
             run.simulation.prescribe(example)
         body = asyncio.ensure_future(self._body(run))
