@@ -1,0 +1,161 @@
+"""`generate`, `check`, `diff` and `--watch` as the command line calls them: settings and arguments become one job, and the job is done.
+
+Where a command line and a file of settings both speak, the command line wins; settings of single workflows hold in either case.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import click
+
+from difygen.config import Config, load_config
+from difygen.diagnostics import Diagnostic
+from difygen.options import Options
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What to build where. Relative paths start at `base_folder`."""
+
+    sources: tuple[str, ...]
+    output: str
+    options: Options
+    base_folder: str = "."
+
+
+class JobError(Exception):
+    """The arguments or the settings are wrong; the message is what to print."""
+
+
+def run_generate(*, force: bool, strict: bool, verbosity: int, **arguments: object) -> int:
+    """`difygen SOURCE… -o DIR`. Returns the exit code."""
+    from difygen.regenerate import run_generate as generate
+
+    try:
+        job = plan_job(**arguments)  # type: ignore[arg-type]
+    except JobError as error:
+        return _refuse(error)
+    return generate(
+        job.sources,
+        job.output,
+        job.options,
+        base_folder=job.base_folder,
+        force=force,
+        strict=strict,
+        verbosity=verbosity,
+    )
+
+
+def run_check(*, strict: bool, verbosity: int, **arguments: object) -> int:
+    """`difygen check`. Returns the exit code."""
+    from difygen.regenerate import run_check as check
+
+    try:
+        job = plan_job(**arguments)  # type: ignore[arg-type]
+    except JobError as error:
+        return _refuse(error)
+    return check(job.sources, job.output, job.options, base_folder=job.base_folder, strict=strict, verbosity=verbosity)
+
+
+def run_watch(*, force: bool, strict: bool, verbosity: int, **arguments: object) -> int:
+    """`difygen --watch`. Returns the exit code."""
+    from difygen.watch import run_watch as watch
+
+    try:
+        job = plan_job(**arguments)  # type: ignore[arg-type]
+    except JobError as error:
+        return _refuse(error)
+    return watch(
+        job.sources,
+        job.output,
+        job.options,
+        base_folder=job.base_folder,
+        force=force,
+        strict=strict,
+        verbosity=verbosity,
+    )
+
+
+def run_diff(
+    old: str, new: str, output_format: Literal["text", "json", "markdown"], fail_on: Literal["breaking", "any"] | None
+) -> int:
+    """`difygen diff OLD NEW`. Returns the exit code."""
+    from difygen.revisions import run_diff as diff
+
+    return diff(old, new, output_format=output_format, fail_on=fail_on)
+
+
+def plan_job(
+    *, sources: tuple[str, ...], output: str | None, name: str | None, templates: str | None, config: str | None
+) -> Job:
+    """The job of these arguments and of the project's settings.
+
+    Raises:
+        JobError: They do not make a job.
+    """
+    settings = _load(config)
+    base_folder = settings.folder if settings and not sources else "."
+    options = settings.options if settings else Options()
+    chosen = sources or (settings.sources if settings else ())
+    target = output or (settings.output if settings else None)
+    if not chosen:
+        raise JobError(
+            _usage("No SOURCE was given, and there is no [tool.difygen] in pyproject.toml that names `sources`.")
+        )
+    if not target:
+        raise JobError(_usage("No package to write was given: add -o DIR."))
+    if output and base_folder != ".":
+        target = os.path.relpath(output, base_folder)
+    if name is not None:
+        options = replace(options, names={**options.names, _only_file(chosen, name): name})
+    if templates is not None:
+        options = replace(options, templates=_template_folder(templates))
+    return Job(
+        sources=tuple(chosen),
+        output=target,
+        options=replace(options, single_file=target.endswith(".py")),
+        base_folder=base_folder,
+    )
+
+
+def _load(file: str | None) -> Config | None:
+    loaded = load_config(".", file)
+    if isinstance(loaded, tuple):
+        raise JobError(_lines(loaded))
+    return loaded
+
+
+def _only_file(sources: Iterable[str], name: str) -> str:
+    from difygen.naming import explicit_name_problem
+
+    chosen = list(sources)
+    if len(chosen) != 1 or os.path.isdir(chosen[0]):
+        raise JobError(
+            _usage("--name goes with a single file as SOURCE; in difygen.toml each workflow can have its own name.")
+        )
+    if problem := explicit_name_problem(name):
+        raise JobError(_usage(f"--name {name!r} {problem}."))
+    return chosen[0]
+
+
+def _template_folder(folder: str) -> str:
+    if not os.path.isdir(folder):
+        raise JobError(_usage(f"--templates {folder!r} is no folder."))
+    return folder
+
+
+def _usage(sentence: str) -> str:
+    return f"Error: {sentence}\nTry 'difygen --help' for help."
+
+
+def _lines(diagnostics: Iterable[Diagnostic]) -> str:
+    return "\n".join(str(diagnostic) for diagnostic in diagnostics)
+
+
+def _refuse(error: JobError) -> int:
+    click.echo(str(error), err=True)
+    return 2
