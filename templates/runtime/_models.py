@@ -16,6 +16,8 @@ from pydantic import (
     ConfigDict,
     Strict,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
 )
 
 from ._errors import OutputsError
@@ -75,6 +77,15 @@ JsonObject = Annotated[dict[str, Any], Strict(), AfterValidator(check_json)]
 """A `dict` that JSON can say."""
 
 
+def _check_schema(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+    return value if value == {} else check_json(handler(value))
+
+
+SchemaChecked = WrapValidator(_check_schema)
+"""Stands in the annotation of a JSON object that has a schema. The server checks an empty
+one against nothing (seen on 1.12.1)."""
+
+
 class Inputs(BaseModel):
     """What a workflow takes. Refuses what the server would refuse, before it is sent."""
 
@@ -99,7 +110,11 @@ class Inputs(BaseModel):
         """The files that must be uploaded before the inputs can be sent."""
         found: list[PreparedFile] = []
         for value in self.__dict__.values():
-            items = cast(list[object], value) if isinstance(value, list) else [value]
+            items = (
+                cast(Sequence[object], value)
+                if isinstance(value, list | tuple)
+                else [value]
+            )
             for item in items:
                 if isinstance(item, PreparedFile) and item.source is not None:
                     found.append(item)

@@ -34,7 +34,7 @@ class RunStream(Generic[FollowedT]):
 
     def __init__(self, session: StreamSession[FollowedT]) -> None:
         self._session = session
-        self._in_with = False
+        self._managed = False
 
     @property
     def workflow_run_id(self) -> str | None:
@@ -47,7 +47,7 @@ class RunStream(Generic[FollowedT]):
         return self._session.task_id
 
     def __enter__(self) -> Self:
-        self._in_with = True
+        self._managed = True
         return self
 
     def __exit__(
@@ -56,7 +56,6 @@ class RunStream(Generic[FollowedT]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._in_with = False
         self.close()
 
     def __iter__(self) -> Iterator[Event]:
@@ -69,7 +68,7 @@ class RunStream(Generic[FollowedT]):
                 if not run_now(session.fill()):
                     return
         finally:
-            if not self._in_with:
+            if not self._managed:
                 self.close()
 
     def __next__(self) -> Event:
@@ -103,7 +102,7 @@ class RunStream(Generic[FollowedT]):
         try:
             return run_now(self._session.finish())
         finally:
-            if not self._in_with:
+            if not self._managed:
                 self.close()
 
     def close(self) -> None:
@@ -137,7 +136,7 @@ class AsyncRunStream(Generic[FollowedT]):
 
     def __init__(self, session: StreamSession[FollowedT]) -> None:
         self._session = session
-        self._in_with = False
+        self._managed = False
 
     @property
     def workflow_run_id(self) -> str | None:
@@ -150,7 +149,7 @@ class AsyncRunStream(Generic[FollowedT]):
         return self._session.task_id
 
     async def __aenter__(self) -> Self:
-        self._in_with = True
+        self._managed = True
         return self
 
     async def __aexit__(
@@ -159,7 +158,6 @@ class AsyncRunStream(Generic[FollowedT]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._in_with = False
         await self.aclose()
 
     async def __aiter__(self) -> AsyncIterator[Event]:
@@ -172,7 +170,7 @@ class AsyncRunStream(Generic[FollowedT]):
                 if not await session.fill():
                     return
         finally:
-            if not self._in_with:
+            if not self._managed:
                 await self.aclose()
 
     async def __anext__(self) -> Event:
@@ -206,7 +204,7 @@ class AsyncRunStream(Generic[FollowedT]):
         try:
             return await self._session.finish()
         finally:
-            if not self._in_with:
+            if not self._managed:
                 await self.aclose()
 
     async def aclose(self) -> None:

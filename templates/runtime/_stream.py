@@ -167,9 +167,11 @@ class StreamSession(Generic[StreamedT]):
                 "The stream was closed before the run ended"
             )
         self._over = True
+        # Two may close at once: an async generator is finalized in a task of its own.
+        stops = self.stop_on_exit and self._started and self._terminal is None
+        self.stop_on_exit = False
         await self._let_go()
-        if self.stop_on_exit and self._started and self._terminal is None:
-            self.stop_on_exit = False
+        if stops:
             await self._stop_quietly()
 
     async def _stop_quietly(self) -> None:
