@@ -62,8 +62,8 @@ def plan_inputs(
 
 
 def _plan_input(variable: Input, name: Identifier, owner: Identifier, names: Names) -> InputPlan:
-    default = _default(variable, name, names)
     hint = _parameter_hint(variable, name, owner, names)
+    default = _default(variable, name, hint, names)
     if not variable.required:
         hint = optional(hint)
     text = _input_text(variable, name)
@@ -78,20 +78,25 @@ def usable_default(variable: Input) -> bool:
     return not isinstance(default, float) or isfinite(default)
 
 
-def _default(variable: Input, name: Identifier, names: Names) -> Code | None:
+def _default(variable: Input, name: Identifier, hint: Doc, names: Names) -> Code | None:
     if not usable_default(variable):
         return None if variable.required else NONE
     data = value(variable.default)
     if isinstance(data, Code) and width(data) <= MAX_INLINE_DEFAULT:
         return data
     constant = names.private(f"{name.rstrip('_').upper()}_DEFAULT")
-    names.aliases.append(assignment(constant, data, limit=names.limit, hint=_constant_hint(variable, names)))
+    names.aliases.append(assignment(constant, data, limit=names.limit, hint=_constant_hint(variable, hint, names)))
     return constant
 
 
-def _constant_hint(variable: Input, names: Names) -> Code | None:
+def _constant_hint(variable: Input, hint: Doc, names: Names) -> Code | None:
+    """What makes the constant fit the parameter: a typed dictionary by its name, as its class comes later; an option by its value."""
+    if variable.kind == "select" and variable.options:
+        return names.use("typing", "Final")
     if isinstance(variable.default, str):
         return None
+    if isinstance(hint, Identifier):
+        return literal(str(hint))
     return compose("dict[str, {}]", names.use("typing", "Any"))
 
 

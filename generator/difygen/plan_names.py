@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from difygen.plan import Options
 
 IMPORTED_CLASSES = frozenset(
-    {"Annotated", "Any", "ConfigDict", "Field", "Literal", "NotRequired", "Sequence", "StrictInt", "TypedDict"}
+    {"Annotated", "Any", "ConfigDict", "Field", "Final", "Literal", "NotRequired", "Sequence", "StrictInt", "TypedDict"}
 )
 """Names of others that a generated module may import."""
 
