@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
+from os.path import dirname, isdir
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,6 +42,8 @@ def run_call(
     from difygen.call.problems import UsageProblem
     from difygen.call.single import Wishes
 
+    if isinstance(sys.stdout, TextIOWrapper):  # a lone surrogate, or another script, must not break a result
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         _check_options(events, json, blocking, html, inputs, concurrency, output)
         wishes = Wishes(events, json, blocking, html)
@@ -101,5 +106,7 @@ def _check_options(
         raise UsageProblem(f"{'--concurrency' if concurrency is not None else '--output'} is for a table of --inputs.")
     if inputs is not None and (events or html):
         raise UsageProblem(f"{'--events' if events else '--html'} is for a single call, not for a table of --inputs.")
+    if html is not None and not isdir(dirname(html) or "."):
+        raise UsageProblem(f"Cannot write {html}: there is no folder {dirname(html)}.")
     if concurrency is not None and concurrency < 1:
         raise UsageProblem("--concurrency must be at least 1.")

@@ -22,6 +22,17 @@ _SCHEME = re.compile(r"https?://", re.ASCII | re.IGNORECASE)
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _LONGEST_INTEGER = 4300  # digits that Python turns into an int; far beyond what a run survives
 
+_PLACEHOLDERS: Mapping[str, str] = {
+    "text-input": "TEXT",
+    "paragraph": "TEXT|@FILE",
+    "select": "OPTION",
+    "number": "NUMBER",
+    "checkbox": "true|false",
+    "file": "PATH|URL",
+    "file-list": "PATH|URL",
+    "json_object": "JSON|@FILE",
+}
+
 Values = dict[str, object]
 """Wire name -> value, as the generated client takes it: JSON values, and `Path` or URL for files."""
 
@@ -72,6 +83,20 @@ def value_from_json(input_: Input, value: JsonValue) -> object:
         if isinstance(members, Sequence):
             return [_file(input_, member) if isinstance(member, str) else member for member in members]
     return value
+
+
+def usage_line(workflow: Workflow) -> str:
+    """How a call of the workflow is written, inputs that may be left out in brackets."""
+    words = [_usage(input_) for input_ in workflow.inputs]
+    return f"{workflow.name} takes {' '.join(words)}" if words else f"{workflow.name} takes no inputs."
+
+
+def _usage(input_: Input) -> str:
+    value = _PLACEHOLDERS[input_.kind]
+    if input_.kind == "select" and len("|".join(input_.options)) <= 60:
+        value = "|".join(input_.options)
+    text = f"{input_.name}={value}"
+    return text if input_.required and input_.default is None else f"[{text}]"
 
 
 def unknown_input(name: str, workflow: Workflow) -> str:

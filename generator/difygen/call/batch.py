@@ -59,7 +59,7 @@ async def run_rows(
                 tally.failed += 1
             advance(tally, running)
             if error is not None and is_hopeless(error):
-                tally.given_up = tally.given_up or sentences(error, loaded.wire_names)
+                tally.given_up = tally.given_up or sentences(error, loaded)
             if tally.given_up:
                 return
 
@@ -91,7 +91,7 @@ async def _call(
             return result_of(await stream.result()), None
     except loaded.failures as error:
         run = getattr(error, "run", None)
-        text = "\n".join(sentences(error, loaded.wire_names))
+        text = "\n".join(sentences(error, loaded))
         if run is not None:
             return {**result_of(run), "error": run.error or text}, error
         return {

@@ -26,12 +26,13 @@ _numbers = count()
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """The classes of a generated module, and the ways between wire names and Python names of its inputs."""
+    """The classes of a generated module, and the wire names of its inputs by their Python names."""
 
     package: ModuleType
     client: type[Any]
     async_client: type[Any]
     inputs: type[Any]
+    outputs: type[Any]
     key_variables: tuple[str, ...]
     wire_names: Mapping[str, str]
 
@@ -112,6 +113,7 @@ def _load(package: ModuleType, module: ModuleType) -> Generated:
         client=client,
         async_client=_subclass(module, runtime.AsyncWorkflowClient),
         inputs=inputs,
+        outputs=client._workflow.outputs,
         key_variables=tuple(client._workflow.api_key_variables),
         wire_names=wire_names,
     )

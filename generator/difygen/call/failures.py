@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from difygen.call.text import printable
+
+if TYPE_CHECKING:
+    from difygen.call.client import Generated
 
 _HOPELESS = frozenset(
     (
@@ -20,10 +23,13 @@ _HOPELESS = frozenset(
 )
 
 
-def sentences(error: Exception, wire_names: Mapping[str, str]) -> list[str]:
-    """What went wrong: a line per input for values that do not fit, else what the client says."""
+def sentences(error: Exception, loaded: Generated) -> list[str]:
+    """What went wrong: a line per input or output for values that do not fit, else what the client says."""
     if is_validation_error(error):
-        return [_about_input(detail, wire_names) for detail in error.errors(include_url=False)]  # type: ignore[attr-defined]
+        names = {**loaded.wire_names, **{wire: wire for wire in loaded.wire_names.values()}}
+        return _about_values(error.errors(include_url=False), names)  # type: ignore[attr-defined]
+    if type(error).__name__ == "OutputsError":
+        return ["The outputs do not fit the definition; was the workflow changed?", *_about_outputs(error, loaded)]
     text = printable(str(error)).strip() or type(error).__name__
     return [_as_sentence(line) for line in text.splitlines()[:1]] + text.splitlines()[1:]
 
@@ -43,15 +49,31 @@ def is_hopeless(error: Exception) -> bool:
     return any(kind.__name__ in _HOPELESS for kind in type(error).__mro__)
 
 
-def _about_input(detail: Mapping[str, Any], wire_names: Mapping[str, str]) -> str:
-    first, *rest = detail.get("loc") or ("",)
-    name = wire_names.get(str(first), str(first))
-    # A union says for each of its members why it does not fit: their names are pydantic's, and say nothing to a user.
-    place = "".join(f"[{part}]" for part in rest if isinstance(part, int))
-    reason = str(detail.get("msg") or "is not valid")
-    if detail.get("type") == "missing":
-        return f"{name}: is required."
-    return f"{name}{place}: {_as_sentence(reason[:1].lower() + reason[1:])}"
+def _about_outputs(error: Exception, loaded: Generated) -> list[str]:
+    try:
+        loaded.outputs.model_validate(getattr(error, "outputs", {}))
+    except ValueError as misfit:  # pydantic's ValidationError is one
+        return _about_values(misfit.errors(include_url=False), {})  # type: ignore[attr-defined]
+    return []
+
+
+def _about_values(details: Sequence[Mapping[str, Any]], wire_names: Mapping[str, str]) -> list[str]:
+    """A sentence for each value. A type with several members brings a complaint of each: they are alternatives."""
+    complaints: dict[str, list[str]] = {}
+    for detail in details:
+        first, *rest = detail.get("loc") or ("",)
+        # Texts further on are names of pydantic's types, which say nothing to a user; numbers are places in a list.
+        place = wire_names.get(str(first), str(first)) + "".join(f"[{part}]" for part in rest if isinstance(part, int))
+        text = str(detail.get("msg") or "it is not valid").rstrip(".")
+        told = "is required" if detail.get("type") == "missing" else f": {text[:1].lower()}{text[1:]}"
+        complaints.setdefault(place, []).append(told)
+    return [f"{place}{_either(texts)}." for place, texts in complaints.items()]
+
+
+def _either(texts: Sequence[str]) -> str:
+    first, *others = dict.fromkeys(texts)
+    head = first if first.startswith(":") else f" {first}"
+    return ", or ".join([head, *(other.removeprefix(": ").removeprefix("input should be ") for other in others)])
 
 
 def _as_sentence(text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 
 from difygen.call.arguments import Values
@@ -44,17 +44,20 @@ def call_rows(workflow: Workflow, loaded: Generated, caller: Caller, common: Val
             results = stack.enter_context(ResultFile(table.output))
             write, waiting = results.write, [row for row in rows if not results.is_done(row)]
             if results.cut:
-                say(f"The last line of {table.output} was cut off and is taken away; its row is run again.")
+                say(f"The last line of {table.output} was cut off and is taken away.")
+        if not waiting:
+            say(f"{_all(len(rows))} succeeded before; there is nothing left to run.")
+            return OK
         if len(waiting) < len(rows):
-            say(
-                f"{count(len(rows) - len(waiting), 'row')} of {len(rows)} succeeded before and {'is' if len(rows) - len(waiting) == 1 else 'are'} not run again."
-            )
+            say(f"{count(len(rows) - len(waiting), 'row')} of {len(rows)} succeeded before and will not be run again.")
         return _run(loaded, caller, waiting, table, write)
 
 
 def _run(loaded: Generated, caller: Caller, rows: list[Row], table: Table, write: Callable[[str], None]) -> int:
     last = Tally()
-    with _progress(len(rows), table.quiet) as show:
+    # Where lines of results run over the terminal, a bar would only be in their way.
+    hidden = table.quiet or not sys.stderr.isatty() or (table.output is None and sys.stdout.isatty())
+    with nullcontext(_nothing) if hidden else _progress(len(rows)) as show:
 
         def advance(tally: Tally, running: int) -> None:
             nonlocal last
@@ -66,14 +69,16 @@ def _run(loaded: Generated, caller: Caller, rows: list[Row], table: Table, write
         )
         try:
             asyncio.run(work)
+            interrupted = False
         except KeyboardInterrupt:
-            pass
-        else:
-            return _sum_up(last, len(rows), table)
+            interrupted = True
+    return _give_up(last, len(rows), table) if interrupted else _sum_up(last, len(rows), table)
+
+
+def _give_up(tally: Tally, total: int, table: Table) -> int:
     again = " The same command goes on where it stopped." if table.output else ""
-    say(
-        f"Interrupted after {last.succeeded + last.failed} of {count(len(rows), 'row')}; running ones were stopped on the server.{again}"
-    )
+    ended = tally.succeeded + tally.failed
+    say(f"Interrupted after {ended} of {count(total, 'row')}; running ones were stopped on the server.{again}")
     return INTERRUPTED
 
 
@@ -88,12 +93,13 @@ def _sum_up(tally: Tally, total: int, table: Table) -> int:
     return OK if tally.succeeded == total else FAILED
 
 
+def _nothing(tally: Tally, running: int) -> None:
+    """Show no progress."""
+
+
 @contextmanager
-def _progress(total: int, quiet: bool) -> Iterator[Advance]:
-    """A bar on a terminal; elsewhere nothing but the sum at the end."""
-    if quiet or not total or not sys.stderr.isatty():
-        yield lambda tally, running: None
-        return
+def _progress(total: int) -> Iterator[Advance]:
+    """A bar on the terminal."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -122,6 +128,10 @@ def _progress(total: int, quiet: bool) -> Iterator[Advance]:
         yield show
 
 
+def _all(number: int) -> str:
+    return "The row" if number == 1 else f"All {number} rows"
+
+
 def _checker(loaded: Generated) -> Callable[[Values], list[str]]:
     """What the client would refuse, as sentences, without sending anything."""
 
@@ -129,7 +139,7 @@ def _checker(loaded: Generated) -> Callable[[Values], list[str]]:
         try:
             loaded.inputs(**loaded.arguments(values))
         except ValueError as error:  # pydantic's ValidationError is one
-            return sentences(error, loaded.wire_names)
+            return sentences(error, loaded)
         return []
 
     return check

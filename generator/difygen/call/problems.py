@@ -4,15 +4,16 @@ from __future__ import annotations
 
 
 class UsageProblem(Exception):
-    """What a user gave cannot be used. Each line of the text is a whole sentence, fit to be shown as it is."""
+    """What a user gave cannot be used: whole sentences, fit to be shown as they are, and perhaps a note below them."""
 
-    def __init__(self, *sentences: str) -> None:
+    def __init__(self, *sentences: str, note: str = "") -> None:
         super().__init__("\n".join(sentences))
         self.sentences = sentences
+        self.note = note
 
     def lines(self) -> list[str]:
         """What is shown."""
-        return [f"Error: {sentence}" for sentence in self.sentences]
+        return [*(f"Error: {sentence}" for sentence in self.sentences), *([self.note] if self.note else [])]
 
 
 class DefinitionProblem(UsageProblem):

@@ -50,9 +50,8 @@ def read_rows(
         rows.append(Row(len(rows) + 1, line, values, _key(values)))
     if problems:
         more = len(problems) - _MOST_SHOWN
-        raise UsageProblem(
-            *problems[:_MOST_SHOWN], *([f"… and {more} more like these."] if more > 0 else []), "Nothing was run."
-        )
+        note = f"There are {more} more like these. " if more > 0 else ""
+        raise UsageProblem(*problems[:_MOST_SHOWN], note=f"{note}Nothing was run.")
     if not rows:
         raise UsageProblem(f"{name} holds no rows.")
     return rows

@@ -40,6 +40,10 @@ def read_caller(
     key = key_from_file(api_key_file) if api_key_file else None
     if key is None and not any(os.environ.get(variable) for variable in key_variables):
         key = _asked(key_variables)
+    if base_url is None and not os.environ.get("DIFY_BASE_URL"):
+        raise UsageProblem(
+            "No base URL. Give --base-url or set DIFY_BASE_URL, for example http://localhost/v1 or https://api.dify.ai/v1."
+        )
     return Caller(base_url, user or os.environ.get("DIFY_USER") or DEFAULT_USER, key, timeout)
 
 
@@ -55,13 +59,16 @@ def key_from_file(name: str) -> str:
     return text.strip()
 
 
-def _asked(key_variables: tuple[str, ...]) -> str | None:
-    """A key typed at the terminal, unseen; None where nobody can type, so that the client says which variable to set."""
+def _asked(key_variables: tuple[str, ...]) -> str:
+    """A key typed at the terminal, unseen."""
+    advice = f"Set {' or '.join(key_variables)}, or give --api-key-file. Dify shows an app's keys under API Access."
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return None
+        raise UsageProblem(f"No API key. {advice}")
     import click
 
     text: str = click.prompt(
         f"API key (not shown; or set {key_variables[0]})", hide_input=True, err=True, default="", show_default=False
     )
-    return text.strip() or None
+    if not text.strip():
+        raise UsageProblem(f"No API key. {advice}")
+    return text.strip()

@@ -7,8 +7,10 @@ import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, Self
 
+from difygen.call.arguments import usage_line
 from difygen.call.client import Generated
 from difygen.call.failures import is_usage, sentences
 from difygen.call.output import echo_json, print_outputs, result_of
@@ -54,17 +56,22 @@ class Call:
     def run(self, values: Mapping[str, object]) -> int:
         """Call, print, and say how it came out."""
         arguments = self._loaded.arguments(values)
-        follow = self._wait if self._wishes.blocking else self._stream
+        try:
+            self._loaded.inputs(**arguments)
+        except ValueError as error:  # pydantic's ValidationError is one
+            return self._explain(error, usage_line(self._workflow))
+        code = self._run(arguments)
+        return self._write_page(code) if self._wishes.html is not None and self._timeline.events else code
+
+    def _run(self, arguments: Mapping[str, object]) -> int:
         try:
             with self._client:
-                self._print(follow(arguments))
+                self._print(self._wait(arguments) if self._wishes.blocking else self._stream(arguments))
             return OK
         except KeyboardInterrupt:
             return INTERRUPTED
         except self._loaded.failures as error:
             return self._explain(error)
-        finally:
-            self._write_page()
 
     def _wait(self, arguments: Mapping[str, object]) -> Any:
         """One request and one answer; its run cannot be stopped, since its id comes with the answer."""
@@ -121,14 +128,17 @@ class Call:
             if self._wishes.blocking:
                 say(f"{run.status} · {duration(run.elapsed_time)} · run {run.workflow_run_id}")
             print_outputs(run.raw_outputs)
-            _ = run.outputs  # raises where they do not fit the definition, when they have been seen
 
-    def _explain(self, error: Exception) -> int:
+    def _explain(self, error: Exception, *more: str) -> int:
         run = getattr(error, "run", None)
         if run is not None and self._wishes.json:
             echo_json(compact_json(result_of(run)))
-        for sentence in sentences(error, self._loaded.wire_names):
+        elif run is not None and not self._wishes.events:
+            print_outputs(run.raw_outputs)
+        for sentence in sentences(error, self._loaded):
             say(f"Error: {sentence}")
+        for line in more:
+            say(line)
         return WRONG if is_usage(error) else FAILED
 
     def _view(self) -> View:
@@ -142,15 +152,17 @@ class Call:
 
         return LiveView(Console(stderr=True), self._timeline, time.monotonic)
 
-    def _write_page(self) -> None:
-        if self._wishes.html is None or not self._timeline.events:
-            return
-        from pathlib import Path
-
+    def _write_page(self, code: int) -> int:
         from difygen.call.html import render_page
 
-        Path(self._wishes.html).write_text(render_page(self._timeline, self._workflow), encoding="utf-8")
-        say(f"The timeline is in {self._wishes.html}.")
+        name = str(self._wishes.html)
+        try:
+            Path(name).write_text(render_page(self._timeline, self._workflow), encoding="utf-8")
+        except OSError as error:
+            say(f"Error: Cannot write {name}: {(error.strerror or str(error)).lower()}.")
+            return code or FAILED
+        say(f"The timeline is in {name}.")
+        return code
 
 
 class _NoView:

@@ -50,7 +50,7 @@ def _run(section: Section, loaded: Generated, arguments: Mapping[str, object], u
             run = stream.result()
             _ = run.outputs  # raises where they do not fit the definition
     except loaded.failures as error:
-        said = " ".join(sentences(error, loaded.wire_names))
+        said = " ".join(sentences(error, loaded))
         section.problem("run", f"A run did not succeed: {said}", _advice(error))
         return
     names = ", ".join(run.raw_outputs) or "none"
