@@ -185,6 +185,7 @@ RUNTIME_NAMES: tuple[str, ...] = (
     "RunPausedError",
     "RunStoppedError",
     "RunStream",
+    "SchemaChecked",
     "ServerError",
     "StreamDecodeError",
     "StreamError",

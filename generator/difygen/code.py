@@ -69,8 +69,8 @@ def docstring(lines: Sequence[str], indent: int = 0) -> Code:
     first, *rest = [_inert(line) for line in lines] or [""]
     if first.startswith('"'):
         first = "\\" + first
-    if not rest and not first.endswith('"'):
-        return Code(f'"""{first}"""')
+    if not rest:
+        return Code(f'"""{first} """' if first.endswith('"') else f'"""{first}"""')
     body = "".join(f"\n{margin}{line}".rstrip(" ") for line in rest)
     return Code(f'"""{first}{body}\n{margin}"""')
 

@@ -20,7 +20,7 @@ _ANNOTATIONS = frozenset({"Any", "Checkbox", "Literal", "NotRequired", "Number",
 def object_hint(type_: ObjectOf | None, name: Identifier, where: str, names: Names) -> Doc:
     """The annotation of an object: its typed dictionary, or an open one where nothing is known of it."""
     if type_ is None or not type_.properties:
-        return compose("dict[str, {}]", names.use("typing", "Any"))
+        return subscript(Code("dict"), Code("str"), names.use("typing", "Any"))
     return _typed_dictionary(type_, names.reserve(name), where, names)
 
 

@@ -61,6 +61,11 @@ def bar(*members: Doc) -> Doc:
     return Bar(tuple(flattened)) if len(flattened) > 1 else next(iter(flattened))
 
 
+def strings(head: Code, texts: Sequence[str]) -> Doc:
+    """A tuple of strings, after `head`."""
+    return Bracket(compose("{}(", head), tuple(map(literal, texts)), Code(",)" if len(texts) == 1 else ")"))
+
+
 def value(data: object, head: Code = Code("")) -> Doc:  # noqa: B008 - immutable
     """The literal for JSON data. `head` is what stands before it, such as a keyword and an equals sign."""
     if isinstance(data, Mapping):

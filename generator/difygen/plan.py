@@ -12,12 +12,13 @@ from difygen._compiled_templates import RUNTIME_NAMES
 from difygen.code import Code, Identifier, compose, docstring, literal
 from difygen.diagnostics import Diagnostic
 from difygen.hints import ModelPlan, Names
-from difygen.layout import INDENT, Bracket, Doc, assignment, call, place, value
+from difygen.layout import INDENT, Bracket, Doc, assignment, call, place, strings, value
 from difygen.naming import assign, class_name, constant_name
 from difygen.options import Emit, Options
-from difygen.plan_fields import InputPlan, plan_inputs, plan_outputs
+from difygen.plan_inputs import InputPlan, plan_inputs
 from difygen.plan_methods import ClientNames, ClientPlan, module_docstring, plan_async_client, plan_client
 from difygen.plan_names import IMPORTED_CLASSES, Checked, check_options, class_names, readable_id
+from difygen.plan_outputs import plan_outputs
 from difygen.prose import one_line
 from difygen.workflow import OneOf, Primitive, Type, UnionOf, Workflow
 
@@ -132,7 +133,7 @@ def _plan_info(known: ClientNames, name: Identifier, names: Names) -> Code:
     arguments: list[Doc] = [
         value(known.workflow.name, Code("name=")),
         compose("outputs={}", known.outputs),
-        Bracket(Code("api_key_variables=("), tuple(map(literal, known.key_variables)), Code(")")),
+        strings(Code("api_key_variables="), known.key_variables),
     ]
     sources = _text_sources(known.workflow)
     if sources:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difygen.code import NOTHING, Code, Identifier, compose, docstring, literal
 from difygen.hints import Names, class_head
 from difygen.layout import INDENT, Bracket, Doc, call, declaration, flat, place, subscript
-from difygen.plan_fields import InputPlan
+from difygen.plan_inputs import InputPlan
 from difygen.prose import listed, one_line, paragraphs, sentence, wrap
 from difygen.workflow import Workflow
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from difygen import _compiled_templates
 from difygen.code import Code, Identifier, compose, docstring, literal, trusted
-from difygen.layout import Bracket, Doc, assignment, from_import
+from difygen.layout import Bracket, Doc, assignment, from_import, strings
 from difygen.prose import listed, wrap
 
 if TYPE_CHECKING:
@@ -112,12 +112,7 @@ def render_init(exports: Mapping[str, Sequence[Identifier]], *, limit: int, over
         if names
     ]
     homes = tuple(
-        Bracket(
-            compose("{}: (", literal(module)),
-            tuple(literal(str(name)) for name in sorted(names)),
-            Code(",)" if len(names) == 1 else ")"),
-        )
-        for module, names in sorted(everything.items())
+        strings(compose("{}: ", literal(module)), sorted(names)) for module, names in sorted(everything.items())
     )
     context = {
         "docstring": package_docstring(sorted(exports), limit),

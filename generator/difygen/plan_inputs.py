@@ -1,4 +1,4 @@
-"""Plans a workflow's inputs and outputs: the fields of their models, the parameters, and what is said about each.
+"""Plans a workflow's inputs: the fields of their model, the parameters of the methods, and what is said about each.
 
 Knows the rules for values of Dify's input types; knows nothing of methods and modules.
 """
@@ -20,13 +20,12 @@ from difygen.hints import (
     fields,
     optional,
     options,
-    output_field,
 )
 from difygen.hints_json import object_hint
-from difygen.layout import INDENT, NONE, Doc, assignment, declaration, subscript, value, width
+from difygen.layout import INDENT, NONE, Bar, Doc, assignment, call, declaration, strings, subscript, value, width
 from difygen.naming import nested_name
-from difygen.prose import listed, one_line, sentence, wrap
-from difygen.workflow import Input, InputKind, Output, Property, Type, Workflow
+from difygen.prose import listed, one_line, sentence
+from difygen.workflow import Input, InputKind, Workflow
 
 MAX_INLINE_DEFAULT = 40
 """The columns that a default may take where it is used; a longer one gets a name of its own."""
@@ -136,13 +135,32 @@ def _field_hint(variable: Input, plan: InputPlan, names: Names) -> Doc:
             return names.use("._runtime", "Number")
         case "checkbox":
             return names.use("._runtime", "Checkbox")
+        case "file":
+            return _file_hint(variable, names)
+        case "file-list":
+            return subscript(names.use("collections.abc", "Sequence"), _file_hint(variable, names))
         case "json_object" if variable.type is None or not variable.type.properties:
             return names.use("._runtime", "JsonObject")
-        case "text-input" | "paragraph":
-            return names.use("._runtime", "Text")
-        case "select" if not variable.options:
-            return names.use("._runtime", "Text")
-    return plan.parameter_hint
+        case "json_object":
+            hint = plan.parameter_hint.members[0] if isinstance(plan.parameter_hint, Bar) else plan.parameter_hint
+            return subscript(names.use("typing", "Annotated"), hint, names.use("._runtime", "SchemaChecked"))
+        case "select" if variable.options:
+            return plan.parameter_hint
+    return names.use("._runtime", "Text")
+
+
+def _file_hint(variable: Input, names: Names) -> Doc:
+    """What the runtime needs to know to refuse a file before it is sent."""
+    hint = names.use("._runtime", "FileInput")
+    rules = {"types": variable.allowed_file_types}
+    if "custom" in variable.allowed_file_types:
+        rules["extensions"] = variable.allowed_file_extensions
+    if "local_file" not in variable.allowed_file_upload_methods:
+        rules["methods"] = variable.allowed_file_upload_methods
+    settings = [strings(Code(f"{key}="), values) for key, values in rules.items() if values]
+    if not settings:
+        return hint
+    return subscript(names.use("typing", "Annotated"), hint, call(names.use("._runtime", "FileRules"), *settings))
 
 
 _SUMMARIES: dict[InputKind, str] = {
@@ -196,48 +214,3 @@ def _file_types(variable: Input) -> str:
     if "custom" in variable.allowed_file_types:
         kinds += variable.allowed_file_extensions
     return listed(map(one_line, kinds), "or") if kinds else ""
-
-
-def plan_outputs(
-    workflow: Workflow, types: Mapping[str, Type], owner: Identifier, pythonic: Mapping[str, Identifier], names: Names
-) -> None:
-    """The model of the outputs, after those of the objects in it."""
-    hidden = BUILTINS.intersection(pythonic.values())
-    plans: list[tuple[Code, list[str]]] = []
-    for output in workflow.outputs:
-        member = Property(
-            output.name, types[output.name], not output.optional, _output_text(output, pythonic[output.name])
-        )
-        plans.append(output_field(output.name, pythonic[output.name], member, owner, names, hidden))
-    base = names.use("._runtime", "Outputs")
-    names.models.append(
-        ModelPlan(
-            owner,
-            class_head(owner, base, limit=names.limit),
-            _outputs_docstring(workflow, pythonic, names),
-            fields(plans),
-        )
-    )
-
-
-def _output_text(output: Output, name: Identifier) -> str:
-    texts = [sentence(output.description)]
-    if output.optional and output.reason:
-        texts.append(sentence(output.reason))
-    if output.name != name:
-        texts.append(f"Received as `{one_line(output.name)}`.")
-    return " ".join(filter(None, texts))
-
-
-def _outputs_docstring(workflow: Workflow, pythonic: Mapping[str, Identifier], names: Names) -> Code:
-    """What the outputs are, and which of them may be missing when: those of one reason together."""
-    lines = [f"What `{one_line(workflow.name)}` gives."]
-    reasons: dict[str, list[str]] = {}
-    for output in workflow.outputs:
-        if output.optional:
-            reasons.setdefault(sentence(output.reason) or "It may be absent or null.", []).append(pythonic[output.name])
-    if reasons:
-        lines += ["", "Not always there:"]
-    for reason, outputs in reasons.items():
-        lines += wrap(f"{', '.join(outputs)}: {reason}", names.limit - INDENT, lead=" " * 4, hang=" " * 8)
-    return docstring(lines, INDENT)
