@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from contextlib import suppress
 from typing import Self
 
 
@@ -16,27 +17,20 @@ class Proxy:
         self.cut_after = cut_after
         self.buffering = buffering
         self.cuts = 0
-        self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/v1"
 
     def __enter__(self) -> Self:
-        self._start(self._accept)
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stopping.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for thread in self._threads:
+        for thread in [self._acceptor, *self._threads]:
             thread.join(10)
-
-    def _start(self, target: object, *args: object) -> None:
-        assert callable(target)
-        thread = threading.Thread(target=target, args=args, daemon=True)
-        self._threads.append(thread)
-        thread.start()
 
     def _accept(self) -> None:
         while True:
@@ -44,50 +38,49 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            upstream = socket.create_connection(("127.0.0.1", self.target_port))
-            self._start(self._relay_requests, client, upstream)
-            self._start(self._relay_answers, client, upstream)
+            thread = threading.Thread(target=self._relay, args=(client,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _relay(self, client: socket.socket) -> None:
+        with client, socket.create_connection(("127.0.0.1", self.target_port)) as upstream:
+            timer = threading.Timer(self.cut_after, self._cut, (client, upstream)) if self.cut_after else None
+            if timer:
+                timer.start()
+            requests = threading.Thread(target=self._relay_requests, args=(client, upstream))
+            requests.start()
+            self._relay_answers(client, upstream)
+            hang_up(client, upstream)
+            requests.join(10)
+            if timer:
+                timer.cancel()
+                timer.join()
 
     def _relay_requests(self, client: socket.socket, upstream: socket.socket) -> None:
-        try:
+        with suppress(OSError):  # the other direction has ended both
             while data := client.recv(65536):
                 if self.buffering:
-                    data = data.replace(b"\r\nHost:", b"\r\nConnection: close\r\nHost:", 1)
-                    data = data.replace(b"\r\nConnection: keep-alive\r\n", b"\r\n", 1)
+                    data = data.replace(b"\r\nConnection: keep-alive\r\n", b"\r\nConnection: close\r\n", 1)
                 upstream.sendall(data)
             upstream.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass  # the other direction has closed both
 
     def _relay_answers(self, client: socket.socket, upstream: socket.socket) -> None:
-        timer = threading.Timer(self.cut_after, self._cut, (client, upstream)) if self.cut_after else None
-        if timer:
-            timer.start()
         held = b""
-        try:
+        with suppress(OSError):  # cut, or the client left
             while data := upstream.recv(65536):
                 if self.buffering:
                     held += data
                 else:
                     client.sendall(data)
             client.sendall(held)
-        except OSError:
-            pass  # cut, or the client left
-        if timer:
-            timer.cancel()
-            timer.join()
-        _close(client)
-        _close(upstream)
 
     def _cut(self, client: socket.socket, upstream: socket.socket) -> None:
         self.cuts += 1
-        _close(client)
-        _close(upstream)
+        hang_up(client, upstream)
 
 
-def _close(sock: socket.socket) -> None:
-    try:
-        sock.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        return
-    sock.close()
+def hang_up(*socks: socket.socket) -> None:
+    """Shut both directions down, which wakes up whoever reads."""
+    for sock in socks:
+        with suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)

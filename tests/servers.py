@@ -130,14 +130,11 @@ class Connection:
             raise Stopped
 
     def hold(self) -> None:
-        """Keep the connection open in silence until the client closes it (noted in `server.left`)."""
+        """Keep the connection open in silence until the client closes it."""
         while not self.server.stopping.is_set():
             readable, _, _ = select.select([self.sock], [], [], 0.02)
             if readable and not self._peek():
-                self.server.left.release()
-                self.closed = True
-                self.sock.close()
-                return
+                raise ConnectionAbortedError("the client left")
         raise Stopped
 
     def _peek(self) -> bytes:
@@ -238,7 +235,7 @@ class Server:
         return sum(fnmatchcase(request.line, route) for request in self.requests)
 
     def wait_left(self, count: int = 1, timeout: float = 10.0) -> bool:
-        """Wait until `count` clients have closed a connection that a handler held."""
+        """Wait until `count` clients have closed a connection before their answer was complete."""
         return all(self.left.acquire(timeout=timeout) for _ in range(count))
 
     def __enter__(self) -> Self:
@@ -279,8 +276,10 @@ class Server:
     def _serve(self, sock: socket.socket) -> None:
         try:
             self._converse(sock)
-        except (Stopped, ConnectionError, ssl.SSLError):
-            pass  # the client left, or the case is over
+        except Stopped:
+            pass  # the case is over
+        except (ConnectionError, ssl.SSLError):
+            self.left.release()
         except BaseException as error:  # noqa: BLE001 - raised again when the server closes
             if not self.stopping.is_set():
                 self.errors.append(error)

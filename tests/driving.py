@@ -1,0 +1,126 @@
+"""Drives the client in every way there is (sync and async; streamed, collected, blocking) and notes what came out."""
+
+import asyncio
+import io
+import logging
+import pickle
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+from concat_client import AsyncConcatClient, ConcatClient, ConcatOutputs
+from runtime import Run
+
+KEY = "app-SecretThatMustNotLeak"
+MODES = ("streamed", "collected", "blocking")
+QUICK: dict[str, Any] = {"timeout": 20.0, "idle_timeout": 5.0}
+"""Limits for cases that do not set their own: a case that hangs ends before the test's own timeout."""
+
+
+@dataclass
+class Seen:
+    """What the caller saw: the events, and the run or the error; `broke` is the error that iterating raised."""
+
+    events: list[str] = field(default_factory=list)
+    run: Run[ConcatOutputs] | None = None
+    broke: Exception | None = None
+    error: Exception | None = None
+
+
+Drive = Callable[[str, str, Mapping[str, Any]], Seen]
+
+
+def drive_sync(url: str, mode: str, options: Mapping[str, Any]) -> Seen:
+    """Make one call with `ConcatClient`."""
+    seen = Seen()
+    with ConcatClient(base_url=url, api_key=KEY, **{**QUICK, **options}) as client:
+        try:
+            if mode == "streamed":
+                _iterate(client, seen)
+            else:
+                seen.run = client.run(response_mode="streaming" if mode == "collected" else "blocking")
+        except Exception as error:  # noqa: BLE001 - the error is the result
+            seen.error = error
+    if "http_client" in options:
+        options["http_client"].close()
+    return seen
+
+
+def _iterate(client: ConcatClient, seen: Seen) -> None:
+    with client.stream() as stream:
+        try:
+            for event in stream:
+                seen.events.append(type(event).__name__)
+        except Exception as error:  # noqa: BLE001 - the error is the result
+            seen.broke = error
+        seen.run = stream.result()
+
+
+def drive_async(url: str, mode: str, options: Mapping[str, Any]) -> Seen:
+    """Make one call with `AsyncConcatClient`, in an event loop of its own."""
+
+    async def call() -> Seen:
+        seen = Seen()
+        async with AsyncConcatClient(base_url=url, api_key=KEY, **{**QUICK, **options}) as client:
+            try:
+                if mode == "streamed":
+                    await _aiterate(client, seen)
+                else:
+                    seen.run = await client.run(response_mode="streaming" if mode == "collected" else "blocking")
+            except Exception as error:  # noqa: BLE001 - the error is the result
+                seen.error = error
+        if "http_client" in options:
+            await options["http_client"].aclose()
+        return seen
+
+    return asyncio.run(call())
+
+
+async def _aiterate(client: AsyncConcatClient, seen: Seen) -> None:
+    async with client.stream() as stream:
+        try:
+            async for event in stream:
+                seen.events.append(type(event).__name__)
+        except Exception as error:  # noqa: BLE001 - the error is the result
+            seen.broke = error
+        seen.run = await stream.result()
+
+
+DRIVES: dict[str, Drive] = {"sync": drive_sync, "async": drive_async}
+
+
+def everything_shown(seen: Seen) -> str:
+    """All text that a log, a traceback or a debugger would show of this outcome, our frames' variables included."""
+    shown = [repr(seen.run), str(seen.run)]
+    for error in (seen.error, seen.broke):
+        if error is None:
+            continue
+        shown += [repr(error), str(error), repr(vars(error)), repr(pickle.dumps(error))]
+        shown += traceback.format_exception(error)
+        chained: BaseException | None = error
+        while chained is not None:
+            shown += _variables(chained.__traceback__)
+            chained = chained.__cause__ or chained.__context__
+    return "\n".join(shown)
+
+
+def _variables(trace: TracebackType | None) -> list[str]:
+    shown = []
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__", "").startswith("runtime"):
+            shown += [f"{name} = {value!r}" for name, value in trace.tb_frame.f_locals.items()]
+        trace = trace.tb_next
+    return shown
+
+
+class Logged(logging.Handler):
+    """Everything that was logged, by anybody, formatted."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.DEBUG)
+        self.text = io.StringIO()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.text.write(self.format(record) + "\n")

@@ -1,0 +1,172 @@
+"""Connections that fail, are cut, redirected or left early: what the caller sees, and what the server sees of it."""
+
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+import runtime
+from driving import DRIVES, KEY, MODES, Drive, everything_shown
+from fault_events import (
+    FINISHED,
+    NODES,
+    NORMAL,
+    RESULT,
+    STARTED,
+    blocking,
+    fin,
+    node_finished,
+    node_started,
+    reset,
+)
+from live_run import LiveRun
+from proxies import Proxy
+from runtime._http import httpx
+from servers import RUN, Connection, Request, Server, as_json, authority, by_mode, stream, unused_port
+
+EVERY_WAY = [pytest.param(DRIVES[kind], mode, id=f"{kind}-{mode}") for kind in DRIVES for mode in MODES]
+STREAMS = [pytest.param(DRIVES[kind], mode, id=f"{kind}-{mode}") for kind in DRIVES for mode in MODES[:2]]
+KINDS = [pytest.param(DRIVES[kind], id=kind) for kind in DRIVES]
+WORKING = {RUN: by_mode(streaming=stream(NORMAL), blocking=as_json(blocking()))}
+
+every_way = pytest.mark.parametrize(("drive", "mode"), EVERY_WAY)
+streams = pytest.mark.parametrize(("drive", "mode"), STREAMS)
+pytestmark = pytest.mark.timeout(30)
+
+
+def http_client(drive: Drive, **arguments: Any) -> Mapping[str, Any]:
+    """The option that gives a client of the caller's own to either kind."""
+    return {"http_client": (httpx.Client if drive is DRIVES["sync"] else httpx.AsyncClient)(**arguments)}
+
+
+class TestNoConnection:
+    @every_way
+    def test_a_refused_connection_names_the_address(self, drive: Drive, mode: str) -> None:
+        url = f"http://127.0.0.1:{unused_port()}/v1"
+        seen = drive(url, mode, {"max_retries": 1})
+        assert isinstance(seen.error, runtime.ConnectionFailedError)
+        assert url in str(seen.error)
+        assert KEY not in everything_shown(seen)
+
+    @every_way
+    def test_an_unknown_host_is_a_failed_connection(
+        self, drive: Drive, mode: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: Any, **__: Any) -> None:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        monkeypatch.setattr(socket, "getaddrinfo", fail)
+        seen = drive("http://dify.invalid/v1", mode, {"max_retries": 0})
+        assert isinstance(seen.error, runtime.ConnectionFailedError)
+        assert "dify.invalid" in str(seen.error)
+
+    @every_way
+    def test_an_unknown_certificate_authority_is_a_failed_connection(self, drive: Drive, mode: str) -> None:
+        with Server(WORKING, tls=authority().server) as server:
+            seen = drive(server.url, mode, {"max_retries": 0})
+            assert server.requests == []
+        assert isinstance(seen.error, runtime.ConnectionFailedError)
+        assert "certificate" in str(seen.error)
+
+    @every_way
+    def test_the_callers_own_http_client_brings_its_trust(self, drive: Drive, mode: str) -> None:
+        trust = authority()
+        with Server(WORKING, tls=trust.server) as server:
+            seen = drive(server.url, mode, http_client(drive, verify=trust.client))
+        assert seen.error is None
+        assert seen.run is not None and seen.run.outputs.result == RESULT
+
+    @every_way
+    def test_connecting_is_tried_again_since_nothing_was_sent(self, drive: Drive, mode: str) -> None:
+        """The server comes up only after the first attempt was refused."""
+        port = unused_port()
+        with ExitStack() as stack:
+            starting = threading.Timer(0.1, lambda: servers.append(stack.enter_context(Server(WORKING, port=port))))
+            servers: list[Server] = []
+            starting.start()
+            seen = drive(f"http://127.0.0.1:{port}/v1", mode, {"max_retries": 3})
+            starting.join()
+            assert [server.runs for server in servers] == [1]
+        assert seen.error is None
+
+
+@pytest.mark.parametrize("ending", [fin, reset])
+class TestCutBeforeTheRequest:
+    @every_way
+    def test_after_accept(self, drive: Drive, mode: str, ending: Callable[[Connection], None]) -> None:
+        """The request may have arrived, for all the client knows: it is not sent again."""
+        with Server(WORKING, on_accept=ending) as server:
+            seen = drive(server.url, mode, {"max_retries": 3})
+            assert server.accepted == 1
+        assert isinstance(seen.error, runtime.DifyError)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+class TestRedirects:
+    @every_way
+    def test_to_another_host_the_key_does_not_follow(self, drive: Drive, mode: str, status: int) -> None:
+        with Server(WORKING) as other, Server({RUN: redirect(status, other)}) as server:
+            seen = drive(server.url, mode, {})
+            assert other.requests == []
+            assert server.runs == 1
+        assert isinstance(seen.error, runtime.APIError)
+        assert other.origin in str(seen.error)
+
+    @every_way
+    def test_nor_with_an_http_client_that_follows_redirects(self, drive: Drive, mode: str, status: int) -> None:
+        with Server(WORKING) as other, Server({RUN: redirect(status, other)}) as server:
+            drive(server.url, mode, http_client(drive, follow_redirects=True))
+            assert not any(KEY in str(request.headers) for request in other.requests)
+
+
+def redirect(status: int, target: Server) -> Callable[[Connection, Request], None]:
+    location = f"{target.origin}/v1/workflows/run"
+    return as_json({"message": "moved"}, status, Location=location)
+
+
+def ten_nodes() -> list[bytes]:
+    """A run of ten nodes: 22 events."""
+    NODES.update({f"node{number}": "code" for number in range(10)})
+    nodes = [event(f"node{number}") for number in range(10) for event in (node_started, node_finished)]
+    return [STARTED, *nodes, FINISHED]
+
+
+class TestProxies:
+    """Proxies as they stand in front of Dify; the run takes longer than the cutting one allows."""
+
+    @streams
+    @pytest.mark.parametrize("has_events", [True, False], ids=["events endpoint", "no events endpoint"])
+    def test_one_that_cuts_every_connection(self, drive: Drive, mode: str, has_events: bool) -> None:
+        live = LiveRun(ten_nodes(), every=0.05, has_events=has_events)
+        with Server(live.routes) as server, Proxy(server.port, cut_after=0.3) as proxy:
+            seen = drive(proxy.url, mode, {})
+            assert server.runs == 1
+        assert seen.error is None
+        assert seen.run is not None and seen.run.outputs.result == RESULT
+        assert proxy.cuts >= 1
+        if mode == "streamed" and has_events:
+            assert [name for name in seen.events if name != "Ping"] == [
+                "WorkflowStarted",
+                *["NodeStarted", "NodeFinished"] * 10,
+                "WorkflowFinished",
+            ]
+
+    @pytest.mark.parametrize("drive", KINDS)
+    def test_one_that_cuts_a_blocking_call(self, drive: Drive) -> None:
+        """There is no run id to go by: an error that says so, and no second run."""
+        live = LiveRun(ten_nodes(), every=0.05)
+        with Server(live.routes) as server, Proxy(server.port, cut_after=0.3) as proxy:
+            seen = drive(proxy.url, "blocking", {"max_retries": 3})
+            assert server.runs == 1
+        assert isinstance(seen.error, runtime.DifyError)
+
+    @every_way
+    def test_one_that_buffers(self, drive: Drive, mode: str) -> None:
+        live = LiveRun([STARTED, node_started("code1"), node_finished("code1"), FINISHED], every=0.05)
+        with Server(live.routes) as server, Proxy(server.port, buffering=True) as proxy:
+            seen = drive(proxy.url, mode, {})
+            assert server.runs == 1
+        assert seen.error is None
+        assert seen.run is not None and seen.run.outputs.result == RESULT
