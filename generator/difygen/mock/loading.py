@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from difygen.diagnostics import Diagnostic, Location, has_errors
-from difygen.make import OTHER_THINGS
 from difygen.mock.definition import Definition, JsonObject, define
 from difygen.naming import snake_name
 from difygen.readers import EXPORT_KEYS, read
@@ -61,7 +60,11 @@ def _read(source: Source) -> tuple[Workflow | None, JsonObject | None, Sequence[
 def _lies_about(source: Source, diagnostics: Sequence[Diagnostic]) -> bool:
     """Whether the file was found in a folder and is no definition of a workflow."""
     errors = {each.code for each in diagnostics if each.severity == "error"}
-    return not source.named and bool(errors) and errors <= set(OTHER_THINGS)
+    if source.named or not errors:
+        return False
+    from difygen.make import OTHER_THINGS  # brings the whole generator along
+
+    return errors <= set(OTHER_THINGS)
 
 
 def _content(path: str) -> bytes:

@@ -64,7 +64,7 @@ class _Server(uvicorn.Server):
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """A socket that listens there; port 0 takes a free one. Raises OSError."""
+    """A socket that listens there; port 0 takes a free one. Raises OSError or OverflowError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -72,7 +72,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
         listener.listen(128)
-    except OSError:
+    except (OSError, OverflowError):  # the latter is what Python says of port 70000
         listener.close()
         raise
     return listener
@@ -142,10 +142,9 @@ class MockServer:
 
 
 def keys_for(definitions: Sequence[Definition], given: Mapping[str, str]) -> dict[str, Definition]:
-    """Which key opens which app: the given ones (name by key), else any for the only app, else `app-NAME` for each."""
+    """Which key opens which app: the given ones (name by key), else any for the only app, else `app-NAME`."""
     by_name = {each.key_name: each for each in definitions}
-    if given:
-        return {key: by_name[name] for key, name in given.items()}
-    if len(definitions) == 1:
+    if len(definitions) == 1 and not given:
         return {"": definitions[0]}
-    return {f"app-{name}": definition for name, definition in by_name.items()}
+    keys = {key: by_name[name] for key, name in given.items()}
+    return keys | {f"app-{name}": by_name[name] for name in by_name if name not in given.values()}

@@ -1,0 +1,188 @@
+"""`difygen mock` as a process: what it prints, what it answers, how it ends."""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from click.testing import CliRunner
+from difygen.cli import root
+
+ROOT = Path(__file__).parent.parent
+CONCAT = "specs/concat.yaml"
+INPUTS = {"string": "a", "num": 1, "list": "list_a"}
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT / "generator"), "PYTHONUNBUFFERED": "1"}
+HINDER = "import sys; sys.modules['uvicorn'] = None; from difygen.cli import main; main()"
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "difygen", "mock", *arguments]
+
+
+@dataclass
+class Served:
+    """A mock server in a process of its own."""
+
+    process: subprocess.Popen[str]
+    greeting: str
+
+    @property
+    def base_url(self) -> str:
+        return re.findall(r"http://\S+/v1", self.greeting)[0]
+
+    def run(self, key: str = "any") -> httpx.Response:
+        headers = {"Authorization": f"Bearer {key}"}
+        body = {"inputs": INPUTS, "user": "u"}
+        return httpx.post(f"{self.base_url}/workflows/run", json=body, headers=headers, timeout=10, trust_env=False)
+
+    def end(self, number: int = signal.SIGINT) -> tuple[int, str]:
+        """The exit code and what was printed on the error stream."""
+        self.process.send_signal(number)
+        _, errors = self.process.communicate(timeout=20)
+        return self.process.returncode, errors
+
+
+@contextmanager
+def serving(*arguments: str) -> Iterator[Served]:
+    process = subprocess.Popen(
+        command(*arguments, "--port", "0"),
+        cwd=ROOT,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+    try:
+        yield Served(process, _greeting(process))
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _greeting(process: subprocess.Popen[str]) -> str:
+    """The lines up to the last one, which tells the environment."""
+    lines: queue.Queue[str] = queue.Queue()
+    assert process.stdout is not None
+    thread = threading.Thread(target=lambda: [lines.put(line) for line in process.stdout or ()], daemon=True)
+    thread.start()
+    text = ""
+    while "DIFY_BASE_URL=" not in text:
+        text += lines.get(timeout=30)
+    return text
+
+
+def refused(arguments: Sequence[str]) -> str:
+    """What is printed by a command that cannot serve."""
+    done = subprocess.run(
+        command(*arguments), check=False, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=30
+    )
+    assert (done.returncode, done.stdout) == (2, ""), done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_concat_really_joins_with_the_handler_of_the_examples() -> None:
+    with serving(CONCAT, "--handler", "examples.handlers:concat") as served:
+        assert "any key" in served.greeting and "curl -N" in served.greeting
+        assert served.run().json()["data"]["outputs"] == {"result": "a1list_a"}
+
+
+def test_the_printed_curl_line_is_a_call_that_works() -> None:
+    with serving(CONCAT) as served:
+        headers = dict(re.findall(r"-H '([\w-]+): ([^']+)'", served.greeting))
+        body = re.findall(r"-d '(.+)'", served.greeting)[0]
+        answer = httpx.post(f"{served.base_url}/workflows/run", content=body, headers=headers, trust_env=False)
+        assert answer.status_code == 200 and '"workflow_finished"' in answer.text
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_cleanly_while_a_stream_is_open(number: int) -> None:
+    with serving(CONCAT, "--latency", "60") as served:
+        body = {"inputs": INPUTS, "user": "u", "response_mode": "streaming"}
+        headers = {"Authorization": "Bearer x"}
+        url = f"{served.base_url}/workflows/run"
+        with httpx.stream("POST", url, json=body, headers=headers, trust_env=False) as answer:
+            assert b"workflow_started" in next(answer.iter_raw())
+            assert served.end(number) == (0, "")
+
+
+def test_several_workflows_and_their_keys_are_listed() -> None:
+    with serving("specs", "--api-key", "concat=secret") as served:
+        assert re.search(r"concat +key secret", served.greeting)
+        assert re.search(r"nightly_report +key app-nightly_report", served.greeting)
+        assert served.run("secret").status_code == 200
+        assert served.run("app-concat").status_code == 401
+
+
+def test_faults_of_the_command_line_are_for_every_request() -> None:
+    with serving(CONCAT, "--fail-rate", "1", "--cut-after", "10b", "--ping-interval", "1") as served:
+        with pytest.raises(httpx.RemoteProtocolError):
+            served.run()
+        logs = httpx.get(f"{served.base_url}/workflows/logs", headers={"Authorization": "Bearer x"}, trust_env=False)
+        assert logs.json()["data"][0]["workflow_run"]["status"] == "failed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([CONCAT, "--handler", "no_such_module:f"], "--handler: no_such_module cannot be imported"),
+        ([CONCAT, "--handler", "json:none"], "--handler: json has no function 'none'"),
+        ([CONCAT, "--cut-after", "soon"], "--cut-after: 'soon' is neither a number of events"),
+        ([CONCAT, "--fail-rate", "2"], "--fail-rate is 2; it is a share, from 0 to 1"),
+        ([CONCAT, "--ping-interval", "0"], "--ping-interval is 0; it must be more than 0"),
+        ([CONCAT, "--latency", "-1"], "--latency is -1; it cannot be negative"),
+        ([CONCAT, "--latency", "nan"], "--latency is nan; it cannot be negative"),
+        ([CONCAT, "--api-key", "other=x"], "no workflow is called 'other'; there is concat"),
+        ([CONCAT, "--api-key", ""], "an API key cannot be empty"),
+        (["specs", "--api-key", "x"], "with several workflows a key is given as NAME=KEY"),
+        ([CONCAT, "--port", "70000"], "cannot listen on 127.0.0.1:70000"),
+        ([CONCAT, "--host", "256.0.0.1"], "cannot listen on 256.0.0.1:8098"),
+    ],
+)
+def test_a_wrong_argument_is_one_sentence(arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    result = CliRunner().invoke(root, ["mock", *arguments], prog_name="difygen")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+
+
+def test_a_wrong_source_is_told_of() -> None:
+    assert "specs/none.yaml: error: There is no such file or folder." in refused(["specs/none.yaml"])
+
+
+def test_a_port_in_use_is_one_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert (
+            refused([CONCAT, "--port", port])
+            == f"difygen mock: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+        )
+
+
+def test_a_missing_package_is_one_line() -> None:
+    arguments = [sys.executable, "-c", HINDER, "mock", CONCAT]
+    done = subprocess.run(arguments, check=False, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=30)
+    hint = "The mock server needs more packages: pip install 'difygen[mock]'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", hint)
+
+
+def test_a_definition_comes_from_standard_input_too() -> None:
+    spec = (ROOT / CONCAT).read_text("utf-8")
+    arguments = command("-", "--port", "70000")
+    done = subprocess.run(
+        arguments, check=False, cwd=ROOT, env=ENVIRONMENT, input=spec, capture_output=True, text=True, timeout=30
+    )
+    assert "cannot listen" in done.stderr  # the spec was taken, the port was not
