@@ -5,6 +5,7 @@ Black counts wide characters as two columns, and so does this. Knows Python's br
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -158,11 +159,22 @@ def from_import(module: Code, names: Iterable[Code], *, indent: int = 0, limit: 
     return place(Bracket(compose("from {} import (", module), ordered, Code(")")), indent, limit=0)
 
 
-def _import_order(name: str) -> tuple[int, str, str]:
-    """Constants, classes, then the rest."""
-    bare = name.partition(" as ")[0]
-    kind = 0 if bare.isupper() and len(bare) > 1 else 1 if bare[:1].isupper() else 2
-    return kind, bare.lower(), bare
+def export_order(name: str) -> tuple[int, list[str | int]]:
+    """The order of `__all__`: constants, classes, then the rest; numbers in names count as such."""
+    kind = 0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2
+    return kind, _natural(name)
+
+
+def _import_order(name: str) -> tuple[int, list[str | int]]:
+    """The same for an import, where case does not count."""
+    return export_order(name)[0], _natural(name.lower())
+
+
+def _natural(name: str) -> list[str | int]:
+    return [int(part) if part.isdigit() else part for part in _NUMBERS.split(name)]
+
+
+_NUMBERS = re.compile(r"([0-9]+)")
 
 
 def width(text: str) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from difygen import _compiled_templates
 from difygen.code import Code, Identifier, compose, docstring, literal, trusted
-from difygen.layout import Bracket, Doc, assignment, from_import, strings
+from difygen.layout import Bracket, Doc, assignment, export_order, from_import, strings
 from difygen.prose import listed, wrap
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _import(module: str, names: Iterable[Code], limit: int) -> Code:
 
 def export_list(names: Iterable[Identifier], limit: int) -> Code:
     """`__all__`."""
-    items: tuple[Doc, ...] = tuple(literal(str(name)) for name in names)
+    items: tuple[Doc, ...] = tuple(literal(str(name)) for name in sorted(set(names), key=export_order))
     return assignment(Identifier("__all__"), Bracket(Code("["), items, Code("]")), limit=limit)
 
 
@@ -112,12 +112,13 @@ def render_init(exports: Mapping[str, Sequence[Identifier]], *, limit: int, over
         if names
     ]
     homes = tuple(
-        strings(compose("{}: ", literal(module)), sorted(names)) for module, names in sorted(everything.items())
+        strings(compose("{}: ", literal(module)), sorted(names, key=export_order))
+        for module, names in sorted(everything.items())
     )
     context = {
         "docstring": package_docstring(sorted(exports), limit),
         "imports": imports,
-        "exports": export_list(sorted({name for names in everything.values() for name in names}), limit),
+        "exports": export_list([name for names in everything.values() for name in names], limit),
         "homes": assignment(Identifier("_NAMES"), Bracket(Code("{"), homes, Code("}")), limit=limit),
     }
     return render("init", context, overrides)
