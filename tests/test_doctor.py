@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from difygen.doctor import run_doctor
 from difygen.doctor.address import AddressProblem, candidates, parse
 from difygen.doctor.versions import TRAITS, traits
@@ -15,6 +17,7 @@ from difygen.doctor.versions import parse as parse_version
 from difygen.testing import mock_dify
 from replay import recording
 from servers import Connection, Request, Server, answer, as_json, authority, html, unused_port
+from terminal import on_terminal, piped
 
 KEY = "app-SECRETSECRET"
 SPEC = """\
@@ -470,3 +473,96 @@ def test_an_answer_that_is_no_json_object_is_no_app(doctor: Doctor, spec: str, m
     with Server(dify(info=answer(b"[1, 2]"))) as server:
         code, checks = doctor(spec, base_url=server.url)
     assert (code, checks["app"]["outcome"]) == (1, "problem")
+
+
+def test_one_run_is_made_when_it_is_asked_for(doctor: Doctor, spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with mock_dify(spec, handler=lambda inputs: {"result": inputs["string"]}) as dify_mock:
+        monkeypatch.setenv("DIFY_API_KEY", dify_mock.api_key)
+        code, checks = doctor(spec, base_url=dify_mock.base_url, run=True, inputs=("string=a", "num=1", "list=list_a"))
+        assert (code, checks["run"]["outcome"]) == (0, "ok")
+        assert checks["run"]["message"].endswith("its outputs: result.")
+        assert [dict(run.inputs) for run in dify_mock.runs] == [{"string": "a", "num": 1, "list": "list_a"}]
+
+
+def test_the_definition_s_example_serves_as_inputs(doctor: Doctor, spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    example = "examples:\n  - inputs: {string: x, num: 2, list: list_c}\n    outputs: {result: y}\n"
+    Path(spec).write_text(SPEC + example)
+    with mock_dify(spec) as dify_mock:
+        monkeypatch.setenv("DIFY_API_KEY", dify_mock.api_key)
+        code, checks = doctor(spec, base_url=dify_mock.base_url, run=True, user="ann")
+        assert (code, checks["run"]["outcome"]) == (0, "ok")
+        assert (dify_mock.last_run.inputs["list"], dify_mock.last_run.user) == ("list_c", "ann")
+
+
+def test_a_run_without_its_inputs_is_not_made(doctor: Doctor, spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with mock_dify(spec) as dify_mock:
+        monkeypatch.setenv("DIFY_API_KEY", dify_mock.api_key)
+        _, checks = doctor(spec, base_url=dify_mock.base_url, run=True, inputs=("string=a",))
+        assert checks["run"]["message"] == "not made: num, list must be given."
+        assert doctor(spec, base_url=dify_mock.base_url, run=True, inputs=("num=x",))[0] == 2
+        assert dify_mock.runs == []
+
+
+def test_a_run_that_fails_is_a_problem(doctor: Doctor, spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with mock_dify(spec, fail_rate=1) as dify_mock:
+        monkeypatch.setenv("DIFY_API_KEY", dify_mock.api_key)
+        code, checks = doctor(spec, base_url=dify_mock.base_url, run=True, inputs=("string=a", "num=1", "list=list_a"))
+    assert (code, checks["run"]["outcome"]) == (1, "problem")
+    assert "logs of the app" in checks["run"]["fix"]
+
+
+def test_outputs_that_do_not_fit_are_a_problem(doctor: Doctor, spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with mock_dify(spec, handler=lambda inputs: {"result": 3}) as dify_mock:
+        monkeypatch.setenv("DIFY_API_KEY", dify_mock.api_key)
+        code, checks = doctor(spec, base_url=dify_mock.base_url, run=True, inputs=("string=a", "num=1", "list=list_a"))
+    assert (code, checks["run"]["outcome"]) == (1, "problem")
+    assert "The outputs do not fit the definition" in checks["run"]["message"]
+
+
+def test_a_certificate_of_a_trusted_authority_is_fine(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ca = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.issue_cert("localhost").configure_cert(context)
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    with Server(dify(), tls=context) as server:
+        code, checks = doctor(base_url=server.url)
+    assert (code, checks["dns"]["outcome"], checks["tls"]["outcome"], checks["dify"]["outcome"]) == (
+        0,
+        "ok",
+        "ok",
+        "ok",
+    )
+    assert checks["tls"]["message"].endswith("the certificate is valid for localhost.")
+
+
+def test_a_proxy_of_the_environment_is_told_and_looked_at(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.delenv("no_proxy", raising=False)
+    with Server({"GET http://dify.example/v1/": as_json({}), "GET *": _recorded("root_v1")}) as proxy:
+        monkeypatch.setenv("HTTP_PROXY", f"http://me:SECRET@127.0.0.1:{proxy.port}")
+        code, checks = doctor(base_url="http://dify.example")
+    assert (code, checks["dify"]["outcome"]) == (0, "ok")
+    assert checks["settings"]["details"] == [
+        f"Requests go through the proxy 127.0.0.1:{proxy.port} (HTTP_PROXY in the environment)."
+    ]
+    assert checks["tcp"]["message"] == f"The proxy's port {proxy.port} accepts connections."
+
+
+def test_the_command_as_a_process(spec: str) -> None:
+    with Server(dify()) as server:
+        env = {"DIFY_CONCAT_API_KEY": KEY, "DIFY_BASE_URL": server.url}
+        ended = piped("doctor", spec, env=env)
+        assert (ended.code, ended.err) == (0, "")
+        assert "\x1b" not in ended.out
+        shown = on_terminal("doctor", spec, env=env)
+        assert shown.code == 0
+        assert "\x1b[32m✓" in shown.out
+        assert shown.text == ended.out
+        report = piped("doctor", spec, "--format", "json", env={**env, "DIFY_CONCAT_API_KEY": "dataset-SECRET"})
+        assert (report.code, json.loads(report.out)["problems"]) == (1, 1)
+        assert "SECRET" not in ended.out + shown.out + report.out
+    wrong = piped("doctor", "no-such.yaml", env={})
+    assert (wrong.code, wrong.out, len(wrong.err.splitlines())) == (2, "", 1)
