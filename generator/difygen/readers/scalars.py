@@ -84,3 +84,8 @@ def unknown_tag(event: Event) -> Refusal:
     return Refusal(
         "unknown-tag", f"The YAML tag `{shown((event.tag or '').replace(TAG, '!!'))}` is not read.", event, hint
     )
+
+
+def is_text(plain: str) -> bool:
+    """Whether a plain scalar is text, and not what YAML reads as a number, a boolean or the like."""
+    return not any(pattern.match(plain) for _, pattern in _PATTERNS.get(plain[:1], ()))

@@ -12,7 +12,7 @@ from functools import reduce
 from difygen.readers.types import type_of_word
 from difygen.workflow import ArrayOf, JsonValue, ObjectOf, OneOf, Primitive, Property, Type, UnionOf, union
 
-MAX_DEPTH = 32
+MAX_DEPTH = 24
 MAX_SCHEMAS = 1_000
 MAX_COMBINATIONS = 64
 
