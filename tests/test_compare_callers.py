@@ -1,0 +1,227 @@
+"""What `compare` calls compatible is so: callers of the old client type-check against the new one, which takes what they pass.
+
+Random workflows are changed at random. For each pair that is called compatible, a caller of the old client is written, with the very
+annotations of the old module, and one run of mypy checks all callers against the new clients (and, to be sure that it means something,
+against the old ones).
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from difygen.compare import Change, compare, is_breaking
+from difygen.generate import Generated, generate
+from difygen.options import Options
+from difygen.surfaces import surface
+from difygen.workflow import Workflow
+from mypy import api
+from pydantic import ValidationError
+from random_workflows import change_somewhere, random_workflow, sample
+
+COMPATIBLE, BREAKING = 90, 60
+"""How many pairs there are of each kind."""
+
+SURELY = {"input-added-required", "input-now-required", "input-removed", "input-refuses-none", "node-removed"}
+"""Breaking rules that no caller of every part of the old client gets around."""
+
+Pair = tuple[Workflow, Workflow]
+
+
+def judged(old: Workflow, new: Workflow) -> tuple[Change, ...]:
+    (before, old_names), (after, new_names) = surface(old, old.name), surface(new, new.name)
+    return compare(before, after, old_names=old_names, new_names=new_names)
+
+
+def random_pairs(random: Random, *, breaking: bool) -> Iterator[Pair]:
+    while True:
+        old = random_workflow(random, f"flow{random.randrange(10**9)}")
+        new = change_somewhere(random, old)
+        if random.random() < 0.3:
+            new = change_somewhere(random, new)
+        if is_breaking(judged(old, new)) == breaking:
+            yield old, new
+
+
+@pytest.fixture(scope="module")
+def pairs() -> list[Pair]:
+    return list(islice(random_pairs(Random(20_261_122), breaking=False), COMPATIBLE))
+
+
+@pytest.fixture(scope="module")
+def breaking_pairs() -> list[Pair]:
+    return list(islice(random_pairs(Random(42), breaking=True), BREAKING))
+
+
+@pytest.fixture(scope="module")
+def errors(
+    pairs: list[Pair], breaking_pairs: list[Pair], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[str]]:
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("callers")
+        patch.chdir(folder)
+        return check_types(folder, [*pairs, *breaking_pairs])
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+
+
+def clients(folder: Path, name: str, workflows: list[Workflow]) -> Generated:
+    generated = generate(workflows, Options())
+    assert generated.diagnostics == ()
+    write(folder / name, dict(generated.files))
+    return generated
+
+
+class Caller:
+    """A caller of a client, in the words of the client's own module."""
+
+    def __init__(self, workflow: Workflow, module: str, package: str) -> None:
+        self._package = package
+        self._name = workflow.name
+        self._body = ast.parse(module).body
+        self._classes = {one.name: one for one in self._body if isinstance(one, ast.ClassDef)}
+
+    def text(self) -> str:
+        run = self._run()
+        parameters = [one for one in run.args.kwonlyargs if one.arg not in OURS]
+        required = [
+            one for one, default in zip(run.args.kwonlyargs, run.args.kw_defaults, strict=True) if default is None
+        ]
+        signature = ", ".join(f"{one.arg}_: {ast.unparse(self._hint(one))}" for one in parameters)
+        lines = [*self._imports(), f"def call({signature}) -> None:"]
+        lines += [f"    every = {self._call(parameters)}", f"    {self._call(required)}"]
+        for one in parameters:
+            if one not in required and "None" in ast.unparse(self._hint(one)):
+                lines.append(f"    {self._call(required, one.arg)}")
+        counter = iter(range(1000))
+        lines += [f"    print({node})" for node in self._nodes()]
+        lines += [f"    {line}" for line in self._reads("every.outputs", f"{self._stem()}Outputs", counter)]
+        return "\n".join(lines) + "\n"
+
+    def _stem(self) -> str:
+        return self._name.capitalize()
+
+    def _run(self) -> ast.FunctionDef:
+        client = self._classes[f"{self._stem()}Client"]
+        return next(one for one in client.body if isinstance(one, ast.FunctionDef) and one.name == "run")
+
+    def _hint(self, parameter: ast.arg) -> ast.expr:
+        assert parameter.annotation is not None
+        return parameter.annotation
+
+    def _imports(self) -> Iterator[str]:
+        for one in self._body:
+            if isinstance(one, ast.Import):
+                yield ast.unparse(one)
+            elif isinstance(one, ast.ImportFrom):
+                module = f"{self._package}.{one.module}" if one.level else one.module
+                yield f"from {module} import {', '.join(alias.name for alias in one.names)}"
+        exports = next(
+            one for one in self._body if isinstance(one, ast.Assign) and ast.unparse(one.targets[0]) == "__all__"
+        )
+        yield f"from {self._package}.{self._name} import {', '.join(ast.literal_eval(exports.value))}"
+
+    def _nodes(self) -> Iterator[str]:
+        name = f"{self._stem()}Node"
+        for one in self._classes[name].body if name in self._classes else ():
+            if isinstance(one, ast.Assign):
+                yield f"{name}.{ast.unparse(one.targets[0])}"
+
+    def _call(self, parameters: list[ast.arg], none: str = "") -> str:
+        arguments = [f"{one.arg}={one.arg}_" for one in parameters] + ([f"{none}=None"] if none else [])
+        return f"run_{self._name}({', '.join(arguments)})"
+
+    def _reads(self, path: str, name: str, counter: Iterator[int]) -> Iterator[str]:
+        """Read every member into a variable of the type that the old class says, and what is in it likewise."""
+        for one in self._classes[name].body:
+            if not isinstance(one, ast.AnnAssign):
+                continue
+            hint = one.annotation
+            if isinstance(hint, ast.Subscript) and ast.unparse(hint.value) == "Annotated":
+                assert isinstance(hint.slice, ast.Tuple)
+                hint = hint.slice.elts[0]
+            read = f"v{next(counter)}"
+            yield f"{read}: {ast.unparse(hint)} = {path}.{ast.unparse(one.target)}"
+            inner, text = read, ast.unparse(hint)
+            while text.startswith("list["):
+                inner, text = f"{inner}[0]", text[5:-1]
+            if text in self._classes:
+                yield from self._reads(inner, text, counter)
+
+
+OURS = ("user", "response_mode", "timeout", "workflow_id", "trace_id")
+
+
+def check_types(folder: Path, pairs: list[Pair]) -> dict[str, list[str]]:
+    """Errors of mypy by the callers' names, for callers of the old and of the new clients."""
+    old = clients(folder, "old_client", [pair[0] for pair in pairs])
+    clients(folder, "new_client", [pair[1] for pair in pairs])
+    for workflow, _ in pairs:
+        module = old.files[f"{workflow.name}.py"]
+        for package in ("old_client", "new_client"):
+            write(folder, {f"{package}_{workflow.name}.py": Caller(workflow, module, package).text()})
+    files = sorted(str(path) for path in folder.glob("*_client_*.py"))
+    output, _, _ = api.run(["--strict", "--no-incremental", "--hide-error-context", "--no-error-summary", *files])
+    errors: dict[str, list[str]] = {}
+    for line in output.splitlines():
+        errors.setdefault(Path(line.partition(":")[0]).stem, []).append(line)
+    return errors
+
+
+def test_callers_type_check_against_the_client_that_they_were_written_for(errors: dict[str, list[str]]) -> None:
+    assert [line for name, lines in errors.items() if not name.startswith("new_client_") for line in lines] == []
+
+
+def test_callers_of_the_old_client_type_check_against_a_compatible_one(
+    errors: dict[str, list[str]], pairs: list[Pair]
+) -> None:
+    assert [errors.get(f"new_client_{old.name}", []) for old, _ in pairs] == [[]] * len(pairs)
+
+
+def test_callers_of_the_old_client_fail_against_a_breaking_one(
+    errors: dict[str, list[str]], breaking_pairs: list[Pair]
+) -> None:
+    sure = [old.name for old, new in breaking_pairs if SURELY & {change.rule for change in judged(old, new)}]
+    assert len(sure) > BREAKING / 4
+    assert [name for name in sure if f"new_client_{name}" not in errors] == []
+
+
+def imported(folder: Path, package: str, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(folder))
+    for name in [name for name in sys.modules if name.split(".")[0] == package]:
+        del sys.modules[name]
+    return importlib.import_module(package)
+
+
+def test_what_callers_of_the_old_client_pass_is_taken_by_a_compatible_one(
+    tmp_path: Path, pairs: list[Pair], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients(tmp_path, "old_client_inputs", [pair[0] for pair in pairs])
+    clients(tmp_path, "new_client_inputs", [pair[1] for pair in pairs])
+    old = imported(tmp_path, "old_client_inputs", monkeypatch)
+    new = imported(tmp_path, "new_client_inputs", monkeypatch)
+    random = Random(1)
+    for workflow, changed in pairs:
+        name = f"{workflow.name.capitalize()}Inputs"
+        for _ in range(5):
+            given = {
+                one.name: sample(random, one)
+                for one in workflow.inputs
+                if (one.required and one.default is None) or one.kind.startswith("file") or random.random() < 0.7
+            }
+            getattr(old, name)(**given)
+            try:
+                getattr(new, name)(**given)
+            except ValidationError as error:
+                pytest.fail(f"{error}\n{workflow}\n{changed}\n{judged(workflow, changed)}")
