@@ -51,7 +51,7 @@ def check_version(root: Mapping[str, JsonValue], problems: Problems) -> None:
     """Warn of a version newer than this reader. Older ones are all read alike: files mix the forms of several."""
     numbers = []
     for part in text(root.get("version")).split(".")[:3]:
-        if not part.isdecimal() or len(part) > 6:
+        if not (part.isascii() and part.isdecimal() and len(part) < 7):
             return
         numbers.append(int(part))
     if tuple(numbers) > NEWEST:

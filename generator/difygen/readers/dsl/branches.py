@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from difygen.readers.dsl.graph import Step
-from difygen.readers.dsl.paths import Branch
 from difygen.readers.dsl.shape import mapping, sequence, text
+from difygen.readers.dsl.ways import Branch
 
 TIMEOUT = "__timeout"
 

@@ -37,7 +37,7 @@ def _first_of(step: Step, group: Mapping[str, JsonValue], lookup: Lookup) -> Val
     # A variable that may be made later than it is asked for is nothing to count on.
     needs = any_of([value for value, decided in found if decided and value.type is not Primitive.NULL], none)
     null = next((each.null for each in values if each.null), "")
-    why = next((each.unknown for each in values if each.type is Primitive.ANY), None)
+    why = next((each.unknown for each in values if each.unknown is not None), None)
     return Value(merge(*(each.type for each in values)), null or (none if needs is None else ""), needs or (), why)
 
 

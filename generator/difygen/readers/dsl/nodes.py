@@ -18,8 +18,8 @@ from difygen.readers.dsl import branches as b
 from difygen.readers.dsl import derived as d
 from difygen.readers.dsl import fields as f
 from difygen.readers.dsl.graph import Step
-from difygen.readers.dsl.paths import Branch
 from difygen.readers.dsl.values import Lookup, Value
+from difygen.readers.dsl.ways import Branch
 from difygen.workflow import ArrayOf, ObjectOf, Primitive, Property, Type, union
 
 STRING, NUMBER, INTEGER, BOOLEAN = Primitive.STRING, Primitive.NUMBER, Primitive.INTEGER, Primitive.BOOLEAN

@@ -162,7 +162,7 @@ def _absent(items: list[Item], resolver: Resolver) -> str:
     paths = resolver.paths(None)
     if ports and paths.always(Need(ports)):
         return ""
-    if ports and paths.order:
+    if ports and paths.ways.order:
         return only_when(ports, None, paths, resolver.graph)
     containers = {str(resolver.graph.steps[item.end.parent]) for item in items if item.end.parent is not None}
     return f"only when {' or '.join(sorted(containers))} goes through a round" if containers else ""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from difygen.readers.dsl.graph import Graph
-from difygen.readers.dsl.paths import Choice, Paths
+from difygen.readers.dsl.paths import Paths
 from difygen.readers.dsl.shape import quoted
 from difygen.readers.dsl.values import Port
+from difygen.readers.dsl.ways import Choice
 
 MAX_PARTS = 4
 
@@ -17,7 +18,7 @@ def only_when(ports: Sequence[Port], given: str | None, paths: Paths, graph: Gra
     reachable = [port for port in ports if paths.reaches(port[0])]
     if not reachable:
         return f"never, since no way leads to {_titles([id_ for id_, _ in ports], graph)}"
-    choices = paths.choices(reachable, given)
+    choices = paths.ways.choices(reachable, given)
     necessary = [each for each in choices if each.necessary]
     others = [each.step for each in choices if not each.necessary]
     if not necessary:

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from difygen.readers.dsl.graph import Graph, Step
 from difygen.readers.dsl.nodes import NODE_TYPES
-from difygen.readers.dsl.paths import Branch, Paths
+from difygen.readers.dsl.paths import Paths
 from difygen.readers.dsl.reasons import only_when
 from difygen.readers.dsl.shape import mapping, quoted, sequence, text, texts
 from difygen.readers.dsl.values import Need, Unknown, Value, is_small, member, merge, nothing, unknown
+from difygen.readers.dsl.ways import Branch
 from difygen.readers.dsl.words import type_of
 from difygen.workflow import ArrayOf, JsonValue, Primitive, Type
 
@@ -90,7 +91,7 @@ class Resolver:
         source = self.graph.steps.get(next(iter(texts(selector)), ""))
         if source is None or source.parent != by.parent:
             return True
-        return self.paths(by.parent).comes_before(source.id, by.id)
+        return self.paths(by.parent).ways.comes_before(source.id, by.id)
 
     def missing(self, value: Value, container: Step) -> str:
         """Why `value`, made within a container, may be missing after one of its rounds; empty if it is always there."""

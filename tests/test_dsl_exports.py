@@ -1,0 +1,385 @@
+"""Whole exports: kinds and modes of apps, versions, names, and files that are broken, hostile or huge. Every one gets an answer."""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from difygen.diagnostics import has_errors
+from difygen.readers import Reading, read
+from difygen.readers.document import Document, load
+from difygen.readers.dsl import read_dsl
+from difygen.workflow import Node, Primitive, Workflow
+from dsl_files import chain, code, codes, edges, end, export, if_else, node, outputs, reading, start, template, variable
+from dsl_files import workflow as workflow_of
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+LAB = sorted((Path(__file__).parent / "dsl_lab").glob("*.yml"))
+DEMO = chain(start(variable("text")), template("t"), end(out=["t", "output"]))
+
+
+def the_error(found: Reading) -> str:
+    """The one sentence that says why there is no workflow, with its place."""
+    assert found.workflow is None
+    (error,) = [each for each in found.diagnostics if each.severity == "error"]
+    assert error.location.line > 0
+    assert error.message.endswith(".") and "\n" not in error.message
+    return error.code
+
+
+# --- kinds, modes, versions ---
+
+
+def test_name_and_description_are_the_apps() -> None:
+    found = workflow_of(export([start(), end()], name="字段拼接", description="Joins.\nTwo lines."))
+    assert (found.name, found.title, found.description) == ("字段拼接", "字段拼接", "Joins.\nTwo lines.")
+    assert (found.source, found.mode) == ("demo.json", "workflow")
+
+
+def test_an_app_without_a_name_is_called_like_its_file() -> None:
+    definition = json.dumps(export([start(), end()], name="  ")).encode()
+    for file, name in [("exports/my flow.yml", "my flow"), ("-", "workflow"), ("a\\b.yml", "b")]:
+        found = read(definition, file).workflow
+        assert found is not None and found.name == name
+
+
+@pytest.mark.parametrize("description", [None, 5, [], {}])
+def test_descriptions_of_other_shapes(description: Any) -> None:
+    assert workflow_of(export([start(), end()], description=description)).description in ("", "5")
+
+
+@pytest.mark.parametrize("mode", ["advanced-chat", "chat", "agent-chat", "agent", "completion"])
+def test_apps_that_are_no_workflows(mode: str) -> None:
+    assert the_error(reading(export([start(), node("a", "answer")], mode=mode))) == "unsupported-mode"
+
+
+def test_the_reader_knows_the_mode_of_apps_without_a_client() -> None:
+    document = load(json.dumps(export([start()], mode="advanced-chat")).encode(), "demo.json")
+    assert isinstance(document, Document)
+    found = read_dsl(document).workflow
+    assert found == Workflow(name="demo", source="demo.json", title="demo", mode="advanced-chat")
+
+
+def test_old_chat_exports_have_no_workflow_at_all() -> None:
+    root = {"app": {"name": "x", "mode": "chat"}, "kind": "app", "model_config": {}, "version": "0.1.0"}
+    assert the_error(reading(root)) == "unsupported-mode"
+
+
+@pytest.mark.parametrize("mode", ["channel", "rag-pipeline", "wokflow", 5])
+def test_unknown_modes(mode: Any) -> None:
+    found = reading(export([start()], mode=mode))
+    assert the_error(found) == "unknown-mode"
+    assert ("`workflow`?" in found.diagnostics[0].hint) is (mode == "wokflow")
+
+
+def test_no_mode_is_a_workflow_if_it_looks_like_one() -> None:
+    definition = deepcopy(DEMO)
+    del definition["app"]["mode"]
+    assert codes(definition) == ["no-mode"]
+    assert outputs(definition)["out"].type is Primitive.STRING
+    assert the_error(reading(export([start(), node("a", "answer")], mode=""))) == "no-mode"
+
+
+def test_other_kinds_of_files() -> None:
+    pipeline = {"kind": "rag_pipeline", "rag_pipeline": {"name": "x"}, "version": "0.1.0", "workflow": {}}
+    assert the_error(reading(pipeline)) == "unsupported-kind"
+    assert the_error(reading({"kind": "snippet", "workflow": {}})) == "unsupported-kind"
+    assert the_error(reading({"kind": "app", "workflow": {}})) == "no-app"
+    assert the_error(reading({"app": [], "workflow": {}})) == "no-app"
+
+
+@pytest.mark.parametrize("kind", [None, "", "apps", 3])
+def test_missing_and_unknown_kinds_are_apps(kind: Any) -> None:
+    definition = deepcopy(DEMO)
+    definition["kind"] = kind
+    assert codes(definition) == []
+
+
+@pytest.mark.parametrize(
+    "version", ["0.0.1", "0.1.5", "0.6.0", "0.7.0", None, "", 0.5, "abc", "1.x", "0.7", "9" * 50, [], "٣.0"]
+)
+def test_versions_that_are_known_or_none(version: Any) -> None:
+    definition = deepcopy(DEMO)
+    definition["version"] = version
+    assert codes(definition) == []
+
+
+@pytest.mark.parametrize("version", ["0.7.1", "0.8.0", "1.0.0", 2])
+def test_newer_versions_are_read_with_a_warning(version: Any) -> None:
+    definition = deepcopy(DEMO)
+    definition["version"] = version
+    assert codes(definition) == ["newer-version"]
+    assert outputs(definition)["out"].type is Primitive.STRING
+
+
+def test_version_and_kind_may_be_missing() -> None:
+    definition = deepcopy(DEMO)
+    del definition["version"], definition["kind"]
+    assert codes(definition) == []
+
+
+@pytest.mark.parametrize("part", [None, [], "x", {}, {"graph": None}, {"graph": []}, {"graph": {"nodes": {}}}])
+def test_workflows_without_nodes(part: Any) -> None:
+    definition = export([])
+    definition["workflow"] = part
+    assert the_error(reading(definition)) == "no-nodes"
+
+
+def test_the_answer_of_the_console_is_unwrapped() -> None:
+    found = read(json.dumps({"data": yaml.safe_dump(DEMO, allow_unicode=True)}).encode(), "answer.json")
+    assert found.workflow is not None and [each.name for each in found.workflow.outputs] == ["out"]
+
+
+def test_yaml_and_json_read_alike() -> None:
+    as_json, as_yaml = read(json.dumps(DEMO).encode(), "f"), read(yaml.safe_dump(DEMO).encode(), "f")
+    assert as_json == as_yaml
+
+
+# --- beginnings without a Start node ---
+
+
+def test_triggers_give_a_client_without_inputs() -> None:
+    definition = chain(node("hook", "trigger-webhook", title="New order"), template("t"), end(out=["t", "output"]))
+    assert codes(definition) == ["started-by-trigger"]
+    assert workflow_of(definition).inputs == ()
+    assert not outputs(definition)["out"].optional
+
+
+def test_each_of_several_triggers_begins_runs_of_its_own() -> None:
+    nodes = [node("a", "trigger-schedule"), node("b", "trigger-schedule"), template("s"), template("t")]
+    nodes.append(end(s=["s", "output"], both=["sys", "user_id"]))
+    found = outputs(export(nodes, edges("a > s > end", "b > t > end")))
+    assert (found["s"].optional, found["both"].optional) == (True, False)
+
+
+def test_a_canvas_without_beginning() -> None:
+    assert codes(chain(template("t"), end(out=["t", "output"]))) == ["no-start-node"]
+
+
+# --- nodes and edges ---
+
+
+def test_nodes_are_those_that_a_run_shows() -> None:
+    note = {"id": "note", "type": "custom-note", "data": {"type": "", "title": "", "text": "hi"}}
+    box = node("box", "iteration", start_node_id="boxstart", title="Each page")
+    inside = [node("boxstart", "iteration-start", "box"), template("t", "box", title="Page")]
+    found = workflow_of(export([start(), note, box, *inside, end()], edges("start > box > end", "boxstart > t")))
+    assert found.nodes == (
+        Node(id="start", type="start", title="START"),
+        Node(id="box", type="iteration", title="Each page"),
+        Node(id="t", type="template-transform", title="Page", parent="box"),
+        Node(id="end", type="end", title="END"),
+    )
+    assert [(each.source, each.target) for each in found.edges] == [("start", "box"), ("box", "end")]
+
+
+def test_ids_and_selectors_that_nobody_quoted() -> None:
+    text = (
+        "app: {mode: workflow, name: x}\nkind: app\nversion: 0.1.0\nworkflow: {graph: {nodes: ["
+        "{id: 1, data: {type: start, variables: [{variable: yes, required: true, type: select, options: [1, no], label: x}]}},"
+        "{id: 2, data: {type: end, outputs: [{variable: 3, value_selector: [1, yes]}]}}],"
+        "edges: [{source: 1, target: 2}]}}"
+    )
+    found = read(text.encode(), "x.yml").workflow
+    assert found is not None
+    assert [each.options for each in found.inputs] == [("1", "False")]
+    (output,) = found.outputs
+    assert (output.name, output.optional) == ("3", False)
+
+
+def test_repeated_ids_and_nodes_without_id() -> None:
+    nodes = [start(), template("t"), node("t", "llm"), node("", "llm"), end(out=["t", "text"])]
+    definition = export(nodes, edges("start > t > end"))
+    assert codes(definition) == ["repeated-node-id", "node-without-id"]
+    assert not outputs(definition)["out"].optional
+
+
+# --- secrets ---
+
+
+def test_values_of_environment_variables_are_nowhere() -> None:
+    secret = "sk-51-very-secret"
+    environment = [
+        {"name": "KEY", "value_type": "secret", "value": secret},
+        {"name": "B", "value_type": secret, "value": secret},
+    ]
+    nodes = [
+        start(),
+        node("h", "http-request", headers=secret),
+        end(out=["env", "KEY"], b=["env", "B"], c=["env", "C"]),
+    ]
+    found = reading(export(nodes, edges("start > h > end"), environment_variables=environment))
+    assert secret not in repr(found)
+
+
+# --- broken files ---
+
+HOSTILE: list[Any] = [
+    None,
+    True,
+    0,
+    -1,
+    1.5,
+    "",
+    "x",
+    [],
+    {},
+    [None],
+    [[]],
+    {"a": {}},
+    "{node}",
+    "\0",
+    ["x", "y"],
+    {"": None},
+]
+
+
+@st.composite
+def broken(draw: st.DrawFn) -> dict[str, Any]:
+    """A real export in which some values have been replaced, removed or moved."""
+    definition: dict[str, Any] = deepcopy(PARSED[draw(st.integers(0, len(PARSED) - 1))])
+    places = [(parent, key) for parent, key in _places(definition)]
+    for _ in range(draw(st.integers(1, 6))):
+        parent, key = places[draw(st.integers(0, len(places) - 1))]
+        other, from_ = places[draw(st.integers(0, len(places) - 1))]
+        choice = draw(st.integers(0, 3))
+        if choice == 0 and isinstance(parent, dict):
+            parent.pop(key, None)
+        elif choice == 1 and _has(parent, key) and _has(other, from_):
+            parent[key] = deepcopy(other[from_])
+        elif _has(parent, key):
+            parent[key] = draw(st.sampled_from(HOSTILE))
+    return definition
+
+
+def _has(parent: Any, key: Any) -> bool:
+    return key in parent if isinstance(parent, dict) else key < len(parent)
+
+
+def _places(value: Any) -> list[tuple[Any, Any]]:
+    found: list[tuple[Any, Any]] = []
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        pairs = each.items() if isinstance(each, dict) else enumerate(each) if isinstance(each, list) else ()
+        for key, child in pairs:
+            if key not in ("position", "positionAbsolute", "features", "viewport"):
+                found.append((each, key))
+                waiting.append(child)
+    return found
+
+
+PARSED = [yaml.safe_load(path.read_text("utf-8")) for path in LAB]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(broken())
+def test_broken_exports_get_an_answer(definition: dict[str, Any]) -> None:
+    found = reading(definition)
+    assert (found.workflow is None) is has_errors(found.diagnostics)
+    if found.workflow is not None:
+        names = [each.name for each in found.workflow.outputs]
+        assert len(names) == len(set(names))
+        assert all(each.optional or not each.reason for each in found.workflow.outputs)
+
+
+def test_selectors_in_a_circle() -> None:
+    nodes = [start(), node("a", "variable-aggregator", variables=[["b", "output"]])]
+    nodes += [node("b", "variable-aggregator", variables=[["a", "output"]]), end(out=["a", "output"])]
+    definition = export(nodes, edges("start > a > b > end"))
+    assert codes(definition) == ["cyclic-selector"]
+    box = node("box", "iteration", iterator_selector=["box", "output"], output_selector=["box", "item"])
+    assert codes(chain(start(), box, end(out=["box", "output"]))) == ["cyclic-selector"]
+
+
+def test_edges_in_a_circle() -> None:
+    nodes = [start(), template("a"), template("b"), end(out=["a", "output"])]
+    definition = export(nodes, edges("start > a > b > a", "b > end"))
+    assert outputs(definition)["out"].optional
+
+
+def test_containers_that_hold_each_other() -> None:
+    boxes = [
+        node("a", "iteration", "b", output_selector=["b", "output"]),
+        node("b", "loop", "a"),
+        node("c", "loop", "c"),
+    ]
+    assert workflow_of(export([start(), *boxes, end(out=["a", "output"])], edges("start > end"))).outputs
+
+
+def test_long_chains_end_in_a_warning() -> None:
+    count = 3_000
+    nodes = [start(variable("n0"))]
+    nodes += [node(f"n{i}", "variable-aggregator", variables=[[f"n{i - 1}", "output"]]) for i in range(1, count)]
+    definition = chain(*nodes, end(out=[f"n{count - 1}", "output"]))
+    assert codes(definition) == ["selector-chain-too-long"]
+
+
+def test_types_that_double_with_every_step_are_cut_short() -> None:
+    nodes = [start(variable("n", "number"))]
+    last: list[list[str]] = [["start", "n"], ["sys", "files"]]
+    for step in range(40):
+        groups = [{"group_name": "a", "variables": last}, {"group_name": "b", "variables": last[:1]}]
+        settings_ = {"group_enabled": True, "groups": groups}
+        nodes.append(node(f"n{step}", "variable-aggregator", advanced_settings=settings_))
+        last = [[f"n{step}", "a"], [f"n{step}", "b"]]
+    definition = chain(*nodes, end(out=last[0]))
+    assert codes(definition) == ["type-too-large"]
+
+
+def test_ten_thousand_nodes() -> None:
+    """Branch after branch, each with an output: more runs than anybody could play through."""
+    nodes, ways, selectors = [start()], ["start > n0"], {}
+    for step in range(5_000):
+        nodes += [if_else(f"n{step}"), template(f"t{step}")]
+        ways += [f"n{step}:true > t{step} > n{step + 1}", f"n{step}:false > n{step + 1}"]
+        selectors[f"o{step}"] = [f"t{step}", "output"]
+    nodes += [template("n5000"), end(last=["n5000", "output"], **selectors)]
+    found = outputs(export(nodes, edges(*ways, "n5000 > end")))
+    assert len(found) == 5_001
+    assert not found["last"].optional
+    assert found["o7"].reason == "only when the branch 'IF' of 'N7' is taken"
+
+
+def test_more_nodes_than_are_looked_at_one_by_one() -> None:
+    nodes = [start(), if_else("check"), *(template(f"t{step}") for step in range(25_000)), end(out=["t9", "output"])]
+    ways = ["start > check", "check:true > t0", *(f"t{step} > t{step + 1}" for step in range(24_999)), "t24999 > end"]
+    assert outputs(export(nodes, edges(*ways)))["out"].optional
+
+
+def test_thousands_of_warnings_in_a_large_file() -> None:
+    selectors = {f"o{step}": ["gone", "x"] for step in range(20_000)}
+    found = reading(chain(start(), end(**selectors)))
+    assert len(found.diagnostics) == 20_000
+    assert found.diagnostics[0].location.line == 1
+
+
+def test_deeply_nested_schemas() -> None:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(30):
+        schema = {"type": "object", "properties": {"a": schema}}
+    model = node("m", "llm", structured_output_enabled=True, structured_output={"schema": schema})
+    assert codes(chain(start(), model, end(out=["m", "structured_output"]))) == []
+    text = '{"a":' * 5_000 + "1" + "}" * 5_000
+    model = node("m", "llm", structured_output_enabled=True, structured_output={"schema": text})
+    assert outputs(chain(start(), model, end(out=["m", "structured_output"])))["out"].optional
+
+
+@pytest.mark.parametrize("path", LAB, ids=lambda path: path.stem)
+def test_lab_exports_have_no_surprises(path: Path) -> None:
+    found = read(path.read_bytes(), path.name)
+    if found.workflow is None:
+        assert the_error(found) == "unsupported-mode"
+    else:
+        assert {each.code for each in found.diagnostics} <= {"default-not-usable"}
+        assert all(each.type is not Primitive.ANY for each in found.workflow.outputs)
+
+
+def test_code_is_read_only_where_an_output_needs_it() -> None:
+    """A text that cannot be parsed is nobody's business unless an output comes from it."""
+    assert codes(chain(start(), code("c", text="def main(:"), end(out=["sys", "user_id"]))) == []
