@@ -152,11 +152,11 @@ def prepare(request: Request, lock: Lock | None, seen: str) -> Prepared:
 
 
 def _build(request: Request, *, force: bool) -> BuildReport:
-    lock, seen = _read_lock(request.folder, force)
+    lock, seen = _read_lock(request.shown, force)
     prepared = prepare(request, lock, seen)
     if prepared.report.failed or (prepared.lock is lock and not _has_leftovers(request.folder)):
         return prepared.report
-    done = publish(request.folder, prepared.texts, prepared.kept, prepared.lock, seen=seen, force=force)
+    done = publish(request.shown, prepared.texts, prepared.kept, prepared.lock, seen=seen, force=force)
     written = tuple(sorted((*done.missing, *done.changed)))
     unchanged = len(prepared.lock.files) - len(written)
     return replace(prepared.report, written=written, removed=done.stale, unchanged=unchanged)

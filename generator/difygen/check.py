@@ -49,7 +49,7 @@ class CheckReport:
         for path in self.survey.stale:
             yield f"EXTRA    {self._at(path)}"
         for path in self.survey.changed:
-            yield f"{'EDITED ' if path in edited else 'OUTDATED'.ljust(7)}  {self._at(path)}"
+            yield f"{'EDITED' if path in edited else 'OUTDATED':<8} {self._at(path)}"
         for one in self.survey.refused:
             if one.path not in {*self.survey.changed, *self.survey.stale}:
                 yield f"BLOCKED  {self._at(one.path)} {one.why}"

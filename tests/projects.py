@@ -1,0 +1,75 @@
+"""A scratch project for tests of regeneration: specs to write and change, and the command line to run on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from click.testing import CliRunner
+from difygen.cli import root
+
+CONCAT = """\
+name: concat
+inputs:
+  string: {type: text-input, max_length: 48}
+  list: {type: select, options: [list_a, list_b]}
+outputs:
+  result: string
+"""
+REPORT = """\
+name: report
+inputs: {}
+outputs:
+  text: string
+"""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command printed and returned."""
+
+    code: int
+    out: str
+    err: str
+
+
+def difygen(*arguments: str, stdin: bytes | None = None) -> Ran:
+    """Run the command line in this process."""
+    result = CliRunner().invoke(root, list(arguments), input=stdin, prog_name="difygen", catch_exceptions=False)
+    return Ran(result.exit_code, result.stdout, result.stderr)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with specs in `specs/` and a package in `client/`."""
+
+    folder: Path
+
+    @property
+    def client(self) -> Path:
+        return self.folder / "client"
+
+    def write(self, path: str, text: str) -> Path:
+        target = self.folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+        return target
+
+    def change(self, path: str, old: str, new: str) -> None:
+        target = self.folder / path
+        text = target.read_text()
+        assert old in text
+        target.write_text(text.replace(old, new))
+
+    def generate(self, *arguments: str) -> Ran:
+        return difygen(*(arguments or ("specs",)), "-o", "client")
+
+    def check(self, *arguments: str) -> Ran:
+        return difygen("check", *(arguments or ("specs",)), "-o", "client")
+
+    def stamps(self) -> dict[str, tuple[int, int, int]]:
+        found = [(path, path.stat()) for path in [self.client, *self.client.rglob("*")]]
+        return {str(path): (stat.st_ino, stat.st_mtime_ns, stat.st_size) for path, stat in found}
+
+    def modules(self) -> set[str]:
+        return {path.stem for path in self.client.glob("*.py")} - {"__init__"}

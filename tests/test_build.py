@@ -1,0 +1,388 @@
+"""Regeneration from the command line: what is written, what is left alone, what is removed, refused and said."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from projects import CONCAT, REPORT, Project, difygen
+
+HERE = Path(__file__).parent
+LOWERED = "`string` took at most 48 characters and takes at most 40. Values that are longer are refused."
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    project = Project(tmp_path / "project")
+    project.write("specs/concat.yaml", CONCAT)
+    project.write("specs/report.yaml", REPORT)
+    monkeypatch.chdir(project.folder)
+    return project
+
+
+def lock(project: Project) -> dict[str, dict[str, dict[str, str]]]:
+    loaded: dict[str, dict[str, dict[str, str]]] = json.loads((project.client / "difygen.lock").read_text())
+    return loaded
+
+
+def test_the_first_run_writes_a_package_that_imports(project: Project) -> None:
+    ran = project.generate()
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("client: 2 workflows; files: ")
+    program = "import client; print(client.run_concat.__name__, client.ReportClient.__name__)"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "run ReportClient\n"
+
+
+def test_the_lock_says_what_came_from_what(project: Project) -> None:
+    project.generate()
+    entry = lock(project)["workflows"]["concat"]
+    assert entry["source"] == "../specs/concat.yaml"
+    assert entry["origin"] == "specs/concat.yaml"
+    assert "run_concat" in entry["exports"]
+    text = (project.client / "difygen.lock").read_text()
+    assert str(project.folder) not in text
+    assert set(lock(project)["files"]) == {
+        path.relative_to(project.client).as_posix()
+        for path in project.client.rglob("*")
+        if path.is_file() and path.name != "difygen.lock" and path.suffix != ".pyc"
+    }
+
+
+def test_nothing_changed_means_nothing_touched_and_nothing_imported(project: Project) -> None:
+    project.generate()
+    before = project.stamps()
+    program = (
+        "import sys; from difygen.regenerate import run_generate; assert run_generate(['specs'], 'client') == 0;"
+        "print(sorted({'yaml', 'jinja2', 'pydantic', 'rich', 'black', 'httpx', 'difygen.readers', 'difygen.generate'}"
+        " & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent / "generator")}
+    out = subprocess.check_output([sys.executable, "-c", program], text=True, env=environment)
+    assert out.splitlines()[0].endswith("files: nothing changed")
+    assert out.splitlines()[1] == "[]"
+    assert project.stamps() == before
+
+
+def test_a_fresh_checkout_changes_nothing(project: Project) -> None:
+    project.generate()
+    for path in [*project.folder.rglob("*")]:
+        os.utime(path, (0, 0))
+    before = project.stamps()
+    assert "nothing changed" in project.generate().out
+    assert project.stamps() == before
+
+
+def test_only_what_changed_is_written_and_the_change_is_judged(project: Project) -> None:
+    project.generate()
+    before = project.stamps()
+    project.change("specs/concat.yaml", "max_length: 48", "max_length: 40")
+    ran = project.generate()
+    assert ran.code == 0
+    assert ran.out.splitlines()[1:] == [
+        f"breaking    concat inputs.string  {LOWERED}",
+        "1 breaking change. Callers have to change: this is a major version.",
+    ]
+    after = project.stamps()
+    changed = {Path(path).name for path in after if after[path] != before[path]}
+    assert changed == {"client", "_runtime", "concat.py", "difygen.lock"}
+    assert "max_length=40" in (project.client / "concat.py").read_text()
+
+
+def test_a_definition_that_is_only_rearranged_changes_the_lock_alone(project: Project) -> None:
+    project.generate()
+    before = project.stamps()
+    project.write("specs/concat.yaml", f"# A comment.\n{CONCAT}")
+    ran = project.generate()
+    assert "nothing changed" in ran.out
+    after = project.stamps()
+    assert {Path(path).name for path in after if after[path] != before[path]} == {"client", "difygen.lock"}
+    assert project.check().code == 0
+
+
+def test_a_workflow_that_is_gone_takes_its_files_with_it(project: Project) -> None:
+    project.generate()
+    (project.folder / "specs/report.yaml").unlink()
+    ran = project.generate("specs", "-v")
+    assert f"removed {os.path.join('client', 'report.py')}" in ran.out
+    assert "The workflow `report` is gone." in ran.out
+    assert project.modules() == {"concat"}
+    assert "report" not in (project.client / "__init__.py").read_text()
+
+
+def test_a_workflow_that_is_added_changes_no_other(project: Project) -> None:
+    project.generate("specs/concat.yaml")
+    before = project.stamps()
+    assert "The workflow `report` is new." in project.generate().out
+    after = project.stamps()
+    assert after[str(project.client / "concat.py")] == before[str(project.client / "concat.py")]
+    assert project.modules() == {"concat", "report"}
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_an_edited_file_stands_in_the_way(project: Project, force: bool) -> None:
+    project.generate()
+    target = project.client / "concat.py"
+    target.write_text(target.read_text() + "# mine\n")
+    before = project.stamps()
+    ran = project.generate("specs", *(["--force"] if force else []))
+    if force:
+        assert ran.code == 0
+        assert "# mine" not in target.read_text()
+        return
+    assert ran.code == 1
+    assert ran.err == (
+        f"error: {os.path.join('client', 'concat.py')} was edited by hand\n"
+        "nothing was written; use --force to overwrite\n"
+    )
+    assert project.stamps() == before
+
+
+def test_foreign_files_are_left_alone_and_named_when_they_stand_in_the_way(project: Project) -> None:
+    project.write("client/notes.md", "mine")
+    project.write("client/concat.py", "mine")
+    ran = project.generate()
+    assert ran.code == 1
+    assert f"{os.path.join('client', 'concat.py')} was not written by difygen" in ran.err
+    assert sorted(os.listdir(project.client)) == ["concat.py", "notes.md"]
+    assert project.generate("specs", "--force").code == 0
+    assert (project.client / "notes.md").read_text() == "mine"
+
+
+def test_a_file_that_somebody_deleted_comes_back(project: Project) -> None:
+    project.generate()
+    (project.client / "_runtime" / "_sse.py").unlink()
+    (project.client / "concat.py").unlink()
+    assert project.generate().code == 0
+    assert project.check().code == 0
+
+
+def test_errors_come_all_at_once_and_nothing_is_written(project: Project) -> None:
+    project.generate()
+    project.change("specs/concat.yaml", "text-input", "text-inputt")
+    project.change("specs/report.yaml", "text: string", "text: strin")
+    before = project.stamps()
+    ran = project.generate()
+    assert ran.code == 2
+    assert ran.out == ""
+    assert "specs/concat.yaml:3:" in ran.err
+    assert "specs/report.yaml:4:" in ran.err
+    assert project.stamps() == before
+
+
+def test_a_broken_lock_is_explained(project: Project) -> None:
+    project.generate()
+    path = project.client / "difygen.lock"
+    path.write_text("<<<<<<< HEAD\n" + path.read_text())
+    ran = project.generate()
+    assert ran.code == 1
+    assert ran.err.splitlines() == [
+        f"error: {os.path.join('client', 'difygen.lock')} cannot be used: it is not JSON (it holds the marks of a merge conflict)",
+        "nothing was written; restore it from version control, or use --force to write it anew",
+    ]
+    assert project.generate("specs", "--force").code == 0
+    assert project.check().code == 0
+
+
+def test_warnings_of_unchanged_definitions_are_counted_and_strict_shows_them(project: Project) -> None:
+    shutil.copy(HERE / "dsl_lab" / "defaults_empty.yml", project.folder / "specs")
+    first = project.generate()
+    assert first.code == 0
+    assert first.err.count("warning:") == 3
+    second = project.generate()
+    assert (second.code, second.err) == (0, "")
+    assert second.out.splitlines()[1] == "3 warnings about unchanged definitions (--strict shows them)"
+    strict = project.generate("specs", "--strict")
+    assert strict.code == 1
+    assert strict.err == first.err
+    assert difygen("check", "specs", "--strict", "-o", "client").code == 1
+
+
+def test_quiet_prints_errors_alone(project: Project) -> None:
+    shutil.copy(HERE / "dsl_lab" / "defaults_empty.yml", project.folder / "specs")
+    ran = project.generate("specs", "-q")
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
+    project.write("specs/broken.yaml", "inputs: [")
+    assert "specs/broken.yaml:1:" in project.generate("specs", "-q").err
+
+
+def test_other_files_in_a_folder_are_left_out_but_named_files_are_mistakes(project: Project) -> None:
+    project.write("specs/docker-compose.yml", "services: {}\n")
+    shutil.copy(HERE / "dsl_lab" / "chatflow.yml", project.folder / "specs")
+    ran = project.generate()
+    assert ran.code == 0
+    assert ran.err == "left out 2 files that define no workflow (-v names them)\n"
+    assert project.modules() == {"concat", "report"}
+    named = project.generate("specs", "-v").err
+    assert "specs/docker-compose.yml:1:1: skipped: " in named
+    assert "specs/chatflow.yml:5:9: skipped: " in named
+    ran = project.generate("specs/docker-compose.yml", "specs/concat.yaml")
+    assert ran.code == 2
+    assert "specs/docker-compose.yml:1:1: error: " in ran.err
+
+
+def test_a_folder_without_definitions_is_a_mistake(project: Project) -> None:
+    project.write("other/docker-compose.yml", "services: {}\n")
+    ran = project.generate("other")
+    assert ran.code == 2
+    assert "no-definitions" in ran.err
+
+
+def test_standard_input_is_a_source(project: Project) -> None:
+    ran = difygen("-", "-o", "client", stdin=CONCAT.encode())
+    assert ran.code == 0
+    assert lock(project)["workflows"]["concat"]["source"] == "-"
+    assert "nothing changed" in difygen("-", "-o", "client", stdin=CONCAT.encode()).out
+
+
+def test_the_package_is_the_same_wherever_it_is_generated(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.generate()
+    first = {path.name: path.read_bytes() for path in project.client.glob("*") if path.is_file()}
+    monkeypatch.chdir(project.folder / "specs")
+    assert "nothing changed" in difygen("concat.yaml", "report.yaml", "-o", "../client").out
+    assert difygen("check", str(project.folder / "specs"), "-o", str(project.client)).code == 0
+    monkeypatch.chdir(project.folder)
+    shutil.rmtree(project.client)
+    difygen("specs", "-o", "client", "--force")
+    assert {path.name: path.read_bytes() for path in project.client.glob("*") if path.is_file()} == first
+
+
+def test_a_moved_project_is_the_same(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project.generate()
+    project.folder.rename(tmp_path / "moved")
+    monkeypatch.chdir(tmp_path / "moved")
+    assert "nothing changed" in difygen("specs", "-o", "client").out
+
+
+def test_workflows_of_one_name_keep_their_modules_whoever_comes_and_goes(project: Project) -> None:
+    project.write("specs/z.yaml", CONCAT)
+    project.generate()
+    modules = project.modules()
+    (other,) = modules - {"concat", "report"}
+    assert other.startswith("concat_")
+    project.write("specs/a.yaml", CONCAT)
+    project.generate()
+    assert modules < project.modules()
+    assert {name: entry["source"] for name, entry in lock(project)["workflows"].items() if name in modules} == {
+        "concat": "../specs/concat.yaml",
+        other: "../specs/z.yaml",
+        "report": "../specs/report.yaml",
+    }
+    (project.folder / "specs/concat.yaml").unlink()
+    project.generate()
+    assert lock(project)["workflows"][other]["source"] == "../specs/z.yaml"
+    assert "concat" not in lock(project)["workflows"]
+    assert project.check().code == 0
+
+
+def test_a_renamed_workflow_is_told_as_such(project: Project) -> None:
+    project.generate()
+    project.change("specs/concat.yaml", "name: concat", "name: join")
+    assert "`concat` is now called `join`." in project.generate().out
+    assert project.modules() == {"join", "report"}
+
+
+def test_many_definitions_are_spread_over_processes_and_give_the_same(project: Project) -> None:
+    for number in range(40):
+        project.write(f"many/w{number}.yaml", CONCAT.replace("concat", f"flow {number}"))
+    command = [sys.executable, "-m", "difygen", "many", "-q", "-o"]
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent / "generator")}
+    subprocess.run([*command, "client"], check=True, env=environment)
+    assert len(project.modules()) == 40
+    assert difygen("check", "many", "-o", "client").code == 0
+
+
+def test_output_that_is_no_folder_is_explained(project: Project) -> None:
+    project.write("client", "")
+    ran = project.generate()
+    assert ran.code == 1
+    assert ran.err.startswith("error: cannot ")
+
+
+# Check.
+
+
+def test_check_is_silent_when_all_is_well(project: Project) -> None:
+    project.generate()
+    before = project.stamps()
+    ran = project.check()
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
+    assert project.stamps() == before
+
+
+def test_check_shows_what_differs(project: Project) -> None:
+    project.generate()
+    project.change("specs/concat.yaml", "max_length: 48", "max_length: 40")
+    project.change("client/report.py", "import", "import  ")
+    (project.client / "py.typed").unlink()
+    project.write("client/mine.py", "")
+    before = project.stamps()
+    ran = project.check()
+    assert ran.code == 1
+    assert project.stamps() == before
+    lines = ran.out.splitlines()
+    assert lines[:4] == [
+        f"MISSING  {os.path.join('client', 'py.typed')}",
+        f"OUTDATED {os.path.join('client', 'concat.py')}",
+        f"EDITED   {os.path.join('client', 'report.py')}",
+        f"OUTDATED {os.path.join('client', 'difygen.lock')} does not know the files",
+    ]
+    assert f"--- {os.path.join('client', 'concat.py')}" in lines
+    assert "-    string: Annotated[Text, Field(max_length=48)]" in lines
+    assert "+    string: Annotated[Text, Field(max_length=40)]" in lines
+    assert lines[-1] == "Run difygen again to bring the package up to date."
+    assert "mine.py" not in ran.out
+
+
+def test_check_names_what_is_too_much(project: Project) -> None:
+    project.generate()
+    (project.folder / "specs/report.yaml").unlink()
+    ran = project.check()
+    assert ran.code == 1
+    assert f"EXTRA    {os.path.join('client', 'report.py')}" in ran.out.splitlines()
+
+
+def test_check_trusts_no_hash(project: Project) -> None:
+    """As after a merge that took the lock of one side and the code of the other."""
+    project.generate()
+    old = (project.client / "concat.py").read_text()
+    old_lock = lock(project)["files"]["concat.py"]
+    project.change("specs/concat.yaml", "max_length: 48", "max_length: 40")
+    project.generate()
+    new_lock = lock(project)["files"]["concat.py"]
+    (project.client / "concat.py").write_text(old)
+    project.change("client/difygen.lock", str(new_lock), str(old_lock))
+    assert "nothing changed" in project.generate().out
+    assert project.check().code == 1
+
+
+def test_check_bounds_what_it_shows(project: Project) -> None:
+    project.generate()
+    target = project.client / "concat.py"
+    target.write_text("\n".join(f"line {number}" for number in range(1000)))
+    lines = project.check().out.splitlines()
+    assert len(lines) < 80
+    assert "... (more lines differ)" in lines
+
+
+def test_check_of_nothing_and_of_mistakes(project: Project) -> None:
+    ran = project.check()
+    assert ran.code == 1
+    assert "MISSING" in ran.out
+    assert not project.client.exists()
+    project.change("specs/concat.yaml", "text-input", "text-inputt")
+    ran = project.check()
+    assert (ran.code, ran.out) == (2, "")
+    assert "specs/concat.yaml:3:" in ran.err
+
+
+def test_check_of_a_package_without_its_lock(project: Project) -> None:
+    project.generate()
+    (project.client / "difygen.lock").unlink()
+    ran = project.check()
+    assert ran.code == 1
+    assert ran.out.splitlines()[0] == f"OUTDATED {os.path.join('client', 'difygen.lock')} is missing"
