@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from difygen.mock.definition import JsonObject
+from difygen.mock.outputs import ITEMS
 from difygen.mock.pool import Pool, as_text, case_that_holds, template_text
 from difygen.workflow import Node
 
@@ -16,14 +17,14 @@ _REFERENCE = re.compile(r"\{\{#([^#{}]+)#\}\}")
 
 @dataclass(slots=True)
 class Result:
-    """A node's run: what its `node_finished` says, and the branch by which the run goes on."""
+    """A node's run: what its `node_finished` says, and the branch by which the run goes on, if it has several."""
 
     inputs: JsonObject = field(default_factory=dict)
     outputs: JsonObject = field(default_factory=dict)
     process_data: JsonObject = field(default_factory=dict)
     metadata: JsonObject = field(default_factory=dict)
     known: bool = False
-    handle: str = "source"
+    handle: str = ""
 
 
 def result_of(node: Node, settings: JsonObject, pool: Pool) -> Result:
@@ -182,7 +183,7 @@ def container_items(settings: JsonObject, pool: Pool, node: Node) -> list[Any]:
     prescribed = (
         pool.wanted(node.id).get("output") if any(n in pool.prescribed for n in pool.names_from(node.id)) else None
     )
-    items = items if isinstance(items, list) else list(range(2))
+    items = items if isinstance(items, list) else list(range(ITEMS))
     if isinstance(prescribed, list):
         items = [items[min(i, len(items) - 1)] if items else i for i in range(len(prescribed))]
     return items

@@ -5,19 +5,23 @@ Code nodes are never executed. Templates are rendered only where they do nothing
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from difygen.mock.definition import Definition, JsonObject, Selector
-from difygen.mock.files import FileStore
+from difygen.mock.files import FileStore, is_file
 from difygen.mock.outputs import example_value
 from difygen.workflow import Primitive
 
 
 @dataclass(slots=True)
 class Pool:
-    """What selectors resolve to. `known` are the values that follow from the inputs; the rest is made up."""
+    """What selectors resolve to. `known` are the values that follow from the inputs; the rest is made up.
+
+    `prescribed` are outputs that the run is to end with: the nodes that they come from give them.
+    """
 
     definition: Definition
     store: FileStore
@@ -30,10 +34,6 @@ class Pool:
         for name, value in outputs.items():
             self.values[node_id, name] = value
             self.known.add((node_id, name)) if known else self.known.discard((node_id, name))
-
-    def prescribe(self, outputs: Mapping[str, Any]) -> None:
-        """Let the run end with these outputs, and the nodes that they come from give them."""
-        self.prescribed = dict(outputs)
 
     def __contains__(self, selector: Sequence[str]) -> bool:
         return tuple(selector[:2]) in self.values
@@ -96,16 +96,12 @@ def _place(values: JsonObject, path: Sequence[str], value: Any) -> None:
 
 def as_text(value: Any) -> str:
     """A value as a text chunk has it: Markdown, as seen on 1.12.1."""
-    from difygen.mock.files import is_file
-
     if value is None:
         return ""
     if is_file(value):
         mark = "!" if value.get("type") == "image" else ""
         return f"{mark}[{value.get('filename') or ''}]({value.get('url') or ''})"
     if isinstance(value, Mapping):
-        import json
-
         return json.dumps(value, ensure_ascii=False, indent=2)
     if isinstance(value, list):
         files = all(map(is_file, value))

@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from difygen.mock.beats import Compute, Delay, Pause
 from difygen.mock.definition import Definition, JsonObject
 from difygen.mock.faults import Faults
 from difygen.mock.files import FileStore
 from difygen.mock.forms import Form
 from difygen.mock.outputs import Handler, call_handler, example_outputs
-from difygen.mock.simulation import Compute, Delay, Pause, Simulation
+from difygen.mock.simulation import Identity, Simulation
 
 STOPPED = "Stopped by user."
 _ERROR_EVENT_MESSAGE = "[mock] Server Unavailable Error, this failure was asked for"
@@ -150,10 +151,8 @@ class Runs:
             "sys.workflow_id": definition.id("workflow"),
             "sys.workflow_run_id": run_id,
         }
-        user_id = self.user_id(definition, user)
-        simulation = Simulation(
-            definition, run_id, task_id, user, user_id, inputs, system, self.store, faults, self.settings.latency
-        )
+        identity = Identity(run_id, task_id, user, self.user_id(definition, user))
+        simulation = Simulation(definition, identity, inputs, system, self.store, faults, self.settings.latency)
         run = Run(definition, simulation, faults, run_id, task_id, user, given)
         self.all.append(run)
         task = asyncio.create_task(self._drive(run))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Collection, Iterable, Iterator
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterator
 
 from difygen.mock.definition import Definition
 from difygen.workflow import Edge, Node
@@ -17,76 +17,68 @@ class Walk:
 
     def __init__(self, definition: Definition, parent: str | None) -> None:
         self._nodes = {node.id: node for node in definition.nodes if node.parent == parent}
-        self._edges = [edge for edge in definition.edges if edge.source in self._nodes and edge.target in self._nodes]
-        self._open = {id(edge) for edge in self._edges}
-        self._taken: set[int] = set()
-        self._ready = deque(self._first(definition, parent))
+        self._out: defaultdict[str, list[Edge]] = defaultdict(list)
+        self._in: defaultdict[str, list[Edge]] = defaultdict(list)
+        for edge in definition.edges:
+            if edge.source in self._nodes and edge.target in self._nodes:
+                self._out[edge.source].append(edge)
+                self._in[edge.target].append(edge)
+        self._taken: dict[int, bool] = {}  # by the edge's id; edges that are still open are missing
+        self._roots = self._entries(parent)
+        self._ready = deque(self._roots)
         self.skipped: set[str] = set()
 
-    def _first(self, definition: Definition, parent: str | None) -> Iterable[str]:
-        targets = {edge.target for edge in self._edges}
-        roots = [node for node in self._nodes.values() if node.id not in targets]
-        entries = [n for n in roots if n.type == "start"] or [n for n in roots if n.type.startswith("trigger-")]
-        if parent is None:  # a node that nothing leads to is not run
-            return [node.id for node in (entries or roots)[:1]]
-        return [node.id for node in ([n for n in roots if n.type in SILENT] or roots)[:1]]
+    def _entries(self, parent: str | None) -> list[str]:
+        """Where the walk begins: one node. What nothing leads to otherwise is not run."""
+        roots = [node for node in self._nodes.values() if not self._in[node.id]]
+        if parent is None:
+            entries = [n for n in roots if n.type == "start"] or [n for n in roots if n.type.startswith("trigger-")]
+        else:
+            entries = [node for node in roots if node.type in SILENT]
+        return [node.id for node in (entries or roots)[:1]]
 
     def __iter__(self) -> Iterator[Node]:
         while self._ready:
             yield self._nodes[self._ready.popleft()]
 
-    def leave(self, node: Node, handle: str = "source") -> None:
-        """Go on from a node by one of its branches; the others, and what only they lead to, are skipped."""
-        for edge in self._from(node.id):
-            self._close(edge, taken=handle == "source" or edge.handle == handle)
-
-    def _from(self, node_id: str) -> list[Edge]:
-        return [edge for edge in self._edges if edge.source == node_id]
-
-    def _close(self, edge: Edge, *, taken: bool) -> None:
-        self._open.discard(id(edge))
-        if taken:
-            self._taken.add(id(edge))
-        leading = [each for each in self._edges if each.target == edge.target]
-        if any(id(each) in self._open for each in leading):
-            return
-        if any(id(each) in self._taken for each in leading):
-            self._ready.append(edge.target)
-            return
-        self.skipped.add(edge.target)
-        for onward in self._from(edge.target):
-            self._close(onward, taken=False)
+    def leave(self, node: Node, handle: str | None = None) -> None:
+        """Go on from a node by one of its branches (None: by all). The others, and what only they lead to, are skipped."""
+        todo = [(edge, handle is None or edge.handle == handle) for edge in self._out[node.id]]
+        while todo:
+            edge, taken = todo.pop(0)
+            self._taken[id(edge)] = taken
+            states = [self._taken.get(id(each)) for each in self._in[edge.target]]
+            if None in states:
+                continue
+            if True in states:
+                self._ready.append(edge.target)
+            else:
+                self.skipped.add(edge.target)
+                todo += [(onward, False) for onward in self._out[edge.target]]
 
     def certain(self, branching: Collection[str]) -> set[str]:
         """The nodes that will run for sure: reached without a branch that is still to be decided."""
         seen: set[str] = set()
-        todo = [*self._first_ids()]
+        todo = [*self._roots]
         while todo:
             node_id = todo.pop()
             if node_id in seen or node_id in self.skipped:
                 continue
             seen.add(node_id)
-            for edge in self._from(node_id):
-                decided = id(edge) not in self._open
-                if (decided and id(edge) in self._taken) or (not decided and node_id not in branching):
-                    todo.append(edge.target)
+            todo += [edge.target for edge in self._out[node_id] if self._taken.get(id(edge), node_id not in branching)]
         return seen
-
-    def _first_ids(self) -> Iterable[str]:
-        targets = {edge.target for edge in self._edges}
-        return [node_id for node_id in self._nodes if node_id not in targets]
 
     def handles(self, node: Node) -> list[str]:
         """The branches that leave a node, in the order of the definition."""
-        return list(dict.fromkeys(edge.handle for edge in self._from(node.id)))
+        return list(dict.fromkeys(edge.handle for edge in self._out[node.id]))
 
     def beyond(self, node: Node, handle: str) -> set[str]:
         """The nodes that one branch of a node can lead to."""
         seen: set[str] = set()
-        todo = [edge.target for edge in self._from(node.id) if edge.handle == handle]
+        todo = [edge.target for edge in self._out[node.id] if edge.handle == handle]
         while todo:
             node_id = todo.pop()
             if node_id not in seen:
                 seen.add(node_id)
-                todo += [edge.target for edge in self._from(node_id)]
+                todo += [edge.target for edge in self._out[node_id]]
         return seen
