@@ -67,7 +67,7 @@ class MockDify:
     @property
     def runs(self) -> list[MockRun]:
         """The runs so far, oldest first."""
-        return [_told(run) for run in list(self._server.state.runs.all)]
+        return [_told(run) for run in list(self._server.state.runs.by_id.values())]
 
     @property
     def last_run(self) -> MockRun:
@@ -79,7 +79,7 @@ class MockDify:
 
     def clear(self) -> None:
         """Forget the runs so far."""
-        self._server.state.runs.all.clear()
+        self._server.state.runs.by_id.clear()
 
     def __repr__(self) -> str:
         return f"<MockDify {self.base_url} {', '.join(self.api_keys)}>"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib
 import importlib.util
 import inspect
 import json
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
@@ -132,12 +134,41 @@ def _two_arguments(function: Handler) -> Handler:
     return function
 
 
+async def _in_thread(function: Handler, *arguments: Any) -> Any:
+    """What a function gives, called in a thread of its own that does not keep the process alive."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+
+    def call() -> None:
+        outcome: Any = None
+        error: BaseException | None = None
+        try:
+            outcome = function(*arguments)
+        except BaseException as raised:  # noqa: BLE001 - passed on, whatever it is
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the server has ended in the meantime
+            loop.call_soon_threadsafe(_settle, future, outcome, error)
+
+    threading.Thread(target=call, name="difygen-mock-handler", daemon=True).start()
+    return await future
+
+
+def _settle(future: asyncio.Future[Any], outcome: Any, error: BaseException | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(outcome)
+    else:
+        fits = isinstance(error, Exception) and not isinstance(error, StopIteration)  # a future takes no other
+        future.set_exception(error if fits else RuntimeError(repr(error)))
+
+
 async def call_handler(handler: Handler, inputs: JsonObject, name: str) -> JsonObject | None:
     """What the user's function gives, run in a thread so that a slow one holds nobody up. None: it has nothing to say.
 
     Raises what the function raises, and TypeError if it gives anything but a JSON object.
     """
-    result = await asyncio.to_thread(_two_arguments(handler), dict(inputs), name)
+    result = await _in_thread(_two_arguments(handler), dict(inputs), name)
     if inspect.isawaitable(result):
         result = await result
     if result is NotImplemented:

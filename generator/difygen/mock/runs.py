@@ -23,6 +23,8 @@ STOPPED = "Stopped by user."
 _ERROR_EVENT_MESSAGE = "[mock] Server Unavailable Error, this failure was asked for"
 _STALLING = ("ping-forever", "silent")
 _STALLS_AFTER = 3
+KEPT = 10_000
+"""How many runs a server remembers."""
 
 
 @dataclass(slots=True)
@@ -121,11 +123,11 @@ class Settings:
 
 @dataclass(slots=True)
 class Runs:
-    """All runs of a server, newest last."""
+    """The runs of a server, newest last; very old ones are forgotten."""
 
     settings: Settings
     store: FileStore
-    all: list[Run] = field(default_factory=list)
+    by_id: dict[str, Run] = field(default_factory=dict)
     users: dict[tuple[str, str], str] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -154,19 +156,25 @@ class Runs:
         identity = Identity(run_id, task_id, user, self.user_id(definition, user))
         simulation = Simulation(definition, identity, inputs, system, self.store, faults, self.settings.latency)
         run = Run(definition, simulation, faults, run_id, task_id, user, given)
-        self.all.append(run)
+        self._keep(run)
         task = asyncio.create_task(self._drive(run))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return run
 
+    def _keep(self, run: Run) -> None:
+        self.by_id[run.id] = run
+        while len(self.by_id) > KEPT:
+            del self.by_id[next(iter(self.by_id))]
+
     def of(self, definition: Definition) -> Iterator[Run]:
         """The runs of one app, newest first."""
-        return (run for run in reversed(self.all) if run.definition is definition)
+        return (run for run in reversed(self.by_id.values()) if run.definition is definition)
 
     def find(self, definition: Definition, run_id: str) -> Run | None:
         """The app's run of that id."""
-        return next((run for run in self.of(definition) if run.id == run_id), None)
+        run = self.by_id.get(run_id)
+        return run if run is not None and run.definition is definition else None
 
     def by_token(self, definition: Definition, token: str) -> Run | None:
         """The app's run that has, or had, a form of that token."""
@@ -174,7 +182,7 @@ class Runs:
 
     def stop(self, task_id: str) -> None:
         """Stop a run by its task id, whoever asks (seen on 1.12.1: any user, any app's key, unknown ids too)."""
-        for run in self.all:
+        for run in self.by_id.values():
             if run.task_id == task_id:
                 run.stopped.set()
 

@@ -14,7 +14,8 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from difygen.mock.app import MockState, create_app
+from difygen.mock.app import create_app
+from difygen.mock.call import MockState
 from difygen.mock.definition import Definition
 from difygen.mock.faults import Cut, FailRate
 from difygen.mock.files import FileStore
