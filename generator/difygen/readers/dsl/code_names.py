@@ -11,8 +11,26 @@ MAX_LENGTH = 40_000
 _PARSE_ONLY = 0x400  # ast.PyCF_ONLY_AST, without the import of ast
 
 _SCOPES = _ast.FunctionDef | _ast.AsyncFunctionDef | _ast.Lambda
-_UNFIT = _ast.ClassDef | _ast.Yield | _ast.YieldFrom | _ast.Global | _ast.Nonlocal | _ast.Await
+_UNFIT = frozenset((_ast.ClassDef, _ast.Yield, _ast.YieldFrom, _ast.Global, _ast.Nonlocal, _ast.Await))
 """Where one of these occurs, a name or a method may be anything."""
+
+_WITHOUT_NAMES = frozenset(("ctx", "op", "ops", "kind", "type_comment", "annotation", "returns"))
+"""The fields of syntax nodes in which no name is bound or used."""
+
+_BINDING = frozenset(
+    (
+        _ast.Name,
+        _ast.arg,
+        _ast.Import,
+        _ast.ImportFrom,
+        _ast.FunctionDef,
+        _ast.AsyncFunctionDef,
+        _ast.ExceptHandler,
+        _ast.MatchAs,
+        _ast.MatchStar,
+        _ast.MatchMapping,
+    )
+)
 
 
 @dataclass(slots=True)
@@ -54,11 +72,13 @@ def names_of(code: str) -> Names | None:
         return None
     names = Names()
     for node in _walked(tree.body):
-        if isinstance(node, _UNFIT):
+        kind = node.__class__
+        if kind in _UNFIT:
             return None
         if isinstance(node, _ast.Import):
             names.modules.update(each.name for each in node.names if each.asname is None)
-        else:
+            names.taken.update(each.asname for each in node.names if each.asname is not None)
+        elif kind in _BINDING:
             names.taken.update(_other_names(node))
     if "main" in names.taken:
         return None
@@ -80,13 +100,14 @@ def _parsed(code: str) -> _ast.Module | None:
 
 def _children(node: _ast.AST) -> Iterator[tuple[str, _ast.AST]]:
     for name in node._fields:
-        value = getattr(node, name, None)
-        if isinstance(value, _ast.AST):
-            yield name, value
-        elif isinstance(value, list):
-            for each in value:
-                if isinstance(each, _ast.AST):
-                    yield name, each
+        if name not in _WITHOUT_NAMES:
+            value = getattr(node, name, None)
+            if isinstance(value, _ast.AST):
+                yield name, value
+            elif isinstance(value, list):
+                for each in value:
+                    if isinstance(each, _ast.AST):
+                        yield name, each
 
 
 def _walked(nodes: Iterable[_ast.AST]) -> Iterator[_ast.AST]:
@@ -153,7 +174,7 @@ def _bind(node: _ast.AST, names: Names) -> None:
     elif isinstance(node, _ast.withitem):
         if node.optional_vars is not None:
             names.assign(node.optional_vars, None)
-    elif not isinstance(node, _ast.Name):
+    elif node.__class__ in _BINDING and not isinstance(node, _ast.Name):
         for name in _other_names(node):
             names.bound.setdefault(name, []).append(None)
 
