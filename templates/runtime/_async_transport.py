@@ -4,15 +4,18 @@ A client may be used from several event loops, one after the other or at the sam
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from math import isinf
 from threading import Lock
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
+from ._errors import DifyError
 from ._http import (
     Answer,
     Call,
     OpenUpload,
+    RequestMaker,
     UploadBody,
     build_request,
     finite,
@@ -24,43 +27,101 @@ from ._http import (
 )
 from ._transport import log_call, new_client, no_free_slot, read_all
 
+WaitedT = TypeVar("WaitedT")
+
+
+class Alarm:
+    """Ends whatever one waits for when the deadline comes.
+
+    Does for many waits what `asyncio.timeout` does for one, with a single timer: a stream
+    waits for every piece, and a timer each would cost more than the piece.
+    """
+
+    __slots__ = ("_call", "_deadline", "_rang", "_task", "_timer")
+
+    def __init__(self, call: Call, deadline: float) -> None:
+        self._call = call
+        self._deadline = deadline
+        self._rang = False
+        self._task: asyncio.Task[Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        left = seconds_left(deadline)
+        if not isinf(left):
+            self._timer = asyncio.get_running_loop().call_later(left, self._ring)
+
+    async def wait(self, awaitable: Awaitable[WaitedT]) -> WaitedT:
+        """The result of `awaitable`.
+
+        Raises:
+            DeadlineExceededError: It did not come in time.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        if self._rang:
+            raise timeout_error(self._call, self._deadline)
+        cancelling = task.cancelling()
+        self._task = task
+        try:
+            return await awaitable
+        except asyncio.CancelledError:
+            if self._rang and task.uncancel() <= cancelling:
+                raise timeout_error(self._call, self._deadline) from None
+            raise
+        finally:
+            self._task = None
+
+    def stop(self) -> None:
+        """Forget the timer."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _ring(self) -> None:
+        self._rang = True
+        if self._task is not None:
+            self._task.cancel()
+
 
 class AsyncExchange:
     """A response that is read by awaiting."""
 
     __slots__ = (
+        "_alarm",
         "_call",
         "_deadline",
-        "_idle",
         "_pieces",
         "_response",
         "headers",
         "status",
     )
 
-    def __init__(self, response: Any, call: Call, deadline: float, idle: float) -> None:
+    def __init__(
+        self, response: Any, call: Call, deadline: float, alarm: Alarm
+    ) -> None:
         self.status: int = response.status_code
         self.headers = response.headers
         self._response = response
         self._call = call
         self._deadline = deadline
-        self._idle = idle
+        self._alarm = alarm
         encoded = "content-encoding" in response.headers
         self._pieces: AsyncIterator[bytes] = (
             response.aiter_bytes() if encoded else response.aiter_raw()
         )
 
     async def read(self) -> bytes | None:
-        limit = min(seconds_left(self._deadline), self._idle)
+        if monotonic() >= self._deadline:
+            seconds_left(self._deadline)
         try:
-            async with asyncio.timeout(finite(limit)):
-                return await anext(self._pieces, None)
-        except TimeoutError:
-            raise timeout_error(self._call, self._deadline) from None
+            return await self._alarm.wait(self._pieces.__anext__())
+        except StopAsyncIteration:
+            return None
+        except DifyError:
+            raise
         except Exception as error:
             raise (lost(error, self._call, self._deadline) or error) from error
 
     async def close(self) -> None:
+        self._alarm.stop()
         await self._response.aclose()
 
 
@@ -90,6 +151,7 @@ class AsyncTransport:
         self._max_concurrency = max_concurrency
         self._states: dict[asyncio.AbstractEventLoop, LoopState] = {}
         self._lock = Lock()
+        self._make_request = RequestMaker()
 
     async def _state(self) -> LoopState:
         loop = asyncio.get_running_loop()
@@ -117,32 +179,33 @@ class AsyncTransport:
             await state.closer.aclose()
 
     async def open(self, call: Call, deadline: float, idle: float) -> AsyncExchange:
-        left = seconds_left(deadline)
         began = monotonic()
+        left = seconds_left(deadline)
         client = (await self._state()).client
+        alarm = Alarm(call, deadline)
         request: Any = None
         upload = call.content.open() if isinstance(call.content, UploadBody) else None
         try:
             content = async_pieces(upload) if upload else call.content
-            request = build_request(client, call, timeouts(left, idle), content)
+            build = client.build_request if self._given else self._make_request
+            request = build_request(build, call, timeouts(left, idle), content)
             if upload:
                 request.headers["Content-Length"] = str(upload.size)
-            async with asyncio.timeout(finite(left)):
-                response = await client.send(
-                    request, stream=True, auth=None, follow_redirects=False
-                )
-        except TimeoutError:
-            log_call(call, began, "timeout")
-            request.headers.pop("authorization", None)
-            raise timeout_error(call, deadline) from None
-        except Exception as error:
+            sending = client.send(
+                request, stream=True, auth=None, follow_redirects=False
+            )
+            response = await alarm.wait(sending)
+        except BaseException as error:
+            alarm.stop()
             log_call(call, began, type(error).__name__)
+            if not isinstance(error, Exception):
+                raise
             raise (lost(error, call, deadline, request) or error) from error
         finally:
             if upload:
                 upload.close()
         log_call(call, began, response.status_code)
-        return AsyncExchange(response, call, deadline, idle)
+        return AsyncExchange(response, call, deadline, alarm)
 
     async def send(self, call: Call, deadline: float, idle: float) -> Answer:
         return await read_all(await self.open(call, deadline, idle))

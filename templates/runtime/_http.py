@@ -7,7 +7,7 @@ what a library's exception means for the caller; decides nothing.
 import io
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from math import isinf
 from time import monotonic
@@ -33,6 +33,12 @@ LOGGER = logging.getLogger(__name__.partition("._runtime")[0])
 CONNECT_TIMEOUT = 10.0
 MAX_IDLE_CONNECTIONS = 100
 PIECE_SIZE = 1 << 17
+MAX_KNOWN_URLS = 100
+OWN_HEADERS = {
+    "User-Agent": "difygen-client",
+    "Accept-Encoding": "gzip, deflate",
+    "Connection": "keep-alive",
+}
 
 
 def http_library() -> Any:
@@ -181,10 +187,13 @@ class Call:
 
 
 def build_request(
-    client: Any, call: Call, timeout: Mapping[str, float | None], content: Any
+    build: Callable[..., Any],
+    call: Call,
+    timeout: Mapping[str, float | None],
+    content: Any,
 ) -> Any:
-    """The request of the HTTP library, with the headers of the client it is for."""
-    request = client.build_request(
+    """The request of the HTTP library, built by a client's own method or the like."""
+    request = build(
         call.method,
         call.url,
         headers=call.headers,
@@ -194,6 +203,32 @@ def build_request(
     if call.key is not None:
         request.headers["Authorization"] = f"Bearer {call.key.reveal()}"
     return request
+
+
+class RequestMaker:
+    """Builds requests as a client of ours would, without merging what is the same.
+
+    Saves about a tenth of the time that a call on a kept-alive connection takes.
+    """
+
+    __slots__ = ("_kinds", "_urls")
+
+    def __init__(self) -> None:
+        self._kinds: tuple[Any, Any] | None = None
+        self._urls: dict[str, Any] = {}
+
+    def __call__(self, method: str, url: str, **arguments: Any) -> Any:
+        if self._kinds is None:
+            library = http_library()
+            self._kinds = library.Request, library.URL
+        make_request, make_url = self._kinds
+        parsed_url = self._urls.get(url)
+        if parsed_url is None:
+            if len(self._urls) > MAX_KNOWN_URLS:
+                self._urls.clear()
+            parsed_url = self._urls[url] = make_url(url)
+        headers = {**OWN_HEADERS, **arguments.pop("headers")}
+        return make_request(method, parsed_url, headers=headers, **arguments)
 
 
 class Answer:

@@ -17,6 +17,7 @@ from ._http import (
     MAX_IDLE_CONNECTIONS,
     Answer,
     Call,
+    RequestMaker,
     UploadBody,
     build_request,
     finite,
@@ -131,6 +132,7 @@ class SyncTransport:
         self._client: Any = None
         self._process = 0
         self._lock = Lock()
+        self._make_request = RequestMaker()
         self._slots = BoundedSemaphore(max_concurrency) if max_concurrency else None
 
     def _pool(self) -> Any:
@@ -158,7 +160,8 @@ class SyncTransport:
         upload = call.content.open() if isinstance(call.content, UploadBody) else None
         try:
             content = upload.pieces() if upload else call.content
-            request = build_request(client, call, timeouts(left, idle), content)
+            build = client.build_request if self._given else self._make_request
+            request = build_request(build, call, timeouts(left, idle), content)
             if upload:
                 request.headers["Content-Length"] = str(upload.size)
             response = client.send(
