@@ -1,0 +1,90 @@
+"""What type checkers say about generated packages, and about the callers of them: nothing, and every mistake."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from difygen.plan import Options
+from packages import CONCAT, files_of, workflow_from, write
+
+TYPING = Path(__file__).parent / "typing"
+KINDS = workflow_from((TYPING / "kinds.yaml").read_text(encoding="utf-8"), "kinds.yaml")
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+
+def mistakes(file: str) -> set[tuple[str, int]]:
+    """The lines of a caller whose comment says what is wrong with them."""
+    lines = (TYPING / file).read_text(encoding="utf-8").splitlines()
+    return {(file, number) for number, line in enumerate(lines, 1) if "  # " in line}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project with a generated package, a generated file, and the callers of the package."""
+    folder = tmp_path_factory.mktemp("project")
+    write(folder / "client", files_of([CONCAT, KINDS]))
+    write(folder / "sync_only", files_of([CONCAT], Options(emit="sync")))
+    for caller in ("right.py", "wrong.py"):
+        write(folder, {caller: (TYPING / caller).read_text(encoding="utf-8")})
+    return folder
+
+
+def run(folder: Path, *arguments: str) -> str:
+    """What a tool prints."""
+    done = subprocess.run([sys.executable, "-m", *arguments], cwd=folder, check=False, capture_output=True, text=True)
+    assert done.stderr == "" and done.returncode in (0, 1), done.stderr or done.stdout
+    return done.stdout
+
+
+def found_by_mypy(folder: Path) -> set[tuple[str, int]]:
+    output = run(
+        folder,
+        "mypy",
+        "--strict",
+        "--no-error-summary",
+        "--hide-error-context",
+        "--cache-dir=.mypy",
+        "client",
+        "sync_only",
+        "right.py",
+        "wrong.py",
+    )
+    places = re.findall(r"^(.+?):(\d+): error", output, re.MULTILINE)
+    return {(file, int(line)) for file, line in places}
+
+
+def found_by_pyright(folder: Path) -> set[tuple[str, int]]:
+    write(folder, {"pyrightconfig.json": json.dumps({"typeCheckingMode": "strict", "pythonVersion": "3.11"})})
+    report = json.loads(run(folder, "pyright", "--outputjson", "--pythonpath", sys.executable))
+    return {
+        (Path(finding["file"]).relative_to(folder).as_posix(), finding["range"]["start"]["line"] + 1)
+        for finding in report["generalDiagnostics"]
+    }
+
+
+@pytest.mark.parametrize("checker", [found_by_mypy, found_by_pyright], ids=["mypy", "pyright"])
+def test_type_checkers_find_every_mistake_of_a_caller_and_nothing_else(project: Path, checker: object) -> None:
+    assert callable(checker)
+    assert sorted(checker(project)) == sorted(mistakes("wrong.py"))
+
+
+def test_ruff_finds_nothing_in_a_generated_package(project: Path) -> None:
+    assert (
+        run(project, "ruff", "check", "--isolated", "--no-cache", "--extend-select=I", "client", "sync_only")
+        == "All checks passed!\n"
+    )
+
+
+def test_black_changes_nothing_in_a_generated_package(project: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "black", "--check", "client", "sync_only"],
+        cwd=project,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
