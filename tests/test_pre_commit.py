@@ -1,0 +1,66 @@
+"""The pre-commit hooks: their definitions are complete, and their commands do what they say in a scratch repository."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from projects import CONCAT, Project
+
+HOOKS = Path(__file__).parents[1] / ".pre-commit-hooks.yaml"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "generator")}
+
+
+def hooks() -> dict[str, dict[str, object]]:
+    return {hook["id"]: hook for hook in yaml.safe_load(HOOKS.read_text())}
+
+
+def run(hook: str) -> subprocess.CompletedProcess[str]:
+    """What pre-commit does: the entry, without file names, in the top folder of the repository."""
+    _, *arguments = shlex.split(str(hooks()[hook]["entry"]))
+    return subprocess.run(
+        [sys.executable, "-m", "difygen", *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    project = Project(tmp_path / "project")
+    project.write("specs/concat.yaml", CONCAT)
+    project.write("pyproject.toml", '[tool.difygen]\nsources = ["specs"]\noutput = "client"\n')
+    monkeypatch.chdir(project.folder)
+    return project
+
+
+@pytest.mark.parametrize("hook", ["difygen", "difygen-check"])
+def test_a_hook_is_complete(hook: str) -> None:
+    definition = hooks()[hook]
+    assert set(definition) == {"id", "name", "description", "entry", "language", "pass_filenames", "files"}
+    assert (definition["language"], definition["pass_filenames"]) == ("python", False)
+    pattern = re.compile(str(definition["files"]))
+    for path in (
+        "specs/concat.yaml",
+        "exports/字段拼接.yml",
+        "client/difygen.lock",
+        "client/concat.py",
+        "difygen.toml",
+    ):
+        assert pattern.search(path)
+    assert not pattern.search("README.md")
+
+
+def test_the_hooks_in_the_order_of_a_day(project: Project) -> None:
+    assert run("difygen").returncode == 0
+    assert run("difygen-check").returncode == 0
+    project.change("specs/concat.yaml", "max_length: 48", "max_length: 40")
+    failed = run("difygen-check")
+    assert failed.returncode == 1
+    assert "max_length=40" in failed.stdout
+    assert run("difygen").returncode == 0
+    assert run("difygen-check").returncode == 0
