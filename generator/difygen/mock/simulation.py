@@ -247,8 +247,9 @@ class Simulation:
             return None
         if self._settings(node).get("error_strategy") == "fail-branch":
             return next((handle for handle in handles if handle != "fail-branch"), "")
-        if result.handle in handles or result.known:
+        if result.known:
             return result.handle
+        handles.sort(key=lambda handle: handle != result.handle)  # what the node would say comes first
         return max(handles, key=lambda handle: self._named_beyond(node, handle, walk))
 
     def _named_beyond(self, node: Node, handle: str, walk: Walk) -> int:
