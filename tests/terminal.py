@@ -13,7 +13,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,9 +36,11 @@ class Ended:
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of a process: ours, without any setting of Dify's or of a proxy."""
+    """The environment of a process: ours, without any setting of Dify's, of a proxy or of another terminal."""
     kept = {
-        name: value for name, value in os.environ.items() if not name.upper().startswith(("DIFY_", "HTTP", "ALL_PROXY"))
+        name: value
+        for name, value in os.environ.items()
+        if not name.upper().startswith(("DIFY_", "HTTP", "ALL_PROXY", "COLUMNS", "LINES"))
     }
     fixed = {"PYTHONPATH": str(SOURCE_ROOT), "TERM": "xterm-256color", "NO_PROXY": "*", "PYTHONWARNINGS": "error"}
     return {**kept, **fixed, **(extra or {})}
@@ -75,9 +77,13 @@ def piped(
 
 
 def on_terminal(
-    *arguments: str, env: Mapping[str, str], press: Sequence[tuple[str, bytes]] = (), columns: int = 110, rows: int = 30
+    *arguments: str,
+    env: Mapping[str, str],
+    press: Sequence[tuple[str | Callable[[], bool], bytes]] = (),
+    columns: int = 110,
+    rows: int = 30,
 ) -> Ended:
-    """Run on a terminal of its own. Each of `press` is (what must be on the screen first, keys that are pressed then)."""
+    """Run on a terminal of its own. Each of `press` is (a text that must be shown first or a condition, keys that are pressed then)."""
     outer, inner = pty.openpty()
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     process = subprocess.Popen(
@@ -104,11 +110,13 @@ def on_terminal(
 _LEADER = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 
 
-def _converse(outer: int, press: list[tuple[str, bytes]]) -> bytes:
+def _converse(outer: int, press: list[tuple[str | Callable[[], bool], bytes]]) -> bytes:
     shown = b""
     end = time.monotonic() + _PATIENCE
     while time.monotonic() < end:
-        readable, _, _ = select.select([outer], [], [], 0.1)
+        if press and _is_time(press[0][0], shown):
+            os.write(outer, press.pop(0)[1])
+        readable, _, _ = select.select([outer], [], [], 0.05)
         if not readable:
             continue
         try:
@@ -118,6 +126,8 @@ def _converse(outer: int, press: list[tuple[str, bytes]]) -> bytes:
         if not data:
             return shown
         shown += data
-        if press and press[0][0].encode() in shown:
-            os.write(outer, press.pop(0)[1])
     raise AssertionError(f"still running after {_PATIENCE:g} s: {shown[-2000:]!r}")
+
+
+def _is_time(when: str | Callable[[], bool], shown: bytes) -> bool:
+    return when.encode() in shown if isinstance(when, str) else when()

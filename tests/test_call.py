@@ -123,7 +123,7 @@ def test_a_narrow_terminal_is_enough() -> None:
         ended = on_terminal("call", str(LAB / "iteration.yml"), "count=3", env=at(server), columns=44, rows=8)
     assert ended.code == 0
     final = ended.text.rpartition("✓ Start")[2].splitlines()
-    assert all(len(line) <= 44 for line in final)
+    assert [line for line in final if len(line) > 44] == []
 
 
 def test_text_streams_in_below_the_rows() -> None:
@@ -319,3 +319,29 @@ def test_a_lone_surrogate_breaks_no_output() -> None:
     with Server({RUN: replay("unicode_lone_surrogate_streaming")}) as server:
         ended = piped("call", str(LAB / "unicode.yml"), "string=x", env=at(server))
     assert "Traceback" not in ended.err
+
+
+def test_a_run_that_takes_too_long_is_stopped(spec: str, slow: MockDify) -> None:
+    ended = piped("call", spec, *FITTING, "--timeout", "1", env=slow.environment)
+    assert ended.code == 1
+    assert ended.err.splitlines()[-1] == f"The run {slow.last_run.workflow_run_id} was stopped on the server."
+    assert slow.last_run.status == "stopped"
+
+
+def test_the_doctor_is_recommended_where_it_can_help(spec: str) -> None:
+    with Server({RUN: replay("auth_bad_key")}) as server:
+        ended = piped("call", spec, *FITTING, env=at(server))
+    assert ended.err.splitlines()[-1] == f"difygen doctor {spec} looks for the reason."
+
+
+def test_a_failure_of_many_lines_is_shown_whole() -> None:
+    with Server({RUN: replay("failing_streaming")}) as server:
+        ended = piped("call", str(LAB / "failing.yml"), "string=x", env=at(server))
+    assert ended.code == 1
+    assert ended.err.splitlines()[-6:-1] == [
+        "Error: The run failed:",
+        "  Traceback (most recent call last):",
+        '    File "<stdin>", line 12, in <module>',
+        '    File "<stdin>", line 2, in main',
+        "  ValueError: boom from code: x",
+    ]

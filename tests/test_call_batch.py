@@ -196,11 +196,11 @@ def test_ctrl_c_stops_what_is_running_and_keeps_what_is_done(spec: str, tmp_path
             "--concurrency",
             "2",
             env=server.environment,
-            press=[("2 running", b"\x03")],
+            press=[(lambda: len(server.runs) == 2, b"\x03")],
         )
         assert ended.code == 130
         assert [run.status for run in server.runs] == ["stopped", "stopped"]
-    assert "Interrupted after 0 of 3 rows; running ones were stopped on the server." in ended.text
+    assert "Interrupted after 0 of 3 rows; running ones were asked to stop." in ended.text
     assert output.read_bytes() == b""
 
 

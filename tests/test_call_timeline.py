@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -227,3 +228,26 @@ def test_what_a_log_shows_cannot_steer_the_terminal() -> None:
 )
 def test_durations_read_well(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def test_rows_can_be_read_while_events_come_in() -> None:
+    result, stop = Timeline(), threading.Event()
+    errors: list[BaseException] = []
+
+    def draw() -> None:
+        try:
+            while not stop.is_set():
+                assert sum(1 for _ in result.rows()) >= 0
+                result.running()
+        except BaseException as error:  # noqa: BLE001 - told by the test
+            errors.append(error)
+
+    thread = threading.Thread(target=draw)
+    thread.start()
+    for number in range(3000):
+        result.feed(
+            {"event": "node_started", "data": {"id": str(number), "node_id": str(number), "title": "x"}}, number
+        )
+    stop.set()
+    thread.join()
+    assert errors == []

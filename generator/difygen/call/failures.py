@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import indent
 from typing import TYPE_CHECKING, Any
 
 from difygen.call.text import printable
@@ -22,16 +23,28 @@ _HOPELESS = frozenset(
     )
 )
 
+_PAUSED = "Fill its form in on Dify's page of the app, or with submit_form() and resume() of the generated client."
+
 
 def sentences(error: Exception, loaded: Generated) -> list[str]:
-    """What went wrong: a line per input or output for values that do not fit, else what the client says."""
+    """What went wrong: a sentence per input or output for values that do not fit, else what the client says."""
     if is_validation_error(error):
         names = {**loaded.wire_names, **{wire: wire for wire in loaded.wire_names.values()}}
         return _about_values(error.errors(include_url=False), names)  # type: ignore[attr-defined]
     if type(error).__name__ == "OutputsError":
         return ["The outputs do not fit the definition; was the workflow changed?", *_about_outputs(error, loaded)]
     text = printable(str(error)).strip() or type(error).__name__
-    return [_as_sentence(line) for line in text.splitlines()[:1]] + text.splitlines()[1:]
+    if type(error).__name__ == "RunFailedError":
+        return [f"The run failed:\n{indent(text, '  ')}" if "\n" in text else _as_sentence(f"The run failed: {text}")]
+    if type(error).__name__ == "RunPausedError":
+        return [f"{_as_sentence(text)} {_PAUSED}"]
+    first, *rest = text.splitlines()
+    return ["\n".join([_as_sentence(first), *rest])]
+
+
+def is_late(error: Exception) -> bool:
+    """Whether the call took longer than it was given."""
+    return type(error).__name__ == "DeadlineExceededError"
 
 
 def is_validation_error(error: Exception) -> bool:

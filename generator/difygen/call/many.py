@@ -78,7 +78,7 @@ def _run(loaded: Generated, caller: Caller, rows: list[Row], table: Table, write
 def _give_up(tally: Tally, total: int, table: Table) -> int:
     again = " The same command goes on where it stopped." if table.output else ""
     ended = tally.succeeded + tally.failed
-    say(f"Interrupted after {ended} of {count(total, 'row')}; running ones were stopped on the server.{again}")
+    say(f"Interrupted after {ended} of {count(total, 'row')}; running ones were asked to stop.{again}")
     return INTERRUPTED
 
 

@@ -15,7 +15,7 @@ class PlainView:
 
     def __init__(self, write: Callable[[str], None], timeline: Timeline, clock: Callable[[], float]) -> None:
         self._write, self._timeline, self._clock = write, timeline, clock
-        self._told: set[int] = set()
+        self._told = 0
 
     def __enter__(self) -> Self:
         return self
@@ -39,11 +39,9 @@ class PlainView:
             self._write(f"{self._time()} ‖ {title} waits for a person")
 
     def _ended(self) -> None:
-        for depth, row in self._timeline.rows():
-            for execution in row.executions:
-                if execution.finished is not None and id(execution) not in self._told:
-                    self._told.add(id(execution))
-                    self._write(self._line(depth, row, execution))
+        for row, execution in self._timeline.finished[self._told :]:
+            self._write(self._line(self._timeline.depth(row), row, execution))
+        self._told = len(self._timeline.finished)
 
     def _line(self, depth: int, row: Row, execution: Execution) -> str:
         facts = [one_line(row.type), duration(execution.elapsed or 0.0)]

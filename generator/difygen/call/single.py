@@ -12,7 +12,7 @@ from typing import Any, Protocol, Self
 
 from difygen.call.arguments import usage_line
 from difygen.call.client import Generated
-from difygen.call.failures import is_usage, sentences
+from difygen.call.failures import is_hopeless, is_late, is_usage, sentences
 from difygen.call.output import echo_json, print_outputs, result_of
 from difygen.call.plain import PlainView
 from difygen.call.settings import Caller
@@ -50,6 +50,7 @@ class Call:
     def __init__(self, workflow: Workflow, loaded: Generated, caller: Caller, wishes: Wishes) -> None:
         self._workflow, self._loaded, self._caller, self._wishes = workflow, loaded, caller, wishes
         self._timeline = Timeline({node.id: node.parent for node in workflow.nodes if node.parent})
+        self._notes: list[str] = []
         options: dict[str, Any] = {} if caller.timeout is None else {"timeout": caller.timeout}
         self._client = loaded.client(base_url=caller.base_url, api_key=caller.api_key, user=caller.user, **options)
 
@@ -71,7 +72,8 @@ class Call:
         except KeyboardInterrupt:
             return INTERRUPTED
         except self._loaded.failures as error:
-            return self._explain(error)
+            advice = f"difygen doctor {self._workflow.source} looks for the reason."
+            return self._explain(error, *self._notes, *([advice] if is_hopeless(error) and not is_usage(error) else []))
 
     def _wait(self, arguments: Mapping[str, object]) -> Any:
         """One request and one answer; its run cannot be stopped, since its id comes with the answer."""
@@ -97,8 +99,10 @@ class Call:
             except self._loaded.failures as error:
                 if self._timeline.ended is None:
                     self._timeline.interrupt("interrupted", str(error), time.monotonic())
+                if is_late(error):
+                    self._notes.append(self._stop())
                 raise
-        say(self._stop())
+        say(f"Interrupted. {self._stop()}")
         raise KeyboardInterrupt
 
     def _take(self, event: Mapping[str, Any], view: View) -> None:
@@ -108,18 +112,17 @@ class Call:
         view.update(event)
 
     def _stop(self) -> str:
-        """Ask the server to stop the run; the one line that says how that went."""
+        """Ask the server to stop the run, and say how that went."""
         timeline = self._timeline
         if not timeline.task_id:
-            return "Interrupted before the server told the run's id: it may go on on the server."
+            return "The server had not told the run's id yet: it may go on on the server."
         try:
             self._client.stop(timeline.task_id)
         except KeyboardInterrupt:
-            return f"Interrupted twice: the run {timeline.run_id} may go on on the server."
+            return f"The run {timeline.run_id} may go on on the server."
         except self._loaded.failures as error:
-            reason = one_line(str(error))
-            return f"Interrupted. The run {timeline.run_id} could not be stopped on the server: {reason}"
-        return f"Interrupted. The run {timeline.run_id} was stopped on the server."
+            return f"The run {timeline.run_id} could not be stopped on the server: {one_line(str(error))}"
+        return f"The run {timeline.run_id} was stopped on the server."
 
     def _print(self, run: Any) -> None:
         if self._wishes.json:

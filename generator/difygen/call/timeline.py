@@ -101,6 +101,7 @@ class Timeline:
         self.steps = 0
         self.exceptions = 0
         self.forms: list[Data] = []
+        self.finished: list[tuple[Row, Execution]] = []
         self.events = 0
         self.ended: float | None = None
         self._parents = dict(parents or {})
@@ -148,14 +149,23 @@ class Timeline:
     def rows(self) -> Iterator[tuple[int, Row]]:
         """Each row with its depth, in the order in which they began, children below their iteration or loop."""
         children: dict[str | None, list[Row]] = {}
-        for row in self._rows.values():
+        for row in list(self._rows.values()):  # a copy: a view may draw in a thread of its own while events come in
             parent = row.parent if row.parent in self._rows else None
             children.setdefault(parent, []).append(row)
         yield from _walk(children, None, 0, frozenset())
 
+    def depth(self, row: Row) -> int:
+        """How many iterations and loops hold a row."""
+        above: list[Row] = []
+        parent = self._rows.get(row.parent or "")
+        while parent is not None and parent not in above:
+            above.append(parent)
+            parent = self._rows.get(parent.parent or "")
+        return len(above)
+
     def running(self) -> list[Row]:
         """The rows that are at work."""
-        return [row for row in self._rows.values() if row.status == "running"]
+        return [row for row in list(self._rows.values()) if row.status == "running"]
 
     def _row(self, data: Data) -> Row:
         node_id = _text(data.get("node_id")) or _text(data.get("id"))
@@ -210,9 +220,10 @@ class Timeline:
     def _node_finished(self, data: Data) -> None:
         row = self._row(data)
         execution = self._begin(row, _text(data.get("id")))
-        self._finish(execution, data)
+        self._finish(row, execution, data)
 
-    def _finish(self, execution: Execution, data: Data) -> None:
+    def _finish(self, row: Row, execution: Execution, data: Data) -> None:
+        self.finished.append((row, execution))
         metadata = _mapping(data.get("execution_metadata"))
         execution.status = _STATUSES.get(_text(data.get("status")), "succeeded")
         execution.error = _text(data.get("error"))
@@ -247,7 +258,7 @@ class Timeline:
 
     def _container_completed(self, data: Data) -> None:
         row = self._row(data)
-        self._finish(self._begin(row, _text(data.get("id"))), data)
+        self._finish(row, self._begin(row, _text(data.get("id"))), data)
 
     def _text_chunk(self, data: Data) -> None:
         self._texts.append(_text(data.get("text")))
