@@ -239,7 +239,9 @@ def test_a_narrow_window_loses_nothing(browser: Browser, write: Write) -> None:
     browser.resize(500, 900)
     browser.open(write(replayed("iteration_streaming")))
     try:
-        assert browser.run("return document.documentElement.scrollWidth <= window.innerWidth && window.innerWidth < 640")
+        assert browser.run(
+            "return document.documentElement.scrollWidth <= window.innerWidth && window.innerWidth < 640"
+        )
         assert len(browser.texts(".row .name")) == 5
     finally:
         browser.resize(1400, 800)

@@ -14,8 +14,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from difygen.call.steps import Execution, Row
 from difygen.call.text import pretty_json
-from difygen.call.timeline import Execution, Row, Timeline
+from difygen.call.timeline import Timeline
 from difygen.call.words import repetitions
 from difygen.render import templates_folder
 from difygen.workflow import Workflow

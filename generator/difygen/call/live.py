@@ -11,8 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from difygen.call.steps import Row
 from difygen.call.text import one_line, printable
-from difygen.call.timeline import Row, Timeline
+from difygen.call.timeline import Timeline
 from difygen.call.words import MARKS, closing, duration, first_error, repetitions
 
 _COLOURS: Mapping[str, str] = {

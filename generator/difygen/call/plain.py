@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
+from difygen.call.steps import Execution, Row
 from difygen.call.text import one_line, shorten
-from difygen.call.timeline import Execution, Row, Timeline
+from difygen.call.timeline import Timeline
 from difygen.call.words import MARKS, closing, count, duration
 
 

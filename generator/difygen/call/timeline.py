@@ -6,11 +6,10 @@ Takes plain event objects as they come over the wire and the time of their arriv
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from math import isfinite
-from typing import Any, Literal
+from typing import Any
 
-Status = Literal["running", "succeeded", "failed", "exception", "stopped", "paused"]
+from difygen.call.payload import to_integer, to_mapping, to_number, to_price, to_text
+from difygen.call.steps import Attempt, Execution, Row, Status
 
 _STATUSES: Mapping[str, Status] = {
     "succeeded": "succeeded",
@@ -22,65 +21,6 @@ _STATUSES: Mapping[str, Status] = {
 }
 Event = Mapping[str, Any]
 Data = Mapping[str, Any]
-
-
-@dataclass(slots=True)
-class Attempt:
-    """A try of an execution that failed and was repeated (`node_retry`)."""
-
-    number: int
-    error: str
-    elapsed: float | None
-
-
-@dataclass(slots=True)
-class Execution:
-    """One time that a node ran. Times are seconds after the run's first event; `item` counts within an iteration or loop."""
-
-    id: str
-    started: float
-    item: int | None = None
-    finished: float | None = None
-    elapsed: float | None = None
-    status: Status = "running"
-    tokens: int = 0
-    price: str = ""
-    error: str = ""
-    inputs: Any = None
-    process_data: Any = None
-    outputs: Any = None
-    attempts: list[Attempt] = field(default_factory=list)
-    logs: dict[str, Data] = field(default_factory=dict)
-    reasoning: str = ""
-
-
-@dataclass(slots=True)
-class Row:
-    """A node of the workflow. An iteration or loop counts its rounds: `rounds` begun, of `expected` where that is known."""
-
-    node_id: str
-    type: str
-    title: str
-    parent: str | None = None
-    executions: list[Execution] = field(default_factory=list)
-    rounds: int = 0
-    expected: int | None = None
-
-    @property
-    def status(self) -> Status:
-        """The worst that any execution came to; running as long as one is."""
-        statuses = {execution.status for execution in self.executions}
-        ranked: tuple[Status, ...] = ("running", "paused", "failed", "stopped", "exception")
-        return next((status for status in ranked if status in statuses), "succeeded")
-
-    @property
-    def tokens(self) -> int:
-        """Tokens of all executions together."""
-        return sum(execution.tokens for execution in self.executions)
-
-    def seconds(self, now: float) -> float:
-        """Seconds of all executions together, the running ones as of `now`."""
-        return sum(_seconds(execution, now) for execution in self.executions)
 
 
 class Timeline:
@@ -116,9 +56,9 @@ class Timeline:
         self.events += 1
         self._zero = at if self._zero is None else self._zero
         self._now = max(self._now, at - self._zero + self._shift)
-        self.run_id = _text(event.get("workflow_run_id")) or self.run_id
-        self.task_id = _text(event.get("task_id")) or self.task_id
-        handler = _HANDLERS.get(_text(event.get("event")))
+        self.run_id = to_text(event.get("workflow_run_id")) or self.run_id
+        self.task_id = to_text(event.get("task_id")) or self.task_id
+        handler = _HANDLERS.get(to_text(event.get("event")))
         data = event.get("data")
         if handler is not None:
             handler(self, data if isinstance(data, Mapping) else event)
@@ -168,12 +108,12 @@ class Timeline:
         return [row for row in list(self._rows.values()) if row.status == "running"]
 
     def _row(self, data: Data) -> Row:
-        node_id = _text(data.get("node_id")) or _text(data.get("id"))
-        parent = _text(data.get("iteration_id")) or _text(data.get("loop_id")) or self._parents.get(node_id)
+        node_id = to_text(data.get("node_id")) or to_text(data.get("id"))
+        parent = to_text(data.get("iteration_id")) or to_text(data.get("loop_id")) or self._parents.get(node_id)
         row = self._rows.get(node_id)
         if row is None:
-            title = _text(data.get("title")) or _text(data.get("node_title")) or node_id
-            row = self._rows[node_id] = Row(node_id, _text(data.get("node_type")), title)
+            title = to_text(data.get("title")) or to_text(data.get("node_title")) or node_id
+            row = self._rows[node_id] = Row(node_id, to_text(data.get("node_type")), title)
         row.parent = row.parent or (parent if parent != node_id else None)
         return row
 
@@ -188,21 +128,21 @@ class Timeline:
         return execution
 
     def _workflow_started(self, data: Data) -> None:
-        self.workflow_id = _text(data.get("workflow_id")) or self.workflow_id
-        self.inputs = _mapping(data.get("inputs")) or self.inputs
-        self.created_at = _integer(data.get("created_at")) or self.created_at
-        self.run_id = self.run_id or _text(data.get("id"))
+        self.workflow_id = to_text(data.get("workflow_id")) or self.workflow_id
+        self.inputs = to_mapping(data.get("inputs")) or self.inputs
+        self.created_at = to_integer(data.get("created_at")) or self.created_at
+        self.run_id = self.run_id or to_text(data.get("id"))
         self.status = "running"
         self.ended = None
 
     def _workflow_finished(self, data: Data) -> None:
-        self.status = _text(data.get("status")) or "succeeded"
-        self.error = _text(data.get("error"))
-        self.outputs = _mapping(data.get("outputs"))
-        self.elapsed = _number(data.get("elapsed_time"))
-        self.tokens = _integer(data.get("total_tokens")) or 0
-        self.steps = _integer(data.get("total_steps")) or 0
-        self.exceptions = _integer(data.get("exceptions_count")) or 0
+        self.status = to_text(data.get("status")) or "succeeded"
+        self.error = to_text(data.get("error"))
+        self.outputs = to_mapping(data.get("outputs"))
+        self.elapsed = to_number(data.get("elapsed_time"))
+        self.tokens = to_integer(data.get("total_tokens")) or 0
+        self.steps = to_integer(data.get("total_steps")) or 0
+        self.exceptions = to_integer(data.get("exceptions_count")) or 0
         self._close()
 
     def _workflow_paused(self, data: Data) -> None:
@@ -210,30 +150,30 @@ class Timeline:
 
     def _node_started(self, data: Data) -> None:
         row = self._row(data)
-        self._begin(row, _text(data.get("id")))
+        self._begin(row, to_text(data.get("id")))
 
     def _node_retry(self, data: Data) -> None:
-        execution = self._begin(self._row(data), _text(data.get("id")))
-        number = _integer(data.get("retry_index")) or len(execution.attempts) + 1
-        execution.attempts.append(Attempt(number, _text(data.get("error")), _number(data.get("elapsed_time"))))
+        execution = self._begin(self._row(data), to_text(data.get("id")))
+        number = to_integer(data.get("retry_index")) or len(execution.attempts) + 1
+        execution.attempts.append(Attempt(number, to_text(data.get("error")), to_number(data.get("elapsed_time"))))
 
     def _node_finished(self, data: Data) -> None:
         row = self._row(data)
-        execution = self._begin(row, _text(data.get("id")))
+        execution = self._begin(row, to_text(data.get("id")))
         self._finish(row, execution, data)
 
     def _finish(self, row: Row, execution: Execution, data: Data) -> None:
         self.finished.append((row, execution))
-        metadata = _mapping(data.get("execution_metadata"))
-        execution.status = _STATUSES.get(_text(data.get("status")), "succeeded")
-        execution.error = _text(data.get("error"))
-        execution.elapsed = _number(data.get("elapsed_time"))
+        metadata = to_mapping(data.get("execution_metadata"))
+        execution.status = _STATUSES.get(to_text(data.get("status")), "succeeded")
+        execution.error = to_text(data.get("error"))
+        execution.elapsed = to_number(data.get("elapsed_time"))
         self._put_forward(execution.started + (execution.elapsed or 0.0))
         execution.finished = self._now
-        execution.tokens = _integer(metadata.get("total_tokens")) or _integer(data.get("total_tokens")) or 0
-        execution.price = _price(metadata)
-        index = _integer(metadata.get("iteration_index"))
-        index = _integer(metadata.get("loop_index")) if index is None else index
+        execution.tokens = to_integer(metadata.get("total_tokens")) or to_integer(data.get("total_tokens")) or 0
+        execution.price = to_price(metadata)
+        index = to_integer(metadata.get("iteration_index"))
+        index = to_integer(metadata.get("loop_index")) if index is None else index
         execution.item = execution.item if index is None else index
         execution.inputs = data.get("inputs")
         execution.process_data = data.get("process_data")
@@ -246,11 +186,11 @@ class Timeline:
 
     def _container_started(self, data: Data) -> None:
         row = self._row(data)
-        execution = self._begin(row, _text(data.get("id")))
+        execution = self._begin(row, to_text(data.get("id")))
         execution.inputs = data.get("inputs")
-        metadata = _mapping(data.get("metadata"))
-        expected = _integer(metadata.get("iteration_length"))
-        row.expected = _integer(metadata.get("loop_length")) if expected is None else expected
+        metadata = to_mapping(data.get("metadata"))
+        expected = to_integer(metadata.get("iteration_length"))
+        row.expected = to_integer(metadata.get("loop_length")) if expected is None else expected
 
     def _container_next(self, data: Data) -> None:
         row = self._row(data)
@@ -258,32 +198,32 @@ class Timeline:
 
     def _container_completed(self, data: Data) -> None:
         row = self._row(data)
-        self._finish(row, self._begin(row, _text(data.get("id"))), data)
+        self._finish(row, self._begin(row, to_text(data.get("id"))), data)
 
     def _text_chunk(self, data: Data) -> None:
-        self._texts.append(_text(data.get("text")))
+        self._texts.append(to_text(data.get("text")))
 
     def _text_replace(self, data: Data) -> None:
-        self._texts = [_text(data.get("text"))]
+        self._texts = [to_text(data.get("text"))]
 
     def _reasoning(self, data: Data) -> None:
-        row = self._rows.get(_text(data.get("node_id")))
+        row = self._rows.get(to_text(data.get("node_id")))
         if row is not None and row.executions:
-            row.executions[-1].reasoning += _text(data.get("reasoning"))
+            row.executions[-1].reasoning += to_text(data.get("reasoning"))
 
     def _agent_log(self, data: Data) -> None:
-        row = self._rows.get(_text(data.get("node_id")))
-        execution_id = _text(data.get("node_execution_id"))
+        row = self._rows.get(to_text(data.get("node_id")))
+        execution_id = to_text(data.get("node_execution_id"))
         for execution in reversed(row.executions if row else []):
             if execution.id == execution_id or not execution_id:
-                execution.logs[_text(data.get("id"))] = data
+                execution.logs[to_text(data.get("id"))] = data
                 return
 
     def _form_required(self, data: Data) -> None:
         self.forms.append(data)
 
     def _error(self, data: Data) -> None:
-        self.status, self.error = "failed", _text(data.get("message"))
+        self.status, self.error = "failed", to_text(data.get("message"))
         self._close()
 
     def _close(self) -> None:
@@ -303,46 +243,6 @@ def _walk(
         if row.node_id not in above:
             yield depth, row
             yield from _walk(children, row.node_id, depth + 1, above | {row.node_id})
-
-
-def _seconds(execution: Execution, now: float) -> float:
-    if execution.elapsed is not None:
-        return execution.elapsed
-    return max(0.0, _end(execution, now) - execution.started)
-
-
-def _end(execution: Execution, now: float) -> float:
-    return now if execution.finished is None else execution.finished
-
-
-def _price(metadata: Data) -> str:
-    price = metadata.get("total_price")  # a text or a number, by version
-    if (
-        price in (None, "", 0)
-        or not isinstance(price, str | int | float)
-        or not any(digit in "123456789" for digit in str(price))
-    ):
-        return ""
-    return f"{price} {_text(metadata.get('currency'))}".strip()
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
-        return None
-    return float(value)
-
-
-def _integer(value: object) -> int | None:
-    number = _number(value)
-    return None if number is None else int(number)
 
 
 _HANDLERS: Mapping[str, Callable[[Timeline, Data], None]] = {

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from difygen.call.steps import Row
 from difygen.call.text import one_line
-from difygen.call.timeline import Row, Timeline
+from difygen.call.timeline import Timeline
 
 MARKS: Mapping[str, str] = {
     "succeeded": "✓",
