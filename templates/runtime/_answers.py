@@ -88,8 +88,7 @@ HINTS: tuple[tuple[str, str], ...] = (
     ("in input form", REGENERATE),
     (
         "too many requests",
-        "max_concurrency= keeps a client below the server's limit, max_retries= tells "
-        "how often it tries again",
+        "max_concurrency= keeps a client below the server's limit",
     ),
     (
         "invalid upload file",

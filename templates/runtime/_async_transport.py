@@ -1,14 +1,14 @@
 """The asyncio transport: one pool of connections for each event loop.
 
 A client may be used from several event loops, one after the other or at the same time.
+asyncio is imported by the functions that await, since blocking programs need none of it.
 """
 
-import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from math import isinf
 from threading import Lock
 from time import monotonic
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._errors import DifyError
 from ._http import (
@@ -27,6 +27,9 @@ from ._http import (
 )
 from ._transport import log_call, new_client, no_free_slot, read_all
 
+if TYPE_CHECKING:
+    import asyncio
+
 WaitedT = TypeVar("WaitedT")
 
 
@@ -40,6 +43,8 @@ class Alarm:
     __slots__ = ("_call", "_deadline", "_rang", "_task", "_timer")
 
     def __init__(self, call: Call, deadline: float) -> None:
+        import asyncio
+
         self._call = call
         self._deadline = deadline
         self._rang = False
@@ -55,6 +60,8 @@ class Alarm:
         Raises:
             DeadlineExceededError: It did not come in time.
         """
+        import asyncio
+
         task = asyncio.current_task()
         assert task is not None
         if self._rang:
@@ -131,6 +138,8 @@ class LoopState:
     __slots__ = ("client", "closer", "slots")
 
     def __init__(self, client: Any, max_concurrency: int | None) -> None:
+        import asyncio
+
         self.client = client
         self.slots = asyncio.Semaphore(max_concurrency) if max_concurrency else None
         self.closer = self._close_at_the_end()
@@ -154,6 +163,8 @@ class AsyncTransport:
         self._make_request = RequestMaker()
 
     async def _state(self) -> LoopState:
+        import asyncio
+
         loop = asyncio.get_running_loop()
         state = self._states.get(loop)
         if state is None:
@@ -172,6 +183,8 @@ class AsyncTransport:
 
         Pools of other event loops that still run are closed by those.
         """
+        import asyncio
+
         with self._lock:
             states, self._states = self._states, {}
         state = states.pop(asyncio.get_running_loop(), None)
@@ -211,9 +224,18 @@ class AsyncTransport:
         return await read_all(await self.open(call, deadline, idle))
 
     async def sleep(self, seconds: float) -> None:
+        import asyncio
+
         await asyncio.sleep(seconds)
 
+    async def do(self, function: Callable[..., WaitedT], *arguments: Any) -> WaitedT:
+        import asyncio
+
+        return await asyncio.to_thread(function, *arguments)
+
     async def acquire(self, deadline: float) -> None:
+        import asyncio
+
         slots = (await self._state()).slots
         if slots is None:
             return
@@ -224,6 +246,8 @@ class AsyncTransport:
             raise no_free_slot() from None
 
     def release(self) -> None:
+        import asyncio
+
         state = self._states.get(asyncio.get_running_loop())
         if state is not None and state.slots is not None:
             state.slots.release()
@@ -231,6 +255,8 @@ class AsyncTransport:
 
 async def async_pieces(upload: OpenUpload) -> AsyncIterator[bytes]:
     """The whole body, read by another thread so that the loop goes on."""
+    import asyncio
+
     pieces = upload.pieces()
     while piece := await asyncio.to_thread(next, pieces, b""):
         yield piece

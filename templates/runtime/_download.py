@@ -44,9 +44,9 @@ async def download(
     partial = path.with_name(f".{path.name[:40]}.{os.urandom(4).hex()}.part")
     exchange = await follow(transport, url, monotonic() + timeout, idle_timeout)
     try:
-        with open(partial, "xb") as file:
+        with await transport.do(partial.open, "xb") as file:
             while (piece := await exchange.read()) is not None:
-                file.write(piece)
+                await transport.do(file.write, piece)
         os.replace(partial, path)
     except BaseException:
         with suppress(OSError):

@@ -312,7 +312,8 @@ def named_source(value: Any) -> tuple[FileSource, str]:
             raise ValueError(f"there is no file {path!r}")
         return path, os.path.basename(path)
     if isinstance(value, bytes | bytearray):
-        raise ValueError('bytes need a name: give ("report.pdf", data)')
+        problem = 'bytes need a name: give ("report.pdf", data)'
+        raise ValueError(problem)  # noqa: TRY004  (pydantic takes no TypeError)
     if not hasattr(value, "read"):
         raise ValueError(
             "expected a path, (name, bytes), an open binary file, a URL, a file that was "
@@ -339,7 +340,8 @@ def source_with_name(pair: tuple[object, ...]) -> tuple[FileSource, str]:
 def binary(file: Any) -> BinaryIO:
     """The open file, if it gives bytes."""
     if isinstance(file.read(0), str):
-        raise ValueError('the file is open as text: open it with mode "rb"')
+        problem = 'the file is open as text: open it with mode "rb"'
+        raise ValueError(problem)  # noqa: TRY004  (pydantic takes no TypeError)
     return cast(BinaryIO, file)
 
 

@@ -27,7 +27,7 @@ from ._errors import (
 from ._settings import Secret
 
 if TYPE_CHECKING:
-    import httpx as httpx
+    import httpx as httpx  # noqa: PLC0414  (for tests to share)
 
 LOGGER = logging.getLogger(__name__.partition("._runtime")[0])
 CONNECT_TIMEOUT = 10.0

@@ -5,7 +5,7 @@ Knows pydantic and Dify's rules for values; knows nothing of HTTP.
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from enum import Enum
+from enum import StrEnum
 from math import isfinite
 from typing import Annotated, Any, Generic, Literal, NoReturn, Self, TypeVar, cast
 
@@ -149,7 +149,7 @@ OutputsT = TypeVar("OutputsT", bound=Outputs)
 OutputsT_co = TypeVar("OutputsT_co", bound=Outputs, covariant=True)
 
 
-class WorkflowNode(str, Enum):
+class WorkflowNode(StrEnum):
     """The nodes of a workflow. A member equals its node id: `case NodeFinished(node_id=...)`.
 
     Members are declared as `NAME = ("node id", "node type", "title")`.
@@ -164,9 +164,6 @@ class WorkflowNode(str, Enum):
         member.node_type = node_type
         member.node_title = title
         return member
-
-    def __str__(self) -> str:
-        return str.__str__(self)
 
 
 class WorkflowInfo(Generic[OutputsT]):

@@ -1,6 +1,5 @@
 """What callers iterate: the events of a run, blocking and async."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -210,6 +209,8 @@ class AsyncRunStream(Generic[FollowedT]):
     async def aclose(self) -> None:
         """Close the connection. May be called more than once."""
         if self._session.stop_on_exit and self._session.is_open:
+            import asyncio
+
             await asyncio.shield(asyncio.ensure_future(self._session.aclose()))
         else:
             await self._session.aclose()

@@ -5,7 +5,7 @@ A flow is a coroutine either way. The blocking transport never suspends one, so 
 """
 
 import os
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from functools import lru_cache
 from threading import BoundedSemaphore, Lock
 from time import monotonic, sleep
@@ -56,6 +56,10 @@ class Transport(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
+
+    async def do(self, function: Callable[..., ResultT], *arguments: Any) -> ResultT:
+        """Call something that may block for a moment: the disk."""
+        ...
 
     async def acquire(self, deadline: float) -> None:
         """Wait for a free slot, where the number of runs at a time is limited."""
@@ -180,7 +184,10 @@ class SyncTransport:
         return await read_all(await self.open(call, deadline, idle))
 
     async def sleep(self, seconds: float) -> None:
-        sleep(seconds)
+        sleep(seconds)  # noqa: ASYNC251  (this transport blocks, always)
+
+    async def do(self, function: Callable[..., ResultT], *arguments: Any) -> ResultT:
+        return function(*arguments)
 
     async def acquire(self, deadline: float) -> None:
         slots = self._slots
