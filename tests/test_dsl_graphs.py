@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import product
@@ -114,14 +115,16 @@ def _node(plan: Plan, step: int, kind: str) -> Json:
 # --- the runs, by a simulation that shares nothing with the reader ---
 
 
-def runs(plan: Plan) -> Iterator[dict[str, object]]:
-    """The outputs of every run: each combination of choices, each step after all edges into it are decided."""
+def runs(plan: Plan) -> Iterator[tuple[dict[int, str], dict[str, object]]]:
+    """Choices and outputs of every run: each combination of choices, each step after all edges into it are decided."""
     branching = [step for step, kind in enumerate(plan.kinds) if kind in HANDLES]
     for choice in product(*(HANDLES[plan.kinds[step]] for step in branching)):
-        yield _run(plan, dict(zip(branching, choice, strict=True)))
+        chosen = dict(zip(branching, choice, strict=True))
+        came, result = _run(plan, chosen)
+        yield {step: handle for step, handle in chosen.items() if step in came}, result
 
 
-def _run(plan: Plan, choice: dict[int, str]) -> dict[str, object]:
+def _run(plan: Plan, choice: dict[int, str]) -> tuple[set[int], dict[str, object]]:
     values: dict[int, object] = {}
     result: dict[str, object] = {}
     for step, kind in enumerate(plan.kinds):  # steps are numbered so that edges lead upwards
@@ -145,7 +148,7 @@ def _run(plan: Plan, choice: dict[int, str]) -> dict[str, object]:
             result.update(
                 {name: value if result.get(name, value) is not None else None for name, value in seen.items()}
             )
-    return result
+    return set(values), result
 
 
 def _before(plan: Plan, step: int) -> set[int]:
@@ -166,7 +169,7 @@ def _reachable(plan: Plan, step: int) -> bool:
 
 def missing(plan: Plan) -> dict[str, bool]:
     """For every output, whether there is a run without it."""
-    every = list(runs(plan))
+    every = [result for _, result in runs(plan)]
     names = {name for step, kind in enumerate(plan.kinds) if kind == "end" for name, _ in plan.reads[step]}
     return {name: any(run.get(name) is None for run in every) for name in names}
 
@@ -177,6 +180,50 @@ def test_outputs_are_optional_exactly_if_a_run_misses_them(plan: Plan) -> None:
     read = outputs(definition(plan))
     assert {name: each.optional for name, each in read.items()} == missing(plan)
     assert all(bool(each.reason) == each.optional for each in read.values())
+
+
+LABELS = {
+    "IF": "true",
+    "ELIF": "second",
+    "ELSE": "false",
+    "A": "1",
+    "B": "2",
+    "Fine": "ok",
+    "No": "no",
+    "timeout": "__timeout",
+}
+CONDITION = re.compile(r"the branch ((?:'\w+'(?: or )?)+) of 'N(\d+)' is taken|'N(\d+)' (succeeds|fails)")
+
+
+def holds(condition: str, choices: dict[int, str]) -> bool:
+    """Whether what a reason says is true in a run with these choices."""
+    found = list(CONDITION.finditer(condition))
+    assert found, condition
+    for labels, step, outcome_step, outcome in (each.groups() for each in found):
+        if step is not None:
+            handles = {LABELS[label] for label in re.findall(r"'(\w+)'", labels)}
+            if choices.get(int(step)) not in handles:
+                return False
+        elif choices.get(int(outcome_step)) != {"succeeds": "source", "fails": "fail-branch"}[outcome]:
+            return False
+    return True
+
+
+@settings(max_examples=400, deadline=None)
+@given(plans())
+def test_reasons_are_true(plan: Plan) -> None:
+    ends = [name for step, kind in enumerate(plan.kinds) if kind == "end" for name, _ in plan.reads[step]]
+    every = list(runs(plan))
+    for name, output in outputs(definition(plan)).items():
+        for reason in output.reason.split("; ") if ends.count(name) == 1 else ():
+            for choices, result in every:
+                there = result.get(name) is not None
+                if reason.startswith("only when the branch") or re.match(r"only when 'N\d+' (succeeds|fails)", reason):
+                    assert not there or holds(reason.partition(", and then")[0], choices)
+                elif reason.startswith("missing when"):
+                    assert not (there and holds(reason, choices))
+                elif reason.startswith("never"):
+                    assert not there
 
 
 @settings(max_examples=300, deadline=None)

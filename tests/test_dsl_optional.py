@@ -65,6 +65,19 @@ def test_ways_that_meet_again_leave_out_what_does_not_matter() -> None:
     assert reason(definition) == "only when the branch 'IF' of 'A' is taken"
 
 
+def test_all_ways_but_one() -> None:
+    nodes = [
+        start(),
+        if_else("a"),
+        if_else("b"),
+        end("x", out=["sys", "user_id"]),
+        end("y"),
+        end("z", out=["sys", "app_id"]),
+    ]
+    definition = export(nodes, edges("start > a", "a:true > b", "b:true > x", "b:false > y", "a:false > z"))
+    assert reason(definition) == "missing when the branch 'ELSE' of 'B' is taken"
+
+
 def test_a_way_beside_the_branch() -> None:
     nodes = [start(), if_else("a"), if_else("b"), template("t"), end(out=["t", "output"])]
     definition = export(nodes, edges("start > a", "start > b", "a:true > t > end", "b:true > t"))

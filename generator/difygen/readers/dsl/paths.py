@@ -52,6 +52,17 @@ class Paths:
             runs &= self._taking([(choice.step, way.handle) for way in choice.ways])
         return not runs & ~self._taking(ports)
 
+    def prevented(self, ports: Sequence[Port], given: str | None) -> Choice | None:
+        """The one choice, if there is one, that exactly those runs take that come to `given` and take none of the ports."""
+        if self._runs is None:
+            return None
+        missed = self._coming_to(given) & ~self._taking(ports)
+        for step, ways in self.ways.branches.items():
+            taken = tuple(way for way in ways if missed & self._taking([(step, way.handle)]))
+            if taken and missed == self._coming_to(given) & self._taking([(step, way.handle) for way in taken]):
+                return Choice(step, taken, True)
+        return None
+
     def _coming_to(self, id_: str | None) -> int:
         """The numbers of the runs that come to a step, as bits; of all runs for None."""
         return self._taking([(id_, "")]) if id_ is not None else (1 << len(self._runs or ())) - 1

@@ -20,15 +20,15 @@ def only_when(ports: Sequence[Port], given: str | None, paths: Paths, graph: Gra
         return f"never, since no way leads to {_titles([id_ for id_, _ in ports], graph)}"
     choices = paths.ways.choices(reachable, given)
     necessary = [each for each in choices if each.necessary]
+    words = "only when " + _listed([_taken(each, graph) for each in necessary], " and ") if necessary else ""
+    if necessary and paths.enough(necessary, reachable, given):
+        return words
+    if prevented := paths.prevented(reachable, given):
+        return f"missing when {_taken(prevented, graph)}"
     others = [each.step for each in choices if not each.necessary]
-    if not necessary:
-        if not others:
-            return f"only when {_titles([id_ for id_, _ in reachable], graph)} runs"
-        return _depends(others, graph)
-    words = "only when " + _listed([_taken(each, graph) for each in necessary], " and ")
-    if others and not paths.enough(necessary, reachable, given):
-        words += f", and then {_depends(others, graph)}"
-    return words
+    if not others:
+        return words or f"only when {_titles([id_ for id_, _ in reachable], graph)} runs"
+    return f"{words}, and then {_depends(others, graph)}" if words else _depends(others, graph)
 
 
 def _depends(ids: Sequence[str], graph: Graph) -> str:
