@@ -40,7 +40,7 @@ class Served:
 
     @property
     def base_url(self) -> str:
-        return re.findall(r"http://\S+/v1", self.greeting)[0]
+        return str(re.findall(r"http://\S+/v1", self.greeting)[0])
 
     def run(self, key: str = "any") -> httpx.Response:
         headers = {"Authorization": f"Bearer {key}"}
@@ -76,8 +76,12 @@ def _greeting(process: subprocess.Popen[str]) -> str:
     """The lines up to the last one, which tells the environment."""
     lines: queue.Queue[str] = queue.Queue()
     assert process.stdout is not None
-    thread = threading.Thread(target=lambda: [lines.put(line) for line in process.stdout or ()], daemon=True)
-    thread.start()
+
+    def read() -> None:
+        for line in process.stdout or ():
+            lines.put(line)
+
+    threading.Thread(target=read, daemon=True).start()
     text = ""
     while "DIFY_BASE_URL=" not in text:
         text += lines.get(timeout=30)

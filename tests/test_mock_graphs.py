@@ -11,11 +11,13 @@ import pytest
 from difygen.testing import MockDify, mock_dify
 from mock_player import LAB, events_of
 
+HTTP = httpx.Client(timeout=10, trust_env=False, verify=False)
+
 
 def post(dify: MockDify, inputs: Mapping[str, Any], mode: str = "blocking", fault: str = "") -> httpx.Response:
     body = {"inputs": inputs, "response_mode": mode, "user": "u"}
     headers = {"Authorization": f"Bearer {dify.api_key}", "X-Mock-Fault": fault}
-    return httpx.post(f"{dify.base_url}/workflows/run", json=body, headers=headers, timeout=10, trust_env=False)
+    return HTTP.post(f"{dify.base_url}/workflows/run", json=body, headers=headers)
 
 
 def outputs(answer: httpx.Response) -> Any:

@@ -14,10 +14,25 @@ import pytest
 from difygen.mock.faults import FAULTS
 from difygen.mock.outputs import HandlerError, load_handler
 from difygen.testing import MockDify, MockSetupError, mock_dify
-from difygen.workflow import ArrayOf, Example, Input, ObjectOf, OneOf, Output, Primitive, Property, UnionOf, Workflow
+from difygen.workflow import (
+    ArrayOf,
+    Example,
+    Input,
+    ObjectOf,
+    OneOf,
+    Output,
+    Primitive,
+    Property,
+    Type,
+    UnionOf,
+    Workflow,
+)
 from mock_player import events_of
 
 LAB = Path(__file__).parent / "dsl_lab"
+HTTP = httpx.Client(timeout=10, trust_env=False, verify=False)
+"""One for all tests: loading the certificates anew costs more than most of them."""
+
 INPUTS = {"string": "汉", "num": 3, "list": "list_a"}
 CONCAT = Workflow(
     name="concat",
@@ -46,12 +61,12 @@ def post(dify: MockDify, inputs: Mapping[str, Any] = INPUTS, mode: str = "blocki
     told = {"Authorization": f"Bearer {dify.api_key}"} | {
         name.replace("_", "-"): text for name, text in headers.items()
     }
-    return httpx.post(f"{dify.base_url}/workflows/run", json=body, headers=told, timeout=10, trust_env=False)
+    return HTTP.post(f"{dify.base_url}/workflows/run", json=body, headers=told)
 
 
 def get(dify: MockDify, path: str, key: str = "") -> httpx.Response:
     headers = {"Authorization": f"Bearer {key or dify.api_key}"}
-    return httpx.get(f"{dify.base_url}{path}", headers=headers, timeout=10, trust_env=False)
+    return HTTP.get(f"{dify.base_url}{path}", headers=headers)
 
 
 def outputs(answer: httpx.Response) -> Any:
@@ -90,7 +105,7 @@ def test_a_run_of_another_app_is_not_found() -> None:
     with mock_dify(LAB / "concat.yml", LAB / "big_output.yml") as dify:
         headers = {"Authorization": "Bearer app-big_output"}
         body = {"inputs": {"size": 1}, "user": "u"}
-        run = httpx.post(f"{dify.base_url}/workflows/run", json=body, headers=headers, trust_env=False).json()
+        run = HTTP.post(f"{dify.base_url}/workflows/run", json=body, headers=headers).json()
         path = f"/workflows/run/{run['workflow_run_id']}"
         assert get(dify, path, "app-big_output").json()["status"] == "succeeded"
         assert set(get(dify, path, "app-concat").json().values()) == {None}
@@ -165,7 +180,7 @@ def test_examples_come_before_made_up_values() -> None:
 
 def test_made_up_values_are_of_the_declared_types_and_always_the_same() -> None:
     person = ObjectOf((Property("name", Primitive.STRING), Property("age", Primitive.INTEGER)))
-    types = {
+    types: dict[str, Type] = {
         "text": Primitive.STRING,
         "number": Primitive.NUMBER,
         "integer": Primitive.INTEGER,
@@ -199,7 +214,7 @@ def test_a_made_up_file_can_be_downloaded() -> None:
     with mock_dify(workflow) as dify:
         file = outputs(post(dify, {}))["report"]
         assert file["dify_model_identity"] == "__dify__file__"
-        answer = httpx.get(file["url"], trust_env=False)
+        answer = HTTP.get(file["url"])
         assert (answer.text, len(answer.content)) == ("report, written by difygen mock\n", file["size"])
 
 
@@ -275,7 +290,7 @@ def test_a_stream_is_cut_where_it_is_said(fault: str, events: int, length: int |
     headers = {"Authorization": "Bearer x", "X-Mock-Fault": fault}
     url = f"{dify.base_url}/workflows/run"
     with (
-        httpx.stream("POST", url, json=body, headers=headers, trust_env=False) as answer,
+        HTTP.stream("POST", url, json=body, headers=headers) as answer,
         pytest.raises(httpx.RemoteProtocolError),
     ):
         for chunk in answer.iter_raw():
@@ -290,7 +305,7 @@ def test_a_silent_server_sends_nothing_and_a_pinging_one_pings(dify: MockDify) -
         headers = {"Authorization": "Bearer x", "X-Mock-Fault": fault}
         url, tail = f"{dify.base_url}/workflows/run", b""
         timeout = httpx.Timeout(0.5)
-        with httpx.stream("POST", url, json=body, headers=headers, timeout=timeout, trust_env=False) as answer:
+        with HTTP.stream("POST", url, json=body, headers=headers, timeout=timeout) as answer:
             try:
                 for chunk in answer.iter_raw():
                     tail += b"" if b"data:" in chunk else chunk
@@ -311,7 +326,7 @@ def test_an_unknown_fault_is_no_success(dify: MockDify) -> None:
 def test_faults_are_for_authenticated_requests_alone() -> None:
     with mock_dify(CONCAT, api_key="secret") as dify:
         headers = {"Authorization": "Bearer wrong", "X-Mock-Fault": "500"}
-        assert httpx.get(f"{dify.base_url}/info", headers=headers, trust_env=False).status_code == 401
+        assert HTTP.get(f"{dify.base_url}/info", headers=headers).status_code == 401
 
 
 def test_failures_are_spread_evenly() -> None:
@@ -334,7 +349,7 @@ def test_a_stream_goes_out_event_by_event_in_raw_utf_8(dify: MockDify) -> None:
     body = {"inputs": INPUTS, "response_mode": "streaming", "user": "u"}
     headers = {"Authorization": "Bearer x"}
     url = f"{dify.base_url}/workflows/run"
-    with httpx.stream("POST", url, json=body, headers=headers, trust_env=False) as answer:
+    with HTTP.stream("POST", url, json=body, headers=headers) as answer:
         assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
         assert "content-length" not in answer.headers
         text = b"".join(answer.iter_raw()).decode()
@@ -357,12 +372,12 @@ def test_a_run_can_be_stopped_by_its_task() -> None:
         body = {"inputs": INPUTS, "response_mode": "streaming", "user": "u"}
         headers = {"Authorization": "Bearer x"}
         events: list[dict[str, Any]] = []
-        with httpx.stream("POST", f"{dify.base_url}/workflows/run", json=body, headers=headers, trust_env=False) as run:
+        with HTTP.stream("POST", f"{dify.base_url}/workflows/run", json=body, headers=headers) as run:
             for chunk in run.iter_raw():
                 events += events_of(chunk)
                 if len(events) == 4:
                     stop = f"{dify.base_url}/workflows/tasks/{events[0]['task_id']}/stop"
-                    httpx.post(stop, json={"user": "u"}, headers=headers, trust_env=False)
+                    HTTP.post(stop, json={"user": "u"}, headers=headers)
         assert (events[-1]["data"]["status"], events[-1]["data"]["error"]) == ("stopped", "Stopped by user.")
         detail = get(dify, f"/workflows/run/{events[0]['workflow_run_id']}").json()
         assert (detail["status"], detail["finished_at"]) == ("running", None)
@@ -396,10 +411,8 @@ def test_a_signed_link_opens_the_file_and_no_other_link_does() -> None:
     with mock_dify(LAB / "files.yml") as dify:
         headers = {"Authorization": f"Bearer {dify.api_key}"}
         file = {"file": ("naïve.txt", "héllo".encode(), "text/plain")}
-        link = httpx.post(f"{dify.base_url}/files/upload", headers=headers, files=file, trust_env=False).json()[
-            "source_url"
-        ]
-        answer = httpx.get(f"{link}&as_attachment=true", trust_env=False)
+        link = HTTP.post(f"{dify.base_url}/files/upload", headers=headers, files=file).json()["source_url"]
+        answer = HTTP.get(f"{link}&as_attachment=true")
         assert (answer.status_code, answer.text) == (200, "héllo")
         assert "na%C3%AFve.txt" in answer.headers["content-disposition"]
         for wrong in (
@@ -407,7 +420,7 @@ def test_a_signed_link_opens_the_file_and_no_other_link_does() -> None:
             link.partition("?")[0],
             link.replace("timestamp=1", "timestamp=2"),
         ):
-            assert httpx.get(wrong, trust_env=False).status_code == 404
+            assert HTTP.get(wrong).status_code == 404
 
 
 def test_a_remote_file_is_not_fetched() -> None:
@@ -433,7 +446,7 @@ def test_a_remote_file_is_not_fetched() -> None:
 )
 def test_logs_are_filtered_and_paged(query: dict[str, str], found: list[str], logged: MockDify) -> None:
     headers = {"Authorization": f"Bearer {logged.api_key}"}
-    answer = httpx.get(f"{logged.base_url}/workflows/logs", params=query, headers=headers, trust_env=False).json()
+    answer = HTTP.get(f"{logged.base_url}/workflows/logs", params=query, headers=headers).json()
     assert [row["workflow_run"]["status"] for row in answer["data"]] == found
     assert answer["has_more"] == (query.get("limit") == "2" and "page" not in query)
 
@@ -444,7 +457,7 @@ def logged() -> Iterator[MockDify]:
         url, headers = f"{dify.base_url}/workflows/run", {"Authorization": f"Bearer {dify.api_key}"}
         for user, text, fault in (("anna", "first", ""), ("ben", "second", ""), ("ben", "third", "failed")):
             body = {"inputs": INPUTS | {"string": text}, "user": user}
-            httpx.post(url, json=body, headers=headers | {"X-Mock-Fault": fault}, trust_env=False)
+            HTTP.post(url, json=body, headers=headers | {"X-Mock-Fault": fault})
         yield dify
 
 
@@ -453,7 +466,7 @@ def logged() -> Iterator[MockDify]:
 )
 def test_a_query_that_cannot_be_is_refused(query: dict[str, str], logged: MockDify) -> None:
     headers = {"Authorization": f"Bearer {logged.api_key}"}
-    answer = httpx.get(f"{logged.base_url}/workflows/logs", params=query, headers=headers, trust_env=False)
+    answer = HTTP.get(f"{logged.base_url}/workflows/logs", params=query, headers=headers)
     assert (answer.status_code, answer.json()["code"]) == (400, "invalid_param")
 
 
@@ -462,7 +475,7 @@ def test_a_published_version_is_run_by_its_id(dify: MockDify) -> None:
     body = {"inputs": INPUTS, "user": "u"}
     headers = {"Authorization": "Bearer x"}
     answers = {
-        name: httpx.post(f"{dify.base_url}/workflows/{name}/run", json=body, headers=headers, trust_env=False)
+        name: HTTP.post(f"{dify.base_url}/workflows/{name}/run", json=body, headers=headers)
         for name in (workflow_id, "abc", "bf88925e-2863-4601-9d60-c624ff078bd3")
     }
     assert [answer.status_code for answer in answers.values()] == [200, 400, 404]
@@ -471,10 +484,10 @@ def test_a_published_version_is_run_by_its_id(dify: MockDify) -> None:
 
 def test_double_slashes_are_redirected_and_unknown_paths_are_pages(dify: MockDify) -> None:
     origin = dify.base_url.removesuffix("/v1")
-    doubled = httpx.get(f"{origin}//v1//info", trust_env=False)
+    doubled = HTTP.get(f"{origin}//v1//info")
     assert (doubled.status_code, doubled.headers["location"]) == (308, "/v1/info")
-    assert httpx.get(f"{origin}/v1", trust_env=False).headers["location"] == "/v1/"
-    page = httpx.get(f"{origin}/", trust_env=False)
+    assert HTTP.get(f"{origin}/v1").headers["location"] == "/v1/"
+    page = HTTP.get(f"{origin}/")
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
 
 

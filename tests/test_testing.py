@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 from difygen.generate import generate
+from difygen.mock.files import FileStore
+from difygen.mock.outputs import example_value
 from difygen.naming import class_name, snake_name
 from difygen.readers import read
 from difygen.sources import discover
@@ -61,11 +63,7 @@ def some(input_: Input) -> Any:
         file = (name.get((*input_.allowed_file_types, "document")[0], "a.txt"), b"content")
         return [file] if input_.kind == "file-list" else file
     if input_.kind == "json_object":
-        return (
-            {each.name: {"string": "x"}.get(str(each.type), "x") for each in input_.type.properties}
-            if input_.type
-            else {}
-        )
+        return example_value(input_.type, input_.name, FileStore()) if input_.type else {}
     values = {"number": 3, "checkbox": True, "select": next(iter(input_.options), "")}
     return values.get(input_.kind, "text")
 
