@@ -15,6 +15,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "specs/a.yml",
         "specs/deep/c.json",
         "specs/.hidden/d.yml",
+        "specs/difygen.schema.json",
         "specs/notes.txt",
         "one.txt",
     ]:

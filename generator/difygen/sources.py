@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 STDIN = "-"
 SUFFIXES = (".yml", ".yaml", ".json")
+SCHEMA_SUFFIX = ".schema.json"
+"""What the JSON Schema that editors check specs with ends in. It lies among them, and is none."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -100,7 +102,7 @@ def _search(folder: str) -> Iterator[Source]:
             if entry.is_dir():
                 if not entry.is_symlink():
                     yield from _search(entry.path)
-            elif entry.name.endswith(SUFFIXES):
+            elif entry.name.endswith(SUFFIXES) and not entry.name.endswith(SCHEMA_SUFFIX):
                 yield _source(entry.path, named=False)
 
 
