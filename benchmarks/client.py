@@ -11,6 +11,7 @@ Other Dify clients are measured when there is an environment for them: `--peers 
 
 import argparse
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -183,10 +184,14 @@ def imports(rounds: int) -> list[Row]:
 def fresh(code: str, folder: Path) -> float:
     """CPU seconds of a fresh interpreter that runs `code`."""
     hide = "import sys; sys.modules.update(click=None, rich=None)\n"
-    before = os.times()
+    before = children_cpu()
     subprocess.run([sys.executable, "-c", hide + code], check=True, cwd=folder, env=ENVIRONMENT)
-    after = os.times()
-    return after.children_user + after.children_system - before.children_user - before.children_system
+    return children_cpu() - before
+
+
+def children_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def peer_pythons(folder: Path | None) -> dict[str, str]:

@@ -1,14 +1,11 @@
-"""Settings for all tests."""
+"""Settings for all tests.
+
+`HTTP_LIBRARY=httpx2 pytest tests/test_faults.py tests/test_connections.py tests/test_leaving.py` proves the runtime in a
+project that has httpx2 and no httpx: `import httpx` fails, and the runtime's one import seam takes the other.
+"""
 
 import os
 import sys
 
-import hypothesis
-
 if os.environ.get("HTTP_LIBRARY") == "httpx2":
-    # As in a project that has httpx2 only: `import httpx` fails, and the runtime's one import seam takes the other.
     sys.modules["httpx"] = None  # type: ignore[assignment]
-
-# No test fails because a machine is busy.
-hypothesis.settings.register_profile("difygen", deadline=None)
-hypothesis.settings.load_profile("difygen")

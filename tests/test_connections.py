@@ -1,13 +1,17 @@
-"""Connections that fail, are cut, redirected or left early: what the caller sees, and what the server sees of it."""
+"""Connections that fail, are cut, redirected or go through proxies: what the caller sees, and what the server sees."""
 
+import asyncio
+import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 import runtime
+from concat_client import AsyncConcatClient, ConcatClient
 from driving import DRIVES, KEY, MODES, Drive, everything_shown
 from fault_events import (
     FINISHED,
@@ -15,16 +19,30 @@ from fault_events import (
     NORMAL,
     RESULT,
     STARTED,
+    after_request,
     blocking,
     fin,
     node_finished,
     node_started,
+    raw,
     reset,
 )
 from live_run import LiveRun
 from proxies import Proxy
 from runtime._http import httpx
-from servers import RUN, Connection, Request, Server, as_json, authority, by_mode, stream, unused_port
+from servers import (
+    RUN,
+    Connection,
+    Request,
+    Server,
+    as_json,
+    authority,
+    by_mode,
+    html,
+    response_head,
+    stream,
+    unused_port,
+)
 
 EVERY_WAY = [pytest.param(DRIVES[kind], mode, id=f"{kind}-{mode}") for kind in DRIVES for mode in MODES]
 STREAMS = [pytest.param(DRIVES[kind], mode, id=f"{kind}-{mode}") for kind in DRIVES for mode in MODES[:2]]
@@ -103,6 +121,102 @@ class TestCutBeforeTheRequest:
         assert isinstance(seen.error, runtime.DifyError)
 
 
+class TestCutElsewhere:
+    @every_way
+    def test_before_accept(self, drive: Drive, mode: str) -> None:
+        """The connection waits in the queue of a server that dies."""
+        listener = socket.create_server(("127.0.0.1", 0))
+        dying = threading.Timer(0.1, listener.close)
+        dying.start()
+        seen = drive(f"http://127.0.0.1:{listener.getsockname()[1]}/v1", mode, {"max_retries": 0})
+        dying.join()
+        assert isinstance(seen.error, runtime.DifyError)
+
+    @every_way
+    def test_during_the_tls_handshake_nothing_was_sent(self, drive: Drive, mode: str) -> None:
+        with Server(WORKING, on_accept=reset) as server:
+            seen = drive(server.url.replace("http:", "https:"), mode, {"max_retries": 0})
+        assert isinstance(seen.error, runtime.ConnectionFailedError)
+
+    @every_way
+    def test_https_where_the_server_speaks_http(self, drive: Drive, mode: str) -> None:
+        def refuse(connection: Connection) -> None:
+            connection.sock.recv(5)
+            connection.send(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+            connection.finish()
+
+        with Server(WORKING, on_accept=refuse) as server:
+            seen = drive(server.url.replace("http:", "https:"), mode, {"max_retries": 0})
+        assert isinstance(seen.error, runtime.ConnectionFailedError)
+
+    @pytest.mark.parametrize("ending", [fin, reset])
+    def test_on_a_connection_used_before(self, ending: Callable[[Connection], None]) -> None:
+        """The second request goes out on the kept-alive connection, whose end it meets: it is not sent again."""
+        with Server({RUN: [as_json(blocking()), after_request(ending), as_json(blocking())]}) as server:
+            with ConcatClient(base_url=server.url, api_key=KEY) as client:
+                client.run()
+                with pytest.raises(runtime.ConnectionLostError):
+                    client.run()
+                assert (server.runs, server.accepted) == (2, 1)
+                client.run()
+            assert (server.runs, server.accepted) == (3, 2)
+
+    def test_a_connection_that_was_closed_while_it_idled_is_not_used_again(self) -> None:
+        with Server({RUN: raw(one_answer())}) as server, ConcatClient(base_url=server.url, api_key=KEY) as client:
+            for _ in range(3):
+                client.run()
+                time.sleep(0.05)
+            assert (server.runs, server.accepted) == (3, 3)
+
+
+def one_answer() -> bytes:
+    body = json.dumps(blocking()).encode()
+    return response_head(200, {"Content-Type": "application/json", "Content-Length": str(len(body))}) + body
+
+
+class TestLive:
+    """a-live: every event reaches the caller before the next one is sent."""
+
+    def test_sync(self) -> None:
+        taken = threading.Semaphore(0)
+        with (
+            Server({RUN: one_by_one(taken)}) as server,
+            ConcatClient(base_url=server.url, api_key=KEY) as client,
+            client.stream() as events,
+        ):
+            count = 0
+            for _ in events:
+                taken.release()
+                count += 1
+        assert count == len(NORMAL)
+
+    def test_async(self) -> None:
+        async def take(server: Server) -> int:
+            count = 0
+            async with AsyncConcatClient(base_url=server.url, api_key=KEY) as client, client.stream() as events:
+                async for _ in events:
+                    taken.release()
+                    count += 1
+            return count
+
+        taken = threading.Semaphore(0)
+        with Server({RUN: one_by_one(taken)}) as server:
+            assert asyncio.run(take(server)) == len(NORMAL)
+
+
+def one_by_one(taken: threading.Semaphore) -> Callable[[Connection, Request], None]:
+    """A stream whose next event waits until the one before was taken."""
+
+    def handle(connection: Connection, request: Request) -> None:
+        connection.stream_head()
+        for piece in NORMAL:
+            connection.chunk(piece)
+            assert taken.acquire(timeout=10)
+        connection.end()
+
+    return handle
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 class TestRedirects:
     @every_way
@@ -113,6 +227,16 @@ class TestRedirects:
             assert server.runs == 1
         assert isinstance(seen.error, runtime.APIError)
         assert other.origin in str(seen.error)
+
+    @every_way
+    def test_on_the_same_host_it_is_not_followed_either(self, drive: Drive, mode: str, status: int) -> None:
+        """A redirect may turn a POST into a GET; the error says where to point the base URL."""
+        location = {"Location": "/v1/workflows/run/"}
+        with Server({RUN: html(status, "<p>moved", **location), "* /v1/workflows/run/": as_json(blocking())}) as server:
+            seen = drive(server.url, mode, {})
+            assert len(server.requests) == 1
+        assert isinstance(seen.error, runtime.UnexpectedResponseError)
+        assert "/v1/workflows/run/" in str(seen.error)
 
     @every_way
     def test_nor_with_an_http_client_that_follows_redirects(self, drive: Drive, mode: str, status: int) -> None:

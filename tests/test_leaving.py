@@ -33,6 +33,7 @@ from servers import DETAIL, RUN, STOP, Connection, Handler, Request, Server, ans
 
 pytestmark = pytest.mark.timeout(30)
 
+BOTH: list[runtime.ResponseMode] = ["blocking", "streaming"]
 HANGS = {
     RUN: by_mode(streaming=broken(FIRST_HALF, silence), blocking=after_request(silence)),
     STOP: as_json({"result": "success"}),
@@ -134,8 +135,8 @@ class TestStopping:
         with Server(live.routes) as server, client(server) as concat:
             with concat.stream() as events:
                 for event in events:
-                    if isinstance(event, runtime.NodeFinished):
-                        concat.stop(events.task_id, user="tester")
+                    if isinstance(event, runtime.NodeFinished) and (task_id := events.task_id):
+                        concat.stop(task_id, user="tester")
                 with pytest.raises(runtime.RunStoppedError, match="Stopped by user"):
                     events.result()
             assert (server.runs, server.count(STOP), server.count(DETAIL)) == (1, 1, 0)
@@ -247,7 +248,7 @@ class TestManyAtOnce:
     def test_threads_share_a_client(self) -> None:
         gate = Gate(wait_for=32)
         with Server(gate) as server, client(server) as concat, ThreadPoolExecutor(32) as pool:
-            modes = ["blocking", "streaming"] * 50
+            modes = BOTH * 50
             runs = [
                 pool.submit(concat.run, string=str(number), response_mode=mode) for number, mode in enumerate(modes)
             ]
@@ -257,7 +258,7 @@ class TestManyAtOnce:
     def test_threads_wait_for_a_slot(self) -> None:
         gate = Gate()
         with Server(gate) as server, client(server, max_concurrency=3) as concat, ThreadPoolExecutor(16) as pool:
-            modes = ["blocking", "streaming"] * 16
+            modes = BOTH * 16
             for run in [pool.submit(concat.run, response_mode=mode) for mode in modes]:
                 run.result()
             assert server.runs == 32
@@ -266,7 +267,7 @@ class TestManyAtOnce:
     def test_tasks_wait_for_a_slot(self) -> None:
         async def call_all(server: Server) -> None:
             async with async_client(server, max_concurrency=3) as concat:
-                modes = ["blocking", "streaming"] * 16
+                modes = BOTH * 16
                 await asyncio.gather(*(concat.run(response_mode=mode) for mode in modes))
 
         gate = Gate()

@@ -1,0 +1,59 @@
+"""What the runtime imports, and when: httpx or httpx2, by the first call; asyncio, by the first async one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def python(code: str) -> str:
+    """What a fresh interpreter prints that can import the runtime."""
+    command = [sys.executable, "-c", code]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "templates"), str(ROOT / "tests")])}
+    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def test_importing_and_building_a_client_loads_neither_httpx_nor_asyncio() -> None:
+    code = "import sys, concat_client; concat_client.ConcatClient(); concat_client.AsyncConcatClient(); print("
+    assert python(code + "{'httpx', 'httpx2', 'asyncio', 'ssl'} & set(sys.modules))") == "set()"
+
+
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+def test_either_library_will_do(library: str) -> None:
+    other = {"httpx": "httpx2", "httpx2": "httpx"}[library]
+    code = f"import sys; sys.modules['{other}'] = None; from runtime._http import http_library; print("
+    assert python(code + "http_library().__name__)") == library
+
+
+def test_httpx_is_taken_where_both_are_there() -> None:
+    assert python("from runtime._http import http_library; print(http_library().__name__)") == "httpx"
+
+
+def test_without_either_the_error_says_what_to_install() -> None:
+    code = """
+import sys; sys.modules.update(httpx=None, httpx2=None)
+import runtime
+from concat_client import ConcatClient
+try:
+    ConcatClient(base_url="http://127.0.0.1:9/v1", api_key="app-x").run()
+except runtime.ConfigurationError as error:
+    print(error)
+"""
+    assert "install httpx" in python(code)
+
+
+@pytest.mark.timeout(100)
+def test_a_part_of_the_matrix_with_httpx2() -> None:
+    """The whole of it with httpx2 is a command of its own, see conftest."""
+    rows = "(sync or async) and (normal or FIN or reset or silence or redirect or 502 or too_many) and not reading"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-x", "-k", rows]
+    command += ["tests/test_faults.py", "tests/test_connections.py"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(
+        command, cwd=ROOT, env={**environment, "HTTP_LIBRARY": "httpx2"}, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout[-5000:]
