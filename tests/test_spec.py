@@ -276,7 +276,22 @@ JUNK: st.SearchStrategy[JsonValue] = st.recursive(
     lambda inner: st.lists(inner, max_size=3)
     | st.dictionaries(
         st.sampled_from(
-            ["name", "inputs", "outputs", "examples", "type", "options", "items", "properties", "any_of", "nullable", "default", "json_schema", "max_length", "a"]
+            [
+                "name",
+                "inputs",
+                "outputs",
+                "examples",
+                "type",
+                "options",
+                "items",
+                "properties",
+                "any_of",
+                "nullable",
+                "default",
+                "json_schema",
+                "max_length",
+                "a",
+            ]
         )
         | st.text(max_size=3),
         inner,
@@ -321,3 +336,10 @@ def test_deep_types_are_refused_and_not_followed() -> None:
     for _ in range(40):
         type_ = {"items": type_}
     assert "Types may be nested at most 32 levels deep. [too-deep]" in complaint(json.dumps({"outputs": {"x": type_}}))
+
+
+def test_a_hint_does_not_list_a_hundred_words() -> None:
+    text = complaint(
+        f"inputs: {{a: {{type: select, options: [{', '.join(f'o{n}' for n in range(100))}], default: zz}}}}"
+    )
+    assert text.endswith("hint: Known are " + "".join(f"`o{n}`, " for n in range(15))[:-2] + " and 85 more.")

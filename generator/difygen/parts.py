@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from difygen.diagnostics import Diagnostic, Location, nearest
@@ -14,6 +15,7 @@ from difygen.workflow import JsonValue
 
 Path = tuple[str | int, ...]
 
+MAX_LISTED = 15
 MAX_SUGGESTIONS = 100
 """How many findings of one file get a suggestion: looking for the nearest word is slow."""
 
@@ -44,7 +46,7 @@ class Report:
     def suggestion(self, word: str, known: Collection[str]) -> str:
         """A hint for a word that is none of the known ones."""
         near = nearest(word, known) if len(self._found) < MAX_SUGGESTIONS else None
-        return f"Did you mean `{near}`?" if near else f"Known are {listed([shown(word) for word in known])}."
+        return f"Did you mean `{near}`?" if near else f"Known are {listed(known)}."
 
     def written(self, path: Path) -> str | None:
         return self._document.written(*path)
@@ -181,10 +183,12 @@ class Part:
                 member.error("unknown-key", f"`{shown(key)}` is not a key of {what}.", hint, key=True)
 
 
-def listed(words: Collection[str], conjunction: str = "and") -> str:
-    """Words as a phrase: `a`, `b` and `c`."""
-    *first, last = [f"`{word}`" for word in words]
-    return f"{', '.join(first)} {conjunction} {last}" if first else last
+def listed(words: Collection[str]) -> str:
+    """Words as a phrase: `a`, `b` and `c`. Of many, the first ones."""
+    *first, last = [f"`{shown(word)}`" for word in islice(words, MAX_LISTED)]
+    if len(words) > MAX_LISTED:
+        return f"{', '.join([*first, last])} and {len(words) - MAX_LISTED} more"
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def shown(text: str, limit: int = 60) -> str:

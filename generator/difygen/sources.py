@@ -89,7 +89,7 @@ def _match(pattern: str) -> Iterator[Source]:
     for path in sorted(glob(pattern, recursive=True)):
         if os.path.isdir(path):
             yield from _search(path)
-        else:
+        elif not path.endswith(SCHEMA_SUFFIX):
             yield _source(path, named=False)
 
 

@@ -109,7 +109,7 @@ def _check_count(part: Part, limit: int | None) -> bool:
 def _check_object(part: Part, type_: ObjectOf) -> bool:
     missing = [each.name for each in type_.properties if each.required and not part.has(each.name)]
     if missing:
-        part.error("missing-property", f"{part.name} lacks {listed([shown(name) for name in missing])}.")
+        part.error("missing-property", f"{part.name} lacks {listed(missing)}.")
     members = ((part.get(each.name), each.type) for each in type_.properties)
     return _all(check_value(member, type_) for member, type_ in members if member is not None) and not missing
 
