@@ -6,11 +6,14 @@ Exit codes: 0 done; 1 the answer is "no" (out of date, breaking, a failed run, a
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any, Literal, NoReturn, TypeVar
 
 import click
 
 from difygen import __version__
+
+CommandT = TypeVar("CommandT", bound=Callable[..., object])
 
 EPILOG = """\b
 A SOURCE is a YAML spec, a file that Dify's "Export DSL" wrote, a folder of them, or - for standard input.
@@ -59,12 +62,12 @@ class _Generate(click.Command):
     context_class = _NamelessContext
 
 
-def _sources(*, required: bool) -> Any:
+def _sources(*, required: bool) -> Callable[[CommandT], CommandT]:
     metavar = "SOURCE..." if required else "[SOURCE]..."
     return click.argument("sources", metavar=metavar, nargs=-1, required=required)
 
 
-def _output(command: Any) -> Any:
+def _output(command: CommandT) -> CommandT:
     """Where the package is, and how its workflows are called: the same for `generate` and `check`."""
     for option in (
         click.option("--config", metavar="FILE", help="Settings to use instead of ./pyproject.toml or ./difygen.toml."),
@@ -79,7 +82,7 @@ def _output(command: Any) -> Any:
     return command
 
 
-def _verbosity(command: Any) -> Any:
+def _verbosity(command: CommandT) -> CommandT:
     """-q and -v, as `verbosity`: -1 errors alone, 0 a summary, 1 every file."""
     command = click.option("-q", "--quiet", "verbosity", flag_value=-1, help="Print errors alone.")(command)
     return click.option("-v", "--verbose", "verbosity", flag_value=1, type=int, default=0, help="Print every file.")(
@@ -87,14 +90,14 @@ def _verbosity(command: Any) -> Any:
     )
 
 
-def _server(command: Any) -> Any:
+def _server(command: CommandT) -> CommandT:
     """How to reach a real server. Keys come from the environment or a file: what stands on a command line, others can see."""
     for option in (
-        click.option("--user", help="Whom the run is for. Default: DIFY_USER."),
+        click.option("--user", help="Whom the run is for. Default: DIFY_USER, then difygen-call."),
         click.option(
             "--api-key-file",
             metavar="FILE",
-            help="Where the API key stands. Default: DIFY_<NAME>_API_KEY, DIFY_API_KEY.",
+            help="A file with the API key. Default: DIFY_<NAME>_API_KEY, DIFY_API_KEY, or a prompt.",
         ),
         click.option("--base-url", metavar="URL", help="The server, with or without /v1. Default: DIFY_BASE_URL."),
     ):
@@ -150,7 +153,12 @@ def check(**arguments: Any) -> None:
     "--format", "output_format", type=click.Choice(["text", "json", "markdown"]), default="text", help="How to print."
 )
 @click.option("--fail-on", type=click.Choice(["breaking", "any"]), help="Exit with 1 if there are such changes.")
-def diff(old: str, new: str, output_format: str, fail_on: str | None) -> None:
+def diff(
+    old: str,
+    new: str,
+    output_format: Literal["text", "json", "markdown"],
+    fail_on: Literal["breaking", "any"] | None,
+) -> None:
     """Tell what changed between two states of a workflow, as its callers see it.
 
     OLD and NEW are a spec, an export, a generated package, its difygen.lock, or a file of a git revision such as
@@ -200,7 +208,7 @@ def mock(**arguments: Any) -> None:
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", help="How to print.")
 def doctor(**arguments: Any) -> None:
     """Find out why a server does not answer, or answers differently than SOURCE... says."""
-    from difygen.doctor import run_doctor
+    from difygen.commands import run_doctor
 
     _end(run_doctor(**arguments))
 
@@ -215,14 +223,20 @@ def doctor(**arguments: Any) -> None:
 @click.option("--json", is_flag=True, help="Print the result alone, as JSON.")
 @click.option("--html", metavar="FILE", help="Write the timeline as a web page.")
 @click.option("--inputs", metavar="FILE", help="Run once per row of a .jsonl or .csv file.")
-@click.option("--concurrency", type=click.IntRange(min=1), metavar="N", help="How many rows to run at a time.")
+@click.option(
+    "--concurrency", type=click.IntRange(min=1), metavar="N", help="How many rows to run at a time. Default: 4."
+)
 @click.option("--output", metavar="FILE", help="Where the results of the rows go; what is done there is not run again.")
 def call(**arguments: Any) -> None:
     """Run a workflow from the terminal: difygen call specs/concat.yaml string=hello num=3 list=list_b
 
-    A VALUE that begins with @ names a file: its text, or the file itself for file inputs.
+    A VALUE is read by the type of its input: true or false, a number, JSON for objects, a path or URL for files. @FILE takes a
+    text from a file, @- from standard input, and @@ begins a text with @. A list of files repeats its NAME.
+
+    The results go to standard output and the progress to standard error; Ctrl-C stops the run on the server. Exit codes: 0 it
+    succeeded, 1 it did not, 2 something about the call was wrong, 130 Ctrl-C.
     """
-    from difygen.call import run_call
+    from difygen.commands import run_call
 
     _end(run_call(**arguments))
 

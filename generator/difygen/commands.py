@@ -1,4 +1,4 @@
-"""`generate`, `check`, `diff` and `--watch` as the command line calls them: settings and arguments become one job, and the job is done.
+"""The commands that build or call workflows, as the command line calls them: with the project's settings, which they have in common.
 
 Where a command line and a file of settings both speak, the command line wins; settings of single workflows hold in either case.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
@@ -31,12 +31,12 @@ class JobError(Exception):
     """The arguments or the settings are wrong; the message is what to print."""
 
 
-def run_generate(*, force: bool, strict: bool, verbosity: int, **arguments: object) -> int:
+def run_generate(*, force: bool, strict: bool, verbosity: int, **arguments: Any) -> int:
     """`difygen SOURCE… -o DIR`. Returns the exit code."""
     from difygen.regenerate import run_generate as generate
 
     try:
-        job = plan_job(**arguments)  # type: ignore[arg-type]
+        job = plan_job(**arguments)
     except JobError as error:
         return _refuse(error)
     return generate(
@@ -50,23 +50,23 @@ def run_generate(*, force: bool, strict: bool, verbosity: int, **arguments: obje
     )
 
 
-def run_check(*, strict: bool, verbosity: int, **arguments: object) -> int:
+def run_check(*, strict: bool, verbosity: int, **arguments: Any) -> int:
     """`difygen check`. Returns the exit code."""
     from difygen.regenerate import run_check as check
 
     try:
-        job = plan_job(**arguments)  # type: ignore[arg-type]
+        job = plan_job(**arguments)
     except JobError as error:
         return _refuse(error)
     return check(job.sources, job.output, job.options, base_folder=job.base_folder, strict=strict, verbosity=verbosity)
 
 
-def run_watch(*, force: bool, strict: bool, verbosity: int, **arguments: object) -> int:
+def run_watch(*, force: bool, strict: bool, verbosity: int, **arguments: Any) -> int:
     """`difygen --watch`. Returns the exit code."""
     from difygen.watch import run_watch as watch
 
     try:
-        job = plan_job(**arguments)  # type: ignore[arg-type]
+        job = plan_job(**arguments)
     except JobError as error:
         return _refuse(error)
     return watch(
@@ -87,6 +87,28 @@ def run_diff(
     from difygen.revisions import run_diff as diff
 
     return diff(old, new, output_format=output_format, fail_on=fail_on)
+
+
+def run_call(source: str, **arguments: Any) -> int:
+    """`difygen call`. Returns the exit code."""
+    from difygen.call import run_call as call
+
+    try:
+        settings = _load(None)
+    except JobError as error:
+        return _refuse(error)
+    return call(source, **arguments, options=settings.options if settings else None)
+
+
+def run_doctor(sources: tuple[str, ...], **arguments: Any) -> int:
+    """`difygen doctor`. Returns the exit code."""
+    from difygen.doctor import run_doctor as doctor
+
+    try:
+        settings = _load(None)
+    except JobError as error:
+        return _refuse(error)
+    return doctor(sources, **arguments, options=settings.options if settings else None)
 
 
 def plan_job(
