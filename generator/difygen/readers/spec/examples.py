@@ -50,16 +50,22 @@ def _values(
 ) -> Mapping[str, JsonValue]:
     """The values of a sample call's inputs or outputs, with what does not fit the declarations noted."""
     values = part.mapping_of(key, "names to values")
+    if part.has(key) and values is None:
+        return {}
     given = dict(values.members()) if values is not None else {}
-    declared = root.get(key)
     for name, value in given.items():
         if name in checks:
             checks[name](value)
-        elif declared is None or not declared.has(name):  # a declaration with a mistake in it is no second mistake here
-            hint = part.report.suggestion(name, tuple(checks)) if checks else ""
-            value.error("unknown-name", f"`{shown(name)}` is none of the spec's {key}.", hint, key=True)
-    if (not part.has(key) or values is not None) and (
-        missing := [shown(name) for name in required if name not in given]
-    ):
+        else:
+            _note_unknown(name, value, key, root, tuple(checks))
+    if missing := [name for name in required if name not in given]:
         (values or part).error("missing-value", f"The example's {key} lack {listed(missing)}.", key=True)
     return {name: value.value for name, value in given.items()}
+
+
+def _note_unknown(name: str, value: Part, key: str, root: Part, known: Sequence[str]) -> None:
+    """Note a name that is not declared. A declaration with a mistake in it is no second mistake here."""
+    declared = root.get(key)
+    if declared is None or not declared.has(name):
+        hint = value.report.suggestion(name, known) if known else ""
+        value.error("unknown-name", f"`{shown(name)}` is none of the spec's {key}.", hint, key=True)
