@@ -202,3 +202,14 @@ def test_a_template_that_does_more_than_put_values_in_is_not_run(tmp_path: Path)
     ]
     with mock_dify(graph(tmp_path, nodes, [("start1", "source", "t"), ("t", "source", "end_text")])) as dify:
         assert outputs(post(dify, {})) == {"text": "mock output"}
+
+
+def test_a_run_that_the_mock_cannot_simulate_fails_and_says_so(tmp_path: Path) -> None:
+    node = "{id: web, data: {type: http-request, title: Ask, retry_config: {retry_enabled: true, max_retries: many}}}"
+    path = graph(
+        tmp_path, [node, end("body", "web", "body")], [("start1", "source", "web"), ("web", "source", "end_body")]
+    )
+    with mock_dify(path) as dify:
+        data = post(dify, {}, fault="failed").json()["data"]
+        assert (data["status"], data["error"].partition(":")[0]) == ("failed", "difygen mock broke")
+        assert outputs(post(dify, {})) == {"body": "mock body"}

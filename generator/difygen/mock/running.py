@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing
 
 from starlette.responses import Response
 
@@ -51,13 +52,15 @@ def _known_workflow_id(call: Call) -> None:
 
 
 async def _blocking(call: Call, run: Run) -> Response:
-    async for event in _until_closing(run.follow(0), call.state.closing):
-        if event["event"] == "error":
-            raise RefusedError(event["status"], event["code"], event["message"])
-        if event["event"] in _TERMINAL:
-            break
-    else:
+    last = None
+    async with aclosing(_until_closing(run.follow(0), call.state.closing)) as events:
+        async for last in events:
+            if last["event"] in _TERMINAL:
+                break
+    if last is None or last["event"] not in _TERMINAL:  # the server is shutting down
         return DroppedResponse()
+    if last["event"] == "error":
+        raise RefusedError(last["status"], last["code"], last["message"])
     while not run.over and run.status != "paused":
         await asyncio.sleep(0)
     body = {"task_id": run.task_id, "workflow_run_id": run.id, "data": pages.blocking_data(run)}
@@ -70,7 +73,7 @@ async def _blocking(call: Call, run: Run) -> Response:
     return whole
 
 
-async def _until_closing(events: AsyncIterator[JsonObject], closing: asyncio.Event) -> AsyncIterator[JsonObject]:
+async def _until_closing(events: AsyncIterator[JsonObject], closing: asyncio.Event) -> AsyncGenerator[JsonObject, None]:
     """The events, until the server shuts down: then nothing more."""
     stop = asyncio.ensure_future(closing.wait())
     try:

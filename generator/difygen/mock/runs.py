@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -18,6 +19,8 @@ from difygen.mock.files import FileStore
 from difygen.mock.forms import Form
 from difygen.mock.outputs import Handler, call_handler, example_outputs
 from difygen.mock.simulation import Identity, Simulation
+
+_LOGGER = logging.getLogger(__name__)
 
 STOPPED = "Stopped by user."
 _ERROR_EVENT_MESSAGE = "[mock] Server Unavailable Error, this failure was asked for"
@@ -204,12 +207,18 @@ class Runs:
                 await _cancelled(body)
                 run.publish(run.simulation.finish("stopped", STOPPED))
             else:
-                with contextlib.suppress(_EndedError):
-                    body.result()
+                self._settle(run, body)
         finally:
             await _cancelled(stopped)
             await _cancelled(body)
             run.close()
+
+    def _settle(self, run: Run, body: asyncio.Future[None]) -> None:
+        error = body.exception()
+        if error is None or isinstance(error, _EndedError):
+            return
+        _LOGGER.error("the mock server broke in the middle of a run", exc_info=error)
+        run.publish(run.simulation.finish("failed", f"difygen mock broke: {type(error).__name__}: {error}"))
 
     async def _body(self, run: Run) -> None:
         beats = run.simulation.beats()
