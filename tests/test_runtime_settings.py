@@ -1,0 +1,194 @@
+"""Where the settings of a call come from, and what is said when one is missing or malformed."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import runtime
+from concat_client import AsyncConcatClient, ConcatClient
+from fault_events import NORMAL, blocking
+from runtime._settings import Secret, check_api_key, normalize_base_url, origin_of
+from servers import RUN, Server, as_json, by_mode, stream
+
+KEY = "app-SecretThatMustNotLeak"
+WORKING = {RUN: by_mode(streaming=stream(NORMAL), blocking=as_json(blocking()))}
+VARIABLES = ("DIFY_BASE_URL", "DIFY_API_KEY", "DIFY_CONCAT_API_KEY", "DIFY_USER")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+
+
+def run_sync(**options: Any) -> None:
+    user = options.pop("call_user", None)
+    with ConcatClient(**options) as client:
+        client.run(user=user)
+
+
+def run_async(**options: Any) -> None:
+    user = options.pop("call_user", None)
+
+    async def call() -> None:
+        async with AsyncConcatClient(**options) as client:
+            await client.run(user=user)
+
+    asyncio.run(call())
+
+
+both = pytest.mark.parametrize("run", [run_sync, run_async])
+Call = Callable[..., None]
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("https://api.dify.ai/v1", "https://api.dify.ai/v1"),
+        ("https://api.dify.ai", "https://api.dify.ai/v1"),
+        ("https://api.dify.ai/", "https://api.dify.ai/v1"),
+        ("https://api.dify.ai/v1/", "https://api.dify.ai/v1"),
+        ("https://api.dify.ai//v1//", "https://api.dify.ai/v1"),
+        ("  http://10.0.0.1:5001\n", "http://10.0.0.1:5001/v1"),
+        ("HTTP://Dify.Example.COM:8080/v1", "http://dify.example.com:8080/v1"),
+        ("http://[::1]:5001", "http://[::1]:5001/v1"),
+        ("https://host/dify", "https://host/dify/v1"),
+        ("https://host/Dify/v1/", "https://host/Dify/v1"),
+        ("https://host/v1/workflows/run", "https://host/v1"),
+        ("https://host/dify/v1/files/upload", "https://host/dify/v1"),
+        ("https://host/workflows/run", "https://host/v1"),
+        ("https://host/dify/workflows/run/", "https://host/dify/v1"),
+    ],
+)
+def test_base_urls_that_mean_the_same(given: str, url: str) -> None:
+    assert normalize_base_url(given) == url
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("api.dify.ai/v1", "https://api.dify.ai/v1"),
+        ("localhost:5001", "no scheme"),
+        ("ftp://host", "neither http:// nor https://"),
+        ("http://", "no host"),
+        ("http:///v1", "no host"),
+        ("http://host:port/v1", "ort"),
+        ("http://host:99999/v1", "ort"),
+        ("http://ho st/v1", "blank"),
+        ("http://host/v1?key=1", "query"),
+        ("http://host/v1#x", "fragment"),
+        ("https://cloud.dify.ai/app/1234/workflow", "https://api.dify.ai/v1"),
+        ("https://host/app/1234/develop", "web UI"),
+        ("https://host/console/api", "web UI"),
+    ],
+)
+def test_base_urls_that_cannot_be_meant(given: str, says: str) -> None:
+    with pytest.raises(runtime.ConfigurationError, match="base URL") as caught:
+        normalize_base_url(given)
+    assert says in str(caught.value)
+
+
+def test_a_password_in_the_base_url_is_refused_and_not_shown() -> None:
+    with pytest.raises(runtime.ConfigurationError, match="leave it out") as caught:
+        normalize_base_url("https://me:hunter2@host/v1")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", [KEY, f"  {KEY}\n", f"Bearer {KEY}", f"bearer  {KEY} "])
+def test_keys_are_taken_without_what_stands_around_them(given: str) -> None:
+    assert check_api_key(Secret(given)).reveal() == KEY
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("", "empty"),
+        ("   ", "empty"),
+        ("app-a b", "copy it again"),
+        ("app-a\nX-Evil: 1", "copy it again"),
+        ("app-é", "copy it again"),
+        ("app-\u200bx", "copy it again"),
+        ("app-\x00", "copy it again"),
+        ("dataset-abcdef", "knowledge base"),
+    ],
+)
+def test_keys_that_cannot_be_one(given: str, says: str) -> None:
+    with pytest.raises(runtime.ConfigurationError, match=says) as caught:
+        check_api_key(Secret(given))
+    assert not given.strip() or given.strip() not in str(caught.value)
+
+
+def test_origins_are_compared_with_their_ports() -> None:
+    assert origin_of("https://host/v1") == origin_of("https://HOST:443/other")
+    assert origin_of("http://host/v1") != origin_of("https://host/v1")
+    assert origin_of("http://host:80") != origin_of("http://host:5001")
+    assert origin_of("http://[::1]:5001/v1") == "http://[::1]:5001"
+
+
+@both
+def test_missing_settings_are_named_when_a_call_needs_them(run: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(runtime.ConfigurationError, match="DIFY_BASE_URL"):
+        run(call_user="u")
+    monkeypatch.setenv("DIFY_BASE_URL", "http://127.0.0.1:1")
+    with pytest.raises(runtime.ConfigurationError, match="DIFY_CONCAT_API_KEY or DIFY_API_KEY"):
+        run(call_user="u")
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    with pytest.raises(runtime.ConfigurationError, match="DIFY_USER"):
+        run()
+
+
+@both
+def test_the_environment_is_read_at_the_time_of_a_call(run: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Server(WORKING) as server:
+        monkeypatch.setenv("DIFY_BASE_URL", server.origin)
+        monkeypatch.setenv("DIFY_API_KEY", "app-general")
+        monkeypatch.setenv("DIFY_USER", "木乐乐")
+        run()
+        monkeypatch.setenv("DIFY_CONCAT_API_KEY", "app-special")
+        run()
+        monkeypatch.setenv("DIFY_CONCAT_API_KEY", "")
+        run(user="client's own")
+        run(api_key=KEY, user="client's own", call_user="call's own")
+    sent = [(request.headers["authorization"], request.json["user"]) for request in server.requests]
+    assert sent == [
+        ("Bearer app-general", "木乐乐"),
+        ("Bearer app-special", "木乐乐"),
+        ("Bearer app-general", "client's own"),
+        (f"Bearer {KEY}", "call's own"),
+    ]
+
+
+@pytest.mark.parametrize("user", ["", "x" * 256, "\ud800", 5])
+def test_users_that_the_server_refuses_or_breaks_on(user: Any) -> None:
+    with pytest.raises(runtime.ConfigurationError, match="user"):
+        run_sync(base_url="http://127.0.0.1:1", api_key=KEY, call_user=user)
+
+
+@pytest.mark.parametrize("name", ["timeout", "idle_timeout"])
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan")])
+def test_timeouts_that_are_none(name: str, seconds: float) -> None:
+    with pytest.raises(runtime.ConfigurationError, match=name):
+        ConcatClient(**{name: seconds})  # type: ignore[arg-type]
+
+
+def test_clients_of_the_other_kind_are_refused() -> None:
+    with pytest.raises(runtime.ConfigurationError, match=r"httpx\.Client, not object"):
+        ConcatClient(http_client=object())  # type: ignore[arg-type]
+    with pytest.raises(runtime.ConfigurationError, match=r"httpx\.AsyncClient"):
+        AsyncConcatClient(http_client="x")  # type: ignore[arg-type]
+
+
+def test_nothing_is_read_or_opened_before_the_first_call() -> None:
+    client = ConcatClient(base_url="not a url", api_key="not a key")
+    assert "not a key" not in repr(client)
+    client.close()
+
+
+@pytest.mark.parametrize("trace_id", ["", "with blank", "x" * 129, "a/b"])
+def test_trace_ids_that_the_server_would_ignore(trace_id: str) -> None:
+    from concat_client import ConcatInputs
+
+    client = ConcatClient(base_url="http://127.0.0.1:1", api_key=KEY, user="u")
+    with pytest.raises(runtime.ConfigurationError, match="trace_id"):
+        client._run(ConcatInputs(string="a", num=1, list="list_a"), trace_id=trace_id)
