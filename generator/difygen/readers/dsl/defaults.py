@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import isfinite
+from typing import NamedTuple
 
 from difygen.readers.dsl.problems import Problems
 from difygen.readers.dsl.shape import quoted, text, texts
@@ -13,8 +13,7 @@ from difygen.workflow import ArrayOf, InputKind, JsonValue, Primitive, Type
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
-@dataclass(frozen=True, slots=True)
-class Default:
+class Default(NamedTuple):
     """`value` is what a caller may send, in its JSON type; None if there is nothing of use.
 
     `refused` means that the server refuses a run that leaves the input out, since it refuses the default itself. `instead` is the type

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from difygen.readers.dsl.fields import declared
 from difygen.readers.dsl.graph import Step
 from difygen.readers.dsl.shape import mapping, sequence, text
-from difygen.readers.dsl.values import Lookup, Unknown, Value, any_of, items_of, merge, nothing, or_null, without_null
+from difygen.readers.dsl.values import Unknown, Value, any_of, items_of, merge, nothing, or_null, without_null
 from difygen.readers.dsl.words import type_of
 from difygen.workflow import ArrayOf, JsonValue, ObjectOf, Primitive, Property, Type
+
+if TYPE_CHECKING:
+    from difygen.readers.dsl.lookup import Lookup
 
 
 def aggregated(step: Step, name: str, lookup: Lookup) -> Value | None:

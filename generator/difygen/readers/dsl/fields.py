@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from difygen.readers.dsl.branches import TIMEOUT, actions
 from difygen.readers.dsl.graph import Step
 from difygen.readers.dsl.shape import mapping, sequence, text, texts
 from difygen.readers.dsl.values import (
-    Lookup,
     Need,
     Unknown,
     Value,
@@ -20,7 +20,8 @@ from difygen.readers.dsl.values import (
 from difygen.readers.dsl.words import type_of
 from difygen.workflow import ArrayOf, JsonValue, ObjectOf, OneOf, Primitive, Property, Type
 
-Derive = Callable[[Step, str, Lookup], Value | None]
+if TYPE_CHECKING:
+    from difygen.readers.dsl.lookup import Derive, Lookup
 
 NOT_TRIGGERED = "null when the run was not started by the trigger {node}"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from difygen.readers.dsl.problems import Problems
 from difygen.readers.dsl.shape import mapping, quoted, sequence, text
@@ -15,27 +14,31 @@ CONTAINER_STARTS = ("iteration-start", "loop-start")
 _NOTES = ("custom-note", "custom-data-source-empty")
 
 
-@dataclass(slots=True, eq=False)
 class Step:
     """A node of the canvas. `index` is its place in the file, `parent` the container that holds it."""
 
-    id: str
-    type: str
-    title: str
-    data: Mapping[str, JsonValue]
-    parent: str | None
-    index: int
+    __slots__ = ("data", "id", "index", "parent", "title", "type")
+
+    def __init__(
+        self, id_: str, type_: str, title: str, data: Mapping[str, JsonValue], parent: str | None, index: int
+    ) -> None:
+        self.id = id_
+        self.type = type_
+        self.title = title
+        self.data = data
+        self.parent = parent
+        self.index = index
 
     def __str__(self) -> str:
         return quoted(self.title or self.id)
 
 
-@dataclass(slots=True, eq=False)
 class Graph:
     """Steps by id, in the order of the file, and the edges between them."""
 
-    steps: dict[str, Step]
-    edges: list[Edge]
+    def __init__(self, steps: dict[str, Step], edges: list[Edge]) -> None:
+        self.steps = steps
+        self.edges = edges
 
     def nodes(self) -> tuple[Node, ...]:
         """The steps that a run shows."""

@@ -12,15 +12,19 @@ What all nodes share (error strategies, selectors that go deeper, skipped steps)
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from difygen.readers.dsl import branches as b
 from difygen.readers.dsl import derived as d
 from difygen.readers.dsl import fields as f
 from difygen.readers.dsl.graph import Step
-from difygen.readers.dsl.values import Lookup, Value
+from difygen.readers.dsl.values import Value
 from difygen.readers.dsl.ways import Branch
 from difygen.workflow import ArrayOf, ObjectOf, Primitive, Property, Type, union
+
+if TYPE_CHECKING:
+    from difygen.readers.dsl.lookup import Derive
 
 STRING, NUMBER, INTEGER, BOOLEAN = Primitive.STRING, Primitive.NUMBER, Primitive.INTEGER, Primitive.BOOLEAN
 OBJECT = ObjectOf()
@@ -62,12 +66,11 @@ RETRIEVED = ObjectOf(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class NodeType:
+class NodeType(NamedTuple):
     """One row: see the head of this module."""
 
-    fields: Mapping[str, Type | Value] = field(default_factory=dict)
-    derive: Callable[[Step, str, Lookup], Value | None] | None = None
+    fields: Mapping[str, Type | Value] = MappingProxyType({})
+    derive: Derive | None = None
     branches: Callable[[Step], Sequence[Branch]] | None = None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from difygen.readers.dsl.graph import PATH, Step
 from difygen.readers.dsl.problems import Problems
@@ -18,12 +18,11 @@ JOINED = "answer"
 """The key that Dify does not overwrite when several End nodes give it: it joins their texts (since 1.9)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One output of one End node."""
 
     end: Step
-    index: int
+    number: int
     name: str
     selector: tuple[str, ...]
     type: Type
@@ -32,7 +31,7 @@ class Item:
     @property
     def path(self) -> tuple[str | int, ...]:
         """Where the file says it."""
-        return (*PATH, self.end.index, "data", "outputs", self.index)
+        return (*PATH, self.end.index, "data", "outputs", self.number)
 
 
 def read_outputs(resolver: Resolver, problems: Problems) -> tuple[Output, ...]:

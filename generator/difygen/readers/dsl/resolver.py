@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from difygen.readers.dsl.graph import Graph, Step
 from difygen.readers.dsl.nodes import NODE_TYPES
@@ -66,7 +65,7 @@ class Resolver:
             if step.parent is not None and not self._encloses(step.parent, scope):
                 container = self.graph.steps[step.parent]
                 hidden = f"null since Dify 1.9, where nothing outside of {container} can see the steps in it"
-                value = replace(value, null=hidden, needs=())
+                value = value._replace(null=hidden, needs=())
         for each in rest[:MAX_PARTS]:
             value = member(value, each)
         return value
@@ -143,7 +142,7 @@ class Resolver:
         value = self._made(step, name)
         self._depth -= 1
         if not is_small(value.type):
-            value = replace(value, type=Primitive.ANY, unknown=Unknown("type-too-large", "its type has too many parts"))
+            value = value._replace(type=Primitive.ANY, unknown=Unknown("type-too-large", "its type has too many parts"))
         self._known[key] = value = _named(value, step)
         return value
 
@@ -151,7 +150,7 @@ class Resolver:
         type_ = NODE_TYPES.get(step.type)
         if type_ is None:
             reason = f"{step} is a node of type {quoted(step.type)}, which difygen does not know"
-            return replace(unknown("unknown-node-type", reason), needs=(Need(((step.id, ""),)),))
+            return unknown("unknown-node-type", reason)._replace(needs=(Need(((step.id, ""),)),))
         found = type_.fields.get(name)
         value = Value(found) if found is not None and not isinstance(found, Value) else found
         if value is None and type_.derive is not None:
@@ -169,16 +168,16 @@ class Resolver:
         """The value as it is where the node may fail without ending the run."""
         if strategy == FAIL:
             ways = tuple((step.id, way.handle) for way in self.branches_of(step) if way.handle != FAIL)
-            return replace(value, needs=(Need(ways), *value.needs))
-        value = replace(value, needs=(Need(((step.id, ""),)), *value.needs))
+            return value._replace(needs=(Need(ways), *value.needs))
+        value = value._replace(needs=(Need(((step.id, ""),)), *value.needs))
         if strategy != "default-value":
             return value
         for each in map(mapping, sequence(step.data.get("default_value"))):
             if text(each.get("key")) == name:
                 default = type_of(each.get("type"))
-                return replace(value, type=merge(value.type, default)) if default is not None else value
-        return replace(
-            value, null=value.null or f"null when {{node}} fails, for which it has no default value `{name}`"
+                return value._replace(type=merge(value.type, default)) if default is not None else value
+        return value._replace(
+            null=value.null or f"null when {{node}} fails, for which it has no default value `{name}`"
         )
 
 
@@ -192,13 +191,13 @@ def _named(value: Value, step: Step) -> Value:
     """The value with the step's title in its words."""
     why = value.unknown
     if "{node}" in value.null or (why is not None and "{node}" in why.reason):
-        value = replace(value, null=value.null.replace("{node}", str(step)))
+        value = value._replace(null=value.null.replace("{node}", str(step)))
         if why is not None:
-            value = replace(value, unknown=Unknown(why.code, why.reason.replace("{node}", str(step))))
+            value = value._replace(unknown=Unknown(why.code, why.reason.replace("{node}", str(step))))
     for need in value.needs:
         if "{node}" in need.words:
             needs = tuple(Need(each.ports, each.words.replace("{node}", str(step))) for each in value.needs)
-            return replace(value, needs=needs)
+            return value._replace(needs=needs)
     return value
 
 

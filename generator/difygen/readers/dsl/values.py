@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Protocol
+from collections.abc import Iterable
+from typing import NamedTuple
 
-from difygen.readers.dsl.graph import Step
-from difygen.workflow import ArrayOf, JsonValue, ObjectOf, OneOf, Primitive, Property, Type, UnionOf, union
+from difygen.workflow import ArrayOf, ObjectOf, OneOf, Primitive, Property, Type, UnionOf, union
 
 MAX_TYPE_SIZE = 5_000
 MAX_CLAUSES = 16
@@ -16,24 +14,21 @@ Port = tuple[str, str]
 """A step and the handle by which a run leaves it; the handle "" stands for the step having run at all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(NamedTuple):
     """Ports of which a run must have taken at least one for a value to be there. `words` say when that is not so, if it is not obvious."""
 
     ports: tuple[Port, ...]
     words: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(NamedTuple):
     """Why a type cannot be told: a stable code, and the reason in words that go on after a colon."""
 
     code: str
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Value:
+class Value(NamedTuple):
     """What stands at a selector.
 
     `type` is NULL where no run ever has a value there, and ANY where nothing is known; `unknown` then says why. All of `needs` must be
@@ -45,26 +40,6 @@ class Value:
     null: str = ""
     needs: tuple[Need, ...] = ()
     unknown: Unknown | None = None
-
-
-class Lookup(Protocol):
-    """What the functions of the node table may ask."""
-
-    @property
-    def inputs(self) -> Mapping[str, Value]:
-        """The start node's variables."""
-
-    def follow(self, selector: JsonValue, scope: str | None) -> Value:
-        """What a selector leads to, seen from within the container `scope` (None for the workflow itself)."""
-
-    def variable(self, group: str, name: str) -> Value:
-        """A variable of `sys`, `env` or `conversation`."""
-
-    def decided(self, selector: JsonValue, by: Step) -> bool:
-        """Whether the step that a selector leads to has run or been skipped for good once `by` runs."""
-
-    def missing(self, value: Value, container: Step) -> str:
-        """Why `value`, made within a container, may be missing after one of its rounds; empty if it is always there."""
 
 
 def unknown(code: str, reason: str) -> Value:
@@ -148,12 +123,12 @@ def member(value: Value, name: str) -> Value:
     """What stands at `name` within a value. Dify walks objects and the attributes of files; lists cannot be indexed."""
     type_, _ = without_null(value.type)
     if isinstance(type_, UnionOf):
-        found = [member(replace(value, type=each), name) for each in type_.members]
+        found = [member(value._replace(type=each), name) for each in type_.members]
         known = [each for each in found if each.type is not Primitive.NULL]
         if not known:
             return found[0]
         null = next((each.null for each in found if each.null), "")
-        return replace(value, type=merge(*(each.type for each in known)), null=null, unknown=known[0].unknown)
+        return value._replace(type=merge(*(each.type for each in known)), null=null, unknown=known[0].unknown)
     if isinstance(type_, ObjectOf):
         return _property(value, type_, name)
     if type_ is Primitive.FILE:
@@ -169,12 +144,12 @@ def _property(value: Value, object_: ObjectOf, name: str) -> Value:
     if not object_.properties:
         reason = f"nothing says what is in the object whose `{name}` is asked for"
         found = unknown("object-without-schema", reason)
-        return replace(found, needs=value.needs, null=value.null or f"null when the object has no `{name}`")
+        return found._replace(needs=value.needs, null=value.null or f"null when the object has no `{name}`")
     for each in object_.properties:
         if each.name == name:
             return _found_property(value, each)
     found = unknown("unknown-property", f"the schema of the object does not name `{name}`")
-    return replace(found, needs=value.needs, null=value.null or f"null when the object has no `{name}`")
+    return found._replace(needs=value.needs, null=value.null or f"null when the object has no `{name}`")
 
 
 def _found_property(value: Value, found: Property) -> Value:
@@ -187,7 +162,7 @@ def _found_property(value: Value, found: Property) -> Value:
         if type_ is Primitive.ANY
         else None
     )
-    return replace(value, type=type_, null=null, unknown=why)
+    return value._replace(type=type_, null=null, unknown=why)
 
 
 _ATTRIBUTES: dict[str, tuple[Type, bool]] = {
@@ -208,4 +183,4 @@ def _attribute(value: Value, name: str) -> Value:
         return nothing("unknown-attribute", f"files have no attribute `{name}`")
     type_, nullable = _ATTRIBUTES[name]
     null = f"null when the file has no `{name}`" if nullable else ""
-    return replace(value, type=type_, null=value.null or null)
+    return value._replace(type=type_, null=value.null or null)

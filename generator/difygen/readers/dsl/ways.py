@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from difygen.readers.dsl.graph import CONTAINER_STARTS, Graph, Step
 from difygen.readers.dsl.values import Port
@@ -16,8 +16,7 @@ MAX_BITS = 250_000_000
 MAX_KEPT = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Branch:
+class Branch(NamedTuple):
     """One way out of a step that branches: its handle, and what a reader of the workflow calls it.
 
     The ways out of a step that may fail are `outcome`s: their labels are what the step does.
@@ -28,8 +27,7 @@ class Branch:
     outcome: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """Ways out of a step that lead to some place. `necessary` says whether no other step's choice leads there without them."""
 
     step: str
@@ -37,8 +35,7 @@ class Choice:
     necessary: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Masks:
+class _Masks(NamedTuple):
     """For every step, as bits: the ports on all ways to it, those on any way, and those that are taken in every run that comes to it."""
 
     on_all: dict[str, int]
