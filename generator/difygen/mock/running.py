@@ -55,14 +55,12 @@ async def _blocking(call: Call, run: Run) -> Response:
     last = None
     async with aclosing(_until_closing(run.follow(0), call.state.closing)) as events:
         async for last in events:
-            if last["event"] in _TERMINAL:
+            if last["event"] == "workflow_paused":  # the other ends are the end of the events too
                 break
     if last is None or last["event"] not in _TERMINAL:  # the server is shutting down
         return DroppedResponse()
     if last["event"] == "error":
         raise RefusedError(last["status"], last["code"], last["message"])
-    while not run.over and run.status != "paused":
-        await asyncio.sleep(0)
     body = {"task_id": run.task_id, "workflow_run_id": run.id, "data": pages.blocking_data(run)}
     whole = Response(json.dumps(body), media_type=_BLOCKING_JSON)
     whole.headers["content-type"] = _BLOCKING_JSON

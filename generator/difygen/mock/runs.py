@@ -268,6 +268,6 @@ class _EndedError(Exception):
 
 
 async def _cancelled(task: asyncio.Future[Any]) -> None:
+    """Cancel a task and wait until it is done, however it ends."""
     task.cancel()
-    with contextlib.suppress(asyncio.CancelledError, _EndedError):
-        await task
+    await asyncio.wait({task})
