@@ -45,7 +45,9 @@ def _types(inner: st.SearchStrategy[Doc]) -> st.SearchStrategy[Doc]:
     )
 
 
-DEFAULTS = st.none() | st.sampled_from([Code("None"), Code('"blocking"'), Code("3.5"), Code("_SOME_DEFAULT")])
+DEFAULTS = st.none() | st.sampled_from(
+    [Code("None"), Code('"blocking"'), Code("3.5"), Code("_SOME_DEFAULT"), Code(f'"{"x" * 90}"')]
+)
 ATOMS: st.SearchStrategy[Doc] = st.sampled_from([Code("str"), Code("None"), Code("Any")]) | NAMES.map(Code)
 HINTS = st.recursive(ATOMS, _types, max_leaves=4)
 
@@ -88,6 +90,11 @@ def test_a_constant_is_as_black_leaves_it_and_means_the_data(name: Identifier, d
     statement = ast.parse(source).body[0]
     assert isinstance(statement, ast.Assign) and ast.literal_eval(statement.value) == data
     assert black_leaves_alone(source, limit)
+
+
+@given(NAMES, TEXTS, LIMITS)
+def test_a_constant_with_an_annotation_is_as_black_leaves_it(name: Identifier, text: str, limit: int) -> None:
+    assert black_leaves_alone(f"{assignment(name, literal(text), limit=limit, hint=Code('Final'))}\n", limit)
 
 
 @given(st.lists(NAMES, min_size=1, max_size=8), LIMITS)

@@ -24,7 +24,7 @@ from difygen.layout import (
     subscript,
     width,
 )
-from difygen.naming import MODEL_ATTRIBUTES, assign, distinct, nested_name, snake_name
+from difygen.naming import MAX_NAME, MODEL_ATTRIBUTES, assign, distinct, nested_name, shortened, snake_name
 from difygen.prose import listed, paragraphs, sentence, wrap
 from difygen.workflow import ArrayOf, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
 
@@ -82,7 +82,8 @@ class Names:
 
     def private(self, name: str) -> Identifier:
         """A name for the module's own use. In a single file, `prefix` keeps those of the workflows apart."""
-        return Identifier(f"_{self.prefix.upper() if name.isupper() else self.prefix}{name}")
+        full = f"_{self.prefix.upper() if name.isupper() else self.prefix}{name}"
+        return Identifier(shortened(full, MAX_NAME))
 
     def reserve(self, name: Identifier) -> Identifier:
         """A class name that nothing else in the module has."""

@@ -97,7 +97,11 @@ def place(doc: Doc, indent: int = 0, *, column: int | None = None, after: int = 
         return Code(line)
     margin = "\n" + " " * indent
     if isinstance(doc, Bar):
-        return Code(f"{margin}| ".join(place(member, indent, column=indent + 2, limit=limit) for member in doc.members))
+        first, *middle, last = doc.members
+        members = [place(first, indent, limit=limit)]
+        members += [place(member, indent, column=indent + 2, limit=limit) for member in middle]
+        members += [place(last, indent, column=indent + 2, after=after, limit=limit)]
+        return Code(f"{margin}| ".join(members))
     return Code(f"{doc.head}{_inside(doc, indent + INDENT, limit)}{margin}{doc.tail}")
 
 
@@ -124,7 +128,7 @@ def declaration(
     if isinstance(hint, Bracket) and hint.comma:
         return Code(f"{name}: {place(hint, indent, column=column, after=width(tail), limit=limit)}{tail}")
     if default is not None and not comma and column + width(flat(hint)) + len(" = (") <= limit:
-        return Code(f"{name}: {flat(hint)} = {_parenthesized(default, indent, limit)}")
+        return Code(f"{name}: {flat(hint)} = {_parenthesized(default, indent, limit, always=True)}")
     if isinstance(hint, Bracket):
         return Code(f"{name}: {place(hint, indent, column=column, after=width(tail), limit=limit)}{tail}")
     if comma and default is not None and not isinstance(hint, Bar):
@@ -135,16 +139,15 @@ def declaration(
 def assignment(name: Identifier, data: Doc, *, limit: int = LINE_LENGTH, hint: Code | None = None) -> Code:
     """`name = data` at the top of a module."""
     head = f"{name}: {hint} = " if hint is not None else f"{name} = "
-    fits = len(head) + width(flat(data)) <= limit
-    if isinstance(data, Bracket) or fits:
+    if isinstance(data, Bracket) or len(head) + width(flat(data)) <= limit:
         return Code(head + place(data, column=len(head), limit=limit))
-    return Code(head + _parenthesized(data, 0, limit))
+    return Code(head + _parenthesized(data, 0, limit, always=hint is not None))
 
 
-def _parenthesized(doc: Doc, indent: int, limit: int) -> str:
-    """In parentheses of their own, if that makes a text without brackets fit."""
+def _parenthesized(doc: Doc, indent: int, limit: int, *, always: bool = False) -> str:
+    """In parentheses of their own; a text without brackets only where that makes it fit, or beside an annotation."""
     inner = indent + INDENT
-    if isinstance(doc, Code) and inner + width(doc) > limit:
+    if isinstance(doc, Code) and inner + width(doc) > limit and not always:
         return doc
     margin = "\n" + " " * indent
     return f"({margin}{' ' * INDENT}{place(doc, inner, limit=limit)}{margin})"

@@ -79,6 +79,11 @@ def snake_name(wire: str, fallback: str = "value", limit: int = MAX_NAME) -> Ide
     return Identifier(name + "_" if keyword.iskeyword(name) else name)
 
 
+def shortened(name: str, limit: int, wire: str = "") -> str:
+    """`name`, cut if it is too long, and told apart from others that begin alike by a hash of what it stands for."""
+    return name if len(name) <= limit else f"{name[: limit - 5].rstrip('_')}_{_digest(wire or name)}"
+
+
 def class_name(snake: str) -> str:
     """The PascalCase form of a snake_case name, of which class names are made. Not one itself: that of `none` is `None`."""
     return "".join(word[:1].upper() + word[1:] for word in snake.split("_"))
