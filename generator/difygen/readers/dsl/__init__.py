@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from difygen.parts import Report
 from difygen.readers import Reading
 from difygen.readers.dsl.app import check_kind, check_version, mode_of, refuse_mode
 from difygen.readers.dsl.graph import PATH, Graph, read_graph
 from difygen.readers.dsl.inputs import read_inputs
 from difygen.readers.dsl.outputs import read_outputs
-from difygen.readers.dsl.problems import Problems
 from difygen.readers.dsl.resolver import Resolver
 from difygen.readers.dsl.shape import mapping, text
 from difygen.workflow import AppMode, JsonValue, Workflow
@@ -24,34 +24,34 @@ if TYPE_CHECKING:
 
 def read_dsl(document: Document) -> Reading:
     """Read an export. Apps that are no workflows give a `Workflow` with their mode and nothing else, and an error."""
-    problems = Problems(document)
-    workflow = _read(document.root, document.file, problems)
-    return Reading(workflow, problems.diagnostics())
+    report = Report(document)
+    workflow = _read(document.root, document.file, report)
+    return Reading(workflow, report.diagnostics())
 
 
-def _read(root: Mapping[str, JsonValue], file: str, problems: Problems) -> Workflow | None:
-    if not check_kind(root, problems):
+def _read(root: Mapping[str, JsonValue], file: str, report: Report) -> Workflow | None:
+    if not check_kind(root, report):
         return None
-    mode = mode_of(root, problems)
+    mode = mode_of(root, report)
     if mode is None:
         return None
     if mode != "workflow":
-        refuse_mode(mode, problems)
+        refuse_mode(mode, report)
         return _workflow(root, file, mode)
-    check_version(root, problems)
+    check_version(root, report)
     canvas = mapping(mapping(root.get("workflow")).get("graph"))
-    graph = read_graph(canvas, problems)
+    graph = read_graph(canvas, report)
     if not graph.steps:
-        problems.error("no-nodes", "The export of this workflow has no nodes.", *PATH)
+        report.error("no-nodes", "The export of this workflow has no nodes.", PATH)
         return None
-    return _read_graph(root, file, graph, problems)
+    return _read_graph(root, file, graph, report)
 
 
-def _read_graph(root: Mapping[str, JsonValue], file: str, graph: Graph, problems: Problems) -> Workflow:
-    _check_beginning(graph, problems)
-    inputs, values = read_inputs(graph, problems)
+def _read_graph(root: Mapping[str, JsonValue], file: str, graph: Graph, report: Report) -> Workflow:
+    _check_beginning(graph, report)
+    inputs, values = read_inputs(graph, report)
     resolver = Resolver(graph, values, mapping(root.get("workflow")))
-    outputs = read_outputs(resolver, problems)
+    outputs = read_outputs(resolver, report)
     common = _workflow(root, file, "workflow")
     return Workflow(
         name=common.name,
@@ -73,19 +73,18 @@ def _workflow(root: Mapping[str, JsonValue], file: str, mode: AppMode) -> Workfl
     return Workflow(name=name, source=file, mode=mode, title=name, description=text(app.get("description")))
 
 
-def _check_beginning(graph: Graph, problems: Problems) -> None:
+def _check_beginning(graph: Graph, report: Report) -> None:
     """Warn where a run has no inputs, since nothing says which it takes."""
     if graph.first("start") is not None:
         return
     trigger = next((step for step in graph.steps.values() if step.type.startswith("trigger-")), None)
     if trigger is None:
-        problems.warn("no-start-node", "The workflow has no Start node, so its client takes no inputs.", *PATH)
+        report.warn("no-start-node", "The workflow has no Start node, so its client takes no inputs.", PATH)
         return
     message = f"The workflow is started by the trigger {trigger}, so its client takes no inputs."
-    problems.warn(
+    report.warn(
         "started-by-trigger",
         message,
-        *PATH,
-        trigger.index,
-        hint="Dify runs it through the API all the same, without what the trigger brings.",
+        (*PATH, trigger.index),
+        "Dify runs it through the API all the same, without what the trigger brings.",
     )

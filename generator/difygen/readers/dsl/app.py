@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import get_args
 
 from difygen.diagnostics import nearest
-from difygen.readers.dsl.problems import Problems
+from difygen.parts import Report
 from difygen.readers.dsl.shape import mapping, quoted, sequence, text
 from difygen.workflow import AppMode, JsonValue
 
@@ -28,26 +28,26 @@ _OTHER_MODES: dict[str, str] = {
 }
 
 
-def check_kind(root: Mapping[str, JsonValue], problems: Problems) -> bool:
+def check_kind(root: Mapping[str, JsonValue], report: Report) -> bool:
     """Whether the file is the export of an app. A missing `kind` or an unknown one is taken for `app`, as Dify does."""
     kind = text(root.get("kind"))
     if kind not in _OTHER_KINDS and "rag_pipeline" in root and "app" not in root:
         kind = "rag_pipeline"
     if kind in _OTHER_KINDS:
-        problems.error(
+        report.error(
             "unsupported-kind",
             f"This is the export of {_OTHER_KINDS[kind]}.",
-            "kind",
-            hint="difygen makes clients for workflow apps.",
+            ("kind",),
+            "difygen makes clients for workflow apps.",
         )
         return False
     if not mapping(root.get("app")):
-        problems.error("no-app", "The export has no `app` block, so it is the export of no app.", "app")
+        report.error("no-app", "The export has no `app` block, so it is the export of no app.", ("app",))
         return False
     return True
 
 
-def check_version(root: Mapping[str, JsonValue], problems: Problems) -> None:
+def check_version(root: Mapping[str, JsonValue], report: Report) -> None:
     """Warn of a version newer than this reader. Older ones are all read alike: files mix the forms of several."""
     numbers = []
     for part in text(root.get("version")).split(".")[:3]:
@@ -57,15 +57,15 @@ def check_version(root: Mapping[str, JsonValue], problems: Problems) -> None:
     if tuple(numbers) > NEWEST:
         newest = ".".join(map(str, NEWEST))
         message = f"The file is of DSL version {text(root.get('version'))}, and difygen knows versions up to {newest}."
-        problems.warn(
+        report.warn(
             "newer-version",
             message,
-            "version",
-            hint="It is read as far as it is understood. A newer difygen may understand more.",
+            ("version",),
+            "It is read as far as it is understood. A newer difygen may understand more.",
         )
 
 
-def mode_of(root: Mapping[str, JsonValue], problems: Problems) -> AppMode | None:
+def mode_of(root: Mapping[str, JsonValue], report: Report) -> AppMode | None:
     """The app's mode, if there is one that Dify knows."""
     app = mapping(root.get("app"))
     word = text(app.get("mode"))
@@ -73,23 +73,23 @@ def mode_of(root: Mapping[str, JsonValue], problems: Problems) -> AppMode | None
         if mode == word:
             return mode
     if not word and _looks_like_workflow(root):
-        problems.warn(
-            "no-mode", "The app has no `mode`; it is read as a workflow.", "app", hint="Dify writes `mode: workflow`."
+        report.warn(
+            "no-mode", "The app has no `mode`; it is read as a workflow.", ("app",), "Dify writes `mode: workflow`."
         )
         return "workflow"
     if not word:
-        problems.error("no-mode", "The app has no `mode`, and nothing else says what kind of app it is.", "app")
+        report.error("no-mode", "The app has no `mode`, and nothing else says what kind of app it is.", ("app",))
         return None
     known = nearest(word, MODES)
     hint = f"Did you mean `{known}`?" if known else "difygen makes clients for apps of the mode `workflow`."
-    problems.error("unknown-mode", f"{quoted(word)} is no mode of an app that difygen knows.", "app", "mode", hint=hint)
+    report.error("unknown-mode", f"{quoted(word)} is no mode of an app that difygen knows.", ("app", "mode"), hint)
     return None
 
 
-def refuse_mode(mode: AppMode, problems: Problems) -> None:
+def refuse_mode(mode: AppMode, report: Report) -> None:
     """Say that apps of this mode get no client."""
     message = f"This app is {_OTHER_MODES[mode]} (mode `{mode}`), and difygen makes clients for workflow apps only."
-    problems.error("unsupported-mode", message, "app", "mode")
+    report.error("unsupported-mode", message, ("app", "mode"))
 
 
 def _looks_like_workflow(root: Mapping[str, JsonValue]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import NamedTuple
 
-from difygen.readers.dsl.problems import Problems
+from difygen.parts import Report
 from difygen.readers.dsl.shape import quoted, text, texts
 from difygen.workflow import ArrayOf, InputKind, JsonValue, Primitive, Type
 
@@ -29,7 +29,7 @@ NONE = Default()
 
 
 def default_of(
-    variable: Mapping[str, JsonValue], kind: InputKind, problems: Problems, path: tuple[str | int, ...]
+    variable: Mapping[str, JsonValue], kind: InputKind, report: Report, path: tuple[str | int, ...]
 ) -> Default:
     """The default of an optional input. A required one must be sent whatever its default is."""
     raw = variable.get("default")
@@ -42,8 +42,8 @@ def default_of(
             hint = "Dify refuses runs that leave it out, so it is a required argument. Remove the default in Dify, or correct it."
         else:
             hint = "The client does not send it. Remove the default in Dify, or correct it."
-        problems.warn(
-            "default-not-usable", f"The default of the input {name} is not used: {why}.", *path, "default", hint=hint
+        report.warn(
+            "default-not-usable", f"The default of the input {name} is not used: {why}.", (*path, "default"), hint
         )
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from difygen.readers.dsl.problems import Problems
+from difygen.parts import Report
 from difygen.readers.dsl.shape import mapping, quoted, sequence, text
 from difygen.workflow import Edge, JsonValue, Node
 
@@ -58,30 +58,30 @@ class Graph:
         return next((step for step in self.steps.values() if step.type in types), None)
 
 
-def read_graph(canvas: Mapping[str, JsonValue], problems: Problems) -> Graph:
+def read_graph(canvas: Mapping[str, JsonValue], report: Report) -> Graph:
     """Take steps and edges from `workflow.graph`. What has not the shape of a node or an edge is left out."""
     steps: dict[str, Step] = {}
     for index, node in enumerate(sequence(canvas.get("nodes"))):
-        step = _step(mapping(node), index, problems)
+        step = _step(mapping(node), index, report)
         if step is None:
             continue
         if step.id in steps:
-            problems.warn(
-                "repeated-node-id", f"Two nodes have the id {quoted(step.id)}; the last one counts.", *PATH, index
+            report.warn(
+                "repeated-node-id", f"Two nodes have the id {quoted(step.id)}; the last one counts.", (*PATH, index)
             )
         steps[step.id] = step
     _adopt(steps)
     return Graph(steps, _edges(canvas, steps))
 
 
-def _step(node: Mapping[str, JsonValue], index: int, problems: Problems) -> Step | None:
+def _step(node: Mapping[str, JsonValue], index: int, report: Report) -> Step | None:
     data = mapping(node.get("data"))
     type_ = text(data.get("type"))
     if not type_ or node.get("type") in _NOTES:
         return None
     id_ = text(node.get("id"))
     if not id_:
-        problems.warn("node-without-id", f"A node of type {quoted(type_)} has no id and is left out.", *PATH, index)
+        report.warn("node-without-id", f"A node of type {quoted(type_)} has no id and is left out.", (*PATH, index))
         return None
     return Step(id_, type_, text(data.get("title")), data, text(node.get("parentId")) or None, index)
 

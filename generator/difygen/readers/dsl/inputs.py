@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from difygen.parts import Report
 from difygen.readers.dsl.defaults import Default, default_of
 from difygen.readers.dsl.graph import PATH, Graph
-from difygen.readers.dsl.problems import Problems
 from difygen.readers.dsl.shape import mapping, quoted, sequence, text, texts
 from difygen.readers.dsl.values import Value, merge
 from difygen.readers.dsl.words import json_of
@@ -28,7 +28,7 @@ _TYPES: dict[InputKind, Type] = {
 }
 
 
-def read_inputs(graph: Graph, problems: Problems) -> tuple[tuple[Input, ...], dict[str, Value]]:
+def read_inputs(graph: Graph, report: Report) -> tuple[tuple[Input, ...], dict[str, Value]]:
     """The inputs in the order of the file, and what their variables hold in a run."""
     start = graph.first("start")
     if start is None:
@@ -37,37 +37,35 @@ def read_inputs(graph: Graph, problems: Problems) -> tuple[tuple[Input, ...], di
     values: dict[str, Value] = {}
     for index, each in enumerate(sequence(start.data.get("variables"))):
         variable, path = mapping(each), (*PATH, start.index, "data", "variables", index)
-        kind = _kind(variable, problems, path)
+        kind = _kind(variable, report, path)
         if kind is None:
             continue
         name = text(variable.get("variable"))
         if name in inputs:
-            problems.warn("repeated-input", f"Two inputs are called {quoted(name)}; the last one counts.", *path)
-        default = default_of(variable, kind, problems, path)
+            report.warn("repeated-input", f"Two inputs are called {quoted(name)}; the last one counts.", path)
+        default = default_of(variable, kind, report, path)
         inputs[name] = _input(name, kind, variable, default)
         values[name] = _value(inputs[name], default)
     return tuple(inputs.values()), values
 
 
-def _kind(variable: Mapping[str, JsonValue], problems: Problems, path: tuple[str | int, ...]) -> InputKind | None:
+def _kind(variable: Mapping[str, JsonValue], report: Report, path: tuple[str | int, ...]) -> InputKind | None:
     kind = variable.get("type")
     if "variable" not in variable:
-        problems.warn("input-without-name", "A variable of the start node has no name and is left out.", *path)
+        report.warn("input-without-name", "A variable of the start node has no name and is left out.", path)
         return None
     name = quoted(text(variable.get("variable")))
     if kind == "external_data_tool":
-        problems.warn(
-            "input-not-sent", f"The input {name} is filled in by an external tool and is not part of the API.", *path
+        report.warn(
+            "input-not-sent", f"The input {name} is filled in by an external tool and is not part of the API.", path
         )
         return None
     known = _KINDS.get(kind) if isinstance(kind, str) else None
     if known is None:
         message = f"The input {name} has the type {quoted(text(kind))}, which difygen does not know, and is left out."
-        problems.warn("unknown-input-type", message, *path, "type")
+        report.warn("unknown-input-type", message, (*path, "type"))
     elif known == "select" and not texts(variable.get("options")):
-        problems.warn(
-            "select-without-options", f"The select {name} has no options, so Dify takes no value for it.", *path
-        )
+        report.warn("select-without-options", f"The select {name} has no options, so Dify takes no value for it.", path)
     return known
 
 

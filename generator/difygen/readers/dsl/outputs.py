@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from difygen.parts import Report
 from difygen.readers.dsl.graph import PATH, Step
-from difygen.readers.dsl.problems import Problems
 from difygen.readers.dsl.reasons import only_when
 from difygen.readers.dsl.resolver import Resolver
 from difygen.readers.dsl.shape import mapping, quoted, sequence, text, texts
@@ -34,42 +34,42 @@ class Item(NamedTuple):
         return (*PATH, self.end.index, "data", "outputs", self.number)
 
 
-def read_outputs(resolver: Resolver, problems: Problems) -> tuple[Output, ...]:
+def read_outputs(resolver: Resolver, report: Report) -> tuple[Output, ...]:
     """Everything that the End nodes may give, in the order of the file."""
     ends = [step for step in resolver.graph.steps.values() if step.type == "end"]
     if not ends:
-        problems.warn("no-end-node", "The workflow has no End node, so it gives no outputs.", *PATH)
+        report.warn("no-end-node", "The workflow has no End node, so it gives no outputs.", PATH)
     items: dict[str, list[Item]] = {}
     for end in ends:
         if end.parent is None and not resolver.paths(None).reaches(end.id):
-            problems.warn(
-                "unreachable-end", f"No way leads to the End node {end}, so its outputs never come.", *PATH, end.index
+            report.warn(
+                "unreachable-end", f"No way leads to the End node {end}, so its outputs never come.", (*PATH, end.index)
             )
-        for item in _items(end, resolver, problems):
+        for item in _items(end, resolver, report):
             items.setdefault(item.name, []).append(item)
     return tuple(_output(name, found, resolver) for name, found in items.items())
 
 
-def _items(end: Step, resolver: Resolver, problems: Problems) -> list[Item]:
+def _items(end: Step, resolver: Resolver, report: Report) -> list[Item]:
     """The outputs of one End node. Of several with one name, Dify keeps the last."""
     items: dict[str, Item] = {}
     for index, each in enumerate(map(mapping, sequence(end.data.get("outputs")))):
         if "variable" not in each:
             continue
-        item = _item(end, index, each, resolver, problems)
+        item = _item(end, index, each, resolver, report)
         if item.name in items:
             message = f"The End node {end} gives {quoted(item.name)} more than once; the last one counts."
-            problems.warn("repeated-output", message, *item.path)
+            report.warn("repeated-output", message, item.path)
         items[item.name] = item
     return list(items.values())
 
 
-def _item(end: Step, index: int, output: Mapping[str, JsonValue], resolver: Resolver, problems: Problems) -> Item:
+def _item(end: Step, index: int, output: Mapping[str, JsonValue], resolver: Resolver, report: Report) -> Item:
     name, selector = text(output.get("variable")), texts(output.get("value_selector"))
     value = resolver.follow(output.get("value_selector"), end.parent)
     null = "; ".join(dict.fromkeys(each for each in _nulls(end, selector, value, resolver) if each))
     path = (*PATH, end.index, "data", "outputs", index)
-    type_ = _settled(name, end, value, output.get("value_type"), problems, path)
+    type_ = _settled(name, end, value, output.get("value_type"), report, path)
     return Item(end, index, name, selector, type_, null)
 
 
@@ -81,32 +81,30 @@ def _nulls(end: Step, selector: tuple[str, ...], value: Value, resolver: Resolve
     return [unmet, value.null]
 
 
-def _settled(
-    name: str, end: Step, value: Value, word: JsonValue, problems: Problems, path: tuple[str | int, ...]
-) -> Type:
+def _settled(name: str, end: Step, value: Value, word: JsonValue, report: Report, path: tuple[str | int, ...]) -> Type:
     """The type to go by: the one that was found, else the one that the editor noted. Warns where that is in doubt."""
     noted = type_of(word)
     found, _ = without_null(value.type)
     if value.type is Primitive.NULL:
         reason = _reason(value)
-        problems.warn(_code(value), f"The output {quoted(name)} of {end} is always null: {reason}.", *path)
+        report.warn(_code(value), f"The output {quoted(name)} of {end} is always null: {reason}.", path)
         return noted or Primitive.ANY
     if value.unknown is not None:
         if noted is not None and noted is not Primitive.ANY and noted != ArrayOf(Primitive.ANY):
             return noted
         whole = found is Primitive.ANY
         kind = "can be of any type" if whole else "has parts that can be of any type"
-        problems.warn(_code(value), f"The output {quoted(name)} of {end} {kind}: {_reason(value)}.", *path)
+        report.warn(_code(value), f"The output {quoted(name)} of {end} {kind}: {_reason(value)}.", path)
         return found
     if noted is not None and not _agree(found, noted):
         message = (
             f"The End node {end} notes {quoted(text(word))} for {quoted(name)}, but its source gives another type."
         )
-        problems.warn(
+        report.warn(
             "stale-value-type",
             message,
-            *path,
-            hint="The type of the source is used. Choosing the variable again in Dify updates the note.",
+            path,
+            "The type of the source is used. Choosing the variable again in Dify updates the note.",
         )
     return found
 
