@@ -7,8 +7,8 @@ import json
 import pytest
 from difygen.lock import Lock, LockedWorkflow, LockError, format_lock, hash_bytes, is_inside, parse_lock
 
-CONTRACT = {"name": "concat", "outputs": [{"name": "result", "type": "string"}], "inputs": []}
-CONCAT = LockedWorkflow("../specs/concat.yaml", "specs/concat.yaml", "11", "22", ("ConcatClient", "run_concat"), CONTRACT)
+CONTRACT = '{"inputs":[],"name":"concat","outputs":[{"name":"result","type":"string"}]}'
+CONCAT = LockedWorkflow("../specs/concat.yaml", "specs/concat.yaml", "11", "22", ("ConcatClient", "run_concat"), "concat", CONTRACT)
 LOCK = Lock("1.2.3", "00", {"concat.py": "aa", "__init__.py": "bb"}, {"concat": CONCAT})
 
 
@@ -25,9 +25,10 @@ def test_a_lock_is_sorted_json_with_one_fact_a_line() -> None:
         ' "options": "00",\n'
         ' "workflows": {\n'
         '  "concat": {\n'
-        '   "contract": {"inputs": [], "name": "concat", "outputs": [{"name": "result", "type": "string"}]},\n'
+        '   "contract": {"inputs":[],"name":"concat","outputs":[{"name":"result","type":"string"}]},\n'
         '   "exports": ["ConcatClient", "run_concat"],\n'
         '   "meaning": "22",\n'
+        '   "name": "concat",\n'
         '   "origin": "specs/concat.yaml",\n'
         '   "source": "../specs/concat.yaml",\n'
         '   "source_hash": "11"\n'
@@ -42,6 +43,11 @@ def test_a_lock_is_sorted_json_with_one_fact_a_line() -> None:
 def test_a_lock_survives_the_round_trip(lock: Lock) -> None:
     assert parse_lock(format_lock(lock)) == lock
     assert format_lock(parse_lock(format_lock(lock))) == format_lock(lock)
+
+
+def test_a_lock_that_was_laid_out_by_another_tool_says_the_same() -> None:
+    (workflow,) = parse_lock(json.dumps(json.loads(format_lock(LOCK)))).workflows.values()
+    assert json.loads(workflow.contract) == json.loads(CONTRACT)
 
 
 def test_a_file_between_two_versions_is_ours_in_both() -> None:

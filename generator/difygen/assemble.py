@@ -80,7 +80,7 @@ def _named(
 ) -> tuple[list[Made], dict[str, LockedWorkflow], tuple[Diagnostic, ...]]:
     """Give every workflow its final name, and make those again that were made under another one."""
     wanted = [(one.task.source, one.wanted) for one in made]
-    wanted += [(one.source, str(one.contract["name"])) for one in same.values()]
+    wanted += [(one.source, one.name) for one in same.values()]
     names, problems = name_modules(wanted, dict(request.names), _held(lock, dict(wanted), request) if lock else {})
     moved = {one.source for module, one in same.items() if names[one.source] != module}
     again = [replace(task, name=names[task.source]) for task in tasks(request, lock, {}) if task.source in moved]
@@ -99,7 +99,7 @@ def _held(lock: Lock, wanted: Mapping[str, str], request: Request) -> dict[str, 
     held: dict[str, str] = {}
     for module, one in lock.workflows.items():
         name = wanted.get(one.source)
-        if name is None or name != one.contract.get("name"):
+        if name is None or name != one.name:
             continue
         if lock.options == request.fingerprint or module.startswith(snake_name(name, "workflow")):
             held[one.source] = module

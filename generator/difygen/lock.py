@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 LOCK_NAME = "difygen.lock"
 FORMAT = 1
+
+_CONTRACT = '   "contract": '
+"""How the line of a workflow's contract begins."""
 
 
 class LockError(ValueError):
@@ -23,7 +26,7 @@ class LockError(ValueError):
 class LockedWorkflow:
     """One workflow of a package: where it came from, and what callers see of it.
 
-    `source` is relative to the lock's folder, with forward slashes, or "-"; `origin` is how the generated code calls it, wherever
+    `contract` stays the JSON text that it is in the file, as nobody needs it until something changes. `source` is relative to the lock's folder, with forward slashes, or "-"; `origin` is how the generated code calls it, wherever
     difygen is run from. `renamed` gives the Python names that the user chose for variables, `warnings` counts what was said of the
     definition.
     """
@@ -33,7 +36,8 @@ class LockedWorkflow:
     source_hash: str
     meaning: str
     exports: tuple[str, ...]
-    contract: Mapping[str, Any]
+    name: str
+    contract: str
     renamed: Mapping[str, str] = field(default_factory=dict)
     warnings: int = 0
 
@@ -79,8 +83,9 @@ def format_lock(lock: Lock) -> str:
 
 def parse_lock(text: str) -> Lock:
     """The lock of a text that `format_lock` wrote. Raises `LockError` for anything else."""
+    short, contracts = _set_contracts_aside(text)
     try:
-        loaded = json.loads(text)
+        loaded = json.loads(short)
     except ValueError as error:
         conflict = " (it holds the marks of a merge conflict)" if "<<<<<<<" in text else ""
         raise LockError(f"it is not JSON{conflict}") from error
@@ -89,8 +94,8 @@ def parse_lock(text: str) -> Lock:
     if loaded["format"] > FORMAT:
         raise LockError(f"it was written by a newer difygen ({loaded.get('generator')})")
     try:
-        return _load(loaded)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return _load(loaded, contracts)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise LockError(f"it was damaged: {error}") from error
 
 
@@ -107,9 +112,9 @@ def _json(value: object) -> str:
 
 def _format_workflow(workflow: LockedWorkflow) -> str:
     members: dict[str, object] = {
-        "contract": workflow.contract,
         "exports": list(workflow.exports),
         "meaning": workflow.meaning,
+        "name": workflow.name,
         "origin": workflow.origin,
         "source": workflow.source,
         "source_hash": workflow.source_hash,
@@ -118,26 +123,43 @@ def _format_workflow(workflow: LockedWorkflow) -> str:
         members["renamed"] = workflow.renamed
     if workflow.warnings:
         members["warnings"] = workflow.warnings
-    return ",\n".join(f'   "{name}": {_json(value)}' for name, value in sorted(members.items()))
+    lines = [f'   "{name}": {_json(value)}' for name, value in sorted(members.items())]
+    return ",\n".join([f"{_CONTRACT}{workflow.contract}", *lines])
 
 
-def _load(loaded: Mapping[str, Any]) -> Lock:
+def _set_contracts_aside(text: str) -> tuple[str, list[str]]:
+    """The text with numbers in place of the contracts, and the contracts. Parsing them would take most of the time, mostly for nothing."""
+    contracts: list[str] = []
+    lines = text.split("\n")
+    for index, line in enumerate(lines):
+        if line.startswith(_CONTRACT) and line.endswith("},"):
+            lines[index] = f"{_CONTRACT}{len(contracts)},"
+            contracts.append(line[len(_CONTRACT) : -1])
+    return "\n".join(lines), contracts
+
+
+def _load(loaded: Mapping[str, Any], contracts: Sequence[str]) -> Lock:
     files = cast("dict[str, str]", loaded["files"])
     for path, digest in files.items():
         if not is_inside(path) or not isinstance(digest, str):
             raise ValueError(f"{path!r} is no file of the package")
-    return Lock(str(loaded["generator"]), str(loaded["options"]), files, dict(_load_workflows(loaded["workflows"])))
+    workflows = dict(_load_workflows(loaded["workflows"], contracts))
+    return Lock(str(loaded["generator"]), str(loaded["options"]), files, workflows)
 
 
-def _load_workflows(loaded: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, LockedWorkflow]]:
+def _load_workflows(
+    loaded: Mapping[str, Mapping[str, Any]], contracts: Sequence[str]
+) -> Iterator[tuple[str, LockedWorkflow]]:
     for module, one in loaded.items():
+        contract = one["contract"]
         yield module, LockedWorkflow(
             one["source"],
             one["origin"],
             one["source_hash"],
             one["meaning"],
             tuple(one["exports"]),
-            one["contract"],
+            one["name"],
+            contracts[contract] if isinstance(contract, int) else _json(contract),
             one.get("renamed", {}),
             one.get("warnings", 0),
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from difygen.code import Identifier
-from difygen.contract import JsonObject, dump, meaning_hash
+from difygen.contract import canonical, dump, meaning_hash
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.generate import Module, generate_module, module_names
 from difygen.lock import LockedWorkflow, hash_bytes
@@ -40,7 +40,7 @@ class Made:
     wanted: str
     module: Module | None
     meaning: str
-    contract: JsonObject
+    contract: str
     renamed: Mapping[str, str]
     diagnostics: tuple[Diagnostic, ...]
 
@@ -59,6 +59,7 @@ class Made:
             self.source_hash,
             self.meaning,
             tuple(self.module.exports),
+            self.wanted,
             self.contract,
             self.renamed,
             sum(finding.severity == "warning" for finding in self.diagnostics),
@@ -71,10 +72,10 @@ def make(task: Task, options: Options) -> Made:
         data = task.data if task.data is not None else _load(task.path)
     except OSError as error:
         finding = Diagnostic("error", "unreadable", f"It cannot be read: {error.strerror}.", Location(task.shown))
-        return Made(task, "", "", None, "", {}, {}, (finding,))
+        return Made(task, "", "", None, "", "", {}, (finding,))
     reading = read(data, task.shown)
     if reading.workflow is None or has_errors(reading.diagnostics):
-        return Made(task, hash_bytes(data), "", None, "", {}, {}, reading.diagnostics)
+        return Made(task, hash_bytes(data), "", None, "", "", {}, reading.diagnostics)
     workflow = replace(reading.workflow, source=task.origin)
     name = Identifier(task.name) if task.name else module_names([(task.source, workflow.name)], Options())[0][0]
     module = generate_module(workflow, options, name)
@@ -82,7 +83,14 @@ def make(task: Task, options: Options) -> Made:
     findings = (*reading.diagnostics, *(_placed(finding, task) for finding in module.diagnostics))
     renamed = options.rename.get(name) or options.rename.get(workflow.name) or {}
     return Made(
-        task, hash_bytes(data), workflow.name, module, meaning_hash(workflow), dump(workflow), renamed, findings
+        task,
+        hash_bytes(data),
+        workflow.name,
+        module,
+        meaning_hash(workflow),
+        canonical(dump(workflow)),
+        renamed,
+        findings,
     )
 
 

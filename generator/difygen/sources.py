@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,10 +33,18 @@ class Source:
         """The way from `folder` to the file, with forward slashes. It is the same whatever the current folder is."""
         if self.path == STDIN:
             return STDIN
-        try:
-            return os.path.relpath(self.path, folder).replace(os.sep, "/")
-        except ValueError:  # another drive of a Windows machine
-            return os.path.basename(self.path)
+        home, name = os.path.split(self.path)
+        way = _way(folder, home)
+        return name if way in (os.curdir, None) else f"{way}/{name}"
+
+
+@lru_cache
+def _way(start: str, folder: str) -> str | None:
+    """The way from one folder to another; None if there is none, as between the drives of a Windows machine."""
+    try:
+        return os.path.relpath(folder, start).replace(os.sep, "/")
+    except ValueError:
+        return None
 
 
 def discover(sources: Iterable[str], base_folder: str = ".") -> tuple[list[Source], list[Diagnostic]]:
@@ -107,7 +116,11 @@ def _search(folder: str) -> Iterator[Source]:
 
 
 def _source(path: str, *, named: bool) -> Source:
-    return Source(os.path.abspath(path), path.removeprefix("./").replace(os.sep, "/"), named)
+    return Source(os.path.abspath(path), _shown(path), named)
+
+
+def _shown(path: str) -> str:
+    return path.removeprefix("./").replace(os.sep, "/").rstrip("/") or "."
 
 
 def _nothing(name: str, base_folder: str) -> Diagnostic:

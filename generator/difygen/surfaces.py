@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -33,7 +34,7 @@ def without_exports(found: Mapping[str, Surface]) -> dict[str, Surface]:
 
 
 def _locked_surface(module: str, locked: LockedWorkflow) -> Surface:
-    workflow = load(locked.contract, locked.source)
+    workflow = load(json.loads(locked.contract), locked.source)
     return workflow, _public_names(workflow, module, locked.renamed, locked.exports)
 
 
