@@ -19,12 +19,13 @@ from difygen.options import Options
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What to build where. Relative paths start at `base_folder`."""
+    """What to build where. Relative paths start at `base_folder`. `settings` are those that say what there is to build, if any do."""
 
     sources: tuple[str, ...]
     output: str
     options: Options
     base_folder: str = "."
+    settings: Config | None = None
 
 
 class JobError(Exception):
@@ -39,7 +40,7 @@ def run_generate(*, force: bool, strict: bool, verbosity: int, **arguments: Any)
         job = plan_job(**arguments)
     except JobError as error:
         return _refuse(error)
-    return generate(
+    code = generate(
         job.sources,
         job.output,
         job.options,
@@ -48,6 +49,7 @@ def run_generate(*, force: bool, strict: bool, verbosity: int, **arguments: Any)
         strict=strict,
         verbosity=verbosity,
     )
+    return code or _refuse_unused(job)
 
 
 def run_check(*, strict: bool, verbosity: int, **arguments: Any) -> int:
@@ -121,7 +123,7 @@ def plan_job(
     """
     settings = _load(config)
     base_folder = settings.folder if settings and not sources else "."
-    options = settings.options if settings else Options()
+    options = _options(settings, base_folder)
     chosen = sources or (settings.sources if settings else ())
     target = output or (settings.output if settings else None)
     if not chosen:
@@ -141,7 +143,37 @@ def plan_job(
         output=target,
         options=replace(options, single_file=target.endswith(".py")),
         base_folder=base_folder,
+        settings=None if sources else settings,
     )
+
+
+def _options(settings: Config | None, base_folder: str) -> Options:
+    """The options of the settings, with the sources that have names relative to `base_folder`."""
+    if settings is None:
+        return Options()
+    names = settings.options.names
+    if settings.folder != base_folder:
+        names = {
+            os.path.relpath(os.path.join(settings.folder, source), base_folder): name for source, name in names.items()
+        }
+    return replace(settings.options, names=names)
+
+
+def _refuse_unused(job: Job) -> int:
+    """Print which settings are for workflows that there are not. Returns the exit code."""
+    if job.settings is None or not job.settings.workflows:
+        return 0
+    import json
+
+    from difygen.publish import read_lock
+
+    lock, _ = read_lock(os.path.join(job.base_folder, job.output))
+    workflows = lock.workflows if lock else {}
+    known = {*workflows, *(workflow.name for workflow in workflows.values())}
+    unused = job.settings.unused(known)
+    if unused:
+        click.echo(_lines(unused), err=True)
+    return 2 if unused else 0
 
 
 def _load(file: str | None) -> Config | None:
