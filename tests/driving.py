@@ -99,11 +99,18 @@ def everything_shown(seen: Seen) -> str:
             continue
         shown += [repr(error), str(error), repr(vars(error)), repr(pickle.dumps(error))]
         shown += traceback.format_exception(error)
-        chained: BaseException | None = error
-        while chained is not None:
-            shown += _variables(chained.__traceback__)
-            chained = chained.__cause__ or chained.__context__
+        for link in _chain(error):
+            shown += _variables(link.__traceback__)
     return "\n".join(shown)
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    """The error and all it came from."""
+    links = [error]
+    while (earlier := links[-1].__cause__ or links[-1].__context__) is not None:
+        assert earlier not in links, "an error that is its own cause"
+        links.append(earlier)
+    return links
 
 
 def _variables(trace: TracebackType | None) -> list[str]:

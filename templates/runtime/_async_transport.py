@@ -125,7 +125,9 @@ class AsyncExchange:
         except DifyError:
             raise
         except Exception as error:
-            raise (lost(error, self._call, self._deadline) or error) from error
+            if known := lost(error, self._call, self._deadline):
+                raise known from error
+            raise
 
     async def close(self) -> None:
         self._alarm.stop()
@@ -213,7 +215,9 @@ class AsyncTransport:
             log_call(call, began, type(error).__name__)
             if not isinstance(error, Exception):
                 raise
-            raise (lost(error, call, deadline, request) or error) from error
+            if known := lost(error, call, deadline, request):
+                raise known from error
+            raise
         finally:
             if upload:
                 upload.close()

@@ -118,7 +118,9 @@ class SyncExchange:
         try:
             return next(self._pieces, None)
         except Exception as error:
-            raise (lost(error, self._call, self._deadline) or error) from error
+            if known := lost(error, self._call, self._deadline):
+                raise known from error
+            raise
 
     async def close(self) -> None:
         self._response.close()
@@ -173,7 +175,9 @@ class SyncTransport:
             )
         except Exception as error:
             log_call(call, began, type(error).__name__)
-            raise (lost(error, call, deadline, request) or error) from error
+            if known := lost(error, call, deadline, request):
+                raise known from error
+            raise
         finally:
             if upload:
                 upload.close()
