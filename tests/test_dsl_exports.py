@@ -13,7 +13,7 @@ from difygen.diagnostics import has_errors
 from difygen.readers import Reading, read
 from difygen.readers.document import Document, load
 from difygen.readers.dsl import read_dsl
-from difygen.workflow import Node, Primitive, Workflow
+from difygen.workflow import Node, Primitive, UnionOf, Workflow
 from dsl_files import chain, code, codes, edges, end, export, if_else, node, outputs, reading, start, template, variable
 from dsl_files import workflow as workflow_of
 from hypothesis import HealthCheck, given, settings
@@ -285,7 +285,20 @@ def test_broken_exports_get_an_answer(definition: dict[str, Any]) -> None:
     if found.workflow is not None:
         names = [each.name for each in found.workflow.outputs]
         assert len(names) == len(set(names))
-        assert all(each.optional or not each.reason for each in found.workflow.outputs)
+        for output in found.workflow.outputs:
+            assert output.optional is bool(output.reason)
+            assert output.type is not Primitive.NULL
+            assert not isinstance(output.type, UnionOf) or Primitive.NULL not in output.type.members
+
+
+def test_hostile_names_and_titles_stay_within_their_sentence() -> None:
+    evil = 'x"""\n\x1b[2J`{node}`\u202e' + "y" * 300
+    nodes = [start(variable(evil, "colour"), variable(evil, required=False)), node(evil, "tool", title=evil)]
+    nodes += [end(a=[evil, evil], b=[evil, "json", evil], c=["start", evil], d=[evil, "text", evil])]
+    found = reading(export(nodes, edges("start > end")))
+    assert found.workflow is not None
+    for text in [each.message for each in found.diagnostics] + [each.reason for each in found.workflow.outputs]:
+        assert text.isprintable() and len(text) < 500, text
 
 
 def test_selectors_in_a_circle() -> None:
@@ -356,7 +369,7 @@ def test_thousands_of_warnings_in_a_large_file() -> None:
     selectors = {f"o{step}": ["gone", "x"] for step in range(20_000)}
     found = reading(chain(start(), end(**selectors)))
     assert len(found.diagnostics) == 20_000
-    assert found.diagnostics[0].location.line == 1
+    assert all(each.location.line == 1 for each in found.diagnostics)
 
 
 def test_deeply_nested_schemas() -> None:

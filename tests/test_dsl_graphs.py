@@ -174,7 +174,7 @@ def missing(plan: Plan) -> dict[str, bool]:
     return {name: any(run.get(name) is None for run in every) for name in names}
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(plans())
 def test_outputs_are_optional_exactly_if_a_run_misses_them(plan: Plan) -> None:
     read = outputs(definition(plan))
@@ -209,7 +209,7 @@ def holds(condition: str, choices: dict[int, str]) -> bool:
     return True
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(plans())
 def test_reasons_are_true(plan: Plan) -> None:
     ends = [name for step, kind in enumerate(plan.kinds) if kind == "end" for name, _ in plan.reads[step]]
@@ -226,7 +226,7 @@ def test_reasons_are_true(plan: Plan) -> None:
                     assert not there
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(plans(), st.sampled_from([1, 3]))
 def test_too_many_runs_make_outputs_less_certain_and_never_more(plan: Plan, limit: int) -> None:
     with pytest.MonkeyPatch.context() as patch:

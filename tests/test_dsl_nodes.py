@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 from difygen.readers.dsl.fields import NOT_TRIGGERED
-from difygen.readers.dsl.nodes import DATA, FILES, NODE_TYPES, RETRIEVED, USAGE
+from difygen.readers.dsl.nodes import DATA, FILES, NODE_TYPES, RETRIEVED, USAGE, NodeType
+from difygen.readers.dsl.ways import Branch
 from difygen.workflow import ArrayOf, ObjectOf, OneOf, Primitive, Property, Type, union
 from dsl_files import chain, code, codes, edges, end, export, node, outputs, start, template, variable
 
@@ -125,6 +126,13 @@ CASES: list[tuple[str, dict[str, Any], str, Type, str]] = [
     ("tool", {"output_schema": SCHEMA}, "name", STRING, ""),
     ("tool", {"output_schema": SCHEMA}, "age", INTEGER, "only when 'N' gives `age`"),
     ("tool", {"output_schema": {"properties": {"text": {"type": "integer"}}}}, "text", union(INTEGER, STRING), ""),
+    (
+        "tool",
+        {"output_schema": {"properties": {"n": {"type": ["number", "null"]}}, "required": ["n"]}},
+        "n",
+        NUMBER,
+        "null where the schema of 'N' allows it",
+    ),
     ("agent", {}, "text", STRING, ""),
     ("agent", {}, "json", DATA, ""),
     ("agent", {"version": "2"}, "usage", USAGE, ""),
@@ -278,7 +286,17 @@ def test_what_cannot_be_known_is_said_with_its_reason(kind: str, data: dict[str,
     definition = chain(*SOURCES, node("n", kind, **data), end(out=["n", name]))
     found = outputs(definition)["out"]
     assert found.type in (ANY, ArrayOf(ANY))
+    assert found.optional or found.type != ANY or kind == "list-operator"
     assert code_ in codes(definition)
+
+
+def test_a_new_node_type_is_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(
+        NODE_TYPES, "brand-new", NodeType({"x": STRING}, branches=lambda step: [Branch("a", "A"), Branch("b", "B")])
+    )
+    nodes = [start(), node("n", "brand-new"), end(out=["n", "x"])]
+    found = outputs(export(nodes, edges("start > n", "n:a > end")))["out"]
+    assert (found.type, found.reason) == (STRING, "only when the branch 'A' of 'N' is taken")
 
 
 # --- selectors that go deeper ---
@@ -413,6 +431,14 @@ def test_nothing_outside_sees_the_steps_of_a_container() -> None:
     found = outputs(definition)["out"]
     assert (found.type, found.optional) == (STRING, True)
     assert "nothing outside of 'BOX' can see" in found.reason
+
+
+def test_an_end_in_a_container_gives_what_its_rounds_give() -> None:
+    last = {**end("inner", out=["t", "output"]), "parentId": "box"}
+    definition = iteration([template("t", "box"), last], ["first > t > inner"], ["t", "output"])
+    del definition["workflow"]["graph"]["nodes"][-1]
+    found = outputs(definition)["out"]
+    assert (found.type, found.reason) == (STRING, "only when 'BOX' goes through a round")
 
 
 def test_container_ids_left_behind_by_copying_do_not_count() -> None:

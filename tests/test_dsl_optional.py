@@ -299,6 +299,7 @@ def test_stale_notes_do_not_count() -> None:
 def test_where_nothing_else_is_known_the_note_counts(noted: str, type_: Any) -> None:
     definition = chain(start(), node("t", "tool"), end(out={"value_selector": ["t", "score"], "value_type": noted}))
     assert outputs(definition)["out"].type == type_
+    assert reason(definition) == "only when 'T' gives `score`"
     assert codes(definition) == []
 
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from difygen.readers.dsl.branches import TIMEOUT, actions
 from difygen.readers.dsl.graph import Step
-from difygen.readers.dsl.shape import mapping, sequence, text, texts
+from difygen.readers.dsl.shape import mapping, named, sequence, text, texts
 from difygen.readers.dsl.values import (
     Need,
     Unknown,
     Value,
     merge,
     or_null,
-    unknown,
     without_null,
 )
 from difygen.readers.dsl.words import type_of
@@ -31,11 +30,11 @@ def declared(word: JsonValue, name: str, null: str = "") -> Value:
     type_ = type_of(word)
     if type_ is None or type_ is Primitive.ANY:
         return Value(
-            Primitive.ANY, null, unknown=Unknown("any-declared", f"{{node}} does not say what its `{name}` holds")
+            Primitive.ANY, null, unknown=Unknown("any-declared", f"{{node}} does not say what its {named(name)} holds")
         )
     if type_ == ArrayOf(Primitive.ANY):
         return Value(
-            type_, null, unknown=Unknown("any-members", f"{{node}} does not say what the members of `{name}` are")
+            type_, null, unknown=Unknown("any-members", f"{{node}} does not say what the members of {named(name)} are")
         )
     return Value(type_, null)
 
@@ -49,12 +48,13 @@ def _schema(value: JsonValue) -> JsonValue:
     return value if isinstance(value, dict) and value else None
 
 
-def _of_schema(schema: JsonValue, name: str) -> tuple[Type, Unknown | None]:
+def _of_schema(schema: JsonValue, name: str, null: str) -> Value:
     from difygen.readers.schema import type_of_schema
 
-    type_ = type_of_schema(schema)
-    why = Unknown("any-schema", f"the schema of {{node}} does not say what `{name}` holds")
-    return type_, why if type_ is Primitive.ANY else None
+    type_, nullable = without_null(type_of_schema(schema))
+    why = Unknown("any-schema", f"the schema of {{node}} does not say what {named(name)} holds")
+    null = null or ("null where the schema of {node} allows it" if nullable else "")
+    return Value(type_, null, unknown=why if type_ is Primitive.ANY else None)
 
 
 def start_variable(step: Step, name: str, lookup: Lookup) -> Value | None:
@@ -74,10 +74,7 @@ def structured_output(step: Step, name: str, lookup: Lookup) -> Value | None:
         return None
     null = "only when the answer of {node} can be read as its schema asks"
     schema = _schema(mapping(step.data.get("structured_output")).get("schema"))
-    if schema is None:
-        return Value(ObjectOf(), null)
-    type_, why = _of_schema(schema, name)
-    return Value(type_, null, unknown=why)
+    return Value(ObjectOf(), null) if schema is None else _of_schema(schema, name, null)
 
 
 def retrieved(step: Step, name: str, lookup: Lookup) -> Value | None:
@@ -101,7 +98,7 @@ def code_output(step: Step, name: str, lookup: Lookup) -> Value | None:
     if sure > 1 and isinstance(type_, ArrayOf):
         type_ = ArrayOf(without_null(type_.item)[0])
     return Value(
-        type_, "" if sure else f"null when the code of {{node}} gives None for `{name}`", unknown=found.unknown
+        type_, "" if sure else f"null when the code of {{node}} gives None for {named(name)}", unknown=found.unknown
     )
 
 
@@ -132,6 +129,15 @@ def _code_type(output: Mapping[str, JsonValue], type_: Type, depth: int) -> Type
     return type_
 
 
+def _given(name: str) -> str:
+    return f"only when {{node}} gives {named(name)}"
+
+
+def _undeclared(code: str, name: str) -> Value:
+    reason = f"{{node}} does not say what its {named(name)} holds"
+    return Value(Primitive.ANY, _given(name), unknown=Unknown(code, reason))
+
+
 def plugin_output(fields: Mapping[str, Type | Value]) -> Derive:
     """The outputs of a tool or an agent: what all have, and what `output_schema` says, which may take the place of those."""
 
@@ -142,12 +148,11 @@ def plugin_output(fields: Mapping[str, Type | Value]) -> Derive:
         if name not in properties:
             if common is not None:
                 return common if isinstance(common, Value) else Value(common)
-            return unknown("tool-without-schema", f"{{node}} does not say what its `{name}` holds")
-        type_, why = _of_schema(properties[name], name)
-        if common is not None:
-            return Value(merge(type_, common.type if isinstance(common, Value) else common), unknown=why)
-        null = "" if name in sequence(schema.get("required")) else f"only when {{node}} gives `{name}`"
-        return Value(type_, null, unknown=why)
+            return _undeclared("tool-without-schema", name)
+        if common is None:
+            return _of_schema(properties[name], name, "" if name in sequence(schema.get("required")) else _given(name))
+        found = _of_schema(properties[name], name, "")
+        return found._replace(type=merge(found.type, common.type if isinstance(common, Value) else common))
 
     return derive
 
@@ -166,11 +171,11 @@ def agent_output(first_version: Derive) -> Derive:
         if "agent_job" not in step.data:
             if "agent_node_kind" not in step.data:
                 return first_version(step, name, lookup)
-            return unknown("agent-without-outputs", f"the agent {{node}} does not say what its `{name}` holds")
+            return _undeclared("agent-without-outputs", name)
         outputs = sequence(mapping(step.data.get("agent_job")).get("declared_outputs"))
         if not outputs:
             default = _AGENT_DEFAULTS.get(name)
-            return Value(default, f"only when {{node}} gives `{name}`") if default is not None else None
+            return Value(default, _given(name)) if default is not None else None
         for each in map(mapping, outputs):
             if text(each.get("name")) == name:
                 return _agent_field(each, name)
@@ -180,7 +185,7 @@ def agent_output(first_version: Derive) -> Derive:
 
 
 def _agent_field(output: Mapping[str, JsonValue], name: str) -> Value:
-    null = "" if output.get("required") is True else f"only when {{node}} gives `{name}`"
+    null = "" if output.get("required") is True else _given(name)
     if output.get("type") != "array":
         return declared(output.get("type"), name, null)
     item = mapping(output.get("array_item")).get("type")
@@ -229,23 +234,19 @@ def event_field(step: Step, name: str, lookup: Lookup) -> Value | None:
     """A part of the event that triggered the run."""
     found = system_variable(step, name, lookup)
     properties = mapping(mapping(_schema(step.data.get("output_schema"))).get("properties"))
-    if found is not None or name not in properties:
-        return found or Value(
-            Primitive.ANY,
-            NOT_TRIGGERED,
-            unknown=Unknown("trigger-without-schema", f"{{node}} does not say what its `{name}` holds"),
-        )
-    type_, why = _of_schema(properties[name], name)
-    return Value(type_, NOT_TRIGGERED, unknown=why)
+    if found is None and name in properties:
+        return _of_schema(properties[name], name, NOT_TRIGGERED)
+    return found or _undeclared("trigger-without-schema", name)._replace(null=NOT_TRIGGERED)
 
 
 def datasource_field(step: Step, name: str, lookup: Lookup) -> Value | None:
     """A field of a knowledge pipeline's source."""
     if name == "file" and step.data.get("provider_type") == "local_file":
         return Value(Primitive.FILE)
-    return unknown("datasource-field", f"what the data source {{node}} holds in `{name}` depends on its provider")
+    reason = f"what the data source {{node}} holds in {named(name)} depends on its provider"
+    return Value(Primitive.ANY, _given(name), unknown=Unknown("datasource-field", reason))
 
 
 def index_field(step: Step, name: str, lookup: Lookup) -> Value | None:
     """A field of a knowledge pipeline's last step."""
-    return unknown("knowledge-index-field", f"nothing is known of `{name}` of the knowledge index {{node}}")
+    return _undeclared("knowledge-index-field", name)

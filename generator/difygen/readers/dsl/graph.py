@@ -39,6 +39,23 @@ class Graph:
     def __init__(self, steps: dict[str, Step], edges: list[Edge]) -> None:
         self.steps = steps
         self.edges = edges
+        self._levels: dict[str | None, tuple[dict[str, Step], list[Edge]]] = {}
+        self._leaving: dict[str, list[Edge]] = {}
+        for step in steps.values():
+            self._levels.setdefault(step.parent, ({}, []))[0][step.id] = step
+        for edge in edges:
+            self._leaving.setdefault(edge.source, []).append(edge)
+            parent = steps[edge.source].parent
+            if parent == steps[edge.target].parent:
+                self._levels[parent][1].append(edge)
+
+    def level(self, parent: str | None) -> tuple[dict[str, Step], list[Edge]]:
+        """The steps of the workflow itself or of the inside of a container, and the edges between them."""
+        return self._levels.get(parent, ({}, []))
+
+    def edges_of(self, id_: str) -> list[Edge]:
+        """The edges that leave a step."""
+        return self._leaving.get(id_, [])
 
     def nodes(self) -> tuple[Node, ...]:
         """The steps that a run shows."""

@@ -63,6 +63,8 @@ def _kind(variable: Mapping[str, JsonValue], report: Report, path: tuple[str | i
     known = _KINDS.get(kind) if isinstance(kind, str) else None
     if known is None:
         message = f"The input {name} has the type {quoted(text(kind))}, which difygen does not know, and is left out."
+        if variable.get("required") is True:
+            message += " Dify refuses runs without it."
         report.warn("unknown-input-type", message, (*path, "type"))
     elif known == "select" and not texts(variable.get("options")):
         report.warn("select-without-options", f"The select {name} has no options, so Dify takes no value for it.", path)

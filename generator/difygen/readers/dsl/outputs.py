@@ -18,6 +18,9 @@ JOINED = "answer"
 """The key that Dify does not overwrite when several End nodes give it: it joins their texts (since 1.9)."""
 
 
+MAX_COMPARED = 100
+
+
 class Item(NamedTuple):
     """One output of one End node."""
 
@@ -170,4 +173,6 @@ def _may_be_joined(items: list[Item], resolver: Resolver) -> bool:
         return True
     paths = resolver.paths(None)
     ids = [item.end.id for item in items]
-    return any(paths.together(first, second) for number, first in enumerate(ids) for second in ids[:number])
+    return len(ids) > MAX_COMPARED or any(
+        paths.together(first, second) for number, first in enumerate(ids) for second in ids[:number]
+    )

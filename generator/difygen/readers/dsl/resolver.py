@@ -8,7 +8,7 @@ from difygen.readers.dsl.graph import Graph, Step
 from difygen.readers.dsl.nodes import NODE_TYPES
 from difygen.readers.dsl.paths import Paths
 from difygen.readers.dsl.reasons import only_when
-from difygen.readers.dsl.shape import mapping, quoted, sequence, text, texts
+from difygen.readers.dsl.shape import mapping, named, quoted, sequence, text, texts
 from difygen.readers.dsl.values import Need, Unknown, Value, is_small, member, merge, nothing, unknown
 from difygen.readers.dsl.ways import Branch
 from difygen.readers.dsl.words import type_of
@@ -16,7 +16,6 @@ from difygen.workflow import ArrayOf, JsonValue, Primitive, Type
 
 MAX_CHAIN = 48
 """How many nodes may pass a value on before it counts as unknown."""
-MAX_PARTS = 16
 
 FAIL, SUCCESS = "fail-branch", "source"
 _ERRORS = ("error_message", "error_type")
@@ -66,7 +65,7 @@ class Resolver:
                 container = self.graph.steps[step.parent]
                 hidden = f"null since Dify 1.9, where nothing outside of {container} can see the steps in it"
                 value = value._replace(null=hidden, needs=())
-        for each in rest[:MAX_PARTS]:
+        for each in rest:
             value = member(value, each)
         return value
 
@@ -76,7 +75,7 @@ class Resolver:
             if name in _SYSTEM:
                 return Value(_SYSTEM[name])
             if name in _CHAT_ONLY:
-                return Value(_CHAT_ONLY[name], f"null, since only chats have `sys.{name}`")
+                return Value(_CHAT_ONLY[name], f"null, since only chats have {named('sys.' + name)}")
             return nothing("unknown-system-variable", f"workflows have no variable {quoted('sys.' + name)}")
         if group in self._declared:
             type_ = self._declared[group].get(name)
@@ -116,7 +115,7 @@ class Resolver:
         """The ways out of a step, of which a run takes one; none where it takes all."""
         type_ = NODE_TYPES.get(step.type)
         if type_ is None:
-            handles = dict.fromkeys(edge.handle for edge in self.graph.edges if edge.source == step.id)
+            handles = dict.fromkeys(edge.handle for edge in self.graph.edges_of(step.id))
             return [Branch(each, each) for each in handles] if len(handles) > 1 else ()
         ways = list(type_.branches(step)) if type_.branches is not None else []
         if step.data.get("error_strategy") == FAIL:
@@ -150,7 +149,8 @@ class Resolver:
         type_ = NODE_TYPES.get(step.type)
         if type_ is None:
             reason = f"{step} is a node of type {quoted(step.type)}, which difygen does not know"
-            return unknown("unknown-node-type", reason)._replace(needs=(Need(((step.id, ""),)),))
+            null = f"only when {step} gives {named(name)}"
+            return Value(Primitive.ANY, null, (Need(((step.id, ""),)),), Unknown("unknown-node-type", reason))
         found = type_.fields.get(name)
         value = Value(found) if found is not None and not isinstance(found, Value) else found
         if value is None and type_.derive is not None:
@@ -177,7 +177,7 @@ class Resolver:
                 default = type_of(each.get("type"))
                 return value._replace(type=merge(value.type, default)) if default is not None else value
         return value._replace(
-            null=value.null or f"null when {{node}} fails, for which it has no default value `{name}`"
+            null=value.null or f"null when {{node}} fails, for which it has no default value {named(name)}"
         )
 
 

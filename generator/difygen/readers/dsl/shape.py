@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from difygen.parts import shown
 from difygen.workflow import JsonValue
 
 MAX_QUOTED = 60
@@ -33,7 +34,12 @@ def texts(value: JsonValue) -> tuple[str, ...]:
     return tuple([text(each) for each in sequence(value) if isinstance(each, str | int | float)])
 
 
+def named(value: str) -> str:
+    """A name of the file within a sentence, as code."""
+    return f"`{shown(value)}`"
+
+
 def quoted(value: str) -> str:
-    """A name or title of the file within a sentence: on one line, printable, and not endless."""
+    """A title of the file within a sentence: on one line, printable, and not endless."""
     plain = " ".join("".join([each if each.isprintable() else " " for each in value[: 4 * MAX_QUOTED]]).split())
     return f"'{plain}'" if len(plain) <= MAX_QUOTED else f"'{plain[: MAX_QUOTED - 1]}…'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from difygen.readers.dsl.shape import named
 from difygen.workflow import ArrayOf, ObjectOf, OneOf, Primitive, Property, Type, UnionOf, union
 
 MAX_TYPE_SIZE = 5_000
@@ -136,29 +137,29 @@ def member(value: Value, name: str) -> Value:
     if type_ is Primitive.ANY or type_ is Primitive.NULL:
         return value
     if isinstance(type_, ArrayOf):
-        return nothing("selector-into-list", f"a selector cannot reach `{name}` in a list")
-    return nothing("selector-into-scalar", f"there is no `{name}` in a value that is neither an object nor a file")
+        return nothing("selector-into-list", f"a selector cannot reach {named(name)} in a list")
+    return nothing("selector-into-scalar", f"there is no {named(name)} in a value that is neither an object nor a file")
 
 
 def _property(value: Value, object_: ObjectOf, name: str) -> Value:
     if not object_.properties:
-        reason = f"nothing says what is in the object whose `{name}` is asked for"
+        reason = f"nothing says what is in the object whose {named(name)} is asked for"
         found = unknown("object-without-schema", reason)
-        return found._replace(needs=value.needs, null=value.null or f"null when the object has no `{name}`")
+        return found._replace(needs=value.needs, null=value.null or f"null when the object has no {named(name)}")
     for each in object_.properties:
         if each.name == name:
             return _found_property(value, each)
-    found = unknown("unknown-property", f"the schema of the object does not name `{name}`")
-    return found._replace(needs=value.needs, null=value.null or f"null when the object has no `{name}`")
+    found = unknown("unknown-property", f"the schema of the object does not name {named(name)}")
+    return found._replace(needs=value.needs, null=value.null or f"null when the object has no {named(name)}")
 
 
 def _found_property(value: Value, found: Property) -> Value:
     type_, nullable = without_null(found.type)
     null = value.null
     if nullable or not found.required:
-        null = null or f"null when the object has no `{found.name}`"
+        null = null or f"null when the object has no {named(found.name)}"
     why = (
-        Unknown("any-property", f"the schema does not say what `{found.name}` holds")
+        Unknown("any-property", f"the schema does not say what {named(found.name)} holds")
         if type_ is Primitive.ANY
         else None
     )
@@ -180,7 +181,7 @@ _ATTRIBUTES: dict[str, tuple[Type, bool]] = {
 
 def _attribute(value: Value, name: str) -> Value:
     if name not in _ATTRIBUTES:
-        return nothing("unknown-attribute", f"files have no attribute `{name}`")
+        return nothing("unknown-attribute", f"files have no attribute {named(name)}")
     type_, nullable = _ATTRIBUTES[name]
-    null = f"null when the file has no `{name}`" if nullable else ""
+    null = f"null when the file has no {named(name)}" if nullable else ""
     return value._replace(type=type_, null=value.null or null)

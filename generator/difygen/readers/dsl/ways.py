@@ -47,14 +47,13 @@ class Ways:
     """The steps of one level that a run can come to, in `order`: each after all that lead to it. Steps on a cycle are not in it."""
 
     def __init__(self, graph: Graph, level: str | None, branches_of: Callable[[Step], Sequence[Branch]]) -> None:
-        steps = {step.id: step for step in graph.steps.values() if step.parent == level}
+        steps, edges = graph.level(level)
         self.entries = _entries(steps, graph, level)
         self.into: dict[str, list[Port]] = {id_: [] for id_ in steps}
         self.out: dict[str, list[tuple[str, str]]] = {id_: [] for id_ in steps}
-        for edge in graph.edges:
-            if edge.source in steps and edge.target in steps:
-                self.into[edge.target].append((edge.source, edge.handle))
-                self.out[edge.source].append((edge.handle, edge.target))
+        for edge in edges:
+            self.into[edge.target].append((edge.source, edge.handle))
+            self.out[edge.source].append((edge.handle, edge.target))
         self.reached = _reached(self.entries, self.out)
         for into in self.into.values():
             into[:] = [port for port in into if port[0] in self.reached]
@@ -209,7 +208,7 @@ def _entries(steps: dict[str, Step], graph: Graph, level: str | None) -> list[st
         starts = [step.id for step in steps.values() if step.type in CONTAINER_STARTS]
         if starts:
             return starts[:1]
-    targets = {edge.target for edge in graph.edges}
+    targets = {edge.target for edge in graph.level(level)[1]}
     return [id_ for id_ in steps if id_ not in targets][:1]
 
 
