@@ -106,7 +106,7 @@ def wire(workers: Sequence[Worker], rounds: int) -> list[Row]:
     jobs = [
         ("(a) CPU per streamed event of 300 B, 20,000 events", "stream 300 20000", 20_000, 1.5, rounds),
         ("(a) CPU per streamed event of 1 MB, 10 events", "stream 1000000 10", 10, 1.5, rounds),
-        ("(b) CPU per blocking call on a kept-alive connection", "blocking 500", 500, 1.15, rounds),
+        ("(b) CPU per blocking call on a kept-alive connection", "blocking 150", 150, 1.15, 3 * rounds),
     ]
     every = {worker.name: worker for worker in workers}
     seen: list[Row] = []
