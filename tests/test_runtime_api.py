@@ -307,23 +307,26 @@ class TestHumanInput:
         assert caught.value.workflow_run_id == RUN_ID
 
     def test_events_lead_to_the_same_form(self) -> None:
-        with Server({RUN: stream(PAUSED)}) as server, ConcatClient(base_url=server.url, api_key="app-x") as client:
-            with client.stream() as events:
-                forms = []
-                for happened in events:
-                    match happened:
-                        case runtime.HumanInputRequired(form=form):
-                            forms.append(form)
-                        case runtime.WorkflowPaused(forms=[form], paused_nodes=["human1"]):
-                            forms.append(form)
-                        case runtime.WorkflowPaused(forms=(form,), paused_nodes=("human1",)):
-                            forms.append(form)
+        with (
+            Server({RUN: stream(PAUSED)}) as server,
+            ConcatClient(base_url=server.url, api_key="app-x") as client,
+            client.stream() as events,
+        ):
+            forms = []
+            for happened in events:
+                match happened:
+                    case runtime.HumanInputRequired(form=form):
+                        forms.append(form)
+                    case runtime.WorkflowPaused(forms=(form,), paused_nodes=("human1",)):
+                        forms.append(form)
         assert [form.form_token for form in forms] == [FORM["form_token"]] * 2
 
     def test_the_recorded_pause(self) -> None:
-        with Server({RUN: replay("hitl_pause_streaming_approve")}) as server:
-            with pytest.raises(runtime.RunPausedError) as caught:
-                with_sync(server.url, lambda client: client._run(INPUTS, response_mode="streaming"))
+        with (
+            Server({RUN: replay("hitl_pause_streaming_approve")}) as server,
+            pytest.raises(runtime.RunPausedError) as caught,
+        ):
+            with_sync(server.url, lambda client: client._run(INPUTS, response_mode="streaming"))
         [form] = caught.value.forms
         assert [(field.name, field.type, field.default["value"]) for field in form.inputs] == [
             ("comment", "paragraph", "looks fine")
@@ -368,14 +371,16 @@ class TestHumanInput:
     def test_from_the_pause_back_into_the_stream(self) -> None:
         """The server still tells the answered pause for a moment, until a worker takes the run up."""
         still_paused = [PING, STARTED, PAUSED[-1], RESUMED, *SECOND_HALF]
-        with Server({RUN: stream(PAUSED), **resume_routes(stream(still_paused))}) as server:
-            with ConcatClient(base_url=server.url, api_key="app-x", user="tester") as client:
-                with pytest.raises(runtime.RunPausedError) as caught:
-                    client.run(response_mode="streaming")
-                client.submit_form(caught.value.forms[0], action="approve")
-                with client.resume(caught.value.run.workflow_run_id) as events:
-                    names = [type(happened).__name__ for happened in events]
-                    assert events.result().outputs.result == RESULT
+        with (
+            Server({RUN: stream(PAUSED), **resume_routes(stream(still_paused))}) as server,
+            ConcatClient(base_url=server.url, api_key="app-x", user="tester") as client,
+        ):
+            with pytest.raises(runtime.RunPausedError) as caught:
+                client.run(response_mode="streaming")
+            client.submit_form(caught.value.forms[0], action="approve")
+            with client.resume(caught.value.run.workflow_run_id) as events:
+                names = [type(happened).__name__ for happened in events]
+                assert events.result().outputs.result == RESULT
         assert names == ["Ping", "WorkflowStarted", "WorkflowStarted", "TextChunk", "NodeFinished", "WorkflowFinished"]
         query = server.requests[-1].query
         assert query == {"user": "tester", "include_state_snapshot": "true", "continue_on_pause": "true"}
@@ -478,19 +483,25 @@ class TestText:
                 name="known", outputs=ConcatClient._workflow.outputs, text_sources={"llm": [["code1", "result"]]}
             )
 
-        with Server({RUN: stream(CHUNKS)}) as server, Known(base_url=server.url, api_key="app-x") as client:
-            with client.stream() as events:
-                assert list(events.text("llm")) == ["Hel", "lo"]
-                assert events.result().outputs.result == RESULT
+        with (
+            Server({RUN: stream(CHUNKS)}) as server,
+            Known(base_url=server.url, api_key="app-x") as client,
+            client.stream() as events,
+        ):
+            assert list(events.text("llm")) == ["Hel", "lo"]
+            assert events.result().outputs.result == RESULT
 
 
 class TestStreams:
     def test_ids_are_known_from_the_first_event_on(self) -> None:
-        with Server({RUN: stream(NORMAL)}) as server, ConcatClient(base_url=server.url, api_key="app-x") as client:
-            with client.stream() as events:
-                assert (events.workflow_run_id, events.task_id) == (None, None)
-                next(events)
-                assert (events.workflow_run_id, events.task_id) == (RUN_ID, TASK_ID)
+        with (
+            Server({RUN: stream(NORMAL)}) as server,
+            ConcatClient(base_url=server.url, api_key="app-x") as client,
+            client.stream() as events,
+        ):
+            assert (events.workflow_run_id, events.task_id) == (None, None)
+            next(events)
+            assert (events.workflow_run_id, events.task_id) == (RUN_ID, TASK_ID)
 
     def test_the_result_can_be_asked_for_at_any_time(self) -> None:
         with Server({RUN: stream(NORMAL)}) as server, ConcatClient(base_url=server.url, api_key="app-x") as client:

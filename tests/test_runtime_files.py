@@ -277,9 +277,11 @@ class TestUploads:
     @both_clients
     def test_a_refused_file_is_an_error_with_a_hint(self, using: Using) -> None:
         page = b"<html><h1>413 Request Entity Too Large</h1></html>"
-        with Server({UPLOAD: answer(page, 413, **{"Content-Type": "text/html"})}) as server:
-            with pytest.raises(runtime.FileTooLargeError, match="client_max_body_size"):
-                using(server.url, lambda client: client.upload(("a.txt", b"x")))
+        with (
+            Server({UPLOAD: answer(page, 413, **{"Content-Type": "text/html"})}) as server,
+            pytest.raises(runtime.FileTooLargeError, match="client_max_body_size"),
+        ):
+            using(server.url, lambda client: client.upload(("a.txt", b"x")))
 
     @pytest.mark.parametrize("case", cases("upload_*"))
     def test_recorded_answers(self, case: str) -> None:
@@ -314,9 +316,11 @@ class TestUploads:
 
     @both_clients
     def test_no_run_is_started_when_an_upload_fails(self, using: Using) -> None:
-        with Server({UPLOAD: as_json({"code": "file_too_large", "message": "", "status": 413}, 413)}) as server:
-            with pytest.raises(runtime.FileTooLargeError):
-                using(server.url, lambda client: client._run(FileInputs(doc=("a.txt", b"x"))))
+        with (
+            Server({UPLOAD: as_json({"code": "file_too_large", "message": "", "status": 413}, 413)}) as server,
+            pytest.raises(runtime.FileTooLargeError),
+        ):
+            using(server.url, lambda client: client._run(FileInputs(doc=("a.txt", b"x"))))
         assert server.runs == 0
 
 
@@ -361,17 +365,21 @@ class TestDownloads:
 
     @both_clients
     def test_redirects_for_ever(self, using: Using, tmp_path: Path) -> None:
-        with Server({FILE: moved("/files/again")}) as server:
-            with pytest.raises(runtime.UnexpectedResponseError, match="redirects to /files/again"):
-                using(server.url, lambda client: client.download(SIGNED, tmp_path / "x"))
+        with (
+            Server({FILE: moved("/files/again")}) as server,
+            pytest.raises(runtime.UnexpectedResponseError, match="redirects to /files/again"),
+        ):
+            using(server.url, lambda client: client.download(SIGNED, tmp_path / "x"))
         assert len(server.requests) == 6
 
     @both_clients
     @pytest.mark.parametrize("status", [403, 404, 415])
     def test_an_expired_signature(self, using: Using, status: int, tmp_path: Path) -> None:
-        with Server({FILE: answer(b"<html>no</html>", status)}) as server:
-            with pytest.raises(runtime.APIError, match="300 seconds"):
-                using(server.url, lambda client: client.download(SIGNED, tmp_path / "x"))
+        with (
+            Server({FILE: answer(b"<html>no</html>", status)}) as server,
+            pytest.raises(runtime.APIError, match="300 seconds"),
+        ):
+            using(server.url, lambda client: client.download(SIGNED, tmp_path / "x"))
         assert list(tmp_path.iterdir()) == []
 
     @both_clients

@@ -59,13 +59,15 @@ def blocking(url: str) -> Outcome:
 
 def streamed(url: str) -> Outcome:
     events: list[runtime.Event] = []
-    with Client(base_url=url, api_key="app-RECORDED", user="u", timeout=10, max_retries=0) as client:
-        with client.stream() as stream:
-            try:
-                events += stream
-                return events, stream.result()
-            except runtime.DifyError as error:
-                return events, error
+    with (
+        Client(base_url=url, api_key="app-RECORDED", user="u", timeout=10, max_retries=0) as client,
+        client.stream() as stream,
+    ):
+        try:
+            events += stream
+            return events, stream.result()
+        except runtime.DifyError as error:
+            return events, error
 
 
 def async_blocking(url: str) -> Outcome:
@@ -82,14 +84,16 @@ def async_blocking(url: str) -> Outcome:
 def async_streamed(url: str) -> Outcome:
     async def call() -> Outcome:
         events: list[runtime.Event] = []
-        async with AsyncClient(base_url=url, api_key="app-RECORDED", user="u", timeout=10, max_retries=0) as client:
-            async with client.stream() as stream:
-                try:
-                    async for event in stream:
-                        events.append(event)
-                    return events, await stream.result()
-                except runtime.DifyError as error:
-                    return events, error
+        async with (
+            AsyncClient(base_url=url, api_key="app-RECORDED", user="u", timeout=10, max_retries=0) as client,
+            client.stream() as stream,
+        ):
+            try:
+                async for event in stream:
+                    events.append(event)
+                return events, await stream.result()
+            except runtime.DifyError as error:
+                return events, error
 
     return asyncio.run(call())
 

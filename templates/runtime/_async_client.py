@@ -27,7 +27,7 @@ from ._run_stream import AsyncRunStream
 from ._stream import StreamSession, run_to_end
 
 if TYPE_CHECKING:
-    import httpx
+    from ._http import httpx
 
 
 class AsyncWorkflowClient(Generic[OutputsT]):

@@ -27,7 +27,7 @@ from ._stream import StreamSession, run_to_end
 from ._transport import SyncTransport, run_now
 
 if TYPE_CHECKING:
-    import httpx
+    from ._http import httpx
 
 
 class WorkflowClient(Generic[OutputsT]):
