@@ -5,7 +5,21 @@ import ast
 import black
 import pytest
 from difygen.code import Code, Identifier, literal
-from difygen.layout import Bracket, Doc, assignment, bar, call, declaration, from_import, place, subscript, value, width
+from difygen.layout import (
+    Bracket,
+    Doc,
+    assignment,
+    bar,
+    call,
+    declaration,
+    from_import,
+    place,
+    prefixed,
+    strings,
+    subscript,
+    value,
+    width,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,6 +103,13 @@ def test_a_constant_is_as_black_leaves_it_and_means_the_data(name: Identifier, d
     source = f"{assignment(name, value(data), limit=limit)}\n"
     statement = ast.parse(source).body[0]
     assert isinstance(statement, ast.Assign) and ast.literal_eval(statement.value) == data
+    assert black_leaves_alone(source, limit)
+
+
+@given(NAMES, st.lists(TEXTS, min_size=1, max_size=4), LIMITS)
+def test_a_tuple_of_strings_is_as_black_leaves_it(name: Identifier, texts: list[str], limit: int) -> None:
+    source = f"{assignment(name, call(Code('Rules'), prefixed(Code('types='), strings(texts))), limit=limit)}\n"
+    assert ast.literal_eval(ast.parse(source).body[0].value.keywords[0].value) == tuple(texts)  # type: ignore[attr-defined]
     assert black_leaves_alone(source, limit)
 
 

@@ -80,10 +80,10 @@ class Names:
         self.imports.setdefault("builtins", set())
         return Code(f"builtins.{name}")
 
-    def private(self, name: str) -> Identifier:
+    def private(self, name: str, limit: int = MAX_NAME) -> Identifier:
         """A name for the module's own use. In a single file, `prefix` keeps those of the workflows apart."""
-        full = f"_{self.prefix.upper() if name.isupper() else self.prefix}{name}"
-        return Identifier(shortened(full, MAX_NAME))
+        prefix = self.prefix.upper() if name.isupper() else self.prefix
+        return Identifier(shortened(f"_{prefix}{name}", limit))
 
     def reserve(self, name: Identifier) -> Identifier:
         """A class name that nothing else in the module has."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from difygen.code import Code, Identifier, compose, literal
 from difygen.hints import BUILTINS, ModelPlan, Names, class_head, doc_lines, fields, model_docstring, options
-from difygen.layout import INDENT, NONE, Bracket, Doc, assignment, bar, call, declaration, flat, subscript
+from difygen.layout import INDENT, NONE, Bracket, Doc, assignment, bar, call, declaration, prefixed, subscript
 from difygen.naming import nested_name
 from difygen.prose import one_line, sentence
 from difygen.workflow import ArrayOf, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
@@ -38,19 +38,13 @@ def _typed_dictionary(type_: ObjectOf, name: Identifier, where: str, names: Name
         )
         return name
     keys = Identifier(f"_{name}Keys")
-    pairs = tuple(_pair(literal(member.name), hint) for member, hint in hints)
+    pairs = tuple(prefixed(compose("{}: ", literal(member.name)), hint) for member, hint in hints)
     statement = assignment(
         keys, call(base, literal(str(keys)), Bracket(Code("{"), pairs, Code("}"))), limit=names.limit
     )
     head = Code(f"{statement}\n\n\n{decorator}\n{class_head(name, keys, limit=names.limit)}")
     names.models.append(ModelPlan(name, head, about, ()))
     return name
-
-
-def _pair(key: Code, hint: Doc) -> Doc:
-    if isinstance(hint, Bracket):
-        return Bracket(compose("{}: {}", key, hint.head), hint.items, hint.tail, hint.comma)
-    return compose("{}: {}", key, Code(flat(hint)))
 
 
 def _is_plain_key(key: str) -> bool:

@@ -62,21 +62,30 @@ def bar(*members: Doc) -> Doc:
     return Bar(tuple(flattened)) if len(flattened) > 1 else next(iter(flattened))
 
 
-def strings(head: Code, texts: Sequence[str]) -> Doc:
-    """A tuple of strings, after `head`."""
-    return Bracket(compose("{}(", head), tuple(map(literal, texts)), Code(",)" if len(texts) == 1 else ")"))
+def strings(texts: Sequence[str]) -> Doc:
+    """A tuple of strings."""
+    return Bracket(Code("("), tuple(map(literal, texts)), Code(",)" if len(texts) == 1 else ")"))
 
 
-def value(data: object, head: Code = Code("")) -> Doc:  # noqa: B008 - immutable
-    """The literal for JSON data. `head` is what stands before it, such as a keyword and an equals sign."""
+def value(data: object) -> Doc:
+    """The literal for JSON data."""
     if isinstance(data, Mapping):
-        pairs = tuple(value(item, compose("{}: ", literal(str(key)))) for key, item in data.items())
-        return Bracket(compose("{}{{", head), pairs, Code("}"))
+        pairs = (prefixed(compose("{}: ", literal(str(key))), value(item)) for key, item in data.items())
+        return Bracket(Code("{"), tuple(pairs), Code("}"))
     if isinstance(data, Sequence) and not isinstance(data, str):
-        return Bracket(compose("{}[", head), tuple(value(item) for item in data), Code("]"))
+        return Bracket(Code("["), tuple(map(value, data)), Code("]"))
     if data is None or isinstance(data, bool | int | float | str):
-        return compose("{}{}", head, literal(data))
+        return literal(data)
     raise TypeError(f"not JSON data: {type(data).__name__}")
+
+
+def prefixed(head: Code, doc: Doc) -> Doc:
+    """`doc` with `head` before it: a key, or a keyword of a call."""
+    if isinstance(doc, Bracket):
+        return Bracket(compose("{}{}", head, doc.head), doc.items, doc.tail, doc.comma)
+    if isinstance(doc, Bar):
+        return Bar((prefixed(head, doc.members[0]), *doc.members[1:]))
+    return compose("{}{}", head, doc)
 
 
 def flat(doc: Doc) -> str:
@@ -102,7 +111,8 @@ def place(doc: Doc, indent: int = 0, *, column: int | None = None, after: int = 
         members += [place(member, indent, column=indent + 2, limit=limit) for member in middle]
         members += [place(last, indent, column=indent + 2, after=after, limit=limit)]
         return Code(f"{margin}| ".join(members))
-    return Code(f"{doc.head}{_inside(doc, indent + INDENT, limit)}{margin}{doc.tail}")
+    tail = doc.tail.removeprefix(",")  # which a tuple of one has on one line
+    return Code(f"{doc.head}{_inside(doc, indent + INDENT, limit)}{margin}{tail}")
 
 
 def _inside(bracket: Bracket, indent: int, limit: int) -> str:

@@ -12,7 +12,7 @@ from difygen._compiled_templates import RUNTIME_NAMES
 from difygen.code import Code, Identifier, compose, docstring, literal
 from difygen.diagnostics import Diagnostic
 from difygen.hints import ModelPlan, Names
-from difygen.layout import INDENT, Bracket, Doc, assignment, call, place, strings, value
+from difygen.layout import INDENT, Bracket, Doc, assignment, call, place, prefixed, strings, value
 from difygen.naming import assign, class_name, constant_name
 from difygen.options import Emit, Options
 from difygen.plan_inputs import InputPlan, plan_inputs
@@ -131,13 +131,13 @@ def _plan_functions(known: ClientNames, emit: Emit, names: Names) -> tuple[Code,
 
 def _plan_info(known: ClientNames, name: Identifier, names: Names) -> Code:
     arguments: list[Doc] = [
-        value(known.workflow.name, Code("name=")),
+        prefixed(Code("name="), value(known.workflow.name)),
         compose("outputs={}", known.outputs),
-        strings(Code("api_key_variables="), known.key_variables),
+        prefixed(Code("api_key_variables="), strings(known.key_variables)),
     ]
     sources = _text_sources(known.workflow)
     if sources:
-        arguments.append(value(sources, Code("text_sources=")))
+        arguments.append(prefixed(Code("text_sources="), value(sources)))
     return assignment(name, call(names.use("._runtime", "WorkflowInfo"), *arguments), limit=names.limit)
 
 

@@ -5,7 +5,7 @@ Knows the rules for values of Dify's input types; knows nothing of methods and m
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
@@ -22,10 +22,24 @@ from difygen.hints import (
     options,
 )
 from difygen.hints_json import object_hint
-from difygen.layout import INDENT, NONE, Bar, Doc, assignment, call, declaration, strings, subscript, value, width
-from difygen.naming import nested_name
+from difygen.layout import (
+    INDENT,
+    LINE_LENGTH,
+    NONE,
+    Bar,
+    Doc,
+    assignment,
+    call,
+    declaration,
+    prefixed,
+    strings,
+    subscript,
+    value,
+    width,
+)
+from difygen.naming import MAX_NAME, nested_name
 from difygen.prose import listed, one_line, sentence
-from difygen.workflow import Input, InputKind, Workflow
+from difygen.workflow import Input, InputKind, JsonValue, Workflow
 
 MAX_INLINE_DEFAULT = 40
 """The columns that a default may take where it is used; a longer one gets a name of its own."""
@@ -71,10 +85,18 @@ def _plan_input(variable: Input, name: Identifier, owner: Identifier, names: Nam
 
 def usable_default(variable: Input) -> bool:
     """Whether the client sends the default itself. Files have none that a client could send."""
-    default = variable.default
-    if default is None or variable.kind in ("file", "file-list"):
+    if variable.default is None or variable.kind in ("file", "file-list"):
         return False
-    return not isinstance(default, float) or isfinite(default)
+    return _is_finite(variable.default)
+
+
+def _is_finite(data: JsonValue) -> bool:
+    """Whether no number in the data is one that JSON cannot say."""
+    if isinstance(data, Mapping):
+        return all(map(_is_finite, data.values()))
+    if isinstance(data, Sequence) and not isinstance(data, str):
+        return all(map(_is_finite, data))
+    return not isinstance(data, float) or isfinite(data)
 
 
 def _default(variable: Input, name: Identifier, hint: Doc, names: Names) -> Code | None:
@@ -83,8 +105,10 @@ def _default(variable: Input, name: Identifier, hint: Doc, names: Names) -> Code
     data = value(variable.default)
     if isinstance(data, Code) and width(data) <= MAX_INLINE_DEFAULT:
         return data
-    constant = names.private(f"{name.rstrip('_').upper()}_DEFAULT")
-    names.aliases.append(assignment(constant, data, limit=names.limit, hint=_constant_hint(variable, hint, names)))
+    kind = _constant_hint(variable, hint, names)
+    room = min(MAX_NAME, LINE_LENGTH - len(kind or "") - len(":  = {"))
+    constant = names.private(f"{name.rstrip('_').upper()}_DEFAULT", room)
+    names.aliases.append(assignment(constant, data, limit=names.limit, hint=kind))
     return constant
 
 
@@ -157,7 +181,7 @@ def _file_hint(variable: Input, names: Names) -> Doc:
         rules["extensions"] = variable.allowed_file_extensions
     if "local_file" not in variable.allowed_file_upload_methods:
         rules["methods"] = variable.allowed_file_upload_methods
-    settings = [strings(Code(f"{key}="), values) for key, values in rules.items() if values]
+    settings = [prefixed(Code(f"{key}="), strings(values)) for key, values in rules.items() if values]
     if not settings:
         return hint
     return subscript(names.use("typing", "Annotated"), hint, call(names.use("._runtime", "FileRules"), *settings))

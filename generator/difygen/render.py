@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from difygen import _compiled_templates
 from difygen.code import Code, Identifier, compose, docstring, literal, trusted
-from difygen.layout import Bracket, Doc, assignment, export_order, from_import, strings
+from difygen.layout import Bracket, Doc, assignment, export_order, from_import, prefixed, strings
 from difygen.prose import listed, wrap
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def render_init(exports: Mapping[str, Sequence[Identifier]], *, limit: int, over
         if names
     ]
     homes = tuple(
-        strings(compose("{}: ", literal(module)), sorted(names, key=export_order))
+        prefixed(compose("{}: ", literal(module)), strings(sorted(names, key=export_order)))
         for module, names in sorted(everything.items())
     )
     context = {

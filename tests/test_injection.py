@@ -1,0 +1,207 @@
+"""Whatever a definition says, the generated code is data: it parses, says back every string, and does nothing else."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+import black
+import jinja2
+import pytest
+from difygen.code import Code, Identifier, compose, docstring, literal, trusted, visible
+from difygen.generate import generate
+from difygen.plan import Options
+from difygen.workflow import Input, Output, Primitive, Workflow
+from hostile import PAYLOADS, TEXTS, WORKFLOWS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+CALLED = frozenset({"Field", "FileRules", "ConfigDict", "with_config", "TypedDict", "WorkflowInfo"})
+
+
+def is_inert(text: str) -> bool:
+    """Whether nothing in a source can fool its reader: no bidi marks, no controls, no odd line ends."""
+    return all(character.isprintable() or character == "\n" for character in text)
+
+
+def as_black_leaves_it(source: str) -> bool:
+    return black.format_str(source, mode=black.Mode()) == source
+
+
+@given(TEXTS)
+def test_a_literal_means_the_text_and_shows_every_character(text: str) -> None:
+    code = literal(text)
+    assert ast.literal_eval(code) == text
+    assert is_inert(code) and "\n" not in code
+    assert as_black_leaves_it(f"x = {code}\n") or len(code) > 70
+
+
+@given(st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.booleans() | st.none())
+def test_a_literal_means_the_value(value: None | bool | float) -> None:
+    assert ast.literal_eval(literal(value)) == value
+
+
+@pytest.mark.parametrize("text", ["字段拼接", "é", "🤖", "Ελλάδα"])
+def test_a_readable_script_stays_readable(text: str) -> None:
+    assert literal(text) == f'"{text}"'
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=4), st.sampled_from([0, 4, 8]))
+def test_a_docstring_is_one_string_and_shows_every_character(lines: list[str], indent: int) -> None:
+    margin = " " * indent
+    source = f"if True:\n    if True:\n{margin}{docstring(lines, indent)}\n" if indent else f"{docstring(lines)}\n"
+    if indent == 4:
+        source = source.replace("    if True:\n", "", 1)
+    (string,) = [
+        node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+    assert [line.strip() for line in string.value.split("\n")][: len(lines)] == [
+        visible(line).strip() for line in lines
+    ]
+    assert is_inert(source)
+
+
+def test_only_code_can_be_printed() -> None:
+    assert trusted(Code("x")) == "x"
+    assert compose("{}({})", Identifier("call"), literal("{}")) == 'call("{}")'
+    for value in ("x", Code("x") + "y", 1, None):
+        with pytest.raises(TypeError, match="only Code may be printed"):
+            trusted(value)
+    with pytest.raises(TypeError, match="only Code may be printed"):
+        compose("{}", "x")  # type: ignore[arg-type]
+
+
+def test_an_identifier_is_one() -> None:
+    for name in ("", "1a", "a b", "class", "a.b", "a\n"):
+        with pytest.raises(ValueError, match="not a Python identifier"):
+            Identifier(name)
+
+
+def _statements(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
+    """Every statement, with the kind of block that it stands in."""
+    for statement in tree.body:
+        yield "module", statement
+        if isinstance(statement, ast.ClassDef):
+            for member in statement.body:
+                yield "class", member
+                if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef):
+                    yield from (("function", inner) for inner in member.body)
+
+
+ALLOWED = {
+    "module": (ast.Expr, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.ClassDef),
+    "class": (ast.Expr, ast.AnnAssign, ast.Assign, ast.FunctionDef, ast.AsyncFunctionDef),
+    "function": (ast.Expr, ast.Return),
+}
+MODULES = {"builtins", "collections.abc", "typing", "pydantic", "typing_extensions", "_runtime"}
+
+
+def does_only_what_it_says(tree: ast.Module) -> bool:
+    """Whether a module holds nothing but imports of ours, constants, classes, and methods that call the runtime."""
+    for block, statement in _statements(tree):
+        assert isinstance(statement, ALLOWED[block]), ast.unparse(statement)
+        if isinstance(statement, ast.Expr):
+            assert isinstance(statement.value, ast.Constant) and isinstance(statement.value.value, str)
+        if isinstance(statement, ast.Import):
+            assert [name.name for name in statement.names] == ["builtins"]
+        if isinstance(statement, ast.ImportFrom):
+            assert statement.module in MODULES and all(name.asname is None for name in statement.names)
+        if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert statement.name in ("run", "stream") and len(statement.body) == 2
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        name = ast.unparse(call.func)
+        assert (
+            name in CALLED or name in ("self._run", "self._stream") or re.fullmatch(r"[A-Z]\w*(Inputs|Client)", name)
+        ), name
+    return True
+
+
+def defined(tree: ast.Module) -> set[str]:
+    """The public names that a module defines."""
+    names = {statement.name for statement in tree.body if isinstance(statement, ast.ClassDef)}
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign):
+            names |= {ast.unparse(target) for target in statement.targets}
+        if isinstance(statement, ast.AnnAssign):
+            names.add(ast.unparse(statement.target))
+    return {name for name in names if not name.startswith("_")}
+
+
+def strings(tree: ast.AST) -> set[object]:
+    return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+
+
+@pytest.mark.timeout(300)
+@settings(max_examples=50)
+@given(st.lists(WORKFLOWS, min_size=1, max_size=2))
+def test_a_hostile_workflow_gives_a_harmless_module(workflows: list[Workflow]) -> None:
+    generated = generate(workflows, Options())
+    assert generated.diagnostics == ()
+    modules = [
+        path for path in generated.files if path.endswith(".py") and not path.startswith(("_runtime/", "__init__"))
+    ]
+    assert len(modules) == len(workflows)
+    assert all(re.fullmatch(r"[a-z][a-z0-9_]*\.py", path) for path in modules)
+    for path in modules:
+        source = generated.files[path]
+        tree = ast.parse(source)
+        assert is_inert(source)
+        assert does_only_what_it_says(tree)
+        (exports,) = [
+            node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+        ]
+        assert defined(tree) == set(ast.literal_eval(exports))
+        assert as_black_leaves_it(source), black.diff(
+            source, black.format_str(source, mode=black.Mode()), "ours", "black's"
+        )
+
+
+@settings(max_examples=50)
+@given(WORKFLOWS)
+def test_the_wire_names_and_options_come_back_from_the_module(workflow: Workflow) -> None:
+    (module,) = [
+        text
+        for path, text in generate([workflow], Options()).files.items()
+        if path not in ("__init__.py", "py.typed") and "/" not in path
+    ]
+    tree = ast.parse(module)
+    known = strings(tree) | {
+        node.target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
+    }
+    assert {variable.name for variable in workflow.inputs} <= known
+    assert {output.name for output in workflow.outputs} <= known
+    assert {option for variable in workflow.inputs if variable.kind == "select" for option in variable.options} <= known
+    assert {node.title for node in workflow.nodes} <= known
+    assert workflow.name in known
+
+
+@pytest.mark.parametrize("payload", PAYLOADS)
+def test_a_payload_in_every_place_at_once_is_harmless(payload: str) -> None:
+    workflow = Workflow(
+        name=payload,
+        source=payload,
+        title=payload,
+        description=payload,
+        inputs=(
+            Input(
+                name=payload, kind="text-input", label=payload, description=payload, default=payload, options=(payload,)
+            ),
+        ),
+        outputs=(Output(name=payload, type=Primitive.STRING, optional=True, reason=payload, description=payload),),
+    )
+    files = generate([workflow], Options()).files
+    (source,) = [text for path, text in files.items() if path not in ("__init__.py", "py.typed") and "/" not in path]
+    assert does_only_what_it_says(ast.parse(source)) and is_inert(source) and as_black_leaves_it(source)
+
+
+def test_templates_refuse_what_is_not_code() -> None:
+    from difygen.render import TEMPLATE_SETTINGS, render
+
+    with pytest.raises(TypeError, match="only Code may be printed"):
+        render("module", {"docstring": "x", "imports": Code(""), "exports": Code(""), "body": Code("")})
+    environment = jinja2.Environment(finalize=trusted, undefined=jinja2.StrictUndefined, **TEMPLATE_SETTINGS)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="only Code may be printed"):
+        environment.from_string("{{ x }}").render(x="x")
