@@ -261,7 +261,7 @@ def test_the_last_of_outputs_with_one_name_counts() -> None:
     last["data"]["outputs"] = [{"variable": "text", "value_selector": each} for each in selectors]
     definition = chain(start(variable("n", "number")), last)
     assert outputs(definition)["text"].type == ArrayOf(Primitive.FILE)
-    assert codes(definition) == ["repeated-output", "repeated-output"]
+    assert codes(definition) == ["repeated-output"]
 
 
 @pytest.mark.parametrize("name", ["结果", "1", "a b", "json", "", "class", "__x"])

@@ -55,16 +55,18 @@ def read_outputs(resolver: Resolver, report: Report) -> tuple[Output, ...]:
 
 def _items(end: Step, resolver: Resolver, report: Report) -> list[Item]:
     """The outputs of one End node. Of several with one name, Dify keeps the last."""
-    items: dict[str, Item] = {}
-    for index, each in enumerate(map(mapping, sequence(end.data.get("outputs")))):
-        if "variable" not in each:
-            continue
-        item = _item(end, index, each, resolver, report)
-        if item.name in items:
-            message = f"The End node {end} gives {quoted(item.name)} more than once; the last one counts."
-            report.warn("repeated-output", message, item.path)
-        items[item.name] = item
-    return list(items.values())
+    outputs: dict[str, list[int]] = {}
+    every = [mapping(each) for each in sequence(end.data.get("outputs"))]
+    for index, each in enumerate(every):
+        if "variable" in each:
+            outputs.setdefault(text(each.get("variable")), []).append(index)
+    items = []
+    for name, indexes in outputs.items():
+        items.append(_item(end, indexes[-1], every[indexes[-1]], resolver, report))
+        if len(indexes) > 1:
+            message = f"The End node {end} gives {quoted(name)} {len(indexes)} times; the last one counts."
+            report.warn("repeated-output", message, items[-1].path)
+    return items
 
 
 def _item(end: Step, index: int, output: Mapping[str, JsonValue], resolver: Resolver, report: Report) -> Item:

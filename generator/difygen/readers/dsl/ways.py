@@ -64,7 +64,7 @@ class Ways:
         }
         self.bits = self._numbered()
         self._before: dict[str, set[str]] = {}
-        self._effort = {"before": 20 * MAX_EFFORT, "choices": MAX_EFFORT}
+        self._effort = {"before": 2 * MAX_EFFORT, "choices": MAX_EFFORT}
 
     def bit(self, port: Port) -> int:
         """The bit of a port. A step that does not branch has one, for all its edges."""
@@ -72,6 +72,8 @@ class Ways:
 
     def comes_before(self, id_: str, later: str) -> bool:
         """Whether a way leads from one step to the other, so that the first is decided when the second starts."""
+        if later in self.timely and "_masks" in self.__dict__:
+            return bool(id_ in self.timely and self._masks.on_any[later] & self.bits[id_, ""]) and id_ != later
         if later not in self._before:
             found: set[str] = set()
             waiting = [later]
