@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from difygen import __version__
 from difygen.build import BuildReport, Prepared, Request
-from difygen.compare import Change, compare_all
-from difygen.contract import ContractError
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.generate import generate_package
 from difygen.lock import Lock, LockedWorkflow, hash_bytes
 from difygen.make import Made, Task, make, name_modules
 from difygen.naming import snake_name
 from difygen.sources import STDIN, origin_of
-from difygen.surfaces import surfaces
 from difygen.workers import spread
+
+if TYPE_CHECKING:
+    from difygen.compare import Change
 
 
 def assemble(request: Request, lock: Lock | None, seen: str, same: Mapping[str, str]) -> Prepared:
@@ -113,6 +114,10 @@ def _shown(problems: Iterable[Diagnostic], request: Request) -> tuple[Diagnostic
 
 def changes_between(old: Lock, new: Lock) -> tuple[Change, ...]:
     """What changes for callers from one lock to the other. Workflows of which all is the same are not looked into."""
+    from difygen.compare import compare_all
+    from difygen.contract import ContractError
+    from difygen.surfaces import surfaces
+
     before, after = dict(old.workflows), dict(new.workflows)
     for module in before.keys() & after.keys():
         if _seen(before[module]) == _seen(after[module]):

@@ -8,13 +8,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from difygen.config import Config, load_config
-from difygen.diagnostics import Diagnostic
 from difygen.options import Options
+
+if TYPE_CHECKING:
+    from difygen.config import Config
+    from difygen.diagnostics import Diagnostic
+
+SETTINGS_FILES = ("difygen.toml", "pyproject.toml")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +167,6 @@ def _refuse_unused(job: Job) -> int:
     """Print which settings are for workflows that there are not. Returns the exit code."""
     if job.settings is None or not job.settings.workflows:
         return 0
-    import json
 
     from difygen.publish import read_lock
 
@@ -177,6 +180,10 @@ def _refuse_unused(job: Job) -> int:
 
 
 def _load(file: str | None) -> Config | None:
+    if file is None and not any(map(os.path.isfile, SETTINGS_FILES)):
+        return None
+    from difygen.config import load_config
+
     loaded = load_config(".", file)
     if isinstance(loaded, tuple):
         raise JobError(_lines(loaded))
