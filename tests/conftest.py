@@ -1,11 +1,31 @@
 """Settings for all tests.
 
-`HTTP_LIBRARY=httpx2 pytest tests/test_faults.py tests/test_connections.py tests/test_leaving.py` proves the runtime in a
-project that has httpx2 and no httpx: `import httpx` fails, and the runtime's one import seam takes the other.
+`HTTP_LIBRARY=httpx2` runs them as in a project that has httpx2 and no httpx: `import httpx` fails, and the runtime's one
+import seam takes the other. All of the runtime is proven so in a minute by
+
+    HTTP_LIBRARY=httpx2 pytest -n 2 tests/test_{faults,connections,leaving,limits,cut_anywhere,sse}.py tests/test_runtime_*.py
 """
 
 import os
 import sys
+from pathlib import Path
+
+import hypothesis
+import pytest
 
 if os.environ.get("HTTP_LIBRARY") == "httpx2":
     sys.modules["httpx"] = None  # type: ignore[assignment]
+
+# No test fails because a machine is busy.
+hypothesis.settings.register_profile("difygen", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("difygen")
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the command `difygen`: this checkout, with this Python."""
+    folder = tmp_path_factory.mktemp("bin")
+    script = folder / "difygen"
+    script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m difygen "$@"\n')
+    script.chmod(0o755)
+    return folder
