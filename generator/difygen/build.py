@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from difygen.workers import Progress
 
 
+_READING = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+
+
 @dataclass(frozen=True, slots=True)
 class BuildReport:
     """What a build did. Paths are relative to `output`.
@@ -203,7 +206,7 @@ def _hash_sources(request: Request) -> dict[str, str]:
 def hash_file(path: str) -> str:
     """The hash of a file's contents, or nothing if it cannot be read."""
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        handle = os.open(path, _READING)
     except OSError:
         return ""
     try:

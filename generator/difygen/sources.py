@@ -104,15 +104,17 @@ def _match(pattern: str) -> Iterator[Source]:
 
 def _search(folder: str) -> Iterator[Source]:
     """The files of a folder and of those below it, but not of hidden ones."""
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda entry: entry.name):
-            if entry.name[0] == ".":
-                continue
-            if entry.is_dir():
-                if not entry.is_symlink():
-                    yield from _search(entry.path)
-            elif entry.name.endswith(SUFFIXES) and not entry.name.endswith(SCHEMA_SUFFIX):
-                yield _source(entry.path, named=False)
+    with os.scandir(folder) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    home, shown = os.path.abspath(folder), "" if folder == "." else f"{_shown(folder)}/"
+    for entry in entries:
+        if entry.name[0] == ".":
+            continue
+        if entry.is_dir():
+            if not entry.is_symlink():
+                yield from _search(os.path.join(folder, entry.name))
+        elif entry.name.endswith(SUFFIXES) and not entry.name.endswith(SCHEMA_SUFFIX):
+            yield Source(f"{home}{os.sep}{entry.name}", f"{shown}{entry.name}", False)
 
 
 def _source(path: str, *, named: bool) -> Source:
