@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ EXAMPLE = "examples/first_call.py"
 
 def main() -> int:
     python = ensure("demo")
+    shutil.rmtree(ROOT / PACKAGE, ignore_errors=True)  # so that it shows the same each time
     generate = ("specs/concat.yaml", "-o", PACKAGE)
     print("$ difygen", *generate, flush=True)
     if code := subprocess.run([DIFYGEN, *generate], cwd=ROOT).returncode:

@@ -1,7 +1,8 @@
 """The README is one long session: this runs it from top to bottom and compares what it prints with what the page says.
 
     ```console   `$ command` lines with the output that follows them; `export` lasts; `difygen mock` goes on in the background
-    ```python    a program, run as it stands; a ```text block right behind it is its output
+    ```python    a program, run as it stands
+    ```text      the output of the program right before it
     <!-- file: NAME -->   the block below is written to NAME
 
 A line `…` in an output stands for any number of lines; seconds, ids and versions may differ. UPDATE_README=1 writes the real output
@@ -55,13 +56,13 @@ def blocks(text: str) -> list[Block]:
 class Session:
     """A shell in a scratch folder that holds what a newcomer's clone holds."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, programs: Path) -> None:
         self.folder = folder
         self.background: list[subprocess.Popen[str]] = []
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith("DIFY") and name != "PYTHONPATH"
         } | {
-            "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"])),
+            "PATH": os.pathsep.join((str(programs), str(Path(sys.executable).parent), os.environ["PATH"])),
             "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT / "generator"))),
             "COLUMNS": "100",
             "NO_COLOR": "1",
@@ -75,16 +76,25 @@ class Session:
             return ""
         if line.startswith("difygen mock"):
             return self._start(line)
-        if line.startswith(("python3 scripts/", "git clone", "pip install", "eval ")):
-            return ""  # `test_setup_commands` and CI itself run these
+        if line == "python3 scripts/demo.py":
+            printed = self._run([sys.executable, line.split()[1]], cwd=ROOT)
+            return printed[printed.index("$ difygen") :]  # without what it says of the environment, the first time
+        if line == "python3 scripts/test.py":
+            return ""  # this is what runs now
         return self._run(["bash", "-c", line])
 
     def program(self, text: str) -> str:
         return self._run([sys.executable, "-c", text])
 
-    def _run(self, command: list[str]) -> str:
+    def _run(self, command: list[str], cwd: Path | None = None) -> str:
         done = subprocess.run(
-            command, cwd=self.folder, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command,
+            check=False,
+            cwd=cwd or self.folder,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         return done.stdout
 
@@ -115,10 +125,10 @@ class Session:
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
+def session(tmp_path: Path, programs: Path) -> Iterator[Session]:
     for name in ("specs", "examples", "tests/dsl_lab"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    session = Session(tmp_path)
+    session = Session(tmp_path, programs)
     yield session
     session.close()
 
@@ -126,10 +136,8 @@ def session(tmp_path: Path) -> Iterator[Session]:
 def same(said: str, printed: str) -> bool:
     for pattern, word in VARYING:
         said, printed = pattern.sub(word, said), pattern.sub(word, printed)
-    wanted = (
-        re.escape(said.strip()).replace(re.escape("…\n"), r"(?:.*\n)*?").replace("\n" + re.escape("…"), r"(?:\n.*)*")
-    )
-    return re.fullmatch(wanted, printed.strip()) is not None
+    lines = (r"(?:.*\n)*" if line == "…" else re.escape(line) + r"\n" for line in said.strip().splitlines())
+    return re.fullmatch("".join(lines), printed.strip() + "\n" if printed.strip() else "") is not None
 
 
 def console(body: str) -> Iterator[tuple[str, str]]:
@@ -157,20 +165,23 @@ def test_every_command_and_program_of_the_readme_does_what_the_page_says(session
             body = ""
             for command, said in console(block.body):
                 printed = session.command(command)
-                setup = not printed and command.startswith(("python3 scripts/", "git clone", "pip install", "eval "))
-                if not setup and not same(said, printed):
+                if command == "python3 scripts/demo.py":
+                    program_output = printed
+                elif not same(said, printed):
                     wrong.append(f"$ {command}\n--- the page\n{said}--- the command\n{printed}")
-                body += f"$ {command}\n{said if setup or same(said, printed) else printed}"
+                    said = printed
+                body += f"$ {command}\n{said}"
             fresh.append((block, body))
+            if program_output:
+                continue
         elif block.language == "python":
             program_output = session.program(block.body)
             if "Traceback" in program_output:
                 wrong.append(f"{block.body}\n--- printed\n{program_output}")
             continue
-        elif block.language == "text" and program_output is not None:
-            if not same(block.body, program_output):
-                wrong.append(f"--- the page\n{block.body}--- the program\n{program_output}")
-                fresh.append((block, program_output))
+        elif block.language == "text" and program_output is not None and not same(block.body, program_output):
+            wrong.append(f"--- the page\n{block.body}--- the program\n{program_output}")
+            fresh.append((block, program_output))
         program_output = None
     if UPDATE:
         for block, body in reversed(fresh):
