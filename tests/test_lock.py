@@ -8,7 +8,9 @@ import pytest
 from difygen.lock import Lock, LockedWorkflow, LockError, format_lock, hash_bytes, is_inside, parse_lock
 
 CONTRACT = '{"inputs":[],"name":"concat","outputs":[{"name":"result","type":"string"}]}'
-CONCAT = LockedWorkflow("../specs/concat.yaml", "specs/concat.yaml", "11", "22", ("ConcatClient", "run_concat"), "concat", CONTRACT)
+CONCAT = LockedWorkflow(
+    "../specs/concat.yaml", "specs/concat.yaml", "11", "22", ("ConcatClient", "run_concat"), "concat", CONTRACT
+)
 LOCK = Lock("1.2.3", "00", {"concat.py": "aa", "__init__.py": "bb"}, {"concat": CONCAT})
 
 
@@ -45,9 +47,26 @@ def test_a_lock_survives_the_round_trip(lock: Lock) -> None:
     assert format_lock(parse_lock(format_lock(lock))) == format_lock(lock)
 
 
-def test_a_lock_that_was_laid_out_by_another_tool_says_the_same() -> None:
-    (workflow,) = parse_lock(json.dumps(json.loads(format_lock(LOCK)))).workflows.values()
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps(json.loads(format_lock(LOCK))),
+        json.dumps(json.loads(format_lock(LOCK)), indent=1),
+        json.dumps(json.loads(format_lock(LOCK)), indent=4),
+        format_lock(LOCK).replace("\n", "\r\n"),
+        format_lock(LOCK)[:-1],
+    ],
+)
+def test_a_lock_that_was_laid_out_by_another_tool_says_the_same(text: str) -> None:
+    (workflow,) = parse_lock(text).workflows.values()
     assert json.loads(workflow.contract) == json.loads(CONTRACT)
+    assert workflow._replace(contract="") == CONCAT._replace(contract="")
+
+
+@pytest.mark.parametrize("end", range(0, len(format_lock(LOCK)) - 3, 7))
+def test_half_a_lock_is_refused(end: int) -> None:
+    with pytest.raises(LockError):
+        parse_lock(format_lock(LOCK)[:end])
 
 
 def test_a_file_between_two_versions_is_ours_in_both() -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from difygen.compare import Change
 
 
-def assemble(request: Request, lock: Lock | None, seen: str, same: Mapping[str, str]) -> Prepared:
+def assemble(request: Request, lock: Lock | None, same: Mapping[str, str]) -> Prepared:
     """Make the modules of all sources but those in `same` (module by path), and put the package together."""
     made = spread(
         partial(make, options=request.options), tasks(request, lock, same), jobs=request.jobs, progress=request.progress
@@ -37,8 +37,8 @@ def assemble(request: Request, lock: Lock | None, seen: str, same: Mapping[str, 
         findings = [*(finding for one in made for finding in one.diagnostics), *naming]
     report = BuildReport(request.shown, diagnostics=tuple(sorted(findings, key=_place)), skipped=skipped)
     if report.failed:
-        return Prepared(report=report)
-    return _package(request, lock, seen, made, locked, report)
+        return Prepared(report)
+    return _package(request, lock, made, locked, report)
 
 
 def tasks(request: Request, lock: Lock | None, same: Mapping[str, str]) -> list[Task]:
@@ -57,7 +57,6 @@ def tasks(request: Request, lock: Lock | None, same: Mapping[str, str]) -> list[
 def _package(
     request: Request,
     old: Lock | None,
-    seen: str,
     made: Sequence[Made],
     same: Mapping[str, LockedWorkflow],
     report: BuildReport,
@@ -72,8 +71,8 @@ def _package(
     lock = Lock(__version__, request.fingerprint, files, workflows)
     hidden = sum(one.warnings for one in same.values())
     changes = changes_between(old, lock) if old else ()
-    report = replace(report, modules=tuple(sorted(workflows)), hidden_warnings=hidden, changes=changes)
-    return Prepared(texts=texts, kept=untouched, lock=lock, old_lock=old, seen=seen, report=report)
+    report = report._replace(modules=tuple(sorted(workflows)), hidden_warnings=hidden, changes=changes)
+    return Prepared(report, texts, untouched, lock)
 
 
 def _named(
@@ -84,9 +83,9 @@ def _named(
     wanted += [(one.source, one.name) for one in same.values()]
     names, problems = name_modules(wanted, dict(request.names), _held(lock, dict(wanted), request) if lock else {})
     moved = {one.source for module, one in same.items() if names[one.source] != module}
-    again = [replace(task, name=names[task.source]) for task in tasks(request, lock, {}) if task.source in moved]
+    again = [task._replace(name=names[task.source]) for task in tasks(request, lock, {}) if task.source in moved]
     again += [
-        replace(one.task, name=names[one.task.source])
+        one.task._replace(name=names[one.task.source])
         for one in made
         if one.module and one.module.name != names[one.task.source]
     ]
@@ -120,7 +119,7 @@ def changes_between(old: Lock, new: Lock) -> tuple[Change, ...]:
 
     before, after = dict(old.workflows), dict(new.workflows)
     for module in before.keys() & after.keys():
-        if _seen(before[module]) == _seen(after[module]):
+        if _visible(before[module]) == _visible(after[module]):
             del before[module], after[module]
     try:
         return compare_all(surfaces(before), surfaces(after))
@@ -128,7 +127,7 @@ def changes_between(old: Lock, new: Lock) -> tuple[Change, ...]:
         return ()
 
 
-def _seen(workflow: LockedWorkflow) -> tuple[object, ...]:
+def _visible(workflow: LockedWorkflow) -> tuple[object, ...]:
     return workflow.contract, workflow.exports, workflow.renamed
 
 

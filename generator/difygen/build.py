@@ -9,11 +9,11 @@ import gc
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from difygen import __version__
-from difygen.lock import Lock, LockError, hash_bytes
+from difygen.lock import NOTHING, Lock, LockError, hash_bytes
 from difygen.options import Options
 from difygen.publish import PublishError, SupersededError, publish, read_lock
 from difygen.sources import STDIN, Source, discover
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 _READING = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
 
-@dataclass(frozen=True, slots=True)
-class BuildReport:
+class BuildReport(NamedTuple):
     """What a build did. Paths are relative to `output`.
 
     `modules` are the workflows by their Python names; `hidden_warnings` counts those of definitions that did not change, which were
@@ -58,8 +57,7 @@ class BuildReport:
         return 1 if self.problem or (strict and self.diagnostics) else 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(NamedTuple):
     """What to build, all paths resolved. `names` are the user's names of workflows, by source relative to `folder`."""
 
     folder: str
@@ -76,16 +74,13 @@ class Request:
     progress: Progress | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class Prepared(NamedTuple):
     """What the folder should hold: `texts` to be written if they differ, and `kept`, which are known to be right."""
 
-    texts: Mapping[str, str] = field(default_factory=dict)
-    kept: Collection[str] = ()
-    lock: Lock = Lock("", "")  # noqa: RUF009 - immutable
-    old_lock: Lock | None = None
-    seen: str = ""
     report: BuildReport
+    texts: Mapping[str, str] = NOTHING
+    kept: Collection[str] = ()
+    lock: Lock = Lock("", "")
 
 
 def build(
@@ -140,7 +135,7 @@ def resolve(
     return request, problems
 
 
-def prepare(request: Request, lock: Lock | None, seen: str) -> Prepared:
+def prepare(request: Request, lock: Lock | None) -> Prepared:
     """Find out what the folder should hold, reading as few definitions as `request` allows."""
     hashes = _hash_sources(request)
     kept = _intact(request.folder, lock) if request.trusting and lock and _same_making(lock, request) else set()
@@ -148,21 +143,21 @@ def prepare(request: Request, lock: Lock | None, seen: str) -> Prepared:
     if lock and len(same) == len(request.sources) == len(lock.workflows) and len(kept) == len(lock.files):
         hidden = sum(one.warnings for one in lock.workflows.values())
         report = BuildReport(request.shown, tuple(lock.workflows), unchanged=len(kept), hidden_warnings=hidden)
-        return Prepared(kept=kept, lock=lock, old_lock=lock, seen=seen, report=report)
+        return Prepared(report, kept=kept, lock=lock)
     from difygen.assemble import assemble  # from here on, readers and templates are needed
 
-    return assemble(request, lock, seen, same)
+    return assemble(request, lock, same)
 
 
 def _build(request: Request, *, force: bool) -> BuildReport:
     lock, seen = _read_lock(request.shown, force)
-    prepared = prepare(request, lock, seen)
+    prepared = prepare(request, lock)
     if prepared.report.failed or (prepared.lock is lock and not _has_leftovers(request.folder)):
         return prepared.report
     done = publish(request.shown, prepared.texts, prepared.kept, prepared.lock, seen=seen, force=force)
     written = tuple(sorted((*done.missing, *done.changed)))
     unchanged = len(prepared.lock.files) - len(written)
-    return replace(prepared.report, written=written, removed=done.stale, unchanged=unchanged)
+    return prepared.report._replace(written=written, removed=done.stale, unchanged=unchanged)
 
 
 def _has_leftovers(folder: str) -> bool:

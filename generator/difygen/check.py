@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from difflib import unified_diff
 from itertools import islice
 
@@ -100,23 +100,23 @@ def check(
         request, problems = resolve(sources, output, options or Options(), base_folder, settings)
         if problems:
             return CheckReport(BuildReport(output, diagnostics=tuple(problems)))
-        lock, seen, problem = _read_lock(request.folder)
-        prepared = prepare(request, lock, seen)
+        lock, problem = _read_lock(request.folder)
+        prepared = prepare(request, lock)
         if prepared.report.failed:
             return CheckReport(prepared.report)
         found = survey(request.folder, prepared.texts, (), lock)
-        report = replace(prepared.report, problem="")
-        return CheckReport(report, found, prepared.texts, request.folder, problem or _lock_differs(lock, prepared.lock))
+        return CheckReport(
+            prepared.report, found, prepared.texts, request.folder, problem or _lock_differs(lock, prepared.lock)
+        )
 
 
-def _read_lock(folder: str) -> tuple[Lock | None, str, str]:
+def _read_lock(folder: str) -> tuple[Lock | None, str]:
     try:
-        lock, seen = read_lock(folder)
+        return read_lock(folder)[0], ""
     except LockError as error:
-        return None, "", f"cannot be used: {error}"
+        return None, f"cannot be used: {error}"
     except OSError as error:
-        return None, "", f"cannot be read: {error.strerror}"
-    return lock, seen, ""
+        return None, f"cannot be read: {error.strerror}"
 
 
 def _lock_differs(old: Lock | None, new: Lock) -> str:

@@ -7,11 +7,11 @@ type-checks against the new client and whatever it passes is still taken. The ru
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from difygen.compare_rules import EFFECTS, RULES, Effect
 from difygen.compare_types import accepts, fits, input_type, is_model, max_length, plain, properties, words
+from difygen.lock import NOTHING
 from difygen.workflow import (
     ArrayOf,
     Input,
@@ -29,8 +29,7 @@ from difygen.workflow import (
 Advice = Literal["major", "minor", "patch", "none"]
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One difference: the rule it falls under, what it is about ("inputs.num"), what happened, and why that matters."""
 
     rule: str
@@ -49,13 +48,12 @@ class Change:
         return RULES[self.rule].reason
 
 
-@dataclass(frozen=True, slots=True)
-class PublicNames:
+class PublicNames(NamedTuple):
     """The Python names of a generated module: of inputs and outputs by wire name, of node constants by id, and what it exports."""
 
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    outputs: Mapping[str, str] = field(default_factory=dict)
-    nodes: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, str] = NOTHING
+    outputs: Mapping[str, str] = NOTHING
+    nodes: Mapping[str, str] = NOTHING
     exports: Sequence[str] = ()
 
 

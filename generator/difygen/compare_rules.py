@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Effect = Literal["breaking", "compatible", "cosmetic"]
 
 EFFECTS: tuple[Effect, ...] = ("breaking", "compatible", "cosmetic")
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One kind of change: its stable name, what it does to callers of the old client, and the reason in one sentence."""
 
     id: str

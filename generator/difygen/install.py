@@ -12,8 +12,8 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from stat import S_IMODE
+from typing import NamedTuple
 
 from difygen.lock import LOCK_NAME, LockError, parse_lock
 
@@ -23,8 +23,7 @@ _FLUSH_EACH = 64
 """Up to so many files are flushed one by one (0.4 ms each where it was measured); for more, one call that flushes everything is faster."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delta:
+class Delta(NamedTuple):
     """What changes in a folder. Paths are relative, with forward slashes; what is not named stays as it is.
 
     `write` holds the new lock too. `between` makes the lock that knows the files' old contents and the new ones.

@@ -8,13 +8,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from types import MappingProxyType
+from typing import Any, NamedTuple, cast
 
 LOCK_NAME = "difygen.lock"
 FORMAT = 1
 
-_CONTRACT = '   "contract": '
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+_CONTRACT = '\n   "contract": '
 """How the line of a workflow's contract begins."""
 
 
@@ -22,8 +24,7 @@ class LockError(ValueError):
     """A lock that cannot be used; the text says why in one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class LockedWorkflow:
+class LockedWorkflow(NamedTuple):
     """One workflow of a package: where it came from, and what callers see of it.
 
     `contract` stays the JSON text that it is in the file, as nobody needs it until something changes. `source` is relative to the lock's folder, with forward slashes, or "-"; `origin` is how the generated code calls it, wherever
@@ -38,12 +39,11 @@ class LockedWorkflow:
     exports: tuple[str, ...]
     name: str
     contract: str
-    renamed: Mapping[str, str] = field(default_factory=dict)
+    renamed: Mapping[str, str] = NOTHING
     warnings: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Lock:
+class Lock(NamedTuple):
     """All that is known of a generated package. `files` gives the hash of each file, `workflows` is keyed by module name.
 
     While files are being replaced one by one, a file has two hashes, old and new, with a blank between: whatever a crash leaves
@@ -52,8 +52,8 @@ class Lock:
 
     generator: str
     options: str
-    files: Mapping[str, str] = field(default_factory=dict)
-    workflows: Mapping[str, LockedWorkflow] = field(default_factory=dict)
+    files: Mapping[str, str] = NOTHING
+    workflows: Mapping[str, LockedWorkflow] = NOTHING
 
     def wrote(self, path: str, digest: str) -> bool:
         """Whether difygen itself wrote those contents to that file."""
@@ -120,22 +120,26 @@ def _format_workflow(workflow: LockedWorkflow) -> str:
         "source_hash": workflow.source_hash,
     }
     if workflow.renamed:
-        members["renamed"] = workflow.renamed
+        members["renamed"] = dict(workflow.renamed)
     if workflow.warnings:
         members["warnings"] = workflow.warnings
     lines = [f'   "{name}": {_json(value)}' for name, value in sorted(members.items())]
-    return ",\n".join([f"{_CONTRACT}{workflow.contract}", *lines])
+    return ",\n".join([f"{_CONTRACT[1:]}{workflow.contract}", *lines])
 
 
 def _set_contracts_aside(text: str) -> tuple[str, list[str]]:
     """The text with numbers in place of the contracts, and the contracts. Parsing them would take most of the time, mostly for nothing."""
     contracts: list[str] = []
-    lines = text.split("\n")
-    for index, line in enumerate(lines):
-        if line.startswith(_CONTRACT) and line.endswith("},"):
-            lines[index] = f"{_CONTRACT}{len(contracts)},"
-            contracts.append(line[len(_CONTRACT) : -1])
-    return "\n".join(lines), contracts
+    pieces: list[str] = []
+    done = 0
+    while (start := text.find(_CONTRACT, done) + len(_CONTRACT)) >= len(_CONTRACT):
+        end = text.find("\n", start)
+        if not text.endswith("},", start, end):
+            break  # laid out by another tool
+        pieces += text[done:start], f"{len(contracts)},"
+        contracts.append(text[start : end - 1])
+        done = end
+    return "".join((*pieces, text[done:])), contracts
 
 
 def _load(loaded: Mapping[str, Any], contracts: Sequence[str]) -> Lock:

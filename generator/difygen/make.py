@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from difygen.code import Identifier
 from difygen.contract import canonical, dump, meaning_hash
@@ -18,8 +19,7 @@ OTHER_THINGS = ("unknown-format", "unsupported-kind", "unsupported-mode")
 """What is said of a file that defines no workflow: a mistake if the user named it, but not if it lies about in a folder."""
 
 
-@dataclass(frozen=True, slots=True)
-class Task:
+class Task(NamedTuple):
     """A definition to make a module of. `source` is its way from the package, `origin` how the module calls it, `shown` how messages do."""
 
     path: str
@@ -31,8 +31,7 @@ class Task:
     data: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(NamedTuple):
     """What came of a definition: a module, or findings that say why there is none. `wanted` is the workflow's own name."""
 
     task: Task

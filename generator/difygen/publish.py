@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from difygen.install import Delta, exclusive, has_leftovers, install, tidy
 from difygen.lock import LOCK_NAME, Lock, LockError, format_lock, hash_bytes, is_inside, parse_lock
@@ -23,16 +23,14 @@ DAMAGED = "cannot be read"
 _NEVER_FORCED = (OUTSIDE, FOLDER, SHADOWED)
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """A file that stands in the way, and why."""
 
     path: str
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
+class Survey(NamedTuple):
     """What a folder holds, measured against what it should hold. All paths are relative to it and sorted.
 
     `missing` and `changed` would be written, `stale` removed; `refused` are those of them, and others, that are not ours.
@@ -135,7 +133,7 @@ def _publish(
         install(folder, Delta(write, frozenset(surveyed.stale), lambda: format_lock(_between(old, lock)).encode()))
     elif has_leftovers(folder):
         tidy(folder)
-    return replace(surveyed, refused=())
+    return surveyed._replace(refused=())
 
 
 def _current_lock(folder: str, seen: str, force: bool) -> tuple[Lock | None, str]:
@@ -156,7 +154,7 @@ def _between(old: Lock | None, new: Lock) -> Lock:
     files = dict(old.files) if old else {}
     for path, digest in new.files.items():
         files[path] = " ".join(dict.fromkeys([*files.get(path, "").split(), digest]))
-    return replace(old or new, files=files, options="")
+    return (old or new)._replace(files=files, options="")
 
 
 _MISSING, _SAME, _OURS = "missing", "same", "ours"

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from difygen.diagnostics import Diagnostic
@@ -21,8 +20,7 @@ SCHEMA_SUFFIX = ".schema.json"
 """What the JSON Schema that editors check specs with ends in. It lies among them, and is none."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Source:
+class Source(NamedTuple):
     """One definition file: where it is, how messages call it, and whether the user named it or it was found in a folder."""
 
     path: str

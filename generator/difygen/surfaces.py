@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 
 from difygen.code import Identifier
 from difygen.compare import PublicNames, Surface
@@ -30,7 +29,7 @@ def surface(workflow: Workflow, module: str) -> Surface:
 
 def without_exports(found: Mapping[str, Surface]) -> dict[str, Surface]:
     """The surfaces without the names that they export: those depend on options that only a lock was made with."""
-    return {module: (workflow, replace(names, exports=())) for module, (workflow, names) in found.items()}
+    return {module: (workflow, names._replace(exports=())) for module, (workflow, names) in found.items()}
 
 
 def _locked_surface(module: str, locked: LockedWorkflow) -> Surface:
