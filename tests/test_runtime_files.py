@@ -105,6 +105,7 @@ class TestWhatAFileInputTakes:
             (("cat.png", b""), "an image file, which is not taken here: document"),
             ("https://host/cat.png", "an image file"),
             (("data.xyz", b""), "no kind that Dify knows"),
+            (File(filename="a.txt", url="/files/of/an/unknown/server"), "neither a URL nor an id"),
             (File(filename="a.txt"), "neither a URL nor an id"),
         ],
     )
@@ -195,6 +196,15 @@ class FileInputs(Inputs):
 
 
 class TestInputsWithFiles:
+    def test_they_dump_and_have_a_schema_like_other_models(self) -> None:
+        inputs = FileInputs(doc="https://h/a.txt")
+        assert (
+            inputs.to_wire()
+            == inputs.model_dump(exclude_none=True)
+            == json.loads(inputs.model_dump_json(exclude_none=True))
+        )
+        assert FileInputs.model_json_schema()["required"] == ["doc"]
+
     @pytest.mark.parametrize("value", ["/no/such/file.txt", ("cat.png", b""), {}, [], 5])
     def test_a_refusal_names_the_variable(self, value: Any) -> None:
         with pytest.raises(ValidationError, match="doc\n"):

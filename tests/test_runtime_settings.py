@@ -172,6 +172,12 @@ def test_timeouts_that_are_none(name: str, seconds: float) -> None:
         ConcatClient(**{name: seconds})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("name", "number"), [("max_retries", -1), ("max_reconnects", -1), ("max_concurrency", 0)])
+def test_limits_that_are_none(name: str, number: int) -> None:
+    with pytest.raises(runtime.ConfigurationError, match=name):
+        ConcatClient(**{name: number})  # type: ignore[arg-type]
+
+
 def test_clients_of_the_other_kind_are_refused() -> None:
     with pytest.raises(runtime.ConfigurationError, match=r"httpx\.Client, not object"):
         ConcatClient(http_client=object())  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ from ._files import File, UploadedFile
 from ._forms import Form
 from ._http import check_client
 from ._models import Inputs, OutputsT, ResponseMode, Run, WorkflowInfo
-from ._operations import ClientOptions, Operations
+from ._operations import ClientOptions, Operations, at_least
 from ._run_stream import AsyncRunStream
 from ._stream import StreamSession, run_to_end
 
@@ -81,6 +81,8 @@ class AsyncWorkflowClient(Generic[OutputsT]):
             max_retries=max_retries,
             max_reconnects=max_reconnects,
         )
+        if max_concurrency is not None:
+            at_least("max_concurrency", max_concurrency, 1)
         check_client(http_client, "AsyncClient")
         self._transport = AsyncTransport(http_client, max_concurrency)
         self._operations = Operations(self._workflow, options, self._transport)

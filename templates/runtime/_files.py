@@ -15,6 +15,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     PrivateAttr,
     ValidationInfo,
     model_validator,
@@ -145,6 +146,11 @@ class PreparedFile:
         return f"PreparedFile({shown!r}, type={self.wire.get('type')!r})"
 
 
+def wire_of(file: PreparedFile) -> dict[str, Any]:
+    """The JSON object for the server."""
+    return file.wire
+
+
 FileSource = str | os.PathLike[str] | bytes | BinaryIO
 """Where the bytes of an upload come from."""
 
@@ -201,7 +207,15 @@ class FileRules:
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self.prepare)
+        return core_schema.no_info_plain_validator_function(
+            self.prepare,
+            serialization=core_schema.plain_serializer_function_ser_schema(wire_of),
+        )
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"type": "object", "title": "A file object, as Dify takes it"}
 
     def prepare(self, value: Any) -> PreparedFile:
         """The file to send, if the variable takes it.
@@ -267,7 +281,7 @@ class FileRules:
             raise ValueError(self._refusal(name, file_type))
         if file.transfer_method == "local_file" and file.related_id:
             wire = {"transfer_method": "local_file", "upload_file_id": file.related_id}
-        elif url := file.download_url:
+        elif (url := file.download_url or "").startswith(("http://", "https://")):
             wire = {"transfer_method": "remote_url", "url": url}
         elif file.related_id:
             wire = {"transfer_method": "tool_file", "tool_file_id": file.related_id}

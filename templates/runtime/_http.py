@@ -329,5 +329,6 @@ def forget_frames(error: BaseException | None) -> None:
 
 
 def place(call: Call) -> str:
-    """The part of a call's URL that says which server is meant, with its path."""
-    return call.url.partition("?")[0]
+    """A call's URL, as far as everybody may see it."""
+    url = call.url.partition("?")[0]
+    return f"{url.rpartition('/')[0]}/..." if call.shown.endswith("/...") else url

@@ -73,7 +73,7 @@ Number = Annotated[int, Strict()] | Annotated[float, Strict(), AllowInfNan(False
 Checkbox = Annotated[bool, Strict()]
 """True or False, and nothing else."""
 
-JsonObject = Annotated[dict[str, Any], Strict(), AfterValidator(check_json)]
+JsonObject = Annotated[dict[str, Any], AfterValidator(check_json)]
 """A `dict` that JSON can say."""
 
 

@@ -82,8 +82,8 @@ class ClientOptions:
         self.user = user
         self.timeout = positive("timeout", timeout)
         self.idle_timeout = positive("idle_timeout", idle_timeout)
-        self.max_retries = max_retries
-        self.max_reconnects = max_reconnects
+        self.max_retries = at_least("max_retries", max_retries, 0)
+        self.max_reconnects = at_least("max_reconnects", max_reconnects, 0)
 
     def __repr__(self) -> str:
         return f"base_url={self.base_url!r}, user={self.user!r}"
@@ -96,6 +96,13 @@ def positive(name: str, seconds: float) -> float:
             f"{name} must be more than 0 seconds (math.inf for no limit), not {seconds}"
         )
     return seconds
+
+
+def at_least(name: str, number: int, least: int) -> int:
+    """The number, if it is large enough."""
+    if number < least:
+        raise ConfigurationError(f"{name} must be {least} or more, not {number}")
+    return number
 
 
 class Operations(Generic[ResultsT]):
