@@ -10,6 +10,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 from difygen import __version__
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from difygen.diagnostics import Diagnostic
     from difygen.workers import Progress
 
+
+_MANY = 100
+"""Files from which on a second thread pays."""
 
 _READING = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
@@ -187,15 +191,32 @@ def _same_making(lock: Lock, request: Request) -> bool:
 
 def _intact(folder: str, lock: Lock) -> set[str]:
     """The files that are as the lock says."""
-    return {path for path, digest in lock.files.items() if hash_file(os.path.join(folder, path)) == digest}
+    found = hash_files([os.path.join(folder, path) for path in lock.files])
+    return {path for (path, digest), is_ in zip(lock.files.items(), found, strict=True) if is_ == digest}
 
 
 def _hash_sources(request: Request) -> dict[str, str]:
     """The hash of each source, by path. An unreadable one has an empty hash, and is dealt with when it is read."""
-    return {
-        source.path: hash_bytes(request.stdin) if source.path == STDIN else hash_file(source.path)
-        for source in request.sources
-    }
+    hashes = dict(zip(paths := [source.path for source in request.sources], hash_files(paths), strict=True))
+    return hashes | ({STDIN: hash_bytes(request.stdin)} if STDIN in hashes else {})
+
+
+def hash_files(paths: Sequence[str]) -> list[str]:
+    """The hash of each file's contents, or nothing if it cannot be read. Two threads read many: neither reading nor hashing holds the other up."""
+    hashes = [""] * len(paths)
+
+    def work(start: int, step: int) -> None:
+        for index in range(start, len(paths), step):
+            hashes[index] = hash_file(paths[index])
+
+    if len(paths) < _MANY:
+        work(0, 1)
+        return hashes
+    helper = Thread(target=work, args=(1, 2))
+    helper.start()
+    work(0, 2)
+    helper.join()
+    return hashes
 
 
 def hash_file(path: str) -> str:
