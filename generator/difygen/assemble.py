@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -108,7 +107,7 @@ def _held(lock: Lock, wanted: Mapping[str, str], request: Request) -> dict[str, 
 
 def _shown(problems: Iterable[Diagnostic], request: Request) -> tuple[Diagnostic, ...]:
     shown = {source.relative_to(request.folder): source.shown for source in request.sources}
-    return tuple(replace(one, location=Location(shown.get(one.location.file, one.location.file))) for one in problems)
+    return tuple(one._replace(location=Location(shown.get(one.location.file, one.location.file))) for one in problems)
 
 
 def changes_between(old: Lock, new: Lock) -> tuple[Change, ...]:
@@ -133,7 +132,7 @@ def _visible(workflow: LockedWorkflow) -> tuple[object, ...]:
 
 def _skipped(made: Made) -> Diagnostic:
     error = next(finding for finding in made.diagnostics if finding.severity == "error")
-    return replace(error, severity="warning", hint="It was found in a folder, and is left out.")
+    return error._replace(severity="warning", hint="It was found in a folder, and is left out.")
 
 
 def _nothing(request: Request) -> Diagnostic:

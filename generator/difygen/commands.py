@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import click
 
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 SETTINGS_FILES = ("difygen.toml", "pyproject.toml")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class Job(NamedTuple):
     """What to build where. Relative paths start at `base_folder`. `settings` are those that say what there is to build, if any do."""
 
     sources: tuple[str, ...]

@@ -128,4 +128,4 @@ def _load(path: str) -> bytes:
 
 def _placed(finding: Diagnostic, task: Task) -> Diagnostic:
     """A finding about the code, with the definition called as in all other messages."""
-    return replace(finding, location=replace(finding.location, file=task.shown))
+    return finding._replace(location=finding.location._replace(file=task.shown))

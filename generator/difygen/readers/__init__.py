@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
+from typing import NamedTuple
 
 from difygen.diagnostics import Diagnostic, has_errors
 from difygen.readers.document import Document, load
@@ -14,8 +15,7 @@ SPEC_KEYS = ("inputs", "outputs")
 EXPORT_KEYS = ("app", "kind", "workflow", "model_config", "graph")
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What reading a definition gave: the workflow, unless a diagnostic is an error."""
 
     workflow: Workflow | None
@@ -64,4 +64,4 @@ def _read_answer(text: str, file: str) -> Reading:
 
 def _within_data(diagnostic: Diagnostic) -> Diagnostic:
     counted = "Lines are counted within the text of `data`."
-    return replace(diagnostic, hint=f"{diagnostic.hint} {counted}".strip())
+    return diagnostic._replace(hint=f"{diagnostic.hint} {counted}".strip())
