@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from difygen.generate import generate
-from difygen.plan import Options
+from difygen.options import Options
 from difygen.readers import read
 from difygen.workflow import Workflow
 

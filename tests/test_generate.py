@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from difygen.generate import generate, generate_module, generate_package, module_names
-from difygen.plan import Options
+from difygen.options import Options
 from difygen.workflow import Input, Node, Output, Primitive, Workflow
 from packages import CONCAT, LAB, ROOT, files_of, imported, python, workflow_from, workflow_of, write
 from pydantic import ValidationError

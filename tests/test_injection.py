@@ -9,7 +9,7 @@ import jinja2
 import pytest
 from difygen.code import Code, Identifier, compose, docstring, literal, trusted, visible
 from difygen.generate import generate
-from difygen.plan import Options
+from difygen.options import Options
 from difygen.workflow import Input, Output, Primitive, Workflow
 from hostile import PAYLOADS, TEXTS, WORKFLOWS
 from hypothesis import given, settings
@@ -131,7 +131,7 @@ def strings(tree: ast.AST) -> set[object]:
 
 
 @pytest.mark.timeout(300)
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(WORKFLOWS, min_size=1, max_size=2))
 def test_a_hostile_workflow_gives_a_harmless_module(workflows: list[Workflow]) -> None:
     generated = generate(workflows, Options())
@@ -157,7 +157,7 @@ def test_a_hostile_workflow_gives_a_harmless_module(workflows: list[Workflow]) -
         )
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(WORKFLOWS)
 def test_the_wire_names_and_options_come_back_from_the_module(workflow: Workflow) -> None:
     (module,) = [

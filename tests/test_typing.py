@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from difygen.plan import Options
+from difygen.options import Options
 from packages import CONCAT, files_of, workflow_from, write
 
 TYPING = Path(__file__).parent / "typing"
@@ -27,6 +27,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project with a generated package, a generated file, and the callers of the package."""
     folder = tmp_path_factory.mktemp("project")
     write(folder / "client", files_of([CONCAT, KINDS]))
+    write(folder, {"concat_client.py": files_of([CONCAT, KINDS], Options(single_file=True))["client.py"]})
     write(folder / "sync_only", files_of([CONCAT], Options(emit="sync")))
     for caller in ("right.py", "wrong.py"):
         write(folder, {caller: (TYPING / caller).read_text(encoding="utf-8")})
@@ -50,6 +51,7 @@ def found_by_mypy(folder: Path) -> set[tuple[str, int]]:
         "--cache-dir=.mypy",
         "client",
         "sync_only",
+        "concat_client.py",
         "right.py",
         "wrong.py",
     )
@@ -74,14 +76,24 @@ def test_type_checkers_find_every_mistake_of_a_caller_and_nothing_else(project: 
 
 def test_ruff_finds_nothing_in_a_generated_package(project: Path) -> None:
     assert (
-        run(project, "ruff", "check", "--isolated", "--no-cache", "--extend-select=I", "client", "sync_only")
+        run(
+            project,
+            "ruff",
+            "check",
+            "--isolated",
+            "--no-cache",
+            "--extend-select=I",
+            "client",
+            "sync_only",
+            "concat_client.py",
+        )
         == "All checks passed!\n"
     )
 
 
 def test_black_changes_nothing_in_a_generated_package(project: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "black", "--check", "client", "sync_only"],
+        [sys.executable, "-m", "black", "--check", "client", "sync_only", "concat_client.py"],
         cwd=project,
         check=False,
         capture_output=True,

@@ -6,6 +6,23 @@ from typing import Any
 from difygen.code import trusted
 
 
+def bundle(context: Mapping[str, Any]) -> str:
+    """bundle.py.jinja"""
+    out: list[str] = []
+    write = out.append
+    write(trusted(context["docstring"]))
+    write("\n\n")
+    write(trusted(context["imports"]))
+    write("\n\n")
+    write(trusted(context["exports"]))
+    write("\n")
+    for section in context["sections"]:
+        write("\n\n")
+        write(trusted(section))
+        write("\n")
+    return "".join(out)
+
+
 def init(context: Mapping[str, Any]) -> str:
     """init.py.jinja"""
     out: list[str] = []
@@ -209,3 +226,14 @@ RUNTIME_NAMES: tuple[str, ...] = (
     "WorkflowStarted",
 )
 """What the runtime exports."""
+
+TAKEN_NAMES: tuple[str, ...] = (
+    "AsyncWorkflowClient",
+    "WorkflowClient",
+    "WorkflowNode",
+    "run_call",
+    "run_detail",
+    "run_now",
+    "run_to_end",
+)
+"""What stands at the top of the runtime's modules, and so of a single file."""

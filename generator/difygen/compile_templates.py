@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from keyword import iskeyword
 
 from jinja2 import Environment, nodes
 
 from difygen.code import Code, Identifier, literal
-from difygen.layout import Bracket, assignment
+from difygen.layout import assignment, strings
 from difygen.render import TEMPLATE_SETTINGS, templates_folder
 
 TARGET = os.path.join(os.path.dirname(os.path.abspath(__file__)), "_compiled_templates.py")
 SUFFIX = ".py.jinja"
+_LIKE_OURS = re.compile(r"a?(run|stream)_\w+|[A-Z]\w*(Inputs|Outputs|Client|Node)\w*|_\w+_(client|DEFAULT|WORKFLOW)")
+"""Names that could be those of a workflow."""
+
 MAX_TEXT = 80
 """Characters of a template's text in one line of the compiled module."""
 
@@ -42,21 +46,44 @@ def compile_folder(folder: str) -> str:
         if file.endswith(SUFFIX):
             with open(os.path.join(folder, file), encoding="utf-8") as template:
                 parts.append("\n".join(compile_template(file.removesuffix(SUFFIX), template.read())) + "\n")
-    parts.append(_runtime_names(os.path.join(folder, "runtime", "__init__.py")))
+    parts.append(_runtime_names(os.path.join(folder, "runtime")))
     return "\n\n".join(parts)
 
 
-def _runtime_names(path: str) -> str:
-    """The public names of the runtime, from its `__all__`."""
-    with open(path, encoding="utf-8") as source:
-        tree = ast.parse(source.read())
-    names: Sequence[str] = ()
-    for statement in tree.body:
-        if isinstance(statement, ast.Assign) and ast.unparse(statement.targets[0]) == "__all__":
-            names = ast.literal_eval(statement.value)
-    items = Bracket(Code("("), tuple(map(literal, sorted(names))), Code(")"))
-    code = assignment(Identifier("RUNTIME_NAMES"), items, hint=Code("tuple[str, ...]"), limit=120)
-    return f'{code}\n"""What the runtime exports."""\n'
+def _runtime_names(folder: str) -> str:
+    """The public names of the runtime, and those at the top of its modules that a workflow's could clash with in a single file."""
+    public: Sequence[str] = ()
+    taken: set[str] = set()
+    for file in sorted(os.listdir(folder)):
+        if file.endswith(".py"):
+            with open(os.path.join(folder, file), encoding="utf-8") as source:
+                names = dict(_defined(ast.parse(source.read()).body))
+            public = ast.literal_eval(names["__all__"]) if file == "__init__.py" else public
+            taken |= set(filter(_LIKE_OURS.fullmatch, names))
+    return f"""{_names_tuple("RUNTIME_NAMES", public)}
+\"""What the runtime exports.\"""
+
+{_names_tuple("TAKEN_NAMES", taken)}
+\"""What stands at the top of the runtime's modules, and so of a single file.\"""
+"""
+
+
+def _names_tuple(name: str, names: Iterable[str]) -> str:
+    return assignment(Identifier(name), strings(sorted(names)), hint=Code("tuple[str, ...]"), limit=120)
+
+
+def _defined(statements: Sequence[ast.stmt]) -> Iterator[tuple[str, ast.expr]]:
+    """The names that statements define, with the values of constants."""
+    for statement in statements:
+        match statement:
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield name, ast.Constant(None)
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) | ast.AnnAssign(
+                target=ast.Name(id=name), value=ast.expr() as value
+            ):
+                yield name, value
+            case ast.If(body=body, orelse=orelse):
+                yield from _defined([*body, *orelse])
 
 
 def compile_template(name: str, source: str) -> Iterator[str]:
@@ -116,12 +143,12 @@ def _expression(node: nodes.Node, known: frozenset[str]) -> str:
     raise UnsupportedTemplate(f"line {node.lineno}: {type(node).__name__}")
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Write the compiled module; with `--check`, only say whether it is up to date."""
     text = compile_folder(templates_folder())
     with open(TARGET, encoding="utf-8") as current:
         fresh = current.read() == text
-    if "--check" in sys.argv[1:]:
+    if "--check" in arguments:
         return 0 if fresh else 1
     if not fresh:
         with open(TARGET, "w", encoding="utf-8", newline="\n") as target:
@@ -130,4 +157,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -6,26 +6,36 @@ Touches no file but those that ship with difygen. Knows nothing of readers and o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
-from difygen import _compiled_templates
-from difygen.code import Identifier
+from difygen._compiled_templates import RUNTIME_NAMES, TAKEN_NAMES
+from difygen.code import NOTHING, Code, Identifier
 from difygen.diagnostics import Diagnostic, has_errors
-from difygen.plan import Options, plan_workflow
+from difygen.formatting import formatted, missing_black
+from difygen.options import Options
+from difygen.plan import WorkflowPlan, plan_workflow
 from difygen.plan_names import name_workflows
-from difygen.render import render_init, render_workflow, runtime_files
+from difygen.render import TemplateProblem, render_body, render_init, render_workflow, runtime_files
 from difygen.workflow import Workflow
+
+SINGLE_FILE = "client.py"
+"""How a package in one file is called here; the user calls it as they like."""
 
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """The module of one workflow. `text` is empty if `diagnostics` holds an error."""
+    """The module of one workflow. `text` is empty if `diagnostics` holds an error.
+
+    For a single file, `text` is the workflow's section of it, and `docstring` and `imports` tell what belongs to its head.
+    """
 
     name: Identifier
     path: str
     text: str
     exports: tuple[Identifier, ...]
     diagnostics: tuple[Diagnostic, ...] = ()
+    docstring: Code = NOTHING
+    imports: Mapping[str, tuple[Code, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,35 +47,80 @@ class Generated:
 
 
 def generate(workflows: Sequence[Workflow], options: Options = Options()) -> Generated:  # noqa: B008 - immutable
-    """The package of clients for these workflows."""
+    """The package of clients for these workflows; one file, if the options say so."""
     names, problems = module_names([(workflow.source, workflow.name) for workflow in workflows], options)
     modules = [generate_module(workflow, options, name) for workflow, name in zip(workflows, names, strict=True)]
-    diagnostics = (*problems, *(diagnostic for module in modules for diagnostic in module.diagnostics))
+    findings = (*problems, *(finding for module in modules for finding in module.diagnostics))
+    diagnostics = tuple(dict.fromkeys(findings))
     if has_errors(diagnostics):
         return Generated({}, diagnostics)
+    try:
+        return Generated(_files(modules, options), diagnostics)
+    except TemplateProblem as problem:
+        return Generated({}, (*diagnostics, problem.finding))
+
+
+def _files(modules: Sequence[Module], options: Options) -> dict[str, str]:
+    if options.single_file:
+        return {SINGLE_FILE: generate_file(modules, options)}
     files = {module.path: module.text for module in modules}
     package = generate_package({module.name: module.exports for module in modules}, options)
-    return Generated(dict(sorted((files | package).items())), diagnostics)
+    return dict(sorted((files | package).items()))
 
 
 def module_names(
     wanted: Sequence[tuple[str, str]], options: Options
 ) -> tuple[list[Identifier], tuple[Diagnostic, ...]]:
     """The Python name of each workflow, from the source and the name of its definition."""
-    return name_workflows(wanted, options.names, _compiled_templates.RUNTIME_NAMES)
+    return name_workflows(wanted, options.names, {*RUNTIME_NAMES, *TAKEN_NAMES})
 
 
 def generate_module(workflow: Workflow, options: Options, name: Identifier) -> Module:
     """The module of one workflow, which is called `name` in Python."""
     planned = plan_workflow(workflow, options, name)
-    if planned.plan is None:
-        return Module(name, f"{name}.py", "", (), planned.diagnostics)
-    text = render_workflow(planned.plan, limit=options.line_length, overrides=options.templates)
-    return Module(name, f"{name}.py", text, planned.plan.exports, planned.diagnostics)
+    diagnostics = (*planned.diagnostics, *_setting_problems(options, workflow.source))
+    module = Module(name, SINGLE_FILE if options.single_file else f"{name}.py", "", (), diagnostics)
+    if planned.plan is None or has_errors(diagnostics):
+        return module
+    try:
+        return _module(planned.plan, options, module)
+    except TemplateProblem as problem:
+        return replace(module, diagnostics=(*diagnostics, problem.finding))
+
+
+def _module(plan: WorkflowPlan, options: Options, module: Module) -> Module:
+    if options.single_file:
+        text = render_body(plan, options.templates)
+        return replace(module, text=text, exports=plan.exports, docstring=plan.docstring, imports=plan.imports)
+    text = render_workflow(plan, limit=options.line_length, overrides=options.templates)
+    return replace(module, text=formatted(text, options.line_length), exports=plan.exports)
+
+
+def _setting_problems(options: Options, source: str) -> tuple[Diagnostic, ...]:
+    """What is wrong with the settings themselves."""
+    problems = missing_black(options.line_length, source)
+    if options.templates is not None:
+        from difygen.own_templates import folder_problems  # only for a user's own templates
+
+        problems += folder_problems(options.templates)
+    return problems
+
+
+def generate_file(modules: Sequence[Module], options: Options) -> str:
+    """The one file of workflows whose modules were made with `single_file`. Raises `TemplateProblem` for a user's template."""
+    from difygen.bundle import bundle  # only for single files
+
+    ordered = sorted(modules, key=lambda module: module.name)
+    return formatted(bundle(ordered, limit=options.line_length, overrides=options.templates), options.line_length)
 
 
 def generate_package(exports: Mapping[str, Sequence[str]], options: Options) -> dict[str, str]:
-    """The files beside the workflows' modules: `__init__.py`, the runtime, `py.typed`. `exports` are the public names by module."""
+    """The files beside the workflows' modules: `__init__.py`, the runtime, `py.typed`. `exports` are the public names by module.
+
+    Raises:
+        TemplateProblem: A template of the user cannot be used.
+    """
     identifiers = {module: tuple(map(Identifier, names)) for module, names in exports.items()}
     init = render_init(identifiers, limit=options.line_length, overrides=options.templates)
-    return {"__init__.py": init, **runtime_files(), "py.typed": ""}
+    files = {"__init__.py": init, **runtime_files()}
+    return {path: formatted(text, options.line_length) for path, text in files.items()} | {"py.typed": ""}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from difygen._compiled_templates import TAKEN_NAMES
 from difygen.code import NOTHING, Code, Identifier, compose, docstring, literal
 from difygen.layout import (
     INDENT,
@@ -83,7 +84,7 @@ class Names:
     def private(self, name: str, limit: int = MAX_NAME) -> Identifier:
         """A name for the module's own use. In a single file, `prefix` keeps those of the workflows apart."""
         prefix = self.prefix.upper() if name.isupper() else self.prefix
-        return Identifier(shortened(f"_{prefix}{name}", limit))
+        return distinct(shortened(f"_{prefix}{name}", limit), name, TAKEN_NAMES.__contains__)
 
     def reserve(self, name: Identifier) -> Identifier:
         """A class name that nothing else in the module has."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from difygen._compiled_templates import RUNTIME_NAMES
+from difygen._compiled_templates import RUNTIME_NAMES, TAKEN_NAMES
 from difygen.code import Code, Identifier, compose, docstring, literal
 from difygen.diagnostics import Diagnostic
 from difygen.hints import ModelPlan, Names
@@ -81,7 +81,7 @@ def _plan(workflow: Workflow, options: Options, name: Identifier, checked: Check
     )
     names = Names(
         options.line_length,
-        {*RUNTIME_NAMES, *IMPORTED_CLASSES, *class_names(name)},
+        {*RUNTIME_NAMES, *TAKEN_NAMES, *IMPORTED_CLASSES, *class_names(name)},
         f"{known.stem}_" if options.single_file else "",
     )
     inputs = plan_inputs(workflow, known.inputs, checked.inputs, names)
@@ -93,7 +93,7 @@ def _plan(workflow: Workflow, options: Options, name: Identifier, checked: Check
     functions = _plan_functions(known, options.emit, names)
     return WorkflowPlan(
         name=name,
-        docstring=module_docstring(workflow, options.line_length),
+        docstring=module_docstring(workflow, options),
         imports={module: tuple(sorted(used)) for module, used in sorted(names.imports.items())},
         exports=_exports(known, nodes, clients, names),
         constants=tuple(names.aliases),

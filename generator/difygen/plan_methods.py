@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from difygen.code import NOTHING, Code, Identifier, compose, docstring, literal
+from difygen.code import Code, Identifier, compose, docstring
 from difygen.hints import Names, class_head
 from difygen.layout import INDENT, Bracket, Doc, call, declaration, flat, place, subscript
+from difygen.options import Options
 from difygen.plan_inputs import InputPlan
 from difygen.prose import listed, one_line, paragraphs, sentence, wrap
 from difygen.workflow import Workflow
@@ -222,15 +223,20 @@ def _section(title: str, texts: Iterable[str], names: Names) -> list[str]:
     return [title, *(line for lines in wrapped for line in lines)]
 
 
-def module_docstring(workflow: Workflow, limit: int) -> Code:
+def module_docstring(workflow: Workflow, options: Options) -> Code:
     """What the module is, in the definition's words, and where it comes from."""
+    limit = options.line_length
     name, title = one_line(workflow.name), one_line(workflow.title)
     head = f"The Dify workflow `{name}`" + (f" ({title})" if title and title != name else "")
     about = paragraphs(workflow.description)
-    lines = [f"{head}: {sentence(about[0])}"] if len(about) == 1 else [f"{head}."]
-    lines = wrap(lines[0], limit - 3)
+    lines = wrap(f"{head}: {sentence(about[0])}" if len(about) == 1 else f"{head}.", limit - 3)
     if len(about) > 1:
         lines += ["", *(piece for text in about for piece in wrap(text, limit))]
+    if options.single_file:
+        lines += [
+            "",
+            *wrap("The workflow's own code is at the end of the file, after the runtime that it needs.", limit),
+        ]
     return docstring([*lines, "", *wrap(_origin(workflow), limit)])
 
 
@@ -238,15 +244,3 @@ def _origin(workflow: Workflow) -> str:
     if workflow.source == "-":
         return "Written by difygen. Change the workflow's definition and run difygen again."
     return f"Written by difygen from {one_line(workflow.source)}. Change that file and run difygen again."
-
-
-__all__ = [
-    "NOTHING",
-    "ClientNames",
-    "ClientPlan",
-    "MethodPlan",
-    "literal",
-    "module_docstring",
-    "plan_async_client",
-    "plan_client",
-]

@@ -11,23 +11,35 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from difygen import _compiled_templates
-from difygen.code import Code, Identifier, compose, docstring, literal, trusted
+from difygen.code import Code, Identifier, compose, docstring, literal
+from difygen.diagnostics import Diagnostic
 from difygen.layout import Bracket, Doc, assignment, export_order, from_import, prefixed, strings
 from difygen.prose import listed, wrap
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
-
     from difygen.plan import WorkflowPlan
 
 TEMPLATE_SETTINGS: dict[str, bool] = {"trim_blocks": True, "lstrip_blocks": True, "keep_trailing_newline": True}
 """How jinja2 reads the templates."""
 
+SUFFIX = ".py.jinja"
+"""How the name of a template's file ends."""
+
 MAX_LISTED = 5
 """Workflows that the docstring of a package names."""
 
-_STANDARD_LIBRARY = ("builtins", "collections.abc", "typing")
-_THIRD_PARTY = ("pydantic", "typing_extensions")
+RUNTIME = "._runtime"
+"""The module that a workflow's module takes the runtime from."""
+
+_THIRD_PARTY = frozenset({"httpx", "pydantic", "pydantic_core", "typing_extensions"})
+
+
+class TemplateProblem(Exception):
+    """A template of the user cannot be used; `finding` says why."""
+
+    def __init__(self, finding: Diagnostic) -> None:
+        super().__init__(str(finding))
+        self.finding = finding
 
 
 def templates_folder() -> str:
@@ -53,20 +65,12 @@ def runtime_files() -> dict[str, str]:
 
 def render(template: str, context: Mapping[str, Any], overrides: str | None = None) -> str:
     """The text that a template gives. `overrides` is a folder whose templates come before ours."""
-    if overrides is not None and os.path.isfile(os.path.join(overrides, f"{template}.py.jinja")):
-        return _environment(overrides).get_template(f"{template}.py.jinja").render(context)
+    if overrides is not None and os.path.isfile(os.path.join(overrides, f"{template}{SUFFIX}")):
+        from difygen.own_templates import render_own  # only for a user's own templates
+
+        return render_own(overrides, template, context)
     text: str = getattr(_compiled_templates, template)(context)
     return text
-
-
-@cache
-def _environment(folder: str) -> Environment:
-    from jinja2 import FileSystemLoader, StrictUndefined  # only for a user's own templates
-    from jinja2.sandbox import SandboxedEnvironment
-
-    return SandboxedEnvironment(
-        loader=FileSystemLoader(folder), undefined=StrictUndefined, finalize=trusted, **TEMPLATE_SETTINGS
-    )
 
 
 def render_workflow(plan: WorkflowPlan, *, limit: int, overrides: str | None = None) -> str:
@@ -75,21 +79,28 @@ def render_workflow(plan: WorkflowPlan, *, limit: int, overrides: str | None = N
         "docstring": plan.docstring,
         "imports": import_block(plan.imports, limit),
         "exports": export_list(plan.exports, limit),
-        "body": Code(render_body(plan, overrides)),
+        "body": Code(render_body(plan, overrides).removesuffix("\n")),
     }
     return render("module", context, overrides)
 
 
 def render_body(plan: WorkflowPlan, overrides: str | None = None) -> str:
-    """All of a workflow's module but its head and the line break at its end."""
-    return render("workflow", {"workflow": plan}, overrides).removesuffix("\n")
+    """A workflow's module without its head."""
+    return render("workflow", {"workflow": plan}, overrides)
 
 
 def import_block(imports: Mapping[str, Iterable[Code]], limit: int) -> Code:
-    """The import statements of a module, in isort's order."""
-    sections = (_STANDARD_LIBRARY, _THIRD_PARTY, ("._runtime",))
-    blocks = ([_import(name, imports[name], limit) for name in section if name in imports] for section in sections)
-    return Code("\n\n".join("\n".join(block) for block in blocks if block))
+    """The import statements of a module, in isort's order. A module without names is imported as a whole."""
+    sections: tuple[list[str], list[str], list[str]] = ([], [], [])
+    for module in sorted(imports, key=lambda module: (bool(imports[module]), module)):
+        section = 2 if module.startswith(".") else int(is_third_party(module))
+        sections[section].append(_import(module, imports[module], limit))
+    return Code("\n\n".join("\n".join(section) for section in sections if section))
+
+
+def is_third_party(module: str) -> bool:
+    """Whether a module is neither ours nor the standard library's."""
+    return module.partition(".")[0] in _THIRD_PARTY
 
 
 def _import(module: str, names: Iterable[Code], limit: int) -> Code:
