@@ -111,8 +111,8 @@ class AsyncExchange:
         self._deadline = deadline
         self._alarm = alarm
         encoded = "content-encoding" in response.headers
-        self._pieces: AsyncIterator[bytes] = (
-            response.aiter_bytes() if encoded else response.aiter_raw()
+        self._pieces: AsyncIterator[bytes] = aiter(
+            response.aiter_bytes() if encoded else response.stream
         )
 
     async def read(self) -> bytes | None:

@@ -8,7 +8,7 @@ import json
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from ._answers import dify_error, unexpected
 from ._errors import (
@@ -67,7 +67,10 @@ PASSING = (
 )
 """What may be better in a moment."""
 
-parse_json = json.JSONDecoder().raw_decode
+PLAIN_EVENTS = {name: kind for name, kind in EVENT_TYPES.items() if name not in NOTABLE}
+"""All others, which are nearly all of a long stream."""
+
+read_json = json.JSONDecoder().raw_decode
 
 
 class StreamSession(Generic[StreamedT]):
@@ -93,6 +96,7 @@ class StreamSession(Generic[StreamedT]):
         self.pending: deque[Event] = deque()
         self.workflow_run_id = workflow_run_id
         self.task_id: str | None = None
+        self._knows_ids = False
         self.stop_on_exit = stop_on_exit
         self._settings = operations.settings()
         self._user = operations.user(user)
@@ -298,12 +302,17 @@ class StreamSession(Generic[StreamedT]):
                 if not at_end:
                     self._end_with(self._undecodable(data, error))
                 return
+            name = payload.get("event")
+            if self._knows_ids and name.__class__ is str and name in PLAIN_EVENTS:
+                self.pending.append(PLAIN_EVENTS[name](payload))
+                self._news += 1
+                continue
             self._take_payload(payload)
             if self._over:
                 return
 
     def _take_payload(self, payload: dict[str, Any]) -> None:
-        if self.task_id is None or self.workflow_run_id is None:
+        if not self._knows_ids:
             self._learn_ids(payload)
         name = to_text(payload.get("event"))
         if name not in NOTABLE or self._is_news(name, payload):
@@ -316,6 +325,7 @@ class StreamSession(Generic[StreamedT]):
             self.workflow_run_id = to_maybe_text(payload.get("workflow_run_id"))
         if self.task_id is None:
             self.task_id = to_maybe_text(payload.get("task_id"))
+        self._knows_ids = bool(self.workflow_run_id and self.task_id)
 
     def _is_news(self, name: str, payload: dict[str, Any]) -> bool:
         """Whether an event goes to the caller; takes note of one that ends the stream."""
@@ -433,15 +443,14 @@ def payload_of(data: bytes) -> dict[str, Any]:
     """
     text = data.decode()
     try:
-        payload, end = parse_json(text)
+        payload, end = read_json(text)
     except ValueError:
-        payload, end = json.loads(text), len(text)
-    if end != len(text):
+        payload, end = None, -1
+    if end != len(text):  # something stands around it: blanks, or it is no JSON
         payload = json.loads(text)
     if payload.__class__ is not dict:
         raise ValueError("expected an object")
-    result: dict[str, Any] = payload
-    return result
+    return cast(dict[str, Any], payload)
 
 
 def is_stream(exchange: Exchange) -> bool:

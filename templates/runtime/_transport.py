@@ -108,8 +108,8 @@ class SyncExchange:
         self._call = call
         self._deadline = deadline
         encoded = "content-encoding" in response.headers
-        self._pieces: Iterator[bytes] = (
-            response.iter_bytes() if encoded else response.iter_raw()
+        self._pieces: Iterator[bytes] = iter(
+            response.iter_bytes() if encoded else response.stream
         )
 
     async def read(self) -> bytes | None:
