@@ -6,7 +6,7 @@ Touches no file but those that ship with difygen. Knows nothing of readers and o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from difygen._compiled_templates import RUNTIME_NAMES, TAKEN_NAMES
 from difygen.code import NOTHING, Code, Identifier
@@ -22,8 +22,7 @@ SINGLE_FILE = "client.py"
 """How a package in one file is called here; the user calls it as they like."""
 
 
-@dataclass(frozen=True, slots=True)
-class Module:
+class Module(NamedTuple):
     """The module of one workflow. `text` is empty if `diagnostics` holds an error.
 
     For a single file, `text` is the workflow's section of it, and `docstring` and `imports` tell what belongs to its head.
@@ -35,11 +34,10 @@ class Module:
     exports: tuple[Identifier, ...]
     diagnostics: tuple[Diagnostic, ...] = ()
     docstring: Code = NOTHING
-    imports: Mapping[str, tuple[Code, ...]] = field(default_factory=dict)
+    imports: Mapping[str, tuple[Code, ...]] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Generated:
+class Generated(NamedTuple):
     """The files of a package by path, with forward slashes, relative to its folder; none if `diagnostics` holds an error."""
 
     files: Mapping[str, str]
@@ -85,15 +83,15 @@ def generate_module(workflow: Workflow, options: Options, name: Identifier) -> M
     try:
         return _module(planned.plan, options, module)
     except TemplateProblem as problem:
-        return replace(module, diagnostics=(*diagnostics, problem.finding))
+        return module._replace(diagnostics=(*diagnostics, problem.finding))
 
 
 def _module(plan: WorkflowPlan, options: Options, module: Module) -> Module:
     if options.single_file:
         text = render_body(plan, options.templates)
-        return replace(module, text=text, exports=plan.exports, docstring=plan.docstring, imports=plan.imports)
+        return module._replace(text=text, exports=plan.exports, docstring=plan.docstring, imports=plan.imports)
     text = render_workflow(plan, limit=options.line_length, overrides=options.templates)
-    return replace(module, text=formatted(text, options.line_length), exports=plan.exports)
+    return module._replace(text=formatted(text, options.line_length), exports=plan.exports)
 
 
 def _setting_problems(options: Options, source: str) -> tuple[Diagnostic, ...]:

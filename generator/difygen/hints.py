@@ -7,7 +7,7 @@ Outputs become models whose members are attributes; objects that a caller sends 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from difygen._compiled_templates import TAKEN_NAMES
 from difygen.code import NOTHING, Code, Identifier, compose, docstring, literal
@@ -38,8 +38,7 @@ BUILTINS = frozenset({"bool", "dict", "float", "int", "list", "str"})
 """What annotations use of the builtins."""
 
 
-@dataclass(frozen=True, slots=True)
-class FieldPlan:
+class FieldPlan(NamedTuple):
     """A member of a model. `gap` says whether a blank line sets it off from the one before."""
 
     declaration: Code
@@ -47,8 +46,7 @@ class FieldPlan:
     gap: bool
 
 
-@dataclass(frozen=True, slots=True)
-class ModelPlan:
+class ModelPlan(NamedTuple):
     """A class of fields. `head` is all that stands before its docstring."""
 
     name: Identifier
@@ -57,17 +55,19 @@ class ModelPlan:
     fields: tuple[FieldPlan, ...]
 
 
-@dataclass(slots=True)
 class Names:
-    """What a module imports and defines so far."""
+    """What a module imports and defines so far. `classes` are the names that it cannot give to classes."""
 
-    limit: int
-    classes: set[str]
-    prefix: str = ""
-    imports: dict[str, set[Code]] = field(default_factory=dict)
-    aliases: list[Code] = field(default_factory=list)
-    models: list[ModelPlan] = field(default_factory=list)
-    public: list[Identifier] = field(default_factory=list)
+    __slots__ = ("aliases", "classes", "imports", "limit", "models", "prefix", "public")
+
+    def __init__(self, limit: int, classes: set[str], prefix: str = "") -> None:
+        self.limit = limit
+        self.classes = classes
+        self.prefix = prefix
+        self.imports: dict[str, set[Code]] = {}
+        self.aliases: list[Code] = []
+        self.models: list[ModelPlan] = []
+        self.public: list[Identifier] = []
 
     def use(self, module: str, name: str) -> Code:
         """`name`, imported from a module of ours, of pydantic or of the standard library."""

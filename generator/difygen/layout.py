@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from difygen.code import Code, Identifier, compose, literal
 
@@ -16,8 +16,7 @@ LINE_LENGTH = 88
 INDENT = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Bracket:
+class Bracket(NamedTuple):
     """Something in brackets: `head` ends with the opening bracket, `tail` begins with the closing one.
 
     `comma` is off where a trailing comma would change the meaning, as in `list[str]`.
@@ -29,8 +28,7 @@ class Bracket:
     comma: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(NamedTuple):
     """A union of types: `str | None`."""
 
     members: tuple[Doc, ...]
@@ -183,11 +181,13 @@ def _import_order(name: str) -> tuple[int, list[str | int]]:
     return export_order(name)[0], _natural(name.lower())
 
 
+_DIGITS = frozenset("0123456789")
+
+
 def _natural(name: str) -> list[str | int]:
-    return [int(part) if part.isdigit() else part for part in _NUMBERS.split(name)]
-
-
-_NUMBERS = re.compile(r"([0-9]+)")
+    if not _DIGITS.intersection(name):
+        return [name]
+    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", name)]
 
 
 def width(text: str) -> int:

@@ -63,8 +63,8 @@ MODEL_ATTRIBUTES = frozenset(
 _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789")}
 )
-_WORD_STARTS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
-_NO_WORD = re.compile(r"[^a-zA-Z0-9]+")
+_WORD_STARTS = r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])"
+_NO_WORD = r"[^a-zA-Z0-9]+"
 
 
 def snake_name(wire: str, fallback: str = "value", limit: int = MAX_NAME) -> Identifier:
@@ -171,8 +171,8 @@ def _is_plain(wire: str) -> bool:
 
 
 def _fold(wire: str, fallback: str) -> str:
-    words = _WORD_STARTS.sub("_", wire if wire.isascii() else _transliterated(wire))
-    name = _NO_WORD.sub("_", words).strip("_").lower()
+    words = re.sub(_WORD_STARTS, "_", wire if wire.isascii() else _transliterated(wire))
+    name = re.sub(_NO_WORD, "_", words).strip("_").lower()
     if not name:
         return fallback
     return f"{fallback}_{name}" if name[0].isdigit() else name

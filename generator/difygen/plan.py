@@ -6,7 +6,7 @@ Turns a `Workflow` into records of `Code` that templates print without thinking.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from difygen._compiled_templates import RUNTIME_NAMES, TAKEN_NAMES
 from difygen.code import Code, Identifier, compose, docstring, literal
@@ -23,8 +23,7 @@ from difygen.prose import one_line
 from difygen.workflow import OneOf, Primitive, Type, UnionOf, Workflow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodesPlan:
+class NodesPlan(NamedTuple):
     """The enumeration of a workflow's nodes."""
 
     name: Identifier
@@ -32,8 +31,7 @@ class NodesPlan:
     members: tuple[Code, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WorkflowPlan:
+class WorkflowPlan(NamedTuple):
     """A generated module, all decisions made: what the templates print.
 
     `imports` tells module by module what the body needs; `exports` are the public names, in the order of the module.
@@ -52,8 +50,7 @@ class WorkflowPlan:
     functions: tuple[Code, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(NamedTuple):
     """A plan, if there is one, and what is to be said about it."""
 
     plan: WorkflowPlan | None

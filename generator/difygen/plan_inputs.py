@@ -6,8 +6,8 @@ Knows the rules for values of Dify's input types; knows nothing of methods and m
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from math import isfinite
+from typing import NamedTuple
 
 from difygen.code import Code, Identifier, compose, docstring, literal
 from difygen.hints import (
@@ -45,8 +45,7 @@ MAX_INLINE_DEFAULT = 40
 """The columns that a default may take where it is used; a longer one gets a name of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class InputPlan:
+class InputPlan(NamedTuple):
     """An input: how a method takes it and what is said about it. `summary` is never empty."""
 
     wire: str

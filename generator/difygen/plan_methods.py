@@ -6,7 +6,7 @@ Sees inputs as they were planned; knows nothing of how their types came about.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from difygen.code import Code, Identifier, compose, docstring
 from difygen.hints import Names, class_head
@@ -25,8 +25,7 @@ _RAISES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class MethodPlan:
+class MethodPlan(NamedTuple):
     """A method: `parameters` stand one on a line, after `self` and the star."""
 
     head: Code
@@ -36,8 +35,7 @@ class MethodPlan:
     body: Code
 
 
-@dataclass(frozen=True, slots=True)
-class ClientPlan:
+class ClientPlan(NamedTuple):
     """A client class."""
 
     name: Identifier
@@ -46,8 +44,7 @@ class ClientPlan:
     methods: tuple[MethodPlan, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """A parameter beside the inputs."""
 
     name: Identifier
@@ -84,8 +81,7 @@ _RUN = (_USER, _RESPONSE_MODE, _TIMEOUT, _WORKFLOW_ID, _TRACE_ID)
 _STREAM = (_USER, _TIMEOUT, _STOP_ON_EXIT, _WORKFLOW_ID, _TRACE_ID)
 
 
-@dataclass(frozen=True, slots=True)
-class ClientNames:
+class ClientNames(NamedTuple):
     """The names that the methods refer to."""
 
     workflow: Workflow

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from difygen.code import Identifier
 from difygen.diagnostics import Diagnostic, Location, nearest
@@ -34,11 +33,8 @@ IMPORTED_CLASSES = frozenset(
 )
 """Names of others that a generated module may import."""
 
-_READABLE_ID = re.compile(r"[A-Za-z][A-Za-z_]*[0-9]{0,2}")
 
-
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """What a plan starts from: the Python names by wire name, the types of the outputs, the variable of the API key."""
 
     inputs: Mapping[str, Identifier]
@@ -118,7 +114,13 @@ def _claim(name: str, taken: set[str]) -> Identifier:
 
 def readable_id(node_id: str) -> bool:
     """Whether somebody chose a node's id, so that it says more than the time at which the node was made."""
-    return _READABLE_ID.fullmatch(node_id) is not None and len(node_id) <= 40
+    word = node_id.rstrip("0123456789")
+    return (
+        word.isascii()
+        and word.replace("_", "").isalpha()
+        and len(node_id) - len(word) <= 2
+        and len(node_id) <= MAX_WORKFLOW_NAME
+    )
 
 
 def check_options(workflow: Workflow, options: Options, name: str) -> Checked:

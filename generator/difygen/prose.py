@@ -5,27 +5,25 @@ What comes out is still plain text: `difygen.code.docstring` is the door through
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
 from difygen.code import visible
 from difygen.layout import width
 
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
-_BLANKS = re.compile(r"\s+")
-_LINE_BREAKS = re.compile(r"\r\n|[\r\n\u2028\u2029]")
+_LINE_BREAKS = str.maketrans({"\r": "\n", "\u2028": "\n", "\u2029": "\n"})
 _SENTENCE_ENDS = (".", "!", "?", "。", "！", "？", "…")
 
 
 def one_line(text: str) -> str:
     """`text` without line breaks, repeated blanks and invisible characters; others that do not print become escapes."""
-    return visible(_BLANKS.sub(" ", text.translate(_INVISIBLE)).strip())
+    return visible(" ".join(text.translate(_INVISIBLE).split()))
 
 
 def paragraphs(text: str) -> list[str]:
     """The lines of `text`, each on one line; an empty one stands between paragraphs."""
     lines: list[str] = []
-    for line in map(one_line, _LINE_BREAKS.split(text)):
+    for line in map(one_line, text.replace("\r\n", "\n").translate(_LINE_BREAKS).split("\n")):
         if line or (lines and lines[-1]):
             lines.append(line)
     while lines and not lines[-1]:
@@ -67,11 +65,11 @@ def wrap(text: str, columns: int, *, lead: str = "", hang: str = "") -> list[str
 
 def _pieces(text: str) -> Iterator[str]:
     """Words with the blank after them. East Asian text may break after any character but before no closing mark."""
-    for word in re.findall(r"\S+\s*", text):
+    for word in text.split():
         if word.isascii():
-            yield word
+            yield f"{word} "
         else:
-            yield from _breakable(word)
+            yield from _breakable(f"{word} ")
 
 
 def _breakable(word: str) -> Iterator[str]:
