@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from difygen import __version__
 from difygen.build import BuildReport, Prepared, Request
 from difygen.diagnostics import Diagnostic, Location, has_errors
-from difygen.generate import generate_package
+from difygen.generate import generate_file, generate_package
 from difygen.lock import Lock, LockedWorkflow, hash_bytes
 from difygen.make import Made, Task, make, name_modules
 from difygen.naming import snake_name
+from difygen.publish import signed
 from difygen.sources import STDIN, origin_of
 from difygen.workers import spread
 
@@ -37,7 +38,9 @@ def assemble(request: Request, lock: Lock | None, same: Mapping[str, str]) -> Pr
     report = BuildReport(request.shown, diagnostics=tuple(sorted(findings, key=_place)), skipped=skipped)
     if report.failed:
         return Prepared(report)
-    return _package(request, lock, made, locked, report)
+    return (
+        _file(request, made, report) if request.options.single_file else _package(request, lock, made, locked, report)
+    )
 
 
 def tasks(request: Request, lock: Lock | None, same: Mapping[str, str]) -> list[Task]:
@@ -51,6 +54,12 @@ def tasks(request: Request, lock: Lock | None, same: Mapping[str, str]) -> list[
             data = request.stdin if source.path == STDIN else None
             found.append(Task(source.path, source.shown, way, origin, source.named, request.names.get(way), data))
     return found
+
+
+def _file(request: Request, made: Sequence[Made], report: BuildReport) -> Prepared:
+    modules = [one.module for one in made if one.module]
+    report = report._replace(modules=tuple(sorted(str(module.name) for module in modules)))
+    return Prepared(report, {"": signed(generate_file(modules, request.options), __version__)})
 
 
 def _package(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from difygen import __version__
 from difygen.lock import NOTHING, Lock, LockError, hash_bytes
 from difygen.options import Options
-from difygen.publish import PublishError, SupersededError, publish, read_lock
+from difygen.publish import PublishError, SupersededError, publish, publish_file, read_lock
 from difygen.sources import STDIN, Source, discover
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def resolve(
 ) -> tuple[Request, list[Diagnostic]]:
     """The request for these arguments, and what is wrong with them."""
     shown = output if os.path.isabs(output) or base_folder in ("", ".") else os.path.join(base_folder, output)
-    folder = os.path.abspath(shown)
+    folder = os.path.dirname(os.path.abspath(shown)) if options.single_file else os.path.abspath(shown)
     found, problems = discover(sources, base_folder)
     names = _names_by_source(options.names, found, folder, base_folder)
     request = Request(
@@ -154,6 +154,8 @@ def prepare(request: Request, lock: Lock | None) -> Prepared:
 
 
 def _build(request: Request, *, force: bool) -> BuildReport:
+    if request.options.single_file:
+        return _build_file(request, force=force)
     lock, seen = _read_lock(request.shown, force)
     prepared = prepare(request, lock)
     if prepared.report.failed or (prepared.lock is lock and not _has_leftovers(request.folder)):
@@ -162,6 +164,15 @@ def _build(request: Request, *, force: bool) -> BuildReport:
     written = tuple(sorted((*done.missing, *done.changed)))
     unchanged = len(prepared.lock.files) - len(written)
     return prepared.report._replace(written=written, removed=done.stale, unchanged=unchanged)
+
+
+def _build_file(request: Request, *, force: bool) -> BuildReport:
+    prepared = prepare(request, None)
+    if prepared.report.failed:
+        return prepared.report
+    done = publish_file(request.shown, prepared.texts[""], force=force)
+    written = (*done.missing, *done.changed)
+    return prepared.report._replace(written=written, unchanged=1 - len(written))
 
 
 def _has_leftovers(folder: str) -> bool:

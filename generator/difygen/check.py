@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import unified_diff
 from itertools import islice
 
-from difygen.build import BuildReport, prepare, resolve, without_collector
+from difygen.build import BuildReport, Request, prepare, resolve, without_collector
 from difygen.code import visible
 from difygen.lock import LOCK_NAME, Lock, LockError
 from difygen.options import Options
-from difygen.publish import EDITED, Survey, read_lock, survey
+from difygen.publish import EDITED, FOREIGN, Survey, place, read_lock, survey, survey_file
 from difygen.workers import Progress
 
 MAX_LINES = 60
@@ -43,7 +42,7 @@ class CheckReport:
 
     def lines(self) -> Iterator[str]:
         """What differs, file by file, with as much of it as can be read."""
-        edited = {one.path for one in self.survey.refused if one.why == EDITED}
+        edited = {one.path for one in self.survey.refused if one.why in (EDITED, FOREIGN)}
         for path in self.survey.missing:
             yield f"MISSING  {self._at(path)}"
         for path in self.survey.stale:
@@ -63,11 +62,11 @@ class CheckReport:
         yield "Run difygen again to bring the package up to date."
 
     def _at(self, path: str) -> str:
-        return os.path.join(self.report.output, path)
+        return place(self.report.output, path)
 
     def _difference(self, path: str) -> Iterator[str]:
         try:
-            with open(os.path.join(self.folder, path), encoding="utf-8", errors="replace", newline=None) as file:
+            with open(place(self.folder, path), encoding="utf-8", errors="replace", newline=None) as file:
                 found = file.read()
         except OSError:
             return
@@ -100,6 +99,8 @@ def check(
         request, problems = resolve(sources, output, options or Options(), base_folder, settings)
         if problems:
             return CheckReport(BuildReport(output, diagnostics=tuple(problems)))
+        if request.options.single_file:
+            return _check_file(request)
         lock, problem = _read_lock(request.folder)
         prepared = prepare(request, lock)
         if prepared.report.failed:
@@ -108,6 +109,13 @@ def check(
         return CheckReport(
             prepared.report, found, prepared.texts, request.folder, problem or _lock_differs(lock, prepared.lock)
         )
+
+
+def _check_file(request: Request) -> CheckReport:
+    prepared = prepare(request, None)
+    if prepared.report.failed:
+        return CheckReport(prepared.report)
+    return CheckReport(prepared.report, survey_file(request.shown, prepared.texts[""]), prepared.texts, request.shown)
 
 
 def _read_lock(folder: str) -> tuple[Lock | None, str]:

@@ -51,6 +51,22 @@ def install(folder: str, delta: Delta) -> None:
         _replace_in_place(folder, delta)
 
 
+def install_file(path: str, data: bytes) -> None:
+    """Write one file, all or nothing. Raises `OSError` with the file as it was. The caller holds `exclusive(path)`."""
+    path = os.path.realpath(path)
+    above, name = os.path.split(path)
+    stage = os.path.join(above, f".{name}.difygen-1")
+    with suppress(FileNotFoundError):
+        os.unlink(stage)  # of a run that was killed
+    try:
+        _write(stage, data, flush=os.path.exists(path))
+        os.replace(stage, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(stage)
+        raise
+
+
 @contextmanager
 def exclusive(folder: str) -> Iterator[None]:
     """Wait until no other run writes to `folder`. Leaves nothing behind: what is locked is the folder above."""

@@ -10,7 +10,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from difygen.install import Delta, exclusive, has_leftovers, install, tidy
+from difygen.install import Delta, exclusive, has_leftovers, install, install_file, tidy
 from difygen.lock import LOCK_NAME, Lock, LockError, format_lock, hash_bytes, is_inside, parse_lock
 
 EDITED = "was edited by hand"
@@ -19,6 +19,9 @@ OUTSIDE = "leads out of the folder through a symbolic link"
 FOLDER = "is a folder"
 SHADOWED = "is a package that would be imported instead of the generated module"
 DAMAGED = "cannot be read"
+
+_MARK = b"\n# difygen "
+"""How the last line of a file that stands by itself begins."""
 
 _NEVER_FORCED = (OUTSIDE, FOLDER, SHADOWED)
 
@@ -60,10 +63,15 @@ class RefusedError(PublishError):
         self.refusals = tuple(refusals)
 
     def __str__(self) -> str:
-        lines = [f"{os.path.join(self.folder, one.path)} {one.why}" for one in self.refusals]
+        lines = [f"{place(self.folder, one.path)} {one.why}" for one in self.refusals]
         forced = all(one.why not in _NEVER_FORCED for one in self.refusals)
         hint = "use --force to overwrite" if forced else "move it away, or choose another output"
         return "\n".join([*lines, f"nothing was written; {hint}"])
+
+
+def place(output: str, path: str) -> str:
+    """A path in the output, or the output itself if that is a file."""
+    return os.path.join(output, path) if path else output
 
 
 class SupersededError(PublishError):
@@ -155,6 +163,51 @@ def _between(old: Lock | None, new: Lock) -> Lock:
     for path, digest in new.files.items():
         files[path] = " ".join(dict.fromkeys([*files.get(path, "").split(), digest]))
     return (old or new)._replace(files=files, options="")
+
+
+def signed(text: str, generator: str) -> str:
+    """A text that stands by itself, with a last line by which it is known to be ours as long as nobody edits it."""
+    return f"{text}{_MARK[1:].decode()}{generator} wrote all of the above: {_signature(text.encode())}\n"
+
+
+def survey_file(path: str, text: str) -> Survey:
+    """Compare a file with what it should hold, a text that is signed. The path in the survey is empty, for the file itself."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return Survey(missing=("",))
+    except IsADirectoryError:
+        return Survey(refused=(Refusal("", FOLDER),))
+    if _reads_as(data, text.encode()):
+        return Survey()
+    if os.path.islink(path) or _MARK not in data:
+        return Survey(changed=("",), refused=(Refusal("", FOREIGN),))
+    return Survey(changed=("",), refused=() if _is_signed(_unix(data)) else (Refusal("", EDITED),))
+
+
+def publish_file(path: str, text: str, *, force: bool = False) -> Survey:
+    """Make the file hold `text`, and tell what was done. Raises `RefusedError` or `PublishError`, with the file as it was."""
+    try:
+        with exclusive(path):
+            surveyed = survey_file(path, text)
+            in_the_way = [one for one in surveyed.refused if not force or one.why in _NEVER_FORCED]
+            if in_the_way:
+                raise RefusedError(path, in_the_way)
+            if not surveyed.is_clean:
+                install_file(path, text.encode())
+            return surveyed._replace(refused=())
+    except OSError as error:
+        raise PublishError(_explain(path, error)) from error
+
+
+def _is_signed(data: bytes) -> bool:
+    head, mark, last = data.rpartition(_MARK)
+    return last.endswith(f": {_signature(head + mark[:1])}\n".encode()) and last.count(b"\n") == 1
+
+
+def _signature(data: bytes) -> str:
+    return hash_bytes(data)[:32]
 
 
 _MISSING, _SAME, _OURS = "missing", "same", "ours"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
@@ -11,6 +10,7 @@ import click
 
 from difygen.build import BuildReport, build
 from difygen.options import Options
+from difygen.publish import place
 from difygen.sources import STDIN
 
 if TYPE_CHECKING:
@@ -86,9 +86,9 @@ def show_report(report: BuildReport, verbosity: int = NORMAL, *, strict: bool = 
         return
     if verbosity == VERBOSE:
         for path in report.written:
-            click.echo(f"wrote {os.path.join(report.output, path)}")
+            click.echo(f"wrote {place(report.output, path)}")
         for path in report.removed:
-            click.echo(f"removed {os.path.join(report.output, path)}")
+            click.echo(f"removed {place(report.output, path)}")
     click.echo(_summary(report))
     if report.changes:
         from difygen.changes import format_changes
