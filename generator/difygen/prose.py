@@ -53,6 +53,8 @@ def wrap(text: str, columns: int, *, lead: str = "", hang: str = "") -> list[str
 
     Words that are too long stand alone.
     """
+    if width(lead + text) <= columns:
+        return [lead + " ".join(text.split())]
     lines: list[str] = []
     line = lead
     for piece in _pieces(text):
