@@ -215,7 +215,7 @@ class StreamSession(Generic[StreamedT]):
         await operations.transport.acquire(self._deadline)
         self._holds_slot = True
         if self._inputs is None:
-            await self._reattach(continue_on_pause=True)
+            await self._reattach(None)
             return
         await operations.upload_inputs(self._inputs, self._user, self._deadline)
         call = run_call(
@@ -238,16 +238,19 @@ class StreamSession(Generic[StreamedT]):
         self._opened_at = monotonic()
         self._news = 0
 
-    async def _reattach(self, *, continue_on_pause: bool = False) -> None:
-        """Follow a run that was started before."""
+    async def _reattach(self, max_retries: int | None) -> None:
+        """Follow a run that was started before.
+
+        Of one that is resumed, the server may first tell the pause that was answered.
+        """
         call = events_call(
             self._settings,
             self.workflow_run_id or "",
             self._user,
-            continue_on_pause=continue_on_pause,
+            continue_on_pause=self._inputs is None,
             last_event_id=self._decoder.last_event_id,
         )
-        await self._open(call, None if continue_on_pause else 0)
+        await self._open(call, max_retries)
         self._decoder = SseDecoder()
         self._reattached = True
 
@@ -263,7 +266,7 @@ class StreamSession(Generic[StreamedT]):
         while self._has_events and self._failures < limit:
             await self._wait_to_reconnect()
             try:
-                await self._reattach()
+                await self._reattach(0)
                 return
             except PASSING:
                 pass
