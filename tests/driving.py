@@ -92,16 +92,20 @@ DRIVES: dict[str, Drive] = {"sync": drive_sync, "async": drive_async}
 
 
 def everything_shown(seen: Seen) -> str:
-    """All text that a log, a traceback or a debugger would show of this outcome, our frames' variables included."""
+    """All text that a log, a traceback, a debugger or a report would show of this outcome, the frames' variables too."""
     shown = [repr(seen.run), str(seen.run)]
     for error in (seen.error, seen.broke):
-        if error is None:
-            continue
-        shown += [repr(error), str(error), repr(vars(error)), repr(pickle.dumps(error))]
-        shown += traceback.format_exception(error)
-        for link in _chain(error):
-            shown += _variables(link.__traceback__)
+        if error is not None:
+            shown += [repr(pickle.dumps(error)), *traceback.format_exception(error)]
+            for link in _chain(error):
+                shown += [repr(link), str(link), repr(vars(link)), *_request(link), *_variables(link.__traceback__)]
     return "\n".join(shown)
+
+
+def _request(error: BaseException) -> list[str]:
+    """The headers of the request that an exception of the HTTP library holds: their repr hides the key, they do not."""
+    request = vars(error).get("_request")
+    return [] if request is None else [repr(request.headers.raw)]
 
 
 def _chain(error: BaseException) -> list[BaseException]:
@@ -116,7 +120,7 @@ def _chain(error: BaseException) -> list[BaseException]:
 def _variables(trace: TracebackType | None) -> list[str]:
     shown = []
     while trace is not None:
-        if trace.tb_frame.f_globals.get("__name__", "").startswith("runtime"):
+        if trace.tb_frame.f_globals.get("__file__") != __file__:
             shown += [f"{name} = {value!r}" for name, value in trace.tb_frame.f_locals.items()]
         trace = trace.tb_next
     return shown

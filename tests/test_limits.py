@@ -224,6 +224,20 @@ class TestLimits:
             assert isinstance(seen.error, runtime.DifyError)
             assert server.runs == 1
 
+    def test_a_head_that_drips_for_ever_ends_at_the_deadline(self) -> None:
+        """Of the async client. The blocking one can end no wait of the HTTP library's but by `idle_timeout`."""
+
+        def handle(connection: Connection, request: Request) -> None:
+            connection.send(b"HTTP/1.1 200 OK\r\n")
+            while True:
+                connection.pause(0.05)
+                connection.send(b"X-Drip: 1\r\n")
+
+        with Server({RUN: handle}) as server:
+            seen = DRIVES["async"](server.url, "blocking", {"timeout": 0.5})
+            assert isinstance(seen.error, runtime.DeadlineExceededError)
+            assert server.runs == 1
+
 
 def many(count: int) -> list[bytes]:
     body = STARTED + text_chunk("tick") * count + SECOND_HALF[-1]
