@@ -76,12 +76,30 @@ def piped(
     return Ended(process.returncode, out, seen + err)
 
 
+def redirected(arguments: Sequence[str], *, env: Mapping[str, str], redirection: str) -> Ended:
+    """Run by a shell that does `redirection` to the command: `>/dev/full`, `| head -1`. The exit code is the command's."""
+    script = f'{{ "$@"; echo "code $?" >&3; }} 3>&2 {redirection}'
+    ended = subprocess.run(
+        ["sh", "-c", script, "sh", *command(*arguments)],
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        env=environment(env),
+        text=True,
+        encoding="utf-8",
+        timeout=_PATIENCE,
+    )
+    err, _, code = ended.stderr.rpartition("code ")
+    return Ended(int(code), ended.stdout, err)
+
+
 def on_terminal(
     *arguments: str,
     env: Mapping[str, str],
     press: Sequence[tuple[str | Callable[[], bool], bytes]] = (),
     columns: int = 110,
     rows: int = 30,
+    kind: str = "xterm-256color",
 ) -> Ended:
     """Run on a terminal of its own. Each of `press` is (a text that must be shown first or a condition, keys that are pressed then)."""
     outer, inner = pty.openpty()
@@ -91,7 +109,7 @@ def on_terminal(
         stdin=inner,
         stdout=inner,
         stderr=inner,
-        env=environment(env),
+        env=environment(env) | {"TERM": kind},
         start_new_session=True,
     )
     os.close(inner)

@@ -11,7 +11,7 @@ import pytest
 from difygen.testing import MockDify, mock_dify
 from replay import recording
 from servers import RUN, STOP, Connection, Request, Server, as_json, html, unused_port
-from terminal import on_terminal, piped
+from terminal import on_terminal, piped, redirected
 
 LAB = Path(__file__).parent / "dsl_lab"
 CTRL_C = b"\x03"
@@ -156,6 +156,9 @@ def test_text_streams_in_below_the_rows() -> None:
             (*FITTING, "--api-key-file", "/no/key"),
             "Error: Cannot read the API key from /no/key: no such file or directory.",
         ),
+        ((*FITTING, "--timeout", "0"), "Error: --timeout must be more than 0 seconds."),
+        ((*FITTING, "--timeout", "nan"), "Error: --timeout must be more than 0 seconds."),
+        ((*FITTING, "--html", "/tmp"), "Error: Cannot write /tmp: it is a folder."),
         (
             (*FITTING, "--html", "/no/folder/x.html"),
             "Error: Cannot write /no/folder/x.html: there is no folder /no/folder.",
@@ -345,3 +348,51 @@ def test_a_failure_of_many_lines_is_shown_whole() -> None:
         '    File "<stdin>", line 2, in main',
         "  ValueError: boom from code: x",
     ]
+
+
+def test_a_reader_that_goes_away_stops_the_run_without_a_word(spec: str, slow: MockDify) -> None:
+    arguments = ["call", spec, *FITTING, "--events"]
+    result = redirected(arguments, env=slow.environment, redirection="| head -1")
+    assert (result.code, result.err) == (1, "")
+    assert json.loads(result.out)["event"] == "workflow_started"
+    assert slow.last_run.status == "stopped"
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "message"),
+    [
+        (">/dev/full", 1, "Error: Cannot write the results: no space left on device.\n"),
+        (">&-", 0, ""),
+        ("2>&-", 0, ""),
+    ],
+)
+def test_output_that_cannot_be_written(spec: str, dify: MockDify, redirection: str, code: int, message: str) -> None:
+    result = redirected(["call", spec, *FITTING], env=dify.environment, redirection=redirection)
+    assert (result.code, result.err.endswith(message)) == (code, True)
+    assert "Traceback" not in result.err
+    assert dify.last_run.status == "succeeded"
+
+
+def test_a_terminal_that_cannot_write_a_line_anew_gets_plain_lines(spec: str, dify: MockDify) -> None:
+    result = on_terminal("call", spec, *FITTING, env=dify.environment, kind="dumb")
+    assert result.code == 0
+    assert "✓ Start (start, " in result.text
+
+
+def test_standard_input_is_read_once(spec: str, dify: MockDify) -> None:
+    arguments = ("string=@-", "num=1", "list=list_a")
+    result = piped("call", "-", *arguments, env=dify.environment, stdin=SPEC)
+    assert (result.code, result.err) == (
+        2,
+        "Error: Standard input can be read once, and SOURCE and string=@- want it.\n",
+    )
+    result = redirected(["call", spec, *arguments], env=dify.environment, redirection="<&-")
+    assert (result.code, result.err) == (2, "Error: string: cannot read '-': standard input is closed.\n")
+
+
+@pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}])
+def test_arguments_are_utf_8_in_every_locale(spec: str, dify: MockDify, locale: dict[str, str]) -> None:
+    result = piped("call", spec, *FITTING, "--json", env={**dify.environment, **locale})
+    assert (result.code, json.loads(result.out)["outputs"]["result"]) == (0, "一2list_b")
+    result = piped("call", spec, b"string=\xff".decode("utf-8", "surrogateescape"), env={**dify.environment, **locale})
+    assert (result.code, result.err) == (2, "Error: string: this is not UTF-8 text.\n")

@@ -16,7 +16,7 @@ from difygen.testing import MockDify, mock_dify
 from difygen.workflow import Input, Workflow
 from replay import recording
 from servers import RUN, Connection, Request, Server
-from terminal import on_terminal, piped
+from terminal import on_terminal, piped, redirected
 
 SPEC = """\
 name: concat
@@ -237,10 +237,11 @@ def test_csv_cells_are_read_by_the_kind_of_their_column(tmp_path: Path) -> None:
     ("name", "text", "complaint"),
     [
         ("rows.csv", "string,string\na,b\n", "rows.csv:1: two columns are called 'string'."),
-        ("rows.csv", "string\na,b\n", "rows.csv:2: 2 cells for 1 columns; quote cells that hold a comma."),
+        ("rows.csv", "string\na,b\n", "rows.csv:2: 2 cells for 1 column; quote cells that hold a comma."),
         ("rows.csv", "strin\na\n", "rows.csv:2: concat has no input called 'strin'; did you mean 'string'?"),
         ("rows.csv", "string,num\na,ten\n", "rows.csv:2: num must be a number, not 'ten'."),
         ("rows.csv", 'string\n"a\n', "rows.csv:2: this is not CSV: unexpected end of data."),
+        ("rows.csv", "string;num\na;1\n", "rows.csv:1: the columns are separated by ';'; save the table with commas."),
         ("rows.csv", "", "rows.csv holds no rows."),
         ("rows.jsonl", "\n", "rows.jsonl holds no rows."),
         ("rows.jsonl", '{"num": 1}\n', "rows.jsonl:1: string is required."),
@@ -309,3 +310,17 @@ def test_a_whole_last_line_without_its_end_is_kept(tmp_path: Path) -> None:
         assert results.is_done(Row(1, 1, {}, "k"))
         results.write(result_line(Row(2, 2, {}, "k2"), {"status": "failed"}))
     assert [result["row"] for result in read(file)] == [1, 2]
+
+
+def test_results_that_cannot_be_written_end_the_batch(spec: str, dify: MockDify, tmp_path: Path) -> None:
+    arguments = ["call", spec, "--inputs", table(tmp_path, *"abcdef"), "--concurrency", "2"]
+    result = redirected(arguments, env=dify.environment, redirection=">/dev/full")
+    assert (result.code, result.err) == (1, "Error: Cannot write the results: no space left on device.\n")
+    assert len(dify.runs) <= 4
+    result = redirected(arguments, env=dify.environment, redirection="| head -1")
+    assert (result.code, result.err, len(result.out.splitlines())) == (1, "", 1)
+
+
+def test_results_go_to_files_only(spec: str, dify: MockDify, tmp_path: Path) -> None:
+    result = piped("call", spec, "--inputs", table(tmp_path, "a"), "--output", "/dev/zero", env=dify.environment)
+    assert (result.code, result.err) == (2, "Error: Cannot write results to /dev/zero: it is no file.\n")

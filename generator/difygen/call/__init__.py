@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
-from os.path import dirname, isdir
+from os import W_OK, access
+from os.path import dirname, exists, isdir
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -37,8 +38,7 @@ def run_call(
     Results go to standard output and everything else to standard error. Returns 0 for success, 1 if the run (or any row) did not
     succeed, 2 for wrong arguments, inputs, definition or settings, and 130 after Ctrl-C, when the run was stopped on the server.
     """
-    import click
-
+    from difygen.call.output import OutputError, say
     from difygen.call.problems import UsageProblem
     from difygen.call.single import Wishes
 
@@ -46,15 +46,21 @@ def run_call(
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         _check_options(events, json, blocking, html, inputs, concurrency, output)
+        _check_standard_input(source, values, api_key_file, inputs)
         wishes = Wishes(events, json, blocking, html)
         table = None if inputs is None else (inputs, output, concurrency or DEFAULT_CONCURRENCY)
         return _call(source, values, (base_url, user, api_key_file, timeout), wishes, table, options)
     except UsageProblem as problem:
         for line in problem.lines():
-            click.echo(line, err=True)
+            say(line)
         return 2
+    except OutputError as problem:
+        if isinstance(problem.__cause__, BrokenPipeError):
+            raise problem.__cause__ from None  # the command line ends without a word then, as every tool in a pipe
+        say(f"Error: {problem}")
+        return 1
     except KeyboardInterrupt:
-        click.echo("Interrupted; nothing was run.", err=True)
+        say("Interrupted; nothing was run.")
         return 130
 
 
@@ -106,7 +112,28 @@ def _check_options(
         raise UsageProblem(f"{'--concurrency' if concurrency is not None else '--output'} is for a table of --inputs.")
     if inputs is not None and (events or html):
         raise UsageProblem(f"{'--events' if events else '--html'} is for a single call, not for a table of --inputs.")
-    if html is not None and not isdir(dirname(html) or "."):
-        raise UsageProblem(f"Cannot write {html}: there is no folder {dirname(html)}.")
+    if html is not None and (reason := _unwritable(html)):
+        raise UsageProblem(f"Cannot write {html}: {reason}.")
     if concurrency is not None and concurrency < 1:
         raise UsageProblem("--concurrency must be at least 1.")
+
+
+def _unwritable(file: str) -> str:
+    """Why a file cannot be written, as far as can be seen beforehand; empty if it can."""
+    folder = dirname(file) or "."
+    if not isdir(folder):
+        return f"there is no folder {folder}"
+    if isdir(file):
+        return "it is a folder"
+    return "" if access(file if exists(file) else folder, W_OK) else "permission denied"
+
+
+def _check_standard_input(source: str, values: Sequence[str], api_key_file: str | None, inputs: str | None) -> None:
+    """Refuse to take two things from standard input, which can be read once."""
+    from difygen.call.problems import UsageProblem
+
+    wanted = {"SOURCE": source, "--api-key-file": api_key_file, "--inputs": inputs}
+    users = [name for name, file in wanted.items() if file == "-"]
+    users += [value for value in values if value.endswith("=@-")]
+    if len(users) > 1:
+        raise UsageProblem(f"Standard input can be read once, and {' and '.join(users)} want it.")

@@ -6,13 +6,14 @@ Validation is not done here: the generated client does it, on the command line a
 from __future__ import annotations
 
 import json
+import os
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from difygen.call.problems import UsageProblem
+from difygen.call.source import content
 from difygen.diagnostics import nearest
 from difygen.workflow import Input, JsonValue, Workflow
 
@@ -49,7 +50,7 @@ def parse_arguments(
     problems: list[str] = []
     for argument in arguments:
         with collecting(problems):
-            name, text = _split(argument, inputs, python_names or {}, workflow)
+            name, text = _split(_decoded(argument), inputs, python_names or {}, workflow)
             texts.setdefault(name, []).append(text)
     values: Values = {}
     for name, given in texts.items():
@@ -123,6 +124,15 @@ def _split(
     raise UsageProblem(unknown_input(name, workflow))
 
 
+def _decoded(argument: str) -> str:
+    """The argument as UTF-8, in every locale: Python keeps bytes that are not the locale's as lone surrogates."""
+    try:
+        return os.fsencode(argument).decode()
+    except UnicodeError:
+        name = argument.partition("=")[0].encode(errors="replace").decode()
+        raise UsageProblem(f"{name}: this is not UTF-8 text.") from None
+
+
 def _typed(input_: Input, texts: Sequence[str]) -> object:
     if input_.kind == "file-list":
         return [_file(input_, _unescaped_path(text)) for text in texts]
@@ -144,8 +154,7 @@ def _content(input_: Input, text: str) -> str:
 
 def _read(input_: Input, name: str) -> str:
     try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        return data.decode("utf-8-sig")
+        return content(name).decode("utf-8-sig")
     except OSError as error:
         advice = f" Write @@{name} for a text that begins with @." if isinstance(error, FileNotFoundError) else ""
         raise UsageProblem(f"{input_.name}: cannot read {name!r}: {_reason(error)}.{advice}") from error

@@ -10,7 +10,7 @@ from typing import Any
 
 from difygen.call.client import Generated
 from difygen.call.failures import is_hopeless, sentences
-from difygen.call.output import result_of
+from difygen.call.output import OutputError, result_of
 from difygen.call.results import DONE, result_line
 from difygen.call.rows import Row
 from difygen.call.settings import Caller
@@ -38,9 +38,10 @@ async def run_rows(
     """Run all rows, at most `concurrency` at a time. Gives up when an error would be the same for every row.
 
     `write` gets a line per row that ended; `advance` the tally and how many are running, whenever either changes. Cancelling
-    stops the runs that are going on, on the server too.
+    stops the runs that are going on, on the server too, and so does an `OutputError` of `write`.
     """
     tally, waiting = Tally(), iter(rows)
+    unwritten: list[OutputError] = []
     running = 0
 
     async def work(client: Any) -> None:
@@ -63,9 +64,14 @@ async def run_rows(
             if tally.given_up:
                 return
 
-    async with _client(loaded, caller, concurrency) as client, asyncio.TaskGroup() as group:
-        for _ in range(min(concurrency, len(rows))):
-            group.create_task(work(client))
+    try:
+        async with _client(loaded, caller, concurrency) as client, asyncio.TaskGroup() as group:
+            for _ in range(min(concurrency, len(rows))):
+                group.create_task(work(client))
+    except* OutputError as errors:
+        unwritten += [error for error in errors.exceptions if isinstance(error, OutputError)]
+    if unwritten:
+        raise unwritten[0]
     return tally
 
 

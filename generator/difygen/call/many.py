@@ -12,11 +12,11 @@ from difygen.call.arguments import Values
 from difygen.call.batch import Tally, run_rows
 from difygen.call.client import Generated
 from difygen.call.failures import sentences
-from difygen.call.output import echo_json
+from difygen.call.output import echo, is_terminal, say
 from difygen.call.results import ResultFile
 from difygen.call.rows import Row, read_rows
 from difygen.call.settings import Caller
-from difygen.call.single import FAILED, INTERRUPTED, OK, say
+from difygen.call.single import FAILED, INTERRUPTED, OK
 from difygen.call.words import count
 from difygen.workflow import Workflow
 
@@ -38,7 +38,7 @@ def call_rows(workflow: Workflow, loaded: Generated, caller: Caller, common: Val
     """Call the workflow once for every row that has no success yet; 1 if any of them did not succeed."""
     rows = read_rows(workflow, table.rows, common, loaded.wire_names, _checker(loaded))
     with ExitStack() as stack:
-        write: Callable[[str], None] = echo_json
+        write: Callable[[str], None] = echo
         waiting = rows
         if table.output is not None:
             results = stack.enter_context(ResultFile(table.output))
@@ -56,7 +56,7 @@ def call_rows(workflow: Workflow, loaded: Generated, caller: Caller, common: Val
 def _run(loaded: Generated, caller: Caller, rows: list[Row], table: Table, write: Callable[[str], None]) -> int:
     last = Tally()
     # Where lines of results run over the terminal, a bar would only be in their way.
-    hidden = table.quiet or not sys.stderr.isatty() or (table.output is None and sys.stdout.isatty())
+    hidden = table.quiet or not is_terminal(sys.stderr) or (table.output is None and is_terminal(sys.stdout))
     with nullcontext(_nothing) if hidden else _progress(len(rows)) as show:
 
         def advance(tally: Tally, running: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from difygen.call.output import writing
 from difygen.call.problems import UsageProblem
 from difygen.call.rows import Row
 from difygen.call.text import compact_json
@@ -26,6 +27,8 @@ class ResultFile:
 
     def __init__(self, name: str) -> None:
         self._path = Path(name)
+        if self._path.exists() and not self._path.is_file():  # a device may be endless, a pipe cannot be read again
+            raise UsageProblem(f"Cannot write results to {name}: it is no file.")
         self.cut = False
         self._done = self._read_done()
         self._file = self._open()
@@ -44,8 +47,9 @@ class ResultFile:
 
     def write(self, line: str) -> None:
         """Append a line, whole or not at all as far as readers can see."""
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
+        with writing(str(self._path)):
+            self._file.write(line.encode() + b"\n")
+            self._file.flush()
 
     def _read_done(self) -> dict[int, str]:
         """The rows that succeeded, with the key of their values. A last line that was cut off is taken away."""

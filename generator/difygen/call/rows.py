@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -14,7 +13,9 @@ from typing import Any
 
 from difygen.call.arguments import Values, collecting, unknown_input, value_from_json, value_from_text
 from difygen.call.problems import UsageProblem
+from difygen.call.source import content
 from difygen.call.text import compact_json
+from difygen.call.words import count
 from difygen.workflow import Input, JsonValue, Workflow
 
 _MOST_SHOWN = 20
@@ -75,8 +76,7 @@ def _records(name: str, problems: list[str]) -> Iterator[tuple[int, dict[str, _C
 
 def _read(name: str) -> str:
     try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-        return data.decode("utf-8-sig")
+        return content(name).decode("utf-8-sig")
     except OSError as error:
         raise UsageProblem(f"Cannot read {name}: {(error.strerror or str(error)).lower()}.") from error
     except UnicodeDecodeError as error:
@@ -105,13 +105,15 @@ def _csv_records(name: str, text: str, problems: list[str]) -> Iterator[tuple[in
     try:
         header = [cell.strip() for cell in next(reader, [])]
         repeated = next((cell for cell in header if header.count(cell) > 1), None)
+        if len(header) == 1 and (other := next((mark for mark in ";\t|" if mark in header[0]), None)):
+            raise UsageProblem(f"{name}:1: the columns are separated by {other!r}; save the table with commas.")
         if repeated is not None:
             raise UsageProblem(f"{name}:1: two columns are called {repeated!r}.")
         line = reader.line_num + 1
         for cells in reader:
             if len(cells) > len(header):
                 problems.append(
-                    f"{name}:{line}: {len(cells)} cells for {len(header)} columns; quote cells that hold a comma."
+                    f"{name}:{line}: {count(len(cells), 'cell')} for {count(len(header), 'column')}; quote cells that hold a comma."
                 )
             elif cells:
                 yield line, {column: _Cell(cell, is_text=True) for column, cell in zip(header, cells, strict=False)}

@@ -11,6 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from difygen.call.output import is_terminal
 from difygen.call.problems import UsageProblem
 
 DEFAULT_USER = "difygen-call"
@@ -37,6 +38,8 @@ def read_caller(
     key_variables: tuple[str, ...],
 ) -> Caller:
     """The settings of a call. Asks for a key at the terminal if none is set anywhere."""
+    if timeout is not None and not timeout > 0:
+        raise UsageProblem("--timeout must be more than 0 seconds.")
     key = key_from_file(api_key_file) if api_key_file else None
     if key is None and not any(os.environ.get(variable) for variable in key_variables):
         key = _asked(key_variables)
@@ -62,7 +65,7 @@ def key_from_file(name: str) -> str:
 def _asked(key_variables: tuple[str, ...]) -> str:
     """A key typed at the terminal, unseen."""
     advice = f"Set {' or '.join(key_variables)}, or give --api-key-file. Dify shows an app's keys under API Access."
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
         raise UsageProblem(f"No API key. {advice}")
     import click
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol, Self
 from difygen.call.arguments import usage_line
 from difygen.call.client import Generated
 from difygen.call.failures import is_hopeless, is_late, is_usage, sentences
-from difygen.call.output import echo_json, print_outputs, result_of
+from difygen.call.output import OutputError, echo, is_terminal, print_outputs, result_of, say
 from difygen.call.plain import PlainView
 from difygen.call.settings import Caller
 from difygen.call.text import compact_json, one_line
@@ -94,6 +94,9 @@ class Call:
                     for event in stream:
                         self._take(event.raw, view)
                     return stream.result()
+            except OutputError:  # nobody sees how it goes on
+                self._stop()
+                raise
             except KeyboardInterrupt:
                 self._timeline.interrupt("interrupted", "Interrupted at the terminal.", time.monotonic())
             except self._loaded.failures as error:
@@ -107,7 +110,7 @@ class Call:
 
     def _take(self, event: Mapping[str, Any], view: View) -> None:
         if self._wishes.events:
-            echo_json(compact_json(event))
+            echo(compact_json(event))
         self._timeline.feed(event, time.monotonic())
         view.update(event)
 
@@ -126,7 +129,7 @@ class Call:
 
     def _print(self, run: Any) -> None:
         if self._wishes.json:
-            echo_json(compact_json(result_of(run)))
+            echo(compact_json(result_of(run)))
         elif not self._wishes.events:
             if self._wishes.blocking:
                 say(f"{run.status} · {duration(run.elapsed_time)} · run {run.workflow_run_id}")
@@ -135,7 +138,7 @@ class Call:
     def _explain(self, error: Exception, *more: str) -> int:
         run = getattr(error, "run", None)
         if run is not None and self._wishes.json:
-            echo_json(compact_json(result_of(run)))
+            echo(compact_json(result_of(run)))
         elif run is not None and not self._wishes.events:
             print_outputs(run.raw_outputs)
         for sentence in sentences(error, self._loaded):
@@ -147,13 +150,15 @@ class Call:
     def _view(self) -> View:
         if self._wishes.json or self._wishes.events:
             return _NoView()
-        if not sys.stderr.isatty():
-            return PlainView(say, self._timeline, time.monotonic)
-        from rich.console import Console
+        if is_terminal(sys.stderr):
+            from rich.console import Console
 
-        from difygen.call.live import LiveView
+            from difygen.call.live import LiveView
 
-        return LiveView(Console(stderr=True), self._timeline, time.monotonic)
+            console = Console(stderr=True)
+            if not console.is_dumb_terminal:  # which cannot write a line anew
+                return LiveView(console, self._timeline, time.monotonic)
+        return PlainView(say, self._timeline, time.monotonic)
 
     def _write_page(self, code: int) -> int:
         from difygen.call.html import render_page
@@ -181,15 +186,8 @@ class _NoView:
         """Show nothing."""
 
 
-def say(line: str) -> None:
-    """Write a line for people, beside the results."""
-    import click
-
-    click.echo(line, err=True)
-
-
 def _spinner(wishes: Wishes) -> Any:
-    if wishes.json or not sys.stderr.isatty():
+    if wishes.json or not is_terminal(sys.stderr):
         return nullcontext()
     from rich.console import Console
 

@@ -32,9 +32,18 @@ def definition_files(sources: Sequence[str]) -> list[str]:
     return [source.shown for source in found]
 
 
+def content(name: str) -> bytes:
+    """What a file holds, or standard input for `-`. Raises OSError."""
+    if name != "-":
+        return Path(name).read_bytes()
+    if sys.stdin is None:  # closed before the start (`<&-`)
+        raise OSError("standard input is closed")
+    return sys.stdin.buffer.read()
+
+
 def _data(source: str) -> bytes:
     try:
-        return sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        return content(source)
     except IsADirectoryError as error:
         raise UsageProblem(f"{source} is a folder; give one definition file.") from error
     except OSError as error:
