@@ -72,7 +72,7 @@ def _json_hint(type_: Type, name: Identifier, where: str, names: Names) -> Doc:
             return subscript(names.use("collections.abc", "Sequence"), inner)
         case ObjectOf():
             return object_hint(type_, name, where, names)
-        case OneOf(values, closed=True) if values:
+        case OneOf(values) if values:  # the server holds the schema against the object, whoever wrote it
             return options(values, name, names)
         case UnionOf(members):
             return bar(*(_json_hint(member, name, where, names) for member in members))

@@ -203,36 +203,34 @@ def _input_text(variable: Input, name: Identifier) -> str:
     label = one_line(variable.label)
     if _same(label, name):
         label = ""
-    texts = [*_joined(label, _limits(variable)), sentence(variable.description)]
+    texts = [_labelled(label, variable), sentence(variable.description)]
     if variable.name != name:
         texts.append(f"Sent as `{one_line(variable.name)}`.")
     return " ".join(filter(None, texts))
 
 
-def _joined(label: str, limits: str) -> tuple[str, ...]:
-    """One sentence, if the label does not end with a mark of its own."""
-    if label and limits and label[-1].isalnum():
-        return (sentence(f"{label}, {limits}"),)
-    return sentence(label), sentence(limits)
+def _labelled(label: str, variable: Input) -> str:
+    """Label and limits in one sentence, if the label does not end with a mark of its own."""
+    size, kinds = _size(variable), _file_kinds(variable)
+    if label and not label[-1].isalnum():
+        return " ".join(filter(None, (sentence(label), _labelled("", variable))))
+    head = ", ".join(filter(None, (label, size)))
+    return sentence(f"{head} ({kinds})" if head and kinds else head or kinds)
 
 
 def _same(label: str, name: str) -> bool:
     return "".join(filter(str.isalnum, label.casefold())) == name.replace("_", "").casefold()
 
 
-def _limits(variable: Input) -> str:
-    match variable.kind:
-        case "text-input" | "paragraph" if variable.max_length:
-            return f"at most {variable.max_length:,} characters"
-        case "file":
-            return _file_types(variable)
-        case "file-list":
-            count = f"at most {variable.max_length:,} files" if variable.max_length else ""
-            return ", ".join(filter(None, (count, _file_types(variable))))
-    return ""
+def _size(variable: Input) -> str:
+    if not variable.max_length or variable.kind not in ("text-input", "paragraph", "file-list"):
+        return ""
+    return f"at most {variable.max_length:,} {'files' if variable.kind == 'file-list' else 'characters'}"
 
 
-def _file_types(variable: Input) -> str:
+def _file_kinds(variable: Input) -> str:
+    if variable.kind not in ("file", "file-list"):
+        return ""
     kinds = [kind for kind in variable.allowed_file_types if kind != "custom"]
     if "custom" in variable.allowed_file_types:
         kinds += variable.allowed_file_extensions

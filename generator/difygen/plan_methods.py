@@ -20,7 +20,7 @@ _DEPTH = 2 * INDENT
 
 _RAISES = (
     "pydantic.ValidationError: An input is not what the workflow takes.",
-    "RunError: The run failed, was stopped, or waits for a person: see its `.run`.",
+    "RunError: The run failed, was stopped, or waits for a person: see `.run`.",
     "DifyError: Anything else, such as a missing setting or a refusal.",
 )
 
