@@ -9,26 +9,17 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from difygen._compiled_templates import RUNTIME_NAMES, TAKEN_NAMES
-from difygen.code import Code, Identifier, compose, docstring, literal
+from difygen.code import Code, Identifier, compose
 from difygen.diagnostics import Diagnostic
 from difygen.hints import ModelPlan, Names
-from difygen.layout import INDENT, Bracket, Doc, assignment, call, place, prefixed, strings, value
-from difygen.naming import assign, class_name, constant_name
+from difygen.naming import class_name
 from difygen.options import Emit, Options
+from difygen.plan_graph import NodesPlan, node_constants, plan_info, plan_nodes
 from difygen.plan_inputs import InputPlan, plan_inputs
 from difygen.plan_methods import ClientNames, ClientPlan, module_docstring, plan_async_client, plan_client
-from difygen.plan_names import IMPORTED_CLASSES, Checked, check_options, class_names, readable_id
+from difygen.plan_names import IMPORTED_CLASSES, Checked, check_options, class_names
 from difygen.plan_outputs import plan_outputs
-from difygen.prose import one_line
-from difygen.workflow import OneOf, Primitive, Type, UnionOf, Workflow
-
-
-class NodesPlan(NamedTuple):
-    """The enumeration of a workflow's nodes."""
-
-    name: Identifier
-    docstring: Code
-    members: tuple[Code, ...]
+from difygen.workflow import Workflow
 
 
 class WorkflowPlan(NamedTuple):
@@ -83,9 +74,9 @@ def _plan(workflow: Workflow, options: Options, name: Identifier, checked: Check
     )
     inputs = plan_inputs(workflow, known.inputs, checked.inputs, names)
     plan_outputs(workflow, checked.types, known.outputs, checked.outputs, names)
-    nodes = _plan_nodes(workflow, Identifier(f"{stem}Node"), names) if workflow.nodes else None
+    nodes = plan_nodes(workflow, Identifier(f"{stem}Node"), names) if workflow.nodes else None
     info_name = names.private("WORKFLOW")
-    info = _plan_info(known, info_name, names)
+    info = plan_info(known, info_name, nodes, names)
     clients = _plan_clients(known, inputs, options.emit, names)
     functions = _plan_functions(known, options.emit, names)
     return WorkflowPlan(
@@ -124,54 +115,6 @@ def _plan_functions(known: ClientNames, emit: Emit, names: Names) -> tuple[Code,
                 for verb in ("run", "stream")
             ]
     return tuple(lines)
-
-
-def _plan_info(known: ClientNames, name: Identifier, names: Names) -> Code:
-    arguments: list[Doc] = [
-        prefixed(Code("name="), value(known.workflow.name)),
-        compose("outputs={}", known.outputs),
-        prefixed(Code("api_key_variables="), strings(known.key_variables)),
-    ]
-    sources = _text_sources(known.workflow)
-    if sources:
-        arguments.append(prefixed(Code("text_sources="), value(sources)))
-    return assignment(name, call(names.use("._runtime", "WorkflowInfo"), *arguments), limit=names.limit)
-
-
-def _text_sources(workflow: Workflow) -> dict[str, list[list[str]]]:
-    """Where in the graph the text of an output comes from, for those who follow it while it is written."""
-    texts = (output for output in workflow.outputs if _is_text(output.type))
-    return {output.name: [list(selector) for selector in output.selectors] for output in texts if output.selectors}
-
-
-def node_constants(workflow: Workflow) -> dict[str, Identifier]:
-    """The names of the nodes in their enumeration, by node id."""
-    wires = {node.id: node.id if readable_id(node.id) else node.title or node.type for node in workflow.nodes}
-    return assign(wires, lambda node_id: constant_name(wires[node_id], "node"))
-
-
-def _is_text(type_: Type) -> bool:
-    members = type_.members if isinstance(type_, UnionOf) else (type_,)
-    return any(member is Primitive.STRING or isinstance(member, OneOf) for member in members)
-
-
-def _plan_nodes(workflow: Workflow, name: Identifier, names: Names) -> NodesPlan:
-    names.use("._runtime", "WorkflowNode")
-    constants = node_constants(workflow)
-    members = tuple(
-        place(
-            Bracket(
-                compose("{} = (", constants[node.id]), tuple(map(literal, (node.id, node.type, node.title))), Code(")")
-            ),
-            INDENT,
-            limit=names.limit,
-        )
-        for node in workflow.nodes
-    )
-    about = docstring(
-        [f"The nodes of `{one_line(workflow.name)}`: id, type and title. A member equals its node id."], INDENT
-    )
-    return NodesPlan(name=name, docstring=about, members=members)
 
 
 def _exports(
