@@ -89,13 +89,13 @@ from ._models import (
     Number,
     Outputs,
     ResponseMode,
-    Run,
     SchemaChecked,
     Text,
     WorkflowInfo,
     WorkflowNode,
 )
 from ._run_stream import AsyncRunStream, RunStream
+from ._runs import Run
 
 __all__ = [
     "APIError",

@@ -21,9 +21,10 @@ from ._download import Destination
 from ._files import File, UploadedFile
 from ._forms import Form
 from ._http import check_client
-from ._models import Inputs, OutputsT, ResponseMode, Run, WorkflowInfo
+from ._models import Inputs, OutputsT, ResponseMode, WorkflowInfo
 from ._operations import ClientOptions, Operations, at_least
 from ._run_stream import AsyncRunStream
+from ._runs import Run
 from ._stream import StreamSession, run_to_end
 
 if TYPE_CHECKING:

@@ -20,9 +20,10 @@ from ._download import Destination
 from ._files import File, UploadedFile
 from ._forms import Form
 from ._http import check_client
-from ._models import Inputs, OutputsT, ResponseMode, Run, WorkflowInfo
+from ._models import Inputs, OutputsT, ResponseMode, WorkflowInfo
 from ._operations import ClientOptions, Operations, at_least
 from ._run_stream import RunStream
+from ._runs import Run
 from ._stream import StreamSession, run_to_end
 from ._transport import SyncTransport, run_now
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._forms import Form
-    from ._models import Run
+    from ._runs import Run
 
 
 class DifyError(Exception):

@@ -27,7 +27,7 @@ from ._errors import (
 from ._files import File, FileSource, UploadedFile, named_source, upload_body, url_of
 from ._forms import Form
 from ._http import Answer, Call
-from ._models import Inputs, Outputs, Run, WorkflowInfo, make_run
+from ._models import Inputs, Outputs, WorkflowInfo
 from ._protocol import (
     ENDED,
     blocking_payload,
@@ -41,6 +41,7 @@ from ._protocol import (
     settle,
 )
 from ._records import to_maybe_text
+from ._runs import Run, make_run
 from ._settings import Secret, Settings, read_settings, read_user
 from ._transport import Exchange, Transport, read_all
 

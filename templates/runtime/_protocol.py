@@ -24,8 +24,9 @@ from ._errors import (
     TooManyRequestsError,
 )
 from ._http import Answer, Call
-from ._models import Inputs, Outputs, Run
+from ._models import Inputs, Outputs
 from ._records import to_object, to_text
+from ._runs import Run
 from ._settings import Settings
 
 JSON_HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}

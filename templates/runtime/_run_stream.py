@@ -6,8 +6,10 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from ._events import Event, TextChunk
-from ._models import Outputs, Run
-from ._stream import StreamSession, text_filter
+from ._models import Outputs
+from ._payloads import text_filter
+from ._runs import Run
+from ._stream import StreamSession
 from ._transport import run_now
 
 FollowedT = TypeVar("FollowedT", bound=Outputs)

@@ -4,11 +4,9 @@ Feeds bytes to the decoder, events to the caller, and decides what happens when 
 connection breaks: the run goes on at the server, so the stream is taken up again.
 """
 
-import json
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from ._answers import dify_error, unexpected
 from ._errors import (
@@ -26,17 +24,18 @@ from ._errors import (
 from ._events import (
     EVENT_TYPES,
     Event,
-    TextChunk,
     UnknownEvent,
     WorkflowFinished,
     WorkflowPaused,
 )
 from ._forms import forms_of
 from ._http import LOGGER, Call, seconds_left
-from ._models import Inputs, Outputs, ResponseMode, Run, WorkflowNode
+from ._models import Inputs, Outputs, ResponseMode
 from ._operations import Operations
+from ._payloads import NOTABLE, PLAIN_EVENTS, is_stream, payload_of
 from ._protocol import backoff, events_call, run_call, settle
 from ._records import to_maybe_integer, to_maybe_text, to_object, to_text
+from ._runs import Run
 from ._sse import SseDecoder
 from ._transport import Exchange, read_all
 
@@ -44,20 +43,6 @@ StreamedT = TypeVar("StreamedT", bound=Outputs)
 MAX_REMEMBERED = 10_000
 STOP_TIMEOUT = 5.0
 LONG_ENOUGH = 1.0
-NOTABLE = frozenset(
-    (
-        "workflow_started",
-        "workflow_finished",
-        "workflow_paused",
-        "node_started",
-        "node_finished",
-        "node_retry",
-        "human_input_required",
-        "error",
-    )
-)
-"""Events that end a stream, or that a snapshot repeats."""
-
 PASSING = (
     ConnectionFailedError,
     ConnectionLostError,
@@ -66,11 +51,6 @@ PASSING = (
     TooManyRequestsError,
 )
 """What may be better in a moment."""
-
-PLAIN_EVENTS = {name: kind for name, kind in EVENT_TYPES.items() if name not in NOTABLE}
-"""All others, which are nearly all of a long stream."""
-
-read_json = json.JSONDecoder().raw_decode
 
 
 class StreamSession(Generic[StreamedT]):
@@ -436,51 +416,6 @@ class StreamSession(Generic[StreamedT]):
             self._holds_slot = False
             self.operations.transport.release()
         await self._close_exchange()
-
-
-def payload_of(data: bytes) -> dict[str, Any]:
-    """The JSON object of an event.
-
-    Raises:
-        ValueError: It is not UTF-8, not JSON, or not an object.
-    """
-    text = data.decode()
-    try:
-        payload, end = read_json(text)
-    except ValueError:
-        payload, end = None, -1
-    if end != len(text):  # something stands around it: blanks, or it is no JSON
-        payload = json.loads(text)
-    if payload.__class__ is not dict:
-        raise ValueError("expected an object")
-    return cast(dict[str, Any], payload)
-
-
-def is_stream(exchange: Exchange) -> bool:
-    """Whether a response can hold events: it says so, or says nothing against it."""
-    kind = exchange.headers.get("content-type", "").lower()
-    if "event-stream" in kind:
-        return True
-    silent = not kind or kind.startswith(("text/plain", "application/octet-stream"))
-    return silent and exchange.headers.get("content-length") is None
-
-
-def text_filter(
-    source: str | Sequence[str], sources: Mapping[str, Sequence[Sequence[str]]]
-) -> Callable[[TextChunk], bool]:
-    """What picks the pieces of one source: an output, a node, or a node and a variable."""
-    if not isinstance(source, str):
-        wanted = [tuple(source)]
-    elif source in sources and not isinstance(source, WorkflowNode):
-        wanted = [tuple(selector) for selector in sources[source]]
-    else:
-        wanted = [(str(source),)]
-
-    def matches(chunk: TextChunk) -> bool:
-        selector = chunk.from_variable_selector
-        return any(selector[: len(prefix)] == prefix for prefix in wanted)
-
-    return matches
 
 
 async def run_to_end(
