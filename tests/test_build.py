@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -237,6 +238,17 @@ def test_standard_input_is_a_source(project: Project) -> None:
     assert ran.code == 0
     assert lock(project)["workflows"]["concat"]["source"] == "-"
     assert "nothing changed" in difygen("-", "-o", "client", stdin=CONCAT.encode()).out
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_is_a_source(project: Project) -> None:
+    """As in `difygen <(curl ...) -o client`."""
+    os.mkfifo("pipe")
+    for _ in range(2):
+        with ThreadPoolExecutor() as executor:
+            executor.submit(Path("pipe").write_text, CONCAT)
+            assert project.generate("pipe").code == 0
+        assert project.modules() == {"concat"}
 
 
 def test_the_package_is_the_same_wherever_it_is_generated(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 _MANY = 100
 """Files from which on a second thread pays."""
+
+_USUAL_SIZE = 1 << 16
+"""Bytes that hold nearly every file, so that one call reads it."""
 
 _READING = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 
@@ -141,9 +145,8 @@ def resolve(
 
 def prepare(request: Request, lock: Lock | None) -> Prepared:
     """Find out what the folder should hold, reading as few definitions as `request` allows."""
-    hashes = _hash_sources(request)
     kept = _intact(request.folder, lock) if request.trusting and lock and _same_making(lock, request) else set()
-    same = _unchanged(request, lock, hashes, kept) if lock else {}
+    same = _unchanged(request, lock, kept) if lock and kept else {}
     if lock and len(same) == len(request.sources) == len(lock.workflows) and len(kept) == len(lock.files):
         hidden = sum(one.warnings for one in lock.workflows.values())
         report = BuildReport(request.shown, tuple(lock.workflows), unchanged=len(kept), hidden_warnings=hidden)
@@ -206,12 +209,6 @@ def _intact(folder: str, lock: Lock) -> set[str]:
     return {path for (path, digest), is_ in zip(lock.files.items(), found, strict=True) if is_ == digest}
 
 
-def _hash_sources(request: Request) -> dict[str, str]:
-    """The hash of each source, by path. An unreadable one has an empty hash, and is dealt with when it is read."""
-    hashes = dict(zip(paths := [source.path for source in request.sources], hash_files(paths), strict=True))
-    return hashes | ({STDIN: hash_bytes(request.stdin)} if STDIN in hashes else {})
-
-
 def hash_files(paths: Sequence[str]) -> list[str]:
     """The hash of each file's contents, or nothing if it cannot be read. Two threads read many: neither reading nor hashing holds the other up."""
     hashes = [""] * len(paths)
@@ -237,13 +234,9 @@ def hash_file(path: str) -> str:
     except OSError:
         return ""
     try:
-        size = os.fstat(handle).st_size
-        data = os.read(handle, size + 1)
-        while len(data) > size:  # it grew, or it has no size to tell
-            more = os.read(handle, 1 << 16)
-            if not more:
-                break
-            data += more
+        data = os.read(handle, _USUAL_SIZE)
+        if len(data) == _USUAL_SIZE:
+            data = b"".join((data, *iter(partial(os.read, handle, 1 << 20), b"")))
         return hash_bytes(data)
     except OSError:
         return ""
@@ -251,19 +244,23 @@ def hash_file(path: str) -> str:
         os.close(handle)
 
 
-def _unchanged(request: Request, lock: Lock, hashes: Mapping[str, str], kept: Collection[str]) -> dict[str, str]:
+def _unchanged(request: Request, lock: Lock, kept: Collection[str]) -> dict[str, str]:
     """The modules that need not be made again, by the path of their source."""
-    if not kept:
-        return {}
     known = {one.source: (module, one) for module, one in lock.workflows.items()}
-    same: dict[str, str] = {}
+    maybe: dict[str, tuple[str, str]] = {}
     for source in request.sources:
         module, one = known.get(source.relative_to(request.folder), ("", None))
-        if one is None or (request.strict and one.warnings):
-            continue
-        if one.source_hash == hashes[source.path] and f"{module}.py" in kept:
-            same[source.path] = module
-    return same
+        if one and f"{module}.py" in kept and not (request.strict and one.warnings) and _may_be_read_twice(source):
+            maybe[source.path] = module, one.source_hash
+    found = dict(zip(maybe, hash_files(list(maybe)), strict=True))
+    if STDIN in found:
+        found[STDIN] = hash_bytes(request.stdin)
+    return {path: module for path, (module, digest) in maybe.items() if found[path] == digest}
+
+
+def _may_be_read_twice(source: Source) -> bool:
+    """Not so a pipe, which the user may have named."""
+    return not source.named or source.path == STDIN or os.path.isfile(source.path)
 
 
 def _names_by_source(
