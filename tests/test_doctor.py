@@ -12,6 +12,7 @@ import pytest
 import trustme
 from difygen.doctor import run_doctor
 from difygen.doctor.address import AddressProblem, candidates, parse
+from difygen.doctor.report import Report
 from difygen.doctor.versions import TRAITS, traits
 from difygen.doctor.versions import parse as parse_version
 from difygen.testing import mock_dify
@@ -427,7 +428,52 @@ def test_the_mock_server_passes_for_dify(doctor: Doctor, spec: str, monkeypatch:
     with mock_dify(spec) as dify_mock:
         monkeypatch.setenv("DIFY_API_KEY", dify_mock.api_key)
         code, checks = doctor(spec, base_url=dify_mock.base_url)
-    assert (code, checks["inputs"]["outcome"]) == (0, "ok")
+    assert (code, checks["inputs"]["outcome"], checks["inputs"]["details"]) == (0, "ok", [])
+
+
+def test_a_path_of_dify_that_is_not_its_api(doctor: Doctor, spec: str) -> None:
+    with mock_dify(spec) as dify_mock:
+        code, checks = doctor(spec, base_url=dify_mock.base_url.replace("/v1", "/wrong/v1"))
+    assert (code, checks["dify"]["outcome"]) == (1, "problem")
+    assert checks["dify"]["message"] == "Dify 1.12.1 answered, but there is no API at /wrong/v1."
+    assert checks["dify"]["fix"] == f"Dify answers at {dify_mock.base_url}: use that as the base URL."
+
+
+def test_findings_are_shown_as_they_come() -> None:
+    lines: list[str] = []
+    report = Report(lines.append)
+    section = report.section("Server")
+    section.problem("tcp", "Port 80 refuses.", "Start it.")
+    assert [line.split() for line in lines] == [
+        ["Server"],
+        ["✗", "tcp", "Port", "80", "refuses."],
+        ["→", "Start", "it."],
+    ]
+    report.end()
+    assert lines[-1] == "1 problem found."
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"inputs": ("string=a",)}, "--input is for the run that --run makes."),
+        ({"timeout": 0}, "--timeout must be more than 0 and at most 3600 seconds."),
+        ({"timeout": float("nan")}, "--timeout must be more than 0 and at most 3600 seconds."),
+        ({"timeout": float("inf")}, "--timeout must be more than 0 and at most 3600 seconds."),
+    ],
+)
+def test_options_that_say_nothing(options: dict[str, Any], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_doctor((), base_url="http://127.0.0.1:9", **options) == 2
+    assert capsys.readouterr().err == f"Error: {sentence}\n"
+
+
+def test_a_key_from_standard_input_serves_all_workflows(spec: str, tmp_path: Path) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text(SPEC)
+    with mock_dify(spec) as dify_mock:
+        environment = {"DIFY_BASE_URL": dify_mock.base_url}
+        result = piped("doctor", spec, str(other), "--api-key-file", "-", env=environment, stdin=KEY)
+    assert (result.code, result.err, result.out.count("✓ inputs")) == (0, "", 2)
 
 
 def test_candidates_begin_with_the_likeliest() -> None:
@@ -498,7 +544,7 @@ def test_a_run_without_its_inputs_is_not_made(doctor: Doctor, spec: str, monkeyp
     with mock_dify(spec) as dify_mock:
         monkeypatch.setenv("DIFY_API_KEY", dify_mock.api_key)
         _, checks = doctor(spec, base_url=dify_mock.base_url, run=True, inputs=("string=a",))
-        assert checks["run"]["message"] == "not made: num, list must be given."
+        assert (checks["run"]["outcome"], checks["run"]["message"]) == ("problem", "not made: num, list must be given.")
         assert doctor(spec, base_url=dify_mock.base_url, run=True, inputs=("num=x",))[0] == 2
         assert dify_mock.runs == []
 
@@ -541,7 +587,7 @@ def test_a_certificate_of_a_trusted_authority_is_fine(
 def test_a_proxy_of_the_environment_is_told_and_looked_at(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_PROXY")
     monkeypatch.delenv("no_proxy", raising=False)
-    with Server({"GET http://dify.example/v1/": as_json({}), "GET *": _recorded("root_v1")}) as proxy:
+    with Server({"GET *": _recorded("auth_missing")}) as proxy:
         monkeypatch.setenv("HTTP_PROXY", f"http://me:SECRET@127.0.0.1:{proxy.port}")
         code, checks = doctor(base_url="http://dify.example")
     assert (code, checks["dify"]["outcome"]) == (0, "ok")

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from difygen.plan import Options
 
 
+LONGEST_TIMEOUT = 3600
+
+
 def run_doctor(
     sources: Sequence[str] = (),
     *,
@@ -21,7 +24,7 @@ def run_doctor(
     output_format: Literal["text", "json"] = "text",
     options: Options | None = None,
 ) -> int:
-    """Check settings, server, app and drift, print the findings, and say 0 for well, 1 for a problem, 2 for wrong arguments.
+    """Check settings, server, app and drift, print the findings as they come, and say 0 for well, 1 for a problem, 2 for wrong arguments.
 
     `inputs` are `name=value` texts for the one run that `run` asks for; `timeout` is in seconds and for each step of a check.
     """
@@ -29,19 +32,32 @@ def run_doctor(
 
     from difygen.call.problems import UsageProblem
     from difygen.doctor.checks import Request, examine
-    from difygen.doctor.report import as_json, as_lines, problems
+    from difygen.doctor.report import Report
 
+    report = Report(click.echo, _styled) if output_format == "text" else Report()
     try:
-        sections = examine(Request(tuple(sources), base_url, api_key_file, run, tuple(inputs), user, timeout, options))
+        _check_options(run, inputs, timeout)
+        examine(Request(tuple(sources), base_url, api_key_file, run, tuple(inputs), user, timeout, options), report)
     except UsageProblem as problem:
         for line in problem.lines():
             click.echo(line, err=True)
         return 2
-    lines = (
-        [as_json(sections)] if output_format == "json" else as_lines(sections, lambda text, style: _styled(text, style))
-    )
-    click.echo("\n".join(lines))
-    return 1 if problems(sections) else 0
+    except KeyboardInterrupt:
+        click.echo("Interrupted.", err=True)
+        return 130
+    report.end()
+    if output_format == "json":
+        click.echo(report.as_json())
+    return 1 if report.problems else 0
+
+
+def _check_options(run: bool, inputs: Sequence[str], timeout: float) -> None:
+    from difygen.call.problems import UsageProblem
+
+    if inputs and not run:
+        raise UsageProblem("--input is for the run that --run makes.")
+    if not 0 < timeout <= LONGEST_TIMEOUT:
+        raise UsageProblem(f"--timeout must be more than 0 and at most {LONGEST_TIMEOUT} seconds.")
 
 
 def _styled(text: str, style: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from difygen.call.shipped import runtime_module
+from difygen.doctor.runtime import runtime_module
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 API_PORT = 5001  # where Dify's API process listens when no nginx stands before it

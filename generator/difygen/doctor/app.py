@@ -8,9 +8,9 @@ from typing import Any
 
 import httpx
 
-from difygen.call.shipped import runtime_module
 from difygen.doctor.address import Address
 from difygen.doctor.report import Section
+from difygen.doctor.runtime import runtime_module
 
 WHERE = "Dify shows an app's keys under API Access."
 _AROUND = "'\"`{}[]<>()“”‘’ "
@@ -58,9 +58,7 @@ def check_key_form(section: Section, key: Key) -> str | None:
         sent: str = settings.check_api_key(settings.Secret(key.value)).reveal()
         meant: str = settings.check_api_key(settings.Secret(stripped)).reveal()
     except ValueError as error:  # the client's ConfigurationError, which never holds the key
-        section.problem(
-            "key", f"{key.origin} holds no key of an app. {str(error).rstrip('.')}.", f"Copy it anew. {WHERE}"
-        )
+        section.problem("key", f"{key.origin} holds no key of an app. {str(error).rstrip('.')}.", WHERE)
         return None
     if meant != sent:
         section.problem(

@@ -12,11 +12,11 @@ from difygen.call.client import SHARED_KEY, key_variables_of
 from difygen.call.source import definition_files, read_workflow
 from difygen.doctor import versions
 from difygen.doctor.address import Address, candidates
-from difygen.doctor.app import WHERE, check_app, check_key_form
+from difygen.doctor.app import WHERE, Key, check_app, check_key_form
 from difygen.doctor.network import check_network
-from difygen.doctor.report import Section
+from difygen.doctor.report import Report, Section
 from difygen.doctor.server import check_server, first_dify
-from difygen.doctor.settings import check_base_url, find_key
+from difygen.doctor.settings import check_base_url, key_of_environment, key_of_file
 from difygen.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -46,33 +46,28 @@ class Server:
     client: httpx.Client
 
 
-def examine(request: Request) -> list[Section]:
+def examine(request: Request, report: Report) -> None:
     """Make all checks. Raises `UsageProblem` where a definition or an argument cannot be read."""
     workflows = [read_workflow(file) for file in definition_files(request.sources)]
+    given = key_of_file(request.api_key_file) if request.api_key_file is not None else None
     with httpx.Client(timeout=request.timeout, follow_redirects=False) as client:
-        section, server = _examine_server(request, client)
-        sections = [section]
-        sections += [_examine_app(request, server, workflow) for workflow in workflows]
-        if not workflows:
-            sections.append(_examine_app(request, server, None))
-    return sections
+        server = _examine_server(report.section("Server"), request, client)
+        for workflow in workflows or (None,):
+            title = f"Workflow {workflow.name} ({workflow.source})" if workflow else "App"
+            _examine_app(report.section(title), request, server, workflow, given)
 
 
-def _examine_server(request: Request, client: httpx.Client) -> tuple[Section, Server | None]:
-    section = Section("Server")
+def _examine_server(section: Section, request: Request, client: httpx.Client) -> Server | None:
     address = check_base_url(section, request.base_url)
     if address is None:
-        return section, None
+        return None
     if not check_network(section, address, request.timeout):
-        found = first_dify(client, candidates(address))
-        section.skip(
-            "dify", "not reached there.", f"Dify answers at {found.url}: use that as the base URL." if found else ""
-        )
-        return section, None
+        _look_elsewhere(section, client, address)
+        return None
     probe = check_server(section, client, address, request.timeout)
     if not probe.is_dify:
-        return section, None
-    return section, Server(address, _check_version(section, probe.version), client)
+        return None
+    return Server(address, _check_version(section, probe.version), client)
 
 
 def _look_elsewhere(section: Section, client: httpx.Client, address: Address) -> None:
@@ -99,28 +94,28 @@ def _check_version(section: Section, text: str) -> versions.Version | None:
     return version
 
 
-def _examine_app(request: Request, server: Server | None, workflow: Workflow | None) -> Section:
-    section = Section(f"Workflow {workflow.name} ({workflow.source})" if workflow else "App")
-    variables = key_variables(workflow, request.options)
-    key = find_key(request.api_key_file, variables)
+def _examine_app(
+    section: Section, request: Request, server: Server | None, workflow: Workflow | None, given: Key | None
+) -> None:
+    variables = (SHARED_KEY,) if workflow is None else key_variables_of(workflow, request.options)
+    key = given or key_of_environment(variables)
     if key is None:
         names = " or ".join(variables)
         if workflow is None:
             section.skip("key", f"no key is set ({names}), so no app is looked at.")
         else:
             section.problem("key", "No API key is set.", f"Set {names}, or give --api-key-file. {WHERE}")
-        return section
+        return
     meant = check_key_form(section, key)
     if meant is None or server is None:
         section.skip(
             "app",
             "not looked at, since " + ("there is no key to try." if meant is None else "no server of Dify's answers."),
         )
-        return section
+        return
     live = check_app(section, server.client, server.address, meant, request.timeout)
     if live is not None and workflow is not None:
         _examine_contract(section, request, server, workflow, meant, live)
-    return section
 
 
 def _examine_contract(
@@ -149,8 +144,3 @@ def _check_nodes(section: Section, workflow: Workflow, version: versions.Version
     elif version < versions.FIRST_WITH_FORMS:
         fix = "Update Dify to 1.14 or later, or fill the forms in on its web pages."
         section.problem("nodes", "The workflow waits for people, and this release has no API for their forms.", fix)
-
-
-def key_variables(workflow: Workflow | None, options: Options | None) -> tuple[str, ...]:
-    """The environment variables that the generated client reads its key from."""
-    return (SHARED_KEY,) if workflow is None else key_variables_of(workflow, options)

@@ -48,10 +48,16 @@ def live_workflow(definition: Workflow, parameters: Mapping[str, Any]) -> Workfl
     return reading.workflow and replace(definition, inputs=reading.workflow.inputs)
 
 
+def _without_own_names(workflow: Workflow) -> Workflow:
+    """The workflow without labels that are the inputs' names: Dify asks for a label, a spec can do without."""
+    inputs = (replace(each, label="") if each.label == each.name else each for each in workflow.inputs)
+    return replace(workflow, inputs=tuple(inputs))
+
+
 def _report(section: Section, definition: Workflow, live: Workflow) -> bool:
     from difygen.compare import compare, is_breaking
 
-    changes = compare(definition, live)
+    changes = compare(_without_own_names(definition), _without_own_names(live))
     details = [
         f"{change.effect}: {change.message} {change.reason}" for change in changes if change.effect != "cosmetic"
     ]

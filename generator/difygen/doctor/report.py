@@ -1,13 +1,14 @@
-"""What a check found, and how the findings are shown: as lines for people or as JSON. Knows nothing of what is checked."""
+"""What the checks found, and how that is shown: line by line for people, or as JSON. Knows nothing of what is checked."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from difygen.call.text import one_line
+from difygen.call.words import count
 
 Outcome = Literal["ok", "problem", "skipped"]
 MARKS = {"ok": "✓", "problem": "✗", "skipped": "–"}
@@ -32,18 +33,23 @@ class Section:
 
     title: str
     checks: list[Check] = field(default_factory=list)
+    found: Callable[[Check], None] = lambda check: None  # told of each check at once
 
     def ok(self, name: str, message: str, *details: str) -> None:
         """Add a check that came out well."""
-        self.checks.append(Check(name, "ok", message, details=details))
+        self._add(Check(name, "ok", message, details=details))
 
     def problem(self, name: str, message: str, fix: str, *details: str) -> None:
         """Add a check that found something wrong, with the way out of it."""
-        self.checks.append(Check(name, "problem", message, fix, details))
+        self._add(Check(name, "problem", message, fix, details))
 
     def skip(self, name: str, reason: str, fix: str = "") -> None:
         """Add a check that was not made, and why."""
-        self.checks.append(Check(name, "skipped", reason, fix))
+        self._add(Check(name, "skipped", reason, fix))
+
+    def _add(self, check: Check) -> None:
+        self.checks.append(check)
+        self.found(check)
 
     @property
     def problems(self) -> int:
@@ -51,42 +57,57 @@ class Section:
         return sum(check.outcome == "problem" for check in self.checks)
 
 
-def problems(sections: Iterable[Section]) -> int:
-    """How many checks found something wrong, in all sections."""
-    return sum(section.problems for section in sections)
+class Report:
+    """All sections. `show` gets each line as soon as it is known, since a check may take its time; `style` puts a text into a colour."""
+
+    def __init__(
+        self,
+        show: Callable[[str], None] = lambda line: None,
+        style: Callable[[str, str], str] = lambda text, style: text,
+    ) -> None:
+        self.sections: list[Section] = []
+        self._show, self._style = show, style
+
+    def section(self, title: str) -> Section:
+        """Begin a section."""
+        if self.sections:
+            self._show("")
+        self._show(self._style(one_line(title), "bold"))
+        self.sections.append(Section(title, found=self._found))
+        return self.sections[-1]
+
+    def end(self) -> None:
+        """Show the verdict."""
+        verdict = f"{count(self.problems, 'problem')} found." if self.problems else "No problems found."
+        self._show("")
+        self._show(self._style(verdict, "red" if self.problems else "green"))
+
+    @property
+    def problems(self) -> int:
+        """How many checks found something wrong, in all sections."""
+        return sum(section.problems for section in self.sections)
+
+    def as_json(self) -> str:
+        """The findings for programs."""
+        sections = [
+            {"title": section.title, "checks": [_as_json(check) for check in section.checks]}
+            for section in self.sections
+        ]
+        return json.dumps({"ok": not self.problems, "problems": self.problems, "sections": sections}, indent=2)
+
+    def _found(self, check: Check) -> None:
+        for line in _lines(check, self._style):
+            self._show(line)
 
 
-def as_json(sections: Sequence[Section]) -> str:
-    """The findings for programs."""
-    shown = [
-        {
-            "title": section.title,
-            "checks": [
-                {
-                    "name": check.name,
-                    "outcome": check.outcome,
-                    "message": check.message,
-                    "fix": check.fix or None,
-                    "details": list(check.details),
-                }
-                for check in section.checks
-            ],
-        }
-        for section in sections
-    ]
-    return json.dumps({"ok": not problems(sections), "problems": problems(sections), "sections": shown}, indent=2)
-
-
-def as_lines(sections: Sequence[Section], style: Callable[[str, str], str]) -> list[str]:
-    """The findings for people. `style` puts a text into a colour, or leaves it as it is."""
-    lines: list[str] = []
-    for section in sections:
-        lines += [*([""] if lines else []), style(one_line(section.title), "bold")]
-        for check in section.checks:
-            lines += _lines(check, style)
-    number = problems(sections)
-    verdict = f"{number} problem{'s' if number > 1 else ''} found." if number else "No problems found."
-    return [*lines, "", style(verdict, "red" if number else "green")]
+def _as_json(check: Check) -> dict[str, object]:
+    return {
+        "name": check.name,
+        "outcome": check.outcome,
+        "message": check.message,
+        "fix": check.fix or None,
+        "details": list(check.details),
+    }
 
 
 def _lines(check: Check, style: Callable[[str, str], str]) -> list[str]:

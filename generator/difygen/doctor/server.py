@@ -21,7 +21,7 @@ class Probe:
     address: Address
     status: int = 0
     version: str = ""
-    is_dify: bool = False
+    is_dify: bool = False  # and its API is at this very path
     is_page: bool = False
     location: str = ""
     server: str = ""
@@ -51,15 +51,17 @@ def check_server(section: Section, client: httpx.Client, address: Address, timeo
 def look(client: httpx.Client, address: Address, timeout: float) -> Probe:
     """Ask an API root who it is.
 
-    The header X-Version is the proof: `GET /v1/` itself is a 404 page on 1.12.1 and JSON on others. Where a proxy removes the header,
-    the JSON of a request without a key tells.
+    The header X-Version is the proof of Dify: `GET /v1/` itself is a 404 page on 1.12.1 and JSON on others. But any wrong path of Dify
+    is a 404 with that header, too, so that a request without a key has to tell one from the other, and also where a proxy removes the
+    header.
     """
     try:
         answer = client.get(f"{address.url}/", timeout=timeout)
         version = answer.headers.get("x-version", "") or _told(answer, "server_version")
-        known = bool(version) or bool(_told(answer, "api_version"))
+        known = bool(_told(answer, "api_version")) or (bool(version) and answer.status_code != 404)
         if not known and not answer.is_redirect:
-            known = _told(client.get(f"{address.url}/info", timeout=timeout), "code") == "unauthorized"
+            info = client.get(f"{address.url}/info", timeout=timeout)
+            known = _told(info, "code") == "unauthorized" or (bool(version) and info.status_code != 404)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Probe(address, error=_reason(error))
     page = "html" in answer.headers.get("content-type", "")
@@ -88,6 +90,8 @@ def first_dify(client: httpx.Client, addresses: Iterable[Address]) -> Address | 
 
 
 def _other(probe: Probe) -> str:
+    if probe.version:
+        return f"Dify {probe.version} answered, but there is no API at {probe.address.path}."
     who = f" ({probe.server})" if probe.server else ""
     if probe.location:
         return f"Something else than Dify's API answered{who}: {probe.status}, a redirect to {probe.location}."
@@ -100,7 +104,7 @@ def _advice(probe: Probe) -> str:
         return "The server wants HTTPS: write https:// in the base URL."
     if probe.status in (502, 503, 504):
         return "The proxy runs but Dify's API behind it does not: look at the api container's log."
-    if probe.is_page:
+    if probe.is_page and not probe.version:
         return "This looks like Dify's web pages or another site. Compare with the base URL that Dify shows under API Access."
     return "Compare host, port and path with the base URL that Dify shows under API Access."
 

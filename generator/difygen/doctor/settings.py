@@ -30,10 +30,13 @@ def check_base_url(section: Section, argument: str | None) -> Address | None:
     return address
 
 
-def find_key(key_file: str | None, variables: Sequence[str]) -> Key | None:
-    """The key that a client would use: a file's, else the first variable that is set."""
-    if key_file is not None:
-        return Key(key_from_file(key_file), "the file of --api-key-file")
+def key_of_file(name: str) -> Key:
+    """The key in the file of --api-key-file. Raises `UsageProblem`."""
+    return Key(key_from_file(name), "the file of --api-key-file")
+
+
+def key_of_environment(variables: Sequence[str]) -> Key | None:
+    """The key that a client would use: that of the first variable that is set."""
     for variable in variables:
         if value := os.environ.get(variable):
             return Key(value, variable)

@@ -36,7 +36,7 @@ def check_run(
             each.name for each in workflow.inputs if each.required and each.default is None and each.name not in values
         ]
         if missing:
-            section.skip("run", f"not made: {', '.join(missing)} must be given.", "Give each as --input name=value.")
+            section.problem("run", f"not made: {', '.join(missing)} must be given.", "Give each as --input name=value.")
             return
         _run(section, loaded, loaded.arguments(values), address.url, key, user or DEFAULT_USER)
 
