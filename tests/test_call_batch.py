@@ -317,8 +317,8 @@ def test_results_that_cannot_be_written_end_the_batch(spec: str, dify: MockDify,
     result = redirected(arguments, env=dify.environment, redirection=">/dev/full")
     assert (result.code, result.err) == (1, "Error: Cannot write the results: no space left on device.\n")
     assert len(dify.runs) <= 4
-    result = redirected(arguments, env=dify.environment, redirection="| head -1")
-    assert (result.code, result.err, len(result.out.splitlines())) == (1, "", 1)
+    result = redirected(arguments, env=dify.environment, redirection="| true")
+    assert (result.code, result.err) == (1, "")
 
 
 def test_results_go_to_files_only(spec: str, dify: MockDify, tmp_path: Path) -> None:

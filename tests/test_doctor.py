@@ -18,7 +18,7 @@ from difygen.doctor.versions import parse as parse_version
 from difygen.testing import mock_dify
 from replay import recording
 from servers import Connection, Request, Server, answer, as_json, authority, html, unused_port
-from terminal import on_terminal, piped
+from terminal import on_terminal, piped, redirected
 
 KEY = "app-SECRETSECRET"
 SPEC = """\
@@ -465,6 +465,20 @@ def test_findings_are_shown_as_they_come() -> None:
 def test_options_that_say_nothing(options: dict[str, Any], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_doctor((), base_url="http://127.0.0.1:9", **options) == 2
     assert capsys.readouterr().err == f"Error: {sentence}\n"
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "message"),
+    [
+        (">/dev/full", 1, "Error: Cannot write the results: no space left on device.\n"),
+        ("| true", 1, ""),
+        (">&-", 0, ""),
+    ],
+)
+def test_a_report_that_cannot_be_written(spec: str, redirection: str, code: int, message: str) -> None:
+    with mock_dify(spec) as dify_mock:
+        result = redirected(["doctor", spec], env=dify_mock.environment, redirection=redirection)
+    assert (result.code, result.err) == (code, message)
 
 
 def test_a_key_from_standard_input_serves_all_workflows(spec: str, tmp_path: Path) -> None:

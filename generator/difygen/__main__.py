@@ -25,8 +25,9 @@ def leave(code: int) -> NoReturn:
     """End the process as `sys.exit` does, but for taking every module and record apart first: that can take as long as the work."""
     atexit._run_exitfuncs()
     try:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # as it is where the shell closed it: `>&-`
+                stream.flush()
     except OSError:  # whoever read our output is gone
         code = code or 1
     os._exit(code)

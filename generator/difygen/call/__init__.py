@@ -38,7 +38,7 @@ def run_call(
     Results go to standard output and everything else to standard error. Returns 0 for success, 1 if the run (or any row) did not
     succeed, 2 for wrong arguments, inputs, definition or settings, and 130 after Ctrl-C, when the run was stopped on the server.
     """
-    from difygen.call.output import OutputError, say
+    from difygen.call.output import OutputError, say, unwritten
     from difygen.call.problems import UsageProblem
     from difygen.call.single import Wishes
 
@@ -55,10 +55,7 @@ def run_call(
             say(line)
         return 2
     except OutputError as problem:
-        if isinstance(problem.__cause__, BrokenPipeError):
-            raise problem.__cause__ from None  # the command line ends without a word then, as every tool in a pipe
-        say(f"Error: {problem}")
-        return 1
+        return unwritten(problem)
     except KeyboardInterrupt:
         say("Interrupted; nothing was run.")
         return 130

@@ -27,6 +27,14 @@ def writing(place: str) -> Iterator[None]:
         raise OutputError(place, error) from error
 
 
+def unwritten(problem: OutputError) -> int:
+    """Say that output cannot be written, and give the exit code; where its reader went away, every tool in a pipe ends without a word."""
+    if isinstance(problem.__cause__, BrokenPipeError):
+        raise problem.__cause__ from None  # the command line takes care of it
+    say(f"Error: {problem}")
+    return 1
+
+
 def is_terminal(stream: TextIO | None) -> bool:
     """Whether somebody looks at that stream. One that was closed before the start (`>&-`) is None."""
     return stream is not None and stream.isatty()

@@ -28,26 +28,27 @@ def run_doctor(
 
     `inputs` are `name=value` texts for the one run that `run` asks for; `timeout` is in seconds and for each step of a check.
     """
-    import click
-
+    from difygen.call.output import OutputError, echo, say, unwritten
     from difygen.call.problems import UsageProblem
     from difygen.doctor.checks import Request, examine
     from difygen.doctor.report import Report
 
-    report = Report(click.echo, _styled) if output_format == "text" else Report()
+    report = Report(echo, _styled) if output_format == "text" else Report()
     try:
         _check_options(run, inputs, timeout)
         examine(Request(tuple(sources), base_url, api_key_file, run, tuple(inputs), user, timeout, options), report)
+        report.end()
+        if output_format == "json":
+            echo(report.as_json())
     except UsageProblem as problem:
         for line in problem.lines():
-            click.echo(line, err=True)
+            say(line)
         return 2
+    except OutputError as problem:
+        return unwritten(problem)
     except KeyboardInterrupt:
-        click.echo("Interrupted.", err=True)
+        say("Interrupted.")
         return 130
-    report.end()
-    if output_format == "json":
-        click.echo(report.as_json())
     return 1 if report.problems else 0
 
 
