@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from difygen.code import visible
 from difygen.compare import Change, advice
 from difygen.compare_rules import EFFECTS, Effect
+from difygen.layout import width
 
 Format = Literal["text", "json", "markdown"]
 
@@ -47,9 +48,9 @@ def _counts(changes: Sequence[Change]) -> Counter[Effect]:
 def _as_text(changes: Sequence[Change]) -> str:
     """A table: effect, workflow and subject, what happened and why it matters."""
     places = [visible(_place(change)) for change in changes]
-    width = min(max(map(len, places), default=0), 40)
+    columns = min(max(map(width, places), default=0), 40)
     rows = [
-        f"{change.effect:<10}  {place:<{width}}  {visible(change.message)} {change.reason}"
+        f"{change.effect:<10}  {place}{' ' * (columns - width(place))}  {visible(change.message)} {change.reason}"
         for change, place in zip(changes, places, strict=True)
     ]
     return "\n".join([*rows, summary(changes)])

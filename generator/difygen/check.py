@@ -52,7 +52,7 @@ class CheckReport:
         for one in self.survey.refused:
             if one.path not in {*self.survey.changed, *self.survey.stale}:
                 yield f"BLOCKED  {self._at(one.path)} {one.why}"
-        if self.lock:
+        if self.lock and self.survey.is_clean:
             yield f"OUTDATED {self._at(LOCK_NAME)} {self.lock}"
         for path in self.survey.changed[:MAX_FILES]:
             yield from self._difference(path)
