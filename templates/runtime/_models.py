@@ -88,7 +88,8 @@ class Inputs(BaseModel):
         for name, field in type(self).model_fields.items():
             value = values[name]
             if value is not None:
-                wire[field.serialization_alias or name] = to_json(value)
+                alias = field.serialization_alias
+                wire[name if alias is None else alias] = to_json(value)
         return wire
 
     def local_files(self) -> list[PreparedFile]:
