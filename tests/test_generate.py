@@ -353,3 +353,31 @@ def test_generating_imports_neither_jinja2_nor_black_nor_pydantic() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT)
     assert set(done.stdout.split()) <= {"ast"}
+
+
+def test_every_wire_name_is_sent_as_it_is(tmp_path: Path) -> None:
+    names = (
+        "",
+        " ",
+        "class",
+        "user",
+        "userName",
+        "user name",
+        "字段",
+        "🤖",
+        "a.b",
+        "../x",
+        "json",
+        "__x",
+        "input",
+        '"',
+    )
+    inputs = tuple(Input(name=name, kind="text-input") for name in names)
+    outputs = tuple(Output(name=name, type=Primitive.STRING) for name in names)
+    write(tmp_path / "client", files_of([Workflow(name="odd", source="odd.yml", inputs=inputs, outputs=outputs)]))
+    values = {name: f"value of {name}" for name in names}
+    with imported(tmp_path, "client") as package:
+        assert package.OddInputs.model_validate(values).to_wire() == values
+        by_python_name = dict(zip(package.OddInputs.model_fields, values.values(), strict=True))
+        assert package.OddInputs(**by_python_name).to_wire() == values
+        assert package.OddOutputs.model_validate(values).model_dump(by_alias=True) == values

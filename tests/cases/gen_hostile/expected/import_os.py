@@ -1,0 +1,225 @@
+"""The Dify workflow `\"\""); import os #` ({{ 7 * 7 }} {% raw %} \\u202eevil\\u202c).
+
+\"\""
+import os
+os.system('true')
+\"\""
+\\
+
+Written by difygen from definition.yaml. Change that file and run difygen again.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ._runtime import (
+    AsyncRunStream,
+    AsyncWorkflowClient,
+    Inputs,
+    Outputs,
+    ResponseMode,
+    Run,
+    RunStream,
+    Text,
+    WorkflowClient,
+    WorkflowInfo,
+)
+
+__all__ = [
+    "AsyncImportOsClient",
+    "ImportOsClient",
+    "ImportOsInputs",
+    "ImportOsOutputs",
+    "arun_import_os",
+    "astream_import_os",
+    "run_import_os",
+    "stream_import_os",
+]
+
+
+class ImportOsInputs(Inputs):
+    """What `\"\""); import os #` takes."""
+
+    x_int_1_y: Annotated[Text | None, Field(alias='x": int = 1\n    y')] = '"""\\'
+    """Ends with ". \\. Sent as `x": int = 1 y`."""
+
+    pick: Literal['"]', "\n", "'", "\\", "{}", "\x1b[31m"]
+
+
+class ImportOsOutputs(Outputs):
+    """What `\"\""); import os #` gives.
+
+    Not always there:
+        a_1_b: \"\"".
+    """
+
+    a_1_b: Annotated[str | None, Field(alias="a = 1; b")] = None
+    """# type: ignore. \"\"". Received as `a = 1; b`."""
+
+
+_WORKFLOW = WorkflowInfo(
+    name='"""); import os #',
+    outputs=ImportOsOutputs,
+    api_key_variables=("DIFY_IMPORT_OS_API_KEY", "DIFY_API_KEY"),
+)
+
+
+class ImportOsClient(WorkflowClient[ImportOsOutputs]):
+    """Runs `\"\""); import os #`, all calls over one pool of connections.
+
+    Reads no setting and opens no connection before the first call. What the
+    constructor is not given comes from the environment: `DIFY_BASE_URL`,
+    `DIFY_IMPORT_OS_API_KEY` or `DIFY_API_KEY`, `DIFY_USER`.
+    """
+
+    _workflow = _WORKFLOW
+
+    def run(
+        self,
+        *,
+        x_int_1_y: str | None = '"""\\',
+        pick: Literal['"]', "\n", "'", "\\", "{}", "\x1b[31m"],
+        user: str | None = None,
+        response_mode: ResponseMode = "blocking",
+        timeout: float | None = None,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> Run[ImportOsOutputs]:
+        """Run `\"\""); import os #` to its end and return the run.
+
+        \"\"".
+
+        Args:
+            x_int_1_y: Ends with ". \\. Sent as `x": int = 1 y`.
+            pick: One of the options.
+            user: Whom the run is for; `DIFY_USER` if left out.
+            response_mode: "streaming" collects the result from a stream of events, for
+                runs that last longer than a proxy waits.
+            timeout: Seconds for the whole run; the client's if left out.
+            workflow_id: A published version to run in place of the latest one.
+            trace_id: Makes the run part of a trace of yours.
+
+        Returns:
+            The run, which has succeeded. `.outputs` holds its typed outputs.
+
+        Raises:
+            pydantic.ValidationError: An input is not what the workflow takes.
+            RunError: The run failed, was stopped, or waits for a person: see `.run`.
+            DifyError: Anything else, such as a missing setting or a refusal.
+        """
+        return self._run(
+            ImportOsInputs(x_int_1_y=x_int_1_y, pick=pick),
+            user=user,
+            response_mode=response_mode,
+            timeout=timeout,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+    def stream(
+        self,
+        *,
+        x_int_1_y: str | None = '"""\\',
+        pick: Literal['"]', "\n", "'", "\\", "{}", "\x1b[31m"],
+        user: str | None = None,
+        timeout: float | None = None,
+        stop_on_exit: bool = False,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> RunStream[ImportOsOutputs]:
+        """Run `\"\""); import os #` and follow its events as they happen.
+
+        \"\"".
+
+        Args:
+            x_int_1_y: Ends with ". \\. Sent as `x": int = 1 y`.
+            pick: One of the options.
+            user: Whom the run is for; `DIFY_USER` if left out.
+            timeout: Seconds for the whole run; the client's if left out.
+            stop_on_exit: Stop the run on the server when the stream is left early.
+            workflow_id: A published version to run in place of the latest one.
+            trace_id: Makes the run part of a trace of yours.
+
+        Returns:
+            A stream of events, for `with` and `for`. The run starts when it is entered.
+            `stream.result()` gives what `run` returns, or raises what `run` raises.
+        """
+        return self._stream(
+            ImportOsInputs(x_int_1_y=x_int_1_y, pick=pick),
+            user=user,
+            timeout=timeout,
+            stop_on_exit=stop_on_exit,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+
+class AsyncImportOsClient(AsyncWorkflowClient[ImportOsOutputs]):
+    """`ImportOsClient` for asyncio."""
+
+    _workflow = _WORKFLOW
+
+    async def run(
+        self,
+        *,
+        x_int_1_y: str | None = '"""\\',
+        pick: Literal['"]', "\n", "'", "\\", "{}", "\x1b[31m"],
+        user: str | None = None,
+        response_mode: ResponseMode = "blocking",
+        timeout: float | None = None,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> Run[ImportOsOutputs]:
+        """Run `\"\""); import os #` to its end and return the run.
+
+        Takes what `ImportOsClient.run` takes.
+
+        Args:
+            x_int_1_y: Ends with ". \\. Sent as `x": int = 1 y`.
+            pick: One of the options.
+        """
+        return await self._run(
+            ImportOsInputs(x_int_1_y=x_int_1_y, pick=pick),
+            user=user,
+            response_mode=response_mode,
+            timeout=timeout,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+    def stream(
+        self,
+        *,
+        x_int_1_y: str | None = '"""\\',
+        pick: Literal['"]', "\n", "'", "\\", "{}", "\x1b[31m"],
+        user: str | None = None,
+        timeout: float | None = None,
+        stop_on_exit: bool = False,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> AsyncRunStream[ImportOsOutputs]:
+        """Run `\"\""); import os #` and follow its events as they happen.
+
+        Takes what `ImportOsClient.stream` takes.
+
+        Args:
+            x_int_1_y: Ends with ". \\. Sent as `x": int = 1 y`.
+            pick: One of the options.
+        """
+        return self._stream(
+            ImportOsInputs(x_int_1_y=x_int_1_y, pick=pick),
+            user=user,
+            timeout=timeout,
+            stop_on_exit=stop_on_exit,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+
+_client = ImportOsClient()
+run_import_os = _client.run
+stream_import_os = _client.stream
+_async_client = AsyncImportOsClient()
+arun_import_os = _async_client.run
+astream_import_os = _async_client.stream

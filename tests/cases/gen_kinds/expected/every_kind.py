@@ -1,0 +1,473 @@
+"""The Dify workflow `every kind` (每一种).
+
+Every kind of input and of output.
+
+The first paragraph goes into the docstrings of the methods, all of them into that of
+the module, where even a line that is too long for one is wrapped: 输入和输出的每一种都
+在这里，一行放不下就换行。
+
+Written by difygen from definition.yaml. Change that file and run difygen again.
+"""
+
+import builtins
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
+
+from ._runtime import (
+    AsyncRunStream,
+    AsyncWorkflowClient,
+    Checkbox,
+    File,
+    FileInput,
+    FileRules,
+    Inputs,
+    JsonObject,
+    Number,
+    Outputs,
+    ResponseMode,
+    Run,
+    RunStream,
+    SchemaChecked,
+    Text,
+    WorkflowClient,
+    WorkflowInfo,
+)
+
+__all__ = [
+    "AsyncEveryKindClient",
+    "EveryKindClient",
+    "EveryKindInputs",
+    "EveryKindInputsProfile",
+    "EveryKindInputsProfileAddress",
+    "EveryKindInputsSelectLong",
+    "EveryKindOutputs",
+    "EveryKindOutputsPeopleItem",
+    "EveryKindOutputsPerson",
+    "EveryKindOutputsPersonAddress",
+    "arun_every_kind",
+    "astream_every_kind",
+    "run_every_kind",
+    "stream_every_kind",
+]
+
+EveryKindInputsSelectLong = Literal[
+    "one of many",
+    "another of many",
+    "and one more",
+    "and yet another",
+    "the last",
+]
+
+_PROMPT_DEFAULT = "You are a careful assistant.\nAnswer in one sentence, and say so when you do not know."
+
+
+_EveryKindInputsProfileAddressKeys = TypedDict(
+    "_EveryKindInputsProfileAddressKeys",
+    {"zip code": NotRequired[Text], "city": Text},
+)
+
+
+@with_config(ConfigDict(extra="allow"))
+class EveryKindInputsProfileAddress(_EveryKindInputsProfileAddressKeys):
+    """`address` of `EveryKindInputsProfile`."""
+
+
+@with_config(ConfigDict(extra="allow"))
+class EveryKindInputsProfile(TypedDict):
+    """Who asks."""
+
+    name: Text
+    """As it is written on the card."""
+
+    tags: NotRequired[Sequence[Text]]
+    address: NotRequired[EveryKindInputsProfileAddress]
+
+
+class EveryKindInputs(Inputs):
+    """What `every kind` takes."""
+
+    text: Annotated[Text, Field(max_length=48)]
+    """At most 48 characters."""
+
+    paragraph: Text | None = None
+    """段落. Any length."""
+
+    select: Literal["a", "b"]
+    """Which one?"""
+
+    select_long: EveryKindInputsSelectLong | None = "another of many"
+    number: Number
+    number_default: Number | None = 0.5
+    checkbox: Checkbox | None = True
+
+    file: Annotated[FileInput, FileRules(types=("image", "document"))]
+    """Image or document."""
+
+    file_list: Annotated[
+        Sequence[
+            Annotated[FileInput, FileRules(types=("custom",), extensions=(".csv",))]
+        ]
+        | None,
+        Field(max_length=3),
+    ] = None
+    """At most 3 files (.csv)."""
+
+    object: JsonObject
+    profile: Annotated[EveryKindInputsProfile, SchemaChecked] | None = None
+    prompt: Text | None = _PROMPT_DEFAULT
+
+
+class EveryKindOutputsPersonAddress(Outputs):
+    """`address` of `EveryKindOutputsPerson`."""
+
+    city: str
+
+
+class EveryKindOutputsPerson(Outputs):
+    """Who it is about."""
+
+    name: str
+    address: EveryKindOutputsPersonAddress
+
+
+class EveryKindOutputsPeopleItem(Outputs):
+    """An item of `people` of `EveryKindOutputs`."""
+
+    name: str
+    age: int | None = None
+
+
+class EveryKindOutputs(Outputs):
+    """What `every kind` gives.
+
+    Not always there:
+        maybe: Only when there is something to say.
+    """
+
+    string: str
+    number: int | float
+    integer: int
+    boolean: bool
+    file: File
+    any: Any
+    object: dict[str, Any]
+    list: builtins.list[str]
+    table: builtins.list[builtins.list[int | float]]
+    files: builtins.list[File]
+
+    person: EveryKindOutputsPerson
+    """Who it is about."""
+
+    people: builtins.list[EveryKindOutputsPeopleItem]
+
+    level: str
+    """Expected to be "low" or "high"."""
+
+    choice: Literal["yes please", "no thanks"]
+
+    maybe: str | None = None
+    """Only when there is something to say."""
+
+    either: str | int | None
+
+
+_WORKFLOW = WorkflowInfo(
+    name="every kind",
+    outputs=EveryKindOutputs,
+    api_key_variables=("DIFY_EVERY_KIND_API_KEY", "DIFY_API_KEY"),
+)
+
+
+class EveryKindClient(WorkflowClient[EveryKindOutputs]):
+    """Runs `every kind`, all calls over one pool of connections.
+
+    Reads no setting and opens no connection before the first call. What the
+    constructor is not given comes from the environment: `DIFY_BASE_URL`,
+    `DIFY_EVERY_KIND_API_KEY` or `DIFY_API_KEY`, `DIFY_USER`.
+    """
+
+    _workflow = _WORKFLOW
+
+    def run(
+        self,
+        *,
+        text: str,
+        paragraph: str | None = None,
+        select: Literal["a", "b"],
+        select_long: EveryKindInputsSelectLong | None = "another of many",
+        number: float,
+        number_default: float | None = 0.5,
+        checkbox: bool | None = True,
+        file: FileInput,
+        file_list: Sequence[FileInput] | None = None,
+        object: dict[str, Any],
+        profile: EveryKindInputsProfile | None = None,
+        prompt: str | None = _PROMPT_DEFAULT,
+        user: str | None = None,
+        response_mode: ResponseMode = "blocking",
+        timeout: float | None = None,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> Run[EveryKindOutputs]:
+        """Run `every kind` to its end and return the run.
+
+        Every kind of input and of output.
+
+        Args:
+            text: At most 48 characters.
+            paragraph: 段落. Any length.
+            select: Which one?
+            select_long: One of the options.
+            number: A number.
+            number_default: A number.
+            checkbox: True or False.
+            file: Image or document.
+            file_list: At most 3 files (.csv).
+            object: A JSON object.
+            profile: A JSON object.
+            prompt: A text.
+            user: Whom the run is for; `DIFY_USER` if left out.
+            response_mode: "streaming" collects the result from a stream of events, for
+                runs that last longer than a proxy waits.
+            timeout: Seconds for the whole run; the client's if left out.
+            workflow_id: A published version to run in place of the latest one.
+            trace_id: Makes the run part of a trace of yours.
+
+        Returns:
+            The run, which has succeeded. `.outputs` holds its typed outputs.
+
+        Raises:
+            pydantic.ValidationError: An input is not what the workflow takes.
+            RunError: The run failed, was stopped, or waits for a person: see `.run`.
+            DifyError: Anything else, such as a missing setting or a refusal.
+        """
+        return self._run(
+            EveryKindInputs(
+                text=text,
+                paragraph=paragraph,
+                select=select,
+                select_long=select_long,
+                number=number,
+                number_default=number_default,
+                checkbox=checkbox,
+                file=file,
+                file_list=file_list,
+                object=object,
+                profile=profile,
+                prompt=prompt,
+            ),
+            user=user,
+            response_mode=response_mode,
+            timeout=timeout,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+    def stream(
+        self,
+        *,
+        text: str,
+        paragraph: str | None = None,
+        select: Literal["a", "b"],
+        select_long: EveryKindInputsSelectLong | None = "another of many",
+        number: float,
+        number_default: float | None = 0.5,
+        checkbox: bool | None = True,
+        file: FileInput,
+        file_list: Sequence[FileInput] | None = None,
+        object: dict[str, Any],
+        profile: EveryKindInputsProfile | None = None,
+        prompt: str | None = _PROMPT_DEFAULT,
+        user: str | None = None,
+        timeout: float | None = None,
+        stop_on_exit: bool = False,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> RunStream[EveryKindOutputs]:
+        """Run `every kind` and follow its events as they happen.
+
+        Every kind of input and of output.
+
+        Args:
+            text: At most 48 characters.
+            paragraph: 段落. Any length.
+            select: Which one?
+            select_long: One of the options.
+            number: A number.
+            number_default: A number.
+            checkbox: True or False.
+            file: Image or document.
+            file_list: At most 3 files (.csv).
+            object: A JSON object.
+            profile: A JSON object.
+            prompt: A text.
+            user: Whom the run is for; `DIFY_USER` if left out.
+            timeout: Seconds for the whole run; the client's if left out.
+            stop_on_exit: Stop the run on the server when the stream is left early.
+            workflow_id: A published version to run in place of the latest one.
+            trace_id: Makes the run part of a trace of yours.
+
+        Returns:
+            A stream of events, for `with` and `for`. The run starts when it is entered.
+            `stream.result()` gives what `run` returns, or raises what `run` raises.
+        """
+        return self._stream(
+            EveryKindInputs(
+                text=text,
+                paragraph=paragraph,
+                select=select,
+                select_long=select_long,
+                number=number,
+                number_default=number_default,
+                checkbox=checkbox,
+                file=file,
+                file_list=file_list,
+                object=object,
+                profile=profile,
+                prompt=prompt,
+            ),
+            user=user,
+            timeout=timeout,
+            stop_on_exit=stop_on_exit,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+
+class AsyncEveryKindClient(AsyncWorkflowClient[EveryKindOutputs]):
+    """`EveryKindClient` for asyncio."""
+
+    _workflow = _WORKFLOW
+
+    async def run(
+        self,
+        *,
+        text: str,
+        paragraph: str | None = None,
+        select: Literal["a", "b"],
+        select_long: EveryKindInputsSelectLong | None = "another of many",
+        number: float,
+        number_default: float | None = 0.5,
+        checkbox: bool | None = True,
+        file: FileInput,
+        file_list: Sequence[FileInput] | None = None,
+        object: dict[str, Any],
+        profile: EveryKindInputsProfile | None = None,
+        prompt: str | None = _PROMPT_DEFAULT,
+        user: str | None = None,
+        response_mode: ResponseMode = "blocking",
+        timeout: float | None = None,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> Run[EveryKindOutputs]:
+        """Run `every kind` to its end and return the run.
+
+        Takes what `EveryKindClient.run` takes.
+
+        Args:
+            text: At most 48 characters.
+            paragraph: 段落. Any length.
+            select: Which one?
+            select_long: One of the options.
+            number: A number.
+            number_default: A number.
+            checkbox: True or False.
+            file: Image or document.
+            file_list: At most 3 files (.csv).
+            object: A JSON object.
+            profile: A JSON object.
+            prompt: A text.
+        """
+        return await self._run(
+            EveryKindInputs(
+                text=text,
+                paragraph=paragraph,
+                select=select,
+                select_long=select_long,
+                number=number,
+                number_default=number_default,
+                checkbox=checkbox,
+                file=file,
+                file_list=file_list,
+                object=object,
+                profile=profile,
+                prompt=prompt,
+            ),
+            user=user,
+            response_mode=response_mode,
+            timeout=timeout,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+    def stream(
+        self,
+        *,
+        text: str,
+        paragraph: str | None = None,
+        select: Literal["a", "b"],
+        select_long: EveryKindInputsSelectLong | None = "another of many",
+        number: float,
+        number_default: float | None = 0.5,
+        checkbox: bool | None = True,
+        file: FileInput,
+        file_list: Sequence[FileInput] | None = None,
+        object: dict[str, Any],
+        profile: EveryKindInputsProfile | None = None,
+        prompt: str | None = _PROMPT_DEFAULT,
+        user: str | None = None,
+        timeout: float | None = None,
+        stop_on_exit: bool = False,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> AsyncRunStream[EveryKindOutputs]:
+        """Run `every kind` and follow its events as they happen.
+
+        Takes what `EveryKindClient.stream` takes.
+
+        Args:
+            text: At most 48 characters.
+            paragraph: 段落. Any length.
+            select: Which one?
+            select_long: One of the options.
+            number: A number.
+            number_default: A number.
+            checkbox: True or False.
+            file: Image or document.
+            file_list: At most 3 files (.csv).
+            object: A JSON object.
+            profile: A JSON object.
+            prompt: A text.
+        """
+        return self._stream(
+            EveryKindInputs(
+                text=text,
+                paragraph=paragraph,
+                select=select,
+                select_long=select_long,
+                number=number,
+                number_default=number_default,
+                checkbox=checkbox,
+                file=file,
+                file_list=file_list,
+                object=object,
+                profile=profile,
+                prompt=prompt,
+            ),
+            user=user,
+            timeout=timeout,
+            stop_on_exit=stop_on_exit,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+
+_client = EveryKindClient()
+run_every_kind = _client.run
+stream_every_kind = _client.stream
+_async_client = AsyncEveryKindClient()
+arun_every_kind = _async_client.run
+astream_every_kind = _async_client.stream

@@ -1,0 +1,456 @@
+"""The Dify workflow `2024 年度报告`.
+
+Written by difygen from definition.yaml. Change that file and run difygen again.
+"""
+
+import builtins
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from ._runtime import (
+    AsyncRunStream,
+    AsyncWorkflowClient,
+    Checkbox,
+    Inputs,
+    Number,
+    Outputs,
+    ResponseMode,
+    Run,
+    RunStream,
+    Text,
+    WorkflowClient,
+    WorkflowInfo,
+)
+
+__all__ = [
+    "AsyncWorkflow2024NianDuBaoGaoClient",
+    "Workflow2024NianDuBaoGaoClient",
+    "Workflow2024NianDuBaoGaoInputs",
+    "Workflow2024NianDuBaoGaoOutputs",
+    "arun_workflow_2024_nian_du_bao_gao",
+    "astream_workflow_2024_nian_du_bao_gao",
+    "run_workflow_2024_nian_du_bao_gao",
+    "stream_workflow_2024_nian_du_bao_gao",
+]
+
+
+class Workflow2024NianDuBaoGaoInputs(Inputs):
+    """What `2024 年度报告` takes."""
+
+    class_: Annotated[Text, Field(alias="class")]
+    """Sent as `class`."""
+
+    list: Number
+
+    user_8d93: Annotated[Text, Field(alias="user")]
+    """Sent as `user`."""
+
+    user_: Text
+
+    user_name_586c: Annotated[Text, Field(alias="userName")]
+    """Sent as `userName`."""
+
+    user_name: Text
+
+    user_name_5f20: Annotated[Text, Field(alias="user name")]
+    """Sent as `user name`."""
+
+    json_: Annotated[Text, Field(alias="json")]
+    """Sent as `json`."""
+
+    model_config_: Annotated[Text, Field(alias="model_config")]
+    """Sent as `model_config`."""
+
+    model_name: Text
+
+    zi_duan: Annotated[Text, Field(alias="字段")]
+    """Sent as `字段`."""
+
+    robot: Annotated[Text, Field(alias="🤖")]
+    """Sent as `🤖`."""
+
+    input_1: Annotated[Text, Field(alias="1")]
+    """Sent as `1`."""
+
+    private: Annotated[Text, Field(alias="_private")]
+    """Sent as `_private`."""
+
+    input: Annotated[Text, Field(alias="")]
+    """Sent as ``."""
+
+    self_: Annotated[Checkbox, Field(alias="self")]
+    """Sent as `self`."""
+
+
+class Workflow2024NianDuBaoGaoOutputs(Outputs):
+    """What `2024 年度报告` gives."""
+
+    list: builtins.list[builtins.str]
+
+    dict_: Annotated[dict[builtins.str, Any], Field(alias="dict")]
+    """Received as `dict`."""
+
+    copy_: Annotated[builtins.str, Field(alias="copy")]
+    """Received as `copy`."""
+
+    user: builtins.str
+
+    import_: Annotated[builtins.str, Field(alias="import")]
+    """Received as `import`."""
+
+    jie_guo: Annotated[builtins.str, Field(alias="结果")]
+    """Received as `结果`."""
+
+    output_2: Annotated[builtins.str, Field(alias="2")]
+    """Received as `2`."""
+
+    action_id: Annotated[builtins.str, Field(alias="__action_id")]
+    """Received as `__action_id`."""
+
+    str: builtins.str
+
+
+_WORKFLOW = WorkflowInfo(
+    name="2024 年度报告",
+    outputs=Workflow2024NianDuBaoGaoOutputs,
+    api_key_variables=("DIFY_WORKFLOW_2024_NIAN_DU_BAO_GAO_API_KEY", "DIFY_API_KEY"),
+)
+
+
+class Workflow2024NianDuBaoGaoClient(WorkflowClient[Workflow2024NianDuBaoGaoOutputs]):
+    """Runs `2024 年度报告`, all calls over one pool of connections.
+
+    Reads no setting and opens no connection before the first call. What the
+    constructor is not given comes from the environment: `DIFY_BASE_URL`,
+    `DIFY_WORKFLOW_2024_NIAN_DU_BAO_GAO_API_KEY` or `DIFY_API_KEY`, `DIFY_USER`.
+    """
+
+    _workflow = _WORKFLOW
+
+    def run(
+        self,
+        *,
+        class_: str,
+        list: float,
+        user_8d93: str,
+        user_: str,
+        user_name_586c: str,
+        user_name: str,
+        user_name_5f20: str,
+        json_: str,
+        model_config_: str,
+        model_name: str,
+        zi_duan: str,
+        robot: str,
+        input_1: str,
+        private: str,
+        input: str,
+        self_: bool,
+        user: str | None = None,
+        response_mode: ResponseMode = "blocking",
+        timeout: float | None = None,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> Run[Workflow2024NianDuBaoGaoOutputs]:
+        """Run `2024 年度报告` to its end and return the run.
+
+        Args:
+            class_: Sent as `class`.
+            list: A number.
+            user_8d93: Sent as `user`.
+            user_: A text.
+            user_name_586c: Sent as `userName`.
+            user_name: A text.
+            user_name_5f20: Sent as `user name`.
+            json_: Sent as `json`.
+            model_config_: Sent as `model_config`.
+            model_name: A text.
+            zi_duan: Sent as `字段`.
+            robot: Sent as `🤖`.
+            input_1: Sent as `1`.
+            private: Sent as `_private`.
+            input: Sent as ``.
+            self_: Sent as `self`.
+            user: Whom the run is for; `DIFY_USER` if left out.
+            response_mode: "streaming" collects the result from a stream of events, for
+                runs that last longer than a proxy waits.
+            timeout: Seconds for the whole run; the client's if left out.
+            workflow_id: A published version to run in place of the latest one.
+            trace_id: Makes the run part of a trace of yours.
+
+        Returns:
+            The run, which has succeeded. `.outputs` holds its typed outputs.
+
+        Raises:
+            pydantic.ValidationError: An input is not what the workflow takes.
+            RunError: The run failed, was stopped, or waits for a person: see `.run`.
+            DifyError: Anything else, such as a missing setting or a refusal.
+        """
+        return self._run(
+            Workflow2024NianDuBaoGaoInputs(
+                class_=class_,
+                list=list,
+                user_8d93=user_8d93,
+                user_=user_,
+                user_name_586c=user_name_586c,
+                user_name=user_name,
+                user_name_5f20=user_name_5f20,
+                json_=json_,
+                model_config_=model_config_,
+                model_name=model_name,
+                zi_duan=zi_duan,
+                robot=robot,
+                input_1=input_1,
+                private=private,
+                input=input,
+                self_=self_,
+            ),
+            user=user,
+            response_mode=response_mode,
+            timeout=timeout,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+    def stream(
+        self,
+        *,
+        class_: str,
+        list: float,
+        user_8d93: str,
+        user_: str,
+        user_name_586c: str,
+        user_name: str,
+        user_name_5f20: str,
+        json_: str,
+        model_config_: str,
+        model_name: str,
+        zi_duan: str,
+        robot: str,
+        input_1: str,
+        private: str,
+        input: str,
+        self_: bool,
+        user: str | None = None,
+        timeout: float | None = None,
+        stop_on_exit: bool = False,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> RunStream[Workflow2024NianDuBaoGaoOutputs]:
+        """Run `2024 年度报告` and follow its events as they happen.
+
+        Args:
+            class_: Sent as `class`.
+            list: A number.
+            user_8d93: Sent as `user`.
+            user_: A text.
+            user_name_586c: Sent as `userName`.
+            user_name: A text.
+            user_name_5f20: Sent as `user name`.
+            json_: Sent as `json`.
+            model_config_: Sent as `model_config`.
+            model_name: A text.
+            zi_duan: Sent as `字段`.
+            robot: Sent as `🤖`.
+            input_1: Sent as `1`.
+            private: Sent as `_private`.
+            input: Sent as ``.
+            self_: Sent as `self`.
+            user: Whom the run is for; `DIFY_USER` if left out.
+            timeout: Seconds for the whole run; the client's if left out.
+            stop_on_exit: Stop the run on the server when the stream is left early.
+            workflow_id: A published version to run in place of the latest one.
+            trace_id: Makes the run part of a trace of yours.
+
+        Returns:
+            A stream of events, for `with` and `for`. The run starts when it is entered.
+            `stream.result()` gives what `run` returns, or raises what `run` raises.
+        """
+        return self._stream(
+            Workflow2024NianDuBaoGaoInputs(
+                class_=class_,
+                list=list,
+                user_8d93=user_8d93,
+                user_=user_,
+                user_name_586c=user_name_586c,
+                user_name=user_name,
+                user_name_5f20=user_name_5f20,
+                json_=json_,
+                model_config_=model_config_,
+                model_name=model_name,
+                zi_duan=zi_duan,
+                robot=robot,
+                input_1=input_1,
+                private=private,
+                input=input,
+                self_=self_,
+            ),
+            user=user,
+            timeout=timeout,
+            stop_on_exit=stop_on_exit,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+
+class AsyncWorkflow2024NianDuBaoGaoClient(
+    AsyncWorkflowClient[Workflow2024NianDuBaoGaoOutputs],
+):
+    """`Workflow2024NianDuBaoGaoClient` for asyncio."""
+
+    _workflow = _WORKFLOW
+
+    async def run(
+        self,
+        *,
+        class_: str,
+        list: float,
+        user_8d93: str,
+        user_: str,
+        user_name_586c: str,
+        user_name: str,
+        user_name_5f20: str,
+        json_: str,
+        model_config_: str,
+        model_name: str,
+        zi_duan: str,
+        robot: str,
+        input_1: str,
+        private: str,
+        input: str,
+        self_: bool,
+        user: str | None = None,
+        response_mode: ResponseMode = "blocking",
+        timeout: float | None = None,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> Run[Workflow2024NianDuBaoGaoOutputs]:
+        """Run `2024 年度报告` to its end and return the run.
+
+        Takes what `Workflow2024NianDuBaoGaoClient.run` takes.
+
+        Args:
+            class_: Sent as `class`.
+            list: A number.
+            user_8d93: Sent as `user`.
+            user_: A text.
+            user_name_586c: Sent as `userName`.
+            user_name: A text.
+            user_name_5f20: Sent as `user name`.
+            json_: Sent as `json`.
+            model_config_: Sent as `model_config`.
+            model_name: A text.
+            zi_duan: Sent as `字段`.
+            robot: Sent as `🤖`.
+            input_1: Sent as `1`.
+            private: Sent as `_private`.
+            input: Sent as ``.
+            self_: Sent as `self`.
+        """
+        return await self._run(
+            Workflow2024NianDuBaoGaoInputs(
+                class_=class_,
+                list=list,
+                user_8d93=user_8d93,
+                user_=user_,
+                user_name_586c=user_name_586c,
+                user_name=user_name,
+                user_name_5f20=user_name_5f20,
+                json_=json_,
+                model_config_=model_config_,
+                model_name=model_name,
+                zi_duan=zi_duan,
+                robot=robot,
+                input_1=input_1,
+                private=private,
+                input=input,
+                self_=self_,
+            ),
+            user=user,
+            response_mode=response_mode,
+            timeout=timeout,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+    def stream(
+        self,
+        *,
+        class_: str,
+        list: float,
+        user_8d93: str,
+        user_: str,
+        user_name_586c: str,
+        user_name: str,
+        user_name_5f20: str,
+        json_: str,
+        model_config_: str,
+        model_name: str,
+        zi_duan: str,
+        robot: str,
+        input_1: str,
+        private: str,
+        input: str,
+        self_: bool,
+        user: str | None = None,
+        timeout: float | None = None,
+        stop_on_exit: bool = False,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> AsyncRunStream[Workflow2024NianDuBaoGaoOutputs]:
+        """Run `2024 年度报告` and follow its events as they happen.
+
+        Takes what `Workflow2024NianDuBaoGaoClient.stream` takes.
+
+        Args:
+            class_: Sent as `class`.
+            list: A number.
+            user_8d93: Sent as `user`.
+            user_: A text.
+            user_name_586c: Sent as `userName`.
+            user_name: A text.
+            user_name_5f20: Sent as `user name`.
+            json_: Sent as `json`.
+            model_config_: Sent as `model_config`.
+            model_name: A text.
+            zi_duan: Sent as `字段`.
+            robot: Sent as `🤖`.
+            input_1: Sent as `1`.
+            private: Sent as `_private`.
+            input: Sent as ``.
+            self_: Sent as `self`.
+        """
+        return self._stream(
+            Workflow2024NianDuBaoGaoInputs(
+                class_=class_,
+                list=list,
+                user_8d93=user_8d93,
+                user_=user_,
+                user_name_586c=user_name_586c,
+                user_name=user_name,
+                user_name_5f20=user_name_5f20,
+                json_=json_,
+                model_config_=model_config_,
+                model_name=model_name,
+                zi_duan=zi_duan,
+                robot=robot,
+                input_1=input_1,
+                private=private,
+                input=input,
+                self_=self_,
+            ),
+            user=user,
+            timeout=timeout,
+            stop_on_exit=stop_on_exit,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+
+_client = Workflow2024NianDuBaoGaoClient()
+run_workflow_2024_nian_du_bao_gao = _client.run
+stream_workflow_2024_nian_du_bao_gao = _client.stream
+_async_client = AsyncWorkflow2024NianDuBaoGaoClient()
+arun_workflow_2024_nian_du_bao_gao = _async_client.run
+astream_workflow_2024_nian_du_bao_gao = _async_client.stream

@@ -1,0 +1,135 @@
+"""The Dify workflow `concat`.
+
+Written by difygen from definition.yaml. Change that file and run difygen again.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ._runtime import (
+    AsyncRunStream,
+    AsyncWorkflowClient,
+    Inputs,
+    Outputs,
+    ResponseMode,
+    Run,
+    Text,
+    WorkflowInfo,
+)
+
+__all__ = ["AsyncJoinerClient", "JoinerInputs", "JoinerOutputs", "arun_joiner", "astream_joiner"]
+
+
+class JoinerInputs(Inputs):
+    """What `concat` takes."""
+
+    string: Text
+
+    option: Annotated[Literal["a", "b"], Field(alias="list")]
+    """Sent as `list`."""
+
+
+class JoinerOutputs(Outputs):
+    """What `concat` gives."""
+
+    text: Annotated[str, Field(alias="result")]
+    """Received as `result`."""
+
+
+_WORKFLOW = WorkflowInfo(
+    name="concat",
+    outputs=JoinerOutputs,
+    api_key_variables=("JOINER_KEY", "DIFY_API_KEY"),
+)
+
+
+class AsyncJoinerClient(AsyncWorkflowClient[JoinerOutputs]):
+    """Runs `concat`, all calls over one pool of connections.
+
+    Reads no setting and opens no connection before the first call. What the constructor is not
+    given comes from the environment: `DIFY_BASE_URL`, `JOINER_KEY` or `DIFY_API_KEY`,
+    `DIFY_USER`.
+    """
+
+    _workflow = _WORKFLOW
+
+    async def run(
+        self,
+        *,
+        string: str,
+        option: Literal["a", "b"],
+        user: str | None = None,
+        response_mode: ResponseMode = "blocking",
+        timeout: float | None = None,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> Run[JoinerOutputs]:
+        """Run `concat` to its end and return the run.
+
+        Args:
+            string: A text.
+            option: Sent as `list`.
+            user: Whom the run is for; `DIFY_USER` if left out.
+            response_mode: "streaming" collects the result from a stream of events, for runs that
+                last longer than a proxy waits.
+            timeout: Seconds for the whole run; the client's if left out.
+            workflow_id: A published version to run in place of the latest one.
+            trace_id: Makes the run part of a trace of yours.
+
+        Returns:
+            The run, which has succeeded. `.outputs` holds its typed outputs.
+
+        Raises:
+            pydantic.ValidationError: An input is not what the workflow takes.
+            RunError: The run failed, was stopped, or waits for a person: see `.run`.
+            DifyError: Anything else, such as a missing setting or a refusal.
+        """
+        return await self._run(
+            JoinerInputs(string=string, option=option),
+            user=user,
+            response_mode=response_mode,
+            timeout=timeout,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+    def stream(
+        self,
+        *,
+        string: str,
+        option: Literal["a", "b"],
+        user: str | None = None,
+        timeout: float | None = None,
+        stop_on_exit: bool = False,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> AsyncRunStream[JoinerOutputs]:
+        """Run `concat` and follow its events as they happen.
+
+        Args:
+            string: A text.
+            option: Sent as `list`.
+            user: Whom the run is for; `DIFY_USER` if left out.
+            timeout: Seconds for the whole run; the client's if left out.
+            stop_on_exit: Stop the run on the server when the stream is left early.
+            workflow_id: A published version to run in place of the latest one.
+            trace_id: Makes the run part of a trace of yours.
+
+        Returns:
+            A stream of events, for `async with` and `async for`. The run starts when it is entered.
+            `await stream.result()` gives what `run` returns, or raises what `run` raises.
+        """
+        return self._stream(
+            JoinerInputs(string=string, option=option),
+            user=user,
+            timeout=timeout,
+            stop_on_exit=stop_on_exit,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+
+_async_client = AsyncJoinerClient()
+arun_joiner = _async_client.run
+astream_joiner = _async_client.stream
