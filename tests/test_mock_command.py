@@ -147,13 +147,17 @@ def test_faults_of_the_command_line_are_for_every_request() -> None:
         ([CONCAT, "--cut-after", "soon"], "--cut-after: 'soon' is neither a number of events"),
         ([CONCAT, "--fail-rate", "2"], "--fail-rate is 2; it is a share, from 0 to 1"),
         ([CONCAT, "--ping-interval", "0"], "--ping-interval is 0; it must be more than 0"),
-        ([CONCAT, "--latency", "-1"], "--latency is -1; it cannot be negative"),
-        ([CONCAT, "--latency", "nan"], "--latency is nan; it cannot be negative"),
-        ([CONCAT, "--api-key", "other=x"], "no workflow is called 'other'; there is concat"),
-        ([CONCAT, "--api-key", ""], "an API key cannot be empty"),
-        (["specs", "--api-key", "x"], "with several workflows a key is given as NAME=KEY"),
-        ([CONCAT, "--port", "70000"], "cannot listen on 127.0.0.1:70000"),
-        ([CONCAT, "--host", "256.0.0.1"], "cannot listen on 256.0.0.1:8098"),
+        ([CONCAT, "--latency", "-1"], "--latency is -1; it must be a number of seconds, 0 or more."),
+        ([CONCAT, "--latency", "nan"], "--latency is nan; it must be a number of seconds, 0 or more."),
+        ([CONCAT, "--latency", "inf"], "--latency is inf; it must be a number of seconds, 0 or more."),
+        ([CONCAT, "--api-key", "other=x"], "Error: No workflow is called 'other'; there is concat"),
+        ([CONCAT, "--api-key", ""], "Error: An API key cannot be empty."),
+        ([CONCAT, "--api-key", "a b"], "Error: An API key cannot hold blanks"),
+        ([CONCAT, "--api-key", "é"], "Error: An API key cannot hold blanks"),
+        ([CONCAT, "--handler", ":f"], "Error: --handler: ':f' names no module"),
+        (["specs", "--api-key", "x"], "Error: With several workflows a key is given as NAME=KEY"),
+        ([CONCAT, "--port", "70000"], "Error: Cannot listen on 127.0.0.1:70000"),
+        ([CONCAT, "--host", "256.0.0.1"], "Error: Cannot listen on 256.0.0.1:8098: "),
     ],
 )
 def test_a_wrong_argument_is_one_sentence(arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,8 +175,7 @@ def test_a_port_in_use_is_one_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert (
-            refused([CONCAT, "--port", port])
-            == f"difygen mock: cannot listen on 127.0.0.1:{port}: Address already in use\n"
+            refused([CONCAT, "--port", port]) == f"Error: Cannot listen on 127.0.0.1:{port}: Address already in use.\n"
         )
 
 
@@ -189,4 +192,4 @@ def test_a_definition_comes_from_standard_input_too() -> None:
     done = subprocess.run(
         arguments, check=False, cwd=ROOT, env=ENVIRONMENT, input=spec, capture_output=True, text=True, timeout=30
     )
-    assert "cannot listen" in done.stderr  # the spec was taken, the port was not
+    assert "Cannot listen" in done.stderr  # the spec was taken, the port was not

@@ -317,7 +317,16 @@ def test_a_silent_server_sends_nothing_and_a_pinging_one_pings(dify: MockDify) -
 
 
 def test_an_unknown_fault_is_no_success(dify: MockDify) -> None:
-    for fault in ("faild", "cut=many", "slow=soon", "stopped=now"):
+    for fault in (
+        "faild",
+        "cut=many",
+        "slow=soon",
+        "slow=-1",
+        "slow=inf",
+        "stopped=now",
+        "failed=nobody",
+        "slow=1@nobody",
+    ):
         answer = post(dify, X_Mock_Fault=fault)
         assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
         assert answer.json()["message"].startswith("X-Mock-Fault: ")
@@ -502,6 +511,12 @@ def test_definitions_that_are_wrong_are_told_of(tmp_path: Path) -> None:
         raise AssertionError("not reached")
     with pytest.raises(MockSetupError, match="No workflow is called other"), mock_dify(CONCAT, api_key={"other": "k"}):
         raise AssertionError("not reached")
+
+
+def test_a_handler_that_ends_the_process_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ending.py").write_text("raise SystemExit(3)", "utf-8")
+    with pytest.raises(HandlerError, match="SystemExit: 3"):
+        load_handler(f"{tmp_path / 'ending.py'}:f")
 
 
 def test_a_handler_is_found_in_a_module_and_in_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,6 +142,7 @@ async def _answered(endpoint: Endpoint, request: Request) -> Response:
     state: MockState = request.app.state.mock
     definition = _authenticated(state, request.headers.get("authorization"))
     faults = Faults.parse(request.headers.get(HEADER, ""))
+    faults.check_nodes([node.id for node in definition.nodes])
     call = Call(state, definition, request, faults)
     return _fault_answer(faults, definition) or await endpoint(call)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
+import shlex
 import socket
 from collections.abc import Mapping, Sequence
+from math import isfinite
 
 import click
 
@@ -20,7 +21,7 @@ WRONG = 2
 
 
 class _WrongError(Exception):
-    """An argument that cannot be used: one sentence for the user."""
+    """An argument that cannot be used: one sentence for the user, without its capital and its full stop."""
 
 
 def serve(
@@ -48,7 +49,8 @@ def serve(
         function = _handler(handler)
         listener = _listener(host, port)
     except _WrongError as error:
-        click.echo(f"difygen mock: {error}", err=True)
+        sentence = str(error).rstrip(".")
+        click.echo(f"Error: {sentence[:1].upper()}{sentence[1:]}.", err=True)
         return WRONG
     server = MockServer(
         keys,
@@ -66,8 +68,8 @@ def serve(
 
 
 def _check_numbers(*, latency: float, ping_interval: float, fail_rate: float) -> None:
-    if not latency >= 0:
-        raise _WrongError(f"--latency is {latency:g}; it cannot be negative")
+    if not (isfinite(latency) and latency >= 0):
+        raise _WrongError(f"--latency is {latency:g}; it must be a number of seconds, 0 or more")
     if not ping_interval > 0:
         raise _WrongError(f"--ping-interval is {ping_interval:g}; it must be more than 0")
     if not 0 <= fail_rate <= 1:
@@ -87,6 +89,8 @@ def _given_keys(values: Sequence[str], definitions: Sequence[Definition]) -> dic
         keys[key if separator else value] = name if separator else names[0]
     if "" in keys:
         raise _WrongError("an API key cannot be empty")
+    if not all(key.isascii() and key.isprintable() and " " not in key for key in keys):
+        raise _WrongError("an API key cannot hold blanks or characters beyond ASCII: no header could carry it")
     return keys
 
 
@@ -112,7 +116,7 @@ def _listener(host: str, port: int) -> socket.socket:
     try:
         return listening_socket(host, port)
     except (OSError, OverflowError) as error:
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
+        reason = getattr(error, "strerror", None) or str(error)
         raise _WrongError(f"cannot listen on {host}:{port}: {reason}") from None
 
 
@@ -127,17 +131,13 @@ def _greeting(origin: str, keys: Mapping[str, Definition]) -> str:
     body = json.dumps({"inputs": _sample(first), "user": "me", "response_mode": "streaming"}, ensure_ascii=False)
     lines += [
         "",
-        f"  curl -N {base_url}/workflows/run -H 'Authorization: Bearer {key}' \\",
+        f"  curl -N {base_url}/workflows/run -H {shlex.quote(f'Authorization: Bearer {key}')} \\",
         "       -H 'Content-Type: application/json' \\",
-        f"       -d {_quoted(body)}",
+        f"       -d {shlex.quote(body)}",
         "",
-        f"  DIFY_BASE_URL={base_url} DIFY_{first.key_name.upper()}_API_KEY={key}",
+        f"  DIFY_BASE_URL={base_url} DIFY_{first.key_name.upper()}_API_KEY={shlex.quote(key)}",
     ]
     return "\n".join(lines)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "'\\''") + "'"
 
 
 def _sample(definition: Definition) -> dict[str, object]:

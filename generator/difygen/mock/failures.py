@@ -22,7 +22,7 @@ def failing_node(definition: Definition, faults: Faults, handler_failed: bool) -
     """
     if not (handler_failed or "failed" in faults or "partial" in faults):
         return ""
-    if faults.node in {node.id for node in definition.nodes}:
+    if faults.node:
         return faults.node
     nodes = [node for node in definition.nodes if node.parent is None]
     coping = [node for node in nodes if definition.settings.get(node.id, {}).get("error_strategy")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 HEADER = "X-Mock-Fault"
@@ -68,9 +68,12 @@ class Slow:
         """`5` for the first node, `5@code1` for another one."""
         number, _, node = text.partition("@")
         try:
-            return cls(max(0.0, float(number)), node)
+            seconds = float(number)
         except ValueError:
-            raise UnknownFaultError(f"{number!r} is no number of seconds") from None
+            seconds = -1.0
+        if not 0 <= seconds < float("inf"):
+            raise UnknownFaultError(f"{number!r} is no number of seconds")
+        return cls(seconds, node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,12 @@ class Faults:
         faults = cls(words)
         _ = faults.cut, faults.slow  # a wrong number is refused here, not in the middle of a stream
         return faults
+
+    def check_nodes(self, known: Collection[str]) -> None:
+        """Refuse the name of a node that the workflow does not have."""
+        for node in (self.words.get("failed"), self.words.get("partial"), self.slow.node):
+            if node and node not in known:
+                raise UnknownFaultError(f"unknown node {node!r}; known are {', '.join(known)}")
 
     def __contains__(self, word: str) -> bool:
         return word in self.words

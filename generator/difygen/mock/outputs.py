@@ -83,6 +83,8 @@ def load_handler(text: str) -> Handler:
     drive = text[:2] if text[1:3] in (":\\", ":/") else ""  # of a Windows path
     target, separator, function = text[len(drive) :].partition(":")
     target = drive + target
+    if not target:
+        raise HandlerError(f"{text!r} names no module; MODULE:FUNCTION or FILE.py:FUNCTION is wanted")
     module = _module(target)
     if not separator:
         return _by_name(module)
@@ -97,7 +99,7 @@ def _module(target: str) -> ModuleType:
         return _module_of_file(target) if target.endswith(".py") else _importable(target)
     except HandlerError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise HandlerError(f"{target} cannot be imported: {type(error).__name__}: {error}") from error
 
 
