@@ -1,17 +1,24 @@
 """Whatever a definition says, the generated code is data: it parses, says back every string, and does nothing else."""
 
 import ast
+import inspect
 import re
+import sys
 from collections.abc import Iterator
+from types import ModuleType
+from typing import Any, Literal, get_args, get_origin
 
 import black
 import jinja2
 import pytest
+import runtime
 from difygen.code import Code, Identifier, compose, docstring, literal, trusted, visible
 from difygen.generate import generate
+from difygen.naming import class_name
 from difygen.options import Options
+from difygen.plan_inputs import usable_default
 from difygen.workflow import Input, Output, Primitive, Workflow
-from hostile import PAYLOADS, TEXTS, WORKFLOWS
+from hostile import SENDABLE, TEXTS, WORKFLOWS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -178,7 +185,60 @@ def test_the_wire_names_and_options_come_back_from_the_module(workflow: Workflow
     assert workflow.name in known
 
 
-@pytest.mark.parametrize("payload", PAYLOADS)
+def run_module(source: str) -> dict[str, Any]:
+    """The names of a module, once it has run beside the runtime."""
+    sys.modules.setdefault("hostile", ModuleType("hostile")).__path__ = []
+    sys.modules["hostile._runtime"] = runtime
+    namespace: dict[str, Any] = {"__name__": "hostile.module", "__package__": "hostile"}
+    sys.modules["hostile.module"] = module = ModuleType("hostile.module")
+    module.__dict__.update(namespace)
+    exec(compile(source, "module.py", "exec"), module.__dict__)  # noqa: S102
+    return module.__dict__
+
+
+def literals(hint: object) -> set[object]:
+    """The options of all literal types in an annotation."""
+    if get_origin(hint) is Literal:
+        return set(get_args(hint))
+    return set().union(*map(literals, get_args(hint))) if get_args(hint) else set()
+
+
+@pytest.mark.timeout(300)
+@settings(max_examples=60, deadline=None)
+@given(WORKFLOWS)
+def test_an_imported_module_has_the_names_options_and_defaults_of_the_definition(workflow: Workflow) -> None:
+    generated = generate([workflow], Options())
+    (path,) = [path for path in generated.files if path not in ("__init__.py", "py.typed") and "/" not in path]
+    module = run_module(generated.files[path])
+    stem = class_name(path.removesuffix(".py"))
+    inputs, outputs, client = (module[f"{stem}{kind}"] for kind in ("Inputs", "Outputs", "Client"))
+    for model, variables in ((inputs, workflow.inputs), (outputs, workflow.outputs)):
+        assert model.model_rebuild(force=True)
+        fields = list(model.model_fields.items())
+        assert [name if field.alias is None else field.alias for name, field in fields] == [
+            variable.name for variable in variables
+        ]
+    for variable, (name, field) in zip(workflow.inputs, inputs.model_fields.items(), strict=True):
+        if variable.kind == "select":
+            assert literals(field.rebuild_annotation()) == set(variable.options)
+        if usable_default(variable):
+            assert field.default == variable.default
+            assert inspect.signature(client.run).parameters[name].default == variable.default
+        assert field.is_required() == (variable.required and not usable_default(variable))
+    assert client._workflow.name == workflow.name
+
+
+def test_a_name_or_option_that_json_cannot_say_is_a_finding() -> None:
+    inputs = (Input(name="a\ud800", kind="text-input"), Input(name="b", kind="select", options=("\udfff",)))
+    generated = generate([Workflow(name="w", source="w.json", inputs=inputs)], Options())
+    assert generated.files == {}
+    assert [finding.message for finding in generated.diagnostics] == [
+        '"a\\ud800" holds a lone surrogate, which is no character.',
+        '"\\udfff" holds a lone surrogate, which is no character.',
+    ]
+
+
+@pytest.mark.parametrize("payload", SENDABLE)
 def test_a_payload_in_every_place_at_once_is_harmless(payload: str) -> None:
     workflow = Workflow(
         name=payload,

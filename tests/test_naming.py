@@ -118,6 +118,14 @@ def test_a_reserved_name_gets_an_underscore() -> None:
     assert list(names.values()) == ["user_", "timeout_", "json_", "model_config_", "copy_"]
 
 
+def test_whatever_a_model_has_is_reserved() -> None:
+    from runtime import Inputs, Outputs
+
+    for model in (Inputs, Outputs):
+        attributes = {*dir(model), *dir(type(model))}
+        assert {name for name in attributes if not name.startswith("_")} <= MODEL_ATTRIBUTES
+
+
 def test_an_explicit_name_comes_first_and_is_not_altered() -> None:
     names = assign(["text", "label"], snake_name, explicit={"label": Identifier("text")})
     assert names["label"] == "text" and names["text"].startswith("text_")

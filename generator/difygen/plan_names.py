@@ -6,10 +6,10 @@ Every problem is a finding with the definition as its place. Knows nothing of th
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from difygen.code import Identifier
+from difygen.code import Identifier, visible
 from difygen.diagnostics import Diagnostic, Location, nearest
 from difygen.hints import output_name
 from difygen.naming import (
@@ -130,6 +130,7 @@ def check_options(workflow: Workflow, options: Options, name: str) -> Checked:
     variables = [variable.name for variable in workflow.inputs]
     outputs = [output.name for output in workflow.outputs]
     _check_known(renamed, [*variables, *outputs], "rename", workflow, problems)
+    problems += _unsendable(workflow)
     reserved = PARAMETERS | MODEL_ATTRIBUTES
     return Checked(
         inputs=_named(variables, _input_name, reserved, renamed, workflow, problems),
@@ -138,6 +139,15 @@ def check_options(workflow: Workflow, options: Options, name: str) -> Checked:
         key_variable=_key_variable(options, workflow, name, problems),
         problems=tuple(problems),
     )
+
+
+def _unsendable(workflow: Workflow) -> Iterator[Diagnostic]:
+    """Names and options that hold half of a character: JSON in UTF-8 cannot say them, and the server refuses them."""
+    texts = [variable.name for variable in workflow.inputs] + [output.name for output in workflow.outputs]
+    texts += [option for variable in workflow.inputs for option in variable.options]
+    for text in texts:
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            yield _problem("text", f'"{visible(text)}" holds a lone surrogate, which is no character.', workflow.source)
 
 
 def _input_name(wire: str) -> Identifier:
