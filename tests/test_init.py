@@ -93,7 +93,7 @@ def test_every_setting_that_is_commented_out_works_too(project: Path) -> None:
 def test_settings_are_not_overwritten_without_force(project: Path) -> None:
     Path("difygen.toml").write_text("mine")
     refused = init()
-    assert (refused.exit_code, refused.stderr) == (1, "difygen: difygen.toml exists already; --force overwrites it\n")
+    assert (refused.exit_code, refused.stderr) == (1, "Error: difygen.toml exists already; --force overwrites it.\n")
     assert Path("difygen.toml").read_text() == "mine"
     assert init("--force").exit_code == 0
     assert Path("difygen.toml").read_text().startswith("# Settings of difygen.")
@@ -103,7 +103,7 @@ def test_settings_are_not_overwritten_without_force(project: Path) -> None:
 def test_settings_are_not_written_beside_those_in_pyproject() -> None:
     Path("pyproject.toml").write_text("[tool.difygen]\n")
     refused = init()
-    assert (refused.exit_code, refused.stderr) == (1, "difygen: pyproject.toml has settings of difygen already\n")
+    assert (refused.exit_code, refused.stderr) == (1, "Error: pyproject.toml has settings of difygen already.\n")
     assert init("-o", "pyproject.toml", "--force").exit_code == 1
     assert Path("pyproject.toml").read_text() == "[tool.difygen]\n"
 
@@ -155,7 +155,7 @@ def test_a_folder_that_cannot_be_made_is_a_message_and_no_traceback() -> None:
     Path("specs").write_text("a file")
     done = init(str(CONCAT))
     assert done.exit_code == 1
-    assert done.stderr.startswith("difygen: specs/concat.yaml cannot be written: ")
+    assert done.stderr.startswith("Error: specs/concat.yaml cannot be written: ")
 
 
 # There and back
@@ -338,3 +338,10 @@ def test_yaml_reads_back_with_the_same_values(root_: dict[str, JsonValue]) -> No
     text = yaml_text(root_)
     loaded = yaml.load(text, yaml.CSafeLoader)
     assert repr(loaded) == repr(root_)
+
+
+def test_a_folder_in_the_place_of_the_file_is_told(project: Path) -> None:
+    Path("specs").mkdir()
+    for force in ((), ("--force",)):
+        done = init(str(CONCAT), "-o", "specs", *force)
+        assert (done.exit_code, done.stderr) == (1, "Error: specs is a folder; -o names the file to write.\n")

@@ -145,6 +145,8 @@ def _write(path: str, text: str, force: bool) -> int:
     if path == "-":
         click.echo(text, nl=False)
         return 0
+    if os.path.isdir(path):
+        return _refuse(f"{path} is a folder; -o names the file to write")
     if os.path.exists(path) and not force:
         return _refuse(f"{path} exists already; --force overwrites it")
     try:
@@ -171,5 +173,5 @@ def _write_file(path: str, text: str) -> None:
 
 
 def _refuse(why: str) -> int:
-    click.echo(f"difygen: {why}", err=True)
+    click.echo(f"Error: {why}.", err=True)
     return 1

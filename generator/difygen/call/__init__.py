@@ -1,4 +1,11 @@
-"""Runs a workflow from the terminal with its own generated client: one call with a live timeline, or a table of them."""
+"""Runs a workflow from the terminal with its own generated client: one call with a live timeline, or a table of them.
+
+source, client       a definition, and the client that is generated for it and imported
+arguments, settings  what the user typed, as the client's inputs; where to call, for whom, with which key
+single               one call: timeline and steps follow its events, which live or plain shows and html keeps as a page
+many                 a table: rows reads and checks it, batch runs it, results writes what came out and knows what is done
+output, words, text  how things are written; failures and problems: how things that went wrong are
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Finds out why a Dify server does not answer as a definition expects. Reads only, unless it is told to run the workflow."""
+"""Finds out why a Dify server does not answer as a definition expects. Reads only, unless it is told to run the workflow.
+
+checks               all checks in their order, into a report
+settings, address    the base URL and the key; network: name, port and certificate; server and versions: is it Dify, and which
+app                  what the key opens; drift: the live inputs against the definition's; trial: the one run
+"""
 
 from __future__ import annotations
 

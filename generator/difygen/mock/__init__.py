@@ -2,6 +2,15 @@
 
 Needs the extra `difygen[mock]`. Nothing outside this package may import Starlette or uvicorn. What it does otherwise than
 a real server, on purpose, is the table in docs/mock.md, which the tests read.
+
+How a request goes through the modules:
+
+    command, server     `difygen mock` and the thread of `difygen.testing`; loading and definition make what is served
+    app -> request      routes; whose request it is, which faults it asks for
+    run_endpoints       run, stop, events: validation checks the inputs, runs keeps and drives the runs, streams sends their events
+    other_endpoints     all that runs nothing: pages gives the bodies, files and forms have their own
+    simulation          one run, event by event: walk finds the way, nodes and outputs give values to the pool, rounds repeats,
+                        chunks streams texts, failures fails where faults says so; beats is what a simulation can say
 """
 
 from __future__ import annotations

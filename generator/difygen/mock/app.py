@@ -15,32 +15,32 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from difygen.mock import looking, running
-from difygen.mock.call import CORS, FOREIGN, Endpoint, MockState, answer, endpoint_of
+from difygen.mock import other_endpoints, run_endpoints
 from difygen.mock.errors import NOT_FOUND_PAGE, RefusedError, unhandled
+from difygen.mock.request import CORS, FOREIGN, Endpoint, MockState, answer, endpoint_of
 
 VERSION = "1.12.1"
 _SERVER_HEADERS = [(b"x-version", VERSION.encode()), (b"x-env", b"PRODUCTION")]
 
 _ENDPOINTS: tuple[tuple[str, tuple[str, ...], Endpoint], ...] = (
-    ("/v1/workflows/run", ("POST",), running.run_workflow),
-    ("/v1/workflows/{workflow_id}/run", ("POST",), running.run_workflow),
-    ("/v1/workflows/tasks/{task_id}/stop", ("POST",), running.stop_task),
-    ("/v1/workflows/run/{workflow_run_id}", ("GET",), looking.run_detail),
-    ("/v1/workflows/logs", ("GET",), looking.logs),
-    ("/v1/workflow/{workflow_run_id}/events", ("GET",), running.run_events),
-    ("/v1/form/human_input/{form_token}", ("GET", "POST"), looking.form),
-    ("/v1/files/upload", ("POST",), looking.upload),
-    ("/v1/files/{file_id}/preview", ("GET",), looking.no_preview),
-    ("/v1/info", ("GET",), looking.info),
-    ("/v1/parameters", ("GET",), looking.parameters),
-    ("/v1/site", ("GET",), looking.site),
-    ("/v1/meta", ("GET",), looking.meta),
-    ("/v1/chat-messages", ("POST",), looking.chat_only),
-    ("/v1/chat-messages/{task_id}/stop", ("POST",), looking.chat_only),
-    ("/v1/conversations", ("GET",), looking.chat_only),
-    ("/v1/messages", ("GET",), looking.chat_only),
-    ("/v1/completion-messages", ("POST",), looking.completion_only),
+    ("/v1/workflows/run", ("POST",), run_endpoints.run_workflow),
+    ("/v1/workflows/{workflow_id}/run", ("POST",), run_endpoints.run_workflow),
+    ("/v1/workflows/tasks/{task_id}/stop", ("POST",), run_endpoints.stop_task),
+    ("/v1/workflows/run/{workflow_run_id}", ("GET",), other_endpoints.run_detail),
+    ("/v1/workflows/logs", ("GET",), other_endpoints.logs),
+    ("/v1/workflow/{workflow_run_id}/events", ("GET",), run_endpoints.run_events),
+    ("/v1/form/human_input/{form_token}", ("GET", "POST"), other_endpoints.form),
+    ("/v1/files/upload", ("POST",), other_endpoints.upload),
+    ("/v1/files/{file_id}/preview", ("GET",), other_endpoints.no_preview),
+    ("/v1/info", ("GET",), other_endpoints.info),
+    ("/v1/parameters", ("GET",), other_endpoints.parameters),
+    ("/v1/site", ("GET",), other_endpoints.site),
+    ("/v1/meta", ("GET",), other_endpoints.meta),
+    ("/v1/chat-messages", ("POST",), other_endpoints.chat_only),
+    ("/v1/chat-messages/{task_id}/stop", ("POST",), other_endpoints.chat_only),
+    ("/v1/conversations", ("GET",), other_endpoints.chat_only),
+    ("/v1/messages", ("GET",), other_endpoints.chat_only),
+    ("/v1/completion-messages", ("POST",), other_endpoints.completion_only),
 )
 
 
@@ -100,8 +100,8 @@ def create_app(state: MockState) -> Starlette:
     routes += [
         Route("/v1/", root),
         Route("/v1", to_root),
-        Route("/api/form/human_input/{form_token}", looking.web_form, methods=["GET", "POST"]),
-        Route("/files/{file_id}/file-preview", looking.signed_file),
+        Route("/api/form/human_input/{form_token}", other_endpoints.web_form, methods=["GET", "POST"]),
+        Route("/files/{file_id}/file-preview", other_endpoints.signed_file),
     ]
     handlers: dict[Any, Any] = {404: _not_found, 405: _wrong_method, Exception: _broken, HTTPException: _broken}
     middleware = [Middleware(_WithServerHeaders)]

@@ -15,11 +15,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from difygen.mock.app import create_app
-from difygen.mock.call import MockState
 from difygen.mock.definition import Definition
 from difygen.mock.faults import Cut, FailRate
 from difygen.mock.files import FileStore
 from difygen.mock.outputs import Handler
+from difygen.mock.request import MockState
 from difygen.mock.runs import Runs, Settings
 from difygen.mock.streams import TRANSPORT
 

@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from difygen.mock import pages
-from difygen.mock.call import CORS, JSON, Call, MockState, answer
 from difygen.mock.definition import JsonObject
 from difygen.mock.errors import WRONG_MODE, RefusedError, not_found, unhandled
 from difygen.mock.files import is_uuid
+from difygen.mock.request import CORS, JSON, Call, MockState, answer
 from difygen.mock.runs import Run
 from difygen.mock.validation import HumanInputFormSubmitPayload, WorkflowLogQuery, checked, json_body, required_user
 

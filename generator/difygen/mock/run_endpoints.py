@@ -10,11 +10,11 @@ from contextlib import aclosing
 from starlette.responses import Response
 
 from difygen.mock import pages
-from difygen.mock.call import Call, answer
 from difygen.mock.definition import JsonObject
 from difygen.mock.errors import RefusedError, bad_request, not_found
 from difygen.mock.faults import Cut, Faults
 from difygen.mock.files import is_uuid
+from difygen.mock.request import Call, answer
 from difygen.mock.runs import Run
 from difygen.mock.streams import CutResponse, DroppedResponse, StreamResponse, escaped_frame, frame, with_pings
 from difygen.mock.validation import WorkflowRunPayload, checked, checked_inputs, required_user, system_files
