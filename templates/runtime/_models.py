@@ -10,13 +10,15 @@ from typing import Annotated, Any, Generic, Literal, Self, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
-    AllowInfNan,
     BaseModel,
     ConfigDict,
+    PlainValidator,
     Strict,
     ValidatorFunctionWrapHandler,
+    WithJsonSchema,
     WrapValidator,
 )
+from pydantic_core import PydanticCustomError
 
 from ._files import PreparedFile
 
@@ -52,7 +54,19 @@ def check_json(value: Any) -> Any:
 Text = Annotated[str, Strict()]
 """A text, as Dify takes it: a `str` and nothing else."""
 
-Number = Annotated[int, Strict()] | Annotated[float, Strict(), AllowInfNan(False)]
+
+def check_number(value: Any) -> int | float:
+    """The value, if it is a number that JSON can say. One message, where a union has two."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PydanticCustomError("number_type", "Input should be a number")
+    if isinstance(value, float) and not isfinite(value):
+        raise PydanticCustomError("finite_number", "Input should be a finite number")
+    return value
+
+
+Number = Annotated[
+    int | float, PlainValidator(check_number), WithJsonSchema({"type": "number"})
+]
 """A number, sent as it is: `1` as 1 and `1.0` as 1.0. `True` is none."""
 
 Checkbox = Annotated[bool, Strict()]
