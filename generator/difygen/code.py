@@ -80,6 +80,11 @@ def visible(text: str) -> str:
     return text if text.isprintable() else "".join(map(_escape, text))
 
 
+def has_surrogate(text: str) -> bool:
+    """Whether a text holds half of a character, which UTF-8 cannot carry."""
+    return not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _inert(line: str) -> str:
     line = visible(line).replace("\\", "\\\\")
     return line.replace('""', '\\"\\"') if '"""' in line else line

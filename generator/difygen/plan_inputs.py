@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from math import isfinite
 from typing import NamedTuple
 
-from difygen.code import Code, Identifier, compose, docstring, literal
+from difygen.code import Code, Identifier, compose, docstring, has_surrogate, literal
 from difygen.hints import (
     BUILTINS,
     ModelPlan,
@@ -86,15 +86,17 @@ def usable_default(variable: Input) -> bool:
     """Whether the client sends the default itself. Files have none that a client could send."""
     if variable.default is None or variable.kind in ("file", "file-list"):
         return False
-    return _is_finite(variable.default)
+    return _is_json(variable.default)
 
 
-def _is_finite(data: JsonValue) -> bool:
-    """Whether no number in the data is one that JSON cannot say."""
+def _is_json(data: JsonValue) -> bool:
+    """Whether JSON in UTF-8 can say the data: no NaN, no infinity, no half of a character."""
     if isinstance(data, Mapping):
-        return all(map(_is_finite, data.values()))
-    if isinstance(data, Sequence) and not isinstance(data, str):
-        return all(map(_is_finite, data))
+        return all(map(_is_json, data)) and all(map(_is_json, data.values()))
+    if isinstance(data, str):
+        return not has_surrogate(data)
+    if isinstance(data, Sequence):
+        return all(map(_is_json, data))
     return not isinstance(data, float) or isfinite(data)
 
 

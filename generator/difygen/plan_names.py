@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from difygen.code import Identifier, visible
+from difygen.code import Identifier, has_surrogate, visible
 from difygen.diagnostics import Diagnostic, Location, nearest
 from difygen.hints import output_name
 from difygen.naming import (
@@ -146,7 +146,7 @@ def _unsendable(workflow: Workflow) -> Iterator[Diagnostic]:
     texts = [variable.name for variable in workflow.inputs] + [output.name for output in workflow.outputs]
     texts += [option for variable in workflow.inputs for option in variable.options]
     for text in texts:
-        if any("\ud800" <= character <= "\udfff" for character in text):
+        if has_surrogate(text):
             yield _problem("text", f'"{visible(text)}" holds a lone surrogate, which is no character.', workflow.source)
 
 
