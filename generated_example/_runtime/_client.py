@@ -1,0 +1,315 @@
+"""The blocking client: every method runs a flow of `_operations` to its end."""
+
+import os
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO, Generic, Self
+
+from ._apps import (
+    AppInfo,
+    AppParameters,
+    AppSite,
+    LogEntry,
+    LogPage,
+    log_filters,
+    new_entries,
+)
+from ._download import Destination
+from ._files import File, UploadedFile
+from ._forms import Form
+from ._http import check_client
+from ._models import Inputs, OutputsT, ResponseMode, WorkflowInfo
+from ._operations import ClientOptions, Operations, at_least
+from ._run_stream import RunStream
+from ._runs import Run
+from ._stream import StreamSession, run_to_end
+from ._transport import SyncTransport, run_now
+
+if TYPE_CHECKING:
+    from ._http import httpx
+
+
+class WorkflowClient(Generic[OutputsT]):
+    """What the generated clients build on: calls one workflow, from any thread.
+
+    Every argument may be left out: the environment tells the rest, at the time of a call.
+    Nothing is read or opened before the first call. `close()`, or leaving a `with` block,
+    closes the connections; a later call opens new ones.
+
+    Args:
+        base_url: Where the API is, with or without `/v1`. Else `DIFY_BASE_URL`.
+        api_key: The key of the app. Else the workflow's own environment variable, else
+            `DIFY_API_KEY`.
+        user: On whose behalf runs are made, if a call does not say. Else `DIFY_USER`.
+        timeout: Seconds that a call may take as a whole, pings or not; `math.inf` for no
+            limit. Dify itself ends a run after 1200 seconds, unless set otherwise.
+        idle_timeout: Seconds without a byte after which a stream, or a call that only
+            asks for something, is given up. Dify pings a stream every 10 seconds.
+        max_retries: How often a request is sent again; one that starts a run, only if it
+            surely started none.
+        max_reconnects: How often in a row a stream is taken up again without anything
+            new; 0 switches this off.
+        max_concurrency: How many runs may go on at a time; more wait their turn.
+        http_client: An `httpx.Client` of your own, for proxies, certificates and the
+            like. It is never closed here.
+    """
+
+    _workflow: WorkflowInfo[OutputsT]
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        user: str | None = None,
+        timeout: float = 1260.0,
+        idle_timeout: float = 60.0,
+        max_retries: int = 2,
+        max_reconnects: int = 5,
+        max_concurrency: int | None = None,
+        http_client: "httpx.Client | None" = None,
+    ) -> None:
+        options = ClientOptions(
+            base_url=base_url,
+            api_key=api_key,
+            user=user,
+            timeout=timeout,
+            idle_timeout=idle_timeout,
+            max_retries=max_retries,
+            max_reconnects=max_reconnects,
+        )
+        if max_concurrency is not None:
+            at_least("max_concurrency", max_concurrency, 1)
+        check_client(http_client, "Client")
+        self._transport = SyncTransport(http_client, max_concurrency)
+        self._operations = Operations(self._workflow, options, self._transport)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections, those of open streams too. Runs go on at the server."""
+        self._transport.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._operations.options!r})"
+
+    def _run(
+        self,
+        inputs: Inputs,
+        *,
+        user: str | None = None,
+        response_mode: ResponseMode = "blocking",
+        timeout: float | None = None,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> Run[OutputsT]:
+        """Run the workflow to its end; the generated `run` calls this."""
+        return run_now(
+            run_to_end(
+                self._operations,
+                inputs,
+                user=user,
+                response_mode=response_mode,
+                timeout=timeout,
+                workflow_id=workflow_id,
+                trace_id=trace_id,
+            )
+        )
+
+    def _stream(
+        self,
+        inputs: Inputs,
+        *,
+        user: str | None = None,
+        timeout: float | None = None,
+        stop_on_exit: bool = False,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> RunStream[OutputsT]:
+        """Run the workflow as a stream; the generated `stream` calls this."""
+        return RunStream(
+            StreamSession(
+                self._operations,
+                inputs=inputs,
+                user=user,
+                timeout=timeout,
+                stop_on_exit=stop_on_exit,
+                workflow_id=workflow_id,
+                trace_id=trace_id,
+            )
+        )
+
+    def resume(
+        self,
+        workflow_run_id: str,
+        *,
+        user: str | None = None,
+        timeout: float | None = None,
+        stop_on_exit: bool = False,
+    ) -> RunStream[OutputsT]:
+        """Follow a run that was started before: after a pause, or by another process.
+
+        The server replays what has happened so far, without inputs and outputs of nodes;
+        of a finished run it sends the last event alone. Needs Dify 1.14, and the `user`
+        of the run. A pause whose forms this client has submitted does not end the stream.
+        """
+        return RunStream(
+            StreamSession(
+                self._operations,
+                workflow_run_id=workflow_run_id,
+                user=user,
+                timeout=timeout,
+                stop_on_exit=stop_on_exit,
+            )
+        )
+
+    def get_run(self, workflow_run_id: str) -> Run[OutputsT]:
+        """Read a stored run, however it ended or goes on. Nothing is raised for how.
+
+        Raises:
+            NotFoundError: The app has no such run.
+        """
+        return run_now(self._operations.get_run(workflow_run_id))
+
+    def stop(self, task_id: str, *, user: str | None = None) -> None:
+        """Ask the server to stop a run; a node that is at work may finish first.
+
+        The server agrees to anything, even to a task that it does not know. The stored
+        run may stay `running` for ever (seen on 1.12.1): look at the stream's end, not at
+        `get_run()`.
+        """
+        run_now(self._operations.stop(task_id, user))
+
+    def logs(
+        self,
+        *,
+        keyword: str | None = None,
+        status: str | None = None,
+        created_at_after: datetime | str | None = None,
+        created_at_before: datetime | str | None = None,
+        created_by_end_user_session_id: str | None = None,
+        created_by_account: str | None = None,
+        limit: int = 20,
+    ) -> "RunLogs":
+        """Read the app's runs, newest first: iterate the entries, or take a page.
+
+        Args:
+            keyword: Found in inputs, outputs or the user, or is a run's exact id.
+            status: `succeeded`, `failed` or `stopped`; the server filters by no other.
+            created_at_after: Not before this moment.
+            created_at_before: Not after this moment.
+            created_by_end_user_session_id: The `user` of the runs.
+            created_by_account: The e-mail of a member of the workspace.
+            limit: Entries of one page, 1 to 100.
+        """
+        filters = log_filters(
+            keyword=keyword,
+            status=status,
+            created_at__after=created_at_after,
+            created_at__before=created_at_before,
+            created_by_end_user_session_id=created_by_end_user_session_id,
+            created_by_account=created_by_account,
+        )
+        return RunLogs(self._operations, filters, limit)
+
+    def upload(
+        self,
+        file: "str | os.PathLike[str] | tuple[str, bytes] | BinaryIO",
+        *,
+        user: str | None = None,
+        timeout: float | None = None,
+    ) -> UploadedFile:
+        """Upload a file, streamed from disk, to be an input of several runs.
+
+        It belongs to its `user`: the runs must have the same one.
+        """
+        return run_now(self._operations.upload(file, user, timeout))
+
+    def download(
+        self, file: File | str, path: Destination, *, timeout: float | None = None
+    ) -> Path:
+        """Stream a file that a run returned to disk, whole or not at all.
+
+        Args:
+            file: The file, or its URL, which may be relative.
+            path: Where to; a folder gets a file of the name that the server gave.
+        """
+        return run_now(self._operations.download(file, path, timeout))
+
+    def info(self) -> AppInfo:
+        """The app's name, description, tags and mode."""
+        return run_now(self._operations.info())
+
+    def parameters(self) -> AppParameters:
+        """The inputs of the published version, and the server's limits for files."""
+        return run_now(self._operations.parameters())
+
+    def site(self) -> AppSite:
+        """How the app's web page looks."""
+        return run_now(self._operations.site())
+
+    def get_form(self, form_token: str) -> Form:
+        """Read a human-input form. Needs Dify 1.14."""
+        return run_now(self._operations.get_form(form_token))
+
+    def submit_form(
+        self,
+        form: Form | str,
+        *,
+        action: str,
+        inputs: Mapping[str, Any] | None = None,
+        user: str | None = None,
+    ) -> None:
+        """Answer a human-input form, once; then `resume()` the run. Needs Dify 1.14.
+
+        Args:
+            form: A form of a `RunPausedError` or an event, or its token.
+            action: The id of one of the form's `actions`.
+            inputs: A value for each of the form's `inputs`, by name.
+
+        Raises:
+            FormClosedError: It was submitted before, or has expired.
+        """
+        run_now(self._operations.submit_form(form, action, inputs, user))
+
+
+class RunLogs:
+    """The runs of an app, read page by page as one iterates."""
+
+    def __init__(
+        self, operations: Operations[Any], filters: Mapping[str, str], limit: int
+    ) -> None:
+        self._operations = operations
+        self._filters = filters
+        self._limit = limit
+
+    def page(self, number: int = 1) -> LogPage:
+        """One page, counted from 1."""
+        return run_now(self._operations.log_page(self._filters, number, self._limit))
+
+    def pages(self) -> Iterator[LogPage]:
+        """All pages."""
+        number = 1
+        while True:
+            page = self.page(number)
+            yield page
+            if not (page.has_more and page.data):
+                return
+            number += 1
+
+    def __iter__(self) -> Iterator[LogEntry]:
+        seen: dict[str, None] = {}
+        for page in self.pages():
+            yield from new_entries(page, seen)
+            seen = {entry.id: None for entry in page.data}

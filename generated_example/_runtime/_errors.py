@@ -1,0 +1,296 @@
+"""Every exception a generated client raises. Knows no HTTP library and does no I/O.
+
+DifyError
+ +-- ConfigurationError           a setting is missing or malformed; nothing was sent
+ +-- ConnectionFailedError        no connection was made; nothing was sent
+ |    +-- ConnectTimeoutError       (also a DifyTimeoutError)
+ +-- ConnectionLostError          sent, but the connection broke before the answer
+ +-- DifyTimeoutError             also a TimeoutError
+ |    +-- DeadlineExceededError     the call's `timeout` passed
+ |    +-- IdleTimeoutError          nothing arrived for `idle_timeout`
+ +-- APIError                     the server answered with an error
+ |    +-- InvalidParamError, BadRequestError, AuthenticationError, ...
+ |    +-- UnexpectedResponseError   an answer that is not Dify's: HTML, redirect, ...
+ +-- RunError                     the run ended, but not well: see `.run`
+ |    +-- RunFailedError, RunStoppedError, RunPausedError
+ +-- StreamError
+ |    +-- StreamInterruptedError    the stream ended before the run did
+ |    +-- StreamDecodeError         the stream holds something that is no event
+ +-- OutputsError                 the outputs do not fit the generated model
+"""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._forms import Form
+    from ._runs import Run
+
+
+class DifyError(Exception):
+    """What every exception of this client inherits from.
+
+    `workflow_run_id` and `task_id` are set when they are known. All exceptions pickle
+    and copy, and none of them ever holds the API key.
+    """
+
+    workflow_run_id: str | None = None
+    task_id: str | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., "DifyError"], tuple[Any, ...]]:
+        return rebuild_error, (type(self), self.args, dict(self.__dict__))
+
+
+def rebuild_error(
+    kind: type[DifyError], args: tuple[Any, ...], state: Mapping[str, Any]
+) -> DifyError:
+    """The exception that was pickled: its class, its `args`, its attributes."""
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(DifyError, ValueError):
+    """A setting is missing or malformed. Nothing was sent."""
+
+
+class ConnectionFailedError(DifyError):
+    """No connection was made, so nothing was sent and no run was started."""
+
+
+class ConnectionLostError(DifyError):
+    """The connection broke after the request was sent, or while it was sent.
+
+    A run that was asked for may have been started.
+    """
+
+
+class DifyTimeoutError(DifyError, TimeoutError):
+    """Something took longer than it was given. A started run may still be going on."""
+
+
+class ConnectTimeoutError(ConnectionFailedError, DifyTimeoutError):
+    """The server could not be reached in time. Nothing was sent."""
+
+
+class DeadlineExceededError(DifyTimeoutError):
+    """The `timeout` of the call passed before it was finished."""
+
+
+class StreamError(DifyError):
+    """Something is wrong with a stream of events, not with the run."""
+
+
+class StreamInterruptedError(StreamError):
+    """The stream ended before the run did: what became of the run is not known.
+
+    With a `workflow_run_id`, `resume()` and `get_run()` of the client tell more.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        workflow_run_id: str | None = None,
+        task_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.workflow_run_id = workflow_run_id
+        self.task_id = task_id
+
+
+class IdleTimeoutError(StreamInterruptedError, DifyTimeoutError):
+    """Nothing arrived for `idle_timeout` seconds, not even one of Dify's pings."""
+
+
+class StreamDecodeError(StreamError):
+    """The stream holds bytes that are not UTF-8, or data that is not a JSON object.
+
+    `data` is the beginning of what could not be read.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        data: bytes = b"",
+        workflow_run_id: str | None = None,
+        task_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.data = data
+        self.workflow_run_id = workflow_run_id
+        self.task_id = task_id
+
+
+class APIError(DifyError):
+    """The server answered with an error, or a stream carried an `error` event.
+
+    Attributes:
+        message: What the server said.
+        code: Dify's own code, e.g. `invalid_param`. None when the answer had none.
+        status: The HTTP status. None for an `error` event without one.
+        params: The field that is at fault, where the server names it (up to 1.10).
+        server_version: The server's `X-Version`. None when something other than
+            Dify's API process answered.
+        request_id: `X-Trace-Id` or the request id of a gateway, where there is one.
+        retry_after: Seconds the server asks to wait, where it does.
+        hint: What to do about it, where that is known.
+        body: The beginning of the answer, for a look at what is not Dify's.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        params: str | None = None,
+        server_version: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+        hint: str | None = None,
+        body: str = "",
+        request: str = "",
+        workflow_run_id: str | None = None,
+        task_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.status = status
+        self.params = params
+        self.server_version = server_version
+        self.request_id = request_id
+        self.retry_after = retry_after
+        self.hint = hint
+        self.body = body
+        self.request = request
+        self.workflow_run_id = workflow_run_id
+        self.task_id = task_id
+
+    def __str__(self) -> str:
+        facts = [
+            f"HTTP {self.status}" if self.status else "",
+            self.code or "",
+            self.request,
+            f"Dify {self.server_version}" if self.server_version else "",
+            f"request {self.request_id}" if self.request_id else "",
+        ]
+        known = ", ".join(fact for fact in facts if fact)
+        text = f"{self.message} ({known})" if known else self.message
+        return f"{text}\nHint: {self.hint}" if self.hint else text
+
+
+class InvalidParamError(APIError):
+    """`invalid_param`: an input or a parameter that the server does not take."""
+
+
+class BadRequestError(APIError):
+    """Any other 400: a malformed request or `workflow_id`."""
+
+
+class AppUnavailableError(APIError):
+    """`app_unavailable`: the app is not published, or its configuration is broken."""
+
+
+class NotWorkflowAppError(APIError):
+    """`not_workflow_app`: the key belongs to an app of another mode."""
+
+
+class ProviderError(APIError):
+    """The model provider is not set up, out of quota, or failed outside of a node."""
+
+
+class AuthenticationError(APIError):
+    """401: the API key is missing, unknown or of another kind."""
+
+
+class PermissionDeniedError(APIError):
+    """403: the app's API is disabled, the app is gone, or the plan does not allow it."""
+
+
+class NotFoundError(APIError):
+    """404: no such run, workflow version or form."""
+
+
+class FormClosedError(APIError):
+    """412: a human-input form that was submitted already, or has expired."""
+
+
+class FileTooLargeError(APIError):
+    """413: the file is larger than the server allows."""
+
+
+class UnsupportedFileTypeError(APIError):
+    """415: a kind of file, or of content, that the server does not take."""
+
+
+class TooManyRequestsError(APIError):
+    """Too many runs at the same time; this one was not started.
+
+    Dify says so with 400 `invalid_param` (seen on 1.12.1) or, as documented, with 429.
+    """
+
+
+class RateLimitError(APIError):
+    """`rate_limit_error`: a quota is used up. Waiting a few seconds does not help."""
+
+
+class ServerError(APIError):
+    """5xx: the server or a proxy before it failed. A run may have been started."""
+
+
+class UnexpectedResponseError(APIError):
+    """An answer that is not one of Dify's API: a web page, a redirect, a wrong shape."""
+
+
+class RunError(DifyError):
+    """The run ended, but not well. `run` holds everything that is known about it."""
+
+    def __init__(self, message: str, *, run: "Run[Any]") -> None:
+        super().__init__(message)
+        self.run = run
+        self.workflow_run_id = run.workflow_run_id
+        self.task_id = run.task_id
+
+
+class RunFailedError(RunError):
+    """The run's status is `failed`; the message is the run's own error."""
+
+
+class RunStoppedError(RunError):
+    """The run's status is `stopped`: by somebody, or by a time limit of the server."""
+
+
+class RunPausedError(RunError):
+    """The run waits for human input.
+
+    Submit one of `forms` with the client's `submit_form()`, then follow the run with
+    `resume(error.workflow_run_id)`. A blocking call does not get the forms' tokens from
+    Dify before 1.14: `forms` is empty then.
+    """
+
+    @property
+    def forms(self) -> tuple["Form", ...]:
+        """The forms that the run waits for."""
+        return self.run.forms
+
+
+class OutputsError(DifyError, ValueError):
+    """The outputs do not fit the generated model, or the run has none.
+
+    Attributes:
+        outputs: What the server sent.
+        run: The run; its `raw` holds everything.
+    """
+
+    def __init__(
+        self, message: str, *, outputs: Mapping[str, Any], run: "Run[Any]"
+    ) -> None:
+        super().__init__(message)
+        self.outputs = outputs
+        self.run = run
+        self.workflow_run_id = run.workflow_run_id
+        self.task_id = run.task_id

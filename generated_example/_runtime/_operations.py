@@ -1,0 +1,408 @@
+"""What a client can do, as flows: written once, run by the blocking and the async client.
+
+A flow asks the transport to send and to wait; settings are read when a call needs them.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from math import inf, isnan
+from pathlib import Path
+from time import monotonic
+from typing import Any, Generic, TypeVar
+from urllib.parse import urljoin
+
+from ._answers import error_of, json_object, unexpected
+from ._apps import AppInfo, AppParameters, AppSite, LogPage
+from ._download import Destination, download
+from ._errors import (
+    ConfigurationError,
+    ConnectionFailedError,
+    ConnectionLostError,
+    DeadlineExceededError,
+    DifyError,
+    IdleTimeoutError,
+    NotFoundError,
+    ServerError,
+    TooManyRequestsError,
+)
+from ._files import File, FileSource, UploadedFile, named_source, upload_body, url_of
+from ._forms import Form
+from ._http import Answer, Call
+from ._models import Inputs, Outputs, WorkflowInfo
+from ._protocol import (
+    ENDED,
+    blocking_payload,
+    form_call,
+    get_call,
+    post_call,
+    retry_delay,
+    run_call,
+    run_detail,
+    segment,
+    settle,
+)
+from ._records import to_maybe_text
+from ._runs import Run, make_run
+from ._settings import Secret, Settings, read_settings, read_user
+from ._transport import Exchange, Transport, read_all
+
+ResultsT = TypeVar("ResultsT", bound=Outputs)
+AttemptT = TypeVar("AttemptT")
+MAX_SUBMITTED = 1000
+FIRST_POLL_DELAY = 0.25
+MAX_POLL_DELAY = 5.0
+MAX_POLL_FAILURES = 4
+MAX_POLLING = 1260.0  # Dify ends a run after 1200 seconds, unless set otherwise
+
+
+class ClientOptions:
+    """The arguments of a client, as they were given. Shows no key."""
+
+    __slots__ = (
+        "api_key",
+        "base_url",
+        "idle_timeout",
+        "max_reconnects",
+        "max_retries",
+        "timeout",
+        "user",
+    )
+
+    def __init__(
+        self,
+        *,
+        base_url: str | None,
+        api_key: str | None,
+        user: str | None,
+        timeout: float,
+        idle_timeout: float,
+        max_retries: int,
+        max_reconnects: int,
+    ) -> None:
+        self.base_url = base_url
+        self.api_key = None if api_key is None else Secret(api_key)
+        self.user = user
+        self.timeout = positive("timeout", timeout)
+        self.idle_timeout = positive("idle_timeout", idle_timeout)
+        self.max_retries = at_least("max_retries", max_retries, 0)
+        self.max_reconnects = at_least("max_reconnects", max_reconnects, 0)
+
+    def __repr__(self) -> str:
+        return f"base_url={self.base_url!r}, user={self.user!r}"
+
+
+def positive(name: str, seconds: float) -> float:
+    """The number of seconds, if it is one to wait for."""
+    if isnan(seconds) or seconds <= 0:
+        raise ConfigurationError(
+            f"{name} must be more than 0 seconds (math.inf for no limit), not {seconds}"
+        )
+    return seconds
+
+
+def at_least(name: str, number: int, least: int) -> int:
+    """The number, if it is large enough."""
+    if number < least:
+        raise ConfigurationError(f"{name} must be {least} or more, not {number}")
+    return number
+
+
+class Operations(Generic[ResultsT]):
+    """The operations of one client."""
+
+    def __init__(
+        self,
+        workflow: WorkflowInfo[ResultsT],
+        options: ClientOptions,
+        transport: Transport,
+    ) -> None:
+        self.workflow = workflow
+        self.options = options
+        self.transport = transport
+        self.submitted: dict[str, None] = {}
+
+    def settings(self) -> Settings:
+        """Where to send, and the key: from the arguments, else from the environment."""
+        options = self.options
+        return read_settings(
+            options.base_url, options.api_key, self.workflow.api_key_variables
+        )
+
+    def user(self, user: str | None) -> str:
+        """On whose behalf a call is made."""
+        return read_user(user, self.options.user)
+
+    def deadline(self, timeout: float | None) -> float:
+        """The moment when a call must be finished."""
+        if timeout is None:
+            return monotonic() + self.options.timeout
+        return monotonic() + positive("timeout", timeout)
+
+    async def send(
+        self,
+        call: Call,
+        deadline: float,
+        *,
+        idle: float | None = None,
+        max_retries: int | None = None,
+    ) -> Answer:
+        """Send a request, again as its kind allows, and read its good answer."""
+        idle = self.options.idle_timeout if idle is None else idle
+
+        async def attempt() -> Answer:
+            answer = await self.transport.send(call, deadline, idle)
+            if 200 <= answer.status < 300:
+                return answer
+            raise error_of(answer, call)
+
+        return await self._repeat(attempt, call, deadline, max_retries)
+
+    async def open(
+        self, call: Call, deadline: float, *, max_retries: int | None = None
+    ) -> Exchange:
+        """The same, for a good answer that is still to be read."""
+
+        async def attempt() -> Exchange:
+            idle = self.options.idle_timeout
+            exchange = await self.transport.open(call, deadline, idle)
+            if 200 <= exchange.status < 300:
+                return exchange
+            raise error_of(await read_all(exchange), call)
+
+        return await self._repeat(attempt, call, deadline, max_retries)
+
+    async def _repeat(
+        self,
+        attempt: Callable[[], Awaitable[AttemptT]],
+        call: Call,
+        deadline: float,
+        max_retries: int | None,
+    ) -> AttemptT:
+        limit = self.options.max_retries if max_retries is None else max_retries
+        number = 0
+        while True:
+            try:
+                return await attempt()
+            except DifyError as error:
+                delay = retry_delay(error, number, limit, repeatable=call.repeatable)
+                if delay is None or monotonic() + delay >= deadline:
+                    raise
+            await self.transport.sleep(delay)
+            number += 1
+
+    def short_deadline(self) -> float:
+        """The deadline of a call that only asks for something."""
+        return monotonic() + min(self.options.timeout, self.options.idle_timeout)
+
+    async def ask(self, path: str, query: Mapping[str, str] | None = None) -> Any:
+        """The JSON object at a path."""
+        call = get_call(self.settings(), path, query)
+        return json_object(await self.send(call, self.short_deadline()), call)
+
+    async def run_blocking(
+        self,
+        inputs: Inputs,
+        *,
+        user: str | None,
+        timeout: float | None,
+        workflow_id: str | None,
+        trace_id: str | None,
+    ) -> Run[ResultsT]:
+        """Run the workflow, waiting for one answer."""
+        deadline = self.deadline(timeout)
+        settings, name = self.settings(), self.user(user)
+        await self.transport.acquire(deadline)
+        try:
+            await self.upload_inputs(inputs, name, deadline)
+            call = run_call(
+                settings,
+                inputs,
+                user=name,
+                response_mode="blocking",
+                workflow_id=workflow_id,
+                trace_id=trace_id,
+            )
+            answer = await self.send(call, deadline, idle=inf)
+            if answer.status == 202:
+                return await self.wait_for_run(answer, call, deadline)
+        finally:
+            self.transport.release()
+        payload, data = blocking_payload(answer, call)
+        return settle(self.make_run(payload, data, settings))
+
+    async def wait_for_run(
+        self, answer: Answer, call: Call, deadline: float
+    ) -> Run[ResultsT]:
+        """The run that a server in maintenance goes on with later (unreleased Dify)."""
+        payload = json_object(answer, call)
+        workflow_run_id = to_maybe_text(payload.get("workflow_run_id"))
+        if workflow_run_id is None:
+            raise unexpected(answer, call)
+        detail = await self.poll(workflow_run_id, deadline)
+        return settle(self.make_run(detail, detail, self.settings()))
+
+    def make_run(
+        self, payload: Mapping[str, Any], data: Mapping[str, Any], settings: Settings
+    ) -> Run[ResultsT]:
+        """The typed run that an answer or a terminal event tells about."""
+        return make_run(
+            self.workflow,
+            data,
+            raw=payload,
+            workflow_run_id=to_maybe_text(payload.get("workflow_run_id")),
+            task_id=to_maybe_text(payload.get("task_id")),
+            api_url=settings.api_url,
+        )
+
+    async def detail(
+        self, workflow_run_id: str, deadline: float, max_retries: int | None = None
+    ) -> dict[str, Any]:
+        """A stored run, with inputs and outputs as objects."""
+        call = get_call(self.settings(), f"/workflows/run/{segment(workflow_run_id)}")
+        answer = await self.send(call, deadline, max_retries=max_retries)
+        return run_detail(answer, call)
+
+    async def get_run(self, workflow_run_id: str) -> Run[ResultsT]:
+        """A stored run, however it ended or goes on."""
+        detail = await self.detail(workflow_run_id, self.short_deadline())
+        return self.make_run(detail, detail, self.settings())
+
+    async def poll(self, workflow_run_id: str, deadline: float) -> dict[str, Any]:
+        """The stored run, once it has ended or waits for people.
+
+        Just after the start of a run its record may be missing; on its worst day a
+        server does not answer: both are given a few chances.
+
+        Raises:
+            DeadlineExceededError: It goes on for too long. A record can stay `running`
+                for ever when its worker died (seen on 1.12.1).
+        """
+        deadline = min(deadline, monotonic() + MAX_POLLING)
+        failures, delay = 0, FIRST_POLL_DELAY
+        while True:
+            try:
+                detail = await self.detail(workflow_run_id, deadline, max_retries=0)
+                failures = 0
+                if detail.get("status") in ENDED or detail.get("status") == "paused":
+                    return detail
+            except (NotFoundError, ServerError, ConnectionLostError):
+                failures += 1
+                if failures >= MAX_POLL_FAILURES:
+                    raise
+            except (ConnectionFailedError, IdleTimeoutError, TooManyRequestsError):
+                failures += 1
+                if failures > self.options.max_reconnects:
+                    raise
+            if monotonic() + delay >= deadline:
+                raise DeadlineExceededError(
+                    f"The run {workflow_run_id} had not ended when the time was up"
+                )
+            await self.transport.sleep(delay)
+            delay = min(delay * 2, MAX_POLL_DELAY)
+
+    async def stop(self, task_id: str, user: str | None) -> None:
+        """Ask the server to stop a run. It agrees to anything, known or not."""
+        await self.stop_by(task_id, self.user(user), self.short_deadline())
+
+    async def stop_by(self, task_id: str, user: str, deadline: float) -> None:
+        """The same, within a time of the caller's."""
+        path = f"/workflows/tasks/{segment(task_id)}/stop"
+        call = post_call(self.settings(), path, {"user": user}, repeatable=True)
+        await self.send(call, deadline)
+
+    async def log_page(
+        self, filters: Mapping[str, str], page: int, limit: int
+    ) -> LogPage:
+        """One page of the logs."""
+        query = {**filters, "page": str(page), "limit": str(limit)}
+        return LogPage(await self.ask("/workflows/logs", query))
+
+    async def info(self) -> AppInfo:
+        """The app's name, description, tags and mode."""
+        return AppInfo(await self.ask("/info"))
+
+    async def parameters(self) -> AppParameters:
+        """The inputs of the published version, and the server's limits."""
+        return AppParameters(await self.ask("/parameters"))
+
+    async def site(self) -> AppSite:
+        """How the app's web page looks."""
+        return AppSite(await self.ask("/site"))
+
+    async def upload(
+        self, file: object, user: str | None, timeout: float | None
+    ) -> UploadedFile:
+        """Upload a local file."""
+        source, name = named_source(file)
+        return await self.upload_source(
+            source, name, self.user(user), self.deadline(timeout)
+        )
+
+    async def upload_source(
+        self, source: FileSource, name: str, user: str, deadline: float
+    ) -> UploadedFile:
+        """Upload bytes under a name, streamed from where they are."""
+        settings = self.settings()
+        body = upload_body(source, name, user)
+        call = Call(
+            "POST",
+            f"{settings.api_url}/files/upload",
+            key=settings.api_key,
+            headers={"Content-Type": body.content_type, "Accept": "application/json"},
+            content=body,
+            shown="/v1/files/upload",
+        )
+        answer = await self.send(call, deadline)
+        payload = json_object(answer, call)
+        if not payload.get("id"):
+            raise unexpected(answer, call)
+        return UploadedFile(payload)
+
+    async def upload_inputs(self, inputs: Inputs, user: str, deadline: float) -> None:
+        """Upload the local files among the inputs, on behalf of the run's own user."""
+        for file in inputs.local_files():
+            if file.source is not None and "upload_file_id" not in file.wire:
+                uploaded = await self.upload_source(
+                    file.source, file.name, user, deadline
+                )
+                file.wire["upload_file_id"] = uploaded.id
+
+    async def get_form(self, form_token: str) -> Form:
+        """A human-input form (1.14)."""
+        call = form_call(self.settings(), form_token)
+        answer = await self.send(call, self.short_deadline())
+        return Form({"form_token": form_token, **json_object(answer, call)})
+
+    async def submit_form(
+        self,
+        form: Form | str,
+        action: str,
+        inputs: Mapping[str, Any] | None,
+        user: str | None,
+    ) -> None:
+        """Answer a human-input form (1.14). It can be done once."""
+        token = form if isinstance(form, str) else form.form_token
+        if not token:
+            raise ConfigurationError(
+                "The form has no token: it goes to people by other ways than the API, or "
+                "the run was started in blocking mode before Dify 1.14"
+            )
+        body = {"inputs": inputs or {}, "action": action, "user": self.user(user)}
+        call = form_call(self.settings(), token, body)
+        await self.send(call, self.short_deadline())
+        self.submitted[token] = None
+        if len(self.submitted) > MAX_SUBMITTED:
+            del self.submitted[next(iter(self.submitted))]
+
+    async def download(
+        self, file: File | str, path: Destination, timeout: float | None
+    ) -> Path:
+        """Stream a file's content to disk. The key is not sent."""
+        url = file if isinstance(file, str) else url_of(file)
+        return await download(
+            self.transport,
+            urljoin(self.settings().api_url, url),
+            path,
+            filename=None if isinstance(file, str) else file.filename,
+            timeout=self.deadline(timeout) - monotonic(),
+            idle_timeout=self.options.idle_timeout,
+        )

@@ -1,0 +1,233 @@
+"""Dify's rules, without I/O: which requests there are, what their answers mean, and when
+a request may be repeated."""
+
+import json
+import random
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from ._answers import json_object, parsed, unexpected
+from ._errors import (
+    ConfigurationError,
+    ConnectionFailedError,
+    ConnectionLostError,
+    DifyError,
+    IdleTimeoutError,
+    NotFoundError,
+    RunError,
+    RunFailedError,
+    RunPausedError,
+    RunStoppedError,
+    ServerError,
+    TooManyRequestsError,
+)
+from ._http import Answer, Call
+from ._models import Inputs, Outputs
+from ._records import to_object, to_text
+from ._runs import Run
+from ._settings import Settings
+
+JSON_HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
+STREAM_HEADERS = {"Content-Type": "application/json", "Accept": "text/event-stream"}
+TRACE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+MAX_BACKOFF = 8.0
+FIRST_BACKOFF = 0.5
+ENDED = frozenset(("succeeded", "partial-succeeded", "failed", "stopped"))
+SettledT = TypeVar("SettledT", bound=Outputs)
+
+
+def run_call(
+    settings: Settings,
+    inputs: Inputs,
+    *,
+    user: str,
+    response_mode: str,
+    workflow_id: str | None,
+    trace_id: str | None,
+) -> Call:
+    """The request that starts a run. Never repeated once it may have arrived."""
+    path = f"/workflows/{segment(workflow_id)}/run" if workflow_id else "/workflows/run"
+    body = {"inputs": inputs.to_wire(), "response_mode": response_mode, "user": user}
+    headers = STREAM_HEADERS if response_mode == "streaming" else JSON_HEADERS
+    if trace_id is not None:
+        headers = {**headers, "X-Trace-Id": checked_trace_id(trace_id)}
+    return Call(
+        "POST",
+        settings.api_url + path,
+        key=settings.api_key,
+        headers=headers,
+        content=to_json_body(body),
+        shown=f"/v1{path}",
+    )
+
+
+def get_call(
+    settings: Settings, path: str, query: Mapping[str, str] | None = None
+) -> Call:
+    """A request that only reads."""
+    return Call(
+        "GET",
+        settings.api_url + path,
+        key=settings.api_key,
+        query=query,
+        headers={"Accept": "application/json"},
+        shown=f"/v1{path}",
+        repeatable=True,
+    )
+
+
+def post_call(
+    settings: Settings, path: str, body: Mapping[str, Any], *, repeatable: bool = False
+) -> Call:
+    """A request with a JSON body."""
+    return Call(
+        "POST",
+        settings.api_url + path,
+        key=settings.api_key,
+        headers=JSON_HEADERS,
+        content=to_json_body(body),
+        shown=f"/v1{path}",
+        repeatable=repeatable,
+    )
+
+
+def events_call(
+    settings: Settings,
+    workflow_run_id: str,
+    user: str,
+    *,
+    continue_on_pause: bool,
+    last_event_id: str,
+) -> Call:
+    """The request for the events of a run that was started before (1.14).
+
+    The snapshot replays what has happened so far, without inputs and outputs; without it
+    the server sends future events alone.
+    """
+    query = {"user": user, "include_state_snapshot": "true"}
+    if continue_on_pause:
+        query["continue_on_pause"] = "true"
+    call = get_call(settings, f"/workflow/{segment(workflow_run_id)}/events", query)
+    call.headers = {"Accept": "text/event-stream"}
+    if last_event_id:
+        call.headers["Last-Event-ID"] = last_event_id
+    return call
+
+
+def form_call(
+    settings: Settings, form_token: str, body: Mapping[str, Any] | None = None
+) -> Call:
+    """The request that reads a form or, with a body, submits it (1.14).
+
+    The token lets anybody answer the form: it is not shown in logs.
+    """
+    path = f"/form/human_input/{segment(form_token)}"
+    call = get_call(settings, path) if body is None else post_call(settings, path, body)
+    call.shown = "/v1/form/human_input/..."
+    return call
+
+
+def segment(text: str) -> str:
+    """An id as one segment of a path, whatever it holds."""
+    if not text or text in (".", ".."):
+        raise ConfigurationError(f"{text!r} is no id")
+    return quote(text, safe="")
+
+
+def checked_trace_id(trace_id: str) -> str:
+    """The trace id, if Dify takes it: it ignores others without a word."""
+    if not TRACE_ID.fullmatch(trace_id):
+        raise ConfigurationError(
+            f"trace_id must be 1 to 128 of A-Z a-z 0-9 _ -, not {trace_id[:200]!r}"
+        )
+    return trace_id
+
+
+def to_json_body(body: Mapping[str, Any]) -> bytes:
+    """JSON as it is sent: UTF-8, compact, and nothing that JSON does not know."""
+    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode()
+
+
+def blocking_payload(
+    answer: Answer, call: Call
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The whole body of a blocking answer, and its `data`."""
+    payload = json_object(answer, call)
+    data = to_object(payload.get("data"))
+    if not to_text(data.get("status")):
+        raise unexpected(answer, call)
+    return payload, data
+
+
+def run_detail(answer: Answer, call: Call) -> dict[str, Any]:
+    """A stored run, with inputs and outputs as objects.
+
+    They come as JSON text or as an object, by release. A run that is not there is
+    answered with 200 and nothing but nulls (seen on 1.12.1).
+    """
+    detail = json_object(answer, call)
+    if "status" not in detail and "id" not in detail:
+        raise unexpected(answer, call)
+    if not detail.get("id") and not detail.get("status"):
+        raise NotFoundError(
+            "The server knows no such run of this app",
+            code="not_found",
+            status=answer.status,
+            server_version=answer.headers.get("x-version"),
+            request=f"{call.method} {call.shown}",
+        )
+    texts = {
+        name: parsed(value.encode())
+        for name in ("inputs", "outputs")
+        if isinstance(value := detail.get(name), str)
+    }
+    return {**detail, **texts}
+
+
+def settle(run: Run[SettledT]) -> Run[SettledT]:
+    """The run, if it ended well and its outputs fit; else the exception that carries it."""
+    if run.succeeded:
+        _ = run.outputs  # raises, if they do not fit
+        return run
+    name = run.workflow_run_id or "?"
+    if run.status == "failed":
+        raise RunFailedError(run.error or f"The run {name} failed", run=run)
+    if run.status == "stopped":
+        raise RunStoppedError(run.error or f"The run {name} was stopped", run=run)
+    if run.status == "paused":
+        raise RunPausedError(
+            f"The run {name} waits for human input: {waiting_for(run)}", run=run
+        )
+    raise RunError(f"The run {name} ended with the status {run.status!r}", run=run)
+
+
+def waiting_for(run: Run[Any]) -> str:
+    """What a paused run waits for, in words."""
+    titles = [form.node_title or form.form_id or "a form" for form in run.forms]
+    return ", ".join(titles) or "the server did not tell for which"
+
+
+def retry_delay(
+    error: DifyError, attempt: int, max_retries: int, *, repeatable: bool
+) -> float | None:
+    """How long to wait before a request is sent again; None if it must not be.
+
+    A request that starts a run is repeated only if it surely started none: no connection
+    was made, or the server refused it because too many others go on.
+    """
+    if attempt >= max_retries:
+        return None
+    if isinstance(error, TooManyRequestsError):
+        return max(backoff(attempt), min(error.retry_after or 0.0, 60.0))
+    if isinstance(error, ConnectionFailedError):
+        return None if "CERTIFICATE" in str(error).upper() else backoff(attempt)
+    lost = isinstance(error, ConnectionLostError | ServerError | IdleTimeoutError)
+    return backoff(attempt) if repeatable and lost else None
+
+
+def backoff(attempt: int) -> float:
+    """Seconds to wait: longer with every attempt, and never the same for two clients."""
+    return min(MAX_BACKOFF, FIRST_BACKOFF * 2.0**attempt) * random.uniform(0.5, 1.0)

@@ -1,0 +1,343 @@
+"""The Dify workflow `合同审阅`: 读取一份合同，列出各方、金额与风险条款，并给出建议。
+
+Written by difygen from specs/contract_review.yml. Change that file and run difygen
+again.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from ._runtime import (
+    AsyncRunStream,
+    AsyncWorkflowClient,
+    Checkbox,
+    File,
+    FileInput,
+    FileRules,
+    Inputs,
+    Outputs,
+    ResponseMode,
+    Run,
+    RunStream,
+    WorkflowClient,
+    WorkflowInfo,
+    WorkflowNode,
+)
+
+__all__ = [
+    "AsyncHeTongShenYueClient",
+    "HeTongShenYueClient",
+    "HeTongShenYueInputs",
+    "HeTongShenYueNode",
+    "HeTongShenYueOutputs",
+    "HeTongShenYueOutputsShenYueJieGuo",
+    "HeTongShenYueOutputsShenYueJieGuoRisksItem",
+    "arun_he_tong_shen_yue",
+    "astream_he_tong_shen_yue",
+    "run_he_tong_shen_yue",
+    "stream_he_tong_shen_yue",
+]
+
+
+class HeTongShenYueInputs(Inputs):
+    """What `合同审阅` takes."""
+
+    contract: Annotated[FileInput, FileRules(types=("document",))]
+    """合同文件 (document)."""
+
+    attachments: Annotated[
+        Sequence[Annotated[FileInput, FileRules(types=("document", "image"))]] | None,
+        Field(max_length=5),
+    ] = None
+    """附件, at most 5 files (document or image)."""
+
+    side: Literal["甲方", "乙方"]
+    """我方立场."""
+
+    strict: Checkbox | None = False
+    """严格模式."""
+
+
+class HeTongShenYueOutputsShenYueJieGuoRisksItem(Outputs):
+    """An item of `risks` of `HeTongShenYueOutputsShenYueJieGuo`."""
+
+    advice: str | None = None
+    clause: str
+
+    level: str
+    """Expected to be "low", "medium" or "high"."""
+
+
+class HeTongShenYueOutputsShenYueJieGuo(Outputs):
+    """`shen_yue_jie_guo` of `HeTongShenYueOutputs`."""
+
+    amount: int | float | None = None
+    """合同总金额."""
+
+    currency: str
+    """Expected to be "CNY", "USD" or "EUR"."""
+
+    parties: list[str]
+    """合同各方的名称."""
+
+    risks: list[HeTongShenYueOutputsShenYueJieGuoRisksItem]
+
+    signed_on: str | None = None
+    """签署日期，格式为 YYYY-MM-DD."""
+
+
+class HeTongShenYueOutputs(Outputs):
+    """What `合同审阅` gives.
+
+    Not always there:
+        shen_yue_jie_guo, currency: Only when the answer of '审阅合同' can be read as
+            its schema asks.
+        wen_jian_ming: Null when the file has no `name`.
+        first_image: Null when '图片附件' leaves no member in its list.
+    """
+
+    shen_yue_jie_guo: Annotated[
+        HeTongShenYueOutputsShenYueJieGuo | None,
+        Field(alias="审阅结果"),
+    ] = None
+    """Only when the answer of '审阅合同' can be read as its schema asks. Received as
+    `审阅结果`.
+    """
+
+    high_risks: list[str]
+    safe_to_sign: bool
+
+    currency: str | None = None
+    """Only when the answer of '审阅合同' can be read as its schema asks. Expected to
+    be "CNY", "USD" or "EUR".
+    """
+
+    wen_jian_ming: Annotated[str | None, Field(alias="文件名")] = None
+    """Null when the file has no `name`. Received as `文件名`."""
+
+    first_image: File | None = None
+    """Null when '图片附件' leaves no member in its list."""
+
+    images: list[File]
+
+
+class HeTongShenYueNode(WorkflowNode):
+    """The nodes of `合同审阅`: id, type and title. A member equals its node id."""
+
+    KAI_SHI = ("1741000000001", "start", "开始")
+    TI_QU_WEN_BEN = ("1741000000002", "document-extractor", "提取文本")
+    SHEN_YUE_HE_TONG = ("1741000000003", "llm", "审阅合同")
+    TU_PIAN_FU_JIAN = ("1741000000004", "list-operator", "图片附件")
+    TONG_JI_FENG_XIAN = ("1741000000005", "code", "统计风险")
+    SHU_CHU = ("1741000000006", "end", "输出")
+
+
+_WORKFLOW = WorkflowInfo(
+    name="合同审阅",
+    outputs=HeTongShenYueOutputs,
+    api_key_variables=("DIFY_HE_TONG_SHEN_YUE_API_KEY", "DIFY_API_KEY"),
+    text_sources={
+        "currency": [
+            (HeTongShenYueNode.SHEN_YUE_HE_TONG, "structured_output", "currency"),
+        ],
+        "文件名": [(HeTongShenYueNode.KAI_SHI, "contract", "name")],
+    },
+)
+
+
+class HeTongShenYueClient(WorkflowClient[HeTongShenYueOutputs]):
+    """Runs `合同审阅`, all calls over one pool of connections.
+
+    Reads no setting and opens no connection before the first call. What the
+    constructor is not given comes from the environment: `DIFY_BASE_URL`,
+    `DIFY_HE_TONG_SHEN_YUE_API_KEY` or `DIFY_API_KEY`, `DIFY_USER`.
+    """
+
+    _workflow = _WORKFLOW
+
+    def run(
+        self,
+        *,
+        contract: FileInput,
+        attachments: Sequence[FileInput] | None = None,
+        side: Literal["甲方", "乙方"],
+        strict: bool | None = False,
+        user: str | None = None,
+        response_mode: ResponseMode = "blocking",
+        timeout: float | None = None,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> Run[HeTongShenYueOutputs]:
+        """Run `合同审阅` to its end and return the run.
+
+        读取一份合同，列出各方、金额与风险条款，并给出建议。
+
+        Args:
+            contract: 合同文件 (document).
+            attachments: 附件, at most 5 files (document or image).
+            side: 我方立场.
+            strict: 严格模式.
+            user: Whom the run is for; `DIFY_USER` if left out.
+            response_mode: "streaming" collects the result from a stream of events, for
+                runs that last longer than a proxy waits.
+            timeout: Seconds for the whole run; the client's if left out.
+            workflow_id: A published version to run in place of the latest one.
+            trace_id: Makes the run part of a trace of yours.
+
+        Returns:
+            The run, which has succeeded. `.outputs` holds its typed outputs.
+
+        Raises:
+            pydantic.ValidationError: An input is not what the workflow takes.
+            RunError: The run failed, was stopped, or waits for a person: see `.run`.
+            DifyError: Anything else, such as a missing setting or a refusal.
+        """
+        return self._run(
+            HeTongShenYueInputs(
+                contract=contract,
+                attachments=attachments,
+                side=side,
+                strict=strict,
+            ),
+            user=user,
+            response_mode=response_mode,
+            timeout=timeout,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+    def stream(
+        self,
+        *,
+        contract: FileInput,
+        attachments: Sequence[FileInput] | None = None,
+        side: Literal["甲方", "乙方"],
+        strict: bool | None = False,
+        user: str | None = None,
+        timeout: float | None = None,
+        stop_on_exit: bool = False,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> RunStream[HeTongShenYueOutputs]:
+        """Run `合同审阅` and follow its events as they happen.
+
+        读取一份合同，列出各方、金额与风险条款，并给出建议。
+
+        Args:
+            contract: 合同文件 (document).
+            attachments: 附件, at most 5 files (document or image).
+            side: 我方立场.
+            strict: 严格模式.
+            user: Whom the run is for; `DIFY_USER` if left out.
+            timeout: Seconds for the whole run; the client's if left out.
+            stop_on_exit: Stop the run on the server when the stream is left early.
+            workflow_id: A published version to run in place of the latest one.
+            trace_id: Makes the run part of a trace of yours.
+
+        Returns:
+            A stream of events, for `with` and `for`. The run starts when it is entered.
+            `stream.result()` gives what `run` returns, or raises what `run` raises.
+        """
+        return self._stream(
+            HeTongShenYueInputs(
+                contract=contract,
+                attachments=attachments,
+                side=side,
+                strict=strict,
+            ),
+            user=user,
+            timeout=timeout,
+            stop_on_exit=stop_on_exit,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+
+class AsyncHeTongShenYueClient(AsyncWorkflowClient[HeTongShenYueOutputs]):
+    """`HeTongShenYueClient` for asyncio."""
+
+    _workflow = _WORKFLOW
+
+    async def run(
+        self,
+        *,
+        contract: FileInput,
+        attachments: Sequence[FileInput] | None = None,
+        side: Literal["甲方", "乙方"],
+        strict: bool | None = False,
+        user: str | None = None,
+        response_mode: ResponseMode = "blocking",
+        timeout: float | None = None,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> Run[HeTongShenYueOutputs]:
+        """Run `合同审阅` to its end and return the run.
+
+        Takes what `HeTongShenYueClient.run` takes.
+
+        Args:
+            contract: 合同文件 (document).
+            attachments: 附件, at most 5 files (document or image).
+            side: 我方立场.
+            strict: 严格模式.
+        """
+        return await self._run(
+            HeTongShenYueInputs(
+                contract=contract,
+                attachments=attachments,
+                side=side,
+                strict=strict,
+            ),
+            user=user,
+            response_mode=response_mode,
+            timeout=timeout,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+    def stream(
+        self,
+        *,
+        contract: FileInput,
+        attachments: Sequence[FileInput] | None = None,
+        side: Literal["甲方", "乙方"],
+        strict: bool | None = False,
+        user: str | None = None,
+        timeout: float | None = None,
+        stop_on_exit: bool = False,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> AsyncRunStream[HeTongShenYueOutputs]:
+        """Run `合同审阅` and follow its events as they happen.
+
+        Takes what `HeTongShenYueClient.stream` takes.
+
+        Args:
+            contract: 合同文件 (document).
+            attachments: 附件, at most 5 files (document or image).
+            side: 我方立场.
+            strict: 严格模式.
+        """
+        return self._stream(
+            HeTongShenYueInputs(
+                contract=contract,
+                attachments=attachments,
+                side=side,
+                strict=strict,
+            ),
+            user=user,
+            timeout=timeout,
+            stop_on_exit=stop_on_exit,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+
+_client = HeTongShenYueClient()
+run_he_tong_shen_yue = _client.run
+stream_he_tong_shen_yue = _client.stream
+_async_client = AsyncHeTongShenYueClient()
+arun_he_tong_shen_yue = _async_client.run
+astream_he_tong_shen_yue = _async_client.stream

@@ -1,0 +1,372 @@
+"""The Dify workflow `invoice` (请求書の読み取り): Reads an invoice and its attachments,
+and says what is to be paid to whom.
+
+Written by difygen from specs/invoice.yaml. Change that file and run difygen again.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, NotRequired
+
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
+
+from ._runtime import (
+    AsyncRunStream,
+    AsyncWorkflowClient,
+    Checkbox,
+    File,
+    FileInput,
+    FileRules,
+    Inputs,
+    Number,
+    Outputs,
+    ResponseMode,
+    Run,
+    RunStream,
+    SchemaChecked,
+    Text,
+    WorkflowClient,
+    WorkflowInfo,
+)
+
+__all__ = [
+    "AsyncInvoiceClient",
+    "InvoiceClient",
+    "InvoiceInputs",
+    "InvoiceInputsCustomer",
+    "InvoiceOutputs",
+    "InvoiceOutputsApproval",
+    "InvoiceOutputsLinesItem",
+    "arun_invoice",
+    "astream_invoice",
+    "run_invoice",
+    "stream_invoice",
+]
+
+
+@with_config(ConfigDict(extra="allow"))
+class InvoiceInputsCustomer(TypedDict):
+    """`customer` of `InvoiceInputs`."""
+
+    id: Text
+    country: NotRequired[Literal["JP", "US", "CN"]]
+    tags: NotRequired[Sequence[Text]]
+
+
+class InvoiceInputs(Inputs):
+    """What `invoice` takes."""
+
+    invoice: Annotated[FileInput, FileRules(types=("document", "image"))]
+    """請求書 (document or image). The invoice itself."""
+
+    attachments: Annotated[
+        Sequence[
+            Annotated[
+                FileInput,
+                FileRules(types=("document", "custom"), extensions=(".eml", ".msg")),
+            ]
+        ]
+        | None,
+        Field(max_length=5),
+    ] = None
+    """添付ファイル, at most 5 files (document, .eml or .msg)."""
+
+    language: Literal["ja", "en", "zh-Hans"] | None = "ja"
+    """言語."""
+
+    threshold: Number | None = 1000
+    """Amounts above it need an approval."""
+
+    strict: Checkbox | None = False
+    """厳密."""
+
+    notes: Annotated[Text | None, Field(max_length=2000)] = None
+    """備考, at most 2,000 characters."""
+
+    customer: Annotated[InvoiceInputsCustomer, SchemaChecked]
+    """顧客."""
+
+
+class InvoiceOutputsLinesItem(Outputs):
+    """An item of `lines` of `InvoiceOutputs`."""
+
+    text: str
+    amount: int | float
+    quantity: int | None = None
+
+
+class InvoiceOutputsApproval(Outputs):
+    """Who has to approve it."""
+
+    name: str
+    email: str | None
+
+
+class InvoiceOutputs(Outputs):
+    """What `invoice` gives.
+
+    Not always there:
+        approval: Only when the total is above the threshold.
+    """
+
+    supplier: str
+
+    currency: str
+    """Others occur. Expected to be "JPY", "USD" or "CNY"."""
+
+    total: int | float
+    """What is to be paid."""
+
+    lines: list[InvoiceOutputsLinesItem]
+
+    approval: InvoiceOutputsApproval | None = None
+    """Who has to approve it. Only when the total is above the threshold."""
+
+    rejected: bool
+
+    copy_: Annotated[File, Field(alias="copy")]
+    """Received as `copy`."""
+
+    pages: list[File]
+    table: list[list[str]]
+    reference: str | int | None
+    raw: Any
+
+
+_WORKFLOW = WorkflowInfo(
+    name="invoice",
+    outputs=InvoiceOutputs,
+    api_key_variables=("DIFY_INVOICE_API_KEY", "DIFY_API_KEY"),
+)
+
+
+class InvoiceClient(WorkflowClient[InvoiceOutputs]):
+    """Runs `invoice`, all calls over one pool of connections.
+
+    Reads no setting and opens no connection before the first call. What the
+    constructor is not given comes from the environment: `DIFY_BASE_URL`,
+    `DIFY_INVOICE_API_KEY` or `DIFY_API_KEY`, `DIFY_USER`.
+    """
+
+    _workflow = _WORKFLOW
+
+    def run(
+        self,
+        *,
+        invoice: FileInput,
+        attachments: Sequence[FileInput] | None = None,
+        language: Literal["ja", "en", "zh-Hans"] | None = "ja",
+        threshold: float | None = 1000,
+        strict: bool | None = False,
+        notes: str | None = None,
+        customer: InvoiceInputsCustomer,
+        user: str | None = None,
+        response_mode: ResponseMode = "blocking",
+        timeout: float | None = None,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> Run[InvoiceOutputs]:
+        """Run `invoice` to its end and return the run.
+
+        Reads an invoice and its attachments, and says what is to be paid to whom.
+
+        Args:
+            invoice: 請求書 (document or image). The invoice itself.
+            attachments: 添付ファイル, at most 5 files (document, .eml or .msg).
+            language: 言語.
+            threshold: Amounts above it need an approval.
+            strict: 厳密.
+            notes: 備考, at most 2,000 characters.
+            customer: 顧客.
+            user: Whom the run is for; `DIFY_USER` if left out.
+            response_mode: "streaming" collects the result from a stream of events, for
+                runs that last longer than a proxy waits.
+            timeout: Seconds for the whole run; the client's if left out.
+            workflow_id: A published version to run in place of the latest one.
+            trace_id: Makes the run part of a trace of yours.
+
+        Returns:
+            The run, which has succeeded. `.outputs` holds its typed outputs.
+
+        Raises:
+            pydantic.ValidationError: An input is not what the workflow takes.
+            RunError: The run failed, was stopped, or waits for a person: see `.run`.
+            DifyError: Anything else, such as a missing setting or a refusal.
+        """
+        return self._run(
+            InvoiceInputs(
+                invoice=invoice,
+                attachments=attachments,
+                language=language,
+                threshold=threshold,
+                strict=strict,
+                notes=notes,
+                customer=customer,
+            ),
+            user=user,
+            response_mode=response_mode,
+            timeout=timeout,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+    def stream(
+        self,
+        *,
+        invoice: FileInput,
+        attachments: Sequence[FileInput] | None = None,
+        language: Literal["ja", "en", "zh-Hans"] | None = "ja",
+        threshold: float | None = 1000,
+        strict: bool | None = False,
+        notes: str | None = None,
+        customer: InvoiceInputsCustomer,
+        user: str | None = None,
+        timeout: float | None = None,
+        stop_on_exit: bool = False,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> RunStream[InvoiceOutputs]:
+        """Run `invoice` and follow its events as they happen.
+
+        Reads an invoice and its attachments, and says what is to be paid to whom.
+
+        Args:
+            invoice: 請求書 (document or image). The invoice itself.
+            attachments: 添付ファイル, at most 5 files (document, .eml or .msg).
+            language: 言語.
+            threshold: Amounts above it need an approval.
+            strict: 厳密.
+            notes: 備考, at most 2,000 characters.
+            customer: 顧客.
+            user: Whom the run is for; `DIFY_USER` if left out.
+            timeout: Seconds for the whole run; the client's if left out.
+            stop_on_exit: Stop the run on the server when the stream is left early.
+            workflow_id: A published version to run in place of the latest one.
+            trace_id: Makes the run part of a trace of yours.
+
+        Returns:
+            A stream of events, for `with` and `for`. The run starts when it is entered.
+            `stream.result()` gives what `run` returns, or raises what `run` raises.
+        """
+        return self._stream(
+            InvoiceInputs(
+                invoice=invoice,
+                attachments=attachments,
+                language=language,
+                threshold=threshold,
+                strict=strict,
+                notes=notes,
+                customer=customer,
+            ),
+            user=user,
+            timeout=timeout,
+            stop_on_exit=stop_on_exit,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+
+class AsyncInvoiceClient(AsyncWorkflowClient[InvoiceOutputs]):
+    """`InvoiceClient` for asyncio."""
+
+    _workflow = _WORKFLOW
+
+    async def run(
+        self,
+        *,
+        invoice: FileInput,
+        attachments: Sequence[FileInput] | None = None,
+        language: Literal["ja", "en", "zh-Hans"] | None = "ja",
+        threshold: float | None = 1000,
+        strict: bool | None = False,
+        notes: str | None = None,
+        customer: InvoiceInputsCustomer,
+        user: str | None = None,
+        response_mode: ResponseMode = "blocking",
+        timeout: float | None = None,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> Run[InvoiceOutputs]:
+        """Run `invoice` to its end and return the run.
+
+        Takes what `InvoiceClient.run` takes.
+
+        Args:
+            invoice: 請求書 (document or image). The invoice itself.
+            attachments: 添付ファイル, at most 5 files (document, .eml or .msg).
+            language: 言語.
+            threshold: Amounts above it need an approval.
+            strict: 厳密.
+            notes: 備考, at most 2,000 characters.
+            customer: 顧客.
+        """
+        return await self._run(
+            InvoiceInputs(
+                invoice=invoice,
+                attachments=attachments,
+                language=language,
+                threshold=threshold,
+                strict=strict,
+                notes=notes,
+                customer=customer,
+            ),
+            user=user,
+            response_mode=response_mode,
+            timeout=timeout,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+    def stream(
+        self,
+        *,
+        invoice: FileInput,
+        attachments: Sequence[FileInput] | None = None,
+        language: Literal["ja", "en", "zh-Hans"] | None = "ja",
+        threshold: float | None = 1000,
+        strict: bool | None = False,
+        notes: str | None = None,
+        customer: InvoiceInputsCustomer,
+        user: str | None = None,
+        timeout: float | None = None,
+        stop_on_exit: bool = False,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> AsyncRunStream[InvoiceOutputs]:
+        """Run `invoice` and follow its events as they happen.
+
+        Takes what `InvoiceClient.stream` takes.
+
+        Args:
+            invoice: 請求書 (document or image). The invoice itself.
+            attachments: 添付ファイル, at most 5 files (document, .eml or .msg).
+            language: 言語.
+            threshold: Amounts above it need an approval.
+            strict: 厳密.
+            notes: 備考, at most 2,000 characters.
+            customer: 顧客.
+        """
+        return self._stream(
+            InvoiceInputs(
+                invoice=invoice,
+                attachments=attachments,
+                language=language,
+                threshold=threshold,
+                strict=strict,
+                notes=notes,
+                customer=customer,
+            ),
+            user=user,
+            timeout=timeout,
+            stop_on_exit=stop_on_exit,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+
+_client = InvoiceClient()
+run_invoice = _client.run
+stream_invoice = _client.stream
+_async_client = AsyncInvoiceClient()
+arun_invoice = _async_client.run
+astream_invoice = _async_client.stream

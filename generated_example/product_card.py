@@ -1,0 +1,358 @@
+"""The Dify workflow `Product card`: Writes the product card of an article and publishes
+it in the shop.
+
+Written by difygen from specs/product_card.yml. Change that file and run difygen again.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, NotRequired
+
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
+
+from ._runtime import (
+    AsyncRunStream,
+    AsyncWorkflowClient,
+    Checkbox,
+    Inputs,
+    Number,
+    Outputs,
+    ResponseMode,
+    Run,
+    RunStream,
+    SchemaChecked,
+    Text,
+    WorkflowClient,
+    WorkflowInfo,
+    WorkflowNode,
+)
+
+__all__ = [
+    "AsyncProductCardClient",
+    "ProductCardClient",
+    "ProductCardInputs",
+    "ProductCardInputsArticle",
+    "ProductCardInputsArticleSize",
+    "ProductCardNode",
+    "ProductCardOutputs",
+    "ProductCardOutputsCard",
+    "ProductCardOutputsCardSeo",
+    "arun_product_card",
+    "astream_product_card",
+    "run_product_card",
+    "stream_product_card",
+]
+
+
+@with_config(ConfigDict(extra="allow"))
+class ProductCardInputsArticleSize(TypedDict):
+    """`size` of `ProductCardInputsArticle`."""
+
+    width: Number
+    height: Number
+
+
+@with_config(ConfigDict(extra="allow"))
+class ProductCardInputsArticle(TypedDict):
+    """`article` of `ProductCardInputs`."""
+
+    sku: Text
+    """Article number."""
+
+    price: Number
+    colours: NotRequired[Sequence[Text]]
+    size: NotRequired[ProductCardInputsArticleSize]
+
+
+class ProductCardInputs(Inputs):
+    """What `Product card` takes."""
+
+    article: Annotated[ProductCardInputsArticle, SchemaChecked]
+    """As the warehouse exports it."""
+
+    tone: Literal["matter-of-fact", "playful", "premium"] | None = "matter-of-fact"
+
+    words: Number | None = 80
+    """Length of the description."""
+
+    publish: Checkbox | None = False
+
+    campaign: Annotated[Text | None, Field(max_length=32)] = None
+    """At most 32 characters."""
+
+
+class ProductCardOutputsCardSeo(Outputs):
+    """`seo` of `ProductCardOutputsCard`."""
+
+    description: str | None = None
+    keywords: list[str]
+    title: str
+
+
+class ProductCardOutputsCard(Outputs):
+    """`card` of `ProductCardOutputs`."""
+
+    bullets: list[str]
+
+    headline: str
+    """At most eight words."""
+
+    seo: ProductCardOutputsCardSeo
+
+    tone: str
+    """Expected to be "matter-of-fact", "playful" or "premium"."""
+
+
+class ProductCardOutputs(Outputs):
+    """What `Product card` gives.
+
+    Not always there:
+        card, headline, keywords: Only when the answer of 'Write the card' can be read
+            as its schema asks.
+        status_code: Only when 'Publish in the shop' succeeds.
+    """
+
+    card: ProductCardOutputsCard | None = None
+    """Only when the answer of 'Write the card' can be read as its schema asks."""
+
+    headline: str | None = None
+    """Only when the answer of 'Write the card' can be read as its schema asks."""
+
+    keywords: list[str] | None = None
+    """Only when the answer of 'Write the card' can be read as its schema asks."""
+
+    status_code: int | None = None
+    """Only when 'Publish in the shop' succeeds."""
+
+    message: str
+    tokens: int
+
+
+class ProductCardNode(WorkflowNode):
+    """The nodes of `Product card`: id, type and title. A member equals its node id."""
+
+    START = ("1746000000001", "start", "Start")
+    WRITE_THE_CARD = ("1746000000002", "llm", "Write the card")
+    PUBLISH_IN_THE_SHOP = ("1746000000003", "http-request", "Publish in the shop")
+    WHAT_WENT_WRONG = ("1746000000005", "template-transform", "What went wrong")
+    WHAT_HAPPENED = ("1746000000004", "variable-aggregator", "What happened")
+    END = ("1746000000006", "end", "End")
+
+
+_WORKFLOW = WorkflowInfo(
+    name="Product card",
+    outputs=ProductCardOutputs,
+    api_key_variables=("DIFY_PRODUCT_CARD_API_KEY", "DIFY_API_KEY"),
+    text_sources={
+        "headline": [(ProductCardNode.WRITE_THE_CARD, "structured_output", "headline")],
+        "message": [(ProductCardNode.WHAT_HAPPENED, "output")],
+    },
+)
+
+
+class ProductCardClient(WorkflowClient[ProductCardOutputs]):
+    """Runs `Product card`, all calls over one pool of connections.
+
+    Reads no setting and opens no connection before the first call. What the
+    constructor is not given comes from the environment: `DIFY_BASE_URL`,
+    `DIFY_PRODUCT_CARD_API_KEY` or `DIFY_API_KEY`, `DIFY_USER`.
+    """
+
+    _workflow = _WORKFLOW
+
+    def run(
+        self,
+        *,
+        article: ProductCardInputsArticle,
+        tone: Literal["matter-of-fact", "playful", "premium"] | None = "matter-of-fact",
+        words: float | None = 80,
+        publish: bool | None = False,
+        campaign: str | None = None,
+        user: str | None = None,
+        response_mode: ResponseMode = "blocking",
+        timeout: float | None = None,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> Run[ProductCardOutputs]:
+        """Run `Product card` to its end and return the run.
+
+        Writes the product card of an article and publishes it in the shop.
+
+        Args:
+            article: As the warehouse exports it.
+            tone: One of the options.
+            words: Length of the description.
+            publish: True or False.
+            campaign: At most 32 characters.
+            user: Whom the run is for; `DIFY_USER` if left out.
+            response_mode: "streaming" collects the result from a stream of events, for
+                runs that last longer than a proxy waits.
+            timeout: Seconds for the whole run; the client's if left out.
+            workflow_id: A published version to run in place of the latest one.
+            trace_id: Makes the run part of a trace of yours.
+
+        Returns:
+            The run, which has succeeded. `.outputs` holds its typed outputs.
+
+        Raises:
+            pydantic.ValidationError: An input is not what the workflow takes.
+            RunError: The run failed, was stopped, or waits for a person: see `.run`.
+            DifyError: Anything else, such as a missing setting or a refusal.
+        """
+        return self._run(
+            ProductCardInputs(
+                article=article,
+                tone=tone,
+                words=words,
+                publish=publish,
+                campaign=campaign,
+            ),
+            user=user,
+            response_mode=response_mode,
+            timeout=timeout,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+    def stream(
+        self,
+        *,
+        article: ProductCardInputsArticle,
+        tone: Literal["matter-of-fact", "playful", "premium"] | None = "matter-of-fact",
+        words: float | None = 80,
+        publish: bool | None = False,
+        campaign: str | None = None,
+        user: str | None = None,
+        timeout: float | None = None,
+        stop_on_exit: bool = False,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> RunStream[ProductCardOutputs]:
+        """Run `Product card` and follow its events as they happen.
+
+        Writes the product card of an article and publishes it in the shop.
+
+        Args:
+            article: As the warehouse exports it.
+            tone: One of the options.
+            words: Length of the description.
+            publish: True or False.
+            campaign: At most 32 characters.
+            user: Whom the run is for; `DIFY_USER` if left out.
+            timeout: Seconds for the whole run; the client's if left out.
+            stop_on_exit: Stop the run on the server when the stream is left early.
+            workflow_id: A published version to run in place of the latest one.
+            trace_id: Makes the run part of a trace of yours.
+
+        Returns:
+            A stream of events, for `with` and `for`. The run starts when it is entered.
+            `stream.result()` gives what `run` returns, or raises what `run` raises.
+        """
+        return self._stream(
+            ProductCardInputs(
+                article=article,
+                tone=tone,
+                words=words,
+                publish=publish,
+                campaign=campaign,
+            ),
+            user=user,
+            timeout=timeout,
+            stop_on_exit=stop_on_exit,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+
+class AsyncProductCardClient(AsyncWorkflowClient[ProductCardOutputs]):
+    """`ProductCardClient` for asyncio."""
+
+    _workflow = _WORKFLOW
+
+    async def run(
+        self,
+        *,
+        article: ProductCardInputsArticle,
+        tone: Literal["matter-of-fact", "playful", "premium"] | None = "matter-of-fact",
+        words: float | None = 80,
+        publish: bool | None = False,
+        campaign: str | None = None,
+        user: str | None = None,
+        response_mode: ResponseMode = "blocking",
+        timeout: float | None = None,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> Run[ProductCardOutputs]:
+        """Run `Product card` to its end and return the run.
+
+        Takes what `ProductCardClient.run` takes.
+
+        Args:
+            article: As the warehouse exports it.
+            tone: One of the options.
+            words: Length of the description.
+            publish: True or False.
+            campaign: At most 32 characters.
+        """
+        return await self._run(
+            ProductCardInputs(
+                article=article,
+                tone=tone,
+                words=words,
+                publish=publish,
+                campaign=campaign,
+            ),
+            user=user,
+            response_mode=response_mode,
+            timeout=timeout,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+    def stream(
+        self,
+        *,
+        article: ProductCardInputsArticle,
+        tone: Literal["matter-of-fact", "playful", "premium"] | None = "matter-of-fact",
+        words: float | None = 80,
+        publish: bool | None = False,
+        campaign: str | None = None,
+        user: str | None = None,
+        timeout: float | None = None,
+        stop_on_exit: bool = False,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> AsyncRunStream[ProductCardOutputs]:
+        """Run `Product card` and follow its events as they happen.
+
+        Takes what `ProductCardClient.stream` takes.
+
+        Args:
+            article: As the warehouse exports it.
+            tone: One of the options.
+            words: Length of the description.
+            publish: True or False.
+            campaign: At most 32 characters.
+        """
+        return self._stream(
+            ProductCardInputs(
+                article=article,
+                tone=tone,
+                words=words,
+                publish=publish,
+                campaign=campaign,
+            ),
+            user=user,
+            timeout=timeout,
+            stop_on_exit=stop_on_exit,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+
+_client = ProductCardClient()
+run_product_card = _client.run
+stream_product_card = _client.stream
+_async_client = AsyncProductCardClient()
+arun_product_card = _async_client.run
+astream_product_card = _async_client.stream

@@ -1,0 +1,341 @@
+"""The Dify workflow `Ticket triage`: Sorts a support ticket, drafts the reply that
+fits, and says what the next step is.
+
+Written by difygen from specs/ticket_triage.yml. Change that file and run difygen again.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from ._runtime import (
+    AsyncRunStream,
+    AsyncWorkflowClient,
+    File,
+    Inputs,
+    Number,
+    Outputs,
+    ResponseMode,
+    Run,
+    RunStream,
+    Text,
+    WorkflowClient,
+    WorkflowInfo,
+    WorkflowNode,
+)
+
+__all__ = [
+    "AsyncTicketTriageClient",
+    "TicketTriageClient",
+    "TicketTriageInputs",
+    "TicketTriageNode",
+    "TicketTriageOutputs",
+    "TicketTriageOutputsSourcesItem",
+    "arun_ticket_triage",
+    "astream_ticket_triage",
+    "run_ticket_triage",
+    "stream_ticket_triage",
+]
+
+
+class TicketTriageInputs(Inputs):
+    """What `Ticket triage` takes."""
+
+    subject: Annotated[Text, Field(max_length=120)]
+    """At most 120 characters."""
+
+    message: Annotated[Text, Field(max_length=4000)]
+    """At most 4,000 characters. What the customer wrote, without the signature."""
+
+    language: Literal["English", "Deutsch", "日本語"] | None = "English"
+    """Language of the reply."""
+
+    order_value: Number | None = None
+    """In EUR."""
+
+
+class TicketTriageOutputsSourcesItem(Outputs):
+    """An item of `sources` of `TicketTriageOutputs`."""
+
+    title: str
+    content: str
+
+    metadata: dict[str, Any]
+    """Where the text comes from; external sources say less."""
+
+    files: list[File] | None = None
+    summary: str | None = None
+    url: str | None = None
+    icon: str | None = None
+
+
+class TicketTriageOutputs(Outputs):
+    """What `Ticket triage` gives.
+
+    Not always there:
+        reply: Missing when the branch 'IF' of 'Worth a look?' is taken.
+        order_number: Only when the branch 'Refund or return' of 'What is it about?' is
+            taken.
+        items: Only when the branch 'Refund or return' of 'What is it about?' is taken
+            and the branch 'ELSE' of 'Worth a look?' is taken.
+        sources: Only when the branch 'Technical problem' of 'What is it about?' is
+            taken.
+        needs_person: Only when the branch 'Refund or return' of 'What is it about?' is
+            taken and the branch 'IF' of 'Worth a look?' is taken.
+    """
+
+    reply: str | None = None
+    """Missing when the branch 'IF' of 'Worth a look?' is taken."""
+
+    category: str
+
+    order_number: str | None = None
+    """Only when the branch 'Refund or return' of 'What is it about?' is taken."""
+
+    items: int | float | None = None
+    """Only when the branch 'Refund or return' of 'What is it about?' is taken and
+    the branch 'ELSE' of 'Worth a look?' is taken.
+    """
+
+    sources: list[TicketTriageOutputsSourcesItem] | None = None
+    """Only when the branch 'Technical problem' of 'What is it about?' is taken."""
+
+    needs_person: bool | None = None
+    """Only when the branch 'Refund or return' of 'What is it about?' is taken and
+    the branch 'IF' of 'Worth a look?' is taken.
+    """
+
+
+class TicketTriageNode(WorkflowNode):
+    """The nodes of `Ticket triage`: id, type and title. A member equals its node id."""
+
+    START = ("1735000000001", "start", "Start")
+    WHAT_IS_IT_ABOUT = ("1735000000002", "question-classifier", "What is it about?")
+    FIND_THE_ORDER = ("1735000000003", "parameter-extractor", "Find the order")
+    WORTH_A_LOOK = ("1735000000011", "if-else", "Worth a look?")
+    REFUND_REPLY = ("1735000000004", "template-transform", "Refund reply")
+    SEARCH_THE_MANUAL = ("1735000000005", "knowledge-retrieval", "Search the manual")
+    EXPLAIN_THE_FIX = ("1735000000006", "llm", "Explain the fix")
+    GENERAL_REPLY = ("1735000000007", "llm", "General reply")
+    REFUND = ("1735000000008", "end", "Refund")
+    TECHNICAL = ("1735000000009", "end", "Technical")
+    OTHER = ("1735000000010", "end", "Other")
+    FOR_A_PERSON = ("1735000000013", "end", "For a person")
+
+
+_WORKFLOW = WorkflowInfo(
+    name="Ticket triage",
+    outputs=TicketTriageOutputs,
+    api_key_variables=("DIFY_TICKET_TRIAGE_API_KEY", "DIFY_API_KEY"),
+    text_sources={
+        "reply": [
+            (TicketTriageNode.REFUND_REPLY, "output"),
+            (TicketTriageNode.EXPLAIN_THE_FIX, "text"),
+            (TicketTriageNode.GENERAL_REPLY, "text"),
+        ],
+        "category": [(TicketTriageNode.WHAT_IS_IT_ABOUT, "class_name")],
+        "order_number": [(TicketTriageNode.FIND_THE_ORDER, "order_number")],
+    },
+)
+
+
+class TicketTriageClient(WorkflowClient[TicketTriageOutputs]):
+    """Runs `Ticket triage`, all calls over one pool of connections.
+
+    Reads no setting and opens no connection before the first call. What the
+    constructor is not given comes from the environment: `DIFY_BASE_URL`,
+    `DIFY_TICKET_TRIAGE_API_KEY` or `DIFY_API_KEY`, `DIFY_USER`.
+    """
+
+    _workflow = _WORKFLOW
+
+    def run(
+        self,
+        *,
+        subject: str,
+        message: str,
+        language: Literal["English", "Deutsch", "日本語"] | None = "English",
+        order_value: float | None = None,
+        user: str | None = None,
+        response_mode: ResponseMode = "blocking",
+        timeout: float | None = None,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> Run[TicketTriageOutputs]:
+        """Run `Ticket triage` to its end and return the run.
+
+        Sorts a support ticket, drafts the reply that fits, and says what the next
+        step is.
+
+        Args:
+            subject: At most 120 characters.
+            message: At most 4,000 characters. What the customer wrote, without the
+                signature.
+            language: Language of the reply.
+            order_value: In EUR.
+            user: Whom the run is for; `DIFY_USER` if left out.
+            response_mode: "streaming" collects the result from a stream of events, for
+                runs that last longer than a proxy waits.
+            timeout: Seconds for the whole run; the client's if left out.
+            workflow_id: A published version to run in place of the latest one.
+            trace_id: Makes the run part of a trace of yours.
+
+        Returns:
+            The run, which has succeeded. `.outputs` holds its typed outputs.
+
+        Raises:
+            pydantic.ValidationError: An input is not what the workflow takes.
+            RunError: The run failed, was stopped, or waits for a person: see `.run`.
+            DifyError: Anything else, such as a missing setting or a refusal.
+        """
+        return self._run(
+            TicketTriageInputs(
+                subject=subject,
+                message=message,
+                language=language,
+                order_value=order_value,
+            ),
+            user=user,
+            response_mode=response_mode,
+            timeout=timeout,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+    def stream(
+        self,
+        *,
+        subject: str,
+        message: str,
+        language: Literal["English", "Deutsch", "日本語"] | None = "English",
+        order_value: float | None = None,
+        user: str | None = None,
+        timeout: float | None = None,
+        stop_on_exit: bool = False,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> RunStream[TicketTriageOutputs]:
+        """Run `Ticket triage` and follow its events as they happen.
+
+        Sorts a support ticket, drafts the reply that fits, and says what the next
+        step is.
+
+        Args:
+            subject: At most 120 characters.
+            message: At most 4,000 characters. What the customer wrote, without the
+                signature.
+            language: Language of the reply.
+            order_value: In EUR.
+            user: Whom the run is for; `DIFY_USER` if left out.
+            timeout: Seconds for the whole run; the client's if left out.
+            stop_on_exit: Stop the run on the server when the stream is left early.
+            workflow_id: A published version to run in place of the latest one.
+            trace_id: Makes the run part of a trace of yours.
+
+        Returns:
+            A stream of events, for `with` and `for`. The run starts when it is entered.
+            `stream.result()` gives what `run` returns, or raises what `run` raises.
+        """
+        return self._stream(
+            TicketTriageInputs(
+                subject=subject,
+                message=message,
+                language=language,
+                order_value=order_value,
+            ),
+            user=user,
+            timeout=timeout,
+            stop_on_exit=stop_on_exit,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+
+class AsyncTicketTriageClient(AsyncWorkflowClient[TicketTriageOutputs]):
+    """`TicketTriageClient` for asyncio."""
+
+    _workflow = _WORKFLOW
+
+    async def run(
+        self,
+        *,
+        subject: str,
+        message: str,
+        language: Literal["English", "Deutsch", "日本語"] | None = "English",
+        order_value: float | None = None,
+        user: str | None = None,
+        response_mode: ResponseMode = "blocking",
+        timeout: float | None = None,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> Run[TicketTriageOutputs]:
+        """Run `Ticket triage` to its end and return the run.
+
+        Takes what `TicketTriageClient.run` takes.
+
+        Args:
+            subject: At most 120 characters.
+            message: At most 4,000 characters. What the customer wrote, without the
+                signature.
+            language: Language of the reply.
+            order_value: In EUR.
+        """
+        return await self._run(
+            TicketTriageInputs(
+                subject=subject,
+                message=message,
+                language=language,
+                order_value=order_value,
+            ),
+            user=user,
+            response_mode=response_mode,
+            timeout=timeout,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+    def stream(
+        self,
+        *,
+        subject: str,
+        message: str,
+        language: Literal["English", "Deutsch", "日本語"] | None = "English",
+        order_value: float | None = None,
+        user: str | None = None,
+        timeout: float | None = None,
+        stop_on_exit: bool = False,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> AsyncRunStream[TicketTriageOutputs]:
+        """Run `Ticket triage` and follow its events as they happen.
+
+        Takes what `TicketTriageClient.stream` takes.
+
+        Args:
+            subject: At most 120 characters.
+            message: At most 4,000 characters. What the customer wrote, without the
+                signature.
+            language: Language of the reply.
+            order_value: In EUR.
+        """
+        return self._stream(
+            TicketTriageInputs(
+                subject=subject,
+                message=message,
+                language=language,
+                order_value=order_value,
+            ),
+            user=user,
+            timeout=timeout,
+            stop_on_exit=stop_on_exit,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+
+_client = TicketTriageClient()
+run_ticket_triage = _client.run
+stream_ticket_triage = _client.stream
+_async_client = AsyncTicketTriageClient()
+arun_ticket_triage = _async_client.run
+astream_ticket_triage = _async_client.stream

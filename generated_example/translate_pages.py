@@ -1,0 +1,264 @@
+"""The Dify workflow `Translate pages`: Splits a text into pages, translates each and
+puts them together again.
+
+Written by difygen from specs/translate_pages.yml. Change that file and run difygen
+again.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from ._runtime import (
+    AsyncRunStream,
+    AsyncWorkflowClient,
+    Inputs,
+    Number,
+    Outputs,
+    ResponseMode,
+    Run,
+    RunStream,
+    Text,
+    WorkflowClient,
+    WorkflowInfo,
+    WorkflowNode,
+)
+
+__all__ = [
+    "AsyncTranslatePagesClient",
+    "TranslatePagesClient",
+    "TranslatePagesInputs",
+    "TranslatePagesNode",
+    "TranslatePagesOutputs",
+    "arun_translate_pages",
+    "astream_translate_pages",
+    "run_translate_pages",
+    "stream_translate_pages",
+]
+
+
+class TranslatePagesInputs(Inputs):
+    """What `Translate pages` takes."""
+
+    text: Annotated[Text, Field(max_length=100000)]
+    """At most 100,000 characters."""
+
+    target_language: Annotated[Text, Field(max_length=30)]
+    """At most 30 characters. For example: Français."""
+
+    page_length: Number | None = 1200
+    """In characters."""
+
+
+class TranslatePagesOutputs(Outputs):
+    """What `Translate pages` gives."""
+
+    translation: str
+    pages: list[str | None]
+    page_count: int | float
+
+
+class TranslatePagesNode(WorkflowNode):
+    """The nodes of `Translate pages`: id, type and title. A member equals its node id."""
+
+    START = ("1752000000001", "start", "Start")
+    SPLIT_INTO_PAGES = ("1752000000002", "code", "Split into pages")
+    EACH_PAGE = ("1752000000003", "iteration", "Each page")
+    IS_THERE_TEXT = ("1752000000004", "if-else", "Is there text?")
+    TRANSLATE = ("1752000000005", "llm", "Translate")
+    KEEP_AS_IT_IS = ("1752000000006", "template-transform", "Keep as it is")
+    PAGE = ("1752000000007", "variable-aggregator", "Page")
+    PUT_TOGETHER = ("1752000000008", "template-transform", "Put together")
+    END = ("1752000000009", "end", "End")
+
+
+_WORKFLOW = WorkflowInfo(
+    name="Translate pages",
+    outputs=TranslatePagesOutputs,
+    api_key_variables=("DIFY_TRANSLATE_PAGES_API_KEY", "DIFY_API_KEY"),
+    text_sources={"translation": [(TranslatePagesNode.PUT_TOGETHER, "output")]},
+)
+
+
+class TranslatePagesClient(WorkflowClient[TranslatePagesOutputs]):
+    """Runs `Translate pages`, all calls over one pool of connections.
+
+    Reads no setting and opens no connection before the first call. What the
+    constructor is not given comes from the environment: `DIFY_BASE_URL`,
+    `DIFY_TRANSLATE_PAGES_API_KEY` or `DIFY_API_KEY`, `DIFY_USER`.
+    """
+
+    _workflow = _WORKFLOW
+
+    def run(
+        self,
+        *,
+        text: str,
+        target_language: str,
+        page_length: float | None = 1200,
+        user: str | None = None,
+        response_mode: ResponseMode = "blocking",
+        timeout: float | None = None,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> Run[TranslatePagesOutputs]:
+        """Run `Translate pages` to its end and return the run.
+
+        Splits a text into pages, translates each and puts them together again.
+
+        Args:
+            text: At most 100,000 characters.
+            target_language: At most 30 characters. For example: Français.
+            page_length: In characters.
+            user: Whom the run is for; `DIFY_USER` if left out.
+            response_mode: "streaming" collects the result from a stream of events, for
+                runs that last longer than a proxy waits.
+            timeout: Seconds for the whole run; the client's if left out.
+            workflow_id: A published version to run in place of the latest one.
+            trace_id: Makes the run part of a trace of yours.
+
+        Returns:
+            The run, which has succeeded. `.outputs` holds its typed outputs.
+
+        Raises:
+            pydantic.ValidationError: An input is not what the workflow takes.
+            RunError: The run failed, was stopped, or waits for a person: see `.run`.
+            DifyError: Anything else, such as a missing setting or a refusal.
+        """
+        return self._run(
+            TranslatePagesInputs(
+                text=text,
+                target_language=target_language,
+                page_length=page_length,
+            ),
+            user=user,
+            response_mode=response_mode,
+            timeout=timeout,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+    def stream(
+        self,
+        *,
+        text: str,
+        target_language: str,
+        page_length: float | None = 1200,
+        user: str | None = None,
+        timeout: float | None = None,
+        stop_on_exit: bool = False,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> RunStream[TranslatePagesOutputs]:
+        """Run `Translate pages` and follow its events as they happen.
+
+        Splits a text into pages, translates each and puts them together again.
+
+        Args:
+            text: At most 100,000 characters.
+            target_language: At most 30 characters. For example: Français.
+            page_length: In characters.
+            user: Whom the run is for; `DIFY_USER` if left out.
+            timeout: Seconds for the whole run; the client's if left out.
+            stop_on_exit: Stop the run on the server when the stream is left early.
+            workflow_id: A published version to run in place of the latest one.
+            trace_id: Makes the run part of a trace of yours.
+
+        Returns:
+            A stream of events, for `with` and `for`. The run starts when it is entered.
+            `stream.result()` gives what `run` returns, or raises what `run` raises.
+        """
+        return self._stream(
+            TranslatePagesInputs(
+                text=text,
+                target_language=target_language,
+                page_length=page_length,
+            ),
+            user=user,
+            timeout=timeout,
+            stop_on_exit=stop_on_exit,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+
+class AsyncTranslatePagesClient(AsyncWorkflowClient[TranslatePagesOutputs]):
+    """`TranslatePagesClient` for asyncio."""
+
+    _workflow = _WORKFLOW
+
+    async def run(
+        self,
+        *,
+        text: str,
+        target_language: str,
+        page_length: float | None = 1200,
+        user: str | None = None,
+        response_mode: ResponseMode = "blocking",
+        timeout: float | None = None,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> Run[TranslatePagesOutputs]:
+        """Run `Translate pages` to its end and return the run.
+
+        Takes what `TranslatePagesClient.run` takes.
+
+        Args:
+            text: At most 100,000 characters.
+            target_language: At most 30 characters. For example: Français.
+            page_length: In characters.
+        """
+        return await self._run(
+            TranslatePagesInputs(
+                text=text,
+                target_language=target_language,
+                page_length=page_length,
+            ),
+            user=user,
+            response_mode=response_mode,
+            timeout=timeout,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+    def stream(
+        self,
+        *,
+        text: str,
+        target_language: str,
+        page_length: float | None = 1200,
+        user: str | None = None,
+        timeout: float | None = None,
+        stop_on_exit: bool = False,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> AsyncRunStream[TranslatePagesOutputs]:
+        """Run `Translate pages` and follow its events as they happen.
+
+        Takes what `TranslatePagesClient.stream` takes.
+
+        Args:
+            text: At most 100,000 characters.
+            target_language: At most 30 characters. For example: Français.
+            page_length: In characters.
+        """
+        return self._stream(
+            TranslatePagesInputs(
+                text=text,
+                target_language=target_language,
+                page_length=page_length,
+            ),
+            user=user,
+            timeout=timeout,
+            stop_on_exit=stop_on_exit,
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+        )
+
+
+_client = TranslatePagesClient()
+run_translate_pages = _client.run
+stream_translate_pages = _client.stream
+_async_client = AsyncTranslatePagesClient()
+arun_translate_pages = _async_client.run
+astream_translate_pages = _async_client.stream

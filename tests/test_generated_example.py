@@ -1,0 +1,30 @@
+"""`generated_example/` is what `difygen specs -o generated_example` writes. Run that when this fails, and read the difference."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from packages import ROOT, imported
+
+EXAMPLE = ROOT / "generated_example"
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    paths = (path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+def test_the_example_is_what_the_specs_give(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "specs", tmp_path / "specs")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "generator")}
+    command = [sys.executable, "-m", "difygen", "specs", "-o", "generated_example"]
+    subprocess.run(command, check=True, cwd=tmp_path, env=environment, capture_output=True)
+    assert tree(tmp_path / "generated_example") == tree(EXAMPLE)
+
+
+def test_the_example_imports() -> None:
+    with imported(ROOT, "generated_example") as package:
+        assert all(getattr(package, name) is not None for name in package.__all__)
+        assert package.run_concat.__doc__.startswith("Run `concat`")
