@@ -283,6 +283,12 @@ def test_a_connection_is_cut(fault: str, mode: str, dify: MockDify) -> None:
         post(dify, mode=mode, X_Mock_Fault=fault)
 
 
+def test_a_dropped_request_is_read_first_so_that_the_connection_is_closed_and_not_reset(dify: MockDify) -> None:
+    for _ in range(20):
+        with pytest.raises(httpx.RemoteProtocolError):
+            post(dify, {**INPUTS, "string": "a" * 1_000_000}, X_Mock_Fault="drop")
+
+
 @pytest.mark.parametrize(("fault", "events", "length"), [("cut=2", 2, None), ("cut=0", 0, 0), ("cut=100b", 0, 100)])
 def test_a_stream_is_cut_where_it_is_said(fault: str, events: int, length: int | None, dify: MockDify) -> None:
     read = b""
