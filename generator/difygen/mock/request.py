@@ -143,6 +143,8 @@ async def _answered(endpoint: Endpoint, request: Request) -> Response:
     definition = _authenticated(state, request.headers.get("authorization"))
     faults = Faults.parse(request.headers.get(HEADER, ""))
     faults.check_nodes([node.id for node in definition.nodes])
+    if "drop" in faults:
+        await request.body()  # left unread, it would make the system reset the connection
     call = Call(state, definition, request, faults)
     return _fault_answer(faults, definition) or await endpoint(call)
 

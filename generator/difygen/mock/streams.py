@@ -148,10 +148,6 @@ class DroppedResponse(Response):
     """No answer: the connection is closed."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        while (await receive()).get(
-            "more_body"
-        ):  # a body that is left unread would make the system reset the connection
-            pass
         await _hang_up(scope, receive)
 
 
