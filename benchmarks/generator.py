@@ -183,11 +183,12 @@ def peers(folder: Path | None, bench: Bench) -> list[Case]:
         "ariadne-codegen": [],
         "openapi-python-client": ["generate", "--path", str(spec), "--meta", "none"],
     }
-    return [
-        Case(name, lambda run, name=name: [str(tool), *arguments[name]], prepare=configure_ariadne(bench))  # type: ignore[misc]
-        for name in PEERS
-        if (tool := install_peer(folder, name))
-    ]
+    tools = {name: tool for name in PEERS if (tool := install_peer(folder, name))}
+    return [peer(name, [str(tool), *arguments[name]], bench) for name, tool in tools.items()]
+
+
+def peer(name: str, command: list[str], bench: Bench) -> Case:
+    return Case(name, lambda folder: command, prepare=configure_ariadne(bench))
 
 
 def install_peer(folder: Path, name: str) -> Path | None:

@@ -98,12 +98,18 @@ class Caller:
         required = [
             one for one, default in zip(run.args.kwonlyargs, run.args.kw_defaults, strict=True) if default is None
         ]
-        signature = ", ".join(f"{one.arg}_: {ast.unparse(self._hint(one))}" for one in parameters)
+        literals = {one.arg: keys for one in parameters if (keys := self._keys(one))}
+        members = [f"{name}_{key}: {hint}" for name, keys in literals.items() for key, hint, _ in keys]
+        signature = ", ".join([*(f"{one.arg}_: {ast.unparse(self._hint(one))}" for one in parameters), *members])
         lines = [*self._imports(), f"def call({signature}) -> None:"]
         lines += [f"    every = {self._call(parameters)}", f"    {self._call(required)}"]
+        for name, keys in literals.items():
+            for some in (keys, [key for key in keys if key[2]]):
+                literal = ", ".join(f'"{key}": {name}_{key}' for key, _, _ in some)
+                lines.append(f"    {self._call([one for one in required if one.arg != name], f'{name}={{{literal}}}')}")
         for one in parameters:
             if one not in required and "None" in ast.unparse(self._hint(one)):
-                lines.append(f"    {self._call(required, one.arg)}")
+                lines.append(f"    {self._call(required, f'{one.arg}=None')}")
         counter = iter(range(1000))
         lines += [f"    print({node})" for node in self._nodes()]
         lines += [f"    {line}" for line in self._reads("every.outputs", f"{self._stem()}Outputs", counter)]
@@ -138,8 +144,20 @@ class Caller:
             if isinstance(one, ast.Assign):
                 yield f"{name}.{ast.unparse(one.targets[0])}"
 
-    def _call(self, parameters: list[ast.arg], none: str = "") -> str:
-        arguments = [f"{one.arg}={one.arg}_" for one in parameters] + ([f"{none}=None"] if none else [])
+    def _keys(self, parameter: ast.arg) -> list[tuple[str, str, bool]]:
+        """The keys of a typed dictionary, with their types and whether they are required, for callers who write `{...}`."""
+        hint = ast.unparse(self._hint(parameter)).removesuffix(" | None")
+        found = self._classes.get(hint)
+        keys: list[tuple[str, str, bool]] = []
+        for one in found.body if found else ():
+            if isinstance(one, ast.AnnAssign):
+                text = ast.unparse(one.annotation)
+                inner = text.removeprefix("NotRequired[").removesuffix("]") if text.startswith("NotRequired[") else text
+                keys.append((ast.unparse(one.target), inner, inner == text))
+        return keys
+
+    def _call(self, parameters: list[ast.arg], more: str = "") -> str:
+        arguments = [f"{one.arg}={one.arg}_" for one in parameters] + ([more] if more else [])
         return f"run_{self._name}({', '.join(arguments)})"
 
     def _reads(self, path: str, name: str, counter: Iterator[int]) -> Iterator[str]:
