@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from difygen.generate import generate, generate_module, generate_package, module_names
 from difygen.options import Options
-from difygen.workflow import Input, Node, Output, Primitive, Workflow
+from difygen.workflow import Input, Node, ObjectOf, Output, Primitive, Property, Workflow
 from packages import CONCAT, LAB, ROOT, files_of, imported, python, workflow_from, workflow_of, write
 from pydantic import ValidationError
 
@@ -307,6 +307,15 @@ def test_a_package_can_be_made_one_workflow_at_a_time() -> None:
         {module.name: module.exports for module in modules}, Options()
     )
     assert files == files_of(workflows) == files_of(workflows[::-1])
+
+
+def test_of_two_types_with_one_name_the_package_exports_that_of_the_workflow_itself(tmp_path: Path) -> None:
+    nested = Output(name="inputs", type=ObjectOf((Property("x", Primitive.STRING),)))
+    workflows = [Workflow(name="a", source="a.yml", outputs=(nested,)), Workflow(name="a_outputs", source="b.yml")]
+    write(tmp_path / "client", files_of(workflows))
+    with imported(tmp_path, "client") as package:
+        assert package.AOutputsInputs is package.a_outputs.AOutputsInputs
+        assert package.a.AOutputs.model_fields["inputs"].annotation is package.a.AOutputsInputs
 
 
 def test_a_workflow_without_inputs_and_outputs_is_a_workflow(tmp_path: Path) -> None:

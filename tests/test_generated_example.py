@@ -1,4 +1,7 @@
-"""`generated_example/` is what `difygen specs -o generated_example` writes. Run that when this fails, and read the difference."""
+"""`generated_example/` is what `difygen specs -o generated_example` writes.
+
+When this fails: remove the folder, run the command, and read the difference.
+"""
 
 import os
 import shutil

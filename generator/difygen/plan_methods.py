@@ -157,7 +157,7 @@ def _stream(
     summary = f"Run `{one_line(known.workflow.name)}` and follow its events as they happen"
     words = ("async with", "async for", "await stream.result()") if asynchronous else ("with", "for", "stream.result()")
     text = (
-        "A stream of events, for `{}` and `{}`. The run starts when it is entered. `{}` gives what `run` returns, or raises what "
+        "A stream of events, for `{}` and `{}`. The run starts with the first event that is asked for. `{}` gives what `run` returns, or raises what "
         "`run` raises."
     )
     ending = _section("Returns:", [text.format(*words)], names)

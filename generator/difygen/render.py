@@ -14,6 +14,7 @@ from difygen import _compiled_templates
 from difygen.code import Code, Identifier, compose, docstring, literal
 from difygen.diagnostics import Diagnostic
 from difygen.layout import Bracket, Doc, assignment, export_order, from_import, prefixed, strings
+from difygen.plan_names import module_names
 from difygen.prose import listed, wrap
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ def export_list(names: Iterable[Identifier], limit: int) -> Code:
 
 def render_init(exports: Mapping[str, Sequence[Identifier]], *, limit: int, overrides: str | None = None) -> str:
     """The text of a package's `__init__.py`. `exports` are the public names by module."""
-    everything = {"_runtime": tuple(map(Identifier, _compiled_templates.RUNTIME_NAMES)), **exports}
+    everything = without_clashes({"_runtime": tuple(map(Identifier, _compiled_templates.RUNTIME_NAMES)), **exports})
     imports = [
         from_import(compose(".{}", Code(module)), names, indent=4, limit=limit)
         for module, names in sorted(everything.items())
@@ -133,6 +134,15 @@ def render_init(exports: Mapping[str, Sequence[Identifier]], *, limit: int, over
         "homes": assignment(Identifier("_NAMES"), Bracket(Code("{"), homes, Code("}")), limit=limit),
     }
     return render("init", context, overrides)
+
+
+def without_clashes(exports: Mapping[str, Sequence[Identifier]]) -> dict[str, list[Identifier]]:
+    """The names that a package re-exports: each once. A nested type whose name another workflow has stays in its module."""
+    homes = {name: module for module in exports for name in module_names(module)[1:]}
+    found: dict[str, list[Identifier]] = {}
+    for module, names in sorted(exports.items()):
+        found[module] = [name for name in names if homes.setdefault(name, module) == module]
+    return found
 
 
 def package_docstring(modules: Sequence[str], limit: int) -> Code:

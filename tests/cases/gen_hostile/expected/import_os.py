@@ -142,8 +142,9 @@ class ImportOsClient(WorkflowClient[ImportOsOutputs]):
             trace_id: Makes the run part of a trace of yours.
 
         Returns:
-            A stream of events, for `with` and `for`. The run starts when it is entered.
-            `stream.result()` gives what `run` returns, or raises what `run` raises.
+            A stream of events, for `with` and `for`. The run starts with the first
+            event that is asked for. `stream.result()` gives what `run` returns, or
+            raises what `run` raises.
         """
         return self._stream(
             ImportOsInputs(x_int_1_y=x_int_1_y, pick=pick),

@@ -117,8 +117,9 @@ class AsyncJoinerClient(AsyncWorkflowClient[JoinerOutputs]):
             trace_id: Makes the run part of a trace of yours.
 
         Returns:
-            A stream of events, for `async with` and `async for`. The run starts when it is entered.
-            `await stream.result()` gives what `run` returns, or raises what `run` raises.
+            A stream of events, for `async with` and `async for`. The run starts with the first
+            event that is asked for. `await stream.result()` gives what `run` returns, or raises
+            what `run` raises.
         """
         return self._stream(
             JoinerInputs(string=string, option=option),
