@@ -67,46 +67,6 @@ def install_file(path: str, data: bytes) -> None:
         raise
 
 
-@contextmanager
-def exclusive(folder: str) -> Iterator[None]:
-    """Wait until no other run writes to `folder`. Leaves nothing behind: what is locked is the folder above."""
-    above = os.path.dirname(os.path.realpath(folder))
-    os.makedirs(above, exist_ok=True)
-    handle = _acquire(above)
-    try:
-        yield
-    finally:
-        os.close(handle)
-
-
-if sys.platform == "win32":
-
-    def _acquire(above: str) -> int:
-        import msvcrt
-        import tempfile
-        from hashlib import sha256
-
-        name = f"difygen-{sha256(above.encode()).hexdigest()[:16]}.lock"
-        handle = os.open(os.path.join(tempfile.gettempdir(), name), os.O_RDWR | os.O_CREAT)
-        while True:
-            with suppress(OSError):  # LK_LOCK gives up after ten seconds
-                msvcrt.locking(handle, msvcrt.LK_LOCK, 1)
-                return handle
-
-else:
-
-    def _acquire(above: str) -> int:
-        import fcntl
-
-        handle = os.open(above, os.O_RDONLY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        except BaseException:
-            os.close(handle)
-            raise
-        return handle
-
-
 def _exchange_folders(folder: str, delta: Delta) -> None:
     if _holds_current_folder(folder) or os.path.ismount(folder):
         raise _CannotExchangeError

@@ -10,7 +10,8 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
-from difygen.install import Delta, exclusive, has_leftovers, install, install_file, tidy
+from difygen.exclusive import exclusive
+from difygen.install import Delta, has_leftovers, install, install_file, tidy
 from difygen.lock import LOCK_NAME, Lock, LockError, format_lock, hash_bytes, is_inside, parse_lock
 
 EDITED = "was edited by hand"
