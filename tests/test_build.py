@@ -308,6 +308,17 @@ def test_many_definitions_are_spread_over_processes_and_give_the_same(project: P
     assert difygen("check", "many", "-o", "client").code == 0
 
 
+def test_runs_at_once_leave_the_package_of_one_of_them(project: Project) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(HERE.parent / "generator")}
+    command = [sys.executable, "-m", "difygen", "-q", "-o", "client"]
+    both, one = ["specs"], ["specs/concat.yaml"]
+    for _ in range(3):
+        runs = [subprocess.Popen([*command, *sources], env=environment) for sources in (both, one, both, one)]
+        assert [run.wait() for run in runs] == [0, 0, 0, 0]
+        assert sorted([project.check(*both).code, project.check(*one).code]) == [0, 1]
+    assert sorted(os.listdir(".")) == ["client", "specs"]
+
+
 def test_output_that_is_no_folder_is_explained(project: Project) -> None:
     project.write("client", "")
     ran = project.generate()
