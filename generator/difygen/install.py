@@ -129,10 +129,10 @@ def _fill(stage: str, files: Mapping[str, bytes], *, flush: bool) -> None:
     paths = sorted(files, key=lambda path: (path != LOCK_NAME, path))
     for path in {os.path.dirname(path) for path in paths} - {""}:
         os.makedirs(os.path.join(stage, path), exist_ok=True)
-    each = len(paths) <= _FLUSH_EACH or not hasattr(os, "sync")
+    each = len(paths) <= _FLUSH_EACH or sys.platform == "win32"
     for path in paths:
         _write(os.path.join(stage, path), files[path], flush=flush and each)
-    if flush and not each:
+    if flush and not each and sys.platform != "win32":
         os.sync()
 
 
@@ -304,11 +304,11 @@ def _holds_current_folder(folder: str) -> bool:
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
     """Put Ctrl-C and a polite kill off until the few milliseconds in which files change places are over."""
-    import signal
-
-    if not hasattr(signal, "pthread_sigmask"):
+    if sys.platform == "win32":  # which has no signals to put off
         yield
         return
+    import signal
+
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
