@@ -14,6 +14,7 @@ from difygen.lock import Lock, LockedWorkflow, hash_bytes
 from difygen.make import Made, Task, make, name_modules
 from difygen.naming import snake_name
 from difygen.publish import signed
+from difygen.render import TemplateProblem
 from difygen.sources import STDIN, origin_of
 from difygen.workers import spread
 
@@ -35,12 +36,15 @@ def assemble(request: Request, lock: Lock | None, same: Mapping[str, str]) -> Pr
     if not has_errors(findings):
         made, locked, naming = _named(request, lock, made, locked)
         findings = [*(finding for one in made for finding in one.diagnostics), *naming]
-    report = BuildReport(request.shown, diagnostics=tuple(sorted(findings, key=_place)), skipped=skipped)
+    report = BuildReport(request.shown, diagnostics=tuple(sorted(set(findings), key=_place)), skipped=skipped)
     if report.failed:
         return Prepared(report)
-    return (
-        _file(request, made, report) if request.options.single_file else _package(request, lock, made, locked, report)
-    )
+    try:
+        if request.options.single_file:
+            return _file(request, made, report)
+        return _package(request, lock, made, locked, report)
+    except TemplateProblem as problem:
+        return Prepared(report._replace(diagnostics=(*report.diagnostics, problem.finding)))
 
 
 def tasks(request: Request, lock: Lock | None, same: Mapping[str, str]) -> list[Task]:

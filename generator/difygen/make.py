@@ -128,4 +128,6 @@ def _load(path: str) -> bytes:
 
 def _placed(finding: Diagnostic, task: Task) -> Diagnostic:
     """A finding about the code, with the definition called as in all other messages."""
+    if finding.location.file != task.origin:
+        return finding  # about a template
     return finding._replace(location=finding.location._replace(file=task.shown))
