@@ -15,6 +15,11 @@ def main() -> None:
 
     try:
         root(prog_name="difygen")
+    except OSError as error:
+        if error.filename is not None:  # of a file, which is not what a command lets happen
+            raise
+        os.write(2, f"Error: The output cannot be written: {error.strerror}.\n".encode())
+        os._exit(1)
     except SystemExit as end:
         if isinstance(end.code, int) and threading.active_count() == 1:
             leave(end.code)

@@ -63,7 +63,8 @@ def run_check(*, strict: bool, verbosity: int, **arguments: Any) -> int:
         job = plan_job(**arguments)
     except JobError as error:
         return _refuse(error)
-    return check(job.sources, job.output, job.options, base_folder=job.base_folder, strict=strict, verbosity=verbosity)
+    code = check(job.sources, job.output, job.options, base_folder=job.base_folder, strict=strict, verbosity=verbosity)
+    return code or _refuse_unused(job)
 
 
 def run_watch(*, force: bool, strict: bool, verbosity: int, **arguments: Any) -> int:
