@@ -38,7 +38,9 @@ def trusted(value: object) -> str:
     """`value` itself if it may be printed into source. Templates send everything that they print through here."""
     if isinstance(value, Code):
         return value
-    raise TypeError(f"only Code may be printed into generated source, not {type(value).__name__}: {value!a:.80}")
+    shown = ascii(value)
+    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    raise TypeError(f"only Code may be printed into generated source, not {type(value).__name__}: {shown}")
 
 
 def compose(pattern: str, *parts: Code) -> Code:
