@@ -39,7 +39,7 @@ def trusted(value: object) -> str:
     if isinstance(value, Code):
         return value
     shown = ascii(value)
-    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+    shown = shown if len(shown) <= 60 else f"{shown[:59]}…"
     raise TypeError(f"only Code may be printed into generated source, not {type(value).__name__}: {shown}")
 
 
