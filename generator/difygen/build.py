@@ -292,7 +292,8 @@ def _fingerprint(options: Options, names: Mapping[str, str]) -> str:
 
 
 def _template_hashes(folder: str) -> Iterator[tuple[str, str]]:
-    for name in sorted(os.listdir(folder)):
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    for name in names:
         yield name, hash_file(os.path.join(folder, name))
 
 

@@ -66,11 +66,18 @@ def origin_of(source: Source, folder: str, base_folder: str) -> str:
     """
     if source.path == STDIN:
         return STDIN
-    for start in (os.path.abspath(base_folder), os.path.commonpath([source.path, folder])):
+    for start in (os.path.abspath(base_folder), _common(source.path, folder)):
         way = source.relative_to(start)
         if not way.startswith("../") and start != os.path.dirname(start):
             return way
     return os.path.basename(source.path)
+
+
+def _common(path: str, folder: str) -> str:
+    try:
+        return os.path.commonpath([path, folder])
+    except ValueError:  # on two drives of a Windows machine
+        return os.path.dirname(path)
 
 
 def _expand(name: str, base_folder: str) -> Iterator[Source]:
