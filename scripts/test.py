@@ -24,7 +24,7 @@ def main() -> int:
     for module, *options in CHECKS:
         command = [python, "-m", module, *options, *(arguments if module == "pytest" else ())]
         print("$", " ".join(command[1:]), flush=True)
-        if code := subprocess.run(command, cwd=ROOT).returncode:
+        if code := subprocess.run(command, check=False, cwd=ROOT).returncode:
             return code
     return 0
 
