@@ -8,11 +8,10 @@ from math import inf, isnan
 from pathlib import Path
 from time import monotonic
 from typing import Any, Generic, TypeVar
-from urllib.parse import urljoin
 
 from ._answers import error_of, json_object, unexpected
 from ._apps import AppInfo, AppParameters, AppSite, LogPage
-from ._download import Destination, download
+from ._download import Destination, absolute_url, download
 from ._errors import (
     ConfigurationError,
     ConnectionFailedError,
@@ -29,7 +28,7 @@ from ._forms import Form
 from ._http import Answer, Call
 from ._models import Inputs, Outputs, WorkflowInfo
 from ._protocol import (
-    ENDED,
+    SETTLED,
     blocking_payload,
     form_call,
     get_call,
@@ -40,7 +39,7 @@ from ._protocol import (
     segment,
     settle,
 )
-from ._records import to_maybe_text
+from ._records import to_maybe_text, to_text
 from ._runs import Run, make_run
 from ._settings import Secret, Settings, read_settings, read_user
 from ._transport import Exchange, Transport, read_all
@@ -282,7 +281,7 @@ class Operations(Generic[ResultsT]):
             try:
                 detail = await self.detail(workflow_run_id, deadline, max_retries=0)
                 failures = 0
-                if detail.get("status") in ENDED or detail.get("status") == "paused":
+                if to_text(detail.get("status")) in SETTLED:
                     return detail
             except (NotFoundError, ServerError, ConnectionLostError):
                 failures += 1
@@ -353,7 +352,7 @@ class Operations(Generic[ResultsT]):
         )
         answer = await self.send(call, deadline)
         payload = json_object(answer, call)
-        if not payload.get("id"):
+        if not to_text(payload.get("id")):
             raise unexpected(answer, call)
         return UploadedFile(payload)
 
@@ -400,7 +399,7 @@ class Operations(Generic[ResultsT]):
         url = file if isinstance(file, str) else url_of(file)
         return await download(
             self.transport,
-            urljoin(self.settings().api_url, url),
+            absolute_url(self.settings().api_url, url),
             path,
             filename=None if isinstance(file, str) else file.filename,
             timeout=self.deadline(timeout) - monotonic(),

@@ -34,7 +34,9 @@ STREAM_HEADERS = {"Content-Type": "application/json", "Accept": "text/event-stre
 TRACE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 MAX_BACKOFF = 8.0
 FIRST_BACKOFF = 0.5
-ENDED = frozenset(("succeeded", "partial-succeeded", "failed", "stopped"))
+SETTLED = frozenset(("succeeded", "partial-succeeded", "failed", "stopped", "paused"))
+"""The states of a run that nothing but people will change."""
+
 SettledT = TypeVar("SettledT", bound=Outputs)
 
 
@@ -111,7 +113,7 @@ def events_call(
         query["continue_on_pause"] = "true"
     call = get_call(settings, f"/workflow/{segment(workflow_run_id)}/events", query)
     call.headers = {"Accept": "text/event-stream"}
-    if last_event_id:
+    if last_event_id.isascii() and last_event_id.isprintable() and last_event_id:
         call.headers["Last-Event-ID"] = last_event_id
     return call
 
@@ -133,7 +135,7 @@ def segment(text: str) -> str:
     """An id as one segment of a path, whatever it holds."""
     if not text or text in (".", ".."):
         raise ConfigurationError(f"{text!r} is no id")
-    return quote(text, safe="")
+    return quote(text, safe="", errors="replace")
 
 
 def checked_trace_id(trace_id: str) -> str:
@@ -180,7 +182,7 @@ def run_detail(answer: Answer, call: Call) -> dict[str, Any]:
             request=f"{call.method} {call.shown}",
         )
     texts = {
-        name: parsed(value.encode())
+        name: parsed(value.encode(errors="replace"))
         for name in ("inputs", "outputs")
         if isinstance(value := detail.get(name), str)
     }

@@ -34,7 +34,7 @@ from ._models import Inputs, Outputs, ResponseMode
 from ._operations import Operations
 from ._payloads import NOTABLE, PLAIN_EVENTS, is_stream, payload_of
 from ._protocol import backoff, events_call, run_call, settle
-from ._records import to_maybe_integer, to_maybe_text, to_object, to_text
+from ._records import to_integer, to_maybe_integer, to_object, to_text
 from ._runs import Run
 from ._sse import SseDecoder
 from ._transport import Exchange, read_all
@@ -97,7 +97,7 @@ class StreamSession(Generic[StreamedT]):
         self._failures = 0
         self._news = 0
         self._opened_at = 0.0
-        self._seen: dict[tuple[Any, ...], None] = {}
+        self._seen: dict[tuple[str, str, str, int], None] = {}
         self._run: Run[StreamedT] | None = None
 
     @property
@@ -305,9 +305,9 @@ class StreamSession(Generic[StreamedT]):
     def _learn_ids(self, payload: dict[str, Any]) -> None:
         """Take the ids from whichever event has them: the first one can get lost."""
         if self.workflow_run_id is None:
-            self.workflow_run_id = to_maybe_text(payload.get("workflow_run_id"))
+            self.workflow_run_id = to_text(payload.get("workflow_run_id")) or None
         if self.task_id is None:
-            self.task_id = to_maybe_text(payload.get("task_id"))
+            self.task_id = to_text(payload.get("task_id")) or None
         self._knows_ids = bool(self.workflow_run_id and self.task_id)
 
     def _is_news(self, name: str, payload: dict[str, Any]) -> bool:
@@ -345,9 +345,9 @@ class StreamSession(Generic[StreamedT]):
             return False
         key = (
             name,
-            data.get("reason") if name == "workflow_started" else data.get("id"),
-            data.get("form_id"),
-            data.get("retry_index"),
+            to_text(data.get("reason" if name == "workflow_started" else "id")),
+            to_text(data.get("form_id")),
+            to_integer(data.get("retry_index")),
         )
         if self._reattached and key in self._seen:
             return False
