@@ -63,6 +63,15 @@ class TestLeaving:
             gc.collect()
             assert server.wait_left()
 
+    def test_a_stream_closed_before_its_start_says_so(self) -> None:
+        with Server(HANGS) as server, client(server) as concat:
+            with concat.stream() as events:
+                pass
+            for use in (events.result, lambda: list(events)):
+                with pytest.raises(runtime.StreamInterruptedError, match="before it started a run"):
+                    use()
+            assert server.runs == 0
+
     def test_closing_the_client(self) -> None:
         with Server(HANGS) as server:
             concat = client(server)

@@ -166,16 +166,25 @@ def test_users_that_the_server_refuses_or_breaks_on(user: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["timeout", "idle_timeout"])
-@pytest.mark.parametrize("seconds", [0, -1.0, float("nan")])
-def test_timeouts_that_are_none(name: str, seconds: float) -> None:
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan"), None, "5"])
+def test_timeouts_that_are_none(name: str, seconds: Any) -> None:
     with pytest.raises(runtime.ConfigurationError, match=name):
-        ConcatClient(**{name: seconds})  # type: ignore[arg-type]
+        ConcatClient(**{name: seconds})
 
 
-@pytest.mark.parametrize(("name", "number"), [("max_retries", -1), ("max_reconnects", -1), ("max_concurrency", 0)])
-def test_limits_that_are_none(name: str, number: int) -> None:
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("max_retries", -1),
+        ("max_retries", None),
+        ("max_reconnects", -1),
+        ("max_concurrency", 0),
+        ("max_concurrency", "2"),
+    ],
+)
+def test_limits_that_are_none(name: str, number: Any) -> None:
     with pytest.raises(runtime.ConfigurationError, match=name):
-        ConcatClient(**{name: number})  # type: ignore[arg-type]
+        ConcatClient(**{name: number})
 
 
 def test_clients_of_the_other_kind_are_refused() -> None:
@@ -185,14 +194,43 @@ def test_clients_of_the_other_kind_are_refused() -> None:
         AsyncConcatClient(http_client="x")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["base_url", "api_key"])
+def test_settings_that_are_no_text(name: str) -> None:
+    settings: dict[str, Any] = {"base_url": "http://127.0.0.1:1", "api_key": KEY, name: 5}
+    with pytest.raises(runtime.ConfigurationError, match=f"{name} must be a str, not int"):
+        ConcatClient(**settings).run()
+
+
+def test_ids_that_are_no_text() -> None:
+    unknown: Any = 5
+    client = ConcatClient(base_url="http://127.0.0.1:1", api_key=KEY, user="u")
+    for call in (client.get_run, client.stop, client.get_form, lambda run: list(client.resume(run))):
+        with pytest.raises(runtime.ConfigurationError, match="5 is no id"):
+            call(unknown)
+
+
+@pytest.mark.parametrize("value", [object(), float("nan"), {1: object()}, "\ud800"])
+def test_answers_to_forms_that_are_no_json(value: object) -> None:
+    client = ConcatClient(base_url="http://127.0.0.1:1", api_key=KEY, user="u")
+    with pytest.raises(runtime.ConfigurationError, match="JSON"):
+        client.submit_form("token", action="ok", inputs={"a": value})
+
+
+def test_a_timeout_of_a_million_years_is_none() -> None:
+    with Server({RUN: as_json(blocking())}) as server:
+        options: dict[str, Any] = {"timeout": 3e13, "idle_timeout": 3e13, "max_concurrency": 1}
+        with ConcatClient(base_url=server.url, api_key=KEY, **options) as client:
+            assert client.run().succeeded
+
+
 def test_nothing_is_read_or_opened_before_the_first_call() -> None:
     client = ConcatClient(base_url="not a url", api_key="not a key")
     assert "not a key" not in repr(client)
     client.close()
 
 
-@pytest.mark.parametrize("trace_id", ["", "with blank", "x" * 129, "a/b"])
-def test_trace_ids_that_the_server_would_ignore(trace_id: str) -> None:
+@pytest.mark.parametrize("trace_id", ["", "with blank", "x" * 129, "a/b", 5])
+def test_trace_ids_that_the_server_would_ignore(trace_id: Any) -> None:
     from concat_client import ConcatInputs
 
     client = ConcatClient(base_url="http://127.0.0.1:1", api_key=KEY, user="u")

@@ -5,9 +5,9 @@ is not Dify's at all.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from ._errors import (
     APIError,
@@ -196,10 +196,9 @@ def unexpected(answer: Answer, call: Call) -> UnexpectedResponseError:
     message = f"HTTP {answer.status}, {described(answer)}"
     location = answer.headers.get("location")
     if location and 300 <= answer.status < 400:
-        parts = urlsplit(location)
-        place = f"{parts.scheme}://{parts.hostname}" if parts.hostname else ""
-        place += f":{parts.port}" if parts.hostname and parts.port else ""
-        message = f"HTTP {answer.status}: the server redirects to {place}{parts.path}"
+        # Without a query or a user name, which may be secret.
+        place = re.sub(r"[?#].*|(?<=//)[^/?#]*@", "", location, flags=re.DOTALL)
+        message = f"HTTP {answer.status}: the server redirects to {place[:300]}"
         hint = (
             "Redirects are not followed, since the API key would go along. Set the base "
             "URL to where the API really is (https:// in place of http://, perhaps)"

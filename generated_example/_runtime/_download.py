@@ -40,9 +40,10 @@ async def download(
 
     A `destination` that is a folder gets a file of the name that the server gave.
     """
-    path = target_path(destination, filename or urlsplit(url).path)
+    call = download_call(url)
+    path = target_path(destination, filename or call.shown)
     partial = path.with_name(f".{path.name[:40]}.{os.urandom(4).hex()}.part")
-    exchange = await follow(transport, url, monotonic() + timeout, idle_timeout)
+    exchange = await follow(transport, call, monotonic() + timeout, idle_timeout)
     try:
         with await transport.do(partial.open, "xb") as file:
             while (piece := await exchange.read()) is not None:
@@ -67,16 +68,32 @@ def target_path(destination: Destination, name: str) -> Path:
         return path
     last = unquote(name).replace("\\", "/").rpartition("/")[2]
     safe = "".join(character for character in last if character.isprintable())
-    return path / (safe.strip(" .") or "file")
+    return path / (short_name(safe.strip(" .")) or "file")
+
+
+def short_name(name: str) -> str:
+    """The name as every file system takes it: it may have 255 bytes."""
+    if len(name.encode()) <= 240:
+        return name
+    stem, extension = os.path.splitext(name)
+    parts = stem.encode()[:200], extension.encode()[:40]
+    return "".join(part.decode(errors="ignore") for part in parts)
+
+
+def absolute_url(base: str, url: str) -> str:
+    """The URL, absolute if it was relative. One that is malformed stays as it is."""
+    try:
+        return urljoin(base, url)
+    except ValueError:
+        return url
 
 
 async def follow(
-    transport: Transport, url: str, deadline: float, idle: float
+    transport: Transport, call: Call, deadline: float, idle: float
 ) -> Exchange:
     """The response with the content, after a few redirects at most."""
     redirects = 0
     while True:
-        call = download_call(url)
         exchange = await transport.open(call, deadline, idle)
         if exchange.status == 200:
             return exchange
@@ -85,12 +102,15 @@ async def follow(
         if not location or redirects > MAX_REDIRECTS:
             raise download_error(error_of(await read_all(exchange), call))
         await exchange.close()
-        url = urljoin(url, location)
+        call = download_call(absolute_url(call.url, location))
 
 
 def download_call(url: str) -> Call:
     """A request for a file, without a key. Its signature is for the server alone."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ConfigurationError(f"The file's URL is malformed: {error}") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationError(
             "The file has a relative URL, and it is not known of which server: download "

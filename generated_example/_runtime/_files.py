@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Self, cast
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from pydantic import (
     BaseModel,
@@ -22,7 +22,13 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, core_schema
 
-from ._download import DOWNLOAD_TIMEOUT, Destination, download_async, download_now
+from ._download import (
+    DOWNLOAD_TIMEOUT,
+    Destination,
+    absolute_url,
+    download_async,
+    download_now,
+)
 from ._errors import ConfigurationError
 from ._http import UploadBody
 from ._records import Record, read_integer, read_maybe_text, read_moment, read_text
@@ -76,7 +82,7 @@ class File(BaseModel):
     def download_url(self) -> str | None:
         """Where the content is. Dify may send a relative URL: it is made absolute."""
         url = self.url or self.remote_url
-        return urljoin(self._api_url, url) if url else None
+        return absolute_url(self._api_url, url) if url else None
 
     def download(self, path: Destination, *, timeout: float = DOWNLOAD_TIMEOUT) -> Path:
         """Stream the content to a file, or to a file of its own name in a folder.

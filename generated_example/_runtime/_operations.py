@@ -4,15 +4,14 @@ A flow asks the transport to send and to wait; settings are read when a call nee
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from math import inf, isnan
+from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import Any, Generic, TypeVar
-from urllib.parse import urljoin
 
 from ._answers import error_of, json_object, unexpected
 from ._apps import AppInfo, AppParameters, AppSite, LogPage
-from ._download import Destination, download
+from ._download import Destination, absolute_url, download
 from ._errors import (
     ConfigurationError,
     ConnectionFailedError,
@@ -29,7 +28,7 @@ from ._forms import Form
 from ._http import Answer, Call
 from ._models import Inputs, Outputs, WorkflowInfo
 from ._protocol import (
-    ENDED,
+    SETTLED,
     blocking_payload,
     form_call,
     get_call,
@@ -40,7 +39,7 @@ from ._protocol import (
     segment,
     settle,
 )
-from ._records import to_maybe_text
+from ._records import to_maybe_text, to_text
 from ._runs import Run, make_run
 from ._settings import Secret, Settings, read_settings, read_user
 from ._transport import Exchange, Transport, read_all
@@ -90,19 +89,19 @@ class ClientOptions:
         return f"base_url={self.base_url!r}, user={self.user!r}"
 
 
-def positive(name: str, seconds: float) -> float:
+def positive(name: str, seconds: object) -> float:
     """The number of seconds, if it is one to wait for."""
-    if isnan(seconds) or seconds <= 0:
+    if not isinstance(seconds, int | float) or not seconds > 0:
         raise ConfigurationError(
-            f"{name} must be more than 0 seconds (math.inf for no limit), not {seconds}"
+            f"{name} must be more than 0 seconds (math.inf for no limit), not {seconds!r}"
         )
     return seconds
 
 
-def at_least(name: str, number: int, least: int) -> int:
+def at_least(name: str, number: object, least: int) -> int:
     """The number, if it is large enough."""
-    if number < least:
-        raise ConfigurationError(f"{name} must be {least} or more, not {number}")
+    if not isinstance(number, int) or number < least:
+        raise ConfigurationError(f"{name} must be {least} or more, not {number!r}")
     return number
 
 
@@ -282,7 +281,7 @@ class Operations(Generic[ResultsT]):
             try:
                 detail = await self.detail(workflow_run_id, deadline, max_retries=0)
                 failures = 0
-                if detail.get("status") in ENDED or detail.get("status") == "paused":
+                if to_text(detail.get("status")) in SETTLED:
                     return detail
             except (NotFoundError, ServerError, ConnectionLostError):
                 failures += 1
@@ -353,7 +352,7 @@ class Operations(Generic[ResultsT]):
         )
         answer = await self.send(call, deadline)
         payload = json_object(answer, call)
-        if not payload.get("id"):
+        if not to_text(payload.get("id")):
             raise unexpected(answer, call)
         return UploadedFile(payload)
 
@@ -400,7 +399,7 @@ class Operations(Generic[ResultsT]):
         url = file if isinstance(file, str) else url_of(file)
         return await download(
             self.transport,
-            urljoin(self.settings().api_url, url),
+            absolute_url(self.settings().api_url, url),
             path,
             filename=None if isinstance(file, str) else file.filename,
             timeout=self.deadline(timeout) - monotonic(),

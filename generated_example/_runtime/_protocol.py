@@ -34,7 +34,9 @@ STREAM_HEADERS = {"Content-Type": "application/json", "Accept": "text/event-stre
 TRACE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 MAX_BACKOFF = 8.0
 FIRST_BACKOFF = 0.5
-ENDED = frozenset(("succeeded", "partial-succeeded", "failed", "stopped"))
+SETTLED = frozenset(("succeeded", "partial-succeeded", "failed", "stopped", "paused"))
+"""The states of a run that nothing but people will change."""
+
 SettledT = TypeVar("SettledT", bound=Outputs)
 
 
@@ -111,7 +113,7 @@ def events_call(
         query["continue_on_pause"] = "true"
     call = get_call(settings, f"/workflow/{segment(workflow_run_id)}/events", query)
     call.headers = {"Accept": "text/event-stream"}
-    if last_event_id:
+    if last_event_id.isascii() and last_event_id.isprintable() and last_event_id:
         call.headers["Last-Event-ID"] = last_event_id
     return call
 
@@ -129,26 +131,30 @@ def form_call(
     return call
 
 
-def segment(text: str) -> str:
+def segment(text: object) -> str:
     """An id as one segment of a path, whatever it holds."""
-    if not text or text in (".", ".."):
+    if not isinstance(text, str) or text in ("", ".", ".."):
         raise ConfigurationError(f"{text!r} is no id")
-    return quote(text, safe="")
+    return quote(text, safe="", errors="replace")
 
 
-def checked_trace_id(trace_id: str) -> str:
+def checked_trace_id(trace_id: object) -> str:
     """The trace id, if Dify takes it: it ignores others without a word."""
-    if not TRACE_ID.fullmatch(trace_id):
+    if not isinstance(trace_id, str) or not TRACE_ID.fullmatch(trace_id):
         raise ConfigurationError(
-            f"trace_id must be 1 to 128 of A-Z a-z 0-9 _ -, not {trace_id[:200]!r}"
+            f"trace_id must be 1 to 128 of A-Z a-z 0-9 _ -, not {trace_id!r:.200}"
         )
     return trace_id
 
 
 def to_json_body(body: Mapping[str, Any]) -> bytes:
     """JSON as it is sent: UTF-8, compact, and nothing that JSON does not know."""
-    text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode()
+    try:
+        return json.dumps(
+            body, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+        ).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigurationError(f"This cannot be sent as JSON: {error}") from None
 
 
 def blocking_payload(
@@ -180,7 +186,7 @@ def run_detail(answer: Answer, call: Call) -> dict[str, Any]:
             request=f"{call.method} {call.shown}",
         )
     texts = {
-        name: parsed(value.encode())
+        name: parsed(value.encode(errors="replace"))
         for name in ("inputs", "outputs")
         if isinstance(value := detail.get(name), str)
     }

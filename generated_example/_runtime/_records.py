@@ -6,6 +6,7 @@ null or a wrong type for "not there". Knows nothing of what the payloads mean.
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Any, Generic, Self, TypeVar, cast, overload
 
 T = TypeVar("T")
@@ -71,17 +72,22 @@ def to_maybe_text(value: Any) -> str | None:
 
 def to_integer(value: Any) -> int:
     """The whole number, or 0 where there is none."""
-    return int(value) if isinstance(value, int | float) else 0
+    return to_maybe_integer(value) or 0
 
 
 def to_maybe_integer(value: Any) -> int | None:
     """The whole number, or None where there is none."""
+    if isinstance(value, float) and not isfinite(value):  # Python reads NaN, Infinity
+        return None
     return int(value) if isinstance(value, int | float) else None
 
 
 def to_real(value: Any) -> float:
     """The number, or 0.0 where there is none."""
-    return float(value) if isinstance(value, int | float) else 0.0
+    try:
+        return float(value) if isinstance(value, int | float) else 0.0
+    except OverflowError:
+        return 0.0
 
 
 def to_flag(value: Any) -> bool:

@@ -4,6 +4,7 @@ Knows the shapes of Dify's payloads; knows nothing of HTTP.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Generic, NoReturn
 
@@ -220,11 +221,12 @@ def make_run(
 
 
 def files_of(value: Any, api_url: str) -> tuple[File, ...]:
-    """The files of a payload's `files`."""
-    context = {"api_url": api_url}
-    return tuple(
-        File.model_validate(item, context=context) for item in to_objects(value)
-    )
+    """The files of a payload's `files`; one that makes no sense stays in `raw` alone."""
+    files: list[File] = []
+    for item in to_objects(value):
+        with suppress(ValidationError):
+            files.append(File.model_validate(item, context={"api_url": api_url}))
+    return tuple(files)
 
 
 def fit_outputs(

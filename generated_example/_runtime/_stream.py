@@ -34,7 +34,7 @@ from ._models import Inputs, Outputs, ResponseMode
 from ._operations import Operations
 from ._payloads import NOTABLE, PLAIN_EVENTS, is_stream, payload_of
 from ._protocol import backoff, events_call, run_call, settle
-from ._records import to_maybe_integer, to_maybe_text, to_object, to_text
+from ._records import to_integer, to_maybe_integer, to_object, to_text
 from ._runs import Run
 from ._sse import SseDecoder
 from ._transport import Exchange, read_all
@@ -97,7 +97,7 @@ class StreamSession(Generic[StreamedT]):
         self._failures = 0
         self._news = 0
         self._opened_at = 0.0
-        self._seen: dict[tuple[Any, ...], None] = {}
+        self._seen: dict[tuple[str, str, str, int], None] = {}
         self._run: Run[StreamedT] | None = None
 
     @property
@@ -136,7 +136,7 @@ class StreamSession(Generic[StreamedT]):
         """The run that the terminal event tells about."""
         if self._run is None:
             if self._terminal is None:
-                raise self._interrupted("The stream was closed before the run ended")
+                raise self._closed_early()
             raw = self._terminal.raw
             known = {"workflow_run_id": self.workflow_run_id, "task_id": self.task_id}
             self._run = self.operations.make_run(
@@ -146,10 +146,8 @@ class StreamSession(Generic[StreamedT]):
 
     async def aclose(self) -> None:
         """Close the connection; ask the server to stop the run, if that is wanted."""
-        if self._started and self._terminal is None and self._error is None:
-            self._error = self._interrupted(
-                "The stream was closed before the run ended"
-            )
+        if self._terminal is None and self._error is None:
+            self._error = self._closed_early()
         self._over = True
         # Two may close at once: an async generator is finalized in a task of its own.
         stops = self.stop_on_exit and self._started and self._terminal is None
@@ -305,9 +303,9 @@ class StreamSession(Generic[StreamedT]):
     def _learn_ids(self, payload: dict[str, Any]) -> None:
         """Take the ids from whichever event has them: the first one can get lost."""
         if self.workflow_run_id is None:
-            self.workflow_run_id = to_maybe_text(payload.get("workflow_run_id"))
+            self.workflow_run_id = to_text(payload.get("workflow_run_id")) or None
         if self.task_id is None:
-            self.task_id = to_maybe_text(payload.get("task_id"))
+            self.task_id = to_text(payload.get("task_id")) or None
         self._knows_ids = bool(self.workflow_run_id and self.task_id)
 
     def _is_news(self, name: str, payload: dict[str, Any]) -> bool:
@@ -345,9 +343,9 @@ class StreamSession(Generic[StreamedT]):
             return False
         key = (
             name,
-            data.get("reason") if name == "workflow_started" else data.get("id"),
-            data.get("form_id"),
-            data.get("retry_index"),
+            to_text(data.get("reason" if name == "workflow_started" else "id")),
+            to_text(data.get("form_id")),
+            to_integer(data.get("retry_index")),
         )
         if self._reattached and key in self._seen:
             return False
@@ -393,6 +391,11 @@ class StreamSession(Generic[StreamedT]):
             workflow_run_id=self.workflow_run_id,
             task_id=self.task_id,
         )
+
+    def _closed_early(self) -> StreamInterruptedError:
+        if self._started:
+            return self._interrupted("The stream was closed before the run ended")
+        return StreamInterruptedError("The stream was closed before it started a run")
 
     def _advice(self) -> str:
         if self.workflow_run_id is None:

@@ -233,6 +233,9 @@ class WorkflowClient(Generic[OutputsT]):
         """Upload a file, streamed from disk, to be an input of several runs.
 
         It belongs to its `user`: the runs must have the same one.
+
+        Raises:
+            ValueError: There is no such file, or it lacks a name.
         """
         return run_now(self._operations.upload(file, user, timeout))
 

@@ -9,7 +9,6 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from math import isinf
 from time import monotonic
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlencode
@@ -34,6 +33,7 @@ CONNECT_TIMEOUT = 10.0
 MAX_IDLE_CONNECTIONS = 100
 PIECE_SIZE = 1 << 17
 MAX_KNOWN_URLS = 100
+MAX_WAIT = 1e9
 OWN_HEADERS = {
     "User-Agent": "difygen-client",
     "Accept-Encoding": "gzip, deflate",
@@ -255,8 +255,11 @@ def seconds_left(deadline: float) -> float:
 
 
 def finite(seconds: float) -> float | None:
-    """The number of seconds as the libraries take it: None for no limit."""
-    return None if isinf(seconds) else seconds
+    """The number of seconds as the libraries take it: None for no limit.
+
+    The system's calls take no more than some 290 years, and some of them less.
+    """
+    return None if seconds > MAX_WAIT else seconds
 
 
 def timeouts(left: float, idle: float) -> dict[str, float | None]:

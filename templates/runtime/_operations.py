@@ -4,7 +4,7 @@ A flow asks the transport to send and to wait; settings are read when a call nee
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from math import inf, isnan
+from math import inf
 from pathlib import Path
 from time import monotonic
 from typing import Any, Generic, TypeVar
@@ -89,19 +89,19 @@ class ClientOptions:
         return f"base_url={self.base_url!r}, user={self.user!r}"
 
 
-def positive(name: str, seconds: float) -> float:
+def positive(name: str, seconds: object) -> float:
     """The number of seconds, if it is one to wait for."""
-    if isnan(seconds) or seconds <= 0:
+    if not isinstance(seconds, int | float) or not seconds > 0:
         raise ConfigurationError(
-            f"{name} must be more than 0 seconds (math.inf for no limit), not {seconds}"
+            f"{name} must be more than 0 seconds (math.inf for no limit), not {seconds!r}"
         )
     return seconds
 
 
-def at_least(name: str, number: int, least: int) -> int:
+def at_least(name: str, number: object, least: int) -> int:
     """The number, if it is large enough."""
-    if number < least:
-        raise ConfigurationError(f"{name} must be {least} or more, not {number}")
+    if not isinstance(number, int) or number < least:
+        raise ConfigurationError(f"{name} must be {least} or more, not {number!r}")
     return number
 
 

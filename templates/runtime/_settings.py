@@ -91,11 +91,6 @@ def read_user(user: str | None, default: str | None) -> str:
     return _checked_user(name)
 
 
-def make_secret(api_key: str | None) -> Secret | None:
-    """The key that was given to a client, checked when it is first used."""
-    return None if api_key is None else Secret(api_key)
-
-
 def _key_from_environment(variables: Sequence[str]) -> Secret:
     for variable in variables:
         if key := os.environ.get(variable):
@@ -114,7 +109,7 @@ def _checked_settings(base_url: str, api_key: Secret) -> Settings:
 
 def check_api_key(api_key: Secret) -> Secret:
     """The key without white space around it, if it can be one."""
-    key = api_key.reveal().strip()
+    key = _text("api_key", api_key.reveal()).strip()
     if key[:7].lower() == "bearer ":
         key = key[7:].strip()
     problem = _key_problem(key)
@@ -138,9 +133,14 @@ def _key_problem(key: str) -> str:
     return ""
 
 
-def _checked_user(user: object) -> str:
-    if not isinstance(user, str):
-        raise ConfigurationError(f"user must be a str, not {type(user).__name__}")
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise ConfigurationError(f"{name} must be a str, not {type(value).__name__}")
+    return value
+
+
+def _checked_user(value: object) -> str:
+    user = _text("user", value)
     if not user:
         raise ConfigurationError("user is empty, which Dify refuses")
     if len(user) > MAX_USER_LENGTH:
@@ -158,7 +158,7 @@ def normalize_base_url(base_url: str) -> str:
     Takes it with or without `/v1` and slashes, and the URL of an endpoint, as copied from
     a curl line.
     """
-    parts = _split(base_url.strip())
+    parts = _split(_text("base_url", base_url).strip())
     path = re.sub(r"/{2,}", "/", parts.path).rstrip("/")
     head, found, _ = f"{path}/".partition("/v1/")
     if not found:

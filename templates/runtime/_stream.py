@@ -136,7 +136,7 @@ class StreamSession(Generic[StreamedT]):
         """The run that the terminal event tells about."""
         if self._run is None:
             if self._terminal is None:
-                raise self._interrupted("The stream was closed before the run ended")
+                raise self._closed_early()
             raw = self._terminal.raw
             known = {"workflow_run_id": self.workflow_run_id, "task_id": self.task_id}
             self._run = self.operations.make_run(
@@ -146,10 +146,8 @@ class StreamSession(Generic[StreamedT]):
 
     async def aclose(self) -> None:
         """Close the connection; ask the server to stop the run, if that is wanted."""
-        if self._started and self._terminal is None and self._error is None:
-            self._error = self._interrupted(
-                "The stream was closed before the run ended"
-            )
+        if self._terminal is None and self._error is None:
+            self._error = self._closed_early()
         self._over = True
         # Two may close at once: an async generator is finalized in a task of its own.
         stops = self.stop_on_exit and self._started and self._terminal is None
@@ -393,6 +391,11 @@ class StreamSession(Generic[StreamedT]):
             workflow_run_id=self.workflow_run_id,
             task_id=self.task_id,
         )
+
+    def _closed_early(self) -> StreamInterruptedError:
+        if self._started:
+            return self._interrupted("The stream was closed before the run ended")
+        return StreamInterruptedError("The stream was closed before it started a run")
 
     def _advice(self) -> str:
         if self.workflow_run_id is None:
