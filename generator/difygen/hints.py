@@ -6,7 +6,7 @@ Outputs become models whose members are attributes; objects that a caller sends 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from difygen._compiled_templates import TAKEN_NAMES
@@ -128,10 +128,20 @@ def output_hint(type_: Type, name: Identifier, where: str, names: Names, hidden:
         case OneOf(values, closed=True) if values:
             return options(values, name, names)
         case UnionOf(members):
-            return bar(*(output_hint(member, name, where, names, hidden) for member in members))
+            return bar(*(output_hint(member, name, where, names, hidden) for member in merged(members)))
         case Primitive():
             return _output_primitive(type_, names, hidden)
     return names.builtin("str", hidden)
+
+
+def merged(members: Sequence[Type]) -> list[Type]:
+    """The members of a union with all their options as one member, or none where any text may stand."""
+    options_ = [member for member in members if isinstance(member, OneOf)]
+    others: list[Type] = [member for member in members if not isinstance(member, OneOf)]
+    if Primitive.STRING in others or not options_:
+        return others
+    values = tuple(dict.fromkeys(value for member in options_ for value in member.values))
+    return [OneOf(values, closed=all(member.closed for member in options_)), *others]
 
 
 def _output_primitive(type_: Primitive, names: Names, hidden: Collection[str]) -> Doc:

@@ -7,7 +7,7 @@ data and what is sent. Keys that the schema does not name are kept, as the serve
 from __future__ import annotations
 
 from difygen.code import Code, Identifier, compose, literal
-from difygen.hints import BUILTINS, ModelPlan, Names, class_head, doc_lines, fields, model_docstring, options
+from difygen.hints import BUILTINS, ModelPlan, Names, class_head, doc_lines, fields, merged, model_docstring, options
 from difygen.layout import INDENT, NONE, Bracket, Doc, assignment, bar, call, declaration, prefixed, subscript
 from difygen.naming import nested_name
 from difygen.prose import one_line, sentence
@@ -19,19 +19,20 @@ _ANNOTATIONS = frozenset({"Any", "Checkbox", "Literal", "NotRequired", "Number",
 
 def object_hint(type_: ObjectOf | None, name: Identifier, where: str, names: Names) -> Doc:
     """The annotation of an object: its typed dictionary, or an open one where nothing is known of it."""
-    if type_ is None or not type_.properties:
+    if type_ is None or not any(member.name for member in type_.properties):
         return subscript(Code("dict"), Code("str"), names.use("typing", "Any"))
     return _typed_dictionary(type_, names.reserve(name), where, names)
 
 
 def _typed_dictionary(type_: ObjectOf, name: Identifier, where: str, names: Names) -> Identifier:
-    hints = [(member, _member_hint(member, name, names)) for member in type_.properties]
+    members = [member for member in type_.properties if member.name]  # type checkers know no key without a name
+    hints = [(member, _member_hint(member, name, names)) for member in members]
     base = names.use("typing_extensions", "TypedDict")
     decorator = compose(
         '@{}({}(extra="allow"))', names.use("pydantic", "with_config"), names.use("pydantic", "ConfigDict")
     )
     about = model_docstring(type_, where, names)
-    if all(map(_is_plain_key, (member.name for member in type_.properties))):
+    if all(map(_is_plain_key, (member.name for member in members))):
         head = Code(f"{decorator}\n{class_head(name, base, limit=names.limit)}")
         names.models.append(
             ModelPlan(name, head, about, fields([_field(member, hint, names) for member, hint in hints]))
@@ -75,7 +76,7 @@ def _json_hint(type_: Type, name: Identifier, where: str, names: Names) -> Doc:
         case OneOf(values) if values:  # the server holds the schema against the object, whoever wrote it
             return options(values, name, names)
         case UnionOf(members):
-            return bar(*(_json_hint(member, name, where, names) for member in members))
+            return bar(*(_json_hint(member, name, where, names) for member in merged(members)))
         case Primitive.NUMBER:
             return names.use("._runtime", "Number")
         case Primitive.INTEGER:

@@ -170,24 +170,30 @@ def from_import(module: Code, names: Iterable[Code], *, indent: int = 0, limit: 
     return place(Bracket(compose("from {} import (", module), ordered, Code(")")), indent, limit=0)
 
 
-def export_order(name: str) -> tuple[int, list[str | int]]:
+def export_order(name: str) -> tuple[int, list[object]]:
     """The order of `__all__`: constants, classes, then the rest; numbers in names count as such."""
     kind = 0 if name.isupper() and len(name) > 1 else 1 if name[:1].isupper() else 2
-    return kind, _natural(name)
+    return kind, natural(name)
 
 
-def _import_order(name: str) -> tuple[int, list[str | int]]:
+def _import_order(name: str) -> tuple[int, list[object]]:
     """The same for an import, where case does not count."""
-    return export_order(name)[0], _natural(name.lower())
+    return export_order(name)[0], natural(name.lower())
 
 
 _DIGITS = frozenset("0123456789")
 
 
-def _natural(name: str) -> list[str | int]:
+def natural(name: str) -> list[object]:
+    """A key to sort names by, with the numbers in them by their values."""
     if not _DIGITS.intersection(name):
         return [name]
-    return [int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", name)]
+    return [_number(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", name)]
+
+
+def _number(digits: str) -> tuple[int, str | int]:
+    """A number by its value; after those that begin with a zero, which go by their digits."""
+    return (0, digits) if digits.startswith("0") else (1, int(digits))
 
 
 def width(text: str) -> int:

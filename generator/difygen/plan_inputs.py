@@ -114,14 +114,13 @@ def _default(variable: Input, name: Identifier, hint: Doc, names: Names) -> Code
 
 
 def _constant_hint(variable: Input, hint: Doc, names: Names) -> Code | None:
-    """What makes the constant fit the parameter: a typed dictionary by its name, as its class comes later; an option by its value."""
+    """What makes the constant fit the parameter: an option by its value, a typed dictionary even with keys of its own."""
     if variable.kind == "select" and variable.options:
         return names.use("typing", "Final")
     if isinstance(variable.default, str):
         return None
-    if isinstance(hint, Identifier):
-        return literal(str(hint))
-    return compose("dict[str, {}]", names.use("typing", "Any"))
+    anything = names.use("typing", "Any")
+    return anything if isinstance(hint, Identifier) else compose("dict[str, {}]", anything)
 
 
 def _parameter_hint(variable: Input, name: Identifier, owner: Identifier, names: Names) -> Doc:
@@ -164,14 +163,19 @@ def _field_hint(variable: Input, plan: InputPlan, names: Names) -> Doc:
             return _file_hint(variable, names)
         case "file-list":
             return subscript(names.use("collections.abc", "Sequence"), _file_hint(variable, names))
-        case "json_object" if variable.type is None or not variable.type.properties:
-            return names.use("._runtime", "JsonObject")
         case "json_object":
-            hint = plan.parameter_hint.members[0] if isinstance(plan.parameter_hint, Bar) else plan.parameter_hint
-            return subscript(names.use("typing", "Annotated"), hint, names.use("._runtime", "SchemaChecked"))
+            return _object_hint(plan.parameter_hint, names)
         case "select" if variable.options:
             return plan.parameter_hint
     return names.use("._runtime", "Text")
+
+
+def _object_hint(parameter: Doc, names: Names) -> Doc:
+    """A JSON object: checked against its typed dictionary, if it has one."""
+    hint = parameter.members[0] if isinstance(parameter, Bar) else parameter
+    if not isinstance(hint, Identifier):
+        return names.use("._runtime", "JsonObject")
+    return subscript(names.use("typing", "Annotated"), hint, names.use("._runtime", "SchemaChecked"))
 
 
 def _file_hint(variable: Input, names: Names) -> Doc:

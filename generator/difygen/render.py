@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from difygen import _compiled_templates
 from difygen.code import Code, Identifier, compose, docstring, literal
 from difygen.diagnostics import Diagnostic
-from difygen.layout import Bracket, Doc, assignment, export_order, from_import, prefixed, strings
+from difygen.layout import Bracket, Doc, assignment, export_order, from_import, natural, prefixed, strings
 from difygen.plan_names import module_names
 from difygen.prose import listed, wrap
 
@@ -120,12 +120,12 @@ def render_init(exports: Mapping[str, Sequence[Identifier]], *, limit: int, over
     everything = without_clashes({"_runtime": tuple(map(Identifier, _compiled_templates.RUNTIME_NAMES)), **exports})
     imports = [
         from_import(compose(".{}", Code(module)), names, indent=4, limit=limit)
-        for module, names in sorted(everything.items())
+        for module, names in everything.items()
         if names
     ]
     homes = tuple(
         prefixed(compose("{}: ", literal(module)), strings(sorted(names, key=export_order)))
-        for module, names in sorted(everything.items())
+        for module, names in everything.items()
     )
     context = {
         "docstring": package_docstring(sorted(exports), limit),
@@ -140,7 +140,7 @@ def without_clashes(exports: Mapping[str, Sequence[Identifier]]) -> dict[str, li
     """The names that a package re-exports: each once. A nested type whose name another workflow has stays in its module."""
     homes = {name: module for module in exports for name in module_names(module)[1:]}
     found: dict[str, list[Identifier]] = {}
-    for module, names in sorted(exports.items()):
+    for module, names in sorted(exports.items(), key=lambda item: natural(item[0])):
         found[module] = [name for name in names if homes.setdefault(name, module) == module]
     return found
 
