@@ -211,3 +211,32 @@ WORKFLOWS = st.builds(
     nodes=st.lists(NODES, max_size=4, unique_by=lambda node: node.id).map(tuple),
 )
 """Any workflow at all."""
+
+
+def payload_workflow(payload: str) -> Workflow:
+    """A workflow with one text wherever there can be one."""
+    member = Property(payload, OneOf((payload, "other"), closed=False), description=payload)
+    object_ = ObjectOf((member,), description=payload)
+    about = {"label": payload, "description": payload}
+    inputs = (
+        Input(name=payload, kind="text-input", default=payload, required=False, **about),
+        Input(name=f"{payload}1", kind="select", options=(payload, "other"), default=payload, **about),
+        Input(
+            name=f"{payload}2", kind="json_object", type=object_, default={payload: payload}, required=False, **about
+        ),
+        Input(
+            name=f"{payload}3",
+            kind="file",
+            allowed_file_types=("custom", payload),
+            allowed_file_extensions=(payload,),
+            **about,
+        ),
+    )
+    outputs = (
+        Output(name=payload, type=object_, optional=True, reason=payload, description=payload),
+        Output(name=f"{payload}1", type=OneOf((payload, "other")), selectors=((payload, payload),)),
+    )
+    nodes = (Node(id=payload, type=payload, title=payload),)
+    return Workflow(
+        name=payload, source=payload, title=payload, description=payload, inputs=inputs, outputs=outputs, nodes=nodes
+    )

@@ -17,8 +17,8 @@ from difygen.generate import generate
 from difygen.naming import class_name
 from difygen.options import Options
 from difygen.plan_inputs import usable_default
-from difygen.workflow import Input, Output, Primitive, Workflow
-from hostile import SENDABLE, TEXTS, WORKFLOWS
+from difygen.workflow import Input, Workflow
+from hostile import SENDABLE, TEXTS, WORKFLOWS, payload_workflow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -240,19 +240,7 @@ def test_a_name_or_option_that_json_cannot_say_is_a_finding() -> None:
 
 @pytest.mark.parametrize("payload", SENDABLE)
 def test_a_payload_in_every_place_at_once_is_harmless(payload: str) -> None:
-    workflow = Workflow(
-        name=payload,
-        source=payload,
-        title=payload,
-        description=payload,
-        inputs=(
-            Input(
-                name=payload, kind="text-input", label=payload, description=payload, default=payload, options=(payload,)
-            ),
-        ),
-        outputs=(Output(name=payload, type=Primitive.STRING, optional=True, reason=payload, description=payload),),
-    )
-    files = generate([workflow], Options()).files
+    files = generate([payload_workflow(payload)], Options()).files
     (source,) = [text for path, text in files.items() if path not in ("__init__.py", "py.typed") and "/" not in path]
     assert does_only_what_it_says(ast.parse(source)) and is_inert(source) and as_black_leaves_it(source)
 

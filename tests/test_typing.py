@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 from difygen.options import Options
+from hostile import SENDABLE, payload_workflow
 from packages import CONCAT, files_of, workflow_from, write
 
 TYPING = Path(__file__).parent / "typing"
 KINDS = workflow_from((TYPING / "kinds.yaml").read_text(encoding="utf-8"), "kinds.yaml")
+
+GENERATED = ("client", "hostile", "sync_only", "concat_client.py")
+"""What tools must find nothing wrong with."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -28,6 +32,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("project")
     write(folder / "client", files_of([CONCAT, KINDS]))
     write(folder, {"concat_client.py": files_of([CONCAT, KINDS], Options(single_file=True))["client.py"]})
+    write(folder / "hostile", files_of([payload_workflow(payload) for payload in SENDABLE]))
     write(folder / "sync_only", files_of([CONCAT], Options(emit="sync")))
     for caller in ("right.py", "wrong.py"):
         write(folder, {caller: (TYPING / caller).read_text(encoding="utf-8")})
@@ -49,9 +54,7 @@ def found_by_mypy(folder: Path) -> set[tuple[str, int]]:
         "--no-error-summary",
         "--hide-error-context",
         "--cache-dir=.mypy",
-        "client",
-        "sync_only",
-        "concat_client.py",
+        *GENERATED,
         "right.py",
         "wrong.py",
     )
@@ -75,25 +78,13 @@ def test_type_checkers_find_every_mistake_of_a_caller_and_nothing_else(project: 
 
 
 def test_ruff_finds_nothing_in_a_generated_package(project: Path) -> None:
-    assert (
-        run(
-            project,
-            "ruff",
-            "check",
-            "--isolated",
-            "--no-cache",
-            "--extend-select=I",
-            "client",
-            "sync_only",
-            "concat_client.py",
-        )
-        == "All checks passed!\n"
-    )
+    settings = ("--isolated", "--no-cache", "--extend-select=I")
+    assert run(project, "ruff", "check", *settings, *GENERATED) == "All checks passed!\n"
 
 
 def test_black_changes_nothing_in_a_generated_package(project: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "black", "--check", "client", "sync_only", "concat_client.py"],
+        [sys.executable, "-m", "black", "--check", *GENERATED],
         cwd=project,
         check=False,
         capture_output=True,
