@@ -102,7 +102,7 @@ class TestWhatAFileInputTakes:
             ({"transfer_method": "remote_url", "type": "document", "url": ""}, "url"),
             ({"transfer_method": "local_file", "upload_file_id": FILE_ID}, "type"),
             ({**local("image"), "upload_file_id": FILE_ID}, "'image' files are not taken here"),
-            (("cat.png", b""), "an image file, which is not taken here: document"),
+            (("cat.png", b""), "an image file, which is not taken here (taken: document)"),
             ("https://host/cat.png", "an image file"),
             (("data.xyz", b""), "no kind that Dify knows"),
             (File(filename="a.txt", url="/files/of/an/unknown/server"), "neither a URL nor an id"),
@@ -162,7 +162,7 @@ class TestTypes:
 
     @pytest.mark.parametrize("name", ["a.json", "a.txt", "noext"])
     def test_an_extension_that_is_not_listed(self, name: str) -> None:
-        with pytest.raises(ValueError, match=r"not taken here: \.xyz"):
+        with pytest.raises(ValueError, match=r"not taken here \(taken: \.xyz\)"):
             prepared((name, b""), FileRules(types=("custom",), extensions=(".xyz",)))
 
     def test_a_url_without_an_extension_is_what_the_variable_takes(self) -> None:
@@ -259,6 +259,7 @@ class TestUploads:
         [
             (("字.bin", b"\r\n--x\0"), ("字.bin", "application/octet-stream", b"\r\n--x\0")),
             (('a"b\r\n.txt', b""), ("a%22b%0D%0A.txt", "text/plain", b"")),
+            (("a\udcff.txt", b""), ("a\ufffd\ufffd\ufffd.txt", "text/plain", b"")),
             (("big.pdf", b"x" * 3_000_000), ("big.pdf", "application/pdf", b"x" * 3_000_000)),
         ],
     )

@@ -263,7 +263,7 @@ class FileRules:
         what = f"is {'an' if found[0] in 'aeiou' else 'a'} {found} file"
         if found == "custom":
             what = "is of no kind that Dify knows"
-        return f"{name!r} {what}, which is not taken here: {', '.join(taken)}"
+        return f"{name!r} {what}, which is not taken here (taken: {', '.join(taken)})"
 
     def _to_upload(self, source: FileSource, name: str) -> PreparedFile:
         if self.methods and "local_file" not in self.methods:

@@ -110,7 +110,11 @@ class UploadBody:
 
 
 def quote_name(name: str) -> str:
-    """A file name inside of a multipart header, quoted as browsers do."""
+    """A file name inside of a multipart header, quoted as browsers do.
+
+    The name of a file on disk need not be Unicode.
+    """
+    name = name.encode(errors="surrogatepass").decode(errors="replace")
     return name.translate({34: "%22", 13: "%0D", 10: "%0A"})
 
 
