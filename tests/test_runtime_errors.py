@@ -11,7 +11,7 @@ import pytest
 import runtime
 from fault_events import RUN_ID, TASK_ID
 from runtime import _errors
-from runtime._answers import error_of
+from runtime._answers import error_of, json_object
 from runtime._http import Answer, Call
 from runtime._protocol import MAX_BACKOFF, backoff, retry_delay
 
@@ -148,6 +148,14 @@ def test_answers_that_are_not_difys_say_what_to_check(status: int, body: bytes) 
         assert isinstance(error, runtime.UnexpectedResponseError)
         assert "5001" in error.hint
         assert "/v1" in error.hint
+
+
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"data: {}"])
+def test_a_good_answer_of_another_shape_is_not_taken_for_a_missing_endpoint(body: bytes) -> None:
+    with pytest.raises(runtime.UnexpectedResponseError) as caught:
+        json_object(Answer(200, {"x-version": "1.12.1"}, body), Call("GET", "http://host/v1/info", shown="/v1/info"))
+    assert "no such endpoint" not in str(caught.value)
+    assert str(caught.value).count("HTTP 200") == 1
 
 
 def test_a_redirect_says_where_to_but_not_with_what() -> None:

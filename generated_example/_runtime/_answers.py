@@ -183,7 +183,7 @@ def foreign_error(answer: Answer, call: Call) -> APIError:
         return unexpected(answer, call)
     kind = kind_of(None, status)
     return kind(
-        f"HTTP {status}, {described(answer)}",
+        f"The server gave {described(answer)}",
         status=status,
         hint=HINTS_BY_STATUS.get(status) or foreign_hint(answer),
         **facts_of(answer, call),
@@ -193,12 +193,12 @@ def foreign_error(answer: Answer, call: Call) -> APIError:
 def unexpected(answer: Answer, call: Call) -> UnexpectedResponseError:
     """The error for an answer that the API does not give."""
     hint = foreign_hint(answer)
-    message = f"HTTP {answer.status}, {described(answer)}"
+    message = f"The server gave {described(answer)}"
     location = answer.headers.get("location")
     if location and 300 <= answer.status < 400:
         # Without a query or a user name, which may be secret.
         place = re.sub(r"[?#].*|(?<=//)[^/?#]*@", "", location, flags=re.DOTALL)
-        message = f"HTTP {answer.status}: the server redirects to {place[:300]}"
+        message = f"The server redirects to {place[:300]}"
         hint = (
             "Redirects are not followed, since the API key would go along. Set the base "
             "URL to where the API really is (https:// in place of http://, perhaps)"
@@ -215,17 +215,19 @@ def described(answer: Answer) -> str:
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "text/html" or answer.body.lstrip()[:1] == b"<":
         return "a web page instead of JSON"
-    return f"{kind or 'something'} instead of the expected JSON"
+    return f"an answer of another shape than expected ({kind or 'of no stated type'})"
 
 
 def foreign_hint(answer: Answer) -> str:
     """What to do about an answer that is not what Dify's API gives."""
     if "x-version" not in answer.headers:
         return WRONG_ADDRESS
-    return (
-        "Dify itself answered, but has no such endpoint: this release may be too old for "
-        "it, or the base URL has something between the host and /v1"
-    )
+    if answer.status in (404, 405):
+        return (
+            "Dify itself answered, but has no such endpoint: this release may be too old "
+            "for it, or the base URL has something between the host and /v1"
+        )
+    return "Dify itself answered, but not as the releases do that this client knows"
 
 
 def facts_of(answer: Answer, call: Call) -> dict[str, Any]:
