@@ -16,9 +16,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from difygen import install
-from difygen.lock import LOCK_NAME, Lock, hash_bytes
-from difygen.publish import PublishError, publish
+from difygen.build import install
+from difygen.build.lock import LOCK_NAME, Lock, hash_bytes
+from difygen.build.publish import PublishError, publish
 
 GROWING = {"open", "os.link", "os.mkdir"}
 EVENTS = GROWING | {"os.rename", "os.remove", "os.rmdir", "os.chmod", "ctypes.dlopen", "ctypes.dlsym"}

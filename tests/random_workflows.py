@@ -7,7 +7,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from difygen.compare_types import max_length
+from difygen.compare.types import max_length
 from difygen.workflow import (
     INPUT_KINDS,
     ArrayOf,

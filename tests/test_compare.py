@@ -6,9 +6,9 @@ import json
 from dataclasses import replace
 
 import pytest
-from difygen.changes import format_changes, summary
-from difygen.compare import Change, PublicNames, advice, compare, compare_all, is_breaking
-from difygen.compare_rules import RULES
+from difygen.compare.report import format_changes, summary
+from difygen.compare.rules import RULES
+from difygen.compare.workflows import Change, PublicNames, advice, compare, compare_all, is_breaking
 from difygen.workflow import (
     ArrayOf,
     Input,

@@ -17,10 +17,10 @@ from random import Random
 from typing import Any
 
 import pytest
-from difygen.compare import Change, compare, is_breaking
+from difygen.compare.surfaces import surface
+from difygen.compare.workflows import Change, compare, is_breaking
 from difygen.generate import Generated, generate
 from difygen.options import Options
-from difygen.surfaces import surface
 from difygen.workflow import Workflow
 from mypy import api
 from pydantic import ValidationError

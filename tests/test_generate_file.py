@@ -7,8 +7,8 @@ from pathlib import Path
 
 import black
 import pytest
-from difygen.bundle import runtime_pieces
 from difygen.options import Options
+from difygen.render.bundle import runtime_pieces
 from packages import CONCAT, LAB, files_of, imported, python, workflow_of, write
 from test_typing import KINDS
 

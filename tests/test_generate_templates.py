@@ -4,11 +4,13 @@ from pathlib import Path
 
 import jinja2
 import pytest
-from difygen import _compiled_templates, compile_templates, render
 from difygen.code import trusted
 from difygen.generate import generate
 from difygen.options import Options
-from difygen.render import TEMPLATE_SETTINGS
+from difygen.render import compile as compile_templates
+from difygen.render import compiled as _compiled_templates
+from difygen.render import printing as render
+from difygen.render.printing import TEMPLATE_SETTINGS
 from packages import CONCAT, LAB, ROOT, files_of, workflow_of
 from test_typing import KINDS
 

@@ -12,10 +12,11 @@ import yaml
 from click.testing import CliRunner, Result
 from difygen.cli import root
 from difygen.config import Config, load_config
+from difygen.init.spec_text import spec_text
+from difygen.init.yaml_text import yaml_text
 from difygen.options import Options
 from difygen.readers import read
 from difygen.readers.spec.inputs import FILE_TYPES, KEYS, UPLOAD_METHODS
-from difygen.spec_text import spec_text
 from difygen.workflow import (
     INPUT_KINDS,
     ArrayOf,
@@ -33,7 +34,6 @@ from difygen.workflow import (
     Workflow,
     union,
 )
-from difygen.yaml_text import yaml_text
 from hypothesis import example, given
 from hypothesis import strategies as st
 from workflow_strategies import json_values, names, texts

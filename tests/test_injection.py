@@ -16,7 +16,7 @@ from difygen.code import Code, Identifier, compose, docstring, literal, trusted,
 from difygen.generate import generate
 from difygen.naming import class_name
 from difygen.options import Options
-from difygen.plan_inputs import usable_default
+from difygen.plan.inputs import usable_default
 from difygen.workflow import Input, Workflow
 from hostile import SENDABLE, TEXTS, WORKFLOWS, payload_workflow
 from hypothesis import given, settings
@@ -246,7 +246,7 @@ def test_a_payload_in_every_place_at_once_is_harmless(payload: str) -> None:
 
 
 def test_templates_refuse_what_is_not_code() -> None:
-    from difygen.render import TEMPLATE_SETTINGS, render
+    from difygen.render.printing import TEMPLATE_SETTINGS, render
 
     with pytest.raises(TypeError, match="only Code may be printed"):
         render("module", {"docstring": "x", "imports": Code(""), "exports": Code(""), "body": Code("")})

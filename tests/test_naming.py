@@ -19,7 +19,7 @@ from difygen.naming import (
     nested_name,
     snake_name,
 )
-from difygen.plan_names import module_names, name_workflows
+from difygen.plan.names import module_names, name_workflows
 from hypothesis import given
 from hypothesis import strategies as st
 

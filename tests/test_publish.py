@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from difygen.lock import LOCK_NAME, Lock, hash_bytes
-from difygen.publish import (
+from difygen.build.lock import LOCK_NAME, Lock, hash_bytes
+from difygen.build.publish import (
     EDITED,
     FOLDER,
     FOREIGN,

@@ -13,12 +13,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from difygen.build.sources import discover
 from difygen.generate import generate
 from difygen.mock.files import FileStore
 from difygen.mock.outputs import example_value
 from difygen.naming import class_name, snake_name
 from difygen.readers import read
-from difygen.sources import discover
 from difygen.testing import MockDify, mock_dify
 from difygen.workflow import Input, Workflow
 

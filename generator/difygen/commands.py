@@ -37,7 +37,7 @@ class JobError(Exception):
 
 def run_generate(*, force: bool, strict: bool, verbosity: int, **arguments: Any) -> int:
     """`difygen SOURCE… -o DIR`. Returns the exit code."""
-    from difygen.regenerate import run_generate as generate
+    from difygen.build.regenerate import run_generate as generate
 
     try:
         job = plan_job(**arguments)
@@ -57,7 +57,7 @@ def run_generate(*, force: bool, strict: bool, verbosity: int, **arguments: Any)
 
 def run_check(*, strict: bool, verbosity: int, **arguments: Any) -> int:
     """`difygen check`. Returns the exit code."""
-    from difygen.regenerate import run_check as check
+    from difygen.build.regenerate import run_check as check
 
     try:
         job = plan_job(**arguments)
@@ -69,7 +69,7 @@ def run_check(*, strict: bool, verbosity: int, **arguments: Any) -> int:
 
 def run_watch(*, force: bool, strict: bool, verbosity: int, **arguments: Any) -> int:
     """`difygen --watch`. Returns the exit code."""
-    from difygen.watch import run_watch as watch
+    from difygen.build.watch import run_watch as watch
 
     try:
         job = plan_job(**arguments)
@@ -90,7 +90,7 @@ def run_diff(
     old: str, new: str, output_format: Literal["text", "json", "markdown"], fail_on: Literal["breaking", "any"] | None
 ) -> int:
     """`difygen diff OLD NEW`. Returns the exit code."""
-    from difygen.revisions import run_diff as diff
+    from difygen.compare.revisions import run_diff as diff
 
     return diff(old, new, output_format=output_format, fail_on=fail_on)
 
@@ -168,7 +168,7 @@ def _refuse_unused(job: Job) -> int:
     if job.settings is None or not job.settings.workflows:
         return 0
 
-    from difygen.publish import read_lock
+    from difygen.build.publish import read_lock
 
     lock, _ = read_lock(os.path.join(job.base_folder, job.output))
     workflows = lock.workflows if lock else {}

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from difygen._compiled_templates import RUNTIME_NAMES, TAKEN_NAMES
 from difygen.code import NOTHING, Code, Identifier
 from difygen.diagnostics import Diagnostic, has_errors
-from difygen.formatting import formatted, missing_black
 from difygen.options import Options
-from difygen.plan import WorkflowPlan, plan_workflow
-from difygen.plan_names import name_workflows
-from difygen.render import TemplateProblem, render_body, render_init, render_workflow, runtime_files
+from difygen.plan.names import name_workflows
+from difygen.plan.workflow import WorkflowPlan, plan_workflow
+from difygen.render.compiled import RUNTIME_NAMES, TAKEN_NAMES
+from difygen.render.formatting import formatted, missing_black
+from difygen.render.printing import TemplateProblem, render_body, render_init, render_workflow, runtime_files
 from difygen.workflow import Workflow
 
 SINGLE_FILE = "client.py"
@@ -98,7 +98,7 @@ def _setting_problems(options: Options, source: str) -> tuple[Diagnostic, ...]:
     """What is wrong with the settings themselves."""
     problems = missing_black(options.line_length, source)
     if options.templates is not None:
-        from difygen.own_templates import folder_problems  # only for a user's own templates
+        from difygen.render.own_templates import folder_problems  # only for a user's own templates
 
         problems += folder_problems(options.templates)
     return problems
@@ -106,7 +106,7 @@ def _setting_problems(options: Options, source: str) -> tuple[Diagnostic, ...]:
 
 def generate_file(modules: Sequence[Module], options: Options) -> str:
     """The one file of workflows whose modules were made with `single_file`. Raises `TemplateProblem` for a user's template."""
-    from difygen.bundle import bundle  # only for single files
+    from difygen.render.bundle import bundle  # only for single files
 
     ordered = sorted(modules, key=lambda module: module.name)
     return formatted(bundle(ordered, limit=options.line_length, overrides=options.templates), options.line_length)

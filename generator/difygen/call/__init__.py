@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from difygen.call.single import Wishes
-    from difygen.plan import Options
+    from difygen.plan.workflow import Options
 
 DEFAULT_CONCURRENCY = 4
 

@@ -18,7 +18,7 @@ from difygen.workflow import Workflow
 
 if TYPE_CHECKING:
     from difygen.diagnostics import Diagnostic
-    from difygen.plan import Options
+    from difygen.plan.workflow import Options
 
 SHARED_KEY = "DIFY_API_KEY"
 _numbers = count()
@@ -68,8 +68,8 @@ def generated(workflow: Workflow, options: Options | None = None) -> Iterator[Ge
 def key_variables_of(workflow: Workflow, options: Options | None = None) -> tuple[str, ...]:
     """The environment variables that the workflow's client reads its key from."""
     from difygen.generate import module_names
-    from difygen.plan import Options, plan_workflow
-    from difygen.plan_names import check_options
+    from difygen.plan.names import check_options
+    from difygen.plan.workflow import Options, plan_workflow
 
     chosen = options or Options()
     (name,), problems = module_names([(workflow.source, workflow.name)], chosen)
@@ -89,7 +89,7 @@ def _write(workflow: Workflow, options: Options | None, folder: Path) -> str:
     from dataclasses import replace
 
     from difygen.generate import generate
-    from difygen.plan import Options
+    from difygen.plan.workflow import Options
 
     chosen = replace(options or Options(), emit="both", single_file=False)
     result = generate([workflow], chosen)

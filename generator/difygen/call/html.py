@@ -18,7 +18,7 @@ from difygen.call.steps import Execution, Row
 from difygen.call.text import pretty_json
 from difygen.call.timeline import Timeline
 from difygen.call.words import repetitions
-from difygen.render import templates_folder
+from difygen.render.printing import templates_folder
 from difygen.workflow import Workflow
 
 _PLACEHOLDER = re.compile(r"\{\{(policy|title|data)\}\}")

@@ -24,7 +24,7 @@ def read_workflow(source: str) -> Workflow:
 
 def definition_files(sources: Sequence[str]) -> list[str]:
     """The definition files that sources name: files, folders, patterns and `-`."""
-    from difygen.sources import discover
+    from difygen.build.sources import discover
 
     found, problems = discover(sources)
     if problems:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from difygen.plan import Options
+    from difygen.plan.workflow import Options
 
 
 LONGEST_TIMEOUT = 3600

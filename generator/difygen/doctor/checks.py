@@ -20,7 +20,7 @@ from difygen.doctor.settings import check_base_url, key_of_environment, key_of_f
 from difygen.workflow import Workflow
 
 if TYPE_CHECKING:
-    from difygen.plan import Options
+    from difygen.plan.workflow import Options
 
 
 @dataclass(frozen=True, slots=True)

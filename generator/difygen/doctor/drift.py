@@ -55,7 +55,7 @@ def _without_own_names(workflow: Workflow) -> Workflow:
 
 
 def _report(section: Section, definition: Workflow, live: Workflow) -> bool:
-    from difygen.compare import compare, is_breaking
+    from difygen.compare.workflows import compare, is_breaking
 
     changes = compare(_without_own_names(definition), _without_own_names(live))
     details = [

@@ -8,7 +8,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-from difygen.render import templates_folder
+from difygen.render.printing import templates_folder
 
 _RUNTIME = "difygen_shipped_runtime"
 

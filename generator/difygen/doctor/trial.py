@@ -15,7 +15,7 @@ from difygen.doctor.report import Section
 from difygen.workflow import Workflow
 
 if TYPE_CHECKING:
-    from difygen.plan import Options
+    from difygen.plan.workflow import Options
 
 _PATIENCE = 120.0  # seconds; a server whose worker is down pings for as long as one listens
 

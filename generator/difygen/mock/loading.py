@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from difygen.build.sources import STDIN, Source, discover
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.mock.definition import Definition, JsonObject, define
 from difygen.naming import snake_name
 from difygen.readers import EXPORT_KEYS, read
 from difygen.readers.document import Document, load
-from difygen.sources import STDIN, Source, discover
 from difygen.workflow import Workflow
 
 
@@ -62,7 +62,7 @@ def _lies_about(source: Source, diagnostics: Sequence[Diagnostic]) -> bool:
     errors = {each.code for each in diagnostics if each.severity == "error"}
     if source.named or not errors:
         return False
-    from difygen.make import OTHER_THINGS  # brings the whole generator along
+    from difygen.build.make import OTHER_THINGS  # brings the whole generator along
 
     return errors <= set(OTHER_THINGS)
 

@@ -1,0 +1,1 @@
+"""`difygen init`: settings to start from, or a spec written from an export. `command` is the way in."""

@@ -1,0 +1,1 @@
+"""Workflow -> WorkflowPlan: every decision about a generated module. `workflow` is the way in."""

@@ -1,0 +1,83 @@
+"""Plans what a module says about the graph of its workflow: the enumeration of nodes, and where the texts of outputs are written.
+
+Knows nothing of models and methods.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from difygen.code import Code, Identifier, compose, docstring, literal
+from difygen.layout import INDENT, Bracket, Doc, assignment, call, place, prefixed, strings, value
+from difygen.naming import assign, constant_name
+from difygen.plan.hints import Names
+from difygen.plan.names import readable_id
+from difygen.plan.prose import one_line
+from difygen.workflow import OneOf, Output, Primitive, Type, UnionOf, Workflow
+
+if TYPE_CHECKING:
+    from difygen.plan.methods import ClientNames
+
+
+class NodesPlan(NamedTuple):
+    """The enumeration of a workflow's nodes. `constants` are its members by node id."""
+
+    name: Identifier
+    docstring: Code
+    members: tuple[Code, ...]
+    constants: Mapping[str, Identifier]
+
+
+def node_constants(workflow: Workflow) -> dict[str, Identifier]:
+    """The names of the nodes in their enumeration, by node id."""
+    wires = {node.id: node.id if readable_id(node.id) else node.title or node.type for node in workflow.nodes}
+    return assign(wires, lambda node_id: constant_name(wires[node_id], "node"))
+
+
+def plan_nodes(workflow: Workflow, name: Identifier, names: Names) -> NodesPlan:
+    """The nodes, in the order of the definition."""
+    names.use("._runtime", "WorkflowNode")
+    constants = node_constants(workflow)
+    members = (
+        prefixed(compose("{} = ", constants[node.id]), strings((node.id, node.type, node.title)))
+        for node in workflow.nodes
+    )
+    text = f"The nodes of `{one_line(workflow.name)}`: id, type and title. A member equals its node id."
+    return NodesPlan(
+        name,
+        docstring([text], INDENT),
+        tuple(place(member, INDENT, limit=names.limit) for member in members),
+        constants,
+    )
+
+
+def plan_info(known: ClientNames, name: Identifier, nodes: NodesPlan | None, names: Names) -> Code:
+    """The statement that describes the workflow to its clients."""
+    arguments: list[Doc] = [
+        prefixed(Code("name="), value(known.workflow.name)),
+        compose("outputs={}", known.outputs),
+        prefixed(Code("api_key_variables="), strings(known.key_variables)),
+    ]
+    texts = [output for output in known.workflow.outputs if output.selectors and _is_text(output.type)]
+    if texts:
+        pairs = (prefixed(compose("{}: ", literal(output.name)), _sources(output, nodes)) for output in texts)
+        arguments.append(Bracket(Code("text_sources={"), tuple(pairs), Code("}")))
+    return assignment(name, call(names.use("._runtime", "WorkflowInfo"), *arguments), limit=names.limit)
+
+
+def _sources(output: Output, nodes: NodesPlan | None) -> Doc:
+    """Where in the graph the text of an output comes from, for those who follow it while it is written."""
+    return Bracket(Code("["), tuple(_selector(selector, nodes) for selector in output.selectors), Code("]"))
+
+
+def _selector(selector: tuple[str, ...], nodes: NodesPlan | None) -> Doc:
+    if nodes is None or not selector or selector[0] not in nodes.constants:
+        return strings(selector)
+    first = compose("{}.{}", nodes.name, nodes.constants[selector[0]])
+    return Bracket(Code("("), (first, *map(literal, selector[1:])), Code(",)" if len(selector) == 1 else ")"))
+
+
+def _is_text(type_: Type) -> bool:
+    members = type_.members if isinstance(type_, UnionOf) else (type_,)
+    return any(member is Primitive.STRING or isinstance(member, OneOf) for member in members)

@@ -1,0 +1,243 @@
+"""Plans a workflow's inputs: the fields of their model, the parameters of the methods, and what is said about each.
+
+Knows the rules for values of Dify's input types; knows nothing of methods and modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from math import isfinite
+from typing import NamedTuple
+
+from difygen.code import Code, Identifier, compose, docstring, has_surrogate, literal
+from difygen.layout import (
+    INDENT,
+    LINE_LENGTH,
+    NONE,
+    Bar,
+    Doc,
+    assignment,
+    call,
+    declaration,
+    prefixed,
+    strings,
+    subscript,
+    value,
+    width,
+)
+from difygen.naming import MAX_NAME, nested_name
+from difygen.plan.hints import (
+    BUILTINS,
+    ModelPlan,
+    Names,
+    annotated,
+    class_head,
+    doc_lines,
+    fields,
+    optional,
+    options,
+)
+from difygen.plan.hints_json import object_hint
+from difygen.plan.prose import listed, one_line, sentence
+from difygen.workflow import Input, InputKind, JsonValue, Workflow
+
+MAX_INLINE_DEFAULT = 40
+"""The columns that a default may take where it is used; a longer one gets a name of its own."""
+
+
+class InputPlan(NamedTuple):
+    """An input: how a method takes it and what is said about it. `summary` is never empty."""
+
+    wire: str
+    name: Identifier
+    parameter_hint: Doc
+    default: Code | None
+    text: str
+    summary: str
+
+
+def plan_inputs(
+    workflow: Workflow, owner: Identifier, pythonic: Mapping[str, Identifier], names: Names
+) -> tuple[InputPlan, ...]:
+    """The inputs, and the model of them among `names.models`."""
+    hidden = BUILTINS.intersection(pythonic.values())
+    inputs: list[InputPlan] = []
+    plans: list[tuple[Code, list[str]]] = []
+    for variable in workflow.inputs:
+        plan = _plan_input(variable, pythonic[variable.name], owner, names)
+        inputs.append(plan)
+        plans.append((_input_declaration(variable, plan, names, hidden), doc_lines(plan.text, names=names)))
+    base = names.use("._runtime", "Inputs")
+    about = docstring([f"What `{one_line(workflow.name)}` takes."], INDENT)
+    names.models.append(ModelPlan(owner, class_head(owner, base, limit=names.limit), about, fields(plans)))
+    return tuple(inputs)
+
+
+def _plan_input(variable: Input, name: Identifier, owner: Identifier, names: Names) -> InputPlan:
+    hint = _parameter_hint(variable, name, owner, names)
+    default = _default(variable, name, hint, names)
+    if not variable.required:
+        hint = optional(hint)
+    text = _input_text(variable, name)
+    return InputPlan(variable.name, name, hint, default, text, text or _SUMMARIES[variable.kind])
+
+
+def usable_default(variable: Input) -> bool:
+    """Whether the client sends the default itself. Files have none that a client could send."""
+    if variable.default is None or variable.kind in ("file", "file-list"):
+        return False
+    return _is_json(variable.default)
+
+
+def _is_json(data: JsonValue) -> bool:
+    """Whether JSON in UTF-8 can say the data: no NaN, no infinity, no half of a character."""
+    if isinstance(data, Mapping):
+        return all(map(_is_json, data)) and all(map(_is_json, data.values()))
+    if isinstance(data, str):
+        return not has_surrogate(data)
+    if isinstance(data, Sequence):
+        return all(map(_is_json, data))
+    return not isinstance(data, float) or isfinite(data)
+
+
+def _default(variable: Input, name: Identifier, hint: Doc, names: Names) -> Code | None:
+    if not usable_default(variable):
+        return None if variable.required else NONE
+    data = value(variable.default)
+    if isinstance(data, Code) and width(data) <= MAX_INLINE_DEFAULT:
+        return data
+    kind = _constant_hint(variable, hint, names)
+    room = min(MAX_NAME, LINE_LENGTH - len(kind or "") - len(":  = {"))
+    constant = names.private(f"{name.rstrip('_').upper()}_DEFAULT", room)
+    names.aliases.append(assignment(constant, data, limit=names.limit, hint=kind))
+    return constant
+
+
+def _constant_hint(variable: Input, hint: Doc, names: Names) -> Code | None:
+    """What makes the constant fit the parameter: an option by its value, a typed dictionary even with keys of its own."""
+    if variable.kind == "select" and variable.options:
+        return names.use("typing", "Final")
+    if isinstance(variable.default, str):
+        return None
+    anything = names.use("typing", "Any")
+    return anything if isinstance(hint, Identifier) else compose("dict[str, {}]", anything)
+
+
+def _parameter_hint(variable: Input, name: Identifier, owner: Identifier, names: Names) -> Doc:
+    """The type of a parameter, in Python's own words."""
+    nested = nested_name(owner, name)
+    match variable.kind:
+        case "select" if variable.options:
+            return options(variable.options, nested, names)
+        case "number":
+            return Code("float")
+        case "checkbox":
+            return Code("bool")
+        case "file":
+            return names.use("._runtime", "FileInput")
+        case "file-list":
+            return subscript(names.use("collections.abc", "Sequence"), names.use("._runtime", "FileInput"))
+        case "json_object":
+            return object_hint(variable.type, nested, f"`{name}` of `{owner}`", names)
+    return Code("str")
+
+
+def _input_declaration(variable: Input, plan: InputPlan, names: Names, hidden: Collection[str]) -> Code:
+    hint = _field_hint(variable, plan, names)
+    if not variable.required:
+        hint = optional(hint)
+    settings = {} if plan.name == plan.wire else {"alias": literal(plan.wire)}
+    if variable.max_length and variable.kind in ("text-input", "paragraph", "file-list"):
+        settings["max_length"] = literal(variable.max_length)
+    return declaration(plan.name, annotated(hint, settings, names), plan.default, indent=INDENT, limit=names.limit)
+
+
+def _field_hint(variable: Input, plan: InputPlan, names: Names) -> Doc:
+    """The type of a field, in the runtime's words, which say what Dify takes."""
+    match variable.kind:
+        case "number":
+            return names.use("._runtime", "Number")
+        case "checkbox":
+            return names.use("._runtime", "Checkbox")
+        case "file":
+            return _file_hint(variable, names)
+        case "file-list":
+            return subscript(names.use("collections.abc", "Sequence"), _file_hint(variable, names))
+        case "json_object":
+            return _object_hint(plan.parameter_hint, names)
+        case "select" if variable.options:
+            return plan.parameter_hint
+    return names.use("._runtime", "Text")
+
+
+def _object_hint(parameter: Doc, names: Names) -> Doc:
+    """A JSON object: checked against its typed dictionary, if it has one."""
+    hint = parameter.members[0] if isinstance(parameter, Bar) else parameter
+    if not isinstance(hint, Identifier):
+        return names.use("._runtime", "JsonObject")
+    return subscript(names.use("typing", "Annotated"), hint, names.use("._runtime", "SchemaChecked"))
+
+
+def _file_hint(variable: Input, names: Names) -> Doc:
+    """What the runtime needs to know to refuse a file before it is sent."""
+    hint = names.use("._runtime", "FileInput")
+    rules = {"types": variable.allowed_file_types}
+    if "custom" in variable.allowed_file_types:
+        rules["extensions"] = variable.allowed_file_extensions
+    if "local_file" not in variable.allowed_file_upload_methods:
+        rules["methods"] = variable.allowed_file_upload_methods
+    settings = [prefixed(Code(f"{key}="), strings(values)) for key, values in rules.items() if values]
+    if not settings:
+        return hint
+    return subscript(names.use("typing", "Annotated"), hint, call(names.use("._runtime", "FileRules"), *settings))
+
+
+_SUMMARIES: dict[InputKind, str] = {
+    "text-input": "A text.",
+    "paragraph": "A text.",
+    "select": "One of the options.",
+    "number": "A number.",
+    "checkbox": "True or False.",
+    "file": "A file.",
+    "file-list": "Files.",
+    "json_object": "A JSON object.",
+}
+
+
+def _input_text(variable: Input, name: Identifier) -> str:
+    """Label, limits and hint of an input, as sentences."""
+    label = one_line(variable.label)
+    if _same(label, name):
+        label = ""
+    texts = [_labelled(label, variable), sentence(variable.description)]
+    if variable.name != name:
+        texts.append(f"Sent as `{one_line(variable.name)}`.")
+    return " ".join(filter(None, texts))
+
+
+def _labelled(label: str, variable: Input) -> str:
+    """Label and limits in one sentence, if the label does not end with a mark of its own."""
+    size, kinds = _size(variable), _file_kinds(variable)
+    if label and not label[-1].isalnum():
+        return " ".join(filter(None, (sentence(label), _labelled("", variable))))
+    head = ", ".join(filter(None, (label, size)))
+    return sentence(f"{head} ({kinds})" if head and kinds else head or kinds)
+
+
+def _same(label: str, name: str) -> bool:
+    return "".join(filter(str.isalnum, label.casefold())) == name.replace("_", "").casefold()
+
+
+def _size(variable: Input) -> str:
+    if not variable.max_length or variable.kind not in ("text-input", "paragraph", "file-list"):
+        return ""
+    return f"at most {variable.max_length:,} {'files' if variable.kind == 'file-list' else 'characters'}"
+
+
+def _file_kinds(variable: Input) -> str:
+    if variable.kind not in ("file", "file-list"):
+        return ""
+    kinds = [kind for kind in variable.allowed_file_types if kind != "custom"]
+    if "custom" in variable.allowed_file_types:
+        kinds += variable.allowed_file_extensions
+    return listed(map(one_line, kinds), "or") if kinds else ""

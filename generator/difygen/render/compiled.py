@@ -1,0 +1,239 @@
+"""The templates as plain Python. Written by `python -m difygen.render.compile`: change the templates instead."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from difygen.code import trusted
+
+
+def bundle(context: Mapping[str, Any]) -> str:
+    """bundle.py.jinja"""
+    out: list[str] = []
+    write = out.append
+    write(trusted(context["docstring"]))
+    write("\n\n")
+    write(trusted(context["imports"]))
+    write("\n\n")
+    write(trusted(context["exports"]))
+    write("\n")
+    for section in context["sections"]:
+        write("\n\n")
+        write(trusted(section))
+        write("\n")
+    return "".join(out)
+
+
+def init(context: Mapping[str, Any]) -> str:
+    """init.py.jinja"""
+    out: list[str] = []
+    write = out.append
+    write(trusted(context["docstring"]))
+    write("\n\nTYPE_CHECKING = False\nif TYPE_CHECKING:\n")
+    for statement in context["imports"]:
+        write("    ")
+        write(trusted(statement))
+        write("\n")
+    write("\n")
+    write(trusted(context["exports"]))
+    write("\n\n")
+    write(trusted(context["homes"]))
+    write("\n_HOMES = {name: module for module, names in _NAMES.items() for name in names}\n\n")
+    write("if not TYPE_CHECKING:\n\n    def __getattr__(name: str) -> object:\n")
+    write("        from importlib import import_module\n\n        if name in _NAMES:\n")
+    write('            return import_module(f"{__name__}.{name}")\n')
+    write("        if name not in _HOMES:\n")
+    write('            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")\n')
+    write('        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)\n')
+    write("        globals()[name] = value\n        return value\n\n\n")
+    write("def __dir__() -> list[str]:\n    return sorted(__all__)\n")
+    return "".join(out)
+
+
+def module(context: Mapping[str, Any]) -> str:
+    """module.py.jinja"""
+    out: list[str] = []
+    write = out.append
+    write(trusted(context["docstring"]))
+    write("\n\n")
+    write(trusted(context["imports"]))
+    write("\n\n")
+    write(trusted(context["exports"]))
+    write("\n")
+    write(trusted(context["body"]))
+    write("\n")
+    return "".join(out)
+
+
+def workflow(context: Mapping[str, Any]) -> str:
+    """workflow.py.jinja"""
+    out: list[str] = []
+    write = out.append
+    for constant in context["workflow"].constants:
+        write("\n")
+        write(trusted(constant))
+        write("\n")
+    for model in context["workflow"].models:
+        write("\n\n")
+        write(trusted(model.head))
+        write("\n    ")
+        write(trusted(model.docstring))
+        write("\n")
+        for field in model.fields:
+            if field.gap:
+                write("\n")
+            write("    ")
+            write(trusted(field.declaration))
+            write("\n")
+            if field.docstring:
+                write("    ")
+                write(trusted(field.docstring))
+                write("\n")
+    if context["workflow"].nodes:
+        write("\n\nclass ")
+        write(trusted(context["workflow"].nodes.name))
+        write("(WorkflowNode):\n    ")
+        write(trusted(context["workflow"].nodes.docstring))
+        write("\n\n")
+        for member in context["workflow"].nodes.members:
+            write("    ")
+            write(trusted(member))
+            write("\n")
+    write("\n\n")
+    write(trusted(context["workflow"].info))
+    write("\n")
+    for client in context["workflow"].clients:
+        write("\n\n")
+        write(trusted(client.head))
+        write("\n    ")
+        write(trusted(client.docstring))
+        write("\n\n    _workflow = ")
+        write(trusted(context["workflow"].info_name))
+        write("\n")
+        for method in client.methods:
+            write("\n    ")
+            write(trusted(method.head))
+            write("\n        self,\n        *,\n")
+            for parameter in method.parameters:
+                write("        ")
+                write(trusted(parameter))
+                write("\n")
+            write("    ) -> ")
+            write(trusted(method.returns))
+            write(":\n        ")
+            write(trusted(method.docstring))
+            write("\n        ")
+            write(trusted(method.body))
+            write("\n")
+    write("\n\n")
+    for function in context["workflow"].functions:
+        write(trusted(function))
+        write("\n")
+    return "".join(out)
+
+
+RUNTIME_NAMES: tuple[str, ...] = (
+    "APIError",
+    "AgentLog",
+    "AppInfo",
+    "AppParameters",
+    "AppSite",
+    "AppUnavailableError",
+    "AsyncRunLogs",
+    "AsyncRunStream",
+    "AsyncWorkflowClient",
+    "AuthenticationError",
+    "BadRequestError",
+    "Checkbox",
+    "ConfigurationError",
+    "ConnectTimeoutError",
+    "ConnectionFailedError",
+    "ConnectionLostError",
+    "DeadlineExceededError",
+    "DifyError",
+    "DifyTimeoutError",
+    "ErrorEvent",
+    "Event",
+    "File",
+    "FileInput",
+    "FileRules",
+    "FileTooLargeError",
+    "Form",
+    "FormAction",
+    "FormClosedError",
+    "FormInput",
+    "HumanInputFormFilled",
+    "HumanInputFormTimeout",
+    "HumanInputRequired",
+    "IdleTimeoutError",
+    "InputVariable",
+    "Inputs",
+    "InvalidParamError",
+    "IterationCompleted",
+    "IterationNext",
+    "IterationStarted",
+    "JsonObject",
+    "LogEntry",
+    "LogPage",
+    "LoggedRun",
+    "LoopCompleted",
+    "LoopNext",
+    "LoopStarted",
+    "NodeEvent",
+    "NodeFinished",
+    "NodeRetry",
+    "NodeStarted",
+    "NotFoundError",
+    "NotWorkflowAppError",
+    "Number",
+    "Outputs",
+    "OutputsError",
+    "ParallelBranchFinished",
+    "ParallelBranchStarted",
+    "PermissionDeniedError",
+    "Ping",
+    "ProviderError",
+    "RateLimitError",
+    "ReasoningChunk",
+    "ResponseMode",
+    "Run",
+    "RunError",
+    "RunFailedError",
+    "RunLogs",
+    "RunPausedError",
+    "RunStoppedError",
+    "RunStream",
+    "SchemaChecked",
+    "ServerError",
+    "StreamDecodeError",
+    "StreamError",
+    "StreamEvent",
+    "StreamInterruptedError",
+    "Text",
+    "TextChunk",
+    "TextReplace",
+    "TooManyRequestsError",
+    "TtsMessage",
+    "TtsMessageEnd",
+    "UnexpectedResponseError",
+    "UnknownEvent",
+    "UnsupportedFileTypeError",
+    "UploadedFile",
+    "WorkflowClient",
+    "WorkflowFinished",
+    "WorkflowInfo",
+    "WorkflowNode",
+    "WorkflowPaused",
+    "WorkflowStarted",
+)
+"""What the runtime exports."""
+
+TAKEN_NAMES: tuple[str, ...] = (
+    "AsyncWorkflowClient",
+    "WorkflowClient",
+    "WorkflowNode",
+    "run_call",
+    "run_detail",
+    "run_now",
+    "run_to_end",
+)
+"""What stands at the top of the runtime's modules, and so of a single file."""

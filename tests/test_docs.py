@@ -1,0 +1,36 @@
+"""The pages of docs/ beside the README: the specs they show are specs, and what they point to is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from difygen.readers import read
+
+ROOT = Path(__file__).parent.parent
+PAGES = [
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "templates" / "README.md",
+]
+
+
+def test_the_specs_of_the_page_are_specs() -> None:
+    shown = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "spec.md").read_text("utf-8"), re.DOTALL)
+    assert len(shown) == 3
+    for number, text in enumerate(shown):
+        reading = read(text.encode(), f"example {number}")
+        assert reading.diagnostics == ()
+        assert reading.workflow is not None
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_paths_lead_somewhere(page: Path) -> None:
+    text = page.read_text("utf-8")
+    links = [link for link in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text) if "://" not in link]
+    paths = re.findall(r"`((?:benchmarks|docs|examples|generator|scripts|specs|templates|tests)/[\w./-]*\w/?)`", text)
+    missing = [link for link in links if not (page.parent / link).exists()]
+    missing += [path for path in paths if not (ROOT / path).exists()]
+    assert not missing
