@@ -147,6 +147,13 @@ class TestLogs:
         assert [entry.id for entry in entries] == [f"log {number}" for number in range(10, 0, -1)]
 
     @both_clients
+    def test_a_cache_that_gives_the_same_page_for_ever(self, using: Using) -> None:
+        with Server({LOGS: as_json({"page": 1, "limit": 1, "has_more": True, "data": [entry(1)]})}) as server:
+            entries = using(server.url, lambda client: client.logs(limit=1))
+        assert [entry.id for entry in entries] == ["log 1"]
+        assert len(server.requests) < 20
+
+    @both_clients
     def test_one_page(self, using: Using) -> None:
         with Server({LOGS: paged(45)}) as server:
             page = using(server.url, lambda client: client.logs(limit=10).page(2))

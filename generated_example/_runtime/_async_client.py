@@ -12,9 +12,9 @@ from ._apps import (
     AppParameters,
     AppSite,
     LogEntry,
+    LogNews,
     LogPage,
     log_filters,
-    new_entries,
 )
 from ._async_transport import AsyncTransport
 from ._download import Destination
@@ -312,8 +312,9 @@ class AsyncRunLogs:
             number += 1
 
     async def __aiter__(self) -> AsyncIterator[LogEntry]:
-        seen: dict[str, None] = {}
+        news = LogNews()
         async for page in self.pages():
-            for entry in new_entries(page, seen):
+            for entry in news.of(page):
                 yield entry
-            seen = {entry.id: None for entry in page.data}
+            if news.are_over:
+                return

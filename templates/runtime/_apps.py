@@ -1,6 +1,5 @@
 """Typed views of what the API tells about an app and about its runs."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +20,8 @@ from ._records import (
     to_object,
     to_objects,
 )
+
+MAX_STALE_PAGES = 10
 
 
 class AppInfo(Record):
@@ -170,12 +171,28 @@ class LogPage(Record):
         return tuple(LogEntry(item) for item in to_objects(self.raw.get("data")))
 
 
-def new_entries(page: LogPage, seen: Mapping[str, None]) -> list[LogEntry]:
-    """The entries of a page that the page before did not have.
+class LogNews:
+    """The entries of each page that the page before did not have.
 
     Runs that start while one reads push entries from one page to the next.
     """
-    return [entry for entry in page.data if entry.id not in seen]
+
+    def __init__(self) -> None:
+        self._stale = 0
+        self._seen: frozenset[str] = frozenset()
+
+    def of(self, page: LogPage) -> list[LogEntry]:
+        """The new entries of the next page."""
+        entries = page.data
+        new = [entry for entry in entries if entry.id not in self._seen]
+        self._seen = frozenset(entry.id for entry in entries)
+        self._stale = 0 if new else self._stale + 1
+        return new
+
+    @property
+    def are_over(self) -> bool:
+        """Whether page after page gave nothing new: a cache may repeat one for ever."""
+        return self._stale >= MAX_STALE_PAGES
 
 
 def log_filters(**filters: datetime | str | None) -> dict[str, str]:

@@ -12,9 +12,9 @@ from ._apps import (
     AppParameters,
     AppSite,
     LogEntry,
+    LogNews,
     LogPage,
     log_filters,
-    new_entries,
 )
 from ._download import Destination
 from ._files import File, UploadedFile
@@ -312,7 +312,8 @@ class RunLogs:
             number += 1
 
     def __iter__(self) -> Iterator[LogEntry]:
-        seen: dict[str, None] = {}
+        news = LogNews()
         for page in self.pages():
-            yield from new_entries(page, seen)
-            seen = {entry.id: None for entry in page.data}
+            yield from news.of(page)
+            if news.are_over:
+                return
