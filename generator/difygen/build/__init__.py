@@ -1,0 +1,1 @@
+"""Definitions -> a package on disk, and as little work as can be. `regenerate` holds the commands; `package` decides, `publish` writes."""
