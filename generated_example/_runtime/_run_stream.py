@@ -40,12 +40,12 @@ class RunStream(Generic[FollowedT]):
     @property
     def workflow_run_id(self) -> str | None:
         """The run, for `get_run()` and `resume()`. None before the first event."""
-        return self._session.workflow_run_id
+        return self._session.known.workflow_run_id
 
     @property
     def task_id(self) -> str | None:
         """The run while it goes on, for `stop()`. None before the first event."""
-        return self._session.task_id
+        return self._session.known.task_id
 
     def __enter__(self) -> Self:
         self._managed = True
@@ -142,12 +142,12 @@ class AsyncRunStream(Generic[FollowedT]):
     @property
     def workflow_run_id(self) -> str | None:
         """The run, for `get_run()` and `resume()`. None before the first event."""
-        return self._session.workflow_run_id
+        return self._session.known.workflow_run_id
 
     @property
     def task_id(self) -> str | None:
         """The run while it goes on, for `stop()`. None before the first event."""
-        return self._session.task_id
+        return self._session.known.task_id
 
     async def __aenter__(self) -> Self:
         self._managed = True
