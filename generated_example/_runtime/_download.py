@@ -108,6 +108,7 @@ async def follow(
 def download_call(url: str) -> Call:
     """A request for a file, without a key. Its signature is for the server alone."""
     try:
+        url.encode()
         parts = urlsplit(url)
     except ValueError as error:
         raise ConfigurationError(f"The file's URL is malformed: {error}") from None
