@@ -34,6 +34,7 @@ VARYING = (
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b"), "<id>"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d+)?)?(\+00:00)?"), "<time>"),
     (re.compile(r"^ +\d+\.\d\d (?=run |[✓✗])", re.MULTILINE), "0.00 "),
+    (re.compile(r"\b\d\d(?= (written|unchanged)\b)"), "<all>"),  # the runtime's files among them
     (re.compile(r"[ \t]+$", re.MULTILINE), ""),
 )
 

@@ -37,8 +37,8 @@ def summary(changes: Sequence[Change]) -> str:
     if not changes:
         return said
     counts = _counts(changes)
-    counted = ", ".join(f"{counts[effect]} {effect}" for effect in EFFECTS if counts[effect])
-    return f"{counted} change{'s' if len(changes) > 1 else ''}. {said}"
+    counted = (f"{count} {effect} change{'s' if count > 1 else ''}" for effect in EFFECTS if (count := counts[effect]))
+    return f"{', '.join(counted)}. {said}"
 
 
 def _counts(changes: Sequence[Change]) -> Counter[Effect]:
