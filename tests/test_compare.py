@@ -298,7 +298,7 @@ def test_the_table_is_plain_and_shows_what_does_not_print() -> None:
     assert format_changes([make("input-removed"), make("text-changed")]) == (
         "breaking    w inputs.x  It | changed <here>.\\u202e Calls that pass it fail.\n"
         "cosmetic    w inputs.x  It | changed <here>.\\u202e Documentation changes, and nothing else.\n"
-        "1 breaking, 1 cosmetic changes. Callers have to change: this is a major version."
+        "1 breaking change, 1 cosmetic change. Callers have to change: this is a major version."
     )
     assert format_changes([]) == "Nothing changed for callers."
 
