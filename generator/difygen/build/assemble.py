@@ -7,16 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from difygen import __version__
-from difygen.build.package import BuildReport, Prepared, Request
-from difygen.diagnostics import Diagnostic, Location, has_errors
-from difygen.generate import generate_file, generate_package
 from difygen.build.lock import Lock, LockedWorkflow, hash_bytes
 from difygen.build.make import Made, Task, make, name_modules
-from difygen.naming import snake_name
+from difygen.build.package import BuildReport, Prepared, Request
 from difygen.build.publish import signed
-from difygen.render.printing import TemplateProblem
 from difygen.build.sources import STDIN, origin_of
 from difygen.build.workers import spread
+from difygen.diagnostics import Diagnostic, Location, has_errors
+from difygen.generate import generate_file, generate_package
+from difygen.naming import snake_name
+from difygen.render.printing import TemplateProblem
 
 if TYPE_CHECKING:
     from difygen.compare.workflows import Change
@@ -125,9 +125,9 @@ def _shown(problems: Iterable[Diagnostic], request: Request) -> tuple[Diagnostic
 
 def changes_between(old: Lock, new: Lock) -> tuple[Change, ...]:
     """What changes for callers from one lock to the other. Workflows of which all is the same are not looked into."""
+    from difygen.compare.surfaces import surfaces
     from difygen.compare.workflows import compare_all
     from difygen.contract import ContractError
-    from difygen.compare.surfaces import surfaces
 
     before, after = dict(old.workflows), dict(new.workflows)
     for module in before.keys() & after.keys():

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from difflib import unified_diff
 from itertools import islice
 
-from difygen.build.package import BuildReport, Request, prepare, resolve, without_collector
-from difygen.code import visible
 from difygen.build.lock import LOCK_NAME, Lock, LockError
-from difygen.options import Options
+from difygen.build.package import BuildReport, Request, prepare, resolve, without_collector
 from difygen.build.publish import EDITED, FOREIGN, Survey, place, read_lock, survey, survey_file
 from difygen.build.workers import Progress
+from difygen.code import visible
+from difygen.options import Options
 
 MAX_LINES = 60
 """Lines of differences that are shown of one file."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from difygen.build.lock import LockedWorkflow, hash_bytes
 from difygen.code import Identifier
 from difygen.contract import canonical, dump, meaning_hash
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.generate import Module, generate_module, module_names
-from difygen.build.lock import LockedWorkflow, hash_bytes
 from difygen.options import Options
 from difygen.readers import read
 from difygen.workflow import Workflow

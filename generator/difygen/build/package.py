@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from difygen import __version__
 from difygen.build.lock import NOTHING, Lock, LockError, hash_bytes
-from difygen.options import Options
 from difygen.build.publish import PublishError, SupersededError, publish, publish_file, read_lock
 from difygen.build.sources import STDIN, Source, discover
+from difygen.options import Options
 
 if TYPE_CHECKING:
+    from difygen.build.workers import Progress
     from difygen.compare.workflows import Change
     from difygen.diagnostics import Diagnostic
-    from difygen.build.workers import Progress
 
 
 _MANY = 100

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from difygen.build.package import BuildReport, build
-from difygen.options import Options
 from difygen.build.publish import place
 from difygen.build.sources import STDIN
+from difygen.options import Options
 
 if TYPE_CHECKING:
     from difygen.build.check import CheckReport

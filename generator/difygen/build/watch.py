@@ -11,9 +11,9 @@ from importlib.util import find_spec
 import click
 
 from difygen.build.package import build
-from difygen.options import Options
 from difygen.build.regenerate import NORMAL, show_report
 from difygen.build.sources import STDIN, SUFFIXES, discover
+from difygen.options import Options
 
 _QUIET_TIME = 20
 """Milliseconds without a further change after which the changes so far are taken to be all: editors save in several steps."""
