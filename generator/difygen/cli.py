@@ -164,9 +164,9 @@ def diff(
     OLD and NEW are a spec, an export, a generated package, its difygen.lock, or a file of a git revision such as
     HEAD~1:specs/concat.yaml.
     """
-    from difygen.commands import run_diff
+    from difygen.compare.revisions import run_diff
 
-    _end(run_diff(old, new, output_format, fail_on))
+    _end(run_diff(old, new, output_format=output_format, fail_on=fail_on))
 
 
 @root.command(short_help="Write a commented difygen.toml, or a spec to review.", context_settings=HELP_NAMES)

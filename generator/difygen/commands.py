@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import click
 
@@ -31,18 +31,21 @@ class Job(NamedTuple):
     settings: Config | None = None
 
 
-class JobError(Exception):
+class JobError(click.ClickException):
     """The arguments or the settings are wrong; the message is what to print."""
+
+    exit_code = 2
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the message as it is: it says itself what kind of message it is."""
+        click.echo(self.message, file=file, err=True)
 
 
 def run_generate(*, force: bool, strict: bool, verbosity: int, **arguments: Any) -> int:
     """`difygen SOURCE… -o DIR`. Returns the exit code."""
     from difygen.build.regenerate import run_generate as generate
 
-    try:
-        job = plan_job(**arguments)
-    except JobError as error:
-        return _refuse(error)
+    job = plan_job(**arguments)
     code = generate(
         job.sources,
         job.output,
@@ -59,10 +62,7 @@ def run_check(*, strict: bool, verbosity: int, **arguments: Any) -> int:
     """`difygen check`. Returns the exit code."""
     from difygen.build.regenerate import run_check as check
 
-    try:
-        job = plan_job(**arguments)
-    except JobError as error:
-        return _refuse(error)
+    job = plan_job(**arguments)
     code = check(job.sources, job.output, job.options, base_folder=job.base_folder, strict=strict, verbosity=verbosity)
     return code or _refuse_unused(job)
 
@@ -71,10 +71,7 @@ def run_watch(*, force: bool, strict: bool, verbosity: int, **arguments: Any) ->
     """`difygen --watch`. Returns the exit code."""
     from difygen.build.watch import run_watch as watch
 
-    try:
-        job = plan_job(**arguments)
-    except JobError as error:
-        return _refuse(error)
+    job = plan_job(**arguments)
     return watch(
         job.sources,
         job.output,
@@ -86,23 +83,11 @@ def run_watch(*, force: bool, strict: bool, verbosity: int, **arguments: Any) ->
     )
 
 
-def run_diff(
-    old: str, new: str, output_format: Literal["text", "json", "markdown"], fail_on: Literal["breaking", "any"] | None
-) -> int:
-    """`difygen diff OLD NEW`. Returns the exit code."""
-    from difygen.compare.revisions import run_diff as diff
-
-    return diff(old, new, output_format=output_format, fail_on=fail_on)
-
-
 def run_call(source: str, **arguments: Any) -> int:
     """`difygen call`. Returns the exit code."""
     from difygen.call import run_call as call
 
-    try:
-        settings = _load(None)
-    except JobError as error:
-        return _refuse(error)
+    settings = _load(None)
     return call(source, **arguments, options=settings.options if settings else None)
 
 
@@ -110,10 +95,7 @@ def run_doctor(sources: tuple[str, ...], **arguments: Any) -> int:
     """`difygen doctor`. Returns the exit code."""
     from difygen.doctor import run_doctor as doctor
 
-    try:
-        settings = _load(None)
-    except JobError as error:
-        return _refuse(error)
+    settings = _load(None)
     return doctor(sources, **arguments, options=settings.options if settings else None)
 
 
@@ -215,8 +197,3 @@ def _usage(sentence: str) -> str:
 
 def _lines(diagnostics: Iterable[Diagnostic]) -> str:
     return "\n".join(str(diagnostic) for diagnostic in diagnostics)
-
-
-def _refuse(error: JobError) -> int:
-    click.echo(str(error), err=True)
-    return 2
