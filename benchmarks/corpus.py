@@ -21,10 +21,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "generator"))
 
 from difygen.generate import generate
-from difygen.readers import Reading, read
-from difygen.readers.document import Document, load
-from difygen.readers.dsl import read_dsl
-from difygen.workflow import ArrayOf, ObjectOf, Primitive, Type, UnionOf, Workflow
+from difygen.model import App, ArrayOf, ObjectOf, Primitive, Type, UnionOf
+from difygen.parser import Reading, read
+from difygen.parser.document import Document, load
+from difygen.parser.dsl import read_dsl
 
 CORPUS = ROOT.parent / "shared" / "dsl-corpus"
 ENDINGS = (".yml", ".yaml", ".json")
@@ -37,7 +37,7 @@ class Survey:
 
     answers: Counter[str] = field(default_factory=Counter)
     warnings: Counter[str] = field(default_factory=Counter)
-    workflows: list[Workflow] = field(default_factory=list)
+    workflows: list[App] = field(default_factory=list)
     size: int = 0
     seconds_in_all: float = 0.0
     seconds_in_reader: float = 0.0
@@ -122,7 +122,7 @@ def table(found: Survey) -> str:
     return "\n".join(lines)
 
 
-def check(workflows: Sequence[Workflow]) -> list[str]:
+def check(workflows: Sequence[App]) -> list[str]:
     """Generate one package of all workflows; the names of those who object to it."""
     generated = generate(workflows)
     if not generated.files:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from difygen.readers import Reading, read
-from difygen.workflow import Output, Workflow
+from difygen.model import App, Output
+from difygen.parser import Reading, read
 
 Json = dict[str, Any]
 
@@ -76,7 +76,7 @@ def reading(definition: Mapping[str, Any]) -> Reading:
     return read(json.dumps(definition).encode(), "demo.json")
 
 
-def workflow(definition: Mapping[str, Any]) -> Workflow:
+def workflow(definition: Mapping[str, Any]) -> App:
     found = reading(definition)
     assert found.workflow is not None, found.diagnostics
     return found.workflow

@@ -1,6 +1,7 @@
 """Strategies for workflows that somebody made up to do harm, or without thinking."""
 
-from difygen.workflow import (
+from difygen.model import (
+    App,
     ArrayOf,
     Input,
     Node,
@@ -11,7 +12,6 @@ from difygen.workflow import (
     Property,
     Type,
     UnionOf,
-    Workflow,
     union,
 )
 from hypothesis import strategies as st
@@ -201,7 +201,7 @@ OUTPUTS = st.builds(
 )
 NODES = st.builds(Node, id=NAMES, type=TEXTS, title=TEXTS, parent=st.none())
 WORKFLOWS = st.builds(
-    Workflow,
+    App,
     name=NAMES,
     source=TEXTS,
     title=TEXTS,
@@ -213,7 +213,7 @@ WORKFLOWS = st.builds(
 """Any workflow at all."""
 
 
-def payload_workflow(payload: str) -> Workflow:
+def payload_workflow(payload: str) -> App:
     """A workflow with one text wherever there can be one."""
     member = Property(payload, OneOf((payload, "other"), closed=False), description=payload)
     object_ = ObjectOf((member,), description=payload)
@@ -237,6 +237,6 @@ def payload_workflow(payload: str) -> Workflow:
         Output(name=f"{payload}1", type=OneOf((payload, "other")), selectors=((payload, payload),)),
     )
     nodes = (Node(id=payload, type=payload, title=payload),)
-    return Workflow(
+    return App(
         name=payload, source=payload, title=payload, description=payload, inputs=inputs, outputs=outputs, nodes=nodes
     )

@@ -10,23 +10,23 @@ from pathlib import Path
 from types import ModuleType
 
 from difygen.generate import generate
+from difygen.model import App
 from difygen.options import Options
-from difygen.readers import read
-from difygen.workflow import Workflow
+from difygen.parser import read
 
 ROOT = Path(__file__).resolve().parent.parent
 SPECS = ROOT / "specs"
 LAB = ROOT / "tests" / "dsl_lab"
 
 
-def workflow_of(path: Path) -> Workflow:
+def workflow_of(path: Path) -> App:
     """The workflow of a definition in the repository."""
     reading = read(path.read_bytes(), path.relative_to(ROOT).as_posix())
     assert reading.workflow is not None, reading.diagnostics
     return reading.workflow
 
 
-def workflow_from(spec: str, file: str = "spec.yaml") -> Workflow:
+def workflow_from(spec: str, file: str = "spec.yaml") -> App:
     """The workflow of a spec."""
     reading = read(spec.encode(), file)
     assert reading.workflow is not None, [str(diagnostic) for diagnostic in reading.diagnostics]
@@ -36,7 +36,7 @@ def workflow_from(spec: str, file: str = "spec.yaml") -> Workflow:
 CONCAT = workflow_of(SPECS / "concat.yaml")
 
 
-def files_of(workflows: Sequence[Workflow], options: Options | None = None) -> dict[str, str]:
+def files_of(workflows: Sequence[App], options: Options | None = None) -> dict[str, str]:
     """The files that workflows give."""
     generated = generate(workflows, options or Options())
     assert generated.diagnostics == ()

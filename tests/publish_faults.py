@@ -16,9 +16,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from difygen.build import install
-from difygen.build.lock import LOCK_NAME, Lock, hash_bytes
-from difygen.build.publish import PublishError, publish
+from difygen.project import install
+from difygen.project.lock import LOCK_NAME, Lock, hash_bytes
+from difygen.project.publish import PublishError, publish
 
 GROWING = {"open", "os.link", "os.mkdir"}
 EVENTS = GROWING | {"os.rename", "os.remove", "os.rmdir", "os.chmod", "ctypes.dlopen", "ctypes.dlsym"}

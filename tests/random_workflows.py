@@ -7,9 +7,10 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from difygen.compare.types import max_length
-from difygen.workflow import (
+from difygen.diff.types import max_length
+from difygen.model import (
     INPUT_KINDS,
+    App,
     ArrayOf,
     Input,
     Node,
@@ -20,7 +21,6 @@ from difygen.workflow import (
     Property,
     Type,
     UnionOf,
-    Workflow,
     union,
 )
 
@@ -29,14 +29,14 @@ OPTIONS = ["a", "b", "cc", "x" * 30, "型"]
 FILES = {"file": "https://example.com/a.png", "file-list": ["https://example.com/a.png"]}
 SIMPLE = [one for one in Primitive if one != Primitive.NULL]
 
-Change = Callable[[Random, Workflow], Workflow]
+Change = Callable[[Random, App], App]
 
 
-def random_workflow(random: Random, name: str) -> Workflow:
+def random_workflow(random: Random, name: str) -> App:
     inputs = [random_input(random, wire) for wire in random.sample(NAMES, random.randint(0, 3))]
     outputs = [random_output(random, wire) for wire in random.sample(NAMES, random.randint(0, 3))]
     nodes = [Node(id=str(number), type="llm", title=f"Step {number}") for number in range(random.randint(0, 2))]
-    return Workflow(name=name, source=f"{name}.yml", inputs=tuple(inputs), outputs=tuple(outputs), nodes=tuple(nodes))
+    return App(name=name, source=f"{name}.yml", inputs=tuple(inputs), outputs=tuple(outputs), nodes=tuple(nodes))
 
 
 def random_input(random: Random, name: str) -> Input:
@@ -107,13 +107,13 @@ def sample_of(random: Random, type_: Type) -> Any:
     return sample_of(random, random.choice(type_.members))
 
 
-def change_somewhere(random: Random, workflow: Workflow) -> Workflow:
+def change_somewhere(random: Random, workflow: App) -> App:
     """`workflow` with one random change, great or small."""
     changed = random.choice(CHANGES)(random, workflow)
     return changed if changed != workflow else change_somewhere(random, workflow)
 
 
-def _change_input(random: Random, workflow: Workflow) -> Workflow:
+def _change_input(random: Random, workflow: App) -> App:
     if not workflow.inputs:
         return workflow
     index = random.randrange(len(workflow.inputs))
@@ -141,7 +141,7 @@ def _change_input(random: Random, workflow: Workflow) -> Workflow:
     return replace(workflow, inputs=(*workflow.inputs[:index], new, *workflow.inputs[index + 1 :]))
 
 
-def _change_output(random: Random, workflow: Workflow) -> Workflow:
+def _change_output(random: Random, workflow: App) -> App:
     if not workflow.outputs:
         return workflow
     index = random.randrange(len(workflow.outputs))
@@ -193,7 +193,7 @@ def _change_object(random: Random, type_: ObjectOf) -> ObjectOf:
     return ObjectOf(tuple(members), type_.description)
 
 
-def _add_or_remove(random: Random, workflow: Workflow) -> Workflow:
+def _add_or_remove(random: Random, workflow: App) -> App:
     inputs, outputs = list(workflow.inputs), list(workflow.outputs)
     action = random.randrange(4)
     if action == 0 and all(one.name != "more" for one in inputs):
@@ -207,7 +207,7 @@ def _add_or_remove(random: Random, workflow: Workflow) -> Workflow:
     return replace(workflow, inputs=tuple(inputs), outputs=tuple(outputs))
 
 
-def _change_rest(random: Random, workflow: Workflow) -> Workflow:
+def _change_rest(random: Random, workflow: App) -> App:
     return random.choice(
         [
             replace(workflow, title="New title"),

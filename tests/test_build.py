@@ -58,8 +58,8 @@ def test_nothing_changed_means_nothing_touched_and_nothing_imported(project: Pro
     project.generate()
     before = project.stamps()
     program = (
-        "import sys; from difygen.build.regenerate import run_generate; assert run_generate(['specs'], 'client') == 0;"
-        "print(sorted({'yaml', 'jinja2', 'pydantic', 'rich', 'black', 'httpx', 'difygen.readers', 'difygen.generate'}"
+        "import sys; from difygen.project.regenerate import run_generate; assert run_generate(['specs'], 'client') == 0;"
+        "print(sorted({'yaml', 'jinja2', 'pydantic', 'rich', 'black', 'httpx', 'difygen.parser', 'difygen.generate'}"
         " & set(sys.modules)))"
     )
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent / "generator")}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from difygen.call.arguments import parse_arguments, value_from_json, value_from_text
 from difygen.call.problems import UsageProblem
-from difygen.workflow import Input, Workflow
+from difygen.model import App, Input
 
 INPUTS = (
     Input(name="text", kind="text-input"),
@@ -21,7 +21,7 @@ INPUTS = (
     Input(name="a=b", kind="text-input"),
     Input(name="字段", kind="text-input"),
 )
-WORKFLOW = Workflow(name="demo", source="demo.yaml", inputs=INPUTS)
+WORKFLOW = App(name="demo", source="demo.yaml", inputs=INPUTS)
 
 
 def values(*arguments: str) -> dict[str, object]:

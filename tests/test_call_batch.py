@@ -12,8 +12,8 @@ import pytest
 from difygen.call.problems import UsageProblem
 from difygen.call.results import ResultFile, result_line
 from difygen.call.rows import Row, read_rows
+from difygen.model import App, Input
 from difygen.testing import MockDify, mock_dify
-from difygen.workflow import Input, Workflow
 from replay import recording
 from servers import RUN, Connection, Request, Server
 from terminal import on_terminal, piped, redirected
@@ -26,7 +26,7 @@ inputs:
 outputs:
   result: string
 """
-WORKFLOW = Workflow(
+WORKFLOW = App(
     name="concat",
     source="concat.yaml",
     inputs=(

@@ -14,10 +14,10 @@ import pytest
 from browser import Browser, chromium
 from difygen.call.html import page_data, render_page
 from difygen.call.timeline import Timeline
-from difygen.workflow import Workflow
+from difygen.model import App
 from replay import recording
 
-WORKFLOW = Workflow(name="demo", source="demo.yaml", title="演示 · demo", description="Shows a run.")
+WORKFLOW = App(name="demo", source="demo.yaml", title="演示 · demo", description="Shows a run.")
 ENTER, ESCAPE, LEFT, UP, RIGHT, DOWN = "\ue007", "\ue00c", "\ue012", "\ue013", "\ue014", "\ue015"
 EVIL = "</script><script>window.hit = 1</script><img src=x onerror='window.hit = 2'><b class=hit>{{data}}{{policy}}&lt;\u2028\x1b'\"`"
 
@@ -83,7 +83,7 @@ def test_only_the_page_s_own_script_and_style_may_take_effect() -> None:
 
 
 def test_hostile_data_is_inert_text_in_the_source() -> None:
-    page = render_page(hostile(), Workflow(name=EVIL, source="x", title=EVIL, description=EVIL))
+    page = render_page(hostile(), App(name=EVIL, source="x", title=EVIL, description=EVIL))
     assert page.count("<script") == 2
     assert "<img" not in page
     assert "<b class" not in page
@@ -205,9 +205,7 @@ def test_light_and_dark_are_both_there(browser: Browser, write: Write) -> None:
 
 def test_hostile_data_does_nothing_in_a_browser(browser: Browser, tmp_path: Path) -> None:
     file = tmp_path / "evil.html"
-    file.write_text(
-        render_page(hostile(), Workflow(name=EVIL, source="x", title=EVIL, description=EVIL)), encoding="utf-8"
-    )
+    file.write_text(render_page(hostile(), App(name=EVIL, source="x", title=EVIL, description=EVIL)), encoding="utf-8")
     browser.open(file)
     browser.click(".bar")
     assert browser.run(

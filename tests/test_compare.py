@@ -6,10 +6,11 @@ import json
 from dataclasses import replace
 
 import pytest
-from difygen.compare.report import format_changes, summary
-from difygen.compare.rules import RULES
-from difygen.compare.workflows import Change, PublicNames, advice, compare, compare_all, is_breaking
-from difygen.workflow import (
+from difygen.diff.report import format_changes, summary
+from difygen.diff.rules import RULES
+from difygen.diff.workflows import Change, PublicNames, advice, compare, compare_all, is_breaking
+from difygen.model import (
+    App,
     ArrayOf,
     Input,
     InputKind,
@@ -21,7 +22,6 @@ from difygen.workflow import (
     Primitive,
     Property,
     Type,
-    Workflow,
     union,
 )
 
@@ -48,7 +48,7 @@ def takes(
     types: tuple[str, ...] = (),
     extensions: tuple[str, ...] = (),
     label: str = "",
-) -> Workflow:
+) -> App:
     variable = Input(
         name=name,
         kind=kind,
@@ -61,12 +61,12 @@ def takes(
         allowed_file_extensions=extensions,
         label=label,
     )
-    return Workflow(name="w", source="w.yml", inputs=(variable,))
+    return App(name="w", source="w.yml", inputs=(variable,))
 
 
-def gives(type_: Type = STRING, *, name: str = "x", optional: bool = False, description: str = "") -> Workflow:
+def gives(type_: Type = STRING, *, name: str = "x", optional: bool = False, description: str = "") -> App:
     output = Output(name=name, type=type_, optional=optional, description=description)
-    return Workflow(name="w", source="w.yml", outputs=(output,))
+    return App(name="w", source="w.yml", outputs=(output,))
 
 
 def obj(*members: Property, description: str = "") -> ObjectOf:
@@ -77,14 +77,14 @@ def key(name: str, type_: Type = STRING, *, required: bool = True, description: 
     return Property(name, type_, required, description)
 
 
-def has(*nodes: Node) -> Workflow:
-    return Workflow(name="w", source="w.yml", nodes=nodes)
+def has(*nodes: Node) -> App:
+    return App(name="w", source="w.yml", nodes=nodes)
 
 
-NOTHING = Workflow(name="w", source="w.yml")
+NOTHING = App(name="w", source="w.yml")
 JSON: InputKind = "json_object"
 
-CASES: list[tuple[str, Workflow, Workflow]] = [
+CASES: list[tuple[str, App, App]] = [
     # The workflow itself.
     ("workflow-renamed", NOTHING, replace(NOTHING, name="v")),
     ("mode-changed", NOTHING, replace(NOTHING, mode="chat")),
@@ -202,7 +202,7 @@ CASES: list[tuple[str, Workflow, Workflow]] = [
 @pytest.mark.parametrize(
     ("rule", "old", "new"), CASES, ids=[f"{rule}-{number}" for number, (rule, _, _) in enumerate(CASES)]
 )
-def test_each_rule_says_what_it_is_for(rule: str, old: Workflow, new: Workflow) -> None:
+def test_each_rule_says_what_it_is_for(rule: str, old: App, new: App) -> None:
     changes = compare(old, new)
     assert [change.rule for change in changes] == [rule]
     assert compare(old, old) == compare(new, new) == ()
@@ -251,7 +251,7 @@ def test_a_name_that_is_no_longer_exported_is_breaking() -> None:
     assert compare(NOTHING, NOTHING, old_names=new, new_names=old) == ()
 
 
-def surfaces(**workflows: Workflow) -> dict[str, tuple[Workflow, PublicNames]]:
+def surfaces(**workflows: App) -> dict[str, tuple[App, PublicNames]]:
     return {module: (workflow, PublicNames()) for module, workflow in workflows.items()}
 
 

@@ -17,11 +17,11 @@ from random import Random
 from typing import Any
 
 import pytest
-from difygen.compare.surfaces import surface
-from difygen.compare.workflows import Change, compare, is_breaking
+from difygen.diff.surfaces import surface
+from difygen.diff.workflows import Change, compare, is_breaking
 from difygen.generate import Generated, generate
+from difygen.model import App
 from difygen.options import Options
-from difygen.workflow import Workflow
 from mypy import api
 from pydantic import ValidationError
 from random_workflows import change_somewhere, random_workflow, sample
@@ -32,10 +32,10 @@ COMPATIBLE, BREAKING = 90, 60
 SURELY = {"input-added-required", "input-now-required", "input-removed", "input-refuses-none", "node-removed"}
 """Breaking rules that no caller of every part of the old client gets around."""
 
-Pair = tuple[Workflow, Workflow]
+Pair = tuple[App, App]
 
 
-def judged(old: Workflow, new: Workflow) -> tuple[Change, ...]:
+def judged(old: App, new: App) -> tuple[Change, ...]:
     (before, old_names), (after, new_names) = surface(old, old.name), surface(new, new.name)
     return compare(before, after, old_names=old_names, new_names=new_names)
 
@@ -76,7 +76,7 @@ def write(folder: Path, files: dict[str, str]) -> None:
         (folder / path).write_text(text)
 
 
-def clients(folder: Path, name: str, workflows: list[Workflow]) -> Generated:
+def clients(folder: Path, name: str, workflows: list[App]) -> Generated:
     generated = generate(workflows, Options())
     assert generated.diagnostics == ()
     write(folder / name, dict(generated.files))
@@ -86,7 +86,7 @@ def clients(folder: Path, name: str, workflows: list[Workflow]) -> Generated:
 class Caller:
     """A caller of a client, in the words of the client's own module."""
 
-    def __init__(self, workflow: Workflow, module: str, package: str) -> None:
+    def __init__(self, workflow: App, module: str, package: str) -> None:
         self._package = package
         self._name = workflow.name
         self._body = ast.parse(module).body

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 from difygen.contract import ContractError, canonical, dump, load, meaning_hash, visible
-from difygen.workflow import ArrayOf, Edge, Input, ObjectOf, Output, Primitive, Property, Workflow
+from difygen.model import App, ArrayOf, Edge, Input, ObjectOf, Output, Primitive, Property
 from hypothesis import given
 from workflow_strategies import workflows
 
-CONCAT = Workflow(
+CONCAT = App(
     name="concat",
     source="specs/concat.yaml",
     inputs=(Input(name="string", kind="text-input", max_length=48), Input(name="num", kind="number", default=0)),
@@ -20,7 +20,7 @@ CONCAT = Workflow(
 
 
 @given(workflows)
-def test_a_contract_survives_the_round_trip_through_json(workflow: Workflow) -> None:
+def test_a_contract_survives_the_round_trip_through_json(workflow: App) -> None:
     text = canonical(dump(workflow))
     loaded = load(json.loads(text), workflow.source)
     assert loaded == visible(workflow)
@@ -29,7 +29,7 @@ def test_a_contract_survives_the_round_trip_through_json(workflow: Workflow) -> 
 
 
 @given(workflows)
-def test_the_hash_does_not_depend_on_the_source(workflow: Workflow) -> None:
+def test_the_hash_does_not_depend_on_the_source(workflow: App) -> None:
     assert meaning_hash(workflow) == meaning_hash(replace(workflow, source="elsewhere.yml"))
 
 
@@ -44,7 +44,7 @@ def test_the_hash_does_not_depend_on_the_source(workflow: Workflow) -> None:
         replace(CONCAT, edges=(Edge(source="a", target="b"),)),
     ],
 )
-def test_the_hash_changes_with_the_meaning(changed: Workflow) -> None:
+def test_the_hash_changes_with_the_meaning(changed: App) -> None:
     assert meaning_hash(changed) != meaning_hash(CONCAT)
 
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from difygen.readers import read
+from difygen.parser import read
 
 ROOT = Path(__file__).parent.parent
 PAGES = [

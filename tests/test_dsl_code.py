@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from difygen.readers.dsl.code import ANY_NAME, sure_outputs
-from difygen.workflow import ArrayOf, Primitive, union
+from difygen.model import ArrayOf, Primitive, union
+from difygen.parser.dsl.code import ANY_NAME, sure_outputs
 from dsl_files import chain, code, end, outputs, start
 from hypothesis import given, settings
 from hypothesis import strategies as st

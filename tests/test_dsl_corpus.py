@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from difygen.diagnostics import has_errors
-from difygen.readers import read
-from difygen.workflow import Primitive, Workflow
+from difygen.model import App, Primitive
+from difygen.parser import read
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT.parent / "shared" / "dsl-corpus"
@@ -21,7 +21,7 @@ def files() -> list[Path]:
     return sorted(path for path in CORPUS.rglob("*") if path.suffix in (".yml", ".yaml", ".json"))
 
 
-def workflows() -> list[Workflow]:
+def workflows() -> list[App]:
     found = (read(path.read_bytes(), path.name).workflow for path in files())
     return [each for each in found if each is not None]
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 from difygen.diagnostics import has_errors
-from difygen.readers import Reading, read
-from difygen.readers.document import Document, load
-from difygen.readers.dsl import read_dsl
-from difygen.workflow import Node, Primitive, UnionOf, Workflow
+from difygen.model import App, Node, Primitive, UnionOf
+from difygen.parser import Reading, read
+from difygen.parser.document import Document, load
+from difygen.parser.dsl import read_dsl
 from dsl_files import chain, code, codes, edges, end, export, if_else, node, outputs, reading, start, template, variable
 from dsl_files import workflow as workflow_of
 from hypothesis import HealthCheck, given, settings
@@ -62,7 +62,7 @@ def test_the_reader_knows_the_mode_of_apps_without_a_client() -> None:
     document = load(json.dumps(export([start()], mode="advanced-chat")).encode(), "demo.json")
     assert isinstance(document, Document)
     found = read_dsl(document).workflow
-    assert found == Workflow(name="demo", source="demo.json", title="demo", mode="advanced-chat")
+    assert found == App(name="demo", source="demo.json", title="demo", mode="advanced-chat")
 
 
 def test_old_chat_exports_have_no_workflow_at_all() -> None:

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from difygen.readers.dsl import paths
+from difygen.parser.dsl import paths
 from dsl_files import code, end, export, if_else, node, outputs, start, template, variable
 from hypothesis import given, settings
 from hypothesis import strategies as st

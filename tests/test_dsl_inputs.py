@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from difygen.readers import read
-from difygen.workflow import ArrayOf, Input, JsonValue, ObjectOf, Primitive, Property, union
+from difygen.model import ArrayOf, Input, JsonValue, ObjectOf, Primitive, Property, union
+from difygen.parser import read
 from dsl_files import chain, codes, end, outputs, reading, start, variable, workflow
 
 LEFTOVERS: dict[str, Any] = {

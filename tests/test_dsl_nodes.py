@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from difygen.readers.dsl.fields import NOT_TRIGGERED
-from difygen.readers.dsl.nodes import DATA, FILES, NODE_TYPES, RETRIEVED, USAGE, NodeType
-from difygen.readers.dsl.ways import Branch
-from difygen.workflow import ArrayOf, ObjectOf, OneOf, Primitive, Property, Type, union
+from difygen.model import ArrayOf, ObjectOf, OneOf, Primitive, Property, Type, union
+from difygen.parser.dsl.fields import NOT_TRIGGERED
+from difygen.parser.dsl.nodes import DATA, FILES, NODE_TYPES, RETRIEVED, USAGE, NodeType
+from difygen.parser.dsl.ways import Branch
 from dsl_files import chain, code, codes, edges, end, export, node, outputs, start, template, variable
 
 STRING, NUMBER, INTEGER, BOOLEAN = Primitive.STRING, Primitive.NUMBER, Primitive.INTEGER, Primitive.BOOLEAN

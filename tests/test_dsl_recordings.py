@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from difygen.readers import read
-from difygen.workflow import ArrayOf, ObjectOf, OneOf, Primitive, Type, UnionOf, Workflow
+from difygen.model import App, ArrayOf, ObjectOf, OneOf, Primitive, Type, UnionOf
+from difygen.parser import read
 from replay import cases, recording
 
 HERE = Path(__file__).parent
@@ -45,7 +45,7 @@ def _json(body: bytes) -> dict[str, Any]:
 RUNS = list(runs())
 
 
-def workflow(app: str) -> Workflow:
+def workflow(app: str) -> App:
     found = read((HERE / "dsl_lab" / f"{app}.yml").read_bytes(), app).workflow
     assert found is not None
     return found

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from difygen.generate import generate, generate_module, generate_package, module_names
+from difygen.model import App, Input, Node, ObjectOf, Output, Primitive, Property
 from difygen.options import Options
-from difygen.workflow import Input, Node, ObjectOf, Output, Primitive, Property, Workflow
 from packages import CONCAT, LAB, ROOT, files_of, imported, python, workflow_from, workflow_of, write
 from pydantic import ValidationError
 
@@ -182,7 +182,7 @@ def test_nodes_without_a_readable_id_are_called_by_their_title() -> None:
         Node(id="1711528708197", type="llm", title="Translate"),
         Node(id="1711528708198", type="llm", title="Translate"),
     )
-    text = files_of([Workflow(name="x", source="x.yml", nodes=nodes)])["x.py"]
+    text = files_of([App(name="x", source="x.yml", nodes=nodes)])["x.py"]
     assert '    TRANSLATE = ("1711528708197", "llm", "Translate")\n' in text
     assert '("1711528708198", "llm", "Translate")\n' in text
 
@@ -311,7 +311,7 @@ def test_a_package_can_be_made_one_workflow_at_a_time() -> None:
 
 def test_of_two_types_with_one_name_the_package_exports_that_of_the_workflow_itself(tmp_path: Path) -> None:
     nested = Output(name="inputs", type=ObjectOf((Property("x", Primitive.STRING),)))
-    workflows = [Workflow(name="a", source="a.yml", outputs=(nested,)), Workflow(name="a_outputs", source="b.yml")]
+    workflows = [App(name="a", source="a.yml", outputs=(nested,)), App(name="a_outputs", source="b.yml")]
     write(tmp_path / "client", files_of(workflows))
     with imported(tmp_path, "client") as package:
         assert package.AOutputsInputs is package.a_outputs.AOutputsInputs
@@ -319,7 +319,7 @@ def test_of_two_types_with_one_name_the_package_exports_that_of_the_workflow_its
 
 
 def test_a_workflow_without_inputs_and_outputs_is_a_workflow(tmp_path: Path) -> None:
-    write(tmp_path / "client", files_of([Workflow(name="tick", source="tick.yml")]))
+    write(tmp_path / "client", files_of([App(name="tick", source="tick.yml")]))
     with imported(tmp_path, "client") as package:
         assert package.TickInputs().to_wire() == {}
         assert next(iter(inspect.signature(package.run_tick).parameters)) == "user"
@@ -329,7 +329,7 @@ def test_fields_called_like_builtins_do_not_hide_them(tmp_path: Path) -> None:
     names = ("list", "str", "dict", "int", "float", "bool", "builtins", "Any", "type")
     outputs = [Output(name=name, type=Primitive.STRING, optional=True) for name in names]
     inputs = [Input(name=name, kind="file-list", required=False) for name in names]
-    workflow = Workflow(name="hide", source="hide.yml", inputs=tuple(inputs), outputs=tuple(outputs))
+    workflow = App(name="hide", source="hide.yml", inputs=tuple(inputs), outputs=tuple(outputs))
     files = files_of([workflow])
     assert "list: builtins.str | None = None" in files["hide.py"]
     with imported(write(tmp_path, {f"client/{path}": text for path, text in files.items()}), "client") as package:
@@ -356,7 +356,7 @@ def test_the_same_definition_gives_the_same_bytes_whatever_the_hash_seed(name: s
 
 def test_generating_imports_neither_jinja2_nor_black_nor_pydantic() -> None:
     program = (
-        "import sys; sys.path[:0] = ['generator']; from difygen.generate import generate; from difygen.workflow import Workflow;"
+        "import sys; sys.path[:0] = ['generator']; from difygen.generate import generate; from difygen.model import Workflow;"
         "generate([Workflow(name='x', source='x.yml')]);"
         "print(*sorted({'jinja2', 'black', 'pydantic', 'rich', 'anyascii', 'httpx', 'unicodedata', 'ast'} & set(sys.modules)))"
     )
@@ -383,7 +383,7 @@ def test_every_wire_name_is_sent_as_it_is(tmp_path: Path) -> None:
     )
     inputs = tuple(Input(name=name, kind="text-input") for name in names)
     outputs = tuple(Output(name=name, type=Primitive.STRING) for name in names)
-    write(tmp_path / "client", files_of([Workflow(name="odd", source="odd.yml", inputs=inputs, outputs=outputs)]))
+    write(tmp_path / "client", files_of([App(name="odd", source="odd.yml", inputs=inputs, outputs=outputs)]))
     values = {name: f"value of {name}" for name in names}
     with imported(tmp_path, "client") as package:
         assert package.OddInputs.model_validate(values).to_wire() == values

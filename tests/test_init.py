@@ -14,11 +14,9 @@ from difygen.cli import root
 from difygen.config import Config, load_config
 from difygen.init.spec_text import spec_text
 from difygen.init.yaml_text import yaml_text
-from difygen.options import Options
-from difygen.readers import read
-from difygen.readers.spec.inputs import FILE_TYPES, KEYS, UPLOAD_METHODS
-from difygen.workflow import (
+from difygen.model import (
     INPUT_KINDS,
+    App,
     ArrayOf,
     Example,
     Input,
@@ -31,9 +29,11 @@ from difygen.workflow import (
     Property,
     Type,
     UnionOf,
-    Workflow,
     union,
 )
+from difygen.options import Options
+from difygen.parser import read
+from difygen.parser.spec.inputs import FILE_TYPES, KEYS, UPLOAD_METHODS
 from hypothesis import example, given
 from hypothesis import strategies as st
 from workflow_strategies import json_values, names, texts
@@ -161,7 +161,7 @@ def test_a_folder_that_cannot_be_made_is_a_message_and_no_traceback() -> None:
 # There and back
 
 
-def contract(workflow: Workflow) -> Workflow:
+def contract(workflow: App) -> App:
     """What a spec can say: no graph, and one description for an object and the place that it is in."""
     return replace(
         workflow,
@@ -206,7 +206,7 @@ def said(description: str, type_: Type) -> str:
     return description
 
 
-def check_round_trip(workflow: Workflow) -> str:
+def check_round_trip(workflow: App) -> str:
     text = spec_text(workflow)
     reading = read(text.encode(), workflow.source)
     assert [str(found) for found in reading.diagnostics if found.severity == "error"] == [], text
@@ -288,7 +288,7 @@ outputs = st.lists(
     unique_by=lambda one: one.name,
 ).map(tuple)
 workflows = st.builds(
-    Workflow,
+    App,
     name=st.text(min_size=1, max_size=9).filter(lambda name: bool(name.strip())),
     source=st.just("spec.yaml"),
     title=texts,
@@ -299,14 +299,14 @@ workflows = st.builds(
 
 
 @given(workflows)
-def test_every_contract_survives_being_written_as_a_spec(workflow: Workflow) -> None:
+def test_every_contract_survives_being_written_as_a_spec(workflow: App) -> None:
     check_round_trip(workflow)
 
 
 def test_examples_survive() -> None:
     sample = Example(inputs={"a b": 1.5e300}, outputs={"x": {"deep": [{"y": None}, [True, "no"]]}})
     check_round_trip(
-        Workflow(
+        App(
             name="yes",
             source="spec.yaml",
             inputs=(Input(name="a b", kind="number"),),

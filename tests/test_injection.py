@@ -14,10 +14,10 @@ import pytest
 import runtime
 from difygen.code import Code, Identifier, compose, docstring, literal, trusted, visible
 from difygen.generate import generate
+from difygen.model import App, Input
 from difygen.naming import class_name
 from difygen.options import Options
 from difygen.plan.inputs import usable_default
-from difygen.workflow import Input, Workflow
 from hostile import SENDABLE, TEXTS, WORKFLOWS, payload_workflow
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -140,7 +140,7 @@ def strings(tree: ast.AST) -> set[object]:
 @pytest.mark.timeout(300)
 @settings(max_examples=50, deadline=None)
 @given(st.lists(WORKFLOWS, min_size=1, max_size=2))
-def test_a_hostile_workflow_gives_a_harmless_module(workflows: list[Workflow]) -> None:
+def test_a_hostile_workflow_gives_a_harmless_module(workflows: list[App]) -> None:
     generated = generate(workflows, Options())
     assert generated.diagnostics == ()
     modules = [
@@ -166,7 +166,7 @@ def test_a_hostile_workflow_gives_a_harmless_module(workflows: list[Workflow]) -
 
 @settings(max_examples=50, deadline=None)
 @given(WORKFLOWS)
-def test_the_wire_names_and_options_come_back_from_the_module(workflow: Workflow) -> None:
+def test_the_wire_names_and_options_come_back_from_the_module(workflow: App) -> None:
     (module,) = [
         text
         for path, text in generate([workflow], Options()).files.items()
@@ -206,7 +206,7 @@ def literals(hint: object) -> set[object]:
 @pytest.mark.timeout(300)
 @settings(max_examples=60, deadline=None)
 @given(WORKFLOWS)
-def test_an_imported_module_has_the_names_options_and_defaults_of_the_definition(workflow: Workflow) -> None:
+def test_an_imported_module_has_the_names_options_and_defaults_of_the_definition(workflow: App) -> None:
     generated = generate([workflow], Options())
     (path,) = [path for path in generated.files if path not in ("__init__.py", "py.typed") and "/" not in path]
     module = run_module(generated.files[path])
@@ -230,7 +230,7 @@ def test_an_imported_module_has_the_names_options_and_defaults_of_the_definition
 
 def test_a_name_or_option_that_json_cannot_say_is_a_finding() -> None:
     inputs = (Input(name="a\ud800", kind="text-input"), Input(name="b", kind="select", options=("\udfff",)))
-    generated = generate([Workflow(name="w", source="w.json", inputs=inputs)], Options())
+    generated = generate([App(name="w", source="w.json", inputs=inputs)], Options())
     assert generated.files == {}
     assert [finding.message for finding in generated.diagnostics] == [
         '"a\\ud800" holds a lone surrogate, which is no character.',

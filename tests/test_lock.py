@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from difygen.build.lock import Lock, LockedWorkflow, LockError, format_lock, hash_bytes, is_inside, parse_lock
+from difygen.project.lock import Lock, LockedWorkflow, LockError, format_lock, hash_bytes, is_inside, parse_lock
 
 CONTRACT = '{"inputs":[],"name":"concat","outputs":[{"name":"result","type":"string"}]}'
 CONCAT = LockedWorkflow(

@@ -13,8 +13,8 @@ import httpx
 import pytest
 from difygen.mock.faults import FAULTS
 from difygen.mock.outputs import HandlerError, load_handler
-from difygen.testing import MockDify, MockSetupError, mock_dify
-from difygen.workflow import (
+from difygen.model import (
+    App,
     ArrayOf,
     Example,
     Input,
@@ -25,8 +25,8 @@ from difygen.workflow import (
     Property,
     Type,
     UnionOf,
-    Workflow,
 )
+from difygen.testing import MockDify, MockSetupError, mock_dify
 from mock_player import events_of
 
 LAB = Path(__file__).parent / "dsl_lab"
@@ -34,7 +34,7 @@ HTTP = httpx.Client(timeout=10, trust_env=False, verify=False)
 """One for all tests: loading the certificates anew costs more than most of them."""
 
 INPUTS = {"string": "汉", "num": 3, "list": "list_a"}
-CONCAT = Workflow(
+CONCAT = App(
     name="concat",
     source="concat.yaml",
     inputs=(
@@ -172,7 +172,7 @@ def test_examples_come_before_made_up_values() -> None:
         Example(inputs={"string": "a"}, outputs={"result": "first"}),
         Example(inputs={"string": "b", "num": 2}, outputs={"result": "second"}),
     )
-    workflow = Workflow(name="x", source="x", inputs=CONCAT.inputs, outputs=CONCAT.outputs, examples=examples)
+    workflow = App(name="x", source="x", inputs=CONCAT.inputs, outputs=CONCAT.outputs, examples=examples)
     with mock_dify(workflow) as dify:
         assert outputs(post(dify, INPUTS | {"string": "b", "num": 2})) == {"result": "second"}
         assert outputs(post(dify, INPUTS | {"string": "b", "num": 3})) == {"result": "first"}
@@ -192,7 +192,7 @@ def test_made_up_values_are_of_the_declared_types_and_always_the_same() -> None:
         "open": ObjectOf(),
     }
     told = tuple(Output(name=name, type=type_) for name, type_ in types.items())
-    with mock_dify(Workflow(name="x", source="x", outputs=told)) as dify:
+    with mock_dify(App(name="x", source="x", outputs=told)) as dify:
         first, second = outputs(post(dify, {})), outputs(post(dify, {}))
     assert first == second
     somebody = {"name": "mock name", "age": 1}
@@ -210,7 +210,7 @@ def test_made_up_values_are_of_the_declared_types_and_always_the_same() -> None:
 
 
 def test_a_made_up_file_can_be_downloaded() -> None:
-    workflow = Workflow(name="x", source="x", outputs=(Output(name="report", type=Primitive.FILE),))
+    workflow = App(name="x", source="x", outputs=(Output(name="report", type=Primitive.FILE),))
     with mock_dify(workflow) as dify:
         file = outputs(post(dify, {}))["report"]
         assert file["dify_model_identity"] == "__dify__file__"

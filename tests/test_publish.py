@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from difygen.build.lock import LOCK_NAME, Lock, hash_bytes
-from difygen.build.publish import (
+from difygen.project.lock import LOCK_NAME, Lock, hash_bytes
+from difygen.project.publish import (
     EDITED,
     FOLDER,
     FOREIGN,

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from difygen.build.lock import hash_bytes
-from difygen.build.publish import read_lock
+from difygen.project.lock import hash_bytes
+from difygen.project.publish import read_lock
 
 HERE = Path(__file__).parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE.parent / "generator")}
@@ -55,7 +55,7 @@ RUN = """
 import sys
 from pathlib import Path
 from publish_faults import NEW, OLD, put
-from difygen.build.publish import RefusedError, SupersededError
+from difygen.project.publish import RefusedError, SupersededError
 for turn in range(30):
     try:
         put(Path(sys.argv[1]), NEW if turn % 2 else OLD)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from difygen.compare.rules import RULES
+from difygen.diff.rules import RULES
 from projects import CONCAT, Project, Ran, difygen
 
 ROOT = Path(__file__).parents[1]

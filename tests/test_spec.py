@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from difygen.readers import Reading, read
-from difygen.workflow import (
+from difygen.model import (
+    App,
     ArrayOf,
     Input,
     JsonValue,
@@ -18,8 +18,8 @@ from difygen.workflow import (
     Property,
     Type,
     UnionOf,
-    Workflow,
 )
+from difygen.parser import Reading, read
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -28,7 +28,7 @@ CASES = Path(__file__).parent / "cases"
 SPECS = sorted((ROOT / "specs").glob("*.yaml"))
 
 
-def workflow_of(text: str, file: str = "spec.yaml") -> Workflow:
+def workflow_of(text: str, file: str = "spec.yaml") -> App:
     reading = read(text.encode(), file)
     assert reading.diagnostics == ()
     assert reading.workflow is not None
@@ -54,7 +54,7 @@ def complaint(text: str, file: str = "spec.yaml") -> str:
 def test_the_first_spec_reads_as_the_design_shows_it() -> None:
     path = ROOT / "specs" / "concat.yaml"
     assert read(path.read_bytes(), "specs/concat.yaml") == Reading(
-        Workflow(
+        App(
             name="concat",
             source="specs/concat.yaml",
             title="字段拼接",
@@ -251,7 +251,7 @@ def test_a_repeated_key_is_reported_beside_the_other_mistakes() -> None:
 def test_the_answer_of_the_console_is_opened() -> None:
     answer = json.dumps({"data": "inputs: {a: number}"}).encode()
     reading = read(answer, "exports/answer.json")
-    assert reading.workflow == Workflow(
+    assert reading.workflow == App(
         name="answer", source="exports/answer.json", inputs=(Input(name="a", kind="number"),)
     )
 

@@ -10,10 +10,10 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from difygen.readers import read
-from difygen.readers.spec.inputs import ALL_KEYS, COMMON_KEYS, KEYS
-from difygen.readers.types import ARRAY_WORDS, SIMPLE_WORDS
-from difygen.workflow import INPUT_KINDS, InputKind
+from difygen.model import INPUT_KINDS, InputKind
+from difygen.parser import read
+from difygen.parser.spec.inputs import ALL_KEYS, COMMON_KEYS, KEYS
+from difygen.parser.types import ARRAY_WORDS, SIMPLE_WORDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -13,20 +13,20 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from difygen.build.sources import discover
 from difygen.generate import generate
 from difygen.mock.files import FileStore
 from difygen.mock.outputs import example_value
+from difygen.model import App, Input
 from difygen.naming import class_name, snake_name
-from difygen.readers import read
+from difygen.parser import read
+from difygen.project.sources import discover
 from difygen.testing import MockDify, mock_dify
-from difygen.workflow import Input, Workflow
 
 ROOT = Path(__file__).parent.parent
 SOURCES = {"specs": ROOT / "specs", "dsl_lab": ROOT / "tests" / "dsl_lab"}
 
 
-def workflows_of(folder: Path) -> list[Workflow]:
+def workflows_of(folder: Path) -> list[App]:
     found = (read(Path(source.path).read_bytes(), source.shown).workflow for source in discover([str(folder)])[0])
     return [workflow for workflow in found if workflow is not None]
 
@@ -68,7 +68,7 @@ def some(input_: Input) -> Any:
     return values.get(input_.kind, "text")
 
 
-def arguments(workflow: Workflow) -> dict[str, Any]:
+def arguments(workflow: App) -> dict[str, Any]:
     examples = [example.inputs for example in workflow.examples]
     given = {each.name: some(each) for each in workflow.inputs if each.required} | dict(examples[0] if examples else {})
     return {str(snake_name(name)): value for name, value in given.items()}

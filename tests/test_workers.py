@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from difygen.build.workers import spread
+from difygen.project.workers import spread
 
 GENERATOR = Path(__file__).parent.parent / "generator"
 PROGRAM = """
 import os, sys
-from difygen.build.workers import spread
+from difygen.project.workers import spread
 parent = os.getpid()
 
 def work(item):
@@ -57,7 +57,7 @@ def test_what_a_lost_process_did_not_do_is_done_here(fate: str, done_here: int) 
 
 @forks
 def test_an_exception_of_the_work_arrives() -> None:
-    program = "from difygen.build.workers import spread\nspread(lambda item: 1 // item, range(40), jobs=2)"
+    program = "from difygen.project.workers import spread\nspread(lambda item: 1 // item, range(40), jobs=2)"
     done = subprocess.run(
         [sys.executable, "-c", program],
         check=False,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from difygen.workflow import (
+from difygen.model import (
     INPUT_KINDS,
+    App,
     ArrayOf,
     Edge,
     Example,
@@ -19,7 +20,6 @@ from difygen.workflow import (
     Property,
     Type,
     UnionOf,
-    Workflow,
 )
 from hypothesis import strategies as st
 
@@ -84,7 +84,7 @@ nodes = st.builds(Node, id=names, type=texts, title=texts, parent=st.none() | na
 objects = st.dictionaries(texts, json_values, max_size=2)
 
 workflows = st.builds(
-    Workflow,
+    App,
     name=names,
     source=texts,
     mode=st.sampled_from(["workflow", "chat"]),

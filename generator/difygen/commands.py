@@ -43,7 +43,7 @@ class JobError(click.ClickException):
 
 def run_generate(*, force: bool, strict: bool, verbosity: int, **arguments: Any) -> int:
     """`difygen SOURCE… -o DIR`. Returns the exit code."""
-    from difygen.build.regenerate import run_generate as generate
+    from difygen.project.regenerate import run_generate as generate
 
     job = plan_job(**arguments)
     code = generate(
@@ -60,7 +60,7 @@ def run_generate(*, force: bool, strict: bool, verbosity: int, **arguments: Any)
 
 def run_check(*, strict: bool, verbosity: int, **arguments: Any) -> int:
     """`difygen check`. Returns the exit code."""
-    from difygen.build.regenerate import run_check as check
+    from difygen.project.regenerate import run_check as check
 
     job = plan_job(**arguments)
     code = check(job.sources, job.output, job.options, base_folder=job.base_folder, strict=strict, verbosity=verbosity)
@@ -69,7 +69,7 @@ def run_check(*, strict: bool, verbosity: int, **arguments: Any) -> int:
 
 def run_watch(*, force: bool, strict: bool, verbosity: int, **arguments: Any) -> int:
     """`difygen --watch`. Returns the exit code."""
-    from difygen.build.watch import run_watch as watch
+    from difygen.project.watch import run_watch as watch
 
     job = plan_job(**arguments)
     return watch(
@@ -150,7 +150,7 @@ def _refuse_unused(job: Job) -> int:
     if job.settings is None or not job.settings.workflows:
         return 0
 
-    from difygen.build.publish import read_lock
+    from difygen.project.publish import read_lock
 
     lock, _ = read_lock(os.path.join(job.base_folder, job.output))
     workflows = lock.workflows if lock else {}

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import cast, get_args
 
 from difygen.diagnostics import Diagnostic, Location, has_errors
+from difygen.model import JsonValue
 from difygen.options import Emit, Options
 from difygen.parts import Part, Path, Report, shown
-from difygen.workflow import JsonValue
 
 OWN_FILE = "difygen.toml"
 PROJECT_FILE = "pyproject.toml"
@@ -40,7 +40,7 @@ class Settings:
 
     def locate(self, *path: str | int, key: bool = True) -> Location:
         """Where the key at `path` stands, or the nearest one around it."""
-        from difygen.readers.places import location
+        from difygen.parser.places import location
         from difygen.toml_places import places_of
 
         if self._places is None:
@@ -284,7 +284,7 @@ def _check_name(part: Part) -> bool:
 
 
 def _check_word(part: Part) -> bool:
-    from difygen.readers.types import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
+    from difygen.parser.types import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
 
     word = part.text()
     known = not isinstance(part.value, str) or type_of_word(word) is not None

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
-from difygen.workflow import (
+from difygen.model import (
+    App,
     ArrayOf,
     Input,
     JsonValue,
@@ -24,7 +25,6 @@ from difygen.workflow import (
     Property,
     Type,
     UnionOf,
-    Workflow,
 )
 
 JsonObject = dict[str, Any]
@@ -38,13 +38,13 @@ class ContractError(ValueError):
     """What was to be loaded is not a contract, or one of another version of difygen."""
 
 
-def visible(workflow: Workflow) -> Workflow:
+def visible(workflow: App) -> App:
     """`workflow` without what its callers cannot see, which is what a round trip through JSON keeps."""
     outputs = tuple(replace(output, selectors=()) for output in workflow.outputs)
     return replace(workflow, outputs=outputs, edges=(), examples=())
 
 
-def dump(workflow: Workflow) -> JsonObject:
+def dump(workflow: App) -> JsonObject:
     """The contract of `workflow` in JSON's types. What is empty or usual is left out, so that the text stays short."""
     contract: JsonObject = {"name": workflow.name}
     if workflow.mode != "workflow":
@@ -57,7 +57,7 @@ def dump(workflow: Workflow) -> JsonObject:
     return contract
 
 
-def load(contract: JsonValue, source: str = "") -> Workflow:
+def load(contract: JsonValue, source: str = "") -> App:
     """The workflow that `dump` wrote. Raises `ContractError` for anything else."""
     try:
         return _load_workflow(cast(Mapping[str, Any], contract), source)
@@ -70,7 +70,7 @@ def canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def meaning_hash(workflow: Workflow) -> str:
+def meaning_hash(workflow: App) -> str:
     """A hash of all that generated code can depend on. Layout, comments and node positions of the definition do not count."""
     graph = [[edge.source, edge.target, edge.handle] for edge in workflow.edges]
     examples = [[dict(example.inputs), dict(example.outputs)] for example in workflow.examples]
@@ -132,8 +132,8 @@ def _dump_property(member: Property) -> JsonObject:
     return dumped | _filled(description=member.description)
 
 
-def _load_workflow(contract: Mapping[str, Any], source: str) -> Workflow:
-    return Workflow(
+def _load_workflow(contract: Mapping[str, Any], source: str) -> App:
+    return App(
         name=_text(contract["name"]),
         source=source,
         mode=contract.get("mode", "workflow"),

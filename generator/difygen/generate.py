@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 from difygen.code import NOTHING, Code, Identifier
 from difygen.diagnostics import Diagnostic, has_errors
+from difygen.model import App
 from difygen.options import Options
 from difygen.plan.names import name_workflows
 from difygen.plan.workflow import WorkflowPlan, plan_workflow
 from difygen.render.compiled import RUNTIME_NAMES, TAKEN_NAMES
 from difygen.render.formatting import formatted, missing_black
 from difygen.render.printing import TemplateProblem, render_body, render_init, render_workflow, runtime_files
-from difygen.workflow import Workflow
 
 SINGLE_FILE = "client.py"
 """How a package in one file is called here; the user calls it as they like."""
@@ -44,7 +44,7 @@ class Generated(NamedTuple):
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-def generate(workflows: Sequence[Workflow], options: Options = Options()) -> Generated:  # noqa: B008 - immutable
+def generate(workflows: Sequence[App], options: Options = Options()) -> Generated:  # noqa: B008 - immutable
     """The package of clients for these workflows; one file, if the options say so."""
     names, problems = module_names([(workflow.source, workflow.name) for workflow in workflows], options)
     modules = [generate_module(workflow, options, name) for workflow, name in zip(workflows, names, strict=True)]
@@ -73,7 +73,7 @@ def module_names(
     return name_workflows(wanted, options.names, {*RUNTIME_NAMES, *TAKEN_NAMES})
 
 
-def generate_module(workflow: Workflow, options: Options, name: Identifier) -> Module:
+def generate_module(workflow: App, options: Options, name: Identifier) -> Module:
     """The module of one workflow, which is called `name` in Python."""
     planned = plan_workflow(workflow, options, name)
     diagnostics = (*planned.diagnostics, *_setting_problems(options, workflow.source))

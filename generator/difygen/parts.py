@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Protocol
 
 from difygen.diagnostics import Diagnostic, Location, nearest
-from difygen.workflow import JsonValue
+from difygen.model import JsonValue
 
 Path = tuple[str | int, ...]
 

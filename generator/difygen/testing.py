@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
-from difygen.workflow import Workflow
+from difygen.model import App
 
 if TYPE_CHECKING:
     from difygen.mock.runs import Run
@@ -27,7 +27,7 @@ Handler = Callable[..., Any]
 What it raises makes the run fail. It may be a coroutine function.
 """
 
-Source = str | PathLike[str] | Workflow
+Source = str | PathLike[str] | App
 
 
 class MockSetupError(ValueError):
@@ -113,7 +113,7 @@ def mock_dify(
     """Serve workflows on 127.0.0.1 within the `with` block.
 
     Args:
-        sources: definition files or folders (specs or exports), or `Workflow` objects.
+        sources: definition files or folders (specs or exports), or `App` objects.
         handler: computes the outputs of runs. Without it they are a spec's example, or made up of the declared types.
         api_key: the only key that is taken; with several workflows a key by name. None: any key for one workflow, `app-NAME`
             for each of several.
@@ -151,7 +151,7 @@ def _server(
         from difygen.mock.server import MockServer, keys_for, listening_socket
     except ModuleNotFoundError as error:
         raise MockSetupError(f"{HINT} ({error})") from error
-    loaded = load_definitions([each if isinstance(each, Workflow) else fspath(each) for each in sources])
+    loaded = load_definitions([each if isinstance(each, App) else fspath(each) for each in sources])
     if not loaded.usable:
         raise MockSetupError(
             "\n".join(map(str, loaded.diagnostics)) or "There is nothing to serve: no source was given."

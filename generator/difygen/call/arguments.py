@@ -15,7 +15,7 @@ from pathlib import Path
 from difygen.call.problems import UsageProblem
 from difygen.call.source import content
 from difygen.diagnostics import nearest
-from difygen.workflow import Input, JsonValue, Workflow
+from difygen.model import App, Input, JsonValue
 
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)
@@ -38,9 +38,7 @@ Values = dict[str, object]
 """Wire name -> value, as the generated client takes it: JSON values, and `Path` or URL for files."""
 
 
-def parse_arguments(
-    workflow: Workflow, arguments: Sequence[str], python_names: Mapping[str, str] | None = None
-) -> Values:
+def parse_arguments(workflow: App, arguments: Sequence[str], python_names: Mapping[str, str] | None = None) -> Values:
     """The values of `name=value` arguments. `python_names` maps the client's own names to wire names; both are understood.
 
     Raises `UsageProblem` with one sentence for each argument that cannot be read.
@@ -86,7 +84,7 @@ def value_from_json(input_: Input, value: JsonValue) -> object:
     return value
 
 
-def usage_line(workflow: Workflow) -> str:
+def usage_line(workflow: App) -> str:
     """How a call of the workflow is written, inputs that may be left out in brackets."""
     words = [_usage(input_) for input_ in workflow.inputs]
     return f"{workflow.name} takes {' '.join(words)}" if words else f"{workflow.name} takes no inputs."
@@ -100,7 +98,7 @@ def _usage(input_: Input) -> str:
     return text if input_.required and input_.default is None else f"[{text}]"
 
 
-def unknown_input(name: str, workflow: Workflow) -> str:
+def unknown_input(name: str, workflow: App) -> str:
     """The sentence for an input that the workflow does not take, with the nearest that it does."""
     known = [input_.name for input_ in workflow.inputs]
     if not known:
@@ -111,7 +109,7 @@ def unknown_input(name: str, workflow: Workflow) -> str:
 
 
 def _split(
-    argument: str, inputs: Mapping[str, Input], python_names: Mapping[str, str], workflow: Workflow
+    argument: str, inputs: Mapping[str, Input], python_names: Mapping[str, str], workflow: App
 ) -> tuple[str, str]:
     """An argument's wire name and text. A known name that holds `=` wins over the first `=`."""
     names = {**python_names, **{name: name for name in inputs}}

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from difygen.call.problems import DefinitionProblem
-from difygen.workflow import Workflow
+from difygen.model import App
 
 if TYPE_CHECKING:
     from difygen.diagnostics import Diagnostic
@@ -51,7 +51,7 @@ class Generated:
 
 
 @contextmanager
-def generated(workflow: Workflow, options: Options | None = None) -> Iterator[Generated]:
+def generated(workflow: App, options: Options | None = None) -> Iterator[Generated]:
     """Generate the client of one workflow and import it; it lives as long as the block."""
     package = f"difygen_call_{next(_numbers)}"
     with TemporaryDirectory(prefix="difygen-") as folder:
@@ -65,7 +65,7 @@ def generated(workflow: Workflow, options: Options | None = None) -> Iterator[Ge
                 del sys.modules[name]
 
 
-def key_variables_of(workflow: Workflow, options: Options | None = None) -> tuple[str, ...]:
+def key_variables_of(workflow: App, options: Options | None = None) -> tuple[str, ...]:
     """The environment variables that the workflow's client reads its key from."""
     from difygen.generate import module_names
     from difygen.plan.names import check_options
@@ -84,7 +84,7 @@ def _refuse(diagnostics: tuple[Diagnostic, ...]) -> None:
         raise DefinitionProblem(*errors)
 
 
-def _write(workflow: Workflow, options: Options | None, folder: Path) -> str:
+def _write(workflow: App, options: Options | None, folder: Path) -> str:
     """Write the package; the name of the workflow's module in it."""
     from dataclasses import replace
 

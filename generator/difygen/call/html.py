@@ -18,15 +18,15 @@ from difygen.call.steps import Execution, Row
 from difygen.call.text import pretty_json
 from difygen.call.timeline import Timeline
 from difygen.call.words import repetitions
+from difygen.model import App
 from difygen.render.printing import templates_folder
-from difygen.workflow import Workflow
 
 _PLACEHOLDER = re.compile(r"\{\{(policy|title|data)\}\}")
 _SYSTEM = "sys."
 _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
-def render_page(timeline: Timeline, workflow: Workflow) -> str:
+def render_page(timeline: Timeline, workflow: App) -> str:
     """The page for a run that is over (or was given up)."""
     template = _template()
     texts = {
@@ -37,7 +37,7 @@ def render_page(timeline: Timeline, workflow: Workflow) -> str:
     return _PLACEHOLDER.sub(lambda found: texts[found[1]], template)
 
 
-def page_data(timeline: Timeline, workflow: Workflow) -> dict[str, Any]:
+def page_data(timeline: Timeline, workflow: App) -> dict[str, Any]:
     """What the page's script draws. Values go in as texts, since a browser's numbers would lose digits."""
     rows = list(timeline.rows())
     parents = {row.parent for _, row in rows}
@@ -116,7 +116,7 @@ def _field(name: str, value: Any) -> dict[str, Any]:
     return {"name": name, "text": value if is_text else pretty_json(value), "json": not is_text}
 
 
-def _title(workflow: Workflow) -> str:
+def _title(workflow: App) -> str:
     return workflow.title or workflow.name
 
 

@@ -18,7 +18,7 @@ from difygen.call.rows import Row, read_rows
 from difygen.call.settings import Caller
 from difygen.call.single import FAILED, INTERRUPTED, OK
 from difygen.call.words import count
-from difygen.workflow import Workflow
+from difygen.model import App
 
 Advance = Callable[[Tally, int], None]
 
@@ -34,7 +34,7 @@ class Table:
     quiet: bool
 
 
-def call_rows(workflow: Workflow, loaded: Generated, caller: Caller, common: Values, table: Table) -> int:
+def call_rows(workflow: App, loaded: Generated, caller: Caller, common: Values, table: Table) -> int:
     """Call the workflow once for every row that has no success yet; 1 if any of them did not succeed."""
     rows = read_rows(workflow, table.rows, common, loaded.wire_names, _checker(loaded))
     with ExitStack() as stack:

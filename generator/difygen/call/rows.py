@@ -16,7 +16,7 @@ from difygen.call.problems import UsageProblem
 from difygen.call.source import content
 from difygen.call.text import compact_json
 from difygen.call.words import count
-from difygen.workflow import Input, JsonValue, Workflow
+from difygen.model import App, Input, JsonValue
 
 _MOST_SHOWN = 20
 
@@ -32,7 +32,7 @@ class Row:
 
 
 def read_rows(
-    workflow: Workflow, name: str, common: Values, python_names: Mapping[str, str], check: Callable[[Values], list[str]]
+    workflow: App, name: str, common: Values, python_names: Mapping[str, str], check: Callable[[Values], list[str]]
 ) -> list[Row]:
     """The rows of a file, each with the values that are `common` to all where it does not give its own.
 
@@ -122,7 +122,7 @@ def _csv_records(name: str, text: str, problems: list[str]) -> Iterator[tuple[in
         raise UsageProblem(f"{name}:{reader.line_num}: this is not CSV: {error}.") from error
 
 
-def _values(workflow: Workflow, inputs: Mapping[str, Input], cells: Mapping[str, _Cell], problems: list[str]) -> Values:
+def _values(workflow: App, inputs: Mapping[str, Input], cells: Mapping[str, _Cell], problems: list[str]) -> Values:
     values: Values = {}
     for name, cell in cells.items():
         input_ = inputs.get(name)

@@ -19,7 +19,7 @@ from difygen.call.settings import Caller
 from difygen.call.text import compact_json, one_line
 from difygen.call.timeline import Timeline
 from difygen.call.words import duration
-from difygen.workflow import Workflow
+from difygen.model import App
 
 OK, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 
@@ -47,7 +47,7 @@ class Wishes:
 class Call:
     """A call of a workflow, from its values to an exit code."""
 
-    def __init__(self, workflow: Workflow, loaded: Generated, caller: Caller, wishes: Wishes) -> None:
+    def __init__(self, workflow: App, loaded: Generated, caller: Caller, wishes: Wishes) -> None:
         self._workflow, self._loaded, self._caller, self._wishes = workflow, loaded, caller, wishes
         self._timeline = Timeline({node.id: node.parent for node in workflow.nodes if node.parent})
         self._notes: list[str] = []

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from difygen.call.problems import DefinitionProblem, UsageProblem
-from difygen.workflow import Workflow
+from difygen.model import App
 
 
-def read_workflow(source: str) -> Workflow:
+def read_workflow(source: str) -> App:
     """The workflow of a definition file, or of standard input for `-`. Raises `UsageProblem` with all that is wrong with it."""
     from difygen.diagnostics import has_errors
-    from difygen.readers import read
+    from difygen.parser import read
 
     reading = read(_data(source), "-" if source == "-" else Path(source).as_posix())
     if reading.workflow is None or has_errors(reading.diagnostics):
@@ -24,7 +24,7 @@ def read_workflow(source: str) -> Workflow:
 
 def definition_files(sources: Sequence[str]) -> list[str]:
     """The definition files that sources name: files, folders, patterns and `-`."""
-    from difygen.build.sources import discover
+    from difygen.project.sources import discover
 
     found, problems = discover(sources)
     if problems:

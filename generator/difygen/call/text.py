@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 
-from difygen.workflow import JsonValue
+from difygen.model import JsonValue
 
 _KEPT = "\n\t"
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

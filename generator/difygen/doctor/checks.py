@@ -17,7 +17,7 @@ from difygen.doctor.network import check_network
 from difygen.doctor.report import Report, Section
 from difygen.doctor.server import check_server, first_dify
 from difygen.doctor.settings import check_base_url, key_of_environment, key_of_file
-from difygen.workflow import Workflow
+from difygen.model import App
 
 if TYPE_CHECKING:
     from difygen.plan.workflow import Options
@@ -95,7 +95,7 @@ def _check_version(section: Section, text: str) -> versions.Version | None:
 
 
 def _examine_app(
-    section: Section, request: Request, server: Server | None, workflow: Workflow | None, given: Key | None
+    section: Section, request: Request, server: Server | None, workflow: App | None, given: Key | None
 ) -> None:
     variables = (SHARED_KEY,) if workflow is None else key_variables_of(workflow, request.options)
     key = given or key_of_environment(variables)
@@ -119,7 +119,7 @@ def _examine_app(
 
 
 def _examine_contract(
-    section: Section, request: Request, server: Server, workflow: Workflow, key: str, live: Mapping[str, Any]
+    section: Section, request: Request, server: Server, workflow: App, key: str, live: Mapping[str, Any]
 ) -> None:
     from difygen.doctor.drift import check_drift
     from difygen.doctor.trial import check_run
@@ -134,7 +134,7 @@ def _examine_contract(
         check_run(section, workflow, server.address, key, request.inputs, request.user, request.options)
 
 
-def _check_nodes(section: Section, workflow: Workflow, version: versions.Version | None) -> None:
+def _check_nodes(section: Section, workflow: App, version: versions.Version | None) -> None:
     """Human-input nodes are the one kind that an older server accepts and then hangs on (seen on 1.12.1)."""
     if version is None or all(node.type != "human-input" for node in workflow.nodes):
         return

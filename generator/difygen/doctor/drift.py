@@ -9,10 +9,10 @@ from typing import Any
 
 from difygen.call.words import count
 from difygen.doctor.report import Section
-from difygen.workflow import Workflow
+from difygen.model import App
 
 
-def check_drift(section: Section, definition: Workflow, parameters: Mapping[str, Any]) -> bool:
+def check_drift(section: Section, definition: App, parameters: Mapping[str, Any]) -> bool:
     """Compare variable by variable; whether callers of the definition's client still fit the live app."""
     live = live_workflow(definition, parameters)
     if live is None:
@@ -21,12 +21,12 @@ def check_drift(section: Section, definition: Workflow, parameters: Mapping[str,
     return _report(section, definition, live)
 
 
-def live_workflow(definition: Workflow, parameters: Mapping[str, Any]) -> Workflow | None:
+def live_workflow(definition: App, parameters: Mapping[str, Any]) -> App | None:
     """The definition with the live app's inputs in the place of its own.
 
     An item of `user_input_form` is the start node's variable as it is in an export (seen on 1.12.1), so the reader of exports reads it.
     """
-    from difygen.readers import read
+    from difygen.parser import read
 
     form = parameters.get("user_input_form")
     if not isinstance(form, list):
@@ -48,14 +48,14 @@ def live_workflow(definition: Workflow, parameters: Mapping[str, Any]) -> Workfl
     return reading.workflow and replace(definition, inputs=reading.workflow.inputs)
 
 
-def _without_own_names(workflow: Workflow) -> Workflow:
+def _without_own_names(workflow: App) -> App:
     """The workflow without labels that are the inputs' names: Dify asks for a label, a spec can do without."""
     inputs = (replace(each, label="") if each.label == each.name else each for each in workflow.inputs)
     return replace(workflow, inputs=tuple(inputs))
 
 
-def _report(section: Section, definition: Workflow, live: Workflow) -> bool:
-    from difygen.compare.workflows import compare, is_breaking
+def _report(section: Section, definition: App, live: App) -> bool:
+    from difygen.diff.workflows import compare, is_breaking
 
     changes = compare(_without_own_names(definition), _without_own_names(live))
     details = [

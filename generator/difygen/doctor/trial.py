@@ -12,7 +12,7 @@ from difygen.call.settings import DEFAULT_USER
 from difygen.call.words import duration
 from difygen.doctor.address import Address
 from difygen.doctor.report import Section
-from difygen.workflow import Workflow
+from difygen.model import App
 
 if TYPE_CHECKING:
     from difygen.plan.workflow import Options
@@ -22,7 +22,7 @@ _PATIENCE = 120.0  # seconds; a server whose worker is down pings for as long as
 
 def check_run(
     section: Section,
-    workflow: Workflow,
+    workflow: App,
     address: Address,
     key: str,
     inputs: Sequence[str],
@@ -61,7 +61,7 @@ def _run(section: Section, loaded: Generated, arguments: Mapping[str, object], u
     )
 
 
-def _example(workflow: Workflow) -> Mapping[str, object]:
+def _example(workflow: App) -> Mapping[str, object]:
     """The inputs of the definition's first example; nothing where it has none."""
     return dict(workflow.examples[0].inputs) if workflow.examples else {}
 

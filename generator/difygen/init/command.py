@@ -13,7 +13,7 @@ import click
 
 from difygen.config import OWN_FILE, PROJECT_FILE, Config, load_config
 from difygen.diagnostics import has_errors
-from difygen.workflow import Workflow
+from difygen.model import App
 
 SCHEMA_FILE = "difygen.schema.json"
 USUAL_FOLDERS = ("specs", "exports", "workflows", "dify")
@@ -82,7 +82,7 @@ def settings_text(folder: str = ".") -> str:
 
 def _init_spec(export: str, output: str | None, force: bool) -> int:
     from difygen.init.spec_text import spec_text
-    from difygen.readers import read
+    from difygen.parser import read
 
     try:
         data = _data_of(export)
@@ -110,7 +110,7 @@ def _data_of(export: str) -> bytes:
         return file.read()
 
 
-def _path_of(workflow: Workflow) -> str:
+def _path_of(workflow: App) -> str:
     from difygen.naming import snake_name
 
     return f"specs/{snake_name(workflow.name, 'workflow')}.yaml"
@@ -118,7 +118,7 @@ def _path_of(workflow: Workflow) -> str:
 
 def _review(text: str, path: str) -> None:
     """Say what a spec cannot take over from the export, so that somebody has to decide."""
-    from difygen.readers import read
+    from difygen.parser import read
 
     for found in read(text.encode(), path).diagnostics:
         click.echo(str(found), err=True)

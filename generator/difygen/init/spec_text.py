@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from difygen.init.yaml_text import yaml_text
-from difygen.readers.spec.inputs import KEYS
-from difygen.readers.types import MAX_NESTING
-from difygen.workflow import (
+from difygen.model import (
+    App,
     ArrayOf,
     Input,
     JsonValue,
@@ -19,18 +18,19 @@ from difygen.workflow import (
     Property,
     Type,
     UnionOf,
-    Workflow,
 )
+from difygen.parser.spec.inputs import KEYS
+from difygen.parser.types import MAX_NESTING
 
 Json = dict[str, Any]
 
 
-def spec_text(workflow: Workflow) -> str:
+def spec_text(workflow: App) -> str:
     """The spec as YAML."""
     return yaml_text(spec_of(workflow))
 
 
-def spec_of(workflow: Workflow) -> Json:
+def spec_of(workflow: App) -> Json:
     """The spec as plain values, with everything left out that goes without saying."""
     name = workflow.name if workflow.name.strip() else ""
     spec = _filled(name=name, title=workflow.title, description=workflow.description)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from difygen.readers.scalars import is_text
-from difygen.workflow import JsonValue
+from difygen.model import JsonValue
+from difygen.parser.scalars import is_text
 
 WIDTH = 100
 INDENT = "  "

@@ -12,7 +12,7 @@ from difygen.mock.definition import JsonObject
 from difygen.mock.files import files_in
 from difygen.mock.forms import Form
 from difygen.mock.nodes import Result
-from difygen.workflow import Node
+from difygen.model import Node
 
 
 @dataclass(frozen=True, slots=True)

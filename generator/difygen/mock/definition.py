@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from difygen.workflow import ArrayOf, Edge, Input, Node, ObjectOf, OneOf, Output, Primitive, Type, UnionOf, Workflow
+from difygen.model import App, ArrayOf, Edge, Input, Node, ObjectOf, OneOf, Output, Primitive, Type, UnionOf
 
 JsonObject = dict[str, Any]
 Selector = tuple[str, ...]
@@ -30,7 +30,7 @@ _JSON_SCHEMA_WORDS = {
 class Definition:
     """One app of the mock server. `ends` tells for every End node which output comes from where, in the order of the definition."""
 
-    workflow: Workflow
+    workflow: App
     key_name: str
     variables: tuple[JsonObject, ...]
     settings: Mapping[str, JsonObject]
@@ -57,7 +57,7 @@ class Definition:
         return node.type in _BRANCHING or self.settings.get(node.id, {}).get("error_strategy") == "fail-branch"
 
 
-def define(workflow: Workflow, export: JsonObject | None = None, *, key_name: str) -> Definition:
+def define(workflow: App, export: JsonObject | None = None, *, key_name: str) -> Definition:
     """The definition of `workflow`. `export` is the root of the Dify export that it was read from, if it was one."""
     graph = _mapping(_mapping((export or {}).get("workflow")).get("graph"))
     settings = {str(node["id"]): _mapping(node.get("data")) for node in graph.get("nodes") or () if "id" in node}
@@ -80,7 +80,7 @@ def _mapping(value: object) -> JsonObject:
     return value if isinstance(value, dict) else {}
 
 
-def _smallest_graph(workflow: Workflow) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
+def _smallest_graph(workflow: App) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
     title = workflow.title or workflow.name
     nodes = (
         Node(id="start", type="start", title="Start"),
@@ -90,7 +90,7 @@ def _smallest_graph(workflow: Workflow) -> tuple[tuple[Node, ...], tuple[Edge, .
     return nodes, (Edge(source="start", target=BODY), Edge(source=BODY, target="end"))
 
 
-def _end_outputs(workflow: Workflow, settings: JsonObject | None) -> tuple[tuple[str, Selector], ...]:
+def _end_outputs(workflow: App, settings: JsonObject | None) -> tuple[tuple[str, Selector], ...]:
     if settings is None:
         return tuple((output.name, _first_selector(output)) for output in workflow.outputs)
     rows = [row for row in settings.get("outputs") or () if isinstance(row, dict) and row.get("variable")]
@@ -102,7 +102,7 @@ def _first_selector(output: Output) -> Selector:
 
 
 def _types(
-    workflow: Workflow, settings: Mapping[str, JsonObject], ends: Mapping[str, tuple[tuple[str, Selector], ...]]
+    workflow: App, settings: Mapping[str, JsonObject], ends: Mapping[str, tuple[tuple[str, Selector], ...]]
 ) -> dict[Selector, Type]:
     """What is known of the values that nodes give: what code nodes declare, then what End nodes make of them."""
     declared: dict[Selector, Type] = {
@@ -130,7 +130,7 @@ def _declared_type(word: object) -> Type:
     return next((primitive for primitive in Primitive if primitive.value == text), Primitive.ANY)
 
 
-def _variables(workflow: Workflow, settings: Mapping[str, JsonObject], nodes: Sequence[Node]) -> tuple[JsonObject, ...]:
+def _variables(workflow: App, settings: Mapping[str, JsonObject], nodes: Sequence[Node]) -> tuple[JsonObject, ...]:
     """The start variables as `/parameters` shows them: an export's own, or a spec's in the same form."""
     start = next((node.id for node in nodes if node.type == "start"), None)
     if start is not None and start in settings:

@@ -8,7 +8,7 @@ from difygen.mock.beats import Place
 from difygen.mock.definition import Definition, JsonObject
 from difygen.mock.faults import Faults
 from difygen.mock.nodes import Result
-from difygen.workflow import Node
+from difygen.model import Node
 
 MESSAGE = "RuntimeError: this failure was asked for"
 _IDLE = ("start", "end", "if-else", "iteration", "loop")

@@ -16,7 +16,7 @@ from difygen.mock.definition import Definition, JsonObject
 from difygen.mock.errors import RefusedError
 from difygen.mock.nodes import rendered
 from difygen.mock.pool import Pool, as_text
-from difygen.workflow import Node
+from difygen.model import Node
 
 OPEN_SECONDS = 36 * 3600
 _ONLY_ACTION = {"id": "continue", "title": "Continue", "button_style": "primary"}

@@ -7,13 +7,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from difygen.build.sources import STDIN, Source, discover
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.mock.definition import Definition, JsonObject, define
+from difygen.model import App
 from difygen.naming import snake_name
-from difygen.readers import EXPORT_KEYS, read
-from difygen.readers.document import Document, load
-from difygen.workflow import Workflow
+from difygen.parser import EXPORT_KEYS, read
+from difygen.parser.document import Document, load
+from difygen.project.sources import STDIN, Source, discover
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ class Loaded:
         return bool(self.definitions) and not has_errors(self.diagnostics)
 
 
-def load_definitions(sources: Iterable[str | Workflow]) -> Loaded:
+def load_definitions(sources: Iterable[str | App]) -> Loaded:
     """Read files, folders and patterns; workflows are taken as they are."""
-    workflows = [each for each in sources if isinstance(each, Workflow)]
-    found, problems = discover(str(each) for each in sources if not isinstance(each, Workflow))
-    rows: list[tuple[Workflow, JsonObject | None]] = [(workflow, None) for workflow in workflows]
+    workflows = [each for each in sources if isinstance(each, App)]
+    found, problems = discover(str(each) for each in sources if not isinstance(each, App))
+    rows: list[tuple[App, JsonObject | None]] = [(workflow, None) for workflow in workflows]
     for source in found:
         workflow, export, diagnostics = _read(source)
         problems += [] if _lies_about(source, diagnostics) else diagnostics
@@ -46,7 +46,7 @@ def load_definitions(sources: Iterable[str | Workflow]) -> Loaded:
     return Loaded(tuple(definitions), tuple(problems))
 
 
-def _read(source: Source) -> tuple[Workflow | None, JsonObject | None, Sequence[Diagnostic]]:
+def _read(source: Source) -> tuple[App | None, JsonObject | None, Sequence[Diagnostic]]:
     try:
         data = sys.stdin.buffer.read() if source.path == STDIN else _content(source.path)
     except OSError as error:
@@ -62,7 +62,7 @@ def _lies_about(source: Source, diagnostics: Sequence[Diagnostic]) -> bool:
     errors = {each.code for each in diagnostics if each.severity == "error"}
     if source.named or not errors:
         return False
-    from difygen.build.make import OTHER_THINGS  # brings the whole generator along
+    from difygen.project.make import OTHER_THINGS  # brings the whole generator along
 
     return errors <= set(OTHER_THINGS)
 
@@ -84,7 +84,7 @@ def _export(data: bytes, file: str) -> JsonObject | None:
     return root if any(key in root for key in EXPORT_KEYS) and "inputs" not in root else None
 
 
-def _key_names(workflows: Sequence[Workflow]) -> list[str]:
+def _key_names(workflows: Sequence[App]) -> list[str]:
     """A name for every workflow: snake_case, as its client is called; a second one of a name gets a number."""
     names: list[str] = []
     for workflow in workflows:

@@ -10,7 +10,7 @@ from typing import Any
 from difygen.mock.definition import JsonObject
 from difygen.mock.outputs import ITEMS
 from difygen.mock.pool import Pool, as_text, case_that_holds, template_text
-from difygen.workflow import Node
+from difygen.model import Node
 
 _REFERENCE = re.compile(r"\{\{#([^#{}]+)#\}\}")
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from difygen.mock.definition import JsonObject
 from difygen.mock.files import FileStore, file_object
-from difygen.workflow import ArrayOf, ObjectOf, OneOf, Primitive, Type, UnionOf, Workflow
+from difygen.model import App, ArrayOf, ObjectOf, OneOf, Primitive, Type, UnionOf
 
 Handler = Callable[..., Any]
 """A user's function: gets the inputs (and the workflow's name, if it takes two arguments), returns the outputs."""
@@ -30,7 +30,7 @@ class HandlerError(ValueError):
     """A `--handler` that cannot be found or called."""
 
 
-def example_outputs(workflow: Workflow, inputs: JsonObject) -> JsonObject | None:
+def example_outputs(workflow: App, inputs: JsonObject) -> JsonObject | None:
     """The outputs of the first example whose inputs are the given ones, else of the first example, else None."""
     if not workflow.examples:
         return None

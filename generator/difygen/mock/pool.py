@@ -13,7 +13,7 @@ from typing import Any
 from difygen.mock.definition import Definition, JsonObject, Selector
 from difygen.mock.files import FileStore, is_file
 from difygen.mock.outputs import example_value
-from difygen.workflow import Primitive
+from difygen.model import Primitive
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from difygen.mock.beats import Beat, Beats, FailedError, Place
 from difygen.mock.definition import JsonObject
 from difygen.mock.nodes import container_items
 from difygen.mock.pool import Pool
-from difygen.workflow import Node
+from difygen.model import Node
 
 CONTAINERS = ("iteration", "loop")
 _ROUNDS = 2

@@ -21,7 +21,7 @@ from difygen.mock.pool import Pool
 from difygen.mock.rounds import CONTAINERS, Rounds
 from difygen.mock.validation import schema_error
 from difygen.mock.walk import SILENT, Walk
-from difygen.workflow import Node
+from difygen.model import Node
 
 _PAUSE = Node(id="mock_pause", type="human-input", title="Pause")
 """The node at which a run pauses that has none of its own."""

@@ -6,7 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Iterator
 
 from difygen.mock.definition import Definition
-from difygen.workflow import Edge, Node
+from difygen.model import Edge, Node
 
 SILENT = ("iteration-start", "loop-start", "loop-end")
 """Nodes that run without an event of their own (seen on 1.12.1)."""

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from difygen.code import Code, Identifier, compose, docstring, literal
 from difygen.layout import INDENT, Bracket, Doc, assignment, call, place, prefixed, strings, value
+from difygen.model import App, OneOf, Output, Primitive, Type, UnionOf
 from difygen.naming import assign, constant_name
 from difygen.plan.hints import Names
 from difygen.plan.names import readable_id
 from difygen.plan.prose import one_line
-from difygen.workflow import OneOf, Output, Primitive, Type, UnionOf, Workflow
 
 if TYPE_CHECKING:
     from difygen.plan.methods import ClientNames
@@ -29,13 +29,13 @@ class NodesPlan(NamedTuple):
     constants: Mapping[str, Identifier]
 
 
-def node_constants(workflow: Workflow) -> dict[str, Identifier]:
+def node_constants(workflow: App) -> dict[str, Identifier]:
     """The names of the nodes in their enumeration, by node id."""
     wires = {node.id: node.id if readable_id(node.id) else node.title or node.type for node in workflow.nodes}
     return assign(wires, lambda node_id: constant_name(wires[node_id], "node"))
 
 
-def plan_nodes(workflow: Workflow, name: Identifier, names: Names) -> NodesPlan:
+def plan_nodes(workflow: App, name: Identifier, names: Names) -> NodesPlan:
     """The nodes, in the order of the definition."""
     names.use("._runtime", "WorkflowNode")
     constants = node_constants(workflow)

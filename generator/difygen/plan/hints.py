@@ -24,10 +24,10 @@ from difygen.layout import (
     subscript,
     width,
 )
+from difygen.model import ArrayOf, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
 from difygen.naming import MAX_NAME, MODEL_ATTRIBUTES, assign, distinct, nested_name, shortened, snake_name
 from difygen.plan.prose import listed, paragraphs, sentence, wrap
 from difygen.render.compiled import TAKEN_NAMES
-from difygen.workflow import ArrayOf, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
 
 ANY = Code("Any")
 

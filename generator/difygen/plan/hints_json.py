@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from difygen.code import Code, Identifier, compose, literal
 from difygen.layout import INDENT, NONE, Bracket, Doc, assignment, bar, call, declaration, prefixed, subscript
+from difygen.model import ArrayOf, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
 from difygen.naming import nested_name
 from difygen.plan.hints import (
     BUILTINS,
@@ -21,7 +22,6 @@ from difygen.plan.hints import (
     options,
 )
 from difygen.plan.prose import one_line, sentence
-from difygen.workflow import ArrayOf, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
 
 _ANNOTATIONS = frozenset({"Any", "Checkbox", "Literal", "NotRequired", "Number", "Sequence", "Text", *BUILTINS})
 """What stands in the annotations of a typed dictionary; a key of that name would hide it."""

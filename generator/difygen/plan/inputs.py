@@ -25,6 +25,7 @@ from difygen.layout import (
     value,
     width,
 )
+from difygen.model import App, Input, InputKind, JsonValue
 from difygen.naming import MAX_NAME, nested_name
 from difygen.plan.hints import (
     BUILTINS,
@@ -39,7 +40,6 @@ from difygen.plan.hints import (
 )
 from difygen.plan.hints_json import object_hint
 from difygen.plan.prose import listed, one_line, sentence
-from difygen.workflow import Input, InputKind, JsonValue, Workflow
 
 MAX_INLINE_DEFAULT = 40
 """The columns that a default may take where it is used; a longer one gets a name of its own."""
@@ -57,7 +57,7 @@ class InputPlan(NamedTuple):
 
 
 def plan_inputs(
-    workflow: Workflow, owner: Identifier, pythonic: Mapping[str, Identifier], names: Names
+    workflow: App, owner: Identifier, pythonic: Mapping[str, Identifier], names: Names
 ) -> tuple[InputPlan, ...]:
     """The inputs, and the model of them among `names.models`."""
     hidden = BUILTINS.intersection(pythonic.values())

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from difygen.code import Code, Identifier, compose, docstring
 from difygen.layout import INDENT, Bracket, Doc, call, declaration, flat, place, subscript
+from difygen.model import App
 from difygen.options import Options
 from difygen.plan.hints import Names, class_head
 from difygen.plan.inputs import InputPlan
 from difygen.plan.prose import listed, one_line, paragraphs, sentence, wrap
-from difygen.workflow import Workflow
 
 _DEPTH = 2 * INDENT
 
@@ -84,7 +84,7 @@ _STREAM = (_USER, _TIMEOUT, _STOP_ON_EXIT, _WORKFLOW_ID, _TRACE_ID)
 class ClientNames(NamedTuple):
     """The names that the methods refer to."""
 
-    workflow: Workflow
+    workflow: App
     stem: str
     inputs: Identifier
     outputs: Identifier
@@ -219,7 +219,7 @@ def _section(title: str, texts: Iterable[str], names: Names) -> list[str]:
     return [title, *(line for lines in wrapped for line in lines)]
 
 
-def module_docstring(workflow: Workflow, options: Options) -> Code:
+def module_docstring(workflow: App, options: Options) -> Code:
     """What the module is, in the definition's words, and where it comes from."""
     limit = options.line_length
     name, title = one_line(workflow.name), one_line(workflow.title)
@@ -236,7 +236,7 @@ def module_docstring(workflow: Workflow, options: Options) -> Code:
     return docstring([*lines, "", *wrap(_origin(workflow), limit)])
 
 
-def _origin(workflow: Workflow) -> str:
+def _origin(workflow: App) -> str:
     if workflow.source == "-":
         return "Written by difygen. Change the workflow's definition and run difygen again."
     return f"Written by difygen from {one_line(workflow.source)}. Change that file and run difygen again."

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from difygen.code import Identifier, has_surrogate, visible
 from difygen.diagnostics import Diagnostic, Location, nearest
+from difygen.model import App, Type
 from difygen.naming import (
     MAX_WORKFLOW_NAME,
     MODEL_ATTRIBUTES,
@@ -23,7 +24,6 @@ from difygen.naming import (
     snake_name,
 )
 from difygen.plan.hints import output_name
-from difygen.workflow import Type, Workflow
 
 if TYPE_CHECKING:
     from difygen.plan.workflow import Options
@@ -123,7 +123,7 @@ def readable_id(node_id: str) -> bool:
     )
 
 
-def check_options(workflow: Workflow, options: Options, name: str) -> Checked:
+def check_options(workflow: App, options: Options, name: str) -> Checked:
     """The names and types of a workflow's variables, with the user's wishes for them."""
     problems: list[Diagnostic] = []
     renamed = _settings(options.rename, workflow, name)
@@ -141,7 +141,7 @@ def check_options(workflow: Workflow, options: Options, name: str) -> Checked:
     )
 
 
-def _unsendable(workflow: Workflow) -> Iterator[Diagnostic]:
+def _unsendable(workflow: App) -> Iterator[Diagnostic]:
     """Names and options that hold half of a character: JSON in UTF-8 cannot say them, and the server refuses them."""
     texts = [variable.name for variable in workflow.inputs] + [output.name for output in workflow.outputs]
     texts += [option for variable in workflow.inputs for option in variable.options]
@@ -154,7 +154,7 @@ def _input_name(wire: str) -> Identifier:
     return snake_name(wire, "input")
 
 
-def _settings(settings: Mapping[str, Mapping[str, str]], workflow: Workflow, name: str) -> Mapping[str, str]:
+def _settings(settings: Mapping[str, Mapping[str, str]], workflow: App, name: str) -> Mapping[str, str]:
     return settings.get(name) or settings.get(workflow.name) or {}
 
 
@@ -163,7 +163,7 @@ def _named(
     derive: Callable[[str], Identifier],
     reserved: Collection[str],
     renamed: Mapping[str, str],
-    workflow: Workflow,
+    workflow: App,
     problems: list[Diagnostic],
 ) -> dict[str, Identifier]:
     explicit: dict[str, Identifier] = {}
@@ -181,11 +181,11 @@ def _named(
     return assign(wires, derive, reserved=reserved, explicit=explicit)
 
 
-def _types(workflow: Workflow, pinned: Mapping[str, str], problems: list[Diagnostic]) -> dict[str, Type]:
+def _types(workflow: App, pinned: Mapping[str, str], problems: list[Diagnostic]) -> dict[str, Type]:
     types = {output.name: output.type for output in workflow.outputs}
     _check_known(pinned, types, "outputs", workflow, problems)
     for output, word in pinned.items():
-        from difygen.readers.types import type_of_word  # only when a type is pinned
+        from difygen.parser.types import type_of_word  # only when a type is pinned
 
         type_ = type_of_word(word)
         if type_ is None:
@@ -197,7 +197,7 @@ def _types(workflow: Workflow, pinned: Mapping[str, str], problems: list[Diagnos
     return types
 
 
-def _key_variable(options: Options, workflow: Workflow, name: str, problems: list[Diagnostic]) -> str:
+def _key_variable(options: Options, workflow: App, name: str, problems: list[Diagnostic]) -> str:
     variable = options.env.get(name) or options.env.get(workflow.name)
     if variable is None:
         return f"DIFY_{name.strip('_').upper()}_API_KEY"
@@ -209,7 +209,7 @@ def _key_variable(options: Options, workflow: Workflow, name: str, problems: lis
 
 
 def _check_known(
-    settings: Mapping[str, str], known: Collection[str], what: str, workflow: Workflow, problems: list[Diagnostic]
+    settings: Mapping[str, str], known: Collection[str], what: str, workflow: App, problems: list[Diagnostic]
 ) -> None:
     for wire in settings:
         if wire not in known:

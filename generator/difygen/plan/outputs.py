@@ -9,13 +9,13 @@ from collections.abc import Mapping
 
 from difygen.code import Code, Identifier, docstring
 from difygen.layout import INDENT
+from difygen.model import App, Output, Property, Type
 from difygen.plan.hints import BUILTINS, ModelPlan, Names, class_head, fields, output_field
 from difygen.plan.prose import one_line, sentence, wrap
-from difygen.workflow import Output, Property, Type, Workflow
 
 
 def plan_outputs(
-    workflow: Workflow, types: Mapping[str, Type], owner: Identifier, pythonic: Mapping[str, Identifier], names: Names
+    workflow: App, types: Mapping[str, Type], owner: Identifier, pythonic: Mapping[str, Identifier], names: Names
 ) -> None:
     """The model of the outputs, after those of the objects in it."""
     hidden = BUILTINS.intersection(pythonic.values())
@@ -45,7 +45,7 @@ def _output_text(output: Output, name: Identifier) -> str:
     return " ".join(filter(None, texts))
 
 
-def _outputs_docstring(workflow: Workflow, pythonic: Mapping[str, Identifier], names: Names) -> Code:
+def _outputs_docstring(workflow: App, pythonic: Mapping[str, Identifier], names: Names) -> Code:
     """What the outputs are, and which of them may be missing when: those of one reason together."""
     lines = [f"What `{one_line(workflow.name)}` gives."]
     reasons: dict[str, list[str]] = {}

@@ -1,6 +1,6 @@
 """Decides everything about a generated module: names, annotations, defaults, docstrings, imports and findings.
 
-Turns a `Workflow` into records of `Code` that templates print without thinking. Knows nothing of templates and files.
+Turns a `App` into records of `Code` that templates print without thinking. Knows nothing of templates and files.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from difygen.code import Code, Identifier, compose
 from difygen.diagnostics import Diagnostic
+from difygen.model import App
 from difygen.naming import class_name
 from difygen.options import Emit, Options
 from difygen.plan.graph import NodesPlan, node_constants, plan_info, plan_nodes
@@ -19,7 +20,6 @@ from difygen.plan.methods import ClientNames, ClientPlan, module_docstring, plan
 from difygen.plan.names import IMPORTED_CLASSES, Checked, check_options, class_names
 from difygen.plan.outputs import plan_outputs
 from difygen.render.compiled import RUNTIME_NAMES, TAKEN_NAMES
-from difygen.workflow import Workflow
 
 
 class WorkflowPlan(NamedTuple):
@@ -48,7 +48,7 @@ class Planned(NamedTuple):
     diagnostics: tuple[Diagnostic, ...]
 
 
-def plan_workflow(workflow: Workflow, options: Options, name: Identifier) -> Planned:
+def plan_workflow(workflow: App, options: Options, name: Identifier) -> Planned:
     """The plan of the module of a workflow that is called `name` in Python."""
     checked = check_options(workflow, options, name)
     if checked.problems:
@@ -56,7 +56,7 @@ def plan_workflow(workflow: Workflow, options: Options, name: Identifier) -> Pla
     return Planned(_plan(workflow, options, name, checked), ())
 
 
-def _plan(workflow: Workflow, options: Options, name: Identifier, checked: Checked) -> WorkflowPlan:
+def _plan(workflow: App, options: Options, name: Identifier, checked: Checked) -> WorkflowPlan:
     stem = class_name(name)
     known = ClientNames(
         workflow=workflow,

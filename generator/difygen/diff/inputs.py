@@ -1,0 +1,161 @@
+"""What changes for callers who pass inputs: a wider input is compatible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from difygen.diff.common import Found, PublicNames, described, renamed, reordered
+from difygen.diff.types import accepts, input_type, is_model, max_length, plain, properties, words
+from difygen.model import App, ArrayOf, Input, ObjectOf, OneOf, Type
+from difygen.plan.inputs import usable_default
+
+
+def compare_inputs(old: App, new: App, old_names: PublicNames, new_names: PublicNames) -> Iterator[Found]:
+    before = {variable.name: variable for variable in old.inputs}
+    after = {variable.name: variable for variable in new.inputs}
+    for name, variable in before.items():
+        subject = f"inputs.{name}"
+        if name not in after:
+            yield "input-removed", subject, f"The input `{name}` is gone."
+            continue
+        yield from renamed("input", subject, name, old_names.inputs, new_names.inputs)
+        yield from _compare_input(subject, variable, after[name])
+    for name, variable in after.items():
+        if name not in before:
+            kind = "input-added" if _may_be_left_out(variable) else "input-added-required"
+            how = "optional" if kind == "input-added" else "required"
+            yield kind, f"inputs.{name}", f"The input `{name}` is new, and {how}."
+    yield from reordered("inputs", list(before), list(after))
+
+
+def _may_be_left_out(variable: Input) -> bool:
+    return not variable.required or usable_default(variable)
+
+
+def _compare_input(subject: str, old: Input, new: Input) -> Iterator[Found]:
+    yield from _compare_presence(subject, old, new)
+    yield from _compare_input_type(subject, old, new)
+    yield from _compare_length(subject, old, new)
+    if old.kind == new.kind and old.kind in ("file", "file-list"):
+        yield from _compare_files(subject, old, new)
+    if (old.label, old.description) != (new.label, new.description):
+        yield "text-changed", subject, f"The label or description of `{new.name}` changed."
+
+
+def _compare_presence(subject: str, old: Input, new: Input) -> Iterator[Found]:
+    before, after = _may_be_left_out(old), _may_be_left_out(new)
+    if before and not after:
+        yield "input-now-required", subject, f"`{new.name}` was optional and is required."
+        return
+    if after and not before:
+        yield "input-now-optional", subject, f"`{new.name}` was required and is optional."
+    elif new.required and not old.required:
+        yield "input-refuses-none", subject, f"`{new.name}` took None and takes its default instead."
+    elif old.required and not new.required:
+        yield "input-takes-none", subject, f"`{new.name}` takes None, too."
+    if before and after and (old.default, usable_default(old)) != (new.default, usable_default(new)):
+        yield "input-default-changed", subject, f"`{new.name}` was {_default(old)} by default and is {_default(new)}."
+
+
+def _default(variable: Input) -> str:
+    return repr(variable.default) if usable_default(variable) else "left out"
+
+
+def _compare_input_type(subject: str, old: Input, new: Input) -> Iterator[Found]:
+    before, after = input_type(old), input_type(new)
+    if isinstance(before, str) or isinstance(after, str):
+        if before != after:
+            yield "input-type-changed", subject, f"`{new.name}` was {words(before)} and is {words(after)}."
+        return
+    if isinstance(before, OneOf) and isinstance(after, OneOf):
+        yield from _compare_options(subject, before.values, after.values)
+        return
+    if isinstance(before, OneOf) and not _all_fit(before.values, max_length(new)):
+        yield "input-type-changed", subject, f"`{new.name}` no longer takes options of more than {max_length(new)} characters."
+        return
+    yield from _compare_sent(subject, before, after)
+
+
+def _all_fit(values: Iterable[str], limit: int | None) -> bool:
+    return limit is None or all(len(value) <= limit for value in values)
+
+
+def _compare_options(subject: str, old: Sequence[str], new: Sequence[str]) -> Iterator[Found]:
+    for value in old:
+        if value not in new:
+            yield "option-removed", subject, f"The option {value!r} is gone."
+    for value in new:
+        if value not in old:
+            yield "option-added", subject, f"The option {value!r} is new."
+    yield from reordered(subject, old, new)
+
+
+def _compare_sent(subject: str, old: Type, new: Type) -> Iterator[Found]:
+    """A value that callers pass, or a part of it."""
+    before, after = plain(old), plain(new)
+    if before == after:
+        if old != new:
+            yield "text-changed", subject, "Its description changed."
+    elif isinstance(old, ArrayOf) and isinstance(new, ArrayOf) and is_model(old.item) and is_model(new.item):
+        yield from _compare_sent(f"{subject}[]", old.item, new.item)
+    elif isinstance(old, ObjectOf) and isinstance(new, ObjectOf) and is_model(old) and is_model(new):
+        yield from _compare_sent_object(subject, old, new)
+    else:
+        rule = "input-type-widened" if accepts(after, before) else "input-type-changed"
+        yield rule, subject, f"It was {words(old)} and is {words(new)}."
+
+
+def _compare_sent_object(subject: str, old: ObjectOf, new: ObjectOf) -> Iterator[Found]:
+    before, after = properties(old), properties(new)
+    for name, member in before.items():
+        if name not in after:
+            yield "input-removed", f"{subject}.{name}", f"The key `{name}` is gone."
+        elif after[name].required and not member.required:
+            yield "input-now-required", f"{subject}.{name}", f"The key `{name}` was optional and is required."
+        elif member.required and not after[name].required:
+            yield "input-now-optional", f"{subject}.{name}", f"The key `{name}` was required and is optional."
+        if name in after:
+            yield from _compare_sent(f"{subject}.{name}", member.type, after[name].type)
+    for name, member in after.items():
+        if name not in before:
+            rule = "input-added-required" if member.required else "input-added"
+            yield rule, f"{subject}.{name}", f"The key `{name}` is new."
+    yield from described(subject, old, new)
+
+
+def _compare_length(subject: str, old: Input, new: Input) -> Iterator[Found]:
+    before, after = max_length(old), max_length(new)
+    if before == after or input_type(old) != input_type(new):
+        return
+    unit = "files" if new.kind == "file-list" else "characters"
+    message = f"`{new.name}` took {_limit(before)} {unit} and takes {_limit(after)}."
+    yield (
+        "length-lowered" if before is None or (after is not None and after < before) else "length-raised"
+    ), subject, message
+
+
+def _limit(limit: int | None) -> str:
+    return "any number of" if limit is None else f"at most {limit}"
+
+
+def _compare_files(subject: str, old: Input, new: Input) -> Iterator[Found]:
+    for name, before, after in (
+        ("types", old.allowed_file_types, new.allowed_file_types),
+        ("extensions", _extensions(old), _extensions(new)),
+        ("upload methods", old.allowed_file_upload_methods, new.allowed_file_upload_methods),
+    ):
+        if set(before) != set(after):
+            narrowed = bool(after) and not (before and set(before) <= set(after))
+            message = f"The allowed file {name} were {_listed(before)} and are {_listed(after)}."
+            yield "files-narrowed" if narrowed else "files-widened", subject, message
+
+
+def _extensions(variable: Input) -> tuple[str, ...]:
+    """The extensions count for files of the type "custom" alone, whatever their case and with or without a dot."""
+    if "custom" not in variable.allowed_file_types:
+        return ()
+    return tuple(extension.lower().lstrip(".") for extension in variable.allowed_file_extensions)
+
+
+def _listed(values: Sequence[str]) -> str:
+    return ", ".join(values) or "any"

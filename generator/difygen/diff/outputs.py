@@ -1,0 +1,77 @@
+"""What changes for callers who read outputs: a narrower output is compatible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from difygen.diff.common import Found, PublicNames, described, renamed, reordered
+from difygen.diff.types import fits, is_model, plain, properties, words
+from difygen.model import App, ArrayOf, ObjectOf, Output, Primitive, Property, Type, UnionOf, union
+
+
+def compare_outputs(old: App, new: App, old_names: PublicNames, new_names: PublicNames) -> Iterator[Found]:
+    before = {output.name: output for output in old.outputs}
+    after = {output.name: output for output in new.outputs}
+    for name, output in before.items():
+        subject = f"outputs.{name}"
+        if name not in after:
+            yield "output-removed", subject, f"The output `{name}` is gone."
+            continue
+        yield from renamed("output", subject, name, old_names.outputs, new_names.outputs)
+        yield from _compare_output(subject, output, after[name])
+    for name in after:
+        if name not in before:
+            yield "output-added", f"outputs.{name}", f"The output `{name}` is new."
+    yield from reordered("outputs", list(before), list(after))
+
+
+def _compare_output(subject: str, old: Output, new: Output) -> Iterator[Found]:
+    yield from _compare_read(subject, _nullable(old.type, old.optional), _nullable(new.type, new.optional))
+    if (old.description, old.reason) != (new.description, new.reason):
+        yield "text-changed", subject, f"The description of `{new.name}` changed."
+
+
+def _nullable(type_: Type, optional: bool) -> Type:
+    return union(type_, Primitive.NULL) if optional else type_
+
+
+def _compare_read(subject: str, old: Type, new: Type) -> Iterator[Found]:
+    """A value that callers read, or a part of it. A value that may be absent is a union with NULL."""
+    (before, was_optional), (after, is_optional) = _without_null(old), _without_null(new)
+    if is_optional and not was_optional and before != Primitive.ANY:
+        yield "output-now-optional", subject, "It was always there and may be missing or null."
+    elif was_optional and not is_optional and after != Primitive.ANY:
+        yield "output-now-certain", subject, "It may have been missing or null and is always there."
+    if plain(before) == plain(after):
+        if before != after:
+            yield "text-changed", subject, "Its description or the values to expect changed."
+    elif isinstance(before, ArrayOf) and isinstance(after, ArrayOf) and is_model(before.item) and is_model(after.item):
+        yield from _compare_read(f"{subject}[]", before.item, after.item)
+    elif isinstance(before, ObjectOf) and isinstance(after, ObjectOf) and is_model(before) and is_model(after):
+        yield from _compare_read_object(subject, before, after)
+    else:
+        rule = "output-type-narrowed" if fits(plain(before), plain(after)) else "output-type-changed"
+        yield rule, subject, f"It was {words(before)} and is {words(after)}."
+
+
+def _without_null(type_: Type) -> tuple[Type, bool]:
+    if isinstance(type_, UnionOf) and Primitive.NULL in type_.members:
+        return union(*(member for member in type_.members if member != Primitive.NULL)), True
+    return type_, False
+
+
+def _compare_read_object(subject: str, old: ObjectOf, new: ObjectOf) -> Iterator[Found]:
+    before, after = properties(old), properties(new)
+    for name, member in before.items():
+        if name not in after:
+            yield "output-removed", f"{subject}.{name}", f"The key `{name}` is gone."
+        else:
+            yield from _compare_read(f"{subject}.{name}", _member(member), _member(after[name]))
+    for name in after:
+        if name not in before:
+            yield "output-added", f"{subject}.{name}", f"The key `{name}` is new."
+    yield from described(subject, old, new)
+
+
+def _member(member: Property) -> Type:
+    return _nullable(member.type, not member.required)

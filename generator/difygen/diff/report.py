@@ -1,0 +1,97 @@
+"""Changes as a text table, JSON or Markdown. Decides nothing about them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from difygen.code import visible
+from difygen.diff.rules import EFFECTS, Effect
+from difygen.diff.workflows import Change, advice
+from difygen.layout import width
+
+Format = Literal["text", "json", "markdown"]
+
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+_ADVICE = {
+    "major": "Callers have to change: this is a major version.",
+    "minor": "Callers go on working: this is a minor version.",
+    "patch": "Callers do not notice: this is a patch version.",
+    "none": "Nothing changed for callers.",
+}
+
+
+def format_changes(changes: Sequence[Change], format_: Format = "text") -> str:
+    """The changes and the advice that follows from them, without a line break at the end."""
+    if format_ == "json":
+        return _as_json(changes)
+    return _as_markdown(changes) if format_ == "markdown" else _as_text(changes)
+
+
+def summary(changes: Sequence[Change]) -> str:
+    """How many changes there are of each kind, and which part of a version number goes up."""
+    said = _ADVICE[advice(changes)]
+    if not changes:
+        return said
+    counts = _counts(changes)
+    counted = (f"{count} {effect} change{'s' if count > 1 else ''}" for effect in EFFECTS if (count := counts[effect]))
+    return f"{', '.join(counted)}. {said}"
+
+
+def _counts(changes: Sequence[Change]) -> Counter[Effect]:
+    return Counter(change.effect for change in changes)
+
+
+def _as_text(changes: Sequence[Change]) -> str:
+    """A table: effect, workflow and subject, what happened and why it matters."""
+    places = [visible(_place(change)) for change in changes]
+    columns = min(max(map(width, places), default=0), 40)
+    rows = [
+        f"{change.effect:<10}  {place}{' ' * (columns - width(place))}  {visible(change.message)} {change.reason}"
+        for change, place in zip(changes, places, strict=True)
+    ]
+    return "\n".join([*rows, summary(changes)])
+
+
+def _place(change: Change) -> str:
+    return f"{change.workflow} {change.subject}".strip()
+
+
+def _as_json(changes: Sequence[Change]) -> str:
+    counts = _counts(changes)
+    answer = {
+        "advice": advice(changes),
+        "counts": {effect: counts[effect] for effect in EFFECTS},
+        "changes": [
+            {
+                "effect": change.effect,
+                "rule": change.rule,
+                "workflow": change.workflow,
+                "subject": change.subject,
+                "message": change.message,
+                "reason": change.reason,
+            }
+            for change in changes
+        ],
+    }
+    return json.dumps(answer, indent=2)
+
+
+def _as_markdown(changes: Sequence[Change]) -> str:
+    if not changes:
+        return summary(changes)
+    rows = [
+        f"| {change.effect} | {_cell(_place(change))} | {_cell(change.message)} | {change.reason} |"
+        for change in changes
+    ]
+    return "\n".join(
+        ["| effect | where | what changed | why it matters |", "| --- | --- | --- | --- |", *rows, "", summary(changes)]
+    )
+
+
+def _cell(text: str) -> str:
+    """Text that cannot leave its cell."""
+    return visible(text).replace("|", "\\|").replace("<", "&lt;")

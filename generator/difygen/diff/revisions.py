@@ -1,0 +1,180 @@
+"""The command `diff`: what changes for callers between two versions of a workflow, wherever each of them is.
+
+A version is a definition, a folder of definitions, a generated package or its lock, or any of these in a git revision, written
+`REVISION:PATH` as git writes it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import click
+
+from difygen.contract import ContractError
+from difygen.diagnostics import Diagnostic, has_errors
+from difygen.diff.report import Format, format_changes
+from difygen.diff.surfaces import surface, surfaces, without_exports
+from difygen.diff.workflows import Change, Surface, compare, compare_all, is_breaking
+from difygen.model import App
+from difygen.parser import read
+from difygen.project.lock import LOCK_NAME, LockError, parse_lock
+from difygen.project.make import OTHER_THINGS, name_modules
+from difygen.project.sources import SUFFIXES, discover
+
+FailOn = Literal["breaking", "any"]
+
+
+class VersionError(Exception):
+    """A side of the comparison that cannot be had. The text says why; `diagnostics` are those of a definition with errors."""
+
+    def __init__(self, text: str, diagnostics: Iterable[Diagnostic] = ()) -> None:
+        super().__init__(text)
+        self.diagnostics = tuple(diagnostics)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """The workflows of one side, by module. `single` says that it is one definition; `locked` that it was generated once."""
+
+    workflows: Mapping[str, Surface]
+    single: bool = False
+    locked: bool = False
+
+
+def run_diff(old: str, new: str, output_format: Format = "text", fail_on: FailOn | None = None) -> int:
+    """Print what changes for callers from `old` to `new`.
+
+    Returns 1 if there are changes such as `fail_on` says, and 2 if a side cannot be had.
+    """
+    try:
+        changes = diff(old, new)
+    except VersionError as error:
+        for finding in error.diagnostics:
+            click.echo(str(finding), err=True)
+        if str(error):
+            click.echo(f"{click.style('error:', fg='red')} {error}", err=True)
+        return 2
+    click.echo(format_changes(changes, output_format))
+    failing = {"breaking": is_breaking(changes), "any": bool(changes)}
+    return 1 if fail_on and failing[fail_on] else 0
+
+
+def diff(old: str, new: str) -> tuple[Change, ...]:
+    """What changes for callers from `old` to `new`. Raises `VersionError`."""
+    before, after = load_version(old), load_version(new)
+    old_workflows, new_workflows = dict(before.workflows), dict(after.workflows)
+    if before.locked != after.locked:
+        old_workflows, new_workflows = without_exports(old_workflows), without_exports(new_workflows)
+    if before.single and after.single:
+        (one,), (other,) = old_workflows.values(), new_workflows.values()
+        return compare(one[0], other[0], old_names=one[1], new_names=other[1])
+    if after.single:
+        old_workflows = {module: one for module, one in old_workflows.items() if module in new_workflows}
+    elif before.single:
+        new_workflows = {module: one for module, one in new_workflows.items() if module in old_workflows}
+    return compare_all(old_workflows, new_workflows)
+
+
+def load_version(side: str) -> Version:
+    """The workflows of a file, a folder, a package or a lock, here or in a git revision. Raises `VersionError`."""
+    if os.path.isdir(side):
+        lock = os.path.join(side, LOCK_NAME)
+        return _from_lock(_read(lock), lock) if os.path.exists(lock) else _from_folder(side)
+    if os.path.exists(side):
+        return _from_file(_read(side), side)
+    revision, colon, path = side.partition(":")
+    if not colon or (len(revision) == 1 and os.name == "nt"):
+        raise VersionError(f"{side}: there is no such file or folder")
+    return _from_git(revision, path)
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise VersionError(f"{path}: it cannot be read: {error.strerror}") from error
+
+
+def _from_file(data: bytes, shown: str) -> Version:
+    if shown.endswith(LOCK_NAME):
+        return _from_lock(data, shown)
+    return Version(_from_definitions([(shown, shown)], lambda _: data), single=True)
+
+
+def _from_lock(data: bytes, shown: str) -> Version:
+    try:
+        return Version(surfaces(parse_lock(data.decode()).workflows), locked=True)
+    except (LockError, ContractError, UnicodeDecodeError) as error:
+        raise VersionError(f"{shown}: the lock cannot be used: {error}") from error
+
+
+def _from_folder(folder: str) -> Version:
+    found, problems = discover([folder])
+    if problems:
+        raise VersionError("", problems)
+    return Version(
+        _from_definitions([(source.relative_to(os.path.abspath(folder)), source.path) for source in found], _read)
+    )
+
+
+def _from_definitions(files: list[tuple[str, str]], load: Callable[[str], bytes]) -> dict[str, Surface]:
+    """The workflows of `(name, path)`. What else lies about in a folder is left out."""
+    workflows: list[App] = []
+    for name, path in files:
+        reading = read(load(path), name)
+        codes = {finding.code for finding in reading.diagnostics if finding.severity == "error"}
+        if len(files) > 1 and codes and codes <= set(OTHER_THINGS):
+            continue
+        if reading.workflow is None or has_errors(reading.diagnostics):
+            raise VersionError("", reading.diagnostics)
+        workflows.append(reading.workflow)
+    names, _ = name_modules([(workflow.source, workflow.name) for workflow in workflows], {}, {})
+    return {names[workflow.source]: surface(workflow, names[workflow.source]) for workflow in workflows}
+
+
+def _from_git(revision: str, path: str) -> Version:
+    """Paths are taken from the top of the repository, as git does, or else from the current folder."""
+    if _git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}") is None:
+        raise VersionError(
+            f"{revision}:{path}: there is no file {revision}:{path}, and git knows no revision {revision!r}"
+        )
+    for object_ in (f"{revision}:{path}", f"{revision}:./{path}"):
+        kind = _git("cat-file", "-t", object_)
+        if kind == b"blob\n":
+            return _from_file(_git("cat-file", "blob", object_) or b"", object_)
+        if kind == b"tree\n":
+            return _from_tree(object_.rstrip("/"))
+    raise VersionError(f"{revision}:{path}: there is no such file or folder in that revision")
+
+
+def _from_tree(tree: str) -> Version:
+    join = "" if tree.endswith(":") else "/"
+    lock = _git("cat-file", "blob", f"{tree}{join}{LOCK_NAME}")
+    if lock is not None:
+        return _from_lock(lock, f"{tree}{join}{LOCK_NAME}")
+    listing = (_git("ls-tree", "-r", "-z", "--name-only", tree) or b"").decode(errors="surrogateescape")
+    files = [name for name in listing.split("\0") if name.endswith(SUFFIXES)]
+    if not files:
+        raise VersionError(f"{tree}: the folder holds no definitions")
+    return Version(
+        _from_definitions(
+            [(name, f"{tree}{join}{name}") for name in files], lambda name: _git("cat-file", "blob", name) or b""
+        )
+    )
+
+
+def _git(*arguments: str) -> bytes | None:
+    """What git answers, or None if it fails."""
+    import subprocess
+
+    try:
+        done = subprocess.run(["git", *arguments], capture_output=True, check=False)
+    except FileNotFoundError as error:
+        raise VersionError("git is not installed, and it is needed to read a revision") from error
+    if b"not a git repository" in done.stderr:
+        raise VersionError("the current folder is in no git repository, which is needed to read a revision")
+    return done.stdout if done.returncode == 0 else None

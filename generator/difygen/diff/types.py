@@ -1,0 +1,160 @@
+"""Whether one type stands in for another, as type checkers and the generated models see it. Knows no rules and no workflows.
+
+Inputs may become wider, outputs narrower. Lists of outputs can be changed by whoever reads them, so that type checkers accept no other
+item type; the items of an input are only read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from difygen.model import ArrayOf, Input, ObjectOf, OneOf, Primitive, Property, Type, UnionOf, union
+
+_TEXT_KINDS = ("text-input", "paragraph")
+
+
+def input_type(variable: Input) -> Type | str:
+    """What a caller passes for an input; files are known by their kind alone."""
+    match variable.kind:
+        case "text-input" | "paragraph":
+            return Primitive.STRING
+        case "select":
+            return OneOf(tuple(dict.fromkeys(variable.options))) if variable.options else Primitive.STRING
+        case "number":
+            return Primitive.NUMBER
+        case "checkbox":
+            return Primitive.BOOLEAN
+        case "json_object":
+            return variable.type or ObjectOf()
+    return variable.kind
+
+
+def max_length(variable: Input) -> int | None:
+    """The limit of a text or a list of files; other kinds have none."""
+    return variable.max_length or None if variable.kind in (*_TEXT_KINDS, "file-list") else None
+
+
+def is_model(type_: Type | str) -> bool:
+    """Whether the type is a class of its own in the generated code."""
+    return isinstance(type_, ObjectOf) and bool(type_.properties)
+
+
+def properties(type_: ObjectOf) -> Mapping[str, Property]:
+    return {member.name: member for member in type_.properties}
+
+
+def plain(type_: Type) -> Type:
+    """The type as annotations show it: descriptions, hints about values, and the order of options and alternatives left out."""
+    match type_:
+        case ArrayOf(item):
+            return ArrayOf(plain(item))
+        case OneOf(values, closed):
+            return OneOf(tuple(sorted(set(values)))) if closed and values else Primitive.STRING
+        case UnionOf(members):
+            return union(*sorted(map(plain, members), key=repr))
+        case ObjectOf(members):
+            return ObjectOf(tuple(Property(one.name, plain(one.type), one.required) for one in members))
+    return type_
+
+
+def accepts(wide: Type, narrow: Type) -> bool:
+    """Whether every value that a caller passes as `narrow` is taken where `wide` is asked for. The types are plain."""
+    if wide == narrow or wide == Primitive.ANY:
+        return True
+    match wide, narrow:
+        case _, UnionOf(members):
+            return all(accepts(wide, member) for member in members)
+        case UnionOf(members), _:
+            return any(accepts(member, narrow) for member in members)
+        case ArrayOf(item), ArrayOf(other):
+            return accepts(item, other)
+        case OneOf(values), OneOf(others):
+            return set(others) <= set(values)
+        case Primitive.STRING, OneOf():
+            return True
+        case Primitive.NUMBER, Primitive.INTEGER:
+            return True
+        case ObjectOf(), ObjectOf() if is_model(wide) and is_model(narrow):
+            return _accepts_object(wide, narrow)
+    return False
+
+
+def _accepts_object(wide: ObjectOf, narrow: ObjectOf) -> bool:
+    """A typed dictionary takes all keys of the old one, and needs no others."""
+    new, old = properties(wide), properties(narrow)
+    needed = all(name in old and old[name].required for name, member in new.items() if member.required)
+    return needed and all(name in new and accepts(new[name].type, member.type) for name, member in old.items())
+
+
+def fits(old: Type, new: Type) -> bool:
+    """Whether code that reads an output as `old` can read it as `new`. The types are plain."""
+    if old == new:
+        return True
+    match old, new:
+        case Primitive.ANY, _:
+            return not _has_class(new)
+        case _, UnionOf(members):
+            return _keeps_classes(old, new) and all(fits(old, member) for member in members)
+        case UnionOf(members), _:
+            return _keeps_classes(old, new) and any(fits(member, new) for member in members)
+        case ArrayOf(item), ArrayOf(other):
+            return _same_items(item, other)
+        case OneOf(values), OneOf(others):
+            return set(others) <= set(values)
+        case Primitive.STRING, OneOf():
+            return True
+        case Primitive.NUMBER, Primitive.INTEGER:
+            return True
+        case ObjectOf(), ObjectOf() if is_model(old) and is_model(new):
+            return _fits_object(old, new)
+    return False
+
+
+def _same_items(old: Type, new: Type) -> bool:
+    """A model keeps its class, and Any stands for anything; other items must be the very same."""
+    if old == Primitive.ANY or (is_model(old) and is_model(new)):
+        return fits(old, new)
+    return old == new or (isinstance(old, ArrayOf) and isinstance(new, ArrayOf) and _same_items(old.item, new.item))
+
+
+def _fits_object(old: ObjectOf, new: ObjectOf) -> bool:
+    after = properties(new)
+    return all(
+        name in after and (after[name].required or not member.required) and fits(member.type, after[name].type)
+        for name, member in properties(old).items()
+    )
+
+
+def _has_class(type_: Type) -> bool:
+    """Whether values of the type are objects of a class, where they used to be plain JSON."""
+    match type_:
+        case ArrayOf(item):
+            return _has_class(item)
+        case UnionOf(members):
+            return any(map(_has_class, members))
+    return type_ == Primitive.FILE or is_model(type_)
+
+
+def _keeps_classes(old: Type, new: Type) -> bool:
+    """Whether no class that code may name is gone from a union."""
+    return not _has_class(old) or _has_class(new)
+
+
+def words(type_: Type | str) -> str:
+    """The type in a spec's words."""
+    match type_:
+        case str():
+            return type_
+        case Primitive():
+            return type_.value
+        case ArrayOf(item):
+            return f"array[{words(item)}]"
+        case OneOf(values, closed=True) if values:
+            return f"one of {', '.join(map(repr, values))}" if len(values) < 5 else f"one of {len(values)} options"
+        case UnionOf(members):
+            return " or ".join(map(words, members))
+        case ObjectOf(members) if members:
+            return f"object with {', '.join(member.name for member in members[:4])}{', …' if len(members) > 4 else ''}"
+        case ObjectOf():
+            return "object"
+    return "string"

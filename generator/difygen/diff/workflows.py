@@ -1,0 +1,147 @@
+"""Workflow x Workflow -> what changes for callers of the generated code. Pure: knows no files, no formats and no locks.
+
+Callers are taken to be type-checked code that passes inputs by name and reads outputs. A change is compatible when such code still
+type-checks against the new client and whatever it passes is still taken. The rules are the table in `compare_rules`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Literal, NamedTuple
+
+from difygen.diff.common import Found, PublicNames
+from difygen.diff.inputs import compare_inputs
+from difygen.diff.outputs import compare_outputs
+from difygen.diff.rules import EFFECTS, RULES, Effect
+from difygen.model import App
+
+Advice = Literal["major", "minor", "patch", "none"]
+
+
+class Change(NamedTuple):
+    """One difference: the rule it falls under, what it is about ("inputs.num"), what happened, and why that matters."""
+
+    rule: str
+    workflow: str
+    subject: str
+    message: str
+
+    @property
+    def effect(self) -> Effect:
+        """What it does to callers."""
+        return RULES[self.rule].effect
+
+    @property
+    def reason(self) -> str:
+        """Why, in one sentence."""
+        return RULES[self.rule].reason
+
+
+NO_NAMES = PublicNames()
+
+
+def compare(
+    old: App, new: App, *, old_names: PublicNames = NO_NAMES, new_names: PublicNames = NO_NAMES
+) -> tuple[Change, ...]:
+    """What changes for callers from `old` to `new`, the worst first. Without names, Python names are taken to be the same."""
+    found = [
+        *_compare_app(old, new),
+        *compare_inputs(old, new, old_names, new_names),
+        *compare_outputs(old, new, old_names, new_names),
+        *_compare_nodes(old, new, old_names, new_names),
+    ]
+    if not any(RULES[rule].effect == "breaking" for rule, _, _ in found):
+        found += _compare_exports(old_names, new_names)
+    return by_effect(Change(rule, new.name, subject, message) for rule, subject, message in found)
+
+
+Surface = tuple[App, PublicNames]
+"""All that callers see of a workflow."""
+
+
+def compare_all(old: Mapping[str, Surface], new: Mapping[str, Surface]) -> tuple[Change, ...]:
+    """What changes from one set of workflows, keyed by module name, to another."""
+    found: list[Change] = []
+    for before, after in _pairs(old, new):
+        if before and after:
+            found += compare(before[0], after[0], old_names=before[1], new_names=after[1])
+        elif before:
+            found.append(Change("workflow-removed", before[0].name, "", f"The workflow `{before[0].name}` is gone."))
+        elif after:
+            found.append(Change("workflow-added", after[0].name, "", f"The workflow `{after[0].name}` is new."))
+    return by_effect(found)
+
+
+def _pairs(old: Mapping[str, Surface], new: Mapping[str, Surface]) -> Iterator[tuple[Surface | None, Surface | None]]:
+    """Workflows that are the same one: of the same module, or else from the same file."""
+    gone = {old[module][0].source: module for module in old.keys() - new.keys() if old[module][0].source}
+    moved = {module: gone.pop(new[module][0].source, "") for module in sorted(new.keys() - old.keys())}
+    for module in sorted(old.keys() | new.keys()):
+        if module in new:
+            yield old.get(moved.get(module) or module), new[module]
+        elif module not in moved.values():
+            yield old[module], None
+
+
+def by_effect(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """The changes, the breaking ones first, otherwise in their order."""
+    return tuple(sorted(changes, key=lambda change: EFFECTS.index(change.effect)))
+
+
+def is_breaking(changes: Iterable[Change]) -> bool:
+    """Whether any of the changes breaks callers."""
+    return any(change.effect == "breaking" for change in changes)
+
+
+def advice(changes: Iterable[Change]) -> Advice:
+    """Which part of a semantic version number has to go up."""
+    effects = {change.effect for change in changes}
+    if "breaking" in effects:
+        return "major"
+    return "minor" if "compatible" in effects else "patch" if effects else "none"
+
+
+def _compare_app(old: App, new: App) -> Iterator[Found]:
+    if old.name != new.name:
+        yield "workflow-renamed", "name", f"`{old.name}` is now called `{new.name}`."
+    if old.mode != new.mode:
+        yield "mode-changed", "mode", f"The mode was `{old.mode}` and is `{new.mode}`."
+    for name in ("title", "description"):
+        if getattr(old, name) != getattr(new, name):
+            yield "text-changed", name, f"The {name} changed."
+
+
+def _compare_nodes(old: App, new: App, old_names: PublicNames, new_names: PublicNames) -> Iterator[Found]:
+    before, after = {node.id: node for node in old.nodes}, {node.id: node for node in new.nodes}
+    for id_, node in before.items():
+        was, is_ = old_names.nodes.get(id_), new_names.nodes.get(id_)
+        if id_ not in after:
+            yield "node-removed", f"nodes.{id_}", f"The node {node.title!r} is gone."
+        elif was != is_ and was and is_:
+            yield "node-removed", f"nodes.{id_}", f"The node `{was}` is now called `{is_}`."
+        elif (node.title, node.type) != (after[id_].title, after[id_].type):
+            yield "node-changed", f"nodes.{id_}", f"The node {node.title!r} is now {after[id_].title!r} ({after[id_].type})."
+    for id_, node in after.items():
+        if id_ not in before:
+            yield "node-added", f"nodes.{id_}", f"The node {node.title!r} is new."
+
+
+def _compare_exports(old_names: PublicNames, new_names: PublicNames) -> Iterator[Found]:
+    """Classes and aliases of nested types come and go with them; what else explains it has been told."""
+    if new_names.exports:
+        for name in old_names.exports:
+            if name not in new_names.exports:
+                yield "name-removed", name, f"`{name}` is gone."
+
+
+__all__ = [
+    "Advice",
+    "Change",
+    "PublicNames",
+    "Surface",
+    "advice",
+    "by_effect",
+    "compare",
+    "compare_all",
+    "is_breaking",
+]

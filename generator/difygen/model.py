@@ -1,0 +1,176 @@
+"""The model that everything else speaks: a workflow's contract, whatever file it was read from.
+
+Frozen records without behaviour or I/O. Texts in here come from a definition and are not trusted: they reach generated code only
+through the literal and docstring doors of `difygen.code`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Literal, get_args
+
+JsonValue = None | bool | int | float | str | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
+"""What JSON can say. Readers hand out plain `dict`, `list` and scalars."""
+
+InputKind = Literal["text-input", "paragraph", "select", "number", "checkbox", "file", "file-list", "json_object"]
+"""Dify's own names for the types of a start-node variable."""
+
+INPUT_KINDS: tuple[InputKind, ...] = get_args(InputKind)
+
+AppMode = Literal["workflow", "advanced-chat", "chat", "agent-chat", "completion", "agent"]
+"""Dify's own names for the kinds of app. Only `workflow` apps get a client today."""
+
+
+class Primitive(Enum):
+    """A type without parts. The values are Dify's names, as in a spec's `outputs`."""
+
+    STRING = "string"
+    NUMBER = "number"  # int or float in any run, whatever was declared
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    FILE = "file"
+    ANY = "any"
+    NULL = "null"  # only ever a member of a `UnionOf`
+
+
+@dataclass(frozen=True, slots=True)
+class ArrayOf:
+    """A JSON array whose elements have one type."""
+
+    item: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """A member of an object. `required` says whether the key is always there; a value that may be null is a union with NULL."""
+
+    name: str
+    type: Type
+    required: bool = True
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectOf:
+    """A JSON object. Without properties it is an open mapping; with them, unknown keys are kept all the same."""
+
+    properties: tuple[Property, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """A string that is expected to be one of some values.
+
+    `closed` means that nothing else can occur (a select input); an open one is a hint (the enum of an LLM's structured output).
+    """
+
+    values: tuple[str, ...]
+    closed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class UnionOf:
+    """Any of several types: at least two, distinct and not unions themselves. `union` builds one."""
+
+    members: tuple[Type, ...]
+
+
+Type = Primitive | ArrayOf | ObjectOf | OneOf | UnionOf
+
+
+def union(*types: Type) -> Type:
+    """The smallest type that holds all of `types`: flattened, without repetitions, ANY if any of them is ANY."""
+    members: dict[Type, None] = {}
+    for type_ in types:
+        members.update(dict.fromkeys(type_.members if isinstance(type_, UnionOf) else (type_,)))
+    if Primitive.ANY in members:
+        return Primitive.ANY
+    return next(iter(members)) if len(members) == 1 else UnionOf(tuple(members))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """A variable of the start node: what a caller sends.
+
+    `default` is a usable default in its JSON type, or None for none: readers drop defaults that the server itself would refuse, with a
+    diagnostic. `max_length` counts code points of a text and members of a file list. `type` is set for `json_object` alone.
+    """
+
+    name: str
+    kind: InputKind
+    required: bool = True
+    default: JsonValue = None
+    label: str = ""
+    description: str = ""
+    max_length: int | None = None
+    options: tuple[str, ...] = ()
+    allowed_file_types: tuple[str, ...] = ()
+    allowed_file_extensions: tuple[str, ...] = ()
+    allowed_file_upload_methods: tuple[str, ...] = ()
+    type: ObjectOf | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """A key of the run's `outputs`: what a caller gets.
+
+    `optional` means that the key may be absent or null, and `reason` says when, in words a reader of the workflow understands.
+    `selectors` are the places in the graph that the value comes from ((node id, field, ...)); empty where the definition does not tell.
+    """
+
+    name: str
+    type: Type
+    optional: bool = False
+    reason: str = ""
+    description: str = ""
+    selectors: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A step of the workflow, in the order of the definition. `parent` is the iteration or loop that holds it."""
+
+    id: str
+    type: str
+    title: str
+    parent: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """A connection of two nodes. `handle` is the branch it leaves by ("source" for nodes that do not branch)."""
+
+    source: str
+    target: str
+    handle: str = "source"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A sample call of a spec's `examples`: what is sent and what comes back."""
+
+    inputs: Mapping[str, JsonValue] = field(default_factory=dict)
+    outputs: Mapping[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """The contract of one workflow app, and as much of its graph as its callers can use.
+
+    `name` is the definition's own name for it, not yet a Python name; `source` is how messages and docstrings call the definition
+    (a relative path with forward slashes, or "-").
+    """
+
+    name: str
+    source: str
+    mode: AppMode = "workflow"
+    title: str = ""
+    description: str = ""
+    inputs: tuple[Input, ...] = ()
+    outputs: tuple[Output, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    edges: tuple[Edge, ...] = ()
+    examples: tuple[Example, ...] = ()

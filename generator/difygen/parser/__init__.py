@@ -1,0 +1,67 @@
+"""A definition file, whatever its format, to a `App`. Decides which reader a file is for; the readers know the formats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import islice
+from typing import NamedTuple
+
+from difygen.diagnostics import Diagnostic, has_errors
+from difygen.model import App
+from difygen.parser.document import Document, load
+
+SPEC_KEYS = ("inputs", "outputs")
+EXPORT_KEYS = ("app", "kind", "workflow", "model_config", "graph")
+
+
+class Reading(NamedTuple):
+    """What reading a definition gave: the workflow, unless a diagnostic is an error."""
+
+    workflow: App | None
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+
+def read(data: bytes, file: str) -> Reading:
+    """Read a spec or an export. `file` is how messages call it. Whatever the bytes are: what is wrong is a diagnostic, not an exception."""
+    document = load(data, file)
+    if not isinstance(document, Document):
+        return Reading(None, document)
+    if isinstance(inner := document.root.get("data"), str) and len(document.root) == 1:
+        return _read_answer(inner, file)
+    reading = _reader_of(document)
+    found = (*document.diagnostics, *reading.diagnostics)
+    return Reading(None if has_errors(found) else reading.workflow, found)
+
+
+def _reader_of(document: Document) -> Reading:
+    """Read with the reader for the format that the file's keys speak for."""
+    root = document.root
+    if any(key in root for key in EXPORT_KEYS) and not any(key in root for key in SPEC_KEYS):
+        from difygen.parser.dsl import read_dsl
+
+        return read_dsl(document)
+    if any(key in root for key in SPEC_KEYS) or _nearly(root):
+        from difygen.parser.spec import read_spec
+
+        return read_spec(document)
+    message = "This is neither a spec (with `inputs` and `outputs`) nor a file that Dify exported (with `app` and `workflow`)."
+    return Reading(None, (Diagnostic("error", "unknown-format", message, document.locate()),))
+
+
+def _nearly(keys: Iterable[str]) -> bool:
+    from difygen.diagnostics import nearest
+
+    return any(nearest(key, SPEC_KEYS) for key in islice(keys, 20))
+
+
+def _read_answer(text: str, file: str) -> Reading:
+    """Read what Dify's console answers to an export request: the export as text, in the key `data`."""
+    reading = read(text.encode(errors="replace"), f"{file}#data")
+    found = tuple(_within_data(diagnostic) for diagnostic in reading.diagnostics)
+    return Reading(reading.workflow and replace(reading.workflow, source=file), found)
+
+
+def _within_data(diagnostic: Diagnostic) -> Diagnostic:
+    counted = "Lines are counted within the text of `data`."
+    return diagnostic._replace(hint=f"{diagnostic.hint} {counted}".strip())

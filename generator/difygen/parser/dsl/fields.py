@@ -1,0 +1,252 @@
+"""What nodes make where that depends on their settings: the functions of the node table. Each knows one node type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from difygen.model import ArrayOf, JsonValue, ObjectOf, OneOf, Primitive, Property, Type
+from difygen.parser.dsl.branches import TIMEOUT, actions
+from difygen.parser.dsl.graph import Step
+from difygen.parser.dsl.shape import mapping, named, sequence, text, texts
+from difygen.parser.dsl.values import (
+    Need,
+    Unknown,
+    Value,
+    merge,
+    or_null,
+    without_null,
+)
+from difygen.parser.dsl.words import type_of
+
+if TYPE_CHECKING:
+    from difygen.parser.dsl.lookup import Derive, Lookup
+
+NOT_TRIGGERED = "null when the run was not started by the trigger {node}"
+
+
+def declared(word: JsonValue, name: str, null: str = "") -> Value:
+    """A field of the type that the node itself names."""
+    type_ = type_of(word)
+    if type_ is None or type_ is Primitive.ANY:
+        return Value(
+            Primitive.ANY, null, unknown=Unknown("any-declared", f"{{node}} does not say what its {named(name)} holds")
+        )
+    if type_ == ArrayOf(Primitive.ANY):
+        return Value(
+            type_, null, unknown=Unknown("any-members", f"{{node}} does not say what the members of {named(name)} are")
+        )
+    return Value(type_, null)
+
+
+def _schema(value: JsonValue) -> JsonValue:
+    """A JSON Schema, whether as a mapping or as the text that some editors store."""
+    if isinstance(value, str) and value.strip():
+        from difygen.parser.dsl.words import json_of
+
+        return json_of(value)
+    return value if isinstance(value, dict) and value else None
+
+
+def _of_schema(schema: JsonValue, name: str, null: str) -> Value:
+    from difygen.parser.schema import type_of_schema
+
+    type_, nullable = without_null(type_of_schema(schema))
+    why = Unknown("any-schema", f"the schema of {{node}} does not say what {named(name)} holds")
+    null = null or ("null where the schema of {node} allows it" if nullable else "")
+    return Value(type_, null, unknown=why if type_ is Primitive.ANY else None)
+
+
+def start_variable(step: Step, name: str, lookup: Lookup) -> Value | None:
+    """A start variable; the start node also holds all `sys` variables."""
+    return lookup.inputs.get(name) or system_variable(step, name, lookup)
+
+
+def system_variable(step: Step, name: str, lookup: Lookup) -> Value | None:
+    """The `sys` variables, which the node that begins a run holds as well."""
+    return lookup.variable("sys", name.removeprefix("sys.")) if name.startswith("sys.") else None
+
+
+def structured_output(step: Step, name: str, lookup: Lookup) -> Value | None:
+    """What an LLM gives beside its text. Engines before August 2026 leave it out where the answer could not be parsed."""
+    enabled = step.data.get("structured_output_enabled") or step.data.get("structured_output_switch_on")
+    if name != "structured_output" or not enabled:
+        return None
+    null = "only when the answer of {node} can be read as its schema asks"
+    schema = _schema(mapping(step.data.get("structured_output")).get("schema"))
+    return Value(ObjectOf(), null) if schema is None else _of_schema(schema, name, null)
+
+
+def retrieved(step: Step, name: str, lookup: Lookup) -> Value | None:
+    """The texts that a knowledge base gave; without a query there are none."""
+    from difygen.parser.dsl.nodes import RETRIEVED
+
+    if name != "result":
+        return None
+    asked = sequence(step.data.get("query_variable_selector")) or sequence(step.data.get("query_attachment_selector"))
+    return Value(ArrayOf(RETRIEVED), "" if asked else "null when {node} is given nothing to look for")
+
+
+def code_output(step: Step, name: str, lookup: Lookup) -> Value | None:
+    """An output that the code declares. Dify takes null for every declared type, and in lists of anything but numbers."""
+    outputs = mapping(step.data.get("outputs"))
+    if name not in outputs:
+        return None
+    found = declared(mapping(outputs[name]).get("type"), name)
+    type_ = _code_type(mapping(outputs[name]), found.type, 0)
+    sure = _sure_of(step, name)
+    if sure > 1 and isinstance(type_, ArrayOf):
+        type_ = ArrayOf(without_null(type_.item)[0])
+    return Value(
+        type_, "" if sure else f"null when the code of {{node}} gives None for {named(name)}", unknown=found.unknown
+    )
+
+
+def _sure_of(step: Step, name: str) -> int:
+    """How sure it is that the code gives a value: 0 if it is not, 2 if its lists have no null in them either."""
+    code = step.data.get("code")
+    if not isinstance(code, str) or step.data.get("code_language") != "python3":
+        return 0
+    from difygen.parser.dsl.code import ANY_NAME, sure_outputs
+
+    found = sure_outputs(code)
+    return found.get(name, found.get(ANY_NAME, 0))
+
+
+def _code_type(output: Mapping[str, JsonValue], type_: Type, depth: int) -> Type:
+    children = mapping(output.get("children"))
+    if children and depth < 32:
+        members = [(key, mapping(child)) for key, child in children.items()]
+        shape = ObjectOf(
+            tuple(
+                Property(key, or_null(_code_type(child, type_of(child.get("type")) or Primitive.ANY, depth + 1), True))
+                for key, child in members
+            )
+        )
+        type_ = ArrayOf(shape) if isinstance(type_, ArrayOf) else shape
+    if isinstance(type_, ArrayOf) and type_.item is not Primitive.NUMBER:
+        return ArrayOf(or_null(type_.item, True))
+    return type_
+
+
+def _given(name: str) -> str:
+    return f"only when {{node}} gives {named(name)}"
+
+
+def _undeclared(code: str, name: str) -> Value:
+    reason = f"{{node}} does not say what its {named(name)} holds"
+    return Value(Primitive.ANY, _given(name), unknown=Unknown(code, reason))
+
+
+def plugin_output(fields: Mapping[str, Type | Value]) -> Derive:
+    """The outputs of a tool or an agent: what all have, and what `output_schema` says, which may take the place of those."""
+
+    def derive(step: Step, name: str, lookup: Lookup) -> Value | None:
+        common = fields.get(name)
+        schema = mapping(_schema(step.data.get("output_schema")))
+        properties = mapping(schema.get("properties"))
+        if name not in properties:
+            if common is not None:
+                return common if isinstance(common, Value) else Value(common)
+            return _undeclared("tool-without-schema", name)
+        if common is None:
+            return _of_schema(properties[name], name, "" if name in sequence(schema.get("required")) else _given(name))
+        found = _of_schema(properties[name], name, "")
+        return found._replace(type=merge(found.type, common.type if isinstance(common, Value) else common))
+
+    return derive
+
+
+_AGENT_DEFAULTS: dict[str, Type] = {
+    "text": Primitive.STRING,
+    "files": ArrayOf(Primitive.FILE),
+    "json": ObjectOf(),  # an object here, where tools and older agents give a list
+}
+
+
+def agent_output(first_version: Derive) -> Derive:
+    """The outputs of an agent, which a second version (DSL 0.7.0) declares in `agent_job`."""
+
+    def derive(step: Step, name: str, lookup: Lookup) -> Value | None:
+        if "agent_job" not in step.data:
+            if "agent_node_kind" not in step.data:
+                return first_version(step, name, lookup)
+            return _undeclared("agent-without-outputs", name)
+        outputs = sequence(mapping(step.data.get("agent_job")).get("declared_outputs"))
+        if not outputs:
+            default = _AGENT_DEFAULTS.get(name)
+            return Value(default, _given(name)) if default is not None else None
+        for each in map(mapping, outputs):
+            if text(each.get("name")) == name:
+                return _agent_field(each, name)
+        return None
+
+    return derive
+
+
+def _agent_field(output: Mapping[str, JsonValue], name: str) -> Value:
+    null = "" if output.get("required") is True else _given(name)
+    if output.get("type") != "array":
+        return declared(output.get("type"), name, null)
+    item = mapping(output.get("array_item")).get("type")
+    return declared(f"array[{text(item) or 'any'}]", name, null)
+
+
+def parameter(step: Step, name: str, lookup: Lookup) -> Value | None:
+    """A parameter. One that was not found is empty, not null, and one of a choice may then be none of them."""
+    for each in map(mapping, sequence(step.data.get("parameters"))):
+        if text(each.get("name")) == name:
+            options = texts(each.get("options"))
+            if each.get("type") == "select":
+                return Value(OneOf(options, closed=False) if options else Primitive.STRING)
+            return declared(each.get("type"), name)
+    return None
+
+
+_FORM_TYPES: dict[str, Type] = {"file": Primitive.FILE, "file-list": ArrayOf(Primitive.FILE)}
+
+
+def form_field(step: Step, name: str, lookup: Lookup) -> Value | None:
+    """A field of a form that a person fills in; not there when nobody did in time."""
+    for each in map(mapping, sequence(step.data.get("inputs"))):
+        if text(each.get("output_variable_name")) == name:
+            ways = tuple((step.id, way.handle) for way in actions(step) if way.handle != TIMEOUT)
+            type_ = _FORM_TYPES.get(text(each.get("type")), Primitive.STRING)
+            return Value(type_, needs=(Need(ways),) if ways else ())
+    return None
+
+
+def webhook_field(step: Step, name: str, lookup: Lookup) -> Value | None:
+    """What came with the request that triggered the run: headers are text, parameters and body have declared types."""
+    for each in map(mapping, sequence(step.data.get("headers"))):
+        if text(each.get("name")).replace("-", "_") == name:
+            return Value(Primitive.STRING, NOT_TRIGGERED)
+    body = step.data.get("body")
+    members = [*sequence(step.data.get("params")), *sequence(body)]
+    members += [{"name": key, **mapping(each)} for key, each in mapping(body).items()]
+    for each in map(mapping, members):
+        if text(each.get("name")) == name:
+            return declared(each.get("type"), name, NOT_TRIGGERED)
+    return system_variable(step, name, lookup)
+
+
+def event_field(step: Step, name: str, lookup: Lookup) -> Value | None:
+    """A part of the event that triggered the run."""
+    found = system_variable(step, name, lookup)
+    properties = mapping(mapping(_schema(step.data.get("output_schema"))).get("properties"))
+    if found is None and name in properties:
+        return _of_schema(properties[name], name, NOT_TRIGGERED)
+    return found or _undeclared("trigger-without-schema", name)._replace(null=NOT_TRIGGERED)
+
+
+def datasource_field(step: Step, name: str, lookup: Lookup) -> Value | None:
+    """A field of a knowledge pipeline's source."""
+    if name == "file" and step.data.get("provider_type") == "local_file":
+        return Value(Primitive.FILE)
+    reason = f"what the data source {{node}} holds in {named(name)} depends on its provider"
+    return Value(Primitive.ANY, _given(name), unknown=Unknown("datasource-field", reason))
+
+
+def index_field(step: Step, name: str, lookup: Lookup) -> Value | None:
+    """A field of a knowledge pipeline's last step."""
+    return _undeclared("knowledge-index-field", name)

@@ -1,0 +1,139 @@
+"""The canvas of a workflow: its steps and how they are connected, without what only the editor needs. Knows no node type's fields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from difygen.model import Edge, JsonValue, Node
+from difygen.parser.dsl.shape import mapping, quoted, sequence, text
+from difygen.parts import Report
+
+PATH = ("workflow", "graph", "nodes")
+
+CONTAINER_STARTS = ("iteration-start", "loop-start")
+_NOTES = ("custom-note", "custom-data-source-empty")
+
+
+class Step:
+    """A node of the canvas. `index` is its place in the file, `parent` the container that holds it."""
+
+    __slots__ = ("data", "id", "index", "parent", "title", "type")
+
+    def __init__(
+        self, id_: str, type_: str, title: str, data: Mapping[str, JsonValue], parent: str | None, index: int
+    ) -> None:
+        self.id = id_
+        self.type = type_
+        self.title = title
+        self.data = data
+        self.parent = parent
+        self.index = index
+
+    def __str__(self) -> str:
+        return quoted(self.title or self.id)
+
+
+class Graph:
+    """Steps by id, in the order of the file, and the edges between them."""
+
+    def __init__(self, steps: dict[str, Step], edges: list[Edge]) -> None:
+        self.steps = steps
+        self.edges = edges
+        self._levels: dict[str | None, tuple[dict[str, Step], list[Edge]]] = {}
+        self._leaving: dict[str, list[Edge]] = {}
+        for step in steps.values():
+            self._levels.setdefault(step.parent, ({}, []))[0][step.id] = step
+        for edge in edges:
+            self._leaving.setdefault(edge.source, []).append(edge)
+            parent = steps[edge.source].parent
+            if parent == steps[edge.target].parent:
+                self._levels[parent][1].append(edge)
+
+    def level(self, parent: str | None) -> tuple[dict[str, Step], list[Edge]]:
+        """The steps of the workflow itself or of the inside of a container, and the edges between them."""
+        return self._levels.get(parent, ({}, []))
+
+    def edges_of(self, id_: str) -> list[Edge]:
+        """The edges that leave a step."""
+        return self._leaving.get(id_, [])
+
+    def nodes(self) -> tuple[Node, ...]:
+        """The steps that a run shows."""
+        return tuple(
+            Node(id=step.id, type=step.type, title=step.title, parent=step.parent)
+            for step in self.steps.values()
+            if step.type not in CONTAINER_STARTS
+        )
+
+    def shown_edges(self) -> tuple[Edge, ...]:
+        """The edges between those."""
+        hidden = {step.id for step in self.steps.values() if step.type in CONTAINER_STARTS}
+        return tuple([each for each in self.edges if each.source not in hidden and each.target not in hidden])
+
+    def first(self, *types: str) -> Step | None:
+        """The first step of one of several types, if there is one."""
+        return next((step for step in self.steps.values() if step.type in types), None)
+
+
+def read_graph(canvas: Mapping[str, JsonValue], report: Report) -> Graph:
+    """Take steps and edges from `workflow.graph`. What has not the shape of a node or an edge is left out."""
+    steps: dict[str, Step] = {}
+    for index, node in enumerate(sequence(canvas.get("nodes"))):
+        step = _step(mapping(node), index, report)
+        if step is None:
+            continue
+        if step.id in steps:
+            report.warn(
+                "repeated-node-id", f"Two nodes have the id {quoted(step.id)}; the last one counts.", (*PATH, index)
+            )
+        steps[step.id] = step
+    _adopt(steps)
+    return Graph(steps, _edges(canvas, steps))
+
+
+def _step(node: Mapping[str, JsonValue], index: int, report: Report) -> Step | None:
+    data = mapping(node.get("data"))
+    type_ = text(data.get("type"))
+    if not type_ or node.get("type") in _NOTES:
+        return None
+    id_ = text(node.get("id"))
+    if not id_:
+        report.warn("node-without-id", f"A node of type {quoted(type_)} has no id and is left out.", (*PATH, index))
+        return None
+    return Step(id_, type_, text(data.get("title")), data, text(node.get("parentId")) or None, index)
+
+
+def _adopt(steps: dict[str, Step]) -> None:
+    """Settle which container holds which steps: each that exists, and none that would hold itself.
+
+    The editor writes `parentId` and `iteration_id` or `loop_id`; those alone are left behind when a step is copied out of its container.
+    """
+    holding = {step.parent for step in steps.values() if step.type not in CONTAINER_STARTS}
+    for step in steps.values():
+        claimed = text(step.data.get("iteration_id") or step.data.get("loop_id"))
+        if step.parent is None and claimed and claimed not in holding:
+            step.parent = claimed
+        if step.parent not in steps:
+            step.parent = None
+    rooted: set[str] = set()
+    for step in steps.values():
+        trail: dict[str, None] = {}
+        each: Step | None = step
+        while each is not None and each.id not in rooted:
+            if each.id in trail:
+                each.parent = None
+            trail[each.id] = None
+            each = steps[each.parent] if each.parent is not None else None
+        rooted.update(trail)
+
+
+def _edges(canvas: Mapping[str, JsonValue], steps: Mapping[str, Step]) -> list[Edge]:
+    edges: dict[tuple[str, str, str], Edge] = {}
+    for each in sequence(canvas.get("edges")):
+        edge = mapping(each)
+        source, target = text(edge.get("source")), text(edge.get("target"))
+        if source not in steps or target not in steps:
+            continue
+        handle = text(edge.get("sourceHandle")) or "source"
+        edges[source, target, handle] = Edge(source=source, target=target, handle=handle)
+    return list(edges.values())

@@ -1,0 +1,131 @@
+"""The start node's variables: what a caller sends, and what of it the nodes see. Knows no other node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from difygen.model import INPUT_KINDS, ArrayOf, Input, InputKind, JsonValue, ObjectOf, OneOf, Primitive, Type
+from difygen.parser.dsl.defaults import Default, default_of
+from difygen.parser.dsl.graph import PATH, Graph
+from difygen.parser.dsl.shape import mapping, quoted, sequence, text, texts
+from difygen.parser.dsl.values import Value, merge
+from difygen.parser.dsl.words import json_of
+from difygen.parts import Report
+
+_KINDS: dict[JsonValue, InputKind] = {kind: kind for kind in INPUT_KINDS}
+_WITH_LENGTH = ("text-input", "paragraph", "file-list")
+_FILES = ("file", "file-list")
+
+_TYPES: dict[InputKind, Type] = {
+    "text-input": Primitive.STRING,
+    "paragraph": Primitive.STRING,
+    "select": Primitive.STRING,
+    "number": Primitive.NUMBER,
+    "checkbox": Primitive.BOOLEAN,
+    "file": Primitive.FILE,
+    "file-list": ArrayOf(Primitive.FILE),
+    "json_object": ObjectOf(),
+}
+
+
+def read_inputs(graph: Graph, report: Report) -> tuple[tuple[Input, ...], dict[str, Value]]:
+    """The inputs in the order of the file, and what their variables hold in a run."""
+    start = graph.first("start")
+    if start is None:
+        return (), {}
+    inputs: dict[str, Input] = {}
+    values: dict[str, Value] = {}
+    for index, each in enumerate(sequence(start.data.get("variables"))):
+        variable, path = mapping(each), (*PATH, start.index, "data", "variables", index)
+        kind = _kind(variable, report, path)
+        if kind is None:
+            continue
+        name = text(variable.get("variable"))
+        if name in inputs:
+            report.warn("repeated-input", f"Two inputs are called {quoted(name)}; the last one counts.", path)
+        default = default_of(variable, kind, report, path)
+        inputs[name] = _input(name, kind, variable, default)
+        values[name] = _value(inputs[name], default)
+    return tuple(inputs.values()), values
+
+
+def _kind(variable: Mapping[str, JsonValue], report: Report, path: tuple[str | int, ...]) -> InputKind | None:
+    kind = variable.get("type")
+    if "variable" not in variable:
+        report.warn("input-without-name", "A variable of the start node has no name and is left out.", path)
+        return None
+    name = quoted(text(variable.get("variable")))
+    if kind == "external_data_tool":
+        report.warn(
+            "input-not-sent", f"The input {name} is filled in by an external tool and is not part of the API.", path
+        )
+        return None
+    known = _KINDS.get(kind) if isinstance(kind, str) else None
+    if known is None:
+        message = f"The input {name} has the type {quoted(text(kind))}, which difygen does not know, and is left out."
+        if variable.get("required") is True:
+            message += " Dify refuses runs without it."
+        report.warn("unknown-input-type", message, (*path, "type"))
+    elif known == "select" and not texts(variable.get("options")):
+        report.warn("select-without-options", f"The select {name} has no options, so Dify takes no value for it.", path)
+    return known
+
+
+def _input(name: str, kind: InputKind, variable: Mapping[str, JsonValue], default: Default) -> Input:
+    files = kind in _FILES
+    return Input(
+        name=name,
+        kind=kind,
+        required=variable.get("required") is True or default.refused,
+        default=default.value,
+        label=text(variable.get("label")),
+        description=_description(variable),
+        max_length=_length(variable.get("max_length")) if kind in _WITH_LENGTH else None,
+        options=tuple(dict.fromkeys(texts(variable.get("options")))) if kind == "select" else (),
+        allowed_file_types=texts(variable.get("allowed_file_types")) if files else (),
+        allowed_file_extensions=texts(variable.get("allowed_file_extensions")) if files else (),
+        allowed_file_upload_methods=texts(variable.get("allowed_file_upload_methods")) if files else (),
+        type=_shape(variable) if kind == "json_object" else None,
+    )
+
+
+def _description(variable: Mapping[str, JsonValue]) -> str:
+    """What the form tells the person who fills it in."""
+    parts = [text(variable.get(key)).strip() for key in ("description", "hint")]
+    for key, words in (("unit", "In {}."), ("placeholder", "For example: {}")):
+        shown = text(variable.get(key)).strip()
+        parts.append(words.replace("{}", shown) if shown else "")
+    return "\n".join(dict.fromkeys(part for part in parts if part))
+
+
+def _length(value: JsonValue) -> int | None:
+    """A limit, which may be a number as text. Old files have one at every variable, and 0 is none."""
+    if isinstance(value, str) and value.strip().isdecimal() and len(value) < 10:
+        value = int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
+
+
+def _shape(variable: Mapping[str, JsonValue]) -> ObjectOf | None:
+    """The type of a JSON object with a schema, which may be a mapping or text."""
+    schema = variable.get("json_schema")
+    if isinstance(schema, str):
+        schema = json_of(schema) if schema.strip() else None
+    if not isinstance(schema, dict) or not schema:
+        return None
+    from difygen.parser.schema import type_of_schema
+
+    type_ = type_of_schema(schema)
+    return type_ if isinstance(type_, ObjectOf) else None
+
+
+def _value(input_: Input, default: Default) -> Value:
+    """What nodes see of an input: also what Dify puts in its place when it is left out."""
+    type_: Type = _TYPES[input_.kind]
+    if input_.kind == "select" and input_.options:
+        type_ = OneOf(input_.options, closed=False)
+    elif input_.type is not None:
+        type_ = input_.type
+    if default.instead is not None:
+        type_ = merge(type_, default.instead)
+    given = input_.required or input_.default is not None
+    return Value(type_, "" if given else f"null when the input {quoted(input_.name)} is left out")

@@ -1,0 +1,132 @@
+"""The table of node types: what each makes, and the ways out of those that branch. Knows no graph beyond what a `Lookup` tells.
+
+To add a node type, add one row to `NODE_TYPES` and one case to `tests/test_dsl_nodes.py`:
+
+* `fields` are the outputs that every such node has, as types, or as a `Value` where one can be null in words of its own;
+* `derive` makes the outputs that depend on the node's settings or on other nodes, and returns None for names that it does not know;
+* `branches` lists the handles of a node that takes one way of several.
+
+What all nodes share (error strategies, selectors that go deeper, skipped steps) happens elsewhere and needs no word here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+from difygen.model import ArrayOf, ObjectOf, Primitive, Property, Type, union
+from difygen.parser.dsl import branches as b
+from difygen.parser.dsl import derived as d
+from difygen.parser.dsl import fields as f
+from difygen.parser.dsl.graph import Step
+from difygen.parser.dsl.values import Value
+from difygen.parser.dsl.ways import Branch
+
+if TYPE_CHECKING:
+    from difygen.parser.dsl.lookup import Derive
+
+STRING, NUMBER, INTEGER, BOOLEAN = Primitive.STRING, Primitive.NUMBER, Primitive.INTEGER, Primitive.BOOLEAN
+OBJECT = ObjectOf()
+FILES = ArrayOf(Primitive.FILE)
+DATA = ArrayOf(union(OBJECT, ArrayOf(Primitive.ANY)))
+"""What a plugin calls `json`: whatever it sent as such, one member each."""
+
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_PRICES = (
+    "prompt_unit_price",
+    "prompt_price_unit",
+    "prompt_price",
+    "completion_unit_price",
+    "completion_price_unit",
+    "completion_price",
+    "total_price",
+)
+USAGE = ObjectOf(
+    (
+        *(Property(name, INTEGER) for name in _COUNTS),
+        *(Property(name, STRING, description="A decimal number as text.") for name in _PRICES),
+        Property("currency", STRING),
+        Property("latency", NUMBER, description="In seconds."),
+        # since 1.10.0, and only where the model streams
+        Property("time_to_first_token", union(NUMBER, Primitive.NULL), required=False),
+        Property("time_to_generate", union(NUMBER, Primitive.NULL), required=False),
+    )
+)
+RETRIEVED = ObjectOf(
+    (
+        Property("title", STRING),
+        Property("content", STRING),
+        Property("metadata", OBJECT, description="Where the text comes from; external sources say less."),
+        Property("files", union(FILES, Primitive.NULL), required=False),  # since 1.11.0
+        Property("summary", union(STRING, Primitive.NULL), required=False),  # since 1.12.0
+        Property("url", union(STRING, Primitive.NULL), required=False),
+        Property("icon", union(STRING, Primitive.NULL), required=False),
+    )
+)
+
+
+class NodeType(NamedTuple):
+    """One row: see the head of this module."""
+
+    fields: Mapping[str, Type | Value] = MappingProxyType({})
+    derive: Derive | None = None
+    branches: Callable[[Step], Sequence[Branch]] | None = None
+
+
+_PLUGIN: dict[str, Type | Value] = {"text": STRING, "files": FILES, "json": DATA}
+_AGGREGATOR = NodeType(derive=d.aggregated)
+
+NODE_TYPES: dict[str, NodeType] = {
+    "start": NodeType(derive=f.start_variable),
+    "end": NodeType(),
+    "answer": NodeType({"answer": STRING, "files": FILES}),
+    "llm": NodeType(
+        {
+            "text": STRING,
+            "usage": USAGE,
+            "reasoning_content": STRING,
+            "finish_reason": Value(STRING, "null when the model of {node} does not say why it stopped"),
+            "files": Value(FILES, "only when the model of {node} produces files"),
+        },
+        f.structured_output,
+    ),
+    "knowledge-retrieval": NodeType(derive=f.retrieved),
+    "question-classifier": NodeType(
+        {"class_name": STRING, "class_id": STRING, "class_label": STRING, "usage": USAGE}, branches=b.classes
+    ),
+    "if-else": NodeType({"result": BOOLEAN, "selected_case_id": STRING}, branches=b.cases),
+    "code": NodeType(derive=f.code_output),
+    "template-transform": NodeType({"output": STRING}),
+    "http-request": NodeType({"body": STRING, "status_code": INTEGER, "headers": OBJECT, "files": FILES}),
+    "tool": NodeType(derive=f.plugin_output(_PLUGIN)),
+    "agent": NodeType(derive=f.agent_output(f.plugin_output({**_PLUGIN, "usage": USAGE}))),
+    "variable-aggregator": _AGGREGATOR,
+    "variable-assigner": _AGGREGATOR,  # its name before 0.6.14; `assigner` is another node
+    "assigner": NodeType(),
+    "iteration": NodeType(derive=d.iterated),
+    "loop": NodeType(derive=d.looped),
+    "iteration-start": NodeType(),
+    "loop-start": NodeType(),
+    "loop-end": NodeType(),
+    "parameter-extractor": NodeType(
+        {
+            "__is_success": INTEGER,
+            "__reason": Value(STRING, "null when {node} finds its parameters"),
+            "__usage": USAGE,
+        },
+        f.parameter,
+    ),
+    "document-extractor": NodeType(derive=d.extracted),
+    "list-operator": NodeType(derive=d.from_list),
+    "human-input": NodeType(
+        {"__action_id": STRING, "__rendered_content": STRING, "__action_value": STRING},
+        f.form_field,
+        b.actions,
+    ),
+    "trigger-webhook": NodeType({"_webhook_raw": Value(OBJECT, f.NOT_TRIGGERED)}, f.webhook_field),
+    "trigger-schedule": NodeType(derive=f.system_variable),
+    "trigger-plugin": NodeType(derive=f.event_field),
+    "datasource": NodeType({"datasource_type": STRING}, f.datasource_field),
+    "knowledge-index": NodeType(derive=f.index_field),
+}

@@ -1,0 +1,180 @@
+"""The outputs of a workflow: what its End nodes give, each alone and all together. Knows no node type but `end`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from difygen.model import ArrayOf, JsonValue, ObjectOf, OneOf, Output, Primitive, Type, UnionOf
+from difygen.parser.dsl.graph import PATH, Step
+from difygen.parser.dsl.reasons import only_when
+from difygen.parser.dsl.resolver import Resolver
+from difygen.parser.dsl.shape import mapping, quoted, sequence, text, texts
+from difygen.parser.dsl.values import Need, Value, merge, without_null
+from difygen.parser.dsl.words import type_of
+from difygen.parts import Report
+
+JOINED = "answer"
+"""The key that Dify does not overwrite when several End nodes give it: it joins their texts (since 1.9)."""
+
+
+MAX_COMPARED = 100
+
+
+class Item(NamedTuple):
+    """One output of one End node."""
+
+    end: Step
+    number: int
+    name: str
+    selector: tuple[str, ...]
+    type: Type
+    null: str
+
+    @property
+    def path(self) -> tuple[str | int, ...]:
+        """Where the file says it."""
+        return (*PATH, self.end.index, "data", "outputs", self.number)
+
+
+def read_outputs(resolver: Resolver, report: Report) -> tuple[Output, ...]:
+    """Everything that the End nodes may give, in the order of the file."""
+    ends = [step for step in resolver.graph.steps.values() if step.type == "end"]
+    if not ends:
+        report.warn("no-end-node", "The workflow has no End node, so it gives no outputs.", PATH)
+    items: dict[str, list[Item]] = {}
+    for end in ends:
+        if end.parent is None and not resolver.paths(None).reaches(end.id):
+            report.warn(
+                "unreachable-end", f"No way leads to the End node {end}, so its outputs never come.", (*PATH, end.index)
+            )
+        for item in _items(end, resolver, report):
+            items.setdefault(item.name, []).append(item)
+    return tuple(_output(name, found, resolver) for name, found in items.items())
+
+
+def _items(end: Step, resolver: Resolver, report: Report) -> list[Item]:
+    """The outputs of one End node. Of several with one name, Dify keeps the last."""
+    outputs: dict[str, list[int]] = {}
+    every = [mapping(each) for each in sequence(end.data.get("outputs"))]
+    for index, each in enumerate(every):
+        if "variable" in each:
+            outputs.setdefault(text(each.get("variable")), []).append(index)
+    items = []
+    for name, indexes in outputs.items():
+        items.append(_item(end, indexes[-1], every[indexes[-1]], resolver, report))
+        if len(indexes) > 1:
+            message = f"The End node {end} gives {quoted(name)} {len(indexes)} times; the last one counts."
+            report.warn("repeated-output", message, items[-1].path)
+    return items
+
+
+def _item(end: Step, index: int, output: Mapping[str, JsonValue], resolver: Resolver, report: Report) -> Item:
+    name, selector = text(output.get("variable")), texts(output.get("value_selector"))
+    value = resolver.follow(output.get("value_selector"), end.parent)
+    null = "; ".join(dict.fromkeys(each for each in _nulls(end, selector, value, resolver) if each))
+    path = (*PATH, end.index, "data", "outputs", index)
+    type_ = _settled(name, end, value, output.get("value_type"), report, path)
+    return Item(end, index, name, selector, type_, null)
+
+
+def _nulls(end: Step, selector: tuple[str, ...], value: Value, resolver: Resolver) -> list[str]:
+    """All reasons for which the output of an End node may be null."""
+    unmet = resolver.unmet(value, end.parent, end.id)
+    if not unmet and not resolver.decided(list(selector), end):
+        unmet = f"null when {resolver.graph.steps[selector[0]]} is not done by the time that {end} runs"
+    return [unmet, value.null]
+
+
+def _settled(name: str, end: Step, value: Value, word: JsonValue, report: Report, path: tuple[str | int, ...]) -> Type:
+    """The type to go by: the one that was found, else the one that the editor noted. Warns where that is in doubt."""
+    noted = type_of(word)
+    found, _ = without_null(value.type)
+    if value.type is Primitive.NULL:
+        reason = _reason(value)
+        report.warn(_code(value), f"The output {quoted(name)} of {end} is always null: {reason}.", path)
+        return noted or Primitive.ANY
+    if value.unknown is not None:
+        if noted is not None and noted is not Primitive.ANY and noted != ArrayOf(Primitive.ANY):
+            return noted
+        whole = found is Primitive.ANY
+        kind = "can be of any type" if whole else "has parts that can be of any type"
+        report.warn(_code(value), f"The output {quoted(name)} of {end} {kind}: {_reason(value)}.", path)
+        return found
+    if noted is not None and not _agree(found, noted):
+        message = (
+            f"The End node {end} notes {quoted(text(word))} for {quoted(name)}, but its source gives another type."
+        )
+        report.warn(
+            "stale-value-type",
+            message,
+            path,
+            "The type of the source is used. Choosing the variable again in Dify updates the note.",
+        )
+    return found
+
+
+def _code(value: Value) -> str:
+    return value.unknown.code if value.unknown is not None else "unknown"
+
+
+def _reason(value: Value) -> str:
+    return value.unknown.reason if value.unknown is not None else "nothing is known of it"
+
+
+def _agree(found: Type, noted: Type) -> bool:
+    """Whether the editor's coarse type allows what was found."""
+    if found is Primitive.ANY or noted is Primitive.ANY:
+        return True
+    if isinstance(found, UnionOf):
+        return any(_agree(each, noted) for each in found.members)
+    if isinstance(noted, ArrayOf):
+        return isinstance(found, ArrayOf) and _agree(found.item, noted.item)
+    return _coarse(found) == _coarse(noted)
+
+
+def _coarse(type_: Type) -> object:
+    if isinstance(type_, OneOf):
+        return Primitive.STRING
+    if isinstance(type_, ObjectOf | ArrayOf):
+        return type(type_)
+    return Primitive.NUMBER if type_ is Primitive.INTEGER else type_
+
+
+def _output(name: str, items: list[Item], resolver: Resolver) -> Output:
+    possible = [item for item in items if item.end.parent is not None or resolver.paths(None).reaches(item.end.id)]
+    reasons = [_absent(items, resolver), *(item.null for item in possible)]
+    reasons = list(dict.fromkeys(reason for reason in reasons if reason))
+    types = [item.type for item in possible or items]
+    if name == JOINED and _may_be_joined(possible, resolver):
+        types.insert(0, Primitive.STRING)
+    return Output(
+        name=name,
+        type=merge(*types),
+        optional=bool(reasons),
+        reason="; ".join(reasons),
+        selectors=tuple(dict.fromkeys(item.selector for item in items if item.selector)),
+    )
+
+
+def _absent(items: list[Item], resolver: Resolver) -> str:
+    """Why none of the End nodes that give an output may run."""
+    outer = [item.end for item in items if item.end.parent is None]
+    ports = tuple((end.id, "") for end in outer)
+    paths = resolver.paths(None)
+    if ports and paths.always(Need(ports)):
+        return ""
+    if ports and paths.ways.order:
+        return only_when(ports, None, paths, resolver.graph)
+    containers = {str(resolver.graph.steps[item.end.parent]) for item in items if item.end.parent is not None}
+    return f"only when {' or '.join(sorted(containers))} goes through a round" if containers else ""
+
+
+def _may_be_joined(items: list[Item], resolver: Resolver) -> bool:
+    if any(item.end.parent is not None for item in items):
+        return True
+    paths = resolver.paths(None)
+    ids = [item.end.id for item in items]
+    return len(ids) > MAX_COMPARED or any(
+        paths.together(first, second) for number, first in enumerate(ids) for second in ids[:number]
+    )

@@ -1,0 +1,209 @@
+"""Where selectors lead: through the graph to the node that makes a value, however many nodes only pass it on. Never fails, always ends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from difygen.model import ArrayOf, JsonValue, Primitive, Type
+from difygen.parser.dsl.graph import Graph, Step
+from difygen.parser.dsl.nodes import NODE_TYPES
+from difygen.parser.dsl.paths import Paths
+from difygen.parser.dsl.reasons import only_when
+from difygen.parser.dsl.shape import mapping, named, quoted, sequence, text, texts
+from difygen.parser.dsl.values import Need, Unknown, Value, is_small, member, merge, nothing, unknown
+from difygen.parser.dsl.ways import Branch
+from difygen.parser.dsl.words import type_of
+
+MAX_CHAIN = 48
+"""How many nodes may pass a value on before it counts as unknown."""
+
+FAIL, SUCCESS = "fail-branch", "source"
+_ERRORS = ("error_message", "error_type")
+_FOLLOWING = unknown("cyclic-selector", "it is made from itself")
+
+_SYSTEM: dict[str, Type] = {
+    "files": ArrayOf(Primitive.FILE),
+    "user_id": Primitive.STRING,
+    "app_id": Primitive.STRING,
+    "workflow_id": Primitive.STRING,
+    "workflow_run_id": Primitive.STRING,
+    "timestamp": Primitive.INTEGER,  # since 1.10.0
+}
+_CHAT_ONLY: dict[str, Type] = {
+    "query": Primitive.STRING,
+    "conversation_id": Primitive.STRING,
+    "dialogue_count": Primitive.INTEGER,
+}
+
+
+class Resolver:
+    """Follows the selectors of one workflow, each field of each step once."""
+
+    def __init__(self, graph: Graph, inputs: Mapping[str, Value], workflow: Mapping[str, JsonValue]) -> None:
+        self.graph = graph
+        self.inputs = inputs
+        self._declared = {
+            "env": _declarations(workflow.get("environment_variables")),
+            "conversation": _declarations(workflow.get("conversation_variables")),
+        }
+        self._known: dict[tuple[str, str], Value] = {}
+        self._depth = 0
+        self._paths: dict[str | None, Paths] = {}
+
+    def follow(self, selector: JsonValue, scope: str | None) -> Value:
+        """What a selector leads to, seen from within the container `scope` (None for the workflow itself)."""
+        parts = texts(selector)
+        if len(parts) < 2:
+            return nothing("empty-selector", "no variable is chosen for it")
+        source, name, *rest = parts
+        step = self.graph.steps.get(source)
+        if step is None:
+            value = self.variable(source, name)
+        else:
+            value = self._field(step, name)
+            if step.parent is not None and not self._encloses(step.parent, scope):
+                container = self.graph.steps[step.parent]
+                hidden = f"null since Dify 1.9, where nothing outside of {container} can see the steps in it"
+                value = value._replace(null=hidden, needs=())
+        for each in rest:
+            value = member(value, each)
+        return value
+
+    def variable(self, group: str, name: str) -> Value:
+        """A variable of `sys`, `env` or `conversation`. Of environment variables only types are ever looked at."""
+        if group == "sys":
+            if name in _SYSTEM:
+                return Value(_SYSTEM[name])
+            if name in _CHAT_ONLY:
+                return Value(_CHAT_ONLY[name], f"null, since only chats have {named('sys.' + name)}")
+            return nothing("unknown-system-variable", f"workflows have no variable {quoted('sys.' + name)}")
+        if group in self._declared:
+            type_ = self._declared[group].get(name)
+            if type_ is None:
+                return nothing("undeclared-variable", f"the workflow declares no variable {quoted(group + '.' + name)}")
+            return Value(type_, "null, since only chats have conversation variables" if group == "conversation" else "")
+        return nothing("missing-node", f"there is no node {quoted(group)}, which it is taken from")
+
+    def decided(self, selector: JsonValue, by: Step) -> bool:
+        """Whether the step that a selector leads to has run or been skipped for good once `by` runs."""
+        source = self.graph.steps.get(next(iter(texts(selector)), ""))
+        if source is None or source.parent != by.parent:
+            return True
+        return self.paths(by.parent).ways.comes_before(source.id, by.id)
+
+    def missing(self, value: Value, container: Step) -> str:
+        """Why `value`, made within a container, may be missing after one of its rounds; empty if it is always there."""
+        return value.null or self.unmet(value, container.id, None)
+
+    def unmet(self, value: Value, level: str | None, given: str | None) -> str:
+        """Why a value may not be there when `given` runs (at the end, for None); empty if it always is."""
+        for need in value.needs:
+            if any(self.graph.steps[id_].parent != level for id_, _ in need.ports):
+                continue  # made outside of this container, before it
+            paths = self.paths(level)
+            if not paths.always(need, given):
+                return need.words or only_when(need.ports, given, paths, self.graph)
+        return ""
+
+    def paths(self, level: str | None) -> Paths:
+        """The runs of the workflow, or of the inside of a container."""
+        if level not in self._paths:
+            self._paths[level] = Paths(self.graph, level, self.branches_of)
+        return self._paths[level]
+
+    def branches_of(self, step: Step) -> Sequence[Branch]:
+        """The ways out of a step, of which a run takes one; none where it takes all."""
+        type_ = NODE_TYPES.get(step.type)
+        if type_ is None:
+            handles = dict.fromkeys(edge.handle for edge in self.graph.edges_of(step.id))
+            return [Branch(each, each) for each in handles] if len(handles) > 1 else ()
+        ways = list(type_.branches(step)) if type_.branches is not None else []
+        if step.data.get("error_strategy") == FAIL:
+            ways = [*(ways or [Branch(SUCCESS, "succeeds", True)]), Branch(FAIL, "fails", True)]
+        return ways
+
+    def _encloses(self, container: str, scope: str | None) -> bool:
+        while scope is not None:
+            if scope == container:
+                return True
+            scope = self.graph.steps[scope].parent
+        return False
+
+    def _field(self, step: Step, name: str) -> Value:
+        key = (step.id, name)
+        known = self._known.get(key)
+        if known is not None:
+            return known
+        if self._depth >= MAX_CHAIN:
+            return unknown("selector-chain-too-long", f"more than {MAX_CHAIN} nodes pass it on")
+        self._known[key] = _FOLLOWING
+        self._depth += 1
+        value = self._made(step, name)
+        self._depth -= 1
+        if not is_small(value.type):
+            value = value._replace(type=Primitive.ANY, unknown=Unknown("type-too-large", "its type has too many parts"))
+        self._known[key] = value = _named(value, step)
+        return value
+
+    def _made(self, step: Step, name: str) -> Value:
+        type_ = NODE_TYPES.get(step.type)
+        if type_ is None:
+            reason = f"{step} is a node of type {quoted(step.type)}, which difygen does not know"
+            null = f"only when {step} gives {named(name)}"
+            return Value(Primitive.ANY, null, (Need(((step.id, ""),)),), Unknown("unknown-node-type", reason))
+        found = type_.fields.get(name)
+        value = Value(found) if found is not None and not isinstance(found, Value) else found
+        if value is None and type_.derive is not None:
+            value = type_.derive(step, name, self)
+        strategy = step.data.get("error_strategy")
+        if value is None and name in _ERRORS and strategy in (FAIL, "default-value"):
+            return _error_field(step, strategy)
+        if value is None:
+            return nothing(
+                "unknown-field", f"{step} is a node of type {quoted(step.type)}, which has no {quoted(name)}"
+            )
+        return self._guarded(step, name, value, strategy)
+
+    def _guarded(self, step: Step, name: str, value: Value, strategy: JsonValue) -> Value:
+        """The value as it is where the node may fail without ending the run."""
+        if strategy == FAIL:
+            ways = tuple((step.id, way.handle) for way in self.branches_of(step) if way.handle != FAIL)
+            return value._replace(needs=(Need(ways), *value.needs))
+        value = value._replace(needs=(Need(((step.id, ""),)), *value.needs))
+        if strategy != "default-value":
+            return value
+        for each in map(mapping, sequence(step.data.get("default_value"))):
+            if text(each.get("key")) == name:
+                default = type_of(each.get("type"))
+                return value._replace(type=merge(value.type, default)) if default is not None else value
+        return value._replace(
+            null=value.null or f"null when {{node}} fails, for which it has no default value {named(name)}"
+        )
+
+
+def _error_field(step: Step, strategy: JsonValue) -> Value:
+    if strategy == FAIL:
+        return Value(Primitive.STRING, needs=(Need(((step.id, FAIL),)),))
+    return Value(Primitive.STRING, "only when {node} fails", (Need(((step.id, ""),)),))
+
+
+def _named(value: Value, step: Step) -> Value:
+    """The value with the step's title in its words."""
+    why = value.unknown
+    if "{node}" in value.null or (why is not None and "{node}" in why.reason):
+        value = value._replace(null=value.null.replace("{node}", str(step)))
+        if why is not None:
+            value = value._replace(unknown=Unknown(why.code, why.reason.replace("{node}", str(step))))
+    for need in value.needs:
+        if "{node}" in need.words:
+            needs = tuple(Need(each.ports, each.words.replace("{node}", str(step))) for each in value.needs)
+            return value._replace(needs=needs)
+    return value
+
+
+def _declarations(variables: JsonValue) -> dict[str, Type]:
+    """Names and types of environment or conversation variables; never their values."""
+    found: dict[str, Type] = {}
+    for each in map(mapping, sequence(variables)):
+        found[text(each.get("name"))] = type_of(each.get("value_type")) or Primitive.ANY
+    return found

@@ -1,0 +1,187 @@
+"""What a selector leads to: a type, and what has to happen in a run for there to be a value of it. Knows no node type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from difygen.model import ArrayOf, ObjectOf, OneOf, Primitive, Property, Type, UnionOf, union
+from difygen.parser.dsl.shape import named
+
+MAX_TYPE_SIZE = 5_000
+MAX_CLAUSES = 16
+
+Port = tuple[str, str]
+"""A step and the handle by which a run leaves it; the handle "" stands for the step having run at all."""
+
+
+class Need(NamedTuple):
+    """Ports of which a run must have taken at least one for a value to be there. `words` say when that is not so, if it is not obvious."""
+
+    ports: tuple[Port, ...]
+    words: str = ""
+
+
+class Unknown(NamedTuple):
+    """Why a type cannot be told: a stable code, and the reason in words that go on after a colon."""
+
+    code: str
+    reason: str
+
+
+class Value(NamedTuple):
+    """What stands at a selector.
+
+    `type` is NULL where no run ever has a value there, and ANY where nothing is known; `unknown` then says why. All of `needs` must be
+    met for the value to be there; `null` says in words why it may be null or missing even then. In both, `{node}` stands for the title
+    of the step that makes the value.
+    """
+
+    type: Type
+    null: str = ""
+    needs: tuple[Need, ...] = ()
+    unknown: Unknown | None = None
+
+
+def unknown(code: str, reason: str) -> Value:
+    """A value of which nothing is known."""
+    return Value(Primitive.ANY, unknown=Unknown(code, reason))
+
+
+def nothing(code: str, reason: str) -> Value:
+    """No value, in any run."""
+    return Value(Primitive.NULL, null=reason, unknown=Unknown(code, reason))
+
+
+def merge(*types: Type) -> Type:
+    """The union as one would write it: no `integer` beside `number`, no list of choices beside `string`."""
+    found = union(*types)
+    if not isinstance(found, UnionOf):
+        return found
+    members = [each for each in found.members if not (each is Primitive.INTEGER and Primitive.NUMBER in found.members)]
+    choices = [each for each in members if isinstance(each, OneOf)]
+    if choices:
+        members = [each for each in members if not isinstance(each, OneOf)]
+        if Primitive.STRING not in members:
+            members.append(_all_choices(choices))
+    return union(*members)
+
+
+def _all_choices(choices: list[OneOf]) -> OneOf:
+    values = dict.fromkeys(value for each in choices for value in each.values)
+    return OneOf(tuple(values), all(each.closed for each in choices))
+
+
+def without_null(type_: Type) -> tuple[Type, bool]:
+    """The type of the values that are not null, and whether there was a null among them."""
+    if not isinstance(type_, UnionOf) or Primitive.NULL not in type_.members:
+        return type_, False
+    return union(*(each for each in type_.members if each is not Primitive.NULL)), True
+
+
+def or_null(type_: Type, null: object) -> Type:
+    """The type with null among its values, if there is a reason for it."""
+    return union(type_, Primitive.NULL) if null and type_ is not Primitive.ANY else type_
+
+
+def items_of(type_: Type) -> Type | None:
+    """The type of the members of a list, or None if no value of the type is a list."""
+    if isinstance(type_, ArrayOf):
+        return type_.item
+    if isinstance(type_, UnionOf):
+        items = [each.item for each in type_.members if isinstance(each, ArrayOf)]
+        return merge(*items) if items else None
+    return Primitive.ANY if type_ is Primitive.ANY else None
+
+
+def is_small(type_: Type) -> bool:
+    """Whether a type has few enough parts to be written down: hostile graphs can double a type with every step."""
+    waiting: list[Type] = [type_]
+    for _ in range(MAX_TYPE_SIZE):
+        if not waiting:
+            return True
+        each = waiting.pop()
+        if isinstance(each, ArrayOf):
+            waiting.append(each.item)
+        elif isinstance(each, ObjectOf):
+            waiting.extend(member.type for member in each.properties)
+        elif isinstance(each, UnionOf):
+            waiting.extend(each.members)
+    return False
+
+
+def any_of(values: Iterable[Value], words: str) -> tuple[Need, ...] | None:
+    """What is needed for at least one of several values to be there, or None if that is too much to write down."""
+    clauses: list[tuple[Port, ...]] = [()]
+    for value in values:
+        clauses = [clause + need.ports for clause in clauses for need in value.needs]
+        if len(clauses) > MAX_CLAUSES:
+            return None
+    return tuple(Need(clause, words) for clause in clauses)
+
+
+def member(value: Value, name: str) -> Value:
+    """What stands at `name` within a value. Dify walks objects and the attributes of files; lists cannot be indexed."""
+    type_, _ = without_null(value.type)
+    if isinstance(type_, UnionOf):
+        found = [member(value._replace(type=each), name) for each in type_.members]
+        known = [each for each in found if each.type is not Primitive.NULL]
+        if not known:
+            return found[0]
+        null = next((each.null for each in found if each.null), "")
+        return value._replace(type=merge(*(each.type for each in known)), null=null, unknown=known[0].unknown)
+    if isinstance(type_, ObjectOf):
+        return _property(value, type_, name)
+    if type_ is Primitive.FILE:
+        return _attribute(value, name)
+    if type_ is Primitive.ANY or type_ is Primitive.NULL:
+        return value
+    if isinstance(type_, ArrayOf):
+        return nothing("selector-into-list", f"a selector cannot reach {named(name)} in a list")
+    return nothing("selector-into-scalar", f"there is no {named(name)} in a value that is neither an object nor a file")
+
+
+def _property(value: Value, object_: ObjectOf, name: str) -> Value:
+    if not object_.properties:
+        reason = f"nothing says what is in the object whose {named(name)} is asked for"
+        found = unknown("object-without-schema", reason)
+        return found._replace(needs=value.needs, null=value.null or f"null when the object has no {named(name)}")
+    for each in object_.properties:
+        if each.name == name:
+            return _found_property(value, each)
+    found = unknown("unknown-property", f"the schema of the object does not name {named(name)}")
+    return found._replace(needs=value.needs, null=value.null or f"null when the object has no {named(name)}")
+
+
+def _found_property(value: Value, found: Property) -> Value:
+    type_, nullable = without_null(found.type)
+    null = value.null
+    if nullable or not found.required:
+        null = null or f"null when the object has no {named(found.name)}"
+    why = (
+        Unknown("any-property", f"the schema does not say what {named(found.name)} holds")
+        if type_ is Primitive.ANY
+        else None
+    )
+    return value._replace(type=type_, null=null, unknown=why)
+
+
+_ATTRIBUTES: dict[str, tuple[Type, bool]] = {
+    # name: type, and whether it can be null (what a file of that origin lacks)
+    "type": (Primitive.STRING, False),
+    "size": (Primitive.INTEGER, False),
+    "name": (Primitive.STRING, True),
+    "mime_type": (Primitive.STRING, True),
+    "transfer_method": (Primitive.STRING, False),
+    "url": (Primitive.STRING, True),
+    "extension": (Primitive.STRING, True),
+    "related_id": (Primitive.STRING, True),
+}
+
+
+def _attribute(value: Value, name: str) -> Value:
+    if name not in _ATTRIBUTES:
+        return nothing("unknown-attribute", f"files have no attribute {named(name)}")
+    type_, nullable = _ATTRIBUTES[name]
+    null = f"null when the file has no {named(name)}" if nullable else ""
+    return value._replace(type=type_, null=value.null or null)

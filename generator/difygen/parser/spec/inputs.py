@@ -1,0 +1,208 @@
+"""The inputs of a spec: Dify's eight types of start-node variables, each with the keys that mean something to it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import cast
+
+from difygen.model import INPUT_KINDS, Input, InputKind, JsonValue, ObjectOf, Primitive, UnionOf
+from difygen.parser.schema import type_of_schema
+from difygen.parser.spec.types import ITEM, read_type
+from difygen.parser.spec.values import check_input_value, fits
+from difygen.parts import Part, listed, shown
+
+FILE_TYPES = ("image", "document", "audio", "video", "custom")
+UPLOAD_METHODS = ("local_file", "remote_url")
+
+COMMON_KEYS = ("type", "label", "description", "required")
+_FILE_KEYS = ("allowed_file_types", "allowed_file_extensions", "allowed_file_upload_methods")
+KEYS: dict[InputKind, tuple[str, ...]] = {
+    "text-input": ("default", "max_length"),
+    "paragraph": ("default", "max_length"),
+    "select": ("default", "options"),
+    "number": ("default",),
+    "checkbox": ("default",),
+    "file": _FILE_KEYS,
+    "file-list": ("max_length", *_FILE_KEYS),
+    "json_object": ("default", "json_schema", "properties"),
+}
+"""What may be said about an input of each type, beside `COMMON_KEYS`."""
+
+ALL_KEYS = (*COMMON_KEYS, *dict.fromkeys(key for keys in KEYS.values() for key in keys))
+
+FOREIGN_WORDS: dict[str, InputKind] = {
+    "text": "text-input",
+    "string": "text-input",
+    "str": "text-input",
+    "input": "text-input",
+    "textarea": "paragraph",
+    "enum": "select",
+    "dropdown": "select",
+    "int": "number",
+    "integer": "number",
+    "float": "number",
+    "bool": "checkbox",
+    "boolean": "checkbox",
+    "files": "file-list",
+    "array[file]": "file-list",
+    "object": "json_object",
+    "json": "json_object",
+    "dict": "json_object",
+}
+"""What other languages, and the outputs of a spec, call an input's type."""
+
+
+_FOREIGN_KEYS = {
+    "optional": "required: false",
+    "enum": "options",
+    "values": "options",
+    "choices": "options",
+    "schema": "json_schema",
+    "maxLength": "max_length",
+    "title": "label",
+    "hint": "description",
+    "placeholder": "description",
+}
+"""What JSON Schema, Dify's editor and the outputs of a spec call a key."""
+
+
+def read_input(name: str, part: Part) -> Input | None:
+    """One input, in the short form (its type) or the long one. None where not even the type is known."""
+    if not isinstance(part.value, str | dict):
+        part.expect("the type of an input, or a mapping with `type`")
+        return None
+    part.only(ALL_KEYS, "an input", _FOREIGN_KEYS)
+    declared = part if isinstance(part.value, str) else part.get("type")
+    if declared is None:
+        part.error(
+            "missing-key", f"The input {part.name} has no `type`.", "Write for instance `type: text-input`.", True
+        )
+        return None
+    kind = _kind(declared)
+    if kind is None:
+        return None
+    _check_keys(part, kind)
+    return _with_default(part, _without_default(name, kind, part))
+
+
+def _kind(part: Part) -> InputKind | None:
+    word = part.value
+    if not isinstance(word, str):
+        part.expect("the name of an input type")
+        return None
+    if word in INPUT_KINDS:
+        return word
+    foreign = FOREIGN_WORDS.get(word.lower())
+    hint = f"Did you mean `{foreign}`?" if foreign else part.report.suggestion(word, INPUT_KINDS)
+    part.error("unknown-type", f"`{shown(word)}` is not an input type.", hint)
+    return None
+
+
+def _check_keys(part: Part, kind: InputKind) -> None:
+    for key, member in part.members():
+        if key in ALL_KEYS and key not in COMMON_KEYS and key not in KEYS[kind]:
+            kinds = listed([each for each in INPUT_KINDS if key in KEYS[each]])
+            member.error("key-not-applicable", f"`{key}` does not apply to `{kind}`.", f"It is for {kinds}.", key=True)
+
+
+def _without_default(name: str, kind: InputKind, part: Part) -> Input:
+    if kind == "select" and not part.has("options"):
+        part.error(
+            "missing-key", f"The select {part.name} has no `options`.", "List the texts to choose from.", key=True
+        )
+    methods = _words(part, kind, "allowed_file_upload_methods", UPLOAD_METHODS)
+    input_ = Input(
+        name=name,
+        kind=kind,
+        required=part.flag_of("required", usual=not part.has("default")),
+        label=part.text_of("label"),
+        description=part.text_of("description"),
+        max_length=_max_length(part, kind),
+        options=_texts(part, kind, "options"),
+        allowed_file_types=_words(part, kind, "allowed_file_types", FILE_TYPES),
+        allowed_file_extensions=_texts(part, kind, "allowed_file_extensions"),
+        allowed_file_upload_methods=methods,
+        type=_object_type(part, kind),
+    )
+    _check_extensions(part, input_)
+    return input_
+
+
+def _with_default(part: Part, input_: Input) -> Input:
+    default = part.get("default")
+    if default is None or "default" not in KEYS[input_.kind] or not check_input_value(default, input_):
+        return input_
+    return replace(input_, default=default.value)
+
+
+def _applying(part: Part, kind: InputKind, key: str) -> Part | None:
+    """The value of a key, unless it has been noted that the key means nothing here."""
+    return part.get(key) if key in KEYS[kind] else None
+
+
+def _texts(part: Part, kind: InputKind, key: str) -> tuple[str, ...]:
+    member = _applying(part, kind, key)
+    return member.texts() if member is not None else ()
+
+
+def _words(part: Part, kind: InputKind, key: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    member = _applying(part, kind, key)
+    return member.words(known) if member is not None else ()
+
+
+def _max_length(part: Part, kind: InputKind) -> int | None:
+    member = _applying(part, kind, "max_length")
+    if member is None:
+        return None
+    if not fits(member.value, Primitive.INTEGER) or cast(float, member.value) < 1:
+        member.expect("a whole number from 1", "Leave it out where there is no limit.")
+        return None
+    return int(cast(float, member.value))
+
+
+def _check_extensions(part: Part, input_: Input) -> None:
+    """Extensions and the type `custom` need each other: Dify looks at the extensions of custom files alone."""
+    custom = "custom" in input_.allowed_file_types
+    if input_.allowed_file_extensions and not custom:
+        message = "`allowed_file_extensions` has no effect: `allowed_file_types` does not hold `custom`."
+        part.report.warn("no-effect", message, (*part.path, "allowed_file_extensions"))
+    if custom and not input_.allowed_file_extensions:
+        message = "Custom files are all refused: `allowed_file_extensions` is missing."
+        part.report.warn("no-effect", message, (*part.path, "allowed_file_types"))
+
+
+def _object_type(part: Part, kind: InputKind) -> ObjectOf | None:
+    schema, properties = _applying(part, kind, "json_schema"), _applying(part, kind, "properties")
+    if schema is not None and properties is not None:
+        properties.error(
+            "key-not-applicable", "`properties` does not apply here.", "`json_schema` is given already.", True
+        )
+    if schema is not None:
+        return _type_of_schema(schema)
+    if properties is None:
+        return None
+    described: JsonValue = {"properties": properties.value}
+    return cast(ObjectOf, read_type(Part(described, part.path, part.report, part.name), ITEM))
+
+
+def _type_of_schema(part: Part) -> ObjectOf | None:
+    schema = _parsed(part) if isinstance(part.value, str) else part.value
+    if not isinstance(schema, dict):
+        code = "bad-json" if isinstance(part.value, str) else "wrong-type"
+        part.expect("a JSON Schema", "Give a JSON Schema as a mapping or as JSON text.", code)
+        return None
+    type_ = type_of_schema(schema)
+    if isinstance(type_, ObjectOf):
+        return type_
+    members = type_.members if isinstance(type_, UnionOf) else (type_,)
+    if type_ is not Primitive.ANY and not any(isinstance(member, ObjectOf) for member in members):
+        part.error("schema-not-object", "The JSON Schema allows no object.", "Its `type` must be `object`.")
+    return None
+
+
+def _parsed(part: Part) -> JsonValue:
+    try:
+        return cast(JsonValue, json.loads(part.text()))
+    except (ValueError, RecursionError):
+        return None

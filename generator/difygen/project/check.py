@@ -1,0 +1,139 @@
+"""Whether a package is what its definitions give: generated from scratch, compared with what is there. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import unified_diff
+from itertools import islice
+
+from difygen.code import visible
+from difygen.options import Options
+from difygen.project.lock import LOCK_NAME, Lock, LockError
+from difygen.project.package import BuildReport, Request, prepare, resolve, without_collector
+from difygen.project.publish import EDITED, FOREIGN, Survey, place, read_lock, survey, survey_file
+from difygen.project.workers import Progress
+
+MAX_LINES = 60
+"""Lines of differences that are shown of one file."""
+
+MAX_FILES = 10
+"""Files whose differences are shown line by line."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What differs. `texts` is what the files should hold; `lock` says why the lock has to be written again, if it has to."""
+
+    report: BuildReport
+    survey: Survey = field(default_factory=Survey)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    folder: str = ""
+    lock: str = ""
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing differs."""
+        return self.survey.is_clean and not self.lock and not self.report.problem
+
+    def exit_code(self, *, strict: bool = False) -> int:
+        """0 if nothing differs, 1 if something does (or for warnings, if `strict`), 2 if a definition has errors."""
+        return self.report.exit_code(strict=strict) or (0 if self.is_clean else 1)
+
+    def lines(self) -> Iterator[str]:
+        """What differs, file by file, with as much of it as can be read."""
+        edited = {one.path for one in self.survey.refused if one.why in (EDITED, FOREIGN)}
+        for path in self.survey.missing:
+            yield f"MISSING  {self._at(path)}"
+        for path in self.survey.stale:
+            yield f"EXTRA    {self._at(path)}"
+        for path in self.survey.changed:
+            yield f"{'EDITED' if path in edited else 'OUTDATED':<8} {self._at(path)}"
+        for one in self.survey.refused:
+            if one.path not in {*self.survey.changed, *self.survey.stale}:
+                yield f"BLOCKED  {self._at(one.path)} {one.why}"
+        if self.lock and self.survey.is_clean:
+            yield f"OUTDATED {self._at(LOCK_NAME)} {self.lock}"
+        for path in self.survey.changed[:MAX_FILES]:
+            yield from self._difference(path)
+        more = len(self.survey.changed) - MAX_FILES
+        if more > 0:
+            yield f"... and {more} more files"
+        yield "Run difygen again to bring the package up to date."
+
+    def _at(self, path: str) -> str:
+        return place(self.report.output, path)
+
+    def _difference(self, path: str) -> Iterator[str]:
+        try:
+            with open(place(self.folder, path), encoding="utf-8", errors="replace", newline=None) as file:
+                found = file.read()
+        except OSError:
+            return
+        lines = list(
+            islice(
+                unified_diff(
+                    found.splitlines(), self.texts[path].splitlines(), self._at(path), "as generated", lineterm="", n=2
+                ),
+                MAX_LINES + 1,
+            )
+        )
+        yield from (visible(line) for line in lines[:MAX_LINES])
+        if len(lines) > MAX_LINES:
+            yield "... (more lines differ)"
+
+
+def check(
+    sources: Sequence[str],
+    output: str,
+    options: Options | None = None,
+    *,
+    base_folder: str = ".",
+    jobs: int | None = None,
+    progress: Progress | None = None,
+    stdin: bytes = b"",
+) -> CheckReport:
+    """Compare `output` with what `sources` give. Trusts no hash of the lock: every definition is read and every file generated."""
+    settings = {"jobs": jobs, "progress": progress, "stdin": stdin, "trusting": False}
+    with without_collector():
+        request, problems = resolve(sources, output, options or Options(), base_folder, settings)
+        if problems:
+            return CheckReport(BuildReport(output, diagnostics=tuple(problems)))
+        if request.options.single_file:
+            return _check_file(request)
+        lock, problem = _read_lock(request.folder)
+        prepared = prepare(request, lock)
+        if prepared.report.failed:
+            return CheckReport(prepared.report)
+        found = survey(request.folder, prepared.texts, (), lock)
+        return CheckReport(
+            prepared.report, found, prepared.texts, request.folder, problem or _lock_differs(lock, prepared.lock)
+        )
+
+
+def _check_file(request: Request) -> CheckReport:
+    prepared = prepare(request, None)
+    if prepared.report.failed:
+        return CheckReport(prepared.report)
+    return CheckReport(prepared.report, survey_file(request.shown, prepared.texts[""]), prepared.texts, request.shown)
+
+
+def _read_lock(folder: str) -> tuple[Lock | None, str]:
+    try:
+        return read_lock(folder)[0], ""
+    except LockError as error:
+        return None, f"cannot be used: {error}"
+    except OSError as error:
+        return None, f"cannot be read: {error.strerror}"
+
+
+def _lock_differs(old: Lock | None, new: Lock) -> str:
+    """Why the lock has to be written again. That a definition was only rearranged, or difygen updated, is no reason."""
+    if old is None:
+        return "is missing"
+    if dict(old.files) != dict(new.files):
+        return "does not know the files"
+    known = {module: (one.source, one.contract, one.exports) for module, one in old.workflows.items()}
+    if known != {module: (one.source, one.contract, one.exports) for module, one in new.workflows.items()}:
+        return "does not know the workflows"
+    return ""

@@ -1,0 +1,133 @@
+"""One definition file -> its module: read, planned, rendered, with all that the lock has to know. Runs in any process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from difygen.code import Identifier
+from difygen.contract import canonical, dump, meaning_hash
+from difygen.diagnostics import Diagnostic, Location, has_errors
+from difygen.generate import Module, generate_module, module_names
+from difygen.model import App
+from difygen.options import Options
+from difygen.parser import read
+from difygen.project.lock import LockedWorkflow, hash_bytes
+
+OTHER_THINGS = ("unknown-format", "unsupported-kind", "unsupported-mode")
+"""What is said of a file that defines no workflow: a mistake if the user named it, but not if it lies about in a folder."""
+
+
+class Task(NamedTuple):
+    """A definition to make a module of. `source` is its way from the package, `origin` how the module calls it, `shown` how messages do."""
+
+    path: str
+    shown: str
+    source: str
+    origin: str
+    named: bool
+    name: str | None = None
+    data: bytes | None = None
+
+
+class Made(NamedTuple):
+    """What came of a definition: a module, or findings that say why there is none. `wanted` is the workflow's own name."""
+
+    task: Task
+    source_hash: str
+    wanted: str
+    module: Module | None
+    meaning: str
+    contract: str
+    renamed: Mapping[str, str]
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def is_other_thing(self) -> bool:
+        """Whether the file was found in a folder and is no definition of a workflow."""
+        codes = {finding.code for finding in self.diagnostics if finding.severity == "error"}
+        return not self.task.named and bool(codes) and codes <= set(OTHER_THINGS)
+
+    def locked(self) -> LockedWorkflow:
+        """What the lock keeps of it."""
+        assert self.module is not None, "nothing is locked of a definition with errors"
+        return LockedWorkflow(
+            self.task.source,
+            self.task.origin,
+            self.source_hash,
+            self.meaning,
+            tuple(self.module.exports),
+            self.wanted,
+            self.contract,
+            self.renamed,
+            sum(finding.severity == "warning" for finding in self.diagnostics),
+        )
+
+
+def make(task: Task, options: Options) -> Made:
+    """The module of one definition. Without a given name, it is called what it would be if it were alone."""
+    try:
+        data = task.data if task.data is not None else _load(task.path)
+    except OSError as error:
+        finding = Diagnostic("error", "unreadable", f"It cannot be read: {error.strerror}.", Location(task.shown))
+        return Made(task, "", "", None, "", "", {}, (finding,))
+    reading = read(data, task.shown)
+    if reading.workflow is None or has_errors(reading.diagnostics):
+        return Made(task, hash_bytes(data), "", None, "", "", {}, reading.diagnostics)
+    workflow = replace(reading.workflow, source=task.origin)
+    name = Identifier(task.name) if task.name else module_names([(task.source, workflow.name)], Options())[0][0]
+    module = generate_module(workflow, options, name)
+    workflow = pinned(workflow, options, name)
+    findings = (*reading.diagnostics, *(_placed(finding, task) for finding in module.diagnostics))
+    renamed = options.rename.get(name) or options.rename.get(workflow.name) or {}
+    return Made(
+        task,
+        hash_bytes(data),
+        workflow.name,
+        module,
+        meaning_hash(workflow),
+        canonical(dump(workflow)),
+        renamed,
+        findings,
+    )
+
+
+def pinned(workflow: App, options: Options, name: str) -> App:
+    """`workflow` with the types that the user pinned for its outputs, which is what callers see."""
+    words = options.outputs.get(name) or options.outputs.get(workflow.name)
+    if not words:
+        return workflow
+    from difygen.parser.types import type_of_word
+
+    types = {output: type_of_word(word) for output, word in words.items()}
+    outputs = [replace(output, type=types.get(output.name) or output.type) for output in workflow.outputs]
+    return replace(workflow, outputs=tuple(outputs))
+
+
+def name_modules(
+    wanted: Sequence[tuple[str, str]], names: dict[str, str], held: dict[str, str]
+) -> tuple[dict[str, str], tuple[Diagnostic, ...]]:
+    """The Python name of each of `(source, workflow name)`, by source. No two have a public name in common.
+
+    `names` are the user's, `held` those that workflows of the same name have in the package already: of several that would be called the
+    same, the one that was there first keeps its name, so that adding or removing a workflow renames no other.
+    """
+    known = {source: name for source, name in held.items() if source not in names}
+    order = sorted(wanted, key=lambda one: (one[0] not in names, one[0] not in known, one))
+    found, problems = module_names(order, Options(names={**known, **names}))
+    if problems and known:
+        found, problems = module_names(order, Options(names=names))
+    return {source: str(name) for (source, _), name in zip(order, found, strict=True)}, problems
+
+
+def _load(path: str) -> bytes:
+    with open(path, "rb", buffering=0) as file:
+        return file.read()
+
+
+def _placed(finding: Diagnostic, task: Task) -> Diagnostic:
+    """A finding about the code, with the definition called as in all other messages."""
+    if finding.location.file != task.origin:
+        return finding  # about a template
+    return finding._replace(location=finding.location._replace(file=task.shown))

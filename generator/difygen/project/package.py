@@ -1,0 +1,309 @@
+"""Sources -> a package on disk, doing as little as can be: what every command that generates, checks or watches goes through.
+
+Prints nothing. What has not changed is decided from the lock by hashes; readers, templates and the rest are imported only for what has.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from threading import Thread
+from typing import TYPE_CHECKING, NamedTuple
+
+from difygen import __version__
+from difygen.options import Options
+from difygen.project.lock import NOTHING, Lock, LockError, hash_bytes
+from difygen.project.publish import PublishError, SupersededError, publish, publish_file, read_lock
+from difygen.project.sources import STDIN, Source, discover
+
+if TYPE_CHECKING:
+    from difygen.diagnostics import Diagnostic
+    from difygen.diff.workflows import Change
+    from difygen.project.workers import Progress
+
+
+_MANY = 100
+"""Files from which on a second thread pays."""
+
+_USUAL_SIZE = 1 << 16
+"""Bytes that hold nearly every file, so that one call reads it."""
+
+_READING = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+
+
+class BuildReport(NamedTuple):
+    """What a build did. Paths are relative to `output`.
+
+    `modules` are the workflows by their Python names; `hidden_warnings` counts those of definitions that did not change, which were
+    shown when they did; `skipped` are files of folders that define no workflow; `problem` says why nothing could be written.
+    """
+
+    output: str
+    modules: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    unchanged: int = 0
+    diagnostics: tuple[Diagnostic, ...] = ()
+    hidden_warnings: int = 0
+    skipped: tuple[Diagnostic, ...] = ()
+    changes: tuple[Change, ...] = ()
+    problem: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether a definition has errors, so that nothing was written."""
+        return any(finding.severity == "error" for finding in self.diagnostics)
+
+    def exit_code(self, *, strict: bool = False) -> int:
+        """0 if all is well, 1 if files stand in the way (or for warnings, if `strict`), 2 if a definition has errors."""
+        if self.failed:
+            return 2
+        return 1 if self.problem or (strict and self.diagnostics) else 0
+
+
+class Request(NamedTuple):
+    """What to build, all paths resolved. `names` are the user's names of workflows, by source relative to `folder`."""
+
+    folder: str
+    shown: str
+    sources: tuple[Source, ...]
+    options: Options
+    names: Mapping[str, str]
+    fingerprint: str
+    base_folder: str = "."
+    stdin: bytes = b""
+    trusting: bool = True
+    strict: bool = False
+    jobs: int | None = None
+    progress: Progress | None = None
+
+
+class Prepared(NamedTuple):
+    """What the folder should hold: `texts` to be written if they differ, and `kept`, which are known to be right."""
+
+    report: BuildReport
+    texts: Mapping[str, str] = NOTHING
+    kept: Collection[str] = ()
+    lock: Lock = Lock("", "")
+
+
+def build(
+    sources: Sequence[str],
+    output: str,
+    options: Options | None = None,
+    *,
+    base_folder: str = ".",
+    force: bool = False,
+    strict: bool = False,
+    jobs: int | None = None,
+    progress: Progress | None = None,
+    stdin: bytes = b"",
+) -> BuildReport:
+    """Make `output` the package of the workflows that `sources` define, and nothing else.
+
+    Relative paths start at `base_folder`. `force` overwrites files that difygen did not write, and trusts nothing that an earlier run
+    left; `strict` brings the warnings of unchanged definitions up again. Nothing is written unless everything can be.
+    """
+    settings = {"strict": strict, "jobs": jobs, "progress": progress, "stdin": stdin, "trusting": not force}
+    with without_collector():
+        request, problems = resolve(sources, output, options or Options(), base_folder, settings)
+        if problems:
+            return BuildReport(output, diagnostics=tuple(problems))
+        while True:
+            try:
+                return _build(request, force=force)
+            except SupersededError:  # by another run, just now: look again at what it left
+                continue
+            except PublishError as error:
+                return BuildReport(output, problem=str(error))
+
+
+def resolve(
+    sources: Sequence[str], output: str, options: Options, base_folder: str, settings: Mapping[str, object]
+) -> tuple[Request, list[Diagnostic]]:
+    """The request for these arguments, and what is wrong with them."""
+    shown = output if os.path.isabs(output) or base_folder in ("", ".") else os.path.join(base_folder, output)
+    folder = os.path.dirname(os.path.abspath(shown)) if options.single_file else os.path.abspath(shown)
+    found, problems = discover(sources, base_folder)
+    names = _names_by_source(options.names, found, folder, base_folder)
+    request = Request(
+        folder=folder,
+        shown=os.path.normpath(shown),
+        sources=tuple(found),
+        options=replace(options, names={}),
+        names=names,
+        fingerprint=_fingerprint(options, names),
+        base_folder=base_folder,
+        **settings,  # type: ignore[arg-type]
+    )
+    return request, problems
+
+
+def prepare(request: Request, lock: Lock | None) -> Prepared:
+    """Find out what the folder should hold, reading as few definitions as `request` allows."""
+    kept = _intact(request.folder, lock) if request.trusting and lock and _same_making(lock, request) else set()
+    same = _unchanged(request, lock, kept) if lock and kept else {}
+    if lock and len(same) == len(request.sources) == len(lock.workflows) and len(kept) == len(lock.files):
+        hidden = sum(one.warnings for one in lock.workflows.values())
+        report = BuildReport(request.shown, tuple(lock.workflows), unchanged=len(kept), hidden_warnings=hidden)
+        return Prepared(report, kept=kept, lock=lock)
+    from difygen.project.assemble import assemble  # from here on, readers and templates are needed
+
+    return assemble(request, lock, same)
+
+
+def _build(request: Request, *, force: bool) -> BuildReport:
+    if request.options.single_file:
+        return _build_file(request, force=force)
+    lock, seen = _read_lock(request.shown, force)
+    prepared = prepare(request, lock)
+    if prepared.report.failed or (prepared.lock is lock and not _has_leftovers(request.folder)):
+        return prepared.report
+    done = publish(request.shown, prepared.texts, prepared.kept, prepared.lock, seen=seen, force=force)
+    written = tuple(sorted((*done.missing, *done.changed)))
+    unchanged = len(prepared.lock.files) - len(written)
+    return prepared.report._replace(written=written, removed=done.stale, unchanged=unchanged)
+
+
+def _build_file(request: Request, *, force: bool) -> BuildReport:
+    prepared = prepare(request, None)
+    if prepared.report.failed:
+        return prepared.report
+    done = publish_file(request.shown, prepared.texts[""], force=force)
+    written = (*done.missing, *done.changed)
+    return prepared.report._replace(written=written, unchanged=1 - len(written))
+
+
+def _has_leftovers(folder: str) -> bool:
+    from difygen.project.install import has_leftovers
+
+    return has_leftovers(folder)
+
+
+def _read_lock(folder: str, force: bool) -> tuple[Lock | None, str]:
+    """The lock of the folder. One that cannot be used stands in the way, unless that is forced."""
+    try:
+        return read_lock(folder)
+    except LockError as error:
+        if force:
+            return None, ""
+        path = os.path.join(folder, "difygen.lock")
+        hint = "restore it from version control, or use --force to write it anew"
+        raise PublishError(f"{path} cannot be used: {error}\nnothing was written; {hint}") from error
+    except OSError as error:
+        raise PublishError(f"cannot read {folder}: {error.strerror}") from error
+
+
+def _same_making(lock: Lock, request: Request) -> bool:
+    """Whether the same generator with the same options would write the same text again."""
+    return lock.generator == __version__ and lock.options == request.fingerprint
+
+
+def _intact(folder: str, lock: Lock) -> set[str]:
+    """The files that are as the lock says."""
+    found = hash_files([os.path.join(folder, path) for path in lock.files])
+    return {path for (path, digest), is_ in zip(lock.files.items(), found, strict=True) if is_ == digest}
+
+
+def hash_files(paths: Sequence[str]) -> list[str]:
+    """The hash of each file's contents, or nothing if it cannot be read. Two threads read many: neither reading nor hashing holds the other up."""
+    hashes = [""] * len(paths)
+
+    def work(start: int, step: int) -> None:
+        for index in range(start, len(paths), step):
+            hashes[index] = hash_file(paths[index])
+
+    if len(paths) < _MANY:
+        work(0, 1)
+        return hashes
+    helper = Thread(target=work, args=(1, 2))
+    helper.start()
+    work(0, 2)
+    helper.join()
+    return hashes
+
+
+def hash_file(path: str) -> str:
+    """The hash of a file's contents, or nothing if it cannot be read."""
+    try:
+        handle = os.open(path, _READING)
+    except OSError:
+        return ""
+    try:
+        data = os.read(handle, _USUAL_SIZE)
+        if len(data) == _USUAL_SIZE:
+            data = b"".join((data, *iter(partial(os.read, handle, 1 << 20), b"")))
+        return hash_bytes(data)
+    except OSError:
+        return ""
+    finally:
+        os.close(handle)
+
+
+def _unchanged(request: Request, lock: Lock, kept: Collection[str]) -> dict[str, str]:
+    """The modules that need not be made again, by the path of their source."""
+    known = {one.source: (module, one) for module, one in lock.workflows.items()}
+    maybe: dict[str, tuple[str, str]] = {}
+    for source in request.sources:
+        module, one = known.get(source.relative_to(request.folder), ("", None))
+        if one and f"{module}.py" in kept and not (request.strict and one.warnings) and _may_be_read_twice(source):
+            maybe[source.path] = module, one.source_hash
+    found = dict(zip(maybe, hash_files(list(maybe)), strict=True))
+    if STDIN in found:
+        found[STDIN] = hash_bytes(request.stdin)
+    return {path: module for path, (module, digest) in maybe.items() if found[path] == digest}
+
+
+def _may_be_read_twice(source: Source) -> bool:
+    """Not so a pipe, which the user may have named."""
+    return not source.named or source.path == STDIN or os.path.isfile(source.path)
+
+
+def _names_by_source(
+    names: Mapping[str, str], sources: Sequence[Source], folder: str, base_folder: str
+) -> dict[str, str]:
+    """The user's names by source relative to the package, as the lock has them, whatever way they were given."""
+    if not names:
+        return {}
+    by_path = {
+        key if key == STDIN else os.path.abspath(os.path.join(base_folder, key)): name for key, name in names.items()
+    }
+    return {source.relative_to(folder): by_path[source.path] for source in sources if source.path in by_path}
+
+
+def _fingerprint(options: Options, names: Mapping[str, str]) -> str:
+    """A hash of all the wishes that generated code depends on, the text of the user's own templates included."""
+    import json
+
+    wishes = {
+        "emit": options.emit,
+        "env": dict(options.env),
+        "line_length": options.line_length,
+        "names": dict(names),
+        "outputs": {key: dict(words) for key, words in options.outputs.items()},
+        "rename": {key: dict(words) for key, words in options.rename.items()},
+        "templates": dict(_template_hashes(options.templates)) if options.templates else {},
+    }
+    return hash_bytes(json.dumps(wishes, sort_keys=True).encode())[:16]
+
+
+def _template_hashes(folder: str) -> Iterator[tuple[str, str]]:
+    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    for name in names:
+        yield name, hash_file(os.path.join(folder, name))
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Nothing in a build is cyclic garbage worth the quarter of its time that looking for it takes."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

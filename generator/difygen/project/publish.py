@@ -1,0 +1,272 @@
+"""Source text -> files: decide what to write and what to remove, refuse what is not ours. Knows no workflow.
+
+`survey` looks, `publish` acts. A file is ours when the lock knows its very contents; a file that differs was written or edited by
+somebody else, and is neither overwritten nor removed unless that is forced.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Iterator, Mapping
+from typing import NamedTuple
+
+from difygen.project.exclusive import exclusive
+from difygen.project.install import Delta, has_leftovers, install, install_file, tidy
+from difygen.project.lock import LOCK_NAME, Lock, LockError, format_lock, hash_bytes, is_inside, parse_lock
+
+EDITED = "was edited by hand"
+FOREIGN = "was not written by difygen"
+OUTSIDE = "leads out of the folder through a symbolic link"
+FOLDER = "is a folder"
+SHADOWED = "is a package that would be imported instead of the generated module"
+DAMAGED = "cannot be read"
+
+_MARK = b"\n# difygen "
+"""How the last line of a file that stands by itself begins."""
+
+_NEVER_FORCED = (OUTSIDE, FOLDER, SHADOWED)
+
+
+class Refusal(NamedTuple):
+    """A file that stands in the way, and why."""
+
+    path: str
+    why: str
+
+
+class Survey(NamedTuple):
+    """What a folder holds, measured against what it should hold. All paths are relative to it and sorted.
+
+    `missing` and `changed` would be written, `stale` removed; `refused` are those of them, and others, that are not ours.
+    """
+
+    missing: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether the folder holds just what it should."""
+        return not (self.missing or self.changed or self.stale or self.refused)
+
+
+class PublishError(Exception):
+    """The files could not be written. The folder is as it was; the text says why, in words for the user."""
+
+
+class RefusedError(PublishError):
+    """Files that difygen did not write stand in the way; `refusals` names them."""
+
+    def __init__(self, folder: str, refusals: Collection[Refusal]) -> None:
+        super().__init__(folder, refusals)
+        self.folder = folder
+        self.refusals = tuple(refusals)
+
+    def __str__(self) -> str:
+        lines = [f"{place(self.folder, one.path)} {one.why}" for one in self.refusals]
+        forced = all(one.why not in _NEVER_FORCED for one in self.refusals)
+        hint = "use --force to overwrite" if forced else "move it away, or choose another output"
+        return "\n".join([*lines, f"nothing was written; {hint}"])
+
+
+def place(output: str, path: str) -> str:
+    """A path in the output, or the output itself if that is a file."""
+    return os.path.join(output, path) if path else output
+
+
+class SupersededError(PublishError):
+    """Another run has changed the folder since it was looked at: look again."""
+
+
+def read_lock(folder: str) -> tuple[Lock | None, str]:
+    """The lock of a folder and its text; (None, "") when there is none. Raises `LockError` when it cannot be used."""
+    try:
+        with open(os.path.join(folder, LOCK_NAME), "rb") as file:
+            text = file.read().decode("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None, ""
+    except UnicodeDecodeError as error:
+        raise LockError("it is not UTF-8") from error
+    return parse_lock(text), text
+
+
+def survey(folder: str, texts: Mapping[str, str], kept: Collection[str], lock: Lock | None) -> Survey:
+    """Compare `folder` with the files it should hold: `texts`, and those in `kept`, which are known to be as the lock says."""
+    lock = lock or Lock("", "")
+    refused = list(_blocked(folder, {*texts, *lock.files}))
+    blocked = tuple(f"{one.path}/" for one in refused if one.why == OUTSIDE)
+    looked = {
+        path: _look(folder, path, lock, texts[path].encode() if path in texts else None)
+        for path in sorted({*texts, *lock.files}.difference(kept))
+        if not path.startswith(blocked)
+    }
+    refused += [Refusal(path, found) for path, found in looked.items() if found not in (_MISSING, _SAME, _OURS)]
+    return Survey(
+        missing=tuple(path for path, found in looked.items() if found == _MISSING and path in texts),
+        changed=tuple(path for path, found in looked.items() if found not in (_MISSING, _SAME) and path in texts),
+        stale=tuple(path for path, found in looked.items() if found != _MISSING and path not in texts),
+        refused=tuple(sorted(refused, key=lambda one: one.path)),
+    )
+
+
+def publish(
+    folder: str, texts: Mapping[str, str], kept: Collection[str], lock: Lock, *, seen: str, force: bool = False
+) -> Survey:
+    """Make `folder` hold exactly `texts` and `kept`, with `lock` beside them, and tell what was done.
+
+    `seen` is the text of the lock that all this was decided from. Writes nothing at all when nothing differs. Raises `RefusedError`,
+    `SupersededError`, or `PublishError`, each with the folder as it was.
+    """
+    if outside := [path for path in texts if not is_inside(path)]:
+        raise PublishError(f"refused to write outside of the folder: {', '.join(map(repr, outside))}")
+    try:
+        with exclusive(folder):
+            return _publish(folder, texts, kept, lock, seen, force)
+    except OSError as error:
+        raise PublishError(_explain(folder, error)) from error
+
+
+def _publish(
+    folder: str, texts: Mapping[str, str], kept: Collection[str], lock: Lock, seen: str, force: bool
+) -> Survey:
+    old, found = _current_lock(folder, seen, force)
+    surveyed = survey(folder, texts, kept, old)
+    in_the_way = [one for one in surveyed.refused if not force or one.why in _NEVER_FORCED]
+    if in_the_way:
+        raise RefusedError(folder, in_the_way)
+    text = format_lock(lock)
+    write = {path: texts[path].encode() for path in (*surveyed.missing, *surveyed.changed)}
+    if write or surveyed.stale or text != found:
+        write[LOCK_NAME] = text.encode()
+        install(folder, Delta(write, frozenset(surveyed.stale), lambda: format_lock(_between(old, lock)).encode()))
+    elif has_leftovers(folder):
+        tidy(folder)
+    return surveyed._replace(refused=())
+
+
+def _current_lock(folder: str, seen: str, force: bool) -> tuple[Lock | None, str]:
+    """The lock as it is now that no other run can change it."""
+    try:
+        lock, found = read_lock(folder)
+    except LockError:
+        if force:
+            return None, ""
+        raise RefusedError(folder, [Refusal(LOCK_NAME, DAMAGED)]) from None
+    if found != seen:
+        raise SupersededError(folder)
+    return lock, found
+
+
+def _between(old: Lock | None, new: Lock) -> Lock:
+    """The lock for the time in which files change places: it knows the old contents of all files, and the new ones."""
+    files = dict(old.files) if old else {}
+    for path, digest in new.files.items():
+        files[path] = " ".join(dict.fromkeys([*files.get(path, "").split(), digest]))
+    return (old or new)._replace(files=files, options="")
+
+
+def signed(text: str, generator: str) -> str:
+    """A text that stands by itself, with a last line by which it is known to be ours as long as nobody edits it."""
+    return f"{text}{_MARK[1:].decode()}{generator} wrote all of the above: {_signature(text.encode())}\n"
+
+
+def survey_file(path: str, text: str) -> Survey:
+    """Compare a file with what it should hold, a text that is signed. The path in the survey is empty, for the file itself."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return Survey(missing=("",))
+    except IsADirectoryError:
+        return Survey(refused=(Refusal("", FOLDER),))
+    if _reads_as(data, text.encode()):
+        return Survey()
+    if os.path.islink(path) or _MARK not in data:
+        return Survey(changed=("",), refused=(Refusal("", FOREIGN),))
+    return Survey(changed=("",), refused=() if _is_signed(_unix(data)) else (Refusal("", EDITED),))
+
+
+def publish_file(path: str, text: str, *, force: bool = False) -> Survey:
+    """Make the file hold `text`, and tell what was done. Raises `RefusedError` or `PublishError`, with the file as it was."""
+    try:
+        with exclusive(path):
+            surveyed = survey_file(path, text)
+            in_the_way = [one for one in surveyed.refused if not force or one.why in _NEVER_FORCED]
+            if in_the_way:
+                raise RefusedError(path, in_the_way)
+            if not surveyed.is_clean:
+                install_file(path, text.encode())
+            return surveyed._replace(refused=())
+    except OSError as error:
+        raise PublishError(_explain(path, error)) from error
+
+
+def _is_signed(data: bytes) -> bool:
+    head, mark, last = data.rpartition(_MARK)
+    return last.endswith(f": {_signature(head + mark[:1])}\n".encode()) and last.count(b"\n") == 1
+
+
+def _signature(data: bytes) -> str:
+    return hash_bytes(data)[:32]
+
+
+_MISSING, _SAME, _OURS = "missing", "same", "ours"
+
+
+def _look(folder: str, path: str, lock: Lock, wanted: bytes | None) -> str:
+    """What stands at a path: nothing, the wanted contents, contents we wrote, or else why it is not ours."""
+    full = os.path.join(folder, path)
+    try:
+        with open(full, "rb") as file:
+            data = file.read()
+    except (FileNotFoundError, NotADirectoryError):
+        return FOREIGN if os.path.islink(full) else _MISSING
+    except IsADirectoryError:
+        return FOLDER
+    if os.path.islink(full):
+        return FOREIGN
+    if _reads_as(data, wanted):
+        return _SAME
+    if lock.wrote(path, hash_bytes(data)) or lock.wrote(path, hash_bytes(_unix(data))):
+        return _OURS
+    return EDITED if path in lock.files else FOREIGN
+
+
+def _reads_as(data: bytes, wanted: bytes | None) -> bool:
+    """Whether the file need not be written. Git may have checked it out with Windows line ends, which is no change of ours or anybody's."""
+    return data == wanted or (wanted is not None and b"\r\n" in data and _unix(data) == wanted)
+
+
+def _unix(data: bytes) -> bytes:
+    return data.replace(b"\r\n", b"\n")
+
+
+def _blocked(folder: str, paths: Collection[str]) -> Iterator[Refusal]:
+    """What must not even be looked through: folders that are links, and packages that hide a module of ours."""
+    for below in sorted(set(_folders(paths))):
+        if os.path.islink(os.path.join(folder, below)):
+            yield Refusal(below, OUTSIDE)
+    for name in _packages(folder):
+        if f"{name}.py" in paths:
+            yield Refusal(name, SHADOWED)
+
+
+def _folders(paths: Collection[str]) -> Iterator[str]:
+    for below in {os.path.dirname(path) for path in paths}:
+        while below:
+            yield below
+            below = os.path.dirname(below)
+
+
+def _packages(folder: str) -> Iterator[str]:
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir())
+    except OSError:
+        return
+    yield from (name for name in names if os.path.exists(os.path.join(folder, name, "__init__.py")))
+
+
+def _explain(folder: str, error: OSError) -> str:
+    return f"cannot write {folder}: {error.strerror or error}; nothing was changed"

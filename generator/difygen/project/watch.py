@@ -1,0 +1,125 @@
+"""`difygen --watch`: generate again whenever a definition is saved. Knows how to watch; what to build is decided in `build`."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from importlib.util import find_spec
+
+import click
+
+from difygen.options import Options
+from difygen.project.package import build
+from difygen.project.regenerate import NORMAL, show_report
+from difygen.project.sources import STDIN, SUFFIXES, discover
+
+_QUIET_TIME = 20
+"""Milliseconds without a further change after which the changes so far are taken to be all: editors save in several steps."""
+
+_BREATH = 200
+"""Milliseconds between the moments in which the watcher lets go, whether or not something changed."""
+
+_PATIENCE = 500
+"""Milliseconds after which that is no longer waited for."""
+
+
+def run_watch(
+    sources: Sequence[str],
+    output: str,
+    options: Options | None = None,
+    *,
+    base_folder: str = ".",
+    force: bool = False,
+    strict: bool = False,
+    verbosity: int = NORMAL,
+) -> int:
+    """Generate now and after every change, until Ctrl-C. Mistakes are printed, and the next change is waited for.
+
+    Returns 0 after Ctrl-C, and 2 if there is nothing that could be watched.
+    """
+    if find_spec("watchfiles") is None:
+        click.echo("--watch needs the package watchfiles: pip install 'difygen[watch]'", err=True)
+        return 2
+    roots = _roots(sources, options, base_folder)
+    if STDIN in sources or not roots:
+        click.echo("there is nothing to watch: no SOURCE is a file or a folder that exists", err=True)
+        return 2
+    generate = partial(build, sources, output, options, base_folder=base_folder, strict=strict)
+    show = partial(show_report, verbosity=verbosity, strict=strict)
+    try:
+        show(generate(force=force))
+        _prepare()
+        for number, _ in enumerate(_saves(roots, _Wanted(sources, output, options, base_folder))):
+            report = generate(jobs=1)  # the watcher has a thread of its own, so that this process must not be forked
+            if number or report.written or report.removed:
+                show(report)
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _saves(roots: Iterable[str], wanted: _Wanted) -> Iterator[None]:
+    """Yields when something was saved; the first time when from then on nothing is missed, to make up for what was."""
+    from watchfiles import watch
+
+    watcher = watch(
+        *roots, watch_filter=wanted, step=_QUIET_TIME, debounce=_PATIENCE, rust_timeout=_BREATH, yield_on_timeout=True
+    )
+    next(watcher)
+    click.echo(f"watching {', '.join(map(os.path.relpath, roots))} (Ctrl-C ends it)", err=True)
+    yield
+    for changes in watcher:
+        if changes:
+            yield
+
+
+def _prepare() -> None:
+    """Import what the first change will need, so that it need not wait for that."""
+    from difygen.parser import dsl, spec
+    from difygen.project import assemble
+
+    assert assemble and dsl and spec
+    gc.collect()
+    gc.freeze()
+
+
+def _roots(sources: Iterable[str], options: Options | None, base_folder: str) -> list[str]:
+    """The folders to watch. A file is watched through its folder, as many editors replace it by a new one."""
+    roots = {_folder_of(os.path.abspath(os.path.join(base_folder, source))) for source in sources if source != STDIN}
+    if options and options.templates:
+        roots.add(os.path.abspath(options.templates))
+    return sorted(root for root in roots if os.path.isdir(root))
+
+
+def _folder_of(path: str) -> str:
+    while not os.path.isdir(path) or any(sign in path for sign in "*?["):
+        above = os.path.dirname(path)
+        if above == path:
+            break
+        path = above
+    return path
+
+
+class _Wanted:
+    """Tells the changes that matter from all others, those of the package itself first of all."""
+
+    def __init__(self, sources: Sequence[str], output: str, options: Options | None, base_folder: str) -> None:
+        self._sources = tuple(sources)
+        self._base_folder = base_folder
+        self._output = os.path.abspath(os.path.join(base_folder, output))
+        self._templates = os.path.abspath(options.templates) if options and options.templates else None
+        self._known = set(self._found())
+
+    def __call__(self, change: object, path: str) -> bool:
+        if path == self._output or path.startswith(self._output + os.sep):
+            return False
+        if self._templates and path.startswith(self._templates + os.sep):
+            return True
+        if path not in self._known and path.endswith(SUFFIXES):
+            self._known |= set(self._found())
+        return path in self._known
+
+    def _found(self) -> Iterator[str]:
+        return (source.path for source in discover(self._sources, self._base_folder)[0])
