@@ -121,7 +121,13 @@ def _load(text: bytes | str, file: str) -> Document:
             "not-utf-8", "The file is encoded as UTF-16, and definitions are UTF-8.", hint="Save it as UTF-8."
         )
     builder = _Builder(_events(text))
-    root = builder.document()
+    try:
+        root = builder.document()
+    except yaml.MarkedYAMLError as error:
+        # libyaml 0.2.6 scans 1,024 characters ahead, and gives up at the 1,000th bracket before it gives us the first.
+        if error.problem != "exceeded maximum nesting depth" or error.problem_mark is None or isinstance(text, str):
+            raise
+        return _load(text.decode()[: error.problem_mark.index].encode(), file)
     document = Document(file, root, text)
     if builder.repeated:
         document.note_repeated_keys()
@@ -236,7 +242,7 @@ class _Builder:
         return key
 
     def _merged(self, event: Event, depth: int) -> dict[str, JsonValue]:
-        """What the merge key `<<` brings in. Of several mappings the earlier ones win, as in PyYAML."""
+        """What the merge key `<<` brings in. Of several mappings the earlier ones win: yaml.org/type/merge.html."""
         value = self._value(event, depth)
         merged: dict[str, JsonValue] = {}
         for source in reversed(value) if isinstance(value, list) else [value]:
