@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from difygen.call.arguments import parse_arguments, value_from_json, value_from_text
-from difygen.call.problems import UsageProblem
+from difygen.arguments import parse_arguments, value_from_json, value_from_text
+from difygen.console import UsageProblem
 from difygen.model import App, Input
 
 INPUTS = (

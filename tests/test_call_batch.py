@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from difygen.call.problems import UsageProblem
-from difygen.call.results import ResultFile, result_line
-from difygen.call.rows import Row, read_rows
+from difygen.call.rows import InputRow, ResultFile, read_rows, result_line
+from difygen.console import UsageProblem
 from difygen.model import App, Input
 from difygen.testing import MockDify, mock_dify
 from replay import recording
@@ -68,7 +67,7 @@ def read(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
-def rows(folder: Path, name: str, text: str, **common: object) -> list[Row]:
+def rows(folder: Path, name: str, text: str, **common: object) -> list[InputRow]:
     file = folder / name
     file.write_bytes(text.encode())
     return read_rows(
@@ -279,7 +278,7 @@ def test_the_key_of_a_row_follows_its_values_and_the_content_of_its_files(tmp_pa
 
 def test_the_last_line_of_a_row_counts(tmp_path: Path) -> None:
     file = tmp_path / "out.jsonl"
-    row = Row(1, 1, {"string": "a"}, "sha256:1")
+    row = InputRow(1, 1, {"string": "a"}, "sha256:1")
     with ResultFile(str(file)) as results:
         results.write(result_line(row, {"status": "succeeded"}))
         results.write(result_line(row, {"status": "failed"}))
@@ -288,8 +287,8 @@ def test_the_last_line_of_a_row_counts(tmp_path: Path) -> None:
         results.write(result_line(row, {"status": "partial-succeeded"}))
     with ResultFile(str(file)) as results:
         assert results.is_done(row)
-        assert not results.is_done(Row(1, 1, {}, "sha256:2"))
-        assert not results.is_done(Row(2, 2, {}, "sha256:1"))
+        assert not results.is_done(InputRow(1, 1, {}, "sha256:2"))
+        assert not results.is_done(InputRow(2, 2, {}, "sha256:1"))
 
 
 @pytest.mark.parametrize(
@@ -307,8 +306,8 @@ def test_a_whole_last_line_without_its_end_is_kept(tmp_path: Path) -> None:
     file = tmp_path / "out.jsonl"
     file.write_text('{"row": 1, "inputs": "k", "status": "succeeded"}')
     with ResultFile(str(file)) as results:
-        assert results.is_done(Row(1, 1, {}, "k"))
-        results.write(result_line(Row(2, 2, {}, "k2"), {"status": "failed"}))
+        assert results.is_done(InputRow(1, 1, {}, "k"))
+        results.write(result_line(InputRow(2, 2, {}, "k2"), {"status": "failed"}))
     assert [result["row"] for result in read(file)] == [1, 2]
 
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from difygen.call.plain import PlainView
+from difygen.call.progress import PlainView, closing, repetitions
 from difygen.call.timeline import Timeline
-from difygen.call.words import closing, duration, repetitions
+from difygen.console import duration
 from replay import cases, recording
 
 STREAMS = [case for case in cases() if any(event["event"] == "workflow_started" for event in recording(case).events)]

@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 import trustme
 from difygen.doctor import run_doctor
-from difygen.doctor.address import AddressProblem, candidates, parse
 from difygen.doctor.report import Report
-from difygen.doctor.versions import TRAITS, traits
-from difygen.doctor.versions import parse as parse_version
+from difygen.doctor.server import TRAITS, parse_version, traits
+from difygen.doctor.settings import AddressProblem, candidates, parse_address
 from difygen.testing import mock_dify
 from replay import recording
 from servers import Connection, Request, Server, answer, as_json, authority, html, unused_port
@@ -163,7 +162,7 @@ def test_a_port_where_nobody_listens(doctor: Doctor) -> None:
 
 def test_a_wrong_port_of_a_host_where_dify_answers_elsewhere(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     with Server(dify()) as server:
-        monkeypatch.setattr("difygen.doctor.address.API_PORT", server.port)
+        monkeypatch.setattr("difygen.doctor.settings.API_PORT", server.port)
         code, checks = doctor(base_url=f"http://127.0.0.1:{unused_port()}")
     assert code == 1
     assert checks["dify"]["fix"] == f"Dify answers at {server.url}: use that as the base URL."
@@ -171,7 +170,7 @@ def test_a_wrong_port_of_a_host_where_dify_answers_elsewhere(doctor: Doctor, mon
 
 def test_the_web_pages_of_dify_in_the_place_of_its_api(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     with Server(dify()) as api, Server(html(200, "<title>Dify</title>")) as web:
-        monkeypatch.setattr("difygen.doctor.address.API_PORT", api.port)
+        monkeypatch.setattr("difygen.doctor.settings.API_PORT", api.port)
         code, checks = doctor(base_url=web.url)
     assert (code, outcomes(checks)["http"], outcomes(checks)["dify"]) == (1, "ok", "problem")
     assert "a web page without Dify's X-Version header" in checks["dify"]["message"]
@@ -491,7 +490,7 @@ def test_a_key_from_standard_input_serves_all_workflows(spec: str, tmp_path: Pat
 
 
 def test_candidates_begin_with_the_likeliest() -> None:
-    urls = [candidate.url for candidate in candidates(parse("http://dify.example:8080/dify"))]
+    urls = [candidate.url for candidate in candidates(parse_address("http://dify.example:8080/dify"))]
     assert urls[0] == "http://dify.example:8080/v1"
     assert {
         "http://dify.example/v1",
@@ -501,7 +500,7 @@ def test_candidates_begin_with_the_likeliest() -> None:
     } < set(urls)
     assert len(urls) == len(set(urls))
     with pytest.raises(AddressProblem):
-        parse("http://")
+        parse_address("http://")
 
 
 @pytest.mark.parametrize(

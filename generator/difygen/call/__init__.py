@@ -1,10 +1,7 @@
-"""Runs a workflow from the terminal with its own generated client: one call with a live timeline, or a table of them.
+"""Runs an app from the terminal with its own generated client: one call with a live timeline, or a table of them.
 
-source, client       a definition, and the client that is generated for it and imported
-arguments, settings  what the user typed, as the client's inputs; where to call, for whom, with which key
-single               one call: timeline and steps follow its events, which live or plain shows and html keeps as a page
-many                 a table: rows reads and checks it, batch runs it, results writes what came out and knows what is done
-output, words, text  how things are written; failures and problems: how things that went wrong are
+run       one call: timeline follows its events, live or progress shows them, html keeps them as a page
+batch     a table of calls: rows reads and checks it, and knows from the results what is done
 """
 
 from __future__ import annotations
@@ -17,7 +14,7 @@ from os.path import dirname, exists, isdir
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from difygen.call.single import Wishes
+    from difygen.call.run import Shown
     from difygen.plan.workflow import Options
 
 DEFAULT_CONCURRENCY = 4
@@ -45,16 +42,15 @@ def run_call(
     Results go to standard output and everything else to standard error. Returns 0 for success, 1 if the run (or any row) did not
     succeed, 2 for wrong arguments, inputs, definition or settings, and 130 after Ctrl-C, when the run was stopped on the server.
     """
-    from difygen.call.output import OutputError, say, unwritten
-    from difygen.call.problems import UsageProblem
-    from difygen.call.single import Wishes
+    from difygen.call.run import Shown
+    from difygen.console import OutputError, UsageProblem, say, unwritten
 
     if isinstance(sys.stdout, TextIOWrapper):  # a lone surrogate, or another script, must not break a result
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         _check_options(events, json, blocking, html, inputs, concurrency, output)
         _check_standard_input(source, values, api_key_file, inputs)
-        wishes = Wishes(events, json, blocking, html)
+        wishes = Shown(events, json, blocking, html)
         table = None if inputs is None else (inputs, output, concurrency or DEFAULT_CONCURRENCY)
         return _call(source, values, (base_url, user, api_key_file, timeout), wishes, table, options)
     except UsageProblem as problem:
@@ -72,26 +68,28 @@ def _call(
     source: str,
     values: Sequence[str],
     settings: tuple[str | None, str | None, str | None, float | None],
-    wishes: Wishes,
+    wishes: Shown,
     table: tuple[str, str | None, int] | None,
     options: Options | None,
 ) -> int:
-    from difygen.call.arguments import parse_arguments
-    from difygen.call.client import generated
-    from difygen.call.settings import read_caller
-    from difygen.call.source import read_workflow
+    from difygen.arguments import parse_arguments
+    from difygen.connection import read_connection
+    from difygen.generated_client import generated
+    from difygen.project.definitions import read_workflow
 
     workflow = read_workflow(source)
     with generated(workflow, options) as loaded:
         given = parse_arguments(workflow, values, loaded.wire_names)
-        caller = read_caller(*settings, loaded.key_variables)
+        connection = read_connection(*settings, loaded.key_variables)
         if table is None:
-            from difygen.call.single import Call
+            from difygen.call.run import SingleCall
 
-            return Call(workflow, loaded, caller, wishes).run(given)
-        from difygen.call.many import Table, call_rows
+            return SingleCall(workflow, loaded, connection, wishes).run(given)
+        from difygen.call.batch import BatchPlan, call_rows
 
-        return call_rows(workflow, loaded, caller, given, Table(*table, blocking=wishes.blocking, quiet=wishes.json))
+        return call_rows(
+            workflow, loaded, connection, given, BatchPlan(*table, blocking=wishes.blocking, quiet=wishes.json)
+        )
 
 
 def _check_options(
@@ -104,7 +102,7 @@ def _check_options(
     output: str | None,
 ) -> None:
     """Refuse options that say nothing together."""
-    from difygen.call.problems import UsageProblem
+    from difygen.console import UsageProblem
 
     if events and json:
         raise UsageProblem("--events and --json exclude each other: both are about what goes to standard output.")
@@ -134,7 +132,7 @@ def _unwritable(file: str) -> str:
 
 def _check_standard_input(source: str, values: Sequence[str], api_key_file: str | None, inputs: str | None) -> None:
     """Refuse to take two things from standard input, which can be read once."""
-    from difygen.call.problems import UsageProblem
+    from difygen.console import UsageProblem
 
     wanted = {"SOURCE": source, "--api-key-file": api_key_file, "--inputs": inputs}
     users = [name for name, file in wanted.items() if file == "-"]

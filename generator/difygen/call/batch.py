@@ -1,19 +1,21 @@
-"""Many calls of one workflow: a bounded number at a time, results as they arrive, and a way to go on after a stop."""
+"""Many calls of one app: a bounded number at a time, results as they arrive, and a way to go on after a stop."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from difygen.call.client import Generated
-from difygen.call.failures import is_hopeless, sentences
-from difygen.call.output import OutputError, result_of
-from difygen.call.results import DONE, result_line
-from difygen.call.rows import Row
-from difygen.call.settings import Caller
+from difygen.arguments import Values
+from difygen.call.rows import DONE, InputRow, ResultFile, read_rows, result_line
+from difygen.call.run import FAILED, INTERRUPTED, OK, result_of
+from difygen.connection import Connection
+from difygen.console import OutputError, count, echo, is_terminal, say
+from difygen.generated_client import GeneratedClient, is_hopeless, sentences
+from difygen.model import App
 
 
 @dataclass(slots=True)
@@ -26,9 +28,9 @@ class Tally:
 
 
 async def run_rows(
-    loaded: Generated,
-    caller: Caller,
-    rows: Sequence[Row],
+    loaded: GeneratedClient,
+    connection: Connection,
+    rows: Sequence[InputRow],
     *,
     concurrency: int,
     blocking: bool,
@@ -50,7 +52,7 @@ async def run_rows(
             running += 1
             advance(tally, running)
             try:
-                result, error = await _call(client, loaded, caller, row, blocking)
+                result, error = await _call(client, loaded, connection, row, blocking)
             finally:
                 running -= 1
             write(result_line(row, result))
@@ -65,7 +67,7 @@ async def run_rows(
                 return
 
     try:
-        async with _client(loaded, caller, concurrency) as client, asyncio.TaskGroup() as group:
+        async with _client(loaded, connection, concurrency) as client, asyncio.TaskGroup() as group:
             for _ in range(min(concurrency, len(rows))):
                 group.create_task(work(client))
     except* OutputError as errors:
@@ -76,17 +78,21 @@ async def run_rows(
 
 
 @asynccontextmanager
-async def _client(loaded: Generated, caller: Caller, concurrency: int) -> AsyncIterator[Any]:
-    options: dict[str, Any] = {} if caller.timeout is None else {"timeout": caller.timeout}
+async def _client(loaded: GeneratedClient, connection: Connection, concurrency: int) -> AsyncIterator[Any]:
+    options: dict[str, Any] = {} if connection.timeout is None else {"timeout": connection.timeout}
     client = loaded.async_client(
-        base_url=caller.base_url, api_key=caller.api_key, user=caller.user, max_concurrency=concurrency, **options
+        base_url=connection.base_url,
+        api_key=connection.api_key,
+        user=connection.user,
+        max_concurrency=concurrency,
+        **options,
     )
     async with client:
         yield client
 
 
 async def _call(
-    client: Any, loaded: Generated, caller: Caller, row: Row, blocking: bool
+    client: Any, loaded: GeneratedClient, connection: Connection, row: InputRow, blocking: bool
 ) -> tuple[dict[str, Any], Exception | None]:
     """The result of one row, whatever happens; and the exception, if there was one."""
     arguments = loaded.arguments(row.values)
@@ -106,3 +112,140 @@ async def _call(
             "error": text,
             "workflow_run_id": getattr(error, "workflow_run_id", None),
         }, error
+
+
+Advance = Callable[[Tally, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlan:
+    """Where rows come from, where results go (standard output without a name), and how many run at a time."""
+
+    rows: str
+    output: str | None
+    concurrency: int
+    blocking: bool
+    quiet: bool
+
+
+def call_rows(workflow: App, loaded: GeneratedClient, connection: Connection, common: Values, table: BatchPlan) -> int:
+    """Call the workflow once for every row that has no success yet; 1 if any of them did not succeed."""
+    rows = read_rows(workflow, table.rows, common, loaded.wire_names, _checker(loaded))
+    with ExitStack() as stack:
+        write: Callable[[str], None] = echo
+        waiting = rows
+        if table.output is not None:
+            results = stack.enter_context(ResultFile(table.output))
+            write, waiting = results.write, [row for row in rows if not results.is_done(row)]
+            if results.cut:
+                say(f"The last line of {table.output} was cut off and is taken away.")
+        if not waiting:
+            say(f"{_all(len(rows))} succeeded before; there is nothing left to run.")
+            return OK
+        if len(waiting) < len(rows):
+            say(f"{count(len(rows) - len(waiting), 'row')} of {len(rows)} succeeded before and will not be run again.")
+        return _run(loaded, connection, waiting, table, write)
+
+
+def _run(
+    loaded: GeneratedClient,
+    connection: Connection,
+    rows: list[InputRow],
+    table: BatchPlan,
+    write: Callable[[str], None],
+) -> int:
+    last = Tally()
+    # Where lines of results run over the terminal, a bar would only be in their way.
+    hidden = table.quiet or not is_terminal(sys.stderr) or (table.output is None and is_terminal(sys.stdout))
+    with nullcontext(_nothing) if hidden else _progress(len(rows)) as show:
+
+        def advance(tally: Tally, running: int) -> None:
+            nonlocal last
+            last = tally
+            show(tally, running)
+
+        work = run_rows(
+            loaded,
+            connection,
+            rows,
+            concurrency=table.concurrency,
+            blocking=table.blocking,
+            write=write,
+            advance=advance,
+        )
+        try:
+            asyncio.run(work)
+            interrupted = False
+        except KeyboardInterrupt:
+            interrupted = True
+    return _give_up(last, len(rows), table) if interrupted else _sum_up(last, len(rows), table)
+
+
+def _give_up(tally: Tally, total: int, table: BatchPlan) -> int:
+    again = " The same command goes on where it stopped." if table.output else ""
+    ended = tally.succeeded + tally.failed
+    say(f"Interrupted after {ended} of {count(total, 'row')}; running ones were asked to stop.{again}")
+    return INTERRUPTED
+
+
+def _sum_up(tally: Tally, total: int, table: BatchPlan) -> int:
+    for sentence in tally.given_up:
+        say(f"Error: {sentence}")
+    left = total - tally.succeeded - tally.failed
+    words = [f"{tally.succeeded} of {count(total, 'row')} succeeded"]
+    words += [f"{tally.failed} failed"] if tally.failed else []
+    words += [f"{left} not run, since every call would end like this"] if left and tally.given_up else []
+    say(", ".join(words) + (f". Results are in {table.output}." if table.output else "."))
+    return OK if tally.succeeded == total else FAILED
+
+
+def _nothing(tally: Tally, running: int) -> None:
+    """Show no progress."""
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Advance]:
+    """A bar on the terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=total)
+
+        def show(tally: Tally, running: int) -> None:
+            failed = f", [red]{tally.failed} failed[/]" if tally.failed else ""
+            progress.update(task, completed=tally.succeeded + tally.failed, description=f"{running} running{failed}")
+
+        yield show
+
+
+def _all(number: int) -> str:
+    return "The row" if number == 1 else f"All {number} rows"
+
+
+def _checker(loaded: GeneratedClient) -> Callable[[Values], list[str]]:
+    """What the client would refuse, as sentences, without sending anything."""
+
+    def check(values: Values) -> list[str]:
+        try:
+            loaded.inputs(**loaded.arguments(values))
+        except ValueError as error:  # pydantic's ValidationError is one
+            return sentences(error, loaded)
+        return []
+
+    return check

@@ -14,10 +14,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from difygen.call.steps import Execution, Row
-from difygen.call.text import pretty_json
-from difygen.call.timeline import Timeline
-from difygen.call.words import repetitions
+from difygen.call.progress import repetitions
+from difygen.call.timeline import NodeExecution, NodeRow, Timeline
+from difygen.console import pretty_json
 from difygen.model import App
 from difygen.render.printing import templates_folder
 
@@ -64,7 +63,7 @@ def page_data(timeline: Timeline, workflow: App) -> dict[str, Any]:
     }
 
 
-def _row(row: Row, depth: int, has_children: bool, end: float) -> dict[str, Any]:
+def _row(row: NodeRow, depth: int, has_children: bool, end: float) -> dict[str, Any]:
     return {
         "id": row.node_id,
         "type": row.type,
@@ -81,7 +80,7 @@ def _row(row: Row, depth: int, has_children: bool, end: float) -> dict[str, Any]
     }
 
 
-def _execution(execution: Execution, end: float) -> dict[str, Any]:
+def _execution(execution: NodeExecution, end: float) -> dict[str, Any]:
     return {
         "item": execution.item,
         "start": round(execution.started, 6),

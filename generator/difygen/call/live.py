@@ -11,10 +11,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from difygen.call.steps import Row
-from difygen.call.text import one_line, printable
-from difygen.call.timeline import Timeline
-from difygen.call.words import MARKS, closing, duration, first_error, repetitions
+from difygen.call.progress import MARKS, closing, first_error, repetitions
+from difygen.call.timeline import NodeRow, Timeline
+from difygen.console import duration, one_line, printable
 
 _COLOURS: Mapping[str, str] = {
     "succeeded": "green",
@@ -74,7 +73,7 @@ class LiveView:
         )
         return Group(*parts)
 
-    def _table(self, rows: list[tuple[int, Row]], now: float) -> Table:
+    def _table(self, rows: list[tuple[int, NodeRow]], now: float) -> Table:
         table = Table.grid(padding=(0, 1), expand=False)
         table.add_column(width=1)
         table.add_column(overflow="ellipsis", no_wrap=True, min_width=12)
@@ -100,22 +99,22 @@ class LiveView:
         return f"bold {_COLOURS.get(self._timeline.status, 'cyan')}"
 
 
-def _mark(row: Row, now: float) -> Text:
+def _mark(row: NodeRow, now: float) -> Text:
     mark = _SPINNER[int(now * 10) % len(_SPINNER)] if row.status == "running" else MARKS[row.status]
     return Text(mark, _COLOURS[row.status])
 
 
-def _error(row: Row) -> Text:
+def _error(row: NodeRow) -> Text:
     return Text(f"  {one_line(row.title)}: {first_error(row)}", _COLOURS[row.status], overflow="ellipsis", no_wrap=True)
 
 
-def _title(depth: int, row: Row) -> Text:
+def _title(depth: int, row: NodeRow) -> Text:
     text = Text("  " * depth + one_line(row.title), "bold" if row.status == "running" else "")
     times = repetitions(row)
     return text.append(f" {times}", "dim") if times else text
 
 
-def _bar(row: Row, now: float, extent: float) -> Text:
+def _bar(row: NodeRow, now: float, extent: float) -> Text:
     """A row's executions on an axis from 0 to `extent` seconds; every execution leaves a mark, however short."""
     cells = [" "] * _BAR_WIDTH
     for execution in row.executions:

@@ -1,28 +1,28 @@
-"""A table of inputs, JSON lines or CSV, as the values of one call per row. Everything is read and checked before anything is run."""
+"""The tables of a batch: rows of inputs, JSON lines or CSV, and a file of results that tells what is done."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
-from difygen.call.arguments import Values, collecting, unknown_input, value_from_json, value_from_text
-from difygen.call.problems import UsageProblem
-from difygen.call.source import content
-from difygen.call.text import compact_json
-from difygen.call.words import count
+from difygen.arguments import Values, collecting, unknown_input, value_from_json, value_from_text
+from difygen.console import UsageProblem, compact_json, count, writing
 from difygen.model import App, Input, JsonValue
+from difygen.project.definitions import content
 
 _MOST_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class InputRow:
     """One call: its number in the file, counted from 1, and its values by wire name. The same values have the same `key`."""
 
     number: int
@@ -33,14 +33,14 @@ class Row:
 
 def read_rows(
     workflow: App, name: str, common: Values, python_names: Mapping[str, str], check: Callable[[Values], list[str]]
-) -> list[Row]:
+) -> list[InputRow]:
     """The rows of a file, each with the values that are `common` to all where it does not give its own.
 
     `check` says what the client would refuse. Raises `UsageProblem` with `file:line` for each mistake in any row.
     """
     inputs = {input_.name: input_ for input_ in workflow.inputs}
     named = {**{alias: inputs[wire] for alias, wire in python_names.items()}, **inputs}
-    rows: list[Row] = []
+    rows: list[InputRow] = []
     problems: list[str] = []
     for line, cells in _records(name, problems):
         found: list[str] = []
@@ -48,7 +48,7 @@ def read_rows(
         if not found:
             found = check(values)
         problems += [f"{name}:{line}: {sentence}" for sentence in found]
-        rows.append(Row(len(rows) + 1, line, values, _key(values)))
+        rows.append(InputRow(len(rows) + 1, line, values, _key(values)))
     if problems:
         more = len(problems) - _MOST_SHOWN
         note = f"There are {more} more like these. " if more > 0 else ""
@@ -148,3 +148,90 @@ def _key(values: Values) -> str:
 
 def _named(value: Any) -> Any:
     return [str(value), sha256(value.read_bytes()).hexdigest()] if isinstance(value, Path) else str(value)
+
+
+DONE = ("succeeded", "partial-succeeded")
+
+
+def result_line(row: InputRow, result: Mapping[str, Any]) -> str:
+    """The line for a row that ended."""
+    return compact_json({"row": row.number, "inputs": row.key, **result})
+
+
+class ResultFile:
+    """Appends results to a file. What an earlier batch wrote stays; the last line of a row is the one that counts."""
+
+    def __init__(self, name: str) -> None:
+        self._path = Path(name)
+        if self._path.exists() and not self._path.is_file():  # a device may be endless, a pipe cannot be read again
+            raise UsageProblem(f"Cannot write results to {name}: it is no file.")
+        self.cut = False
+        self._done = self._read_done()
+        self._file = self._open()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def is_done(self, row: InputRow) -> bool:
+        """Whether the file holds a success of that row with the same values."""
+        return self._done.get(row.number) == row.key
+
+    def write(self, line: str) -> None:
+        """Append a line, whole or not at all as far as readers can see."""
+        with writing(str(self._path)):
+            self._file.write(line.encode() + b"\n")
+            self._file.flush()
+
+    def _read_done(self) -> dict[int, str]:
+        """The rows that succeeded, with the key of their values. A last line that was cut off is taken away."""
+        try:
+            data = self._path.read_bytes()
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise UsageProblem(f"Cannot read {self._path}: {(error.strerror or str(error)).lower()}.") from error
+        lines = data.split(b"\n")
+        last = lines.pop()
+        done = dict(self._entries(lines))
+        if last and (entry := _entry(last)) is None:
+            if not lines and not last.startswith(b'{"row":'):
+                raise self._foreign(1)
+            self.cut = True
+            os.truncate(self._path, len(data) - len(last))
+        elif last:
+            with self._path.open("ab") as file:
+                file.write(b"\n")
+            done.update([entry] if entry else [])
+        return {number: key for number, (key, status) in done.items() if status in DONE}
+
+    def _entries(self, lines: Iterable[bytes]) -> Iterable[tuple[int, tuple[str, str]]]:
+        for number, line in enumerate(lines, 1):
+            entry = _entry(line)
+            if entry is None:
+                raise self._foreign(number)
+            yield entry
+
+    def _foreign(self, line: int) -> UsageProblem:
+        return UsageProblem(
+            f"{self._path}:{line}: this is no result of difygen call; choose another --output, so that nothing is lost."
+        )
+
+    def _open(self) -> Any:
+        try:
+            return self._path.open("ab")
+        except OSError as error:
+            raise UsageProblem(f"Cannot write {self._path}: {(error.strerror or str(error)).lower()}.") from error
+
+
+def _entry(line: bytes) -> tuple[int, tuple[str, str]] | None:
+    """Row, key and status of a line; None if it is not one of ours."""
+    try:
+        record = json.loads(line)
+        return int(record["row"]), (str(record["inputs"]), str(record["status"]))
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,15 +1,120 @@
-"""What a run did and when, built up from its events: one row per node, one execution per time it ran.
-
-Takes plain event objects as they come over the wire and the time of their arrival; knows no terminal, no page and no network.
-"""
+"""The steps of a run: a row per node, an execution per time that it ran. Records without any knowledge of events."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any, Literal
 
-from difygen.call.payload import to_integer, to_mapping, to_number, to_price, to_text
-from difygen.call.steps import Attempt, Execution, Row, Status
+Status = Literal["running", "succeeded", "failed", "exception", "stopped", "paused"]
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A try of an execution that failed and was repeated (`node_retry`)."""
+
+    number: int
+    error: str
+    elapsed: float | None
+
+
+@dataclass(slots=True)
+class NodeExecution:
+    """One time that a node ran. Times are seconds after the run's first event; `item` counts within an iteration or loop."""
+
+    id: str
+    started: float
+    item: int | None = None
+    finished: float | None = None
+    elapsed: float | None = None
+    status: Status = "running"
+    tokens: int = 0
+    price: str = ""
+    error: str = ""
+    inputs: Any = None
+    process_data: Any = None
+    outputs: Any = None
+    attempts: list[Attempt] = field(default_factory=list)
+    logs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    reasoning: str = ""
+
+
+@dataclass(slots=True)
+class NodeRow:
+    """A node of the workflow. An iteration or loop counts its rounds: `rounds` begun, of `expected` where that is known."""
+
+    node_id: str
+    type: str
+    title: str
+    parent: str | None = None
+    executions: list[NodeExecution] = field(default_factory=list)
+    rounds: int = 0
+    expected: int | None = None
+
+    @property
+    def status(self) -> Status:
+        """The worst that any execution came to; running as long as one is."""
+        statuses = {execution.status for execution in self.executions}
+        ranked: tuple[Status, ...] = ("running", "paused", "failed", "stopped", "exception")
+        return next((status for status in ranked if status in statuses), "succeeded")
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of all executions together."""
+        return sum(execution.tokens for execution in self.executions)
+
+    def seconds(self, now: float) -> float:
+        """Seconds of all executions together, the running ones as of `now`."""
+        return sum(_seconds(execution, now) for execution in self.executions)
+
+
+def _seconds(execution: NodeExecution, now: float) -> float:
+    if execution.elapsed is not None:
+        return execution.elapsed
+    return max(0.0, _end(execution, now) - execution.started)
+
+
+def _end(execution: NodeExecution, now: float) -> float:
+    return now if execution.finished is None else execution.finished
+
+
+def to_text(value: object) -> str:
+    """The text, or an empty one."""
+    return value if isinstance(value, str) else ""
+
+
+def to_mapping(value: object) -> Mapping[str, Any]:
+    """The object, or an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def to_number(value: object) -> float | None:
+    """The number, if it is a finite one."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if isfinite(number) else None
+
+
+def to_integer(value: object) -> int | None:
+    """The number without its fraction."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    number = to_number(value)
+    return None if number is None else int(number)
+
+
+def to_price(metadata: Mapping[str, Any]) -> str:
+    """What an execution cost, with its currency; empty for nothing. The amount is a text or a number, by version."""
+    price = metadata.get("total_price")
+    if not isinstance(price, str | int | float) or not any(digit in "123456789" for digit in str(price)):
+        return ""
+    return f"{price} {to_text(metadata.get('currency'))}".strip()
+
 
 _STATUSES: Mapping[str, Status] = {
     "succeeded": "succeeded",
@@ -41,11 +146,11 @@ class Timeline:
         self.steps = 0
         self.exceptions = 0
         self.forms: list[Data] = []
-        self.finished: list[tuple[Row, Execution]] = []
+        self.finished: list[tuple[NodeRow, NodeExecution]] = []
         self.events = 0
         self.ended: float | None = None
         self._parents = dict(parents or {})
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[str, NodeRow] = {}
         self._texts: list[str] = []
         self._zero: float | None = None
         self._now = 0.0
@@ -86,44 +191,44 @@ class Timeline:
         """Seconds that the whole picture spans."""
         return self._now
 
-    def rows(self) -> Iterator[tuple[int, Row]]:
+    def rows(self) -> Iterator[tuple[int, NodeRow]]:
         """Each row with its depth, in the order in which they began, children below their iteration or loop."""
-        children: dict[str | None, list[Row]] = {}
+        children: dict[str | None, list[NodeRow]] = {}
         for row in list(self._rows.values()):  # a copy: a view may draw in a thread of its own while events come in
             parent = row.parent if row.parent in self._rows else None
             children.setdefault(parent, []).append(row)
         yield from _walk(children, None, 0, frozenset())
 
-    def depth(self, row: Row) -> int:
+    def depth(self, row: NodeRow) -> int:
         """How many iterations and loops hold a row."""
-        above: list[Row] = []
+        above: list[NodeRow] = []
         parent = self._rows.get(row.parent or "")
         while parent is not None and parent not in above:
             above.append(parent)
             parent = self._rows.get(parent.parent or "")
         return len(above)
 
-    def running(self) -> list[Row]:
+    def running(self) -> list[NodeRow]:
         """The rows that are at work."""
         return [row for row in list(self._rows.values()) if row.status == "running"]
 
-    def _row(self, data: Data) -> Row:
+    def _row(self, data: Data) -> NodeRow:
         node_id = to_text(data.get("node_id")) or to_text(data.get("id"))
         parent = to_text(data.get("iteration_id")) or to_text(data.get("loop_id")) or self._parents.get(node_id)
         row = self._rows.get(node_id)
         if row is None:
             title = to_text(data.get("title")) or to_text(data.get("node_title")) or node_id
-            row = self._rows[node_id] = Row(node_id, to_text(data.get("node_type")), title)
+            row = self._rows[node_id] = NodeRow(node_id, to_text(data.get("node_type")), title)
         row.parent = row.parent or (parent if parent != node_id else None)
         return row
 
-    def _begin(self, row: Row, key: str) -> Execution:
+    def _begin(self, row: NodeRow, key: str) -> NodeExecution:
         """The execution of that id, made if it is new: a stream that was taken up again repeats the beginnings."""
         for execution in reversed(row.executions):
             if execution.id == key:
                 return execution
         parent = self._rows.get(row.parent or "")
-        execution = Execution(key, self._now, item=max(parent.rounds - 1, 0) if parent else None)
+        execution = NodeExecution(key, self._now, item=max(parent.rounds - 1, 0) if parent else None)
         row.executions.append(execution)
         return execution
 
@@ -162,7 +267,7 @@ class Timeline:
         execution = self._begin(row, to_text(data.get("id")))
         self._finish(row, execution, data)
 
-    def _finish(self, row: Row, execution: Execution, data: Data) -> None:
+    def _finish(self, row: NodeRow, execution: NodeExecution, data: Data) -> None:
         self.finished.append((row, execution))
         metadata = to_mapping(data.get("execution_metadata"))
         execution.status = _STATUSES.get(to_text(data.get("status")), "succeeded")
@@ -237,8 +342,8 @@ class Timeline:
 
 
 def _walk(
-    children: Mapping[str | None, list[Row]], parent: str | None, depth: int, above: frozenset[str]
-) -> Iterator[tuple[int, Row]]:
+    children: Mapping[str | None, list[NodeRow]], parent: str | None, depth: int, above: frozenset[str]
+) -> Iterator[tuple[int, NodeRow]]:
     for row in children.get(parent, ()):
         if row.node_id not in above:
             yield depth, row

@@ -33,15 +33,14 @@ def run_doctor(
 
     `inputs` are `name=value` texts for the one run that `run` asks for; `timeout` is in seconds and for each step of a check.
     """
-    from difygen.call.output import OutputError, echo, say, unwritten
-    from difygen.call.problems import UsageProblem
-    from difygen.doctor.checks import Request, examine
+    from difygen.console import OutputError, UsageProblem, echo, say, unwritten
+    from difygen.doctor.checks import Examination, examine
     from difygen.doctor.report import Report
 
     report = Report(echo, _styled) if output_format == "text" else Report()
     try:
         _check_options(run, inputs, timeout)
-        examine(Request(tuple(sources), base_url, api_key_file, run, tuple(inputs), user, timeout, options), report)
+        examine(Examination(tuple(sources), base_url, api_key_file, run, tuple(inputs), user, timeout, options), report)
         report.end()
         if output_format == "json":
             echo(report.as_json())
@@ -58,7 +57,7 @@ def run_doctor(
 
 
 def _check_options(run: bool, inputs: Sequence[str], timeout: float) -> None:
-    from difygen.call.problems import UsageProblem
+    from difygen.console import UsageProblem
 
     if inputs and not run:
         raise UsageProblem("--input is for the run that --run makes.")

@@ -8,9 +8,8 @@ from typing import Any
 
 import httpx
 
-from difygen.doctor.address import Address
 from difygen.doctor.report import Section
-from difygen.doctor.runtime import runtime_module
+from difygen.doctor.settings import Address, Key, runtime_module
 
 WHERE = "Dify shows an app's keys under API Access."
 _AROUND = "'\"`{}[]<>()“”‘’ "
@@ -22,17 +21,6 @@ MODES = {
     "agent": "an agent",
     "completion": "a text generator",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """An API key and where it was found. Its repr does not show it."""
-
-    value: str
-    origin: str
-
-    def __repr__(self) -> str:
-        return f"Key(origin={self.origin!r})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,23 +8,30 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from difygen.call.client import SHARED_KEY, key_variables_of
-from difygen.call.source import definition_files, read_workflow
-from difygen.doctor import versions
-from difygen.doctor.address import Address, candidates
-from difygen.doctor.app import WHERE, Key, check_app, check_key_form
+from difygen.doctor.app import WHERE, check_app, check_key_form
 from difygen.doctor.network import check_network
 from difygen.doctor.report import Report, Section
-from difygen.doctor.server import check_server, first_dify
-from difygen.doctor.settings import check_base_url, key_of_environment, key_of_file
+from difygen.doctor.server import (
+    FIRST_WITH_FORMS,
+    FIRST_WITH_HUMAN_INPUT,
+    FIRST_WITH_WORKFLOWS,
+    Version,
+    check_server,
+    first_dify,
+    parse_version,
+    traits,
+)
+from difygen.doctor.settings import Address, Key, candidates, check_base_url, key_of_environment, key_of_file
+from difygen.generated_client import SHARED_KEY, key_variables_of
 from difygen.model import App
+from difygen.project.definitions import definition_files, read_workflow
 
 if TYPE_CHECKING:
     from difygen.plan.workflow import Options
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class Examination:
     """What the doctor was asked to look at."""
 
     sources: tuple[str, ...] = ()
@@ -42,11 +49,11 @@ class Server:
     """A server whose API answers: where, which release, and the connection to it."""
 
     address: Address
-    version: versions.Version | None
+    version: Version | None
     client: httpx.Client
 
 
-def examine(request: Request, report: Report) -> None:
+def examine(request: Examination, report: Report) -> None:
     """Make all checks. Raises `UsageProblem` where a definition or an argument cannot be read."""
     workflows = [read_workflow(file) for file in definition_files(request.sources)]
     given = key_of_file(request.api_key_file) if request.api_key_file is not None else None
@@ -57,7 +64,7 @@ def examine(request: Request, report: Report) -> None:
             _examine_app(report.section(title), request, server, workflow, given)
 
 
-def _examine_server(section: Section, request: Request, client: httpx.Client) -> Server | None:
+def _examine_server(section: Section, request: Examination, client: httpx.Client) -> Server | None:
     address = check_base_url(section, request.base_url)
     if address is None:
         return None
@@ -80,22 +87,22 @@ def _look_elsewhere(section: Section, client: httpx.Client, address: Address) ->
         section.skip("dify", "not reached there, nor at the other places on the host where it usually is.")
 
 
-def _check_version(section: Section, text: str) -> versions.Version | None:
-    version = versions.parse(text)
+def _check_version(section: Section, text: str) -> Version | None:
+    version = parse_version(text)
     if version is None:
         section.skip("version", f"not known: {text!r} is no release number." if text else "not known.")
         return None
-    if version < versions.FIRST_WITH_WORKFLOWS:
+    if version < FIRST_WITH_WORKFLOWS:
         section.problem(
             "version", f"Dify {text} has no API for workflows.", "Update the server: workflows came with 0.6.0."
         )
         return None
-    section.ok("version", f"What follows from Dify {text}:", *versions.traits(version))
+    section.ok("version", f"What follows from Dify {text}:", *traits(version))
     return version
 
 
 def _examine_app(
-    section: Section, request: Request, server: Server | None, workflow: App | None, given: Key | None
+    section: Section, request: Examination, server: Server | None, workflow: App | None, given: Key | None
 ) -> None:
     variables = (SHARED_KEY,) if workflow is None else key_variables_of(workflow, request.options)
     key = given or key_of_environment(variables)
@@ -119,10 +126,9 @@ def _examine_app(
 
 
 def _examine_contract(
-    section: Section, request: Request, server: Server, workflow: App, key: str, live: Mapping[str, Any]
+    section: Section, request: Examination, server: Server, workflow: App, key: str, live: Mapping[str, Any]
 ) -> None:
-    from difygen.doctor.drift import check_drift
-    from difygen.doctor.trial import check_run
+    from difygen.doctor.contract import check_drift, check_run
 
     _check_nodes(section, workflow, server.version)
     fits = check_drift(section, workflow, live)
@@ -134,13 +140,13 @@ def _examine_contract(
         check_run(section, workflow, server.address, key, request.inputs, request.user, request.options)
 
 
-def _check_nodes(section: Section, workflow: App, version: versions.Version | None) -> None:
+def _check_nodes(section: Section, workflow: App, version: Version | None) -> None:
     """Human-input nodes are the one kind that an older server accepts and then hangs on (seen on 1.12.1)."""
     if version is None or all(node.type != "human-input" for node in workflow.nodes):
         return
-    if version < versions.FIRST_WITH_HUMAN_INPUT:
+    if version < FIRST_WITH_HUMAN_INPUT:
         fix = "Update Dify to 1.14 or later; until then take the human-input node out."
         section.problem("nodes", "The workflow waits for people, which this release cannot do: a run never ends.", fix)
-    elif version < versions.FIRST_WITH_FORMS:
+    elif version < FIRST_WITH_FORMS:
         fix = "Update Dify to 1.14 or later, or fill the forms in on its web pages."
         section.problem("nodes", "The workflow waits for people, and this release has no API for their forms.", fix)

@@ -7,34 +7,9 @@ import os
 import socket
 import ssl
 import threading
-from dataclasses import dataclass
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
-from difygen.doctor.address import DEFAULT_PORTS, Address
 from difygen.doctor.report import Section
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A host and port to connect to: the server's, or those of the proxy that the environment names for it."""
-
-    host: str
-    port: int
-    is_proxy: bool = False
-
-
-def endpoint(address: Address) -> Endpoint:
-    """Where the first connection goes, by the environment's proxy settings."""
-    proxy = getproxies().get(address.scheme) or getproxies().get("all")
-    if not proxy or proxy_bypass(f"{address.host}:{address.port}"):
-        return Endpoint(address.host, address.port)
-    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
-    try:
-        port = parts.port or DEFAULT_PORTS.get(parts.scheme, 1080)
-    except ValueError:
-        port = 80
-    return Endpoint(parts.hostname or "", port, is_proxy=True)
+from difygen.doctor.settings import Address, Endpoint, endpoint
 
 
 def check_network(section: Section, address: Address, timeout: float) -> bool:

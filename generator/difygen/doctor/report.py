@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from difygen.call.text import one_line
-from difygen.call.words import count
+from difygen.console import count, one_line
 
 Outcome = Literal["ok", "problem", "skipped"]
 MARKS = {"ok": "✓", "problem": "✗", "skipped": "–"}

@@ -1,18 +1,139 @@
-"""The settings a client would use, and where each comes from. Opens nothing but the environment and a key file."""
+"""Where a client would call, with which key, and where each setting comes from. Opens nothing but the environment and a key file."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from urllib.request import getproxies
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-from difygen.call.settings import key_from_file
-from difygen.doctor.address import EXAMPLES, Address, AddressProblem, parse
-from difygen.doctor.app import Key
-from difygen.doctor.network import endpoint
+from difygen.connection import key_from_file
 from difygen.doctor.report import Section
+from difygen.render.printing import templates_folder
+
+_RUNTIME = "difygen_shipped_runtime"
+
+
+def runtime_module(name: str) -> ModuleType:
+    """A module of the runtime, by its name."""
+    if _RUNTIME not in sys.modules:
+        folder = Path(templates_folder(), "runtime")
+        spec = spec_from_file_location(_RUNTIME, folder / "__init__.py", submodule_search_locations=[str(folder)])
+        if spec is None or spec.loader is None:
+            raise ModuleNotFoundError(f"the runtime is not in {folder}")
+        sys.modules[_RUNTIME] = module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return import_module(f"{_RUNTIME}.{name}")
+
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+API_PORT = 5001  # where Dify's API process listens when no nginx stands before it
+EXAMPLES = (
+    "for example http://localhost/v1 (Docker), http://localhost:5001/v1 (API process) or https://api.dify.ai/v1 (Cloud)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an API root is. `path` has no slash at its end, and `/v1` is part of it."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def url(self) -> str:
+        """The API root as a base URL, without a port where that says nothing."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if DEFAULT_PORTS[self.scheme] == self.port else f":{self.port}"
+        return f"{self.scheme}://{host}{port}{self.path}"
+
+
+class AddressProblem(Exception):
+    """A text that is no base URL: what is wrong, and what to write instead."""
+
+    def __init__(self, message: str, fix: str) -> None:
+        super().__init__(message)
+        self.message, self.fix = message, fix
+
+
+def parse_address(text: str) -> Address:
+    """The API root that a base URL means, by the rules of the generated client itself."""
+    settings = runtime_module("_settings")
+    if text.strip()[:1] in ("'", '"'):
+        raise AddressProblem("The base URL has quotes around it.", f"Write it without them: {EXAMPLES}.")
+    try:
+        parts = urlsplit(settings.normalize_base_url(text))
+        return Address(parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme], parts.path)
+    except ValueError as error:  # the client's ConfigurationError is one
+        raise AddressProblem(f"{str(error).rstrip('.')}.", f"Write it like this: {EXAMPLES}.") from error
+
+
+def candidates(address: Address) -> Iterator[Address]:
+    """Other API roots on the same host, the likeliest first: other paths, the other scheme, and the ports that Dify uses."""
+    places = [
+        (address.scheme, address.port),
+        (_other(address.scheme), address.port),
+        ("http", API_PORT),
+        ("http", 80),
+        ("https", 443),
+    ]
+    prefix = address.path.removesuffix("/v1")
+    paths = dict.fromkeys([address.path, "/v1", f"{prefix}/api/v1", "/api/v1", prefix.rpartition("/")[0] + "/v1"])
+    seen = {address}
+    for scheme, port in places:
+        for path in paths:
+            candidate = Address(scheme, address.host, port, path)
+            if candidate not in seen:
+                seen.add(candidate)
+                yield candidate
+
+
+def _other(scheme: str) -> str:
+    return "https" if scheme == "http" else "http"
+
 
 BASE_URL = "DIFY_BASE_URL"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """An API key and where it was found. Its repr does not show it."""
+
+    value: str
+    origin: str
+
+    def __repr__(self) -> str:
+        return f"Key(origin={self.origin!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A host and port to connect to: the server's, or those of the proxy that the environment names for it."""
+
+    host: str
+    port: int
+    is_proxy: bool = False
+
+
+def endpoint(address: Address) -> Endpoint:
+    """Where the first connection goes, by the environment's proxy settings."""
+    proxy = getproxies().get(address.scheme) or getproxies().get("all")
+    if not proxy or proxy_bypass(f"{address.host}:{address.port}"):
+        return Endpoint(address.host, address.port)
+    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    try:
+        port = parts.port or DEFAULT_PORTS.get(parts.scheme, 1080)
+    except ValueError:
+        port = 80
+    return Endpoint(parts.hostname or "", port, is_proxy=True)
 
 
 def check_base_url(section: Section, argument: str | None) -> Address | None:
@@ -22,7 +143,7 @@ def check_base_url(section: Section, argument: str | None) -> Address | None:
         section.problem("settings", "No base URL is set.", f"Give --base-url or set {BASE_URL}, {EXAMPLES}.")
         return None
     try:
-        address = parse(text)
+        address = parse_address(text)
     except AddressProblem as problem:
         section.problem("settings", f"{origin}: {problem.message}", problem.fix)
         return None

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from difygen.call.problems import UsageProblem
-from difygen.call.source import content
+from difygen.console import UsageProblem
 from difygen.diagnostics import nearest
 from difygen.model import App, Input, JsonValue
+from difygen.project.definitions import content
 
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)

@@ -10,15 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from difygen.call.arguments import usage_line
-from difygen.call.client import Generated
-from difygen.call.failures import is_hopeless, is_late, is_usage, sentences
-from difygen.call.output import OutputError, echo, is_terminal, print_outputs, result_of, say
-from difygen.call.plain import PlainView
-from difygen.call.settings import Caller
-from difygen.call.text import compact_json, one_line
+from difygen.arguments import usage_line
+from difygen.call.progress import PlainView
 from difygen.call.timeline import Timeline
-from difygen.call.words import duration
+from difygen.connection import Connection
+from difygen.console import (
+    OutputError,
+    compact_json,
+    duration,
+    echo,
+    is_terminal,
+    one_line,
+    pretty_json,
+    printable,
+    say,
+)
+from difygen.generated_client import GeneratedClient, is_hopeless, is_late, is_usage, sentences
 from difygen.model import App
 
 OK, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
@@ -35,7 +42,7 @@ class View(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class Shown:
     """What a call is to show: raw events, one JSON object, or (with neither) progress and outputs; and a page of it."""
 
     events: bool = False
@@ -44,15 +51,17 @@ class Wishes:
     html: str | None = None
 
 
-class Call:
+class SingleCall:
     """A call of a workflow, from its values to an exit code."""
 
-    def __init__(self, workflow: App, loaded: Generated, caller: Caller, wishes: Wishes) -> None:
-        self._workflow, self._loaded, self._caller, self._wishes = workflow, loaded, caller, wishes
+    def __init__(self, workflow: App, loaded: GeneratedClient, connection: Connection, wishes: Shown) -> None:
+        self._workflow, self._loaded, self._caller, self._wishes = workflow, loaded, connection, wishes
         self._timeline = Timeline({node.id: node.parent for node in workflow.nodes if node.parent})
         self._notes: list[str] = []
-        options: dict[str, Any] = {} if caller.timeout is None else {"timeout": caller.timeout}
-        self._client = loaded.client(base_url=caller.base_url, api_key=caller.api_key, user=caller.user, **options)
+        options: dict[str, Any] = {} if connection.timeout is None else {"timeout": connection.timeout}
+        self._client = loaded.client(
+            base_url=connection.base_url, api_key=connection.api_key, user=connection.user, **options
+        )
 
     def run(self, values: Mapping[str, object]) -> int:
         """Call, print, and say how it came out."""
@@ -186,9 +195,40 @@ class _NoView:
         """Show nothing."""
 
 
-def _spinner(wishes: Wishes) -> Any:
+def _spinner(wishes: Shown) -> Any:
     if wishes.json or not is_terminal(sys.stderr):
         return nullcontext()
     from rich.console import Console
 
     return Console(stderr=True).status("waiting for the run to end")
+
+
+def result_of(run: Any) -> dict[str, Any]:
+    """A run as the JSON object that `--json` prints and a batch writes."""
+    return {
+        "status": run.status,
+        "outputs": run.raw_outputs,
+        "error": run.error,
+        "workflow_run_id": run.workflow_run_id,
+        "elapsed_time": run.elapsed_time,
+        "total_tokens": run.total_tokens,
+        "total_steps": run.total_steps,
+    }
+
+
+def print_outputs(outputs: Mapping[str, Any]) -> None:
+    """Print outputs by name: texts as they are, all else as JSON. On a terminal, names stand out and nothing can steer it."""
+    import click
+
+    terminal = is_terminal(sys.stdout)
+    for number, (name, value) in enumerate(outputs.items()):
+        text = value if isinstance(value, str) else pretty_json(value)
+        text = printable(text) if terminal else text
+        if terminal and number:
+            echo("")
+        echo(f"{click.style(one_line(name), bold=True)}:{_below(text)}")
+
+
+def _below(text: str) -> str:
+    """A short text beside its name, a longer one below it."""
+    return f"\n{text}" if "\n" in text.strip("\n") or len(text) > 100 else f" {text}"

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from difygen.call.problems import DefinitionProblem, UsageProblem
+from difygen.console import DefinitionProblem, UsageProblem
 from difygen.model import App
 
 

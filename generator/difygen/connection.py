@@ -11,14 +11,13 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from difygen.call.output import is_terminal
-from difygen.call.problems import UsageProblem
+from difygen.console import UsageProblem, is_terminal
 
 DEFAULT_USER = "difygen-call"
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class Connection:
     """The settings of a call that were given; None leaves the choice to the generated client and its environment variables."""
 
     base_url: str | None = None
@@ -27,16 +26,16 @@ class Caller:
     timeout: float | None = None
 
     def __repr__(self) -> str:
-        return f"Caller(base_url={self.base_url!r}, user={self.user!r}, timeout={self.timeout!r})"
+        return f"Connection(base_url={self.base_url!r}, user={self.user!r}, timeout={self.timeout!r})"
 
 
-def read_caller(
+def read_connection(
     base_url: str | None,
     user: str | None,
     api_key_file: str | None,
     timeout: float | None,
     key_variables: tuple[str, ...],
-) -> Caller:
+) -> Connection:
     """The settings of a call. Asks for a key at the terminal if none is set anywhere."""
     if timeout is not None and not timeout > 0:
         raise UsageProblem("--timeout must be more than 0 seconds.")
@@ -47,7 +46,7 @@ def read_caller(
         raise UsageProblem(
             "No base URL. Give --base-url or set DIFY_BASE_URL, for example http://localhost/v1 or https://api.dify.ai/v1."
         )
-    return Caller(base_url, user or os.environ.get("DIFY_USER") or DEFAULT_USER, key, timeout)
+    return Connection(base_url, user or os.environ.get("DIFY_USER") or DEFAULT_USER, key, timeout)
 
 
 def key_from_file(name: str) -> str:

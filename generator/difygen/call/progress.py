@@ -1,14 +1,56 @@
-"""Progress for logs and pipes: one line per node as it ends. Knows no colours and never rewrites a line."""
+"""How a run is put into words: marks, repetitions, the closing line, and one line per node for logs and pipes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-from difygen.call.steps import Execution, Row
-from difygen.call.text import one_line, shorten
-from difygen.call.timeline import Timeline
-from difygen.call.words import MARKS, closing, count, duration
+from difygen.call.timeline import NodeExecution, NodeRow, Timeline
+from difygen.console import count, duration, one_line, shorten
+
+MARKS: Mapping[str, str] = {
+    "succeeded": "✓",
+    "partial-succeeded": "✓",
+    "failed": "✗",
+    "error": "✗",
+    "exception": "!",
+    "stopped": "■",
+    "paused": "‖",
+    "interrupted": "■",
+    "running": "…",
+}
+
+
+def repetitions(row: NodeRow) -> str:
+    """How often a row ran, where that says something: rounds of an iteration, repeated inner nodes, repeated attempts."""
+    parts = []
+    if row.expected is not None or row.rounds:
+        parts.append(f"{row.rounds}/{row.expected}" if row.expected is not None else f"{row.rounds}×")
+    elif len(row.executions) > 1:
+        parts.append(f"×{len(row.executions)}")
+    retries = sum(len(execution.attempts) for execution in row.executions)
+    if retries:
+        parts.append(f"{retries} retr{'y' if retries == 1 else 'ies'}")
+    return ", ".join(parts)
+
+
+def first_error(row: NodeRow) -> str:
+    """What the first execution that went wrong says, as one line."""
+    return next((one_line(execution.error) for execution in row.executions if execution.error), "")
+
+
+def closing(timeline: Timeline) -> str:
+    """One line on how the run ended."""
+    facts = [duration(timeline.elapsed if timeline.elapsed is not None else timeline.extent)]
+    if timeline.tokens:
+        facts.append(count(timeline.tokens, "token"))
+    if timeline.steps:
+        facts.append(count(timeline.steps, "step"))
+    if timeline.exceptions and timeline.status == "partial-succeeded":
+        facts.append(f"{count(timeline.exceptions, 'node')} fell back")
+    if timeline.run_id:
+        facts.append(f"run {one_line(timeline.run_id)}")
+    return f"{one_line(timeline.status)} · {' · '.join(facts)}"
 
 
 class PlainView:
@@ -44,7 +86,7 @@ class PlainView:
             self._write(self._line(self._timeline.depth(row), row, execution))
         self._told = len(self._timeline.finished)
 
-    def _line(self, depth: int, row: Row, execution: Execution) -> str:
+    def _line(self, depth: int, row: NodeRow, execution: NodeExecution) -> str:
         facts = [one_line(row.type), duration(execution.elapsed or 0.0)]
         if execution.tokens:
             facts.append(count(execution.tokens, "token"))

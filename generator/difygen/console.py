@@ -1,0 +1,149 @@
+"""The one way to print: results to standard output, everything else to standard error, and any text to any terminal.
+
+Texts of foreign origin are made fit for a terminal: no escape sequences, no invisible tricks, no encoding errors.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from difygen.model import JsonValue
+
+OK, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
+"""Exit codes: all went well; something did not; the user has to change something; Ctrl-C."""
+
+_KEPT = "\n\t"
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+class UsageProblem(Exception):
+    """What a user gave cannot be used: whole sentences, fit to be shown as they are, and perhaps a note below them."""
+
+    def __init__(self, *sentences: str, note: str = "") -> None:
+        super().__init__("\n".join(sentences))
+        self.sentences = sentences
+        self.note = note
+
+    def lines(self) -> list[str]:
+        """What is shown."""
+        return [*(f"Error: {sentence}" for sentence in self.sentences), *([self.note] if self.note else [])]
+
+
+class DefinitionProblem(UsageProblem):
+    """A definition cannot be used. The sentences are diagnostics, which say themselves that they are errors."""
+
+    def lines(self) -> list[str]:
+        """What is shown."""
+        return list(self.sentences)
+
+
+class OutputError(Exception):
+    """A result cannot be written. The cause is a BrokenPipeError where its reader went away: nobody waits for a message then."""
+
+    def __init__(self, place: str, cause: OSError) -> None:
+        super().__init__(f"Cannot write {place}: {(cause.strerror or str(cause)).lower()}.")
+        self.__cause__ = cause
+
+
+@contextmanager
+def writing(place: str) -> Iterator[None]:
+    """Turn what the operating system says while something is written there into an `OutputError`."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(place, error) from error
+
+
+def unwritten(problem: OutputError) -> int:
+    """Say that output cannot be written, and give the exit code; where its reader went away, every tool in a pipe ends without a word."""
+    if isinstance(problem.__cause__, BrokenPipeError):
+        raise problem.__cause__ from None  # the command line takes care of it
+    say(f"Error: {problem}")
+    return 1
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Whether somebody looks at that stream. One that was closed before the start (`>&-`) is None."""
+    return stream is not None and stream.isatty()
+
+
+def say(line: str) -> None:
+    """Write a line for people, beside the results."""
+    import click
+
+    with writing("to standard error"):
+        click.echo(line, err=True)
+
+
+def echo(text: str) -> None:
+    """Print a line of results."""
+    import click
+
+    with writing("the results"):
+        click.echo(text)
+
+
+def printable(text: str) -> str:
+    """`text` with every character that could steer a terminal replaced by its escape, and line ends made plain."""
+    plain = text.replace("\r\n", "\n")
+    if plain.isascii() and plain.isprintable():
+        return plain
+    return "".join(_shown(character) for character in plain)
+
+
+def one_line(text: str) -> str:
+    """`text` as a single printable line: blanks folded, nothing at its ends."""
+    return " ".join(printable(text).split())
+
+
+def shorten(text: str, width: int) -> str:
+    """At most `width` characters of `text`, the last one an ellipsis where something was cut."""
+    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
+
+
+def compact_json(value: object) -> str:
+    """`value` as one line of JSON, in its own script where every character can be encoded."""
+    return _encodable(json.dumps(value, ensure_ascii=False, separators=(", ", ": "), default=str), value, indent=None)
+
+
+def pretty_json(value: JsonValue) -> str:
+    """`value` as indented JSON, in its own script where every character can be encoded."""
+    return _encodable(json.dumps(value, ensure_ascii=False, indent=2, default=str), value, indent=2)
+
+
+def _encodable(text: str, value: object, indent: int | None) -> str:
+    """JSON as it is, or escaped when it holds a lone surrogate (seen in outputs of 1.12.1), which UTF-8 cannot say."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(value, indent=indent, default=str)
+    return text
+
+
+def _shown(character: str) -> str:
+    if character in _KEPT:
+        return character
+    if character in _BIDI or unicodedata.category(character) in ("Cc", "Cs"):
+        return character.encode("unicode_escape", "backslashreplace").decode("ascii")
+    return character
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people read them: 0.085 s, 2.1 s, 83 s as 1 min 23 s."""
+    if seconds < 0.0995:
+        return f"{seconds:.3f} s"
+    if seconds < 9.95:
+        return f"{seconds:.2f} s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s"
+
+
+def count(number: int, noun: str) -> str:
+    """A number with its noun: 1 token, 12 tokens."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

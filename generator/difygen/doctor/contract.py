@@ -1,0 +1,149 @@
+"""The live app against the definition: its inputs, judged as every command judges them, and the one run that is asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from difygen.arguments import parse_arguments
+from difygen.connection import DEFAULT_USER
+from difygen.console import count, duration
+from difygen.doctor.report import Section
+from difygen.doctor.settings import Address
+from difygen.generated_client import GeneratedClient, generated, sentences
+from difygen.model import App
+
+if TYPE_CHECKING:
+    from difygen.plan.workflow import Options
+
+
+def check_drift(section: Section, definition: App, parameters: Mapping[str, Any]) -> bool:
+    """Compare variable by variable; whether callers of the definition's client still fit the live app."""
+    live = live_workflow(definition, parameters)
+    if live is None:
+        section.skip("inputs", "not compared: the live app does not tell its variables.")
+        return True
+    return _report(section, definition, live)
+
+
+def live_workflow(definition: App, parameters: Mapping[str, Any]) -> App | None:
+    """The definition with the live app's inputs in the place of its own.
+
+    An item of `user_input_form` is the start node's variable as it is in an export (seen on 1.12.1), so the reader of exports reads it.
+    """
+    from difygen.parser import read
+
+    form = parameters.get("user_input_form")
+    if not isinstance(form, list):
+        return None
+    variables = [
+        {"type": kind, **value}
+        for item in form
+        if isinstance(item, dict)
+        for kind, value in item.items()
+        if isinstance(value, dict)
+    ]
+    nodes = [{"id": "start", "data": {"type": "start", "title": "Start", "variables": variables}}]
+    export = {
+        "kind": "app",
+        "app": {"name": definition.name, "mode": "workflow"},
+        "workflow": {"graph": {"nodes": nodes, "edges": []}},
+    }
+    reading = read(json.dumps(export).encode(), "/parameters")
+    return reading.workflow and replace(definition, inputs=reading.workflow.inputs)
+
+
+def _without_own_names(workflow: App) -> App:
+    """The workflow without labels that are the inputs' names: Dify asks for a label, a spec can do without."""
+    inputs = (replace(each, label="") if each.label == each.name else each for each in workflow.inputs)
+    return replace(workflow, inputs=tuple(inputs))
+
+
+def _report(section: Section, definition: App, live: App) -> bool:
+    from difygen.diff.workflows import compare, is_breaking
+
+    changes = compare(_without_own_names(definition), _without_own_names(live))
+    details = [
+        f"{change.effect}: {change.message} {change.reason}" for change in changes if change.effect != "cosmetic"
+    ]
+    cosmetic = len(changes) - len(details)
+    if cosmetic:
+        details.append(f"cosmetic: {count(cosmetic, 'difference')} of labels, descriptions or order.")
+    if is_breaking(changes):
+        fix = "Export the workflow again (or correct the spec) and generate anew; or this is the key of another app."
+        section.problem("inputs", "The live app takes other inputs than the definition says.", fix, *details)
+        return False
+    same = count(len(definition.inputs), "input") if definition.inputs else "no inputs"
+    if details:
+        section.ok(
+            "inputs", f"The live app and the definition agree on {same}, but for what breaks no caller:", *details
+        )
+    else:
+        section.ok("inputs", f"The live app and the definition agree on {same}.")
+    return True
+
+
+_PATIENCE = 120.0  # seconds; a server whose worker is down pings for as long as one listens
+
+
+def check_run(
+    section: Section,
+    workflow: App,
+    address: Address,
+    key: str,
+    inputs: Sequence[str],
+    user: str | None,
+    options: Options | None,
+) -> None:
+    """Run the workflow once, streaming, and say how it went."""
+    with generated(workflow, options) as loaded:
+        values = parse_arguments(workflow, inputs, loaded.wire_names) if inputs else _example(workflow)
+        missing = [
+            each.name for each in workflow.inputs if each.required and each.default is None and each.name not in values
+        ]
+        if missing:
+            section.problem("run", f"not made: {', '.join(missing)} must be given.", "Give each as --input name=value.")
+            return
+        _run(section, loaded, loaded.arguments(values), address.url, key, user or DEFAULT_USER)
+
+
+def _run(
+    section: Section, loaded: GeneratedClient, arguments: Mapping[str, object], url: str, key: str, user: str
+) -> None:
+    try:
+        with (
+            loaded.client(base_url=url, api_key=key, user=user, timeout=_PATIENCE) as client,
+            client.stream(**arguments, stop_on_exit=True) as stream,
+        ):
+            run = stream.result()
+            _ = run.outputs  # raises where they do not fit the definition
+    except loaded.failures as error:
+        said = " ".join(sentences(error, loaded))
+        section.problem("run", f"A run did not succeed: {said}", _advice(error))
+        return
+    names = ", ".join(run.raw_outputs) or "none"
+    section.ok(
+        "run",
+        f"A run {run.status} in {duration(run.elapsed_time)}; its outputs: {names}.",
+        f"run {run.workflow_run_id}",
+    )
+
+
+def _example(workflow: App) -> Mapping[str, object]:
+    """The inputs of the definition's first example; nothing where it has none."""
+    return dict(workflow.examples[0].inputs) if workflow.examples else {}
+
+
+def _advice(error: Exception) -> str:
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if "OutputsError" in kinds:
+        return "The live workflow's outputs are not those of the definition: export it again, or correct the spec."
+    if "RunFailedError" in kinds:
+        return "Look at the run in Dify's logs of the app; the message is that of the failing node."
+    if "DifyTimeoutError" in kinds:
+        return (
+            "If streams bring pings and nothing else, Dify's worker does not run: look at the worker container's log."
+        )
+    return "Look at the message; the server's log has more."
