@@ -85,18 +85,20 @@ def run_watch(*, force: bool, strict: bool, verbosity: int, **arguments: Any) ->
 
 def run_call(source: str, **arguments: Any) -> int:
     """`difygen call`. Returns the exit code."""
-    from difygen.call import run_call as call
+    from difygen.call.command import run_call as call
+    from difygen.call.options import CallOptions
 
     settings = _load(None)
-    return call(source, **arguments, options=settings.options if settings else None)
+    return call(CallOptions(source=source, **arguments), settings.options if settings else None)
 
 
 def run_doctor(sources: tuple[str, ...], **arguments: Any) -> int:
     """`difygen doctor`. Returns the exit code."""
-    from difygen.doctor import run_doctor as doctor
+    from difygen.doctor.command import DoctorOptions
+    from difygen.doctor.command import run_doctor as doctor
 
     settings = _load(None)
-    return doctor(sources, **arguments, options=settings.options if settings else None)
+    return doctor(DoctorOptions(sources=sources, **arguments), settings.options if settings else None)
 
 
 def plan_job(

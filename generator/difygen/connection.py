@@ -10,6 +10,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from difygen.console import UsageProblem, is_terminal
 
@@ -24,6 +25,11 @@ class Connection:
     user: str = DEFAULT_USER
     api_key: str | None = None
     timeout: float | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of a client's constructor."""
+        timeout = {} if self.timeout is None else {"timeout": self.timeout}
+        return {"base_url": self.base_url, "api_key": self.api_key, "user": self.user, **timeout}
 
     def __repr__(self) -> str:
         return f"Connection(base_url={self.base_url!r}, user={self.user!r}, timeout={self.timeout!r})"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -56,6 +56,21 @@ def writing(place: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise OutputError(place, error) from error
+
+
+def finish(work: Callable[[], int], interrupted: str) -> int:
+    """Do the work of a command and return its exit code; mistakes of the user and Ctrl-C end it with sentences, not tracebacks."""
+    try:
+        return work()
+    except UsageProblem as problem:
+        for line in problem.lines():
+            say(line)
+        return WRONG
+    except OutputError as problem:
+        return unwritten(problem)
+    except KeyboardInterrupt:
+        say(interrupted)
+        return INTERRUPTED
 
 
 def unwritten(problem: OutputError) -> int:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from difygen.arguments import Values
+from difygen.call.options import DEFAULT_CONCURRENCY, CallOptions
 from difygen.call.rows import DONE, InputRow, ResultFile, read_rows, result_line
-from difygen.call.run import FAILED, INTERRUPTED, OK, result_of
+from difygen.call.run import result_of
 from difygen.connection import Connection
-from difygen.console import OutputError, count, echo, is_terminal, say
+from difygen.console import FAILED, INTERRUPTED, OK, OutputError, count, echo, is_terminal, say
 from difygen.generated_client import GeneratedClient, is_hopeless, sentences
 from difygen.model import App
 
@@ -67,7 +68,10 @@ async def run_rows(
                 return
 
     try:
-        async with _client(loaded, connection, concurrency) as client, asyncio.TaskGroup() as group:
+        async with (
+            loaded.async_client(**connection.arguments(), max_concurrency=concurrency) as client,
+            asyncio.TaskGroup() as group,
+        ):
             for _ in range(min(concurrency, len(rows))):
                 group.create_task(work(client))
     except* OutputError as errors:
@@ -75,20 +79,6 @@ async def run_rows(
     if unwritten:
         raise unwritten[0]
     return tally
-
-
-@asynccontextmanager
-async def _client(loaded: GeneratedClient, connection: Connection, concurrency: int) -> AsyncIterator[Any]:
-    options: dict[str, Any] = {} if connection.timeout is None else {"timeout": connection.timeout}
-    client = loaded.async_client(
-        base_url=connection.base_url,
-        api_key=connection.api_key,
-        user=connection.user,
-        max_concurrency=concurrency,
-        **options,
-    )
-    async with client:
-        yield client
 
 
 async def _call(
@@ -117,46 +107,37 @@ async def _call(
 Advance = Callable[[Tally, int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class BatchPlan:
-    """Where rows come from, where results go (standard output without a name), and how many run at a time."""
-
-    rows: str
-    output: str | None
-    concurrency: int
-    blocking: bool
-    quiet: bool
-
-
-def call_rows(workflow: App, loaded: GeneratedClient, connection: Connection, common: Values, table: BatchPlan) -> int:
+def call_rows(
+    workflow: App, loaded: GeneratedClient, connection: Connection, common: Values, options: CallOptions
+) -> int:
     """Call the workflow once for every row that has no success yet; 1 if any of them did not succeed."""
-    rows = read_rows(workflow, table.rows, common, loaded.wire_names, _checker(loaded))
+    rows = read_rows(workflow, str(options.inputs), common, loaded.wire_names, _checker(loaded))
     with ExitStack() as stack:
         write: Callable[[str], None] = echo
         waiting = rows
-        if table.output is not None:
-            results = stack.enter_context(ResultFile(table.output))
+        if options.output is not None:
+            results = stack.enter_context(ResultFile(options.output))
             write, waiting = results.write, [row for row in rows if not results.is_done(row)]
             if results.cut:
-                say(f"The last line of {table.output} was cut off and is taken away.")
+                say(f"The last line of {options.output} was cut off and is taken away.")
         if not waiting:
             say(f"{_all(len(rows))} succeeded before; there is nothing left to run.")
             return OK
         if len(waiting) < len(rows):
             say(f"{count(len(rows) - len(waiting), 'row')} of {len(rows)} succeeded before and will not be run again.")
-        return _run(loaded, connection, waiting, table, write)
+        return _run(loaded, connection, waiting, options, write)
 
 
 def _run(
     loaded: GeneratedClient,
     connection: Connection,
     rows: list[InputRow],
-    table: BatchPlan,
+    options: CallOptions,
     write: Callable[[str], None],
 ) -> int:
     last = Tally()
     # Where lines of results run over the terminal, a bar would only be in their way.
-    hidden = table.quiet or not is_terminal(sys.stderr) or (table.output is None and is_terminal(sys.stdout))
+    hidden = options.json or not is_terminal(sys.stderr) or (options.output is None and is_terminal(sys.stdout))
     with nullcontext(_nothing) if hidden else _progress(len(rows)) as show:
 
         def advance(tally: Tally, running: int) -> None:
@@ -168,8 +149,8 @@ def _run(
             loaded,
             connection,
             rows,
-            concurrency=table.concurrency,
-            blocking=table.blocking,
+            concurrency=options.concurrency or DEFAULT_CONCURRENCY,
+            blocking=options.blocking,
             write=write,
             advance=advance,
         )
@@ -178,24 +159,24 @@ def _run(
             interrupted = False
         except KeyboardInterrupt:
             interrupted = True
-    return _give_up(last, len(rows), table) if interrupted else _sum_up(last, len(rows), table)
+    return _give_up(last, len(rows), options) if interrupted else _sum_up(last, len(rows), options)
 
 
-def _give_up(tally: Tally, total: int, table: BatchPlan) -> int:
-    again = " The same command goes on where it stopped." if table.output else ""
+def _give_up(tally: Tally, total: int, options: CallOptions) -> int:
+    again = " The same command goes on where it stopped." if options.output else ""
     ended = tally.succeeded + tally.failed
     say(f"Interrupted after {ended} of {count(total, 'row')}; running ones were asked to stop.{again}")
     return INTERRUPTED
 
 
-def _sum_up(tally: Tally, total: int, table: BatchPlan) -> int:
+def _sum_up(tally: Tally, total: int, options: CallOptions) -> int:
     for sentence in tally.given_up:
         say(f"Error: {sentence}")
     left = total - tally.succeeded - tally.failed
     words = [f"{tally.succeeded} of {count(total, 'row')} succeeded"]
     words += [f"{tally.failed} failed"] if tally.failed else []
     words += [f"{left} not run, since every call would end like this"] if left and tally.given_up else []
-    say(", ".join(words) + (f". Results are in {table.output}." if table.output else "."))
+    say(", ".join(words) + (f". Results are in {options.output}." if options.output else "."))
     return OK if tally.succeeded == total else FAILED
 
 

@@ -6,15 +6,19 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 from difygen.arguments import usage_line
+from difygen.call.options import CallOptions
 from difygen.call.progress import PlainView
 from difygen.call.timeline import Timeline
 from difygen.connection import Connection
 from difygen.console import (
+    FAILED,
+    INTERRUPTED,
+    OK,
+    WRONG,
     OutputError,
     compact_json,
     duration,
@@ -28,8 +32,6 @@ from difygen.console import (
 from difygen.generated_client import GeneratedClient, is_hopeless, is_late, is_usage, sentences
 from difygen.model import App
 
-OK, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
-
 
 class View(Protocol):
     """What shows a run while it goes on."""
@@ -41,27 +43,14 @@ class View(Protocol):
     def update(self, event: Mapping[str, Any]) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What a call is to show: raw events, one JSON object, or (with neither) progress and outputs; and a page of it."""
-
-    events: bool = False
-    json: bool = False
-    blocking: bool = False
-    html: str | None = None
-
-
 class SingleCall:
     """A call of a workflow, from its values to an exit code."""
 
-    def __init__(self, workflow: App, loaded: GeneratedClient, connection: Connection, wishes: Shown) -> None:
-        self._workflow, self._loaded, self._caller, self._wishes = workflow, loaded, connection, wishes
+    def __init__(self, workflow: App, loaded: GeneratedClient, connection: Connection, options: CallOptions) -> None:
+        self._workflow, self._loaded, self._options = workflow, loaded, options
         self._timeline = Timeline({node.id: node.parent for node in workflow.nodes if node.parent})
         self._notes: list[str] = []
-        options: dict[str, Any] = {} if connection.timeout is None else {"timeout": connection.timeout}
-        self._client = loaded.client(
-            base_url=connection.base_url, api_key=connection.api_key, user=connection.user, **options
-        )
+        self._client = loaded.client(**connection.arguments())
 
     def run(self, values: Mapping[str, object]) -> int:
         """Call, print, and say how it came out."""
@@ -71,12 +60,12 @@ class SingleCall:
         except ValueError as error:  # pydantic's ValidationError is one
             return self._explain(error, usage_line(self._workflow))
         code = self._run(arguments)
-        return self._write_page(code) if self._wishes.html is not None and self._timeline.events else code
+        return self._write_page(code) if self._options.html is not None and self._timeline.events else code
 
     def _run(self, arguments: Mapping[str, object]) -> int:
         try:
             with self._client:
-                self._print(self._wait(arguments) if self._wishes.blocking else self._stream(arguments))
+                self._print(self._wait(arguments) if self._options.blocking else self._stream(arguments))
             return OK
         except KeyboardInterrupt:
             return INTERRUPTED
@@ -88,7 +77,7 @@ class SingleCall:
         """One request and one answer; its run cannot be stopped, since its id comes with the answer."""
         began = time.monotonic()
         try:
-            with _spinner(self._wishes):
+            with _spinner(self._options):
                 return self._client.run(**arguments)
         except KeyboardInterrupt:
             say(
@@ -118,7 +107,7 @@ class SingleCall:
         raise KeyboardInterrupt
 
     def _take(self, event: Mapping[str, Any], view: View) -> None:
-        if self._wishes.events:
+        if self._options.events:
             echo(compact_json(event))
         self._timeline.feed(event, time.monotonic())
         view.update(event)
@@ -137,18 +126,18 @@ class SingleCall:
         return f"The run {timeline.run_id} was stopped on the server."
 
     def _print(self, run: Any) -> None:
-        if self._wishes.json:
+        if self._options.json:
             echo(compact_json(result_of(run)))
-        elif not self._wishes.events:
-            if self._wishes.blocking:
+        elif not self._options.events:
+            if self._options.blocking:
                 say(f"{run.status} · {duration(run.elapsed_time)} · run {run.workflow_run_id}")
             print_outputs(run.raw_outputs)
 
     def _explain(self, error: Exception, *more: str) -> int:
         run = getattr(error, "run", None)
-        if run is not None and self._wishes.json:
+        if run is not None and self._options.json:
             echo(compact_json(result_of(run)))
-        elif run is not None and not self._wishes.events:
+        elif run is not None and not self._options.events:
             print_outputs(run.raw_outputs)
         for sentence in sentences(error, self._loaded):
             say(f"Error: {sentence}")
@@ -157,7 +146,7 @@ class SingleCall:
         return WRONG if is_usage(error) else FAILED
 
     def _view(self) -> View:
-        if self._wishes.json or self._wishes.events:
+        if self._options.json or self._options.events:
             return _NoView()
         if is_terminal(sys.stderr):
             from rich.console import Console
@@ -172,7 +161,7 @@ class SingleCall:
     def _write_page(self, code: int) -> int:
         from difygen.call.html import render_page
 
-        name = str(self._wishes.html)
+        name = str(self._options.html)
         try:
             Path(name).write_text(render_page(self._timeline, self._workflow), encoding="utf-8")
         except OSError as error:
@@ -195,8 +184,8 @@ class _NoView:
         """Show nothing."""
 
 
-def _spinner(wishes: Shown) -> Any:
-    if wishes.json or not is_terminal(sys.stderr):
+def _spinner(options: CallOptions) -> Any:
+    if options.json or not is_terminal(sys.stderr):
         return nullcontext()
     from rich.console import Console
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from difygen.arguments import parse_arguments
 from difygen.connection import DEFAULT_USER
@@ -14,9 +14,7 @@ from difygen.doctor.report import Section
 from difygen.doctor.settings import Address
 from difygen.generated_client import GeneratedClient, generated, sentences
 from difygen.model import App
-
-if TYPE_CHECKING:
-    from difygen.plan.workflow import Options
+from difygen.options import Options
 
 
 def check_drift(section: Section, definition: App, parameters: Mapping[str, Any]) -> bool:

@@ -1,0 +1,70 @@
+"""What the command line asks of a call, as one record, and which of its options say nothing together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import W_OK, access
+from os.path import dirname, exists, isdir
+
+from difygen.console import UsageProblem
+
+DEFAULT_CONCURRENCY = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOptions:
+    """A call of the app in `source` with `name=value` texts, or of every row of the table `inputs`.
+
+    `events`, `json` and `html` choose what is shown of a run: its raw events, one JSON object, or (with neither) progress and
+    outputs; and a page of its timeline. `timeout` is in seconds.
+    """
+
+    source: str
+    values: tuple[str, ...] = ()
+    user: str | None = None
+    base_url: str | None = None
+    api_key_file: str | None = None
+    timeout: float | None = None
+    events: bool = False
+    json: bool = False
+    blocking: bool = False
+    html: str | None = None
+    inputs: str | None = None
+    concurrency: int | None = None
+    output: str | None = None
+
+    def check(self) -> None:
+        """Raise `UsageProblem` for options that say nothing together, or that cannot be followed."""
+        only_single = "--events" if self.events else "--html"
+        if self.events and self.json:
+            raise UsageProblem("--events and --json exclude each other: both are about what goes to standard output.")
+        if self.blocking and (self.events or self.html):
+            raise UsageProblem(f"--blocking brings one answer and no events, so there is nothing for {only_single}.")
+        if self.inputs is None and (self.concurrency is not None or self.output is not None):
+            option = "--concurrency" if self.concurrency is not None else "--output"
+            raise UsageProblem(f"{option} is for a table of --inputs.")
+        if self.inputs is not None and (self.events or self.html):
+            raise UsageProblem(f"{only_single} is for a single call, not for a table of --inputs.")
+        if self.html is not None and (reason := _unwritable(self.html)):
+            raise UsageProblem(f"Cannot write {self.html}: {reason}.")
+        if self.concurrency is not None and self.concurrency < 1:
+            raise UsageProblem("--concurrency must be at least 1.")
+        self._check_standard_input()
+
+    def _check_standard_input(self) -> None:
+        """Refuse to take two things from standard input, which can be read once."""
+        wanted = {"SOURCE": self.source, "--api-key-file": self.api_key_file, "--inputs": self.inputs}
+        users = [name for name, file in wanted.items() if file == "-"]
+        users += [value for value in self.values if value.endswith("=@-")]
+        if len(users) > 1:
+            raise UsageProblem(f"Standard input can be read once, and {' and '.join(users)} want it.")
+
+
+def _unwritable(file: str) -> str:
+    """Why a file cannot be written, as far as can be seen beforehand; empty if it can."""
+    folder = dirname(file) or "."
+    if not isdir(folder):
+        return f"there is no folder {folder}"
+    if isdir(file):
+        return "it is a folder"
+    return "" if access(file if exists(file) else folder, W_OK) else "permission denied"

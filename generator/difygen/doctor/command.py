@@ -1,0 +1,187 @@
+"""The command `difygen doctor`: all checks in their order. Decides what is still worth looking at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import click
+import httpx
+
+from difygen.console import FAILED, OK, UsageProblem, echo, finish
+from difygen.doctor.app import WHERE, check_app, check_key_form
+from difygen.doctor.contract import check_drift, check_run
+from difygen.doctor.network import check_network
+from difygen.doctor.report import Report, Section
+from difygen.doctor.server import (
+    FIRST_WITH_FORMS,
+    FIRST_WITH_HUMAN_INPUT,
+    FIRST_WITH_WORKFLOWS,
+    Version,
+    check_server,
+    first_dify,
+    parse_version,
+    traits,
+)
+from difygen.doctor.settings import Address, Key, candidates, check_base_url, key_of_environment, key_of_file
+from difygen.generated_client import SHARED_KEY, key_variables_of
+from difygen.model import App
+from difygen.options import Options
+from difygen.project.definitions import definition_files, read_workflow
+
+LONGEST_TIMEOUT = 3600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoctorOptions:
+    """What the doctor is asked to look at. `inputs` are `name=value` texts for the one run that `run` asks for.
+
+    `timeout` is in seconds and for each step of a check.
+    """
+
+    sources: tuple[str, ...] = ()
+    base_url: str | None = None
+    api_key_file: str | None = None
+    run: bool = False
+    inputs: tuple[str, ...] = ()
+    user: str | None = None
+    timeout: float = 10.0
+    output_format: Literal["text", "json"] = "text"
+
+    def check(self) -> None:
+        """Raise `UsageProblem` for options that say nothing together, or that cannot be followed."""
+        if self.inputs and not self.run:
+            raise UsageProblem("--input is for the run that --run makes.")
+        if not 0 < self.timeout <= LONGEST_TIMEOUT:
+            raise UsageProblem(f"--timeout must be more than 0 and at most {LONGEST_TIMEOUT} seconds.")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server whose API answers: where, which release, and the connection to it."""
+
+    address: Address
+    version: Version | None
+    client: httpx.Client
+
+
+class Examination:
+    """All checks in their order: the server once, then the app of each definition."""
+
+    def __init__(self, options: DoctorOptions, generation: Options | None, report: Report) -> None:
+        self._options, self._generation, self._report = options, generation, report
+        self._server: Server | None = None
+
+    def run(self) -> None:
+        """Make the checks. Raises `UsageProblem` where a definition or an argument cannot be read."""
+        options = self._options
+        apps = [read_workflow(file) for file in definition_files(options.sources)]
+        given = key_of_file(options.api_key_file) if options.api_key_file is not None else None
+        with httpx.Client(timeout=options.timeout, follow_redirects=False) as client:
+            self._server = self._examine_server(self._report.section("Server"), client)
+            for app in apps or (None,):
+                title = f"Workflow {app.name} ({app.source})" if app else "App"
+                self._examine_app(self._report.section(title), app, given)
+
+    def _examine_server(self, section: Section, client: httpx.Client) -> Server | None:
+        address = check_base_url(section, self._options.base_url)
+        if address is None:
+            return None
+        if not check_network(section, address, self._options.timeout):
+            _look_elsewhere(section, client, address)
+            return None
+        probe = check_server(section, client, address, self._options.timeout)
+        if not probe.is_dify:
+            return None
+        return Server(address, _check_version(section, probe.version), client)
+
+    def _examine_app(self, section: Section, app: App | None, given: Key | None) -> None:
+        variables = (SHARED_KEY,) if app is None else key_variables_of(app, self._generation)
+        key = given or key_of_environment(variables)
+        if key is None:
+            names = " or ".join(variables)
+            if app is None:
+                section.skip("key", f"no key is set ({names}), so no app is looked at.")
+            else:
+                section.problem("key", "No API key is set.", f"Set {names}, or give --api-key-file. {WHERE}")
+            return
+        meant, server = check_key_form(section, key), self._server
+        if meant is None:
+            section.skip("app", "not looked at, since there is no key to try.")
+        elif server is None:
+            section.skip("app", "not looked at, since no server of Dify's answers.")
+        else:
+            live = check_app(section, server.client, server.address, meant, self._options.timeout)
+            if live is not None and app is not None:
+                self._examine_contract(section, app, server, meant, live)
+
+    def _examine_contract(self, section: Section, app: App, server: Server, key: str, live: Mapping[str, Any]) -> None:
+        _check_nodes(section, app, server.version)
+        fits = check_drift(section, app, live)
+        if not self._options.run:
+            section.skip("run", "not asked for: --run makes one run.")
+        elif not fits:
+            section.skip("run", "not made, since the inputs have changed.")
+        else:
+            options = self._options
+            check_run(section, app, server.address, key, options.inputs, options.user, self._generation)
+
+
+def _look_elsewhere(section: Section, client: httpx.Client, address: Address) -> None:
+    """The base URL cannot be reached; but Dify may answer elsewhere on its host."""
+    if section.checks[-1].name == "dns":
+        section.skip("dify", "not looked for.")
+    elif found := first_dify(client, candidates(address)):
+        section.skip("dify", "not reached there.", f"Dify answers at {found.url}: use that as the base URL.")
+    else:
+        section.skip("dify", "not reached there, nor at the other places on the host where it usually is.")
+
+
+def _check_version(section: Section, text: str) -> Version | None:
+    version = parse_version(text)
+    if version is None:
+        section.skip("version", f"not known: {text!r} is no release number." if text else "not known.")
+        return None
+    if version < FIRST_WITH_WORKFLOWS:
+        section.problem(
+            "version", f"Dify {text} has no API for workflows.", "Update the server: workflows came with 0.6.0."
+        )
+        return None
+    section.ok("version", f"What follows from Dify {text}:", *traits(version))
+    return version
+
+
+def _check_nodes(section: Section, workflow: App, version: Version | None) -> None:
+    """Human-input nodes are the one kind that an older server accepts and then hangs on (seen on 1.12.1)."""
+    if version is None or all(node.type != "human-input" for node in workflow.nodes):
+        return
+    if version < FIRST_WITH_HUMAN_INPUT:
+        fix = "Update Dify to 1.14 or later; until then take the human-input node out."
+        section.problem("nodes", "The workflow waits for people, which this release cannot do: a run never ends.", fix)
+    elif version < FIRST_WITH_FORMS:
+        fix = "Update Dify to 1.14 or later, or fill the forms in on its web pages."
+        section.problem("nodes", "The workflow waits for people, and this release has no API for their forms.", fix)
+
+
+def run_doctor(options: DoctorOptions, generation: Options | None = None) -> int:
+    """Check settings, server, app and drift, and print the findings as they come.
+
+    Returns 0 if all is well, 1 for a problem, 2 for wrong arguments or definitions, 130 after Ctrl-C.
+    """
+    return finish(lambda: _diagnose(options, generation), "Interrupted.")
+
+
+def _diagnose(options: DoctorOptions, generation: Options | None) -> int:
+    options.check()
+    report = Report(echo, _styled) if options.output_format == "text" else Report()
+    Examination(options, generation, report).run()
+    report.end()
+    if options.output_format == "json":
+        echo(report.as_json())
+    return FAILED if report.problems else OK
+
+
+def _styled(text: str, style: str) -> str:
+    """Colour a text or make it bold; click takes that away again where no terminal shows it."""
+    return click.style(text, bold=True) if style == "bold" else click.style(text, fg=style)
