@@ -26,6 +26,18 @@ ARGUMENTS = (
     "--hide-scrollbars",
     "--window-size=1400,800",
 )
+# Runs before anything of a page and outside of its policy. The browser's own log is no use here: what Chromium itself fails to
+# fetch in the background stands in it, too.
+_COLLECT_COMPLAINTS = """
+window.complaints = [];
+addEventListener("error", (event) => complaints.push("error: " + (event.message || event.target.outerHTML)), true);
+addEventListener("unhandledrejection", (event) => complaints.push("rejection: " + event.reason));
+addEventListener("securitypolicyviolation", (event) => complaints.push("policy: " + event.violatedDirective + " " + event.blockedURI), true);
+for (const name of ["error", "warn"]) {
+    const print = console[name];
+    console[name] = (...values) => (complaints.push("console: " + values.join(" ")), print.apply(console, values));
+}
+"""
 _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the key of an element in WebDriver's JSON
 
 
@@ -34,6 +46,8 @@ class Browser:
 
     def __init__(self, http: httpx.Client, session: str) -> None:
         self._http, self._session = http, session
+        install = {"cmd": "Page.addScriptToEvaluateOnNewDocument", "params": {"source": _COLLECT_COMPLAINTS}}
+        self._post("goog/cdp/execute", install)
 
     def open(self, page: Path, fragment: str = "") -> None:
         """Load a file as if it were new."""
@@ -65,10 +79,11 @@ class Browser:
         """Make the window so large."""
         self._post("window/rect", {"width": width, "height": height})
 
-    def log(self) -> list[str]:
-        """What the browser complained about since it was last asked: script errors, and what the page's policy refused."""
-        entries = self._post("se/log", {"type": "browser"})
-        return [entry["message"] for entry in entries]
+    def complaints(self) -> list[str]:
+        """What is wrong with the page: script errors, what its policy refused, and whatever it fetched."""
+        fetched = "performance.getEntriesByType('resource').map((entry) => 'fetched: ' + entry.name)"
+        found: list[str] = self.run(f"return [...window.complaints, ...{fetched}]")
+        return found
 
     def screenshot(self) -> bytes:
         """The window as PNG."""
@@ -112,7 +127,7 @@ def _port(process: subprocess.Popen[str]) -> int:
 
 def _session(http: httpx.Client, program: str, profile: Path) -> str:
     options = {"binary": program, "args": [*ARGUMENTS, f"--user-data-dir={profile}"]}
-    wanted = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}
+    wanted = {"browserName": "chrome", "goog:chromeOptions": options}
     answer = http.post("/session", json={"capabilities": {"alwaysMatch": wanted}})
     assert answer.status_code == 200, answer.text
     session: str = answer.json()["value"]["sessionId"]

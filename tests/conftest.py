@@ -7,6 +7,7 @@ import seam takes the other. All of the runtime is proven so in a minute by
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -15,6 +16,10 @@ import pytest
 
 if os.environ.get("HTTP_LIBRARY") == "httpx2":
     sys.modules["httpx"] = None  # type: ignore[assignment]
+
+# Under `nohup … &` this process ignores Ctrl-C, and so would every process that a test starts and interrupts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # No test fails because a machine is busy.
 hypothesis.settings.register_profile("difygen", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])

@@ -140,7 +140,7 @@ def test_a_browser_draws_a_bar_for_every_execution(browser: Browser, write: Writ
         "return [...document.querySelectorAll('.row')].map((row) => row.querySelectorAll('.bar').length)"
     ) == [1, 1, 1, 3, 1]
     assert browser.texts("aside .field-name") == ["output", "count"]
-    assert browser.log() == []
+    assert browser.complaints() == []
 
 
 def test_bars_lie_on_the_time_axis(browser: Browser, write: Write) -> None:
@@ -203,6 +203,16 @@ def test_light_and_dark_are_both_there(browser: Browser, write: Write) -> None:
     assert browser.run(background) == light
 
 
+def test_what_is_wrong_with_a_page_does_not_escape_the_tests(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "wrong.html"
+    policy = """<meta http-equiv="Content-Security-Policy" content="img-src 'none'">"""
+    file.write_text(
+        f"{policy}<img src='x.png'><link rel='stylesheet' href='x.css'><script>console.warn('w'); missing()</script>"
+    )
+    browser.open(file)
+    assert {found.split(":")[0] for found in browser.complaints()} == {"console", "error", "policy", "fetched"}
+
+
 def test_hostile_data_does_nothing_in_a_browser(browser: Browser, tmp_path: Path) -> None:
     file = tmp_path / "evil.html"
     file.write_text(render_page(hostile(), App(name=EVIL, source="x", title=EVIL, description=EVIL)), encoding="utf-8")
@@ -212,7 +222,7 @@ def test_hostile_data_does_nothing_in_a_browser(browser: Browser, tmp_path: Path
         "return [window.hit === undefined, document.images.length, document.querySelectorAll('.hit').length]"
     ) == [True, 0, 0]
     assert browser.run("return document.querySelector('h1').textContent") == EVIL
-    assert browser.log() == []
+    assert browser.complaints() == []
 
 
 def test_hundreds_of_executions_and_a_long_text_are_drawn(browser: Browser, write: Write) -> None:
@@ -230,7 +240,7 @@ def test_hundreds_of_executions_and_a_long_text_are_drawn(browser: Browser, writ
 def test_runs_with_next_to_nothing_in_them_are_drawn(browser: Browser, write: Write, timeline: Timeline) -> None:
     browser.open(write(timeline))
     assert browser.texts("h1") == ["演示 · demo"]
-    assert browser.log() == []
+    assert browser.complaints() == []
 
 
 def test_a_narrow_window_loses_nothing(browser: Browser, write: Write) -> None:

@@ -5,8 +5,8 @@
     ```text      the output of the program right before it
     <!-- file: NAME -->   the block below is written to NAME
 
-A line `…` in an output stands for any number of lines; seconds, ids and versions may differ. UPDATE_README=1 writes the real output
-into the page instead of comparing it.
+A line `…` in an output stands for any number of lines; seconds, ids and versions may differ. The page says port 8098; what runs here
+has a free one. UPDATE_README=1 writes the real output into the page instead of comparing it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<language>\w+)\n(?P<body>.*?)```\n", re.DOTALL)
 UPDATE = bool(os.environ.get("UPDATE_README"))
+PORT = "8098"
 
 VARYING = (
     (re.compile(r"\b\d+(\.\d+)?(?= ?(s|ms)\b)"), "0"),
@@ -61,6 +62,7 @@ class Session:
     def __init__(self, folder: Path, programs: Path) -> None:
         self.folder = folder
         self.background: list[subprocess.Popen[str]] = []
+        self.port = PORT
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith("DIFY") and name != "PYTHONPATH"
         } | {
@@ -72,6 +74,7 @@ class Session:
         }
 
     def command(self, line: str) -> str:
+        line = line.replace(PORT, self.port)
         if line.startswith("export "):
             name, _, value = line.removeprefix("export ").partition("=")
             self.environment[name] = value.strip("'\"")
@@ -86,7 +89,7 @@ class Session:
         return self._run(["bash", "-c", line])
 
     def program(self, text: str) -> str:
-        return self._run([sys.executable, "-c", text])
+        return self._run([sys.executable, "-c", text.replace(PORT, self.port)])
 
     def _run(self, command: list[str], cwd: Path | None = None) -> str:
         done = subprocess.run(
@@ -98,14 +101,17 @@ class Session:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        return done.stdout
+        return self._with_the_port_of_the_page(done.stdout)
+
+    def _with_the_port_of_the_page(self, printed: str) -> str:
+        return re.sub(rf"\b{self.port}\b", PORT, printed)
 
     def _start(self, line: str) -> str:
         log = self.folder / "mock.log"
         with log.open("w") as output:
             self.background.append(
                 subprocess.Popen(
-                    ["bash", "-c", f"exec {line}"],
+                    ["bash", "-c", f"exec {line} --port 0"],
                     cwd=self.folder,
                     env=self.environment,
                     text=True,
@@ -115,9 +121,10 @@ class Session:
             )
         for _ in range(200):
             time.sleep(0.05)
-            if "Ctrl-C" in log.read_text():
+            if started := re.search(r"http://127\.0\.0\.1:(\d+)/v1 \(Ctrl-C", log.read_text()):
+                self.port = started[1]
                 break
-        return log.read_text()
+        return self._with_the_port_of_the_page(log.read_text())
 
     def close(self) -> None:
         for process in self.background:
