@@ -1,4 +1,4 @@
-"""What a user types, `name=value`, as the values that a workflow takes: read by the input's kind, files and `@file` included.
+"""What a user types, `name=value`, as the values that an app takes: read by the input's kind, `@file` included.
 
 Validation is not done here: the generated client does it, on the command line as in a program.
 """
@@ -39,7 +39,7 @@ Values = dict[str, object]
 
 
 def parse_arguments(workflow: App, arguments: Sequence[str], python_names: Mapping[str, str] | None = None) -> Values:
-    """The values of `name=value` arguments. `python_names` maps the client's own names to wire names; both are understood.
+    """Read `name=value` arguments. `python_names` maps the client's own names to wire names; both are understood.
 
     Raises `UsageProblem` with one sentence for each argument that cannot be read.
     """
@@ -69,12 +69,13 @@ def collecting(problems: list[str]) -> Iterator[None]:
 
 
 def value_from_text(input_: Input, text: str) -> object:
-    """`text` as a value of the input's kind. Nothing in it is special: no `@file`, no escapes."""
-    return _READERS.get(input_.kind, _plain)(input_, text)
+    """Read `text` as a value of the input's kind. Nothing in it is special: no `@file`, no escapes."""
+    reader = _READERS.get(input_.kind)
+    return reader(input_, text) if reader else text
 
 
 def value_from_json(input_: Input, value: JsonValue) -> object:
-    """A JSON value as the client takes it: texts in the place of files are paths or URLs, all else stays as it is."""
+    """Return a JSON value as the client takes it: texts in the place of files are paths or URLs."""
     if input_.kind == "file" and isinstance(value, str):
         return _file(input_, value)
     if input_.kind == "file-list":
@@ -85,7 +86,7 @@ def value_from_json(input_: Input, value: JsonValue) -> object:
 
 
 def usage_line(workflow: App) -> str:
-    """How a call of the workflow is written, inputs that may be left out in brackets."""
+    """Say how a call of the app is written, inputs that may be left out in brackets."""
     words = [_usage(input_) for input_ in workflow.inputs]
     return f"{workflow.name} takes {' '.join(words)}" if words else f"{workflow.name} takes no inputs."
 
@@ -99,7 +100,7 @@ def _usage(input_: Input) -> str:
 
 
 def unknown_input(name: str, workflow: App) -> str:
-    """The sentence for an input that the workflow does not take, with the nearest that it does."""
+    """Say that the app does not take an input, with the nearest that it does."""
     known = [input_.name for input_ in workflow.inputs]
     if not known:
         return f"{workflow.name} takes no inputs, so {name!r} is not one of them."
@@ -216,10 +217,6 @@ def _select(input_: Input, text: str) -> str:
     raise UsageProblem(f"{input_.name} has no option {_quoted(text)}; did you mean {close!r}?")
 
 
-def _file_cell(input_: Input, text: str) -> object:
-    return _file(input_, text)
-
-
 def _file_list_cell(input_: Input, text: str) -> object:
     """A cell holds one path or URL, or a JSON list of them."""
     if not text.lstrip().startswith("["):
@@ -228,10 +225,6 @@ def _file_list_cell(input_: Input, text: str) -> object:
         return value_from_json(input_, json.loads(text))
     except ValueError as error:
         raise UsageProblem(f"{input_.name} must be a path, a URL or a JSON list of those: {error}.") from error
-
-
-def _plain(input_: Input, text: str) -> str:
-    return text
 
 
 def _no_constant(name: str) -> JsonValue:
@@ -251,6 +244,6 @@ _READERS: Mapping[str, Callable[[Input, str], object]] = {
     "checkbox": _checkbox,
     "json_object": _object,
     "select": _select,
-    "file": _file_cell,
+    "file": _file,
     "file-list": _file_list_cell,
 }

@@ -1,7 +1,7 @@
 """Who calls, where and with which key: options of the command line, else the environment. A key is never an argument.
 
-What stands on a command line is seen by everybody on the machine (`ps`) and stays in the shell's history. So a key comes from the
-environment, from a file, or from a prompt.
+What stands on a command line is seen by everybody on the machine (`ps`) and stays in the shell's history. So a key
+comes from the environment, from a file, or from a prompt.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DEFAULT_USER = "difygen-call"
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """The settings of a call that were given; None leaves the choice to the generated client and its environment variables."""
+    """The settings of a call that were given; None leaves the choice to the generated client and its environment."""
 
     base_url: str | None = None
     user: str = DEFAULT_USER
@@ -42,7 +42,7 @@ def read_connection(
     timeout: float | None,
     key_variables: tuple[str, ...],
 ) -> Connection:
-    """The settings of a call. Asks for a key at the terminal if none is set anywhere."""
+    """Return the settings of a call. Ask for a key at the terminal if none is set anywhere."""
     if timeout is not None and not timeout > 0:
         raise UsageProblem("--timeout must be more than 0 seconds.")
     key = key_from_file(api_key_file) if api_key_file else None
@@ -50,13 +50,14 @@ def read_connection(
         key = _asked(key_variables)
     if base_url is None and not os.environ.get("DIFY_BASE_URL"):
         raise UsageProblem(
-            "No base URL. Give --base-url or set DIFY_BASE_URL, for example http://localhost/v1 or https://api.dify.ai/v1."
+            "No base URL. Give --base-url or set DIFY_BASE_URL, "
+            "for example http://localhost/v1 or https://api.dify.ai/v1."
         )
     return Connection(base_url, user or os.environ.get("DIFY_USER") or DEFAULT_USER, key, timeout)
 
 
 def key_from_file(name: str) -> str:
-    """The key that a file holds, or the first line of standard input for `-`."""
+    """Return the key that a file holds, or the first line of standard input for `-`."""
     try:
         text = sys.stdin.readline() if name == "-" else Path(name).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -29,7 +29,7 @@ class UsageProblem(Exception):
         self.note = note
 
     def lines(self) -> list[str]:
-        """What is shown."""
+        """Return what is shown."""
         return [*(f"Error: {sentence}" for sentence in self.sentences), *([self.note] if self.note else [])]
 
 
@@ -37,12 +37,12 @@ class DefinitionProblem(UsageProblem):
     """A definition cannot be used. The sentences are diagnostics, which say themselves that they are errors."""
 
     def lines(self) -> list[str]:
-        """What is shown."""
+        """Return what is shown."""
         return list(self.sentences)
 
 
 class OutputError(Exception):
-    """A result cannot be written. The cause is a BrokenPipeError where its reader went away: nobody waits for a message then."""
+    """A result cannot be written. The cause is a BrokenPipeError where its reader went away."""
 
     def __init__(self, place: str, cause: OSError) -> None:
         super().__init__(f"Cannot write {place}: {(cause.strerror or str(cause)).lower()}.")
@@ -59,7 +59,7 @@ def writing(place: str) -> Iterator[None]:
 
 
 def finish(work: Callable[[], int], interrupted: str) -> int:
-    """Do the work of a command and return its exit code; mistakes of the user and Ctrl-C end it with sentences, not tracebacks."""
+    """Do the work of a command and return its exit code; a user's mistakes and Ctrl-C end it with sentences."""
     try:
         return work()
     except UsageProblem as problem:
@@ -74,7 +74,7 @@ def finish(work: Callable[[], int], interrupted: str) -> int:
 
 
 def unwritten(problem: OutputError) -> int:
-    """Say that output cannot be written, and give the exit code; where its reader went away, every tool in a pipe ends without a word."""
+    """Say that output cannot be written, and return the exit code; end without a word where its reader went away."""
     if isinstance(problem.__cause__, BrokenPipeError):
         raise problem.__cause__ from None  # the command line takes care of it
     say(f"Error: {problem}")
@@ -82,7 +82,7 @@ def unwritten(problem: OutputError) -> int:
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether somebody looks at that stream. One that was closed before the start (`>&-`) is None."""
+    """Check whether somebody looks at that stream. One that was closed before the start (`>&-`) is None."""
     return stream is not None and stream.isatty()
 
 
@@ -103,7 +103,7 @@ def echo(text: str) -> None:
 
 
 def printable(text: str) -> str:
-    """`text` with every character that could steer a terminal replaced by its escape, and line ends made plain."""
+    """Replace every character of `text` that could steer a terminal by its escape, and make line ends plain."""
     plain = text.replace("\r\n", "\n")
     if plain.isascii() and plain.isprintable():
         return plain
@@ -111,7 +111,7 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """`text` as a single printable line: blanks folded, nothing at its ends."""
+    """Return `text` as a single printable line: blanks folded, nothing at its ends."""
     return " ".join(printable(text).split())
 
 
@@ -121,12 +121,12 @@ def shorten(text: str, width: int) -> str:
 
 
 def compact_json(value: object) -> str:
-    """`value` as one line of JSON, in its own script where every character can be encoded."""
+    """Return `value` as one line of JSON, in its own script where every character can be encoded."""
     return _encodable(json.dumps(value, ensure_ascii=False, separators=(", ", ": "), default=str), value, indent=None)
 
 
 def pretty_json(value: JsonValue) -> str:
-    """`value` as indented JSON, in its own script where every character can be encoded."""
+    """Return `value` as indented JSON, in its own script where every character can be encoded."""
     return _encodable(json.dumps(value, ensure_ascii=False, indent=2, default=str), value, indent=2)
 
 
@@ -148,7 +148,7 @@ def _shown(character: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people read them: 0.085 s, 2.1 s, 83 s as 1 min 23 s."""
+    """Write seconds as people read them: 0.085 s, 2.1 s, 83 s as 1 min 23 s."""
     if seconds < 0.0995:
         return f"{seconds:.3f} s"
     if seconds < 9.95:
@@ -160,5 +160,5 @@ def duration(seconds: float) -> str:
 
 
 def count(number: int, noun: str) -> str:
-    """A number with its noun: 1 token, 12 tokens."""
+    """Write a number with its noun: 1 token, 12 tokens."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

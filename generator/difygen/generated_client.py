@@ -42,14 +42,14 @@ class GeneratedClient:
 
     @property
     def failures(self) -> tuple[type[Exception], ...]:
-        """What a call may raise that is no bug: inputs that do not fit, the client's own exceptions, files that went away."""
+        """What a call may raise that is no bug: wrong inputs, the client's exceptions, files that went away."""
         from pydantic import ValidationError
 
         errors = import_module(f"{self.package.__name__}._runtime._errors")
         return (ValidationError, errors.DifyError, OSError)
 
     def arguments(self, values: Mapping[str, object]) -> dict[str, object]:
-        """Values by wire name as keyword arguments of `run` and `stream`."""
+        """Return values by wire name as keyword arguments of `run` and `stream`."""
         python_names = {wire: name for name, wire in self.wire_names.items()}
         return {python_names[wire]: value for wire, value in values.items()}
 
@@ -70,7 +70,7 @@ def generated(workflow: App, options: Options | None = None) -> Iterator[Generat
 
 
 def key_variables_of(workflow: App, options: Options | None = None) -> tuple[str, ...]:
-    """The environment variables that the workflow's client reads its key from."""
+    """Return the environment variables that the app's client reads its key from."""
     from difygen.generate import module_names
     from difygen.plan.names import check_options
     from difygen.plan.workflow import Options, plan_workflow
@@ -147,7 +147,7 @@ _PAUSED = "Fill its form in on Dify's page of the app, or with submit_form() and
 
 
 def sentences(error: Exception, loaded: GeneratedClient) -> list[str]:
-    """What went wrong: a sentence per input or output for values that do not fit, else what the client says."""
+    """Say what went wrong: a sentence per input or output for values that do not fit, else what the client says."""
     if is_validation_error(error):
         names = {**loaded.wire_names, **{wire: wire for wire in loaded.wire_names.values()}}
         return _about_values(error.errors(include_url=False), names)  # type: ignore[attr-defined]
@@ -163,22 +163,22 @@ def sentences(error: Exception, loaded: GeneratedClient) -> list[str]:
 
 
 def is_late(error: Exception) -> bool:
-    """Whether the call took longer than it was given."""
+    """Check whether the call took longer than it was given."""
     return type(error).__name__ == "DeadlineExceededError"
 
 
 def is_validation_error(error: Exception) -> bool:
-    """Whether pydantic refused the inputs, before anything was sent."""
+    """Check whether pydantic refused the inputs, before anything was sent."""
     return type(error).__name__ == "ValidationError" and hasattr(error, "errors")
 
 
 def is_usage(error: Exception) -> bool:
-    """Whether what the user gave is at fault, so that the exit code is 2."""
+    """Check whether what the user gave is at fault, so that the exit code is 2."""
     return is_validation_error(error) or type(error).__name__ == "ConfigurationError"
 
 
 def is_hopeless(error: Exception) -> bool:
-    """Whether every other call would end in the same way."""
+    """Check whether every other call would end in the same way."""
     return any(kind.__name__ in _HOPELESS for kind in type(error).__mro__)
 
 
@@ -198,8 +198,8 @@ def _about_values(details: Sequence[Mapping[str, Any]], wire_names: Mapping[str,
         # Texts further on are names of pydantic's types, which say nothing to a user; numbers are places in a list.
         place = wire_names.get(str(first), str(first)) + "".join(f"[{part}]" for part in rest if isinstance(part, int))
         text = str(detail.get("msg") or "it is not valid").rstrip(".")
-        told = "is required" if detail.get("type") == "missing" else f": {text[:1].lower()}{text[1:]}"
-        complaints.setdefault(place, []).append(told)
+        complaint = "is required" if detail.get("type") == "missing" else f": {text[:1].lower()}{text[1:]}"
+        complaints.setdefault(place, []).append(complaint)
     return [f"{place}{_either(texts)}." for place, texts in complaints.items()]
 
 

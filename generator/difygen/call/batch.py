@@ -40,8 +40,8 @@ async def run_rows(
 ) -> Tally:
     """Run all rows, at most `concurrency` at a time. Gives up when an error would be the same for every row.
 
-    `write` gets a line per row that ended; `advance` the tally and how many are running, whenever either changes. Cancelling
-    stops the runs that are going on, on the server too, and so does an `OutputError` of `write`.
+    `write` gets a line per row that ended; `advance` the tally and how many are running, whenever either changes.
+    Cancelling stops the runs that are going on, on the server too, and so does an `OutputError` of `write`.
     """
     tally, waiting = Tally(), iter(rows)
     unwritten: list[OutputError] = []
@@ -121,7 +121,8 @@ def call_rows(
             if results.cut:
                 say(f"The last line of {options.output} was cut off and is taken away.")
         if not waiting:
-            say(f"{_all(len(rows))} succeeded before; there is nothing left to run.")
+            every = "The row" if len(rows) == 1 else f"All {len(rows)} rows"
+            say(f"{every} succeeded before; there is nothing left to run.")
             return OK
         if len(waiting) < len(rows):
             say(f"{count(len(rows) - len(waiting), 'row')} of {len(rows)} succeeded before and will not be run again.")
@@ -138,7 +139,7 @@ def _run(
     last = Tally()
     # Where lines of results run over the terminal, a bar would only be in their way.
     hidden = options.json or not is_terminal(sys.stderr) or (options.output is None and is_terminal(sys.stdout))
-    with nullcontext(_nothing) if hidden else _progress(len(rows)) as show:
+    with nullcontext(lambda tally, running: None) if hidden else _progress(len(rows)) as show:
 
         def advance(tally: Tally, running: int) -> None:
             nonlocal last
@@ -156,17 +157,12 @@ def _run(
         )
         try:
             asyncio.run(work)
-            interrupted = False
         except KeyboardInterrupt:
-            interrupted = True
-    return _give_up(last, len(rows), options) if interrupted else _sum_up(last, len(rows), options)
-
-
-def _give_up(tally: Tally, total: int, options: CallOptions) -> int:
-    again = " The same command goes on where it stopped." if options.output else ""
-    ended = tally.succeeded + tally.failed
-    say(f"Interrupted after {ended} of {count(total, 'row')}; running ones were asked to stop.{again}")
-    return INTERRUPTED
+            again = " The same command goes on where it stopped." if options.output else ""
+            ended = f"{last.succeeded + last.failed} of {count(len(rows), 'row')}"
+            say(f"Interrupted after {ended}; running ones were asked to stop.{again}")
+            return INTERRUPTED
+    return _sum_up(last, len(rows), options)
 
 
 def _sum_up(tally: Tally, total: int, options: CallOptions) -> int:
@@ -178,10 +174,6 @@ def _sum_up(tally: Tally, total: int, options: CallOptions) -> int:
     words += [f"{left} not run, since every call would end like this"] if left and tally.given_up else []
     say(", ".join(words) + (f". Results are in {options.output}." if options.output else "."))
     return OK if tally.succeeded == total else FAILED
-
-
-def _nothing(tally: Tally, running: int) -> None:
-    """Show no progress."""
 
 
 @contextmanager
@@ -213,10 +205,6 @@ def _progress(total: int) -> Iterator[Advance]:
             progress.update(task, completed=tally.succeeded + tally.failed, description=f"{running} running{failed}")
 
         yield show
-
-
-def _all(number: int) -> str:
-    return "The row" if number == 1 else f"All {number} rows"
 
 
 def _checker(loaded: GeneratedClient) -> Callable[[Values], list[str]]:

@@ -19,8 +19,9 @@ from difygen.project.definitions import read_workflow
 def run_call(options: CallOptions, generation: Options | None = None) -> int:
     """Call an app once, or once per row of a table.
 
-    Results go to standard output and everything else to standard error. Returns 0 for success, 1 if the run (or any row) did not
-    succeed, 2 for wrong arguments, inputs, definition or settings, and 130 after Ctrl-C, when the run was stopped on the server.
+    Results go to standard output and everything else to standard error. Returns 0 for success, 1 if the run (or any
+    row) did not succeed, 2 for wrong arguments, inputs, definition or settings, and 130 after Ctrl-C, when the run was
+    stopped on the server.
     """
     if isinstance(sys.stdout, TextIOWrapper):  # a lone surrogate, or another script, must not break a result
         sys.stdout.reconfigure(errors="backslashreplace")

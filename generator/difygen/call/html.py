@@ -1,6 +1,7 @@
 """A run's timeline as one page that needs nothing else: `templates/timeline.html` with the data put in.
 
-The page's own script and style are allowed by their hashes, so nothing that the data holds can run, be styled or be fetched.
+The page's own script and style are allowed by their hashes, so that nothing that the data holds can run, be styled
+or be fetched.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u202
 
 
 def render_page(timeline: Timeline, workflow: App) -> str:
-    """The page for a run that is over (or was given up)."""
+    """Return the page of a run that is over (or was given up)."""
     template = _template()
     texts = {
         "policy": html.escape(_policy(template)),
@@ -37,7 +38,7 @@ def render_page(timeline: Timeline, workflow: App) -> str:
 
 
 def page_data(timeline: Timeline, workflow: App) -> dict[str, Any]:
-    """What the page's script draws. Values go in as texts, since a browser's numbers would lose digits."""
+    """Return what the page's script draws. Values go in as texts, since a browser's numbers would lose digits."""
     rows = list(timeline.rows())
     parents = {row.parent for _, row in rows}
     inputs = {name: value for name, value in timeline.inputs.items() if not str(name).startswith(_SYSTEM)}

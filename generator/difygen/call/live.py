@@ -1,4 +1,4 @@
-"""The live picture of a run on a terminal: a row per node with its bar on the time axis, the text streaming in below."""
+"""The live picture of a run on a terminal: a row per node with a bar on the time axis, the text streaming in below."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class LiveView:
         self._live.stop()
 
     def update(self, event: Mapping[str, Any]) -> None:
-        """Nothing to do at once: the picture is drawn ten times a second from the timeline."""
+        """Do nothing at once: the picture is drawn ten times a second from the timeline."""
 
     def _picture(self) -> RenderableType:
         timeline, now = self._timeline, self._timeline.now(self._clock())

@@ -15,8 +15,8 @@ DEFAULT_CONCURRENCY = 4
 class CallOptions:
     """A call of the app in `source` with `name=value` texts, or of every row of the table `inputs`.
 
-    `events`, `json` and `html` choose what is shown of a run: its raw events, one JSON object, or (with neither) progress and
-    outputs; and a page of its timeline. `timeout` is in seconds.
+    `events`, `json` and `html` choose what is shown of a run: its raw events, one JSON object, or (with neither)
+    progress and outputs; and a page of its timeline. `timeout` is in seconds.
     """
 
     source: str

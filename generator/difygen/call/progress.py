@@ -22,7 +22,7 @@ MARKS: Mapping[str, str] = {
 
 
 def repetitions(row: NodeRow) -> str:
-    """How often a row ran, where that says something: rounds of an iteration, repeated inner nodes, repeated attempts."""
+    """Say how often a row ran, where that means something: items of an iteration, repeated nodes, attempts."""
     parts = []
     if row.expected is not None or row.rounds:
         parts.append(f"{row.rounds}/{row.expected}" if row.expected is not None else f"{row.rounds}×")
@@ -35,12 +35,12 @@ def repetitions(row: NodeRow) -> str:
 
 
 def first_error(row: NodeRow) -> str:
-    """What the first execution that went wrong says, as one line."""
+    """Return what the first execution that went wrong says, as one line."""
     return next((one_line(execution.error) for execution in row.executions if execution.error), "")
 
 
 def closing(timeline: Timeline) -> str:
-    """One line on how the run ended."""
+    """Say in one line how the run ended."""
     facts = [duration(timeline.elapsed if timeline.elapsed is not None else timeline.extent)]
     if timeline.tokens:
         facts.append(count(timeline.tokens, "token"))

@@ -18,12 +18,14 @@ from difygen.console import UsageProblem, compact_json, count, writing
 from difygen.model import App, Input, JsonValue
 from difygen.project.definitions import content
 
+DONE = ("succeeded", "partial-succeeded")
+TEXT_KINDS = ("text-input", "paragraph")
 _MOST_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
 class InputRow:
-    """One call: its number in the file, counted from 1, and its values by wire name. The same values have the same `key`."""
+    """One call: its number in the file, from 1, and its values by wire name. The same values have the same `key`."""
 
     number: int
     line: int
@@ -34,7 +36,7 @@ class InputRow:
 def read_rows(
     workflow: App, name: str, common: Values, python_names: Mapping[str, str], check: Callable[[Values], list[str]]
 ) -> list[InputRow]:
-    """The rows of a file, each with the values that are `common` to all where it does not give its own.
+    """Read the rows of a file, each with the values that are `common` to all where it does not give its own.
 
     `check` says what the client would refuse. Raises `UsageProblem` with `file:line` for each mistake in any row.
     """
@@ -112,9 +114,8 @@ def _csv_records(name: str, text: str, problems: list[str]) -> Iterator[tuple[in
         line = reader.line_num + 1
         for cells in reader:
             if len(cells) > len(header):
-                problems.append(
-                    f"{name}:{line}: {count(len(cells), 'cell')} for {count(len(header), 'column')}; quote cells that hold a comma."
-                )
+                sizes = f"{count(len(cells), 'cell')} for {count(len(header), 'column')}"
+                problems.append(f"{name}:{line}: {sizes}; quote cells that hold a comma.")
             elif cells:
                 yield line, {column: _Cell(cell, is_text=True) for column, cell in zip(header, cells, strict=False)}
             line = reader.line_num + 1
@@ -128,33 +129,27 @@ def _values(workflow: App, inputs: Mapping[str, Input], cells: Mapping[str, _Cel
         input_ = inputs.get(name)
         if input_ is None:
             problems.append(unknown_input(name, workflow))
-        elif not _left_out(input_, cell):
+        elif cell.is_text and cell.value == "" and not (input_.required and input_.kind in TEXT_KINDS):
+            continue  # an empty cell says nothing, but for a required text, which may be empty
+        else:
             with collecting(problems):
                 read = value_from_text(input_, str(cell.value)) if cell.is_text else value_from_json(input_, cell.value)
                 values[input_.name] = read
     return values
 
 
-def _left_out(input_: Input, cell: _Cell) -> bool:
-    """An empty cell says nothing, but for a required text, which may be empty."""
-    return cell.is_text and cell.value == "" and not (input_.required and input_.kind in ("text-input", "paragraph"))
-
-
 def _key(values: Values) -> str:
-    """What tells rows with other values apart. Files count by their path and what is in them."""
-    text = json.dumps(values, ensure_ascii=True, sort_keys=True, default=_named)
+    """Tell rows with other values apart. Files count by their path and what is in them."""
+
+    def named(value: Any) -> Any:
+        return [str(value), sha256(value.read_bytes()).hexdigest()] if isinstance(value, Path) else str(value)
+
+    text = json.dumps(values, ensure_ascii=True, sort_keys=True, default=named)
     return f"sha256:{sha256(text.encode()).hexdigest()[:32]}"
 
 
-def _named(value: Any) -> Any:
-    return [str(value), sha256(value.read_bytes()).hexdigest()] if isinstance(value, Path) else str(value)
-
-
-DONE = ("succeeded", "partial-succeeded")
-
-
 def result_line(row: InputRow, result: Mapping[str, Any]) -> str:
-    """The line for a row that ended."""
+    """Return the line of a row that ended."""
     return compact_json({"row": row.number, "inputs": row.key, **result})
 
 
@@ -178,7 +173,7 @@ class ResultFile:
         self._file.close()
 
     def is_done(self, row: InputRow) -> bool:
-        """Whether the file holds a success of that row with the same values."""
+        """Check whether the file holds a success of that row with the same values."""
         return self._done.get(row.number) == row.key
 
     def write(self, line: str) -> None:

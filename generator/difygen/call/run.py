@@ -77,13 +77,21 @@ class SingleCall:
         """One request and one answer; its run cannot be stopped, since its id comes with the answer."""
         began = time.monotonic()
         try:
-            with _spinner(self._options):
+            with self._spinner():
                 return self._client.run(**arguments)
         except KeyboardInterrupt:
             say(
-                f"Interrupted after {duration(time.monotonic() - began)}. A blocking call cannot be stopped: the run may go on on the server."
+                f"Interrupted after {duration(time.monotonic() - began)}. "
+                "A blocking call cannot be stopped: the run may go on on the server."
             )
             raise
+
+    def _spinner(self) -> Any:
+        if self._options.json or not is_terminal(sys.stderr):
+            return nullcontext()
+        from rich.console import Console
+
+        return Console(stderr=True).status("waiting for the run to end")
 
     def _stream(self, arguments: Mapping[str, object]) -> Any:
         with self._view() as view:
@@ -184,16 +192,8 @@ class _NoView:
         """Show nothing."""
 
 
-def _spinner(options: CallOptions) -> Any:
-    if options.json or not is_terminal(sys.stderr):
-        return nullcontext()
-    from rich.console import Console
-
-    return Console(stderr=True).status("waiting for the run to end")
-
-
 def result_of(run: Any) -> dict[str, Any]:
-    """A run as the JSON object that `--json` prints and a batch writes."""
+    """Return a run as the JSON object that `--json` prints and a batch writes."""
     return {
         "status": run.status,
         "outputs": run.raw_outputs,
@@ -206,7 +206,7 @@ def result_of(run: Any) -> dict[str, Any]:
 
 
 def print_outputs(outputs: Mapping[str, Any]) -> None:
-    """Print outputs by name: texts as they are, all else as JSON. On a terminal, names stand out and nothing can steer it."""
+    """Print outputs by name: texts as they are, all else as JSON. On a terminal nothing in them can steer it."""
     import click
 
     terminal = is_terminal(sys.stdout)
@@ -215,9 +215,5 @@ def print_outputs(outputs: Mapping[str, Any]) -> None:
         text = printable(text) if terminal else text
         if terminal and number:
             echo("")
-        echo(f"{click.style(one_line(name), bold=True)}:{_below(text)}")
-
-
-def _below(text: str) -> str:
-    """A short text beside its name, a longer one below it."""
-    return f"\n{text}" if "\n" in text.strip("\n") or len(text) > 100 else f" {text}"
+        beside = " " if "\n" not in text.strip("\n") and len(text) <= 100 else "\n"
+        echo(f"{click.style(one_line(name), bold=True)}:{beside}{text}")

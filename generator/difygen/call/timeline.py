@@ -21,7 +21,7 @@ class Attempt:
 
 @dataclass(slots=True)
 class NodeExecution:
-    """One time that a node ran. Times are seconds after the run's first event; `item` counts within an iteration or loop."""
+    """One time that a node ran. Times are seconds after the run's first event; `item` counts within its iteration."""
 
     id: str
     started: float
@@ -39,10 +39,16 @@ class NodeExecution:
     logs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     reasoning: str = ""
 
+    def seconds(self, now: float) -> float:
+        """Return how long it took, or has taken as of `now`: what the server says, else what was seen here."""
+        if self.elapsed is not None:
+            return self.elapsed
+        return max(0.0, (now if self.finished is None else self.finished) - self.started)
+
 
 @dataclass(slots=True)
 class NodeRow:
-    """A node of the workflow. An iteration or loop counts its rounds: `rounds` begun, of `expected` where that is known."""
+    """A node of the app. An iteration or loop counts its rounds: `rounds` begun, of `expected` where that is known."""
 
     node_id: str
     type: str
@@ -65,32 +71,22 @@ class NodeRow:
         return sum(execution.tokens for execution in self.executions)
 
     def seconds(self, now: float) -> float:
-        """Seconds of all executions together, the running ones as of `now`."""
-        return sum(_seconds(execution, now) for execution in self.executions)
-
-
-def _seconds(execution: NodeExecution, now: float) -> float:
-    if execution.elapsed is not None:
-        return execution.elapsed
-    return max(0.0, _end(execution, now) - execution.started)
-
-
-def _end(execution: NodeExecution, now: float) -> float:
-    return now if execution.finished is None else execution.finished
+        """Return the seconds of all executions together, the running ones as of `now`."""
+        return sum(execution.seconds(now) for execution in self.executions)
 
 
 def to_text(value: object) -> str:
-    """The text, or an empty one."""
+    """Return the text, or an empty one for anything else."""
     return value if isinstance(value, str) else ""
 
 
 def to_mapping(value: object) -> Mapping[str, Any]:
-    """The object, or an empty one."""
+    """Return the object, or an empty one for anything else."""
     return value if isinstance(value, Mapping) else {}
 
 
 def to_number(value: object) -> float | None:
-    """The number, if it is a finite one."""
+    """Return the number if it is a finite one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -101,7 +97,7 @@ def to_number(value: object) -> float | None:
 
 
 def to_integer(value: object) -> int | None:
-    """The number without its fraction."""
+    """Return the number without its fraction."""
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     number = to_number(value)
@@ -109,7 +105,7 @@ def to_integer(value: object) -> int | None:
 
 
 def to_price(metadata: Mapping[str, Any]) -> str:
-    """What an execution cost, with its currency; empty for nothing. The amount is a text or a number, by version."""
+    """Return what an execution cost, with its currency; empty for nothing. Amounts are texts or numbers, by version."""
     price = metadata.get("total_price")
     if not isinstance(price, str | int | float) or not any(digit in "123456789" for digit in str(price)):
         return ""
@@ -176,14 +172,14 @@ class Timeline:
         self._close()
 
     def now(self, at: float) -> float:
-        """The run's own time for a moment of the clock: it stands still once the run has ended."""
+        """Return the run's own time for a moment of the clock: it stands still once the run has ended."""
         if self.ended is not None:
             return self.ended
         return 0.0 if self._zero is None else max(self._now, at - self._zero + self._shift)
 
     @property
     def text(self) -> str:
-        """The text pieces in their order, as a reader sees them. Not an output: outputs come with the end of the run."""
+        """The text pieces in their order, as a reader sees them. Outputs come with the end of the run."""
         return "".join(self._texts)
 
     @property
@@ -192,7 +188,7 @@ class Timeline:
         return self._now
 
     def rows(self) -> Iterator[tuple[int, NodeRow]]:
-        """Each row with its depth, in the order in which they began, children below their iteration or loop."""
+        """Yield each row with its depth, in the order in which they began, children below their iteration or loop."""
         children: dict[str | None, list[NodeRow]] = {}
         for row in list(self._rows.values()):  # a copy: a view may draw in a thread of its own while events come in
             parent = row.parent if row.parent in self._rows else None
@@ -200,7 +196,7 @@ class Timeline:
         yield from _walk(children, None, 0, frozenset())
 
     def depth(self, row: NodeRow) -> int:
-        """How many iterations and loops hold a row."""
+        """Count the iterations and loops that hold a row."""
         above: list[NodeRow] = []
         parent = self._rows.get(row.parent or "")
         while parent is not None and parent not in above:
@@ -209,7 +205,7 @@ class Timeline:
         return len(above)
 
     def running(self) -> list[NodeRow]:
-        """The rows that are at work."""
+        """Return the rows that are at work."""
         return [row for row in list(self._rows.values()) if row.status == "running"]
 
     def _row(self, data: Data) -> NodeRow:
@@ -285,7 +281,7 @@ class Timeline:
         execution.outputs = data.get("outputs")
 
     def _put_forward(self, moment: float) -> None:
-        """Move the clock on to `moment`: events that were held back on their way arrive closer together than they happened."""
+        """Move the clock on to `moment`: events held back on their way arrive closer together than they happened."""
         self._shift += max(0.0, moment - self._now)
         self._now = max(self._now, moment)
 

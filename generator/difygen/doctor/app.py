@@ -1,4 +1,4 @@
-"""The app behind a key: is the key one, is it valid, is its app a workflow, is that published. Never puts a key into words."""
+"""The app behind a key: is the key valid, is its app a workflow, is that published. Never puts a key into words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The live app against the definition: its inputs, judged as every command judges them, and the one run that is asked for."""
+"""The live app against the definition: its inputs, judged as every command judges them, and the one run asked for."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ def check_drift(section: Section, definition: App, parameters: Mapping[str, Any]
 
 
 def live_workflow(definition: App, parameters: Mapping[str, Any]) -> App | None:
-    """The definition with the live app's inputs in the place of its own.
+    """Return the definition with the live app's inputs in the place of its own.
 
-    An item of `user_input_form` is the start node's variable as it is in an export (seen on 1.12.1), so the reader of exports reads it.
+    An item of `user_input_form` is the start node's variable as it is in an export (seen on 1.12.1), so that the
+    parser of exports reads it.
     """
     from difygen.parser import read
 

@@ -1,4 +1,4 @@
-"""The way to a server below HTTP: name, port, certificate. Standard library sockets, and httpx's own idea of trusted certificates."""
+"""The way to a server below HTTP: name, port, certificate. Trusts the certificates that httpx trusts."""
 
 from __future__ import annotations
 
@@ -28,14 +28,15 @@ def _check_name(section: Section, target: Endpoint, timeout: float) -> bool:
         return True
     found = _resolve(target, timeout)
     if isinstance(found, str):
-        section.problem("dns", f"{_whose(target)} {target.host!r} is not known: {found}.", _name_fix(target))
+        kind = "proxy" if target.is_proxy else "host"
+        section.problem("dns", f"The {kind} {target.host!r} is not known: {found}.", _name_fix(target))
         return False
     section.ok("dns", f"{target.host} is {', '.join(found[:4])}{' …' if len(found) > 4 else ''}.")
     return True
 
 
 def _resolve(target: Endpoint, timeout: float) -> list[str] | str:
-    """The host's addresses, or why there are none. Resolving cannot be cancelled, so a thread does it and is left behind."""
+    """Return the host's addresses, or why there are none. A thread does it, since resolving cannot be cancelled."""
     result: list[list[str] | str] = []
 
     def resolve() -> None:
@@ -132,12 +133,11 @@ def _name_fix(target: Endpoint) -> str:
     if target.is_proxy:
         return "Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or name the host in NO_PROXY."
     if "." not in target.host and target.host != "localhost":
-        return "A name without a dot works only inside its own Docker network; elsewhere use localhost or the server's full name."
+        return (
+            "A name without a dot works only inside its own Docker network; "
+            "elsewhere use localhost or the server's full name."
+        )
     return "Check the spelling, and that this machine's DNS (or VPN) knows the name."
-
-
-def _whose(target: Endpoint) -> str:
-    return "The proxy" if target.is_proxy else "The host"
 
 
 def _is_literal(host: str) -> bool:

@@ -1,4 +1,4 @@
-"""What the checks found, and how that is shown: line by line for people, or as JSON. Knows nothing of what is checked."""
+"""What the checks found, and how that is shown: line by line for people, or as JSON."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Section:
 
 
 class Report:
-    """All sections. `show` gets each line as soon as it is known, since a check may take its time; `style` puts a text into a colour."""
+    """All sections. `show` gets each line as soon as it is known, since a check may take its time."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Report:
         return sum(section.problems for section in self.sections)
 
     def as_json(self) -> str:
-        """The findings for programs."""
+        """Return the findings for programs."""
         sections = [
             {"title": section.title, "checks": [_as_json(check) for check in section.checks]}
             for section in self.sections
@@ -113,8 +113,8 @@ def _lines(check: Check, style: Callable[[str, str], str]) -> list[str]:
     mark = style(MARKS[check.outcome], _COLOURS[check.outcome])
     indent = " " * (_NAME_WIDTH + 5)
     message = one_line(check.message)
-    lines = [
-        f"  {mark} {check.name:<{_NAME_WIDTH}} {style(message, _COLOURS['skipped']) if check.outcome == 'skipped' else message}"
-    ]
+    if check.outcome == "skipped":
+        message = style(message, _COLOURS["skipped"])
+    lines = [f"  {mark} {check.name:<{_NAME_WIDTH}} {message}"]
     lines += [f"{indent}{one_line(detail)}" for detail in check.details]
     return lines + ([f"{indent}{style('→', 'cyan')} {one_line(check.fix)}"] if check.fix else [])

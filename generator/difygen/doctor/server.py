@@ -1,4 +1,7 @@
-"""What a server's version means for a caller: a table of facts by release, taken from Dify's history and from recorded traffic."""
+"""What answers at a base URL: Dify's API, or something else that stands in its way. No key is sent from here.
+
+What a release means for a caller is a table of facts, taken from Dify's history and from recorded traffic.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,8 @@ TRAITS = (
     Trait(
         (1, 13, 0),
         _NEVER,
-        "Streaming runs execute in a Celery worker: where streams bring pings and nothing else, see whether the worker runs.",
+        "Streaming runs execute in a Celery worker: where streams bring pings and nothing else, "
+        "see whether the worker runs.",
     ),
     Trait(
         (1, 13, 0),
@@ -61,13 +65,13 @@ TRAITS = (
 
 
 def parse_version(text: str) -> Version | None:
-    """The release in a version text, or None: "1.12.1" and "1.14.0-rc1" are known forms."""
+    """Return the release in a version text, or None: "1.12.1" and "1.14.0-rc1" are understood."""
     found = re.match(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", text)
     return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
 
 
 def traits(version: Version) -> tuple[str, ...]:
-    """What holds for that release."""
+    """Return what holds for that release."""
     return tuple(trait.text for trait in TRAITS if trait.since <= version < trait.before)
 
 
@@ -89,7 +93,7 @@ class Probe:
 
 
 def check_server(section: Section, client: httpx.Client, address: Address, timeout: float) -> Probe:
-    """Check that HTTP works at all and that Dify's API answers; where it does not, look for it elsewhere on the host."""
+    """Check that HTTP works and that Dify's API answers; where it does not, look for it elsewhere on the host."""
     probe = look(client, address, timeout)
     if probe.error:
         section.problem(
@@ -111,17 +115,17 @@ def check_server(section: Section, client: httpx.Client, address: Address, timeo
 def look(client: httpx.Client, address: Address, timeout: float) -> Probe:
     """Ask an API root who it is.
 
-    The header X-Version is the proof of Dify: `GET /v1/` itself is a 404 page on 1.12.1 and JSON on others. But any wrong path of Dify
-    is a 404 with that header, too, so that a request without a key has to tell one from the other, and also where a proxy removes the
-    header.
+    The header X-Version is the proof of Dify: `GET /v1/` itself is a 404 page on 1.12.1 and JSON on others. But any
+    wrong path of Dify is a 404 with that header, too, so that a request without a key has to tell one from the other,
+    and also where a proxy removes the header.
     """
     try:
         answer = client.get(f"{address.url}/", timeout=timeout)
-        version = answer.headers.get("x-version", "") or _told(answer, "server_version")
-        known = bool(_told(answer, "api_version")) or (bool(version) and answer.status_code != 404)
+        version = answer.headers.get("x-version", "") or _text_of(answer, "server_version")
+        known = bool(_text_of(answer, "api_version")) or (bool(version) and answer.status_code != 404)
         if not known and not answer.is_redirect:
             info = client.get(f"{address.url}/info", timeout=timeout)
-            known = _told(info, "code") == "unauthorized" or (bool(version) and info.status_code != 404)
+            known = _text_of(info, "code") == "unauthorized" or (bool(version) and info.status_code != 404)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Probe(address, error=_reason(error))
     page = "html" in answer.headers.get("content-type", "")
@@ -137,13 +141,13 @@ def look(client: httpx.Client, address: Address, timeout: float) -> Probe:
 
 
 def elsewhere(client: httpx.Client, address: Address, otherwise: str) -> str:
-    """Where Dify does answer on the same host, as a sentence; `otherwise` if it does so nowhere."""
+    """Say where Dify does answer on the same host; `otherwise` if it does so nowhere."""
     found = first_dify(client, candidates(address))
     return f"Dify answers at {found.url}: use that as the base URL." if found else otherwise
 
 
 def first_dify(client: httpx.Client, addresses: Iterable[Address]) -> Address | None:
-    """The first of the addresses at which Dify's API answers. All are asked at the same time."""
+    """Return the first of the addresses at which Dify's API answers. All are asked at the same time."""
     with ThreadPoolExecutor(max_workers=8, thread_name_prefix="doctor") as pool:
         probes = pool.map(lambda address: look(client, address, _QUICK), list(addresses))
         return next((probe.address for probe in probes if probe.is_dify), None)
@@ -165,11 +169,14 @@ def _advice(probe: Probe) -> str:
     if probe.status in (502, 503, 504):
         return "The proxy runs but Dify's API behind it does not: look at the api container's log."
     if probe.is_page and not probe.version:
-        return "This looks like Dify's web pages or another site. Compare with the base URL that Dify shows under API Access."
+        return (
+            "This looks like Dify's web pages or another site. "
+            "Compare with the base URL that Dify shows under API Access."
+        )
     return "Compare host, port and path with the base URL that Dify shows under API Access."
 
 
-def _told(answer: httpx.Response, key: str) -> str:
+def _text_of(answer: httpx.Response, key: str) -> str:
     """A text from a JSON object in the answer; empty where there is none."""
     try:
         body = answer.json()

@@ -1,4 +1,4 @@
-"""Where a client would call, with which key, and where each setting comes from. Opens nothing but the environment and a key file."""
+"""Where a client would call, with which key, and where each setting comes from. Opens no connection."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RUNTIME = "difygen_shipped_runtime"
 
 
 def runtime_module(name: str) -> ModuleType:
-    """A module of the runtime, by its name."""
+    """Return a module of the runtime, by its name."""
     if _RUNTIME not in sys.modules:
         folder = Path(templates_folder(), "runtime")
         spec = spec_from_file_location(_RUNTIME, folder / "__init__.py", submodule_search_locations=[str(folder)])
@@ -65,7 +65,7 @@ class AddressProblem(Exception):
 
 
 def parse_address(text: str) -> Address:
-    """The API root that a base URL means, by the rules of the generated client itself."""
+    """Return the API root that a base URL means, by the rules of the generated client itself."""
     settings = runtime_module("_settings")
     if text.strip()[:1] in ("'", '"'):
         raise AddressProblem("The base URL has quotes around it.", f"Write it without them: {EXAMPLES}.")
@@ -77,10 +77,10 @@ def parse_address(text: str) -> Address:
 
 
 def candidates(address: Address) -> Iterator[Address]:
-    """Other API roots on the same host, the likeliest first: other paths, the other scheme, and the ports that Dify uses."""
+    """Yield other API roots on the same host, the likeliest first: other paths, the other scheme, Dify's ports."""
     places = [
         (address.scheme, address.port),
-        (_other(address.scheme), address.port),
+        ("https" if address.scheme == "http" else "http", address.port),
         ("http", API_PORT),
         ("http", 80),
         ("https", 443),
@@ -94,10 +94,6 @@ def candidates(address: Address) -> Iterator[Address]:
             if candidate not in seen:
                 seen.add(candidate)
                 yield candidate
-
-
-def _other(scheme: str) -> str:
-    return "https" if scheme == "http" else "http"
 
 
 BASE_URL = "DIFY_BASE_URL"
@@ -124,7 +120,7 @@ class Endpoint:
 
 
 def endpoint(address: Address) -> Endpoint:
-    """Where the first connection goes, by the environment's proxy settings."""
+    """Return where the first connection goes, by the environment's proxy settings."""
     proxy = getproxies().get(address.scheme) or getproxies().get("all")
     if not proxy or proxy_bypass(f"{address.host}:{address.port}"):
         return Endpoint(address.host, address.port)
@@ -152,12 +148,12 @@ def check_base_url(section: Section, argument: str | None) -> Address | None:
 
 
 def key_of_file(name: str) -> Key:
-    """The key in the file of --api-key-file. Raises `UsageProblem`."""
+    """Return the key in the file of --api-key-file. Raises `UsageProblem`."""
     return Key(key_from_file(name), "the file of --api-key-file")
 
 
 def key_of_environment(variables: Sequence[str]) -> Key | None:
-    """The key that a client would use: that of the first variable that is set."""
+    """Return the key that a client would use: that of the first variable that is set."""
     for variable in variables:
         if value := os.environ.get(variable):
             return Key(value, variable)

@@ -11,7 +11,7 @@ from difygen.model import App
 
 
 def read_workflow(source: str) -> App:
-    """The workflow of a definition file, or of standard input for `-`. Raises `UsageProblem` with all that is wrong with it."""
+    """Read the app of a definition file, or of standard input for `-`. Raises `UsageProblem` with all that is wrong."""
     from difygen.diagnostics import has_errors
     from difygen.parser import read
 
@@ -23,7 +23,7 @@ def read_workflow(source: str) -> App:
 
 
 def definition_files(sources: Sequence[str]) -> list[str]:
-    """The definition files that sources name: files, folders, patterns and `-`."""
+    """List the definition files that sources name: files, folders, patterns and `-`."""
     from difygen.project.sources import discover
 
     found, problems = discover(sources)
@@ -33,7 +33,7 @@ def definition_files(sources: Sequence[str]) -> list[str]:
 
 
 def content(name: str) -> bytes:
-    """What a file holds, or standard input for `-`. Raises OSError."""
+    """Return what a file holds, or standard input for `-`. Raises OSError."""
     if name != "-":
         return Path(name).read_bytes()
     if sys.stdin is None:  # closed before the start (`<&-`)
