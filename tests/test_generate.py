@@ -356,8 +356,8 @@ def test_the_same_definition_gives_the_same_bytes_whatever_the_hash_seed(name: s
 
 def test_generating_imports_neither_jinja2_nor_black_nor_pydantic() -> None:
     program = (
-        "import sys; sys.path[:0] = ['generator']; from difygen.generate import generate; from difygen.model import Workflow;"
-        "generate([Workflow(name='x', source='x.yml')]);"
+        "import sys; sys.path[:0] = ['generator']; from difygen.generate import generate; from difygen.model import App;"
+        "generate([App(name='x', source='x.yml')]);"
         "print(*sorted({'jinja2', 'black', 'pydantic', 'rich', 'anyascii', 'httpx', 'unicodedata', 'ast'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT)
