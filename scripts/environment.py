@@ -1,4 +1,7 @@
-"""The repository's own virtual environment, `.venv`: made when it is missing, refreshed when pyproject.toml changed."""
+"""The repository's own virtual environment, `.venv`: made when it is missing, refreshed when what it shall hold has changed.
+
+What it holds is locked: `requirements/LEVEL.txt` names every package with its version and its hashes, and `scripts/lock.py` renews that.
+"""
 
 from __future__ import annotations
 
@@ -11,41 +14,42 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 SCRIPTS = VENV / ("Scripts" if os.name == "nt" else "bin")
-
-# What `pip install` is asked for, from little to much: each level holds all that the ones before it hold.
-LEVELS = {
-    "demo": ("--editable", ".[mock]"),
-    "test": ("--editable", ".[mock,watch]", "--group", "dev"),
-}
+LEVELS = ("demo", "test")  # from little to much: each holds all that the one before it holds
 
 
 def ensure(level: str) -> Path:
-    """The Python of `.venv` with everything of `level` installed; the machine's own Python stays as it is.
+    """Return the Python of `.venv`, with everything of `level` installed. The machine's own Python stays as it is.
 
     A stamp in the environment remembers what is there, so that a second call costs nothing.
     """
     if sys.version_info < (3, 11):  # noqa: UP036 - this runs before anything has checked it
         sys.exit(f"difygen needs Python 3.11 or newer; this is {sys.version.split()[0]}. Try: python3.12 {sys.argv[0]}")
     python = SCRIPTS / ("python.exe" if os.name == "nt" else "python")
-    levels = list(LEVELS)
-    if any(_stamp(enough).exists() for enough in levels[levels.index(level) :]):
+    if any(_stamp(enough).exists() for enough in LEVELS[LEVELS.index(level) :]):
         return python
     if not python.exists():
         print(f"Making a virtual environment in {VENV.name}/ …", flush=True)
-        _run(sys.executable, "-m", "venv", str(VENV), hint="On Debian and Ubuntu: apt-get install python3-venv")
+        run(sys.executable, "-m", "venv", str(VENV), hint="On Debian and Ubuntu: apt-get install python3-venv")
     print("Installing difygen and what it needs …", flush=True)
-    _run(str(python), "-m", "pip", "install", "--quiet", "--upgrade", "pip>=25.1")
-    _run(str(python), "-m", "pip", "install", "--quiet", *LEVELS[level])
+    pip = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+    run(*pip, "--require-hashes", "--requirement", str(locked(level)))
+    run(*pip, "--no-deps", "--no-build-isolation", "--editable", ".")
     _stamp(level).touch()
     return python
 
 
-def _stamp(level: str) -> Path:
-    asked = "\0".join((*LEVELS[level], sys.version)).encode() + (ROOT / "pyproject.toml").read_bytes()
-    return VENV / f"{level}-{hashlib.sha256(asked).hexdigest()[:16]}"
+def locked(level: str) -> Path:
+    """Return the file that locks what a level holds."""
+    return ROOT / "requirements" / f"{level}.txt"
 
 
-def _run(*command: str, hint: str = "") -> None:
+def run(*command: str, hint: str = "") -> None:
+    """Run a command in the repository; when it fails, exit with the command and the hint."""
     done = subprocess.run(command, check=False, cwd=ROOT)
     if done.returncode:
         sys.exit(f"failed: {' '.join(command)}" + (f"\n{hint}" if hint else ""))
+
+
+def _stamp(level: str) -> Path:
+    held = sys.version.encode() + locked(level).read_bytes() + (ROOT / "pyproject.toml").read_bytes()
+    return VENV / f"{level}-{hashlib.sha256(held).hexdigest()[:16]}"
