@@ -46,6 +46,43 @@ except runtime.ConfigurationError as error:
     assert "install httpx" in python(code)
 
 
+def fake_httpx(folder: Path, version: str) -> None:
+    """An httpx with another API, first on the path."""
+    (folder / "httpx.py").write_text(f"__version__ = {version!r}\n" if version else "")
+
+
+OTHER_VERSIONS = ["1.0.dev1", "1.0", "0.26.0", "0.9.5", "0.2.7", ""]
+
+
+@pytest.mark.parametrize("version", OTHER_VERSIONS)
+def test_an_httpx_with_another_api_is_named_with_what_to_install(tmp_path: Path, version: str) -> None:
+    fake_httpx(tmp_path, version)
+    code = f"""
+import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.modules["httpx2"] = None
+import asyncio
+import runtime
+from concat_client import AsyncConcatClient, ConcatClient
+settings = dict(base_url="http://127.0.0.1:9/v1", api_key="app-x", user="u")
+try:
+    ConcatClient(**settings).run()
+except runtime.ConfigurationError as error:
+    print(error)
+try:
+    asyncio.run(AsyncConcatClient(**settings).run())
+except runtime.ConfigurationError as error:
+    print(error)
+"""
+    said = f"httpx {version or '(of no known version)'} is installed, and cannot be used: install httpx>=0.27,<1 (or httpx2)"
+    assert python(code).splitlines() == [said, said]
+
+
+@pytest.mark.parametrize("version", OTHER_VERSIONS)
+def test_httpx2_is_taken_where_httpx_has_another_api(tmp_path: Path, version: str) -> None:
+    fake_httpx(tmp_path, version)
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from runtime._http import http_library; print("
+    assert python(code + "http_library().__name__)") == "httpx2"
+
+
 @pytest.mark.timeout(100)
 def test_a_part_of_the_matrix_with_httpx2() -> None:
     """The whole of it with httpx2 is a command of its own, see conftest."""
