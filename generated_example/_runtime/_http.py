@@ -7,6 +7,7 @@ what a library's exception means for the caller; decides nothing.
 import io
 import logging
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from time import monotonic
@@ -34,6 +35,7 @@ MAX_IDLE_CONNECTIONS = 100
 PIECE_SIZE = 1 << 17
 MAX_KNOWN_URLS = 100
 MAX_WAIT = 1e9
+_FITTING_HTTPX = re.compile(r"0\.(2[7-9]|[3-9]\d|\d{3})")
 OWN_HEADERS = {
     "User-Agent": "difygen-client",
     "Accept-Encoding": "gzip, deflate",
@@ -42,14 +44,27 @@ OWN_HEADERS = {
 
 
 def http_library() -> Any:
-    """httpx, else httpx2, which has the same API."""
+    """Return httpx, else httpx2, which has the same API.
+
+    An httpx with another API is passed over: what vendors this code has no metadata
+    that could say which versions will do.
+    """
+    problem = "No HTTP library is installed: install httpx (or httpx2)"
     for name in ("httpx", "httpx2"):
         try:
-            return import_module(name)
+            library = import_module(name)
         except ModuleNotFoundError as error:
             if error.name != name:
                 raise
-    raise ConfigurationError("No HTTP library is installed: install httpx (or httpx2)")
+            continue
+        version = str(getattr(library, "__version__", "(of no known version)"))
+        if name == "httpx2" or _FITTING_HTTPX.match(version):
+            return library
+        problem = (
+            f"httpx {version} is installed, and cannot be used: "
+            "install httpx>=0.27,<1 (or httpx2)"
+        )
+    raise ConfigurationError(problem)
 
 
 if not TYPE_CHECKING:
