@@ -55,9 +55,10 @@ class Served:
 
 
 @contextmanager
-def serving(*arguments: str) -> Iterator[Served]:
+def serving(*arguments: str, launcher: Sequence[str] = ()) -> Iterator[Served]:
+    """A server; `launcher` is a command that becomes the one behind it."""
     process = subprocess.Popen(
-        command(*arguments, "--port", "0"),
+        [*launcher, *command(*arguments, "--port", "0")],
         cwd=ROOT,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
@@ -123,6 +124,15 @@ def test_it_ends_cleanly_while_a_stream_is_open(number: int) -> None:
             assert served.end(number) == (0, "")
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no signals that a parent ignores for its children")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_cleanly_where_its_parent_ignores_the_signal(number: int) -> None:
+    """A script's `difygen mock … &`, or one behind `nohup`, starts with signals ignored."""
+    ignore = "import os, signal, sys; signal.signal({}, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    with serving(CONCAT, launcher=[sys.executable, "-c", ignore.format(int(number))]) as served:
+        assert served.end(number) == (0, "")
+
+
 def test_several_workflows_and_their_keys_are_listed() -> None:
     with serving("specs", "--api-key", "concat=secret") as served:
         assert re.search(r"concat +key secret", served.greeting)
@@ -174,9 +184,11 @@ def test_a_wrong_source_is_told_of() -> None:
 def test_a_port_in_use_is_one_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        assert (
-            refused([CONCAT, "--port", port]) == f"Error: Cannot listen on 127.0.0.1:{port}: Address already in use.\n"
+        wrong, hint = (
+            f"Cannot listen on 127.0.0.1:{port}: Address already in use.",
+            "With --port 0 a free one is taken.",
         )
+        assert refused([CONCAT, "--port", port]) == f"Error: {wrong} {hint}\n"
 
 
 def test_a_missing_package_is_one_line() -> None:

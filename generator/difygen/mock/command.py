@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import shlex
 import socket
@@ -15,7 +16,7 @@ from difygen.mock.definition import Definition
 from difygen.mock.faults import Cut, UnknownFaultError
 from difygen.mock.loading import load_definitions
 from difygen.mock.outputs import Handler, HandlerError, load_handler
-from difygen.mock.server import MockServer, keys_for, listening_socket, origin_of
+from difygen.mock.server import MockServer, keys_for, listening_socket
 
 WRONG = 2
 
@@ -61,9 +62,8 @@ def serve(
         fail_rate=fail_rate,
         cut=cut,
     )
-    click.echo(_greeting(origin_of(listener), keys))
-    with contextlib.suppress(KeyboardInterrupt):
-        server.run()
+    with contextlib.suppress(KeyboardInterrupt):  # before the server handles signals itself
+        server.run(on_ready=lambda: click.echo(_greeting(server.origin, keys)))
     return 0
 
 
@@ -117,7 +117,8 @@ def _listener(host: str, port: int) -> socket.socket:
         return listening_socket(host, port)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise _WrongError(f"cannot listen on {host}:{port}: {reason}") from None
+        hint = ". With --port 0 a free one is taken" if getattr(error, "errno", None) == errno.EADDRINUSE else ""
+        raise _WrongError(f"cannot listen on {host}:{port}: {reason}{hint}") from None
 
 
 def _greeting(origin: str, keys: Mapping[str, Definition]) -> str:

@@ -7,7 +7,7 @@ import contextlib
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import uvicorn
@@ -46,15 +46,18 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, state: MockState) -> None:
         super().__init__(config)
         self._mock = state
-        self.ready = threading.Event()
+        self.on_ready: Callable[[], None] = lambda: None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.ready.set()
+        self.on_ready()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Ctrl-C and a polite kill end the server; they are not raised once more when it has ended."""
+        """End the server on Ctrl-C and a polite kill, which are not raised once more when it has ended.
+
+        Also where the parent ignores Ctrl-C, as a shell does for `difygen mock &` in a script: whoever sends the signal means it.
+        """
         with super().capture_signals():
             yield
             self._captured_signals.clear()
@@ -120,15 +123,18 @@ class MockServer:
         self._server = _Server(config, self.state)
         self._thread: threading.Thread | None = None
 
-    def run(self) -> None:
-        """Serve in the foreground until Ctrl-C."""
+    def run(self, on_ready: Callable[[], None]) -> None:
+        """Serve in the foreground until Ctrl-C. `on_ready` is called once requests are answered and signals are handled."""
+        self._server.on_ready = on_ready
         self._server.run([self._listener])
 
     def start(self) -> None:
         """Serve in a thread; returns when requests are answered."""
+        ready = threading.Event()
+        self._server.on_ready = ready.set
         self._thread = threading.Thread(target=self._run, name="difygen-mock", daemon=True)
         self._thread.start()
-        if not self._server.ready.wait(_STARTING_SECONDS):
+        if not ready.wait(_STARTING_SECONDS):
             raise RuntimeError("the mock server did not start")
 
     def _run(self) -> None:
