@@ -4,11 +4,19 @@ A client may be used from several event loops, one after the other or at the sam
 asyncio is imported by the functions that await, since blocking programs need none of it.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+)
+from contextlib import suppress
 from math import isinf
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakMethod, WeakSet
 
 from ._errors import DifyError
 from ._http import (
@@ -31,6 +39,7 @@ if TYPE_CHECKING:
     import asyncio
 
 WaitedT = TypeVar("WaitedT")
+CLOSING_TIMEOUT = 5.0
 
 
 class Alarm:
@@ -95,6 +104,7 @@ class AsyncExchange:
         "_alarm",
         "_call",
         "_deadline",
+        "_ended",
         "_pieces",
         "_response",
         "headers",
@@ -110,6 +120,7 @@ class AsyncExchange:
         self._call = call
         self._deadline = deadline
         self._alarm = alarm
+        self._ended = False
         encoded = "content-encoding" in response.headers
         self._pieces: AsyncIterator[bytes] = aiter(
             response.aiter_bytes() if encoded else response.stream
@@ -121,6 +132,7 @@ class AsyncExchange:
         try:
             return await self._alarm.wait(self._pieces.__anext__())
         except StopAsyncIteration:
+            self._ended = True
             return None
         except DifyError:
             raise
@@ -131,27 +143,95 @@ class AsyncExchange:
 
     async def close(self) -> None:
         self._alarm.stop()
-        await self._response.aclose()
+        if self._ended:
+            await self._response.aclose()
+        else:  # a connection that is closed half stays in the pool for ever
+            await finish(self._response.aclose())
+
+
+FINISHING: "set[asyncio.Task[Any]]" = set()
+"""Tasks that nobody may be waiting for: the event loop itself holds tasks weakly."""
+
+
+def spawn(flow: Coroutine[Any, Any, WaitedT]) -> "asyncio.Task[WaitedT]":
+    """Run a flow as a task that goes on to its end, whoever waits for it."""
+    import asyncio
+
+    task = asyncio.ensure_future(flow)
+    FINISHING.add(task)
+    task.add_done_callback(FINISHING.discard)
+    return task
+
+
+async def finish(flow: Coroutine[Any, Any, WaitedT]) -> WaitedT:
+    """Return the result of a flow that goes on when its caller is cancelled."""
+    import asyncio
+
+    return await asyncio.shield(spawn(flow))
+
+
+class LoopSlot:
+    """A slot of one event loop, released from wherever its owner is dropped."""
+
+    __slots__ = ("__weakref__", "_close", "_held", "_loop")
+
+    def __init__(
+        self, loop: "asyncio.AbstractEventLoop", slots: "asyncio.Semaphore | None"
+    ) -> None:
+        self._loop = loop
+        self._held = [] if slots is None else [slots]
+        self._close: WeakMethod[Callable[[], Coroutine[Any, Any, None]]] | None = None
+
+    def release(self) -> None:
+        with suppress(IndexError, RuntimeError):  # given back before; the loop is over
+            self._loop.call_soon_threadsafe(self._held.pop().release)
+
+    __del__ = release
+
+    def close_later(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._loop.call_soon_threadsafe(lambda: spawn(close()))
+
+    def close_at_end(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._close = WeakMethod(close)
+
+    async def close(self) -> None:
+        """Close the stream that wanted it, if it is still there."""
+        close = None if self._close is None else self._close()
+        if close is not None:
+            await close()
 
 
 class LoopState:
-    """What belongs to one event loop: a pool of connections, and the slots for runs."""
+    """What belongs to one event loop: the slots for runs and, while it is open, a pool.
 
-    __slots__ = ("client", "closer", "slots")
+    The slots outlive the pool: runs that were begun over one go on when it is closed.
+    """
 
-    def __init__(self, client: Any, max_concurrency: int | None) -> None:
+    __slots__ = ("client", "closer", "runs", "slots")
+
+    def __init__(self, max_concurrency: int | None) -> None:
         import asyncio
 
-        self.client = client
+        self.client: Any = None
+        self.closer: AsyncGenerator[None] | None = None
+        self.runs: WeakSet[LoopSlot] = WeakSet()
         self.slots = asyncio.Semaphore(max_concurrency) if max_concurrency else None
-        self.closer = self._close_at_the_end()
 
-    async def _close_at_the_end(self) -> AsyncGenerator[None]:
-        """Closes the pool when the loop shuts its async generators down, or earlier."""
+    async def close_at_end(self, client: Any, *, owned: bool) -> AsyncGenerator[None]:
+        """Close the pool when the loop shuts its async generators down, or earlier."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
         try:
             yield
         finally:
-            await self.client.aclose()
+            if self.client is client:  # the loop ends: nobody has asked for it
+                for run in list(self.runs):
+                    await run.close()
+                if others := [task for task in FINISHING if task.get_loop() is loop]:
+                    await asyncio.wait(others, timeout=CLOSING_TIMEOUT)
+            if owned:
+                await client.aclose()
 
 
 class AsyncTransport:
@@ -170,14 +250,16 @@ class AsyncTransport:
         loop = asyncio.get_running_loop()
         state = self._states.get(loop)
         if state is None:
-            client = self._given or new_client(http_library().AsyncClient)
-            state = LoopState(client, self._max_concurrency)
+            state = LoopState(self._max_concurrency)
             with self._lock:
                 for other in [other for other in self._states if other.is_closed()]:
                     del self._states[other]
                 self._states[loop] = state
-            if self._given is None:
-                await anext(state.closer)
+        if state.client is None:
+            owned = self._given is None
+            state.client = self._given or new_client(http_library().AsyncClient)
+            state.closer = state.close_at_end(state.client, owned=owned)
+            await anext(state.closer)
         return state
 
     async def close(self) -> None:
@@ -188,10 +270,13 @@ class AsyncTransport:
         import asyncio
 
         with self._lock:
-            states, self._states = self._states, {}
-        state = states.pop(asyncio.get_running_loop(), None)
-        if state is not None:
-            await state.closer.aclose()
+            states = dict(self._states)
+        closers = {}
+        for loop, state in states.items():
+            closers[loop], state.closer, state.client = state.closer, None, None
+        closer = closers.pop(asyncio.get_running_loop(), None)
+        if closer is not None:
+            await closer.aclose()
 
     async def open(self, call: Call, deadline: float, idle: float) -> AsyncExchange:
         began = monotonic()
@@ -237,24 +322,22 @@ class AsyncTransport:
 
         return await asyncio.to_thread(function, *arguments)
 
-    async def acquire(self, deadline: float) -> None:
+    async def finish(self, flow: Coroutine[Any, Any, WaitedT]) -> WaitedT:
+        return await finish(flow)
+
+    async def acquire(self, deadline: float) -> LoopSlot:
         import asyncio
 
-        slots = (await self._state()).slots
-        if slots is None:
-            return
-        try:
-            async with asyncio.timeout(finite(seconds_left(deadline))):
-                await slots.acquire()
-        except TimeoutError:
-            raise no_free_slot() from None
-
-    def release(self) -> None:
-        import asyncio
-
-        state = self._states.get(asyncio.get_running_loop())
-        if state is not None and state.slots is not None:
-            state.slots.release()
+        state = await self._state()
+        if state.slots is not None:
+            try:
+                async with asyncio.timeout(finite(seconds_left(deadline))):
+                    await state.slots.acquire()
+            except TimeoutError:
+                raise no_free_slot() from None
+        slot = LoopSlot(asyncio.get_running_loop(), state.slots)
+        state.runs.add(slot)
+        return slot
 
 
 async def async_pieces(upload: OpenUpload) -> AsyncIterator[bytes]:

@@ -444,7 +444,7 @@ class Ping(FlatEvent):
 
 
 class UnknownEvent(StreamEvent):
-    """An event that this client does not know: look into `raw`."""
+    """An event that this client does not know, or of another run: look into `raw`."""
 
     __slots__ = ()
     _shown = "event"

@@ -26,8 +26,10 @@ from ._events import (
 from ._forms import forms_of
 from ._payloads import NOTABLE, PLAIN_EVENTS, payload_of
 from ._records import to_integer, to_maybe_integer, to_object, to_text
+from ._runs import is_same_run
 
 MAX_REMEMBERED = 10_000
+MAX_ID_LENGTH = 255
 
 
 class FollowedRun:
@@ -35,7 +37,8 @@ class FollowedRun:
 
     Attributes:
         pending: Events that the caller has not taken.
-        news: How many events were new since it was last set to 0.
+        news: How many events told something new since it was last set to 0. A ping does
+            not, nor does a repeated event or one of another run.
         terminal: The event that ended the run, once it came.
         error: Why there are no more events, where it is not the run's end.
         is_over: Whether there are no more events to wait for.
@@ -69,7 +72,12 @@ class FollowedRun:
                     self.end_with(self._undecodable(data, error))
                 return
             name = payload.get("event")
-            if self._knows_ids and name.__class__ is str and name in PLAIN_EVENTS:
+            if (
+                self._knows_ids
+                and name.__class__ is str
+                and name in PLAIN_EVENTS
+                and payload.get("workflow_run_id") == self.workflow_run_id
+            ):
                 self.pending.append(PLAIN_EVENTS[name](payload))
                 self.news += 1
                 continue
@@ -79,19 +87,28 @@ class FollowedRun:
 
     def take_payload(self, payload: dict[str, Any]) -> None:
         """Make an event of a payload, if it is one for the caller."""
+        if self._is_of_another_run(payload):
+            self.pending.append(UnknownEvent(payload))
+            return
         if not self._knows_ids:
             self._learn_ids(payload)
         name = to_text(payload.get("event"))
         if name not in NOTABLE or self._is_news(name, payload):
             self.pending.append(EVENT_TYPES.get(name, UnknownEvent)(payload))
-            self.news += 1
+            self.news += name != "ping"
+
+    def _is_of_another_run(self, payload: dict[str, Any]) -> bool:
+        """Check whether an event says that it is about another run than this one."""
+        said, run_id = run_id_of(payload), self.workflow_run_id
+        return bool(said and run_id and not is_same_run(said, run_id))
 
     def _learn_ids(self, payload: dict[str, Any]) -> None:
-        """Take the ids from whichever event has them: the first one can get lost."""
-        if self.workflow_run_id is None:
-            self.workflow_run_id = to_text(payload.get("workflow_run_id")) or None
-        if self.task_id is None:
-            self.task_id = to_text(payload.get("task_id")) or None
+        """Take the ids from whichever event has them: the first one can get lost.
+
+        The server's spelling of the run's id takes the place of the caller's.
+        """
+        self.workflow_run_id = usable_id(run_id_of(payload)) or self.workflow_run_id
+        self.task_id = self.task_id or usable_id(to_text(payload.get("task_id")))
         self._knows_ids = bool(self.workflow_run_id and self.task_id)
 
     def _is_news(self, name: str, payload: dict[str, Any]) -> bool:
@@ -183,10 +200,25 @@ class FollowedRun:
     def _advice(self) -> str:
         if self.workflow_run_id is None:
             return (
-                "No event told the id of the run. Dify from 1.13 on ends a stream like "
+                "No event told an id of the run to go on with. Dify from 1.13 on ends a stream like "
                 "this when it refuses the inputs, or when no worker takes the run up"
             )
         return (
             f"The run {self.workflow_run_id} may go on: resume() follows it, get_run() "
             "reads what is stored"
         )
+
+
+def run_id_of(payload: dict[str, Any]) -> str:
+    """Return the run that an event is about; "" where it does not say."""
+    if run_id := to_text(payload.get("workflow_run_id")):
+        return run_id
+    data = to_object(payload.get("data"))
+    if payload.get("event") in ("workflow_started", "workflow_finished"):
+        return to_text(data.get("id"))
+    return to_text(data.get("workflow_run_id"))
+
+
+def usable_id(text: str) -> str | None:
+    """Return an id that can stand in a path; None for what would lead elsewhere."""
+    return text if text not in (".", "..") and 0 < len(text) <= MAX_ID_LENGTH else None

@@ -22,6 +22,7 @@ from ._errors import (
     NotFoundError,
     ServerError,
     TooManyRequestsError,
+    UnexpectedResponseError,
 )
 from ._files import File, FileSource, UploadedFile, named_source, upload_body, url_of
 from ._forms import Form
@@ -40,7 +41,7 @@ from ._protocol import (
     settle,
 )
 from ._records import to_maybe_text, to_text
-from ._runs import Run, make_run
+from ._runs import Run, is_same_run, make_run
 from ._settings import Secret, Settings, read_settings, read_user
 from ._transport import Exchange, Transport, read_all
 
@@ -209,7 +210,7 @@ class Operations(Generic[ResultsT]):
         """Run the workflow, waiting for one answer."""
         deadline = self.deadline(timeout)
         settings, name = self.settings(), self.user(user)
-        await self.transport.acquire(deadline)
+        slot = await self.transport.acquire(deadline)
         try:
             await self.upload_inputs(inputs, name, deadline)
             call = run_call(
@@ -224,7 +225,7 @@ class Operations(Generic[ResultsT]):
             if answer.status == 202:
                 return await self.wait_for_run(answer, call, deadline)
         finally:
-            self.transport.release()
+            slot.release()
         payload, data = blocking_payload(answer, call)
         return settle(self.make_run(payload, data, settings))
 
@@ -258,7 +259,15 @@ class Operations(Generic[ResultsT]):
         """A stored run, with inputs and outputs as objects."""
         call = get_call(self.settings(), f"/workflows/run/{segment(workflow_run_id)}")
         answer = await self.send(call, deadline, max_retries=max_retries)
-        return run_detail(answer, call)
+        detail = run_detail(answer, call)
+        found = to_text(detail.get("id"))
+        if found and not is_same_run(found, workflow_run_id):
+            raise UnexpectedResponseError(
+                f"The server gave another run: {found[:100]} for {workflow_run_id}",
+                status=answer.status,
+                request=f"{call.method} {call.shown}",
+            )
+        return detail
 
     async def get_run(self, workflow_run_id: str) -> Run[ResultsT]:
         """A stored run, however it ended or goes on."""

@@ -31,6 +31,10 @@ class RunStream(Generic[FollowedT]):
     and a broken stream raise after the events before them. A connection that breaks is
     taken up again: at most `max_reconnects` times in a row without anything new, and
     within the `timeout`; then the stored run is read. No event is delivered twice.
+
+    The run is started once, whatever is done with this object. A wait that was interrupted
+    may be repeated: it goes on with the run, or raises a StreamInterruptedError where no
+    event told the run's id. One thread at a time may wait for events.
     """
 
     def __init__(self, session: StreamSession[FollowedT]) -> None:
@@ -64,17 +68,18 @@ class RunStream(Generic[FollowedT]):
         pending = session.pending
         try:
             while True:
-                while pending:
-                    yield pending.popleft()
+                with suppress(IndexError):  # another thread took the last one
+                    while pending:
+                        yield pending.popleft()
                 if not run_now(session.fill()):
                     return
         finally:
-            if not self._managed:
-                self.close()
+            self._leave()
 
     def __next__(self) -> Event:
-        if run_now(self._session.fill()):
-            return self._session.pending.popleft()
+        while run_now(self._session.fill()):
+            with suppress(IndexError):
+                return self._session.pending.popleft()
         raise StopIteration
 
     def text(self, source: str | Sequence[str]) -> Iterator[str]:
@@ -103,18 +108,19 @@ class RunStream(Generic[FollowedT]):
         try:
             return run_now(self._session.finish())
         finally:
-            if not self._managed:
-                self.close()
+            self._leave()
 
     def close(self) -> None:
         """Close the connection. May be called more than once."""
         run_now(self._session.aclose())
 
+    def _leave(self) -> None:
+        if not (self._managed or self._session.is_in_use):
+            self.close()
+
     def __del__(self) -> None:
-        session = getattr(self, "_session", None)
-        if session is not None and session.is_open:
-            with suppress(Exception):
-                run_now(session.aclose())
+        with suppress(Exception):
+            self._session.drop()
 
 
 class AsyncRunStream(Generic[FollowedT]):
@@ -133,6 +139,10 @@ class AsyncRunStream(Generic[FollowedT]):
     and a broken stream raise after the events before them. A connection that breaks is
     taken up again: at most `max_reconnects` times in a row without anything new, and
     within the `timeout`; then the stored run is read. No event is delivered twice.
+
+    The run is started once, whatever is done with this object. A wait that was cancelled
+    may be repeated: it goes on with the run, or raises a StreamInterruptedError where no
+    event told the run's id. One task at a time may wait for events.
     """
 
     def __init__(self, session: StreamSession[FollowedT]) -> None:
@@ -171,8 +181,7 @@ class AsyncRunStream(Generic[FollowedT]):
                 if not await session.fill():
                     return
         finally:
-            if not self._managed:
-                await self.aclose()
+            await self._leave()
 
     async def __anext__(self) -> Event:
         if await self._session.fill():
@@ -205,14 +214,16 @@ class AsyncRunStream(Generic[FollowedT]):
         try:
             return await self._session.finish()
         finally:
-            if not self._managed:
-                await self.aclose()
+            await self._leave()
 
     async def aclose(self) -> None:
         """Close the connection. May be called more than once."""
-        if self._session.stop_on_exit and self._session.is_open:
-            import asyncio
+        await self._session.aclose()
 
-            await asyncio.shield(asyncio.ensure_future(self._session.aclose()))
-        else:
-            await self._session.aclose()
+    async def _leave(self) -> None:
+        if not (self._managed or self._session.is_in_use):
+            await self.aclose()
+
+    def __del__(self) -> None:
+        with suppress(Exception):
+            self._session.drop()

@@ -220,6 +220,16 @@ def make_run(
     )
 
 
+def is_same_run(run_id: str, other: str) -> bool:
+    """Check that two ids are one run's: servers take UUIDs in any spelling."""
+    return run_id == other or plain_id(run_id) == plain_id(other)
+
+
+def plain_id(run_id: str) -> str:
+    """Return an id in the one spelling that all others can be compared in."""
+    return run_id.replace("-", "").casefold()
+
+
 def files_of(value: Any, api_url: str) -> tuple[File, ...]:
     """The files of a payload's `files`; one that makes no sense stays in `raw` alone."""
     files: list[File] = []

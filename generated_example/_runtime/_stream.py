@@ -4,18 +4,22 @@ Decides what happens when the connection breaks: the run goes on at the server, 
 stream is taken up again.
 """
 
+import os
+from threading import Lock
 from time import monotonic
 from typing import Generic, TypeVar
 
 from ._answers import unexpected
 from ._errors import (
     APIError,
+    ConfigurationError,
     ConnectionFailedError,
     ConnectionLostError,
     DeadlineExceededError,
     DifyError,
     IdleTimeoutError,
     ServerError,
+    StreamError,
     StreamInterruptedError,
     TooManyRequestsError,
 )
@@ -28,7 +32,7 @@ from ._protocol import backoff, events_call, run_call, settle
 from ._records import to_object
 from ._runs import Run
 from ._sse import SseDecoder
-from ._transport import Exchange, read_all
+from ._transport import Exchange, Slot, read_all
 
 StreamedT = TypeVar("StreamedT", bound=Outputs)
 STOP_TIMEOUT = 5.0
@@ -41,6 +45,8 @@ PASSING = (
     TooManyRequestsError,
 )
 """What may be better in a moment."""
+REFUSED = (APIError, ConfigurationError, ConnectionFailedError)
+"""After these no run goes on: the server has ended it, or was never asked."""
 
 
 class StreamSession(Generic[StreamedT]):
@@ -48,6 +54,11 @@ class StreamSession(Generic[StreamedT]):
 
     `pending` holds the events of one piece of the stream and no more, until the caller
     has taken them. `fill` gets the next ones.
+
+    The run is asked for once, whatever becomes of that: after a wait that was cancelled
+    or interrupted, the next one goes on with the run, or says that one may have been
+    started. One thread or task at a time may wait; any may close. A forked process
+    leaves the stream to its parent.
     """
 
     def __init__(
@@ -75,24 +86,40 @@ class StreamSession(Generic[StreamedT]):
         self._deadline = operations.deadline(timeout)
         self._exchange: Exchange | None = None
         self._decoder = SseDecoder()
-        self._started = False
-        self._holds_slot = False
+        self._process = os.getpid()
+        self._use = Lock()
+        self._slot: Slot | None = None
+        self._has_begun = False
+        self._was_sent = False
         self._has_events = True
         self._failures = 0
+        self._short_lives = 0
         self._opened_at = 0.0
+        self._reconnect_at = 0.0
         self._run: Run[StreamedT] | None = None
 
     @property
-    def is_open(self) -> bool:
-        """Whether it was started and is not over."""
-        return self._started and not self.known.is_over
+    def is_in_use(self) -> bool:
+        """Whether a thread or a task waits for events."""
+        return self._use.locked()
 
     async def fill(self) -> bool:
         """Wait until there are events in `pending`; False when there will be no more.
 
         Raises:
+            StreamError: Another thread or task waits already, or another process does.
             DifyError: The stream did not end with an end of the run.
         """
+        if self._process != os.getpid():
+            raise StreamError(
+                "This stream belongs to the process that made it. Open another one here; "
+                "resume() follows the same run"
+            )
+        if not self._use.acquire(blocking=False):
+            raise StreamError(
+                "This stream is in use: another thread or task waits for its events. One "
+                "at a time may iterate it or ask for its result"
+            )
         known = self.known
         try:
             while not self.pending:
@@ -101,10 +128,14 @@ class StreamSession(Generic[StreamedT]):
                         raise known.error
                     return False
                 await self._advance()
-        except DifyError as error:
-            known.end_with(error)
-            await self._let_go()
+        except BaseException as error:
+            was_closed = known.is_over and isinstance(error, Exception)
+            await self._break_off(error)
+            if was_closed and known.error is not None and known.error is not error:
+                raise known.error from error  # by another thread or task
             raise
+        finally:
+            self._use.release()
         return True
 
     async def finish(self) -> Run[StreamedT]:
@@ -128,37 +159,120 @@ class StreamSession(Generic[StreamedT]):
 
     async def aclose(self) -> None:
         """Close the connection; ask the server to stop the run, if that is wanted."""
+        if self._process != os.getpid():
+            return
         known = self.known
         if known.terminal is None and known.error is None:
             known.error = self._closed_early()
         known.is_over = True
         # Two may close at once: an async generator is finalized in a task of its own.
-        stops = self.stop_on_exit and self._started and known.terminal is None
+        stops = self.stop_on_exit and self._was_sent and known.terminal is None
         self.stop_on_exit = False
-        await self._let_go()
         if stops:
-            await self._stop_quietly()
+            await self.operations.transport.finish(self._close_and_stop())
+        else:
+            await self._let_go()
+
+    def drop(self) -> None:
+        """Close what nobody holds any more; where that cannot be awaited, a bit later."""
+        slot = self._slot
+        if slot is None or self.known.is_over or self._process != os.getpid():
+            return
+        try:
+            slot.close_later(self.aclose)
+        except RuntimeError:
+            if self.stop_on_exit:
+                self._say_not_stopped("its event loop is closed")
 
     def _closed_early(self) -> StreamInterruptedError:
-        if self._started:
+        if self._was_sent:
             return self.known.interrupted("The stream was closed before the run ended")
         return StreamInterruptedError("The stream was closed before it started a run")
 
-    async def _stop_quietly(self) -> None:
-        if self.known.task_id is None or isinstance(self.known.error, APIError):
+    async def _close_and_stop(self) -> None:
+        await self._let_go()
+        if isinstance(self.known.error, REFUSED):
+            return
+        if self.known.task_id is None:
+            self._say_not_stopped("no event told its task")
             return
         deadline = monotonic() + STOP_TIMEOUT
         try:
             await self.operations.stop_by(self.known.task_id, self._user, deadline)
-        except DifyError as error:
-            LOGGER.debug("could not stop the run: %s", type(error).__name__)
+        except BaseException as error:
+            self._say_not_stopped(type(error).__name__)
+            if not isinstance(error, Exception):
+                raise
+
+    def _say_not_stopped(self, why: str) -> None:
+        run_id = self.known.workflow_run_id or "that may have been started"
+        LOGGER.warning("the run %s was not stopped: %s", run_id, why)
+
+    async def _break_off(self, error: BaseException) -> None:
+        """Take note of what ended a wait: an error for good, an interruption for now."""
+        known = self.known
+        if not known.is_over:
+            if isinstance(error, DifyError):
+                known.end_with(error)
+            elif self._was_sent and known.workflow_run_id is None:
+                why = f"The stream was broken off by {type(error).__name__}"
+                known.end_with(known.interrupted(f"{why}; a run may have been started"))
+        if isinstance(error, GeneratorExit):
+            return  # nobody can wait here any more
+        if known.is_over or not self._was_sent:
+            await self._let_go()
+        else:
+            await self._close_exchange()
 
     async def _advance(self) -> None:
         """Take one step: open the connection, or read and decode a piece."""
-        exchange = self._exchange
-        if exchange is None:
+        if not self._was_sent:
             await self._begin()
+        elif self._exchange is None:
+            await self._recover(None)
+        else:
+            await self._read(self._exchange)
+        if self.known.is_over:
+            await self._let_go()
+
+    async def _begin(self) -> None:
+        operations = self.operations
+        if not self._has_begun:
+            self._has_begun = True
+            self._deadline = operations.deadline(self._timeout)
+        self._slot = await operations.transport.acquire(self._deadline)
+        if self.stop_on_exit:
+            self._slot.close_at_end(self.aclose)
+        call = None
+        if self._inputs is not None:
+            await operations.upload_inputs(self._inputs, self._user, self._deadline)
+            call = run_call(
+                self._settings,
+                self._inputs,
+                user=self._user,
+                response_mode="streaming",
+                workflow_id=self._workflow_id,
+                trace_id=self._trace_id,
+            )
+        if self.known.is_over:  # closed meanwhile
             return
+        self._was_sent = True
+        if call is None:
+            await self._reattach(None)
+        else:
+            await self._open(call)
+
+    async def _open(self, call: Call, max_retries: int | None = None) -> None:
+        self._opened_at = monotonic()
+        exchange = await self.operations.open(
+            call, self._deadline, max_retries=max_retries
+        )
+        if not is_stream(exchange):
+            raise unexpected(await read_all(exchange), call)
+        self._exchange = exchange
+        self.known.news = 0
+
+    async def _read(self, exchange: Exchange) -> None:
         problem: DifyError | None = None
         piece: bytes | None = None
         try:
@@ -167,84 +281,64 @@ class StreamSession(Generic[StreamedT]):
             problem = error
         if piece is not None:
             self.known.take(self._decoder.feed(piece))
-        else:
-            self.known.take(self._decoder.finish(), at_end=True)
-            if not self.known.is_over:
-                await self._recover(problem)
-        if self.known.is_over:
-            await self._let_go()
-
-    async def _begin(self) -> None:
-        operations = self.operations
-        self._started = True
-        self._deadline = operations.deadline(self._timeout)
-        await operations.transport.acquire(self._deadline)
-        self._holds_slot = True
-        if self._inputs is None:
-            await self._reattach(None)
             return
-        await operations.upload_inputs(self._inputs, self._user, self._deadline)
-        call = run_call(
-            self._settings,
-            self._inputs,
-            user=self._user,
-            response_mode="streaming",
-            workflow_id=self._workflow_id,
-            trace_id=self._trace_id,
-        )
-        await self._open(call)
-
-    async def _open(self, call: Call, max_retries: int | None = None) -> None:
-        exchange = await self.operations.open(
-            call, self._deadline, max_retries=max_retries
-        )
-        if not is_stream(exchange):
-            raise unexpected(await read_all(exchange), call)
-        self._exchange = exchange
-        self._opened_at = monotonic()
-        self.known.news = 0
+        self.known.take(self._decoder.finish(), at_end=True)
+        if not self.known.is_over:
+            await self._close_exchange()
+            self._count_failure()
+            await self._recover(problem)
 
     async def _reattach(self, max_retries: int | None) -> None:
         """Follow a run that was started before.
 
         Of one that is resumed, the server may first tell the pause that was answered.
         """
+        last_event_id = self._decoder.last_event_id
         call = events_call(
             self._settings,
             self.known.workflow_run_id or "",
             self._user,
             continue_on_pause=self._inputs is None,
-            last_event_id=self._decoder.last_event_id,
+            last_event_id=last_event_id,
         )
         await self._open(call, max_retries)
         self._decoder = SseDecoder()
+        self._decoder.last_event_id = last_event_id
         self.known.is_reattached = True
 
     async def _recover(self, problem: DifyError | None) -> None:
         """The connection is gone, the run is not: take it up again, else poll it."""
-        lived = monotonic() - self._opened_at
-        await self._close_exchange()
+        run_id = self.known.workflow_run_id
         limit = self.operations.options.max_reconnects
-        if self.known.workflow_run_id is None or limit <= 0:
+        if run_id is None or limit <= 0:
             raise self.known.interrupted(None, problem)
-        if self.known.news or lived >= LONG_ENOUGH:
-            self._failures = 0
-        while self._has_events and self._failures < limit:
-            await self._wait_to_reconnect()
+        while self._has_events and self._failures <= limit:
+            wait = self._reconnect_at - monotonic()
+            if wait > 0:
+                wait = min(wait, seconds_left(self._deadline))
+                await self.operations.transport.sleep(wait)
             try:
                 await self._reattach(0)
                 return
             except PASSING:
-                pass
+                self._count_failure()
             except APIError:
                 self._has_events = False
-        await self._read_result(self.known.workflow_run_id, problem)
+        await self._read_result(run_id, problem)
 
-    async def _wait_to_reconnect(self) -> None:
-        self._failures += 1
-        if self._failures > 1:
-            delay = min(backoff(self._failures - 2), seconds_left(self._deadline))
-            await self.operations.transport.sleep(delay)
+    def _count_failure(self) -> None:
+        """Let the next connection wait for longer, the less the last ones brought.
+
+        Something new is what makes up for failures; connections that live for a moment
+        only are not made at once again even then.
+        """
+        now = monotonic()
+        self._failures = 1 if self.known.news else self._failures + 1
+        lived = now - self._opened_at
+        self._short_lives = 0 if lived >= LONG_ENOUGH else self._short_lives + 1
+        attempts = max(self._failures, self._short_lives)
+        self._reconnect_at = now + (backoff(attempts - 2) if attempts > 1 else 0.0)
+        self.known.news = 0
 
     async def _read_result(self, run_id: str, problem: DifyError | None) -> None:
         """Wait for the stored run, and make of it the event that the stream lacks."""
@@ -267,9 +361,9 @@ class StreamSession(Generic[StreamedT]):
 
     async def _let_go(self) -> None:
         """Give back the connection and the slot. May be called more than once."""
-        if self._holds_slot:
-            self._holds_slot = False
-            self.operations.transport.release()
+        slot, self._slot = self._slot, None
+        if slot is not None:
+            slot.release()
         await self._close_exchange()
 
 

@@ -6,8 +6,10 @@ A flow is a coroutine either way. The blocking transport never suspends one, so 
 
 import os
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from functools import lru_cache
-from threading import BoundedSemaphore, Lock
+from queue import Empty, SimpleQueue
+from threading import Lock
 from time import monotonic, sleep
 from typing import Any, Protocol, TypeVar
 
@@ -61,11 +63,37 @@ class Transport(Protocol):
         """Call something that may block for a moment: the disk."""
         ...
 
-    async def acquire(self, deadline: float) -> None:
+    async def finish(self, flow: Coroutine[Any, Any, ResultT]) -> ResultT:
+        """Run a flow to its end, even if whoever waits for it is cancelled."""
+        ...
+
+    async def acquire(self, deadline: float) -> "Slot":
         """Wait for a free slot, where the number of runs at a time is limited."""
+        ...
+
+
+class Slot(Protocol):
+    """A run's place among those that may go on at a time.
+
+    Given back by `release`, or by being dropped: a stream that nobody holds any more
+    takes no place for ever.
+    """
 
     def release(self) -> None:
-        """Give the slot back."""
+        """Give the slot back. May be called more than once, from any thread."""
+
+    def close_later(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Close a stream that was dropped.
+
+        Raises:
+            RuntimeError: The event loop of the stream is closed.
+        """
+
+    def close_at_end(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Close a stream that is still there when its event loop ends.
+
+        `close` is a method of an object that may go away before.
+        """
 
 
 def run_now(flow: Coroutine[Any, Any, ResultT]) -> ResultT:
@@ -126,6 +154,29 @@ class SyncExchange:
         self._response.close()
 
 
+class ThreadSlot:
+    """A slot of the blocking transport."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self, slots: "SimpleQueue[None] | None") -> None:
+        self._held = [] if slots is None else [slots]
+
+    def release(self) -> None:
+        # A queue, and not a semaphore, can be given to while the same thread, interrupted
+        # by the garbage collector, is about to take from it.
+        with suppress(IndexError):
+            self._held.pop().put(None)
+
+    __del__ = release
+
+    def close_later(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        run_now(close())
+
+    def close_at_end(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        pass
+
+
 class SyncTransport:
     """Sends with blocking calls, from any thread, over one pool of connections.
 
@@ -139,7 +190,11 @@ class SyncTransport:
         self._process = 0
         self._lock = Lock()
         self._make_request = RequestMaker()
-        self._slots = BoundedSemaphore(max_concurrency) if max_concurrency else None
+        self._slots: SimpleQueue[None] | None = None
+        if max_concurrency:
+            self._slots = SimpleQueue()
+            for _ in range(max_concurrency):
+                self._slots.put(None)
 
     def _pool(self) -> Any:
         if self._given is not None:
@@ -193,14 +248,16 @@ class SyncTransport:
     async def do(self, function: Callable[..., ResultT], *arguments: Any) -> ResultT:
         return function(*arguments)
 
-    async def acquire(self, deadline: float) -> None:
-        slots = self._slots
-        if slots and not slots.acquire(timeout=finite(seconds_left(deadline))):
-            raise no_free_slot()
+    async def finish(self, flow: Coroutine[Any, Any, ResultT]) -> ResultT:
+        return await flow
 
-    def release(self) -> None:
-        if self._slots:
-            self._slots.release()
+    async def acquire(self, deadline: float) -> ThreadSlot:
+        if self._slots is not None:
+            try:
+                self._slots.get(timeout=finite(seconds_left(deadline)))
+            except Empty:
+                raise no_free_slot() from None
+        return ThreadSlot(self._slots)
 
 
 def no_free_slot() -> DifyError:
