@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 from difygen.mock.faults import FAULTS
-from difygen.mock.outputs import HandlerError, load_handler
+from difygen.mock.values import HandlerError, load_handler
 from difygen.model import (
     App,
     ArrayOf,

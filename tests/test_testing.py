@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from difygen.generate import generate
 from difygen.mock.files import FileStore
-from difygen.mock.outputs import example_value
+from difygen.mock.values import example_value
 from difygen.model import App, Input
 from difygen.naming import class_name, snake_name
 from difygen.parser import read

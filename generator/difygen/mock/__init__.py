@@ -9,8 +9,8 @@ How a request goes through the modules:
     app -> request      routes; whose request it is, which faults it asks for
     run_endpoints       run, stop, events: validation checks the inputs, runs keeps and drives the runs, streams sends their events
     other_endpoints     all that runs nothing: pages gives the bodies, files and forms have their own
-    simulation          one run, event by event: walk finds the way, nodes and outputs give values to the pool, rounds repeats,
-                        chunks streams texts, failures fails where faults says so; beats is what a simulation can say
+    simulation          one run, event by event: scheduler says which node runs when, nodes what it gives, values holds the
+                        variable pool and makes up what nobody knows; faults says what goes wrong
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ import click
 from difygen.mock.definition import Definition
 from difygen.mock.faults import Cut, UnknownFaultError
 from difygen.mock.loading import load_definitions
-from difygen.mock.outputs import Handler, HandlerError, load_handler
 from difygen.mock.server import MockServer, keys_for, listening_socket
+from difygen.mock.values import Handler, HandlerError, load_handler
 
 WRONG = 2
 

@@ -48,9 +48,9 @@ class Definition:
         """The node of that id."""
         return next(node for node in self.nodes if node.id == node_id)
 
-    def start(self) -> Node | None:
-        """The start node, if the workflow has one."""
-        return next((node for node in self.nodes if node.type == "start"), None)
+    def settings_of(self, node: Node) -> JsonObject:
+        """Return the node's settings, its `data` in the export; empty for a node that has none."""
+        return self.settings.get(node.id, {})
 
     def branches(self, node: Node) -> bool:
         """Whether the way onwards depends on how the node's run went."""
@@ -74,6 +74,17 @@ def define(workflow: App, export: JsonObject | None = None, *, key_name: str) ->
         ends=ends,
         types=_types(workflow, settings, ends),
     )
+
+
+def selector_of(value: object) -> Selector:
+    """Return the selector that a setting holds, empty if it holds none."""
+    return tuple(map(str, value)) if isinstance(value, list | tuple) else ()
+
+
+def rows_of(settings: JsonObject, key: str) -> list[JsonObject]:
+    """Return the objects of a list in a node's settings; what is no object is left out."""
+    rows = settings.get(key)
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 def _mapping(value: object) -> JsonObject:

@@ -1,73 +1,75 @@
-"""What the nodes of a run give, one function per node type. Types without one give what the End nodes ask of them."""
+"""What the nodes of a run give: a function per node type, a person's form, and what an error strategy makes of a failure.
+
+Types without a function give what the End nodes ask of them. Forms have the shapes that were recorded on the commit that became 1.13,
+and those of the sources of 1.14.
+"""
 
 from __future__ import annotations
 
-import re
+import secrets
+import time
+import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from difygen.mock.definition import JsonObject
-from difygen.mock.outputs import ITEMS
-from difygen.mock.pool import Pool, as_text, case_that_holds, template_text
+from difygen.mock.definition import Definition, JsonObject, rows_of, selector_of
+from difygen.mock.errors import RefusedError
+from difygen.mock.faults import Faults
+from difygen.mock.values import VariablePool, as_text, fill_references, fill_template, holds
 from difygen.model import Node
 
-_REFERENCE = re.compile(r"\{\{#([^#{}]+)#\}\}")
+FAILURE = "RuntimeError: this failure was asked for"
+FORM_SECONDS = 36 * 3600
+_IDLE = ("start", "end", "if-else", "iteration", "loop")
+_ONLY_ACTION = {"id": "continue", "title": "Continue", "button_style": "primary"}
 
 
 @dataclass(slots=True)
-class Result:
-    """A node's run: what its `node_finished` says, and the branch by which the run goes on, if it has several."""
+class NodeResult:
+    """What a node's `node_finished` says, and the branch by which the run goes on, if it has several.
+
+    `derived` says that the outputs follow from the inputs of the run.
+    """
 
     inputs: JsonObject = field(default_factory=dict)
     outputs: JsonObject = field(default_factory=dict)
     process_data: JsonObject = field(default_factory=dict)
     metadata: JsonObject = field(default_factory=dict)
-    known: bool = False
-    handle: str = ""
+    derived: bool = False
+    branch: str = ""
 
 
-def result_of(node: Node, settings: JsonObject, pool: Pool) -> Result:
-    """What a node gives, its branch left open where only the caller can choose one."""
+def result_of(node: Node, settings: JsonObject, pool: VariablePool) -> NodeResult:
+    """Return what a node gives, its branch left open where only the caller can choose one."""
     simulate = _SIMULATED.get(node.type)
     if simulate:
         return simulate(node, settings, pool)
-    return Result(inputs=_variables(settings, pool), outputs=pool.wanted(node.id))
+    return NodeResult(inputs=_variables(settings, pool), outputs=pool.expected_outputs(node.id))
 
 
-def rendered(text: str, pool: Pool) -> str:
-    """A text with `{{#node.field#}}` references, as prompts and forms have them."""
-    return _REFERENCE.sub(lambda found: as_text(pool.get(tuple(found[1].split(".")))) or found[0], text)
+def _variables(settings: JsonObject, pool: VariablePool) -> JsonObject:
+    rows = rows_of(settings, "variables")
+    return {str(row.get("variable")): pool.get(selector_of(row.get("value_selector"))) for row in rows}
 
 
-def _rows(settings: JsonObject, key: str) -> list[JsonObject]:
-    return [row for row in settings.get(key) or () if isinstance(row, dict)]
-
-
-def _variables(settings: JsonObject, pool: Pool) -> JsonObject:
-    rows = _rows(settings, "variables")
-    return {str(row.get("variable")): pool.get(tuple(map(str, row.get("value_selector") or ()))) for row in rows}
-
-
-def _template(node: Node, settings: JsonObject, pool: Pool) -> Result:
+def _template(node: Node, settings: JsonObject, pool: VariablePool) -> NodeResult:
     values = _variables(settings, pool)
-    selectors = [tuple(map(str, row.get("value_selector") or ())) for row in _rows(settings, "variables")]
-    text = template_text(str(settings.get("template") or ""), values)
-    wanted = pool.wanted(node.id)
-    prescribed = any(name in pool.prescribed for name in pool.names_from(node.id))
-    if text is None or prescribed:
-        return Result(inputs=values, outputs=wanted or {"output": "mock output"})
-    return Result(inputs=values, outputs={"output": text}, known=all(map(pool.knows, selectors)))
+    text = fill_template(str(settings.get("template") or ""), values)
+    if text is None or pool.is_prescribed(node.id):
+        return NodeResult(inputs=values, outputs=pool.expected_outputs(node.id) or {"output": "mock output"})
+    selectors = [selector_of(row.get("value_selector")) for row in rows_of(settings, "variables")]
+    return NodeResult(inputs=values, outputs={"output": text}, derived=all(map(pool.is_derived, selectors)))
 
 
-def _if_else(node: Node, settings: JsonObject, pool: Pool) -> Result:
-    cases = _rows(settings, "cases")
-    chosen = case_that_holds(cases, pool)
-    conditions = [row for case in cases for row in _rows(case, "conditions")]
+def _if_else(node: Node, settings: JsonObject, pool: VariablePool) -> NodeResult:
+    cases = rows_of(settings, "cases")
+    chosen = _case_that_holds(cases, pool)
+    conditions = [row for case in cases for row in rows_of(case, "conditions")]
     inputs = {
         "conditions": [
             {
-                "actual_value": pool.get(tuple(map(str, row.get("variable_selector") or ()))),
+                "actual_value": pool.get(selector_of(row.get("variable_selector"))),
                 "expected_value": row.get("value"),
                 "comparison_operator": row.get("comparison_operator"),
             }
@@ -76,60 +78,72 @@ def _if_else(node: Node, settings: JsonObject, pool: Pool) -> Result:
     }
     results = [_case_result(case, chosen) for case in cases]
     outputs = {"result": chosen != "false", "selected_case_id": chosen}
-    return Result(inputs, outputs, {"condition_results": results}, known=chosen is not None, handle=chosen or "")
+    return NodeResult(inputs, outputs, {"condition_results": results}, derived=chosen is not None, branch=chosen or "")
+
+
+def _case_that_holds(cases: list[JsonObject], pool: VariablePool) -> str | None:
+    """Return the first case that holds, "false" if none does, None if that does not follow from the inputs."""
+    for case in cases:
+        results = [_condition(condition, pool) for condition in rows_of(case, "conditions")]
+        if None in results:
+            return None
+        combine = any if case.get("logical_operator") == "or" else all
+        if results and combine(bool(result) for result in results):
+            return str(case.get("case_id") or case.get("id") or "true")
+    return "false"
+
+
+def _condition(condition: JsonObject, pool: VariablePool) -> bool | None:
+    selector = selector_of(condition.get("variable_selector"))
+    if not pool.is_derived(selector) or condition.get("sub_variable_condition"):
+        return None
+    return holds(pool.get(selector), str(condition.get("comparison_operator")), condition.get("value"))
 
 
 def _case_result(case: JsonObject, chosen: str | None) -> JsonObject:
-    holds = str(case.get("case_id") or case.get("id")) == chosen
-    conditions = [
-        {
-            "variable_selector": row.get("variable_selector"),
-            "comparison_operator": row.get("comparison_operator"),
-            "value": row.get("value"),
-            "sub_variable_condition": row.get("sub_variable_condition"),
-        }
-        for row in _rows(case, "conditions")
-    ]
+    is_chosen = str(case.get("case_id") or case.get("id")) == chosen
+    keys = ("variable_selector", "comparison_operator", "value", "sub_variable_condition")
+    conditions = [{key: row.get(key) for key in keys} for row in rows_of(case, "conditions")]
     group = {
         "case_id": case.get("case_id"),
         "logical_operator": case.get("logical_operator"),
         "conditions": conditions,
     }
-    return {"group": group, "results": [holds for _ in conditions], "final_result": holds}
+    return {"group": group, "results": [is_chosen for _ in conditions], "final_result": is_chosen}
 
 
-def _classifier(node: Node, settings: JsonObject, pool: Pool) -> Result:
-    first = next(iter(_rows(settings, "classes")), {})
-    outputs = {"class_name": first.get("name"), "class_id": first.get("id"), "usage": usage(1, 1)}
-    return Result(outputs=outputs, handle=str(first.get("id") or ""))
+def _classifier(node: Node, settings: JsonObject, pool: VariablePool) -> NodeResult:
+    first = next(iter(rows_of(settings, "classes")), {})
+    outputs = {"class_name": first.get("name"), "class_id": first.get("id"), "usage": _usage(1, 1)}
+    return NodeResult(outputs=outputs, branch=str(first.get("id") or ""))
 
 
-def _model(node: Node, settings: JsonObject, pool: Pool) -> Result:
-    outputs: JsonObject = {"text": "mock text"} | pool.wanted(node.id)
+def _model(node: Node, settings: JsonObject, pool: VariablePool) -> NodeResult:
+    outputs: JsonObject = {"text": "mock text"} | pool.expected_outputs(node.id)
     templates = settings.get("prompt_template")
     rows = templates if isinstance(templates, list) else [templates]
-    prompts: list[JsonObject] = [_prompt(row, pool) for row in rows if isinstance(row, dict)]
-    used = usage(sum(len(row["text"].split()) for row in prompts), len(as_text(outputs["text"]).split()))
-    outputs = {"text": outputs.pop("text"), "reasoning_content": "", "usage": used, "finish_reason": "stop", **outputs}
+    prompts = [
+        {"role": row.get("role", "user"), "text": fill_references(str(row.get("text") or ""), pool), "files": []}
+        for row in rows
+        if isinstance(row, dict)
+    ]
+    usage = _usage(sum(len(row["text"].split()) for row in prompts), len(as_text(outputs["text"]).split()))
+    outputs = {"text": outputs.pop("text"), "reasoning_content": "", "usage": usage, "finish_reason": "stop", **outputs}
     model = settings["model"] if isinstance(settings.get("model"), dict) else {}
     process_data: JsonObject = {
         "model_mode": model.get("mode", "chat"),
         "prompts": prompts,
-        "usage": used,
+        "usage": usage,
         "finish_reason": "stop",
         "model_provider": model.get("provider", ""),
         "model_name": model.get("name", ""),
     }
-    metadata = {key: used[key] for key in ("total_tokens", "total_price", "currency")}
-    return Result({}, outputs | {"usage": used}, process_data, metadata)
+    metadata = {key: usage[key] for key in ("total_tokens", "total_price", "currency")}
+    return NodeResult({}, outputs | {"usage": usage}, process_data, metadata)
 
 
-def _prompt(row: JsonObject, pool: Pool) -> JsonObject:
-    return {"role": row.get("role", "user"), "text": rendered(str(row.get("text") or ""), pool), "files": []}
-
-
-def usage(prompt_tokens: int, completion_tokens: int) -> JsonObject:
-    """A model's usage: one word is a token, and a token costs nothing."""
+def _usage(prompt_tokens: int, completion_tokens: int) -> JsonObject:
+    """Return a model's usage: one word is a token, and a token costs nothing."""
     return {
         "prompt_tokens": prompt_tokens,
         "prompt_unit_price": "0.0",
@@ -148,25 +162,24 @@ def usage(prompt_tokens: int, completion_tokens: int) -> JsonObject:
     }
 
 
-def _aggregator(node: Node, settings: JsonObject, pool: Pool) -> Result:
-    selectors = [tuple(map(str, each)) for each in settings.get("variables") or () if isinstance(each, list)]
+def _aggregator(node: Node, settings: JsonObject, pool: VariablePool) -> NodeResult:
+    selectors = [selector_of(each) for each in settings.get("variables") or () if isinstance(each, list)]
     found = next((selector for selector in selectors if selector in pool), None)
-    wanted = pool.wanted(node.id)
-    if found is None or any(name in pool.prescribed for name in pool.names_from(node.id)):
-        return Result(outputs=wanted)
-    inputs = {".".join(found[1:]): pool.get(found)}
-    return Result(inputs, {"output": pool.get(found)}, known=pool.knows(found))
+    if found is None or pool.is_prescribed(node.id):
+        return NodeResult(outputs=pool.expected_outputs(node.id))
+    value = pool.get(found)
+    return NodeResult({".".join(found[1:]): value}, {"output": value}, derived=pool.is_derived(found))
 
 
-def _extractor(node: Node, settings: JsonObject, pool: Pool) -> Result:
-    selector = [str(each) for each in settings.get("variable_selector") or ()]
+def _extractor(node: Node, settings: JsonObject, pool: VariablePool) -> NodeResult:
+    selector = list(selector_of(settings.get("variable_selector")))
     documents = pool.get(selector)
     documents = documents if isinstance(documents, list) else [documents]
-    outputs = {"text": "mock text"} | pool.wanted(node.id)
-    return Result({"variable_selector": selector}, outputs, {"documents": documents})
+    outputs = {"text": "mock text"} | pool.expected_outputs(node.id)
+    return NodeResult({"variable_selector": selector}, outputs, {"documents": documents})
 
 
-_SIMULATED: Mapping[str, Callable[[Node, JsonObject, Pool], Result]] = {
+_SIMULATED: Mapping[str, Callable[[Node, JsonObject, VariablePool], NodeResult]] = {
     "template-transform": _template,
     "if-else": _if_else,
     "question-classifier": _classifier,
@@ -177,13 +190,176 @@ _SIMULATED: Mapping[str, Callable[[Node, JsonObject, Pool], Result]] = {
 }
 
 
-def container_items(settings: JsonObject, pool: Pool, node: Node) -> list[Any]:
-    """What an iteration goes over: as many items as the outputs that are prescribed for it, else its list, else two."""
-    items = pool.get(tuple(map(str, settings.get("iterator_selector") or ())))
-    prescribed = (
-        pool.wanted(node.id).get("output") if any(n in pool.prescribed for n in pool.names_from(node.id)) else None
-    )
-    items = items if isinstance(items, list) else list(range(ITEMS))
-    if isinstance(prescribed, list):
-        items = [items[min(i, len(items) - 1)] if items else i for i in range(len(prescribed))]
-    return items
+# Failures that were asked for
+
+
+def failing_node(definition: Definition, faults: Faults, handler_failed: bool) -> str:
+    """Return the id of the node that fails in this run, empty if none does.
+
+    It is the one that the fault names, else for a failure that is handled the first that handles any, else the first that does any
+    work, else the last.
+    """
+    if not (handler_failed or "failed" in faults or "partial" in faults):
+        return ""
+    if faults.node:
+        return faults.node
+    nodes = [node for node in definition.nodes if node.parent is None]
+    handling = [node for node in nodes if definition.settings_of(node).get("error_strategy")]
+    working = [node for node in nodes if node.type not in _IDLE]
+    candidates = (handling if "partial" in faults else []) or working or nodes[-1:]
+    return candidates[0].id if candidates else ""
+
+
+def handled_failure(settings: JsonObject, result: NodeResult, problem: str) -> NodeResult:
+    """Return what a node gives whose failure the workflow handles: its default values, and what went wrong (seen on 1.12.1)."""
+    strategy = settings.get("error_strategy") or "default-value"
+    values = (_default_values(settings) or result.outputs) if strategy == "default-value" else {}
+    outputs = values | {"error_message": problem, "error_type": "CodeExecutionError"}
+    return NodeResult(result.inputs, outputs, metadata={"error_strategy": strategy}, derived=True)
+
+
+def _default_values(settings: JsonObject) -> JsonObject:
+    """Return the values that a node's settings name for a failure. A number becomes a float, whatever it was (seen on 1.12.1)."""
+    values: JsonObject = {}
+    for row in rows_of(settings, "default_value"):
+        value = row.get("value")
+        if row.get("type") == "number":
+            try:
+                value = float(value or 0)
+            except (TypeError, ValueError):
+                value = 0.0
+        values[str(row.get("key"))] = value
+    return values
+
+
+def max_retries(settings: JsonObject) -> int:
+    """Return how often a node is tried again before it fails."""
+    config = settings.get("retry_config")
+    if not isinstance(config, dict) or not config.get("retry_enabled"):
+        return 0
+    return int(config.get("max_retries") or 0)
+
+
+# Forms
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a person is asked at a human-input node, and, once submitted, what they answered."""
+
+    node_id: str
+    node_title: str
+    content: str
+    inputs: tuple[JsonObject, ...]
+    actions: tuple[JsonObject, ...]
+    defaults: Mapping[str, str]
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    expires_at: int = field(default_factory=lambda: int(time.time()) + FORM_SECONDS)
+    action: str = ""
+    answers: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, node: Node, settings: JsonObject, pool: VariablePool) -> Form:
+        """Return the form of a node. One without buttons (an export of 1.12) gets a button, so that the run can go on."""
+        inputs = rows_of(settings, "inputs")
+        defaults = {str(row.get("output_variable_name")): row.get("default") for row in inputs}
+        return cls(
+            node_id=node.id,
+            node_title=node.title,
+            content=fill_references(str(settings.get("form_content") or ""), pool),
+            inputs=tuple(inputs),
+            actions=tuple(rows_of(settings, "user_actions") or [_ONLY_ACTION]),
+            defaults={
+                name: as_text(pool.get(selector_of(default.get("selector"))))
+                for name, default in defaults.items()
+                if isinstance(default, dict) and default.get("type") == "variable"
+            },
+        )
+
+    def _shared(self) -> JsonObject:
+        return {
+            "form_content": self.content,
+            "inputs": list(self.inputs),
+            "actions": list(self.actions),
+            "display_in_ui": True,
+        }
+
+    def required(self) -> JsonObject:
+        """Return the data of `human_input_required`."""
+        return {
+            "form_id": self.id,
+            "node_id": self.node_id,
+            "node_title": self.node_title,
+            **self._shared(),
+            "form_token": self.token,
+            "resolved_default_values": dict(self.defaults),
+            "expiration_time": self.expires_at,
+        }
+
+    def reason(self) -> JsonObject:
+        """Return the member of `workflow_paused.reasons`."""
+        return {
+            "TYPE": "human_input_required",
+            "form_id": self.id,
+            **self._shared(),
+            "node_id": self.node_id,
+            "node_title": self.node_title,
+            "resolved_default_values": dict(self.defaults),
+            "form_token": self.token,
+            "expiration_time": self.expires_at,
+        }
+
+    def shown(self) -> JsonObject:
+        """Return the answer of `GET /form/human_input/{form_token}`."""
+        return {
+            "form_content": self.content,
+            "inputs": list(self.inputs),
+            "resolved_default_values": dict(self.defaults),
+            "user_actions": list(self.actions),
+            "expiration_time": self.expires_at,
+        }
+
+    def submit(self, action: str, answers: Mapping[str, Any]) -> Form:
+        """Return the form with somebody's answers, or refuse them: one submission, an action of the form, every input."""
+        self.check_open()
+        if action not in [each.get("id") for each in self.actions]:
+            raise RefusedError(400, "invalid_form_data", f"Invalid action: {action}")
+        names = [str(each.get("output_variable_name")) for each in self.inputs]
+        if missing := [name for name in names if name not in answers]:
+            raise RefusedError(400, "invalid_form_data", f"Missing required inputs: {', '.join(missing)}")
+        return replace(self, action=action, answers={name: answers[name] for name in names})
+
+    def check_open(self) -> None:
+        """Refuse a form that has its answer."""
+        if self.action:
+            message = f"This form has already been submitted by another user, form_id={self.id}"
+            raise RefusedError(412, "human_input_form_submitted", message)
+
+    def filled(self) -> JsonObject:
+        """Return the data of `human_input_form_filled`."""
+        return {
+            "node_id": self.node_id,
+            "node_title": self.node_title,
+            "rendered_content": self._filled_content(),
+            "action_id": self.action,
+            "action_text": self._action_title(),
+        }
+
+    def outputs(self) -> JsonObject:
+        """Return what the node gives once the form is submitted."""
+        return {
+            **self.answers,
+            "__action_id": self.action,
+            "__action_value": self._action_title(),
+            "__rendered_content": self._filled_content(),
+        }
+
+    def _action_title(self) -> str:
+        return next((str(each.get("title", "")) for each in self.actions if each.get("id") == self.action), "")
+
+    def _filled_content(self) -> str:
+        content = self.content
+        for name, value in self.answers.items():
+            content = content.replace("{{#$output." + name + "#}}", as_text(value))
+        return content

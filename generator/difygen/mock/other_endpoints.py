@@ -108,7 +108,7 @@ def _form(run: Run | None, token: str, body: JsonObject | None) -> Response:
         payload = checked(HumanInputFormSubmitPayload, body)
         run.submit(token, payload.action, payload.inputs)
         return answer({})
-    run.forms[token].still_open()
+    run.forms[token].check_open()
     return Response(json.dumps(run.forms[token].shown(), ensure_ascii=False), media_type=JSON)
 
 

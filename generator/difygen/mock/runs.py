@@ -12,13 +12,13 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from difygen.mock.beats import Compute, Delay, Pause
 from difygen.mock.definition import Definition, JsonObject
 from difygen.mock.faults import Faults
 from difygen.mock.files import FileStore
-from difygen.mock.forms import Form
-from difygen.mock.outputs import Handler, call_handler, example_outputs
+from difygen.mock.nodes import Form
+from difygen.mock.scheduler import Compute, Delay, Pause
 from difygen.mock.simulation import Identity, Simulation
+from difygen.mock.values import Handler, call_handler, example_outputs
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class Run:
 
     def submit(self, token: str, action: str, answers: JsonObject) -> None:
         """Answer a form that the run waits for, or refuse the answer."""
-        self.forms[token] = self.forms[token].submitted(action, answers)
+        self.forms[token] = self.forms[token].submit(action, answers)
         self._submitted.set()
 
     async def pause(self, pause: Pause) -> Form:
@@ -221,21 +221,21 @@ class Runs:
         run.publish(run.simulation.finish("failed", f"difygen mock broke: {type(error).__name__}: {error}"))
 
     async def _body(self, run: Run) -> None:
-        beats = run.simulation.beats()
+        effects = run.simulation.effects()
         answer: Any = None
         with contextlib.suppress(StopIteration):
             while True:
-                beat = beats.send(answer)
+                effect = effects.send(answer)
                 answer = None
-                if isinstance(beat, Delay):
-                    if beat.seconds:
-                        await asyncio.sleep(beat.seconds)
-                elif isinstance(beat, Compute):
+                if isinstance(effect, Delay):
+                    if effect.seconds:
+                        await asyncio.sleep(effect.seconds)
+                elif isinstance(effect, Compute):
                     answer = await self._compute(run)
-                elif isinstance(beat, Pause):
-                    answer = await run.pause(beat)
+                elif isinstance(effect, Pause):
+                    answer = await run.pause(effect)
                 else:
-                    run.publish(beat)
+                    run.publish(effect)
                     await self._disturb(run)
 
     async def _compute(self, run: Run) -> Any:

@@ -18,10 +18,10 @@ from difygen.mock.app import create_app
 from difygen.mock.definition import Definition
 from difygen.mock.faults import Cut, FailRate
 from difygen.mock.files import FileStore
-from difygen.mock.outputs import Handler
 from difygen.mock.request import MockState
 from difygen.mock.runs import Runs, Settings
 from difygen.mock.streams import TRANSPORT
+from difygen.mock.values import Handler
 
 _STARTING_SECONDS = 10.0
 

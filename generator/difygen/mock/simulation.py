@@ -1,4 +1,4 @@
-"""A run, event by event, without a clock or a connection of its own: a generator that says what happens and what it waits for.
+"""A run, event by event, without a clock or a connection of its own: a generator of what happens and what it waits for.
 
 Order and fields of the events are those of recordings of 1.12.1; pauses are those of the releases after it.
 """
@@ -6,21 +6,31 @@ Order and fields of the events are those of recordings of 1.12.1; pauses are tho
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from difygen.mock import failures, nodes
-from difygen.mock.beats import Beats, Compute, Delay, Execution, FailedError, Leaving, Pause, Place
-from difygen.mock.chunks import EndText
 from difygen.mock.definition import Definition, JsonObject
 from difygen.mock.faults import Faults
 from difygen.mock.files import FileStore, files_in
-from difygen.mock.forms import Form, form_of
-from difygen.mock.pool import Pool
-from difygen.mock.rounds import CONTAINERS, Rounds
+from difygen.mock.nodes import FAILURE, Form, NodeResult, failing_node, handled_failure, max_retries, result_of
+from difygen.mock.scheduler import (
+    CONTAINERS,
+    SILENT,
+    Compute,
+    ContainerRun,
+    Delay,
+    Effects,
+    EndText,
+    NodeEffects,
+    NodeFailedError,
+    Pause,
+    Round,
+    Scheduler,
+)
 from difygen.mock.validation import schema_error
-from difygen.mock.walk import SILENT, Walk
+from difygen.mock.values import VariablePool
 from difygen.model import Node
 
 _PAUSE = Node(id="mock_pause", type="human-input", title="Pause")
@@ -47,6 +57,64 @@ class Totals:
 
 
 @dataclass(slots=True)
+class NodeExecution:
+    """One execution of a node: the fields of its events, in the order of the wire (seen on 1.12.1)."""
+
+    node: Node
+    round: Round | None = None
+    id: str = field(default_factory=lambda: str(uuid.uuid4()))
+    created_at: int = field(default_factory=lambda: int(time.time()))
+    clock: float = field(default_factory=time.monotonic)
+
+    def _head(self) -> JsonObject:
+        return {
+            "id": self.id,
+            "node_id": self.node.id,
+            "node_type": self.node.type,
+            "title": self.node.title,
+            "index": 1,
+            "predecessor_node_id": None,
+        }
+
+    def _container(self) -> JsonObject:
+        metadata = self.round.metadata() if self.round else {}
+        return {"iteration_id": metadata.get("iteration_id"), "loop_id": metadata.get("loop_id")}
+
+    def started(self) -> JsonObject:
+        """Return the data of `node_started`."""
+        return {
+            **self._head(),
+            "inputs": None,
+            "inputs_truncated": False,
+            "created_at": self.created_at,
+            "extras": {},
+            **self._container(),
+            "agent_strategy": None,
+        }
+
+    def finished(self, result: NodeResult, *, status: str = "succeeded", error: str | None = None) -> JsonObject:
+        """Return the data of `node_finished` and `node_retry`."""
+        metadata = result.metadata | (self.round.metadata() if self.round else {})
+        return {
+            **self._head(),
+            "inputs": result.inputs,
+            "inputs_truncated": False,
+            "process_data": result.process_data,
+            "process_data_truncated": False,
+            "outputs": result.outputs,
+            "outputs_truncated": False,
+            "status": status,
+            "error": error,
+            "elapsed_time": round(time.monotonic() - self.clock, 6),
+            "execution_metadata": metadata or None,
+            "created_at": self.created_at,
+            "finished_at": int(time.time()),
+            "files": files_in(result.outputs),
+            **self._container(),
+        }
+
+
+@dataclass(slots=True)
 class Simulation:
     """One run of one definition. `inputs` are the user's, already checked; `system` the `sys.*` values."""
 
@@ -63,8 +131,8 @@ class Simulation:
     error: str | None = None
     started: float = field(default_factory=time.monotonic)
     created_at: int = field(default_factory=lambda: int(time.time()))
-    _pool: Pool = field(init=False)
-    _walk: Walk = field(init=False)
+    _pool: VariablePool = field(init=False)
+    _scheduler: Scheduler = field(init=False)
     _text: EndText = field(init=False)
     _exact: bool = False
     _asked: bool = False
@@ -72,36 +140,36 @@ class Simulation:
     _paused: bool = False
 
     def __post_init__(self) -> None:
-        self._pool = Pool(self.definition, self.store)
-        self._pool.put("sys", {name.removeprefix("sys."): value for name, value in self.system.items()}, known=True)
-        self._walk = Walk(self.definition, None)
-        self._text = EndText(self.definition, self._pool, self._walk)
+        self._pool = VariablePool(self.definition, self.store)
+        self._pool.put("sys", {name.removeprefix("sys."): value for name, value in self.system.items()}, derived=True)
+        self._scheduler = Scheduler(self.definition, None)
+        self._text = EndText(self.definition, self._pool, self._scheduler)
 
     def prescribe(self, outputs: Mapping[str, Any]) -> None:
         """Let the run end with these outputs; those that are not among them are made up."""
         self._pool.prescribed = dict(outputs)
 
-    def beats(self) -> Beats:
-        """What happens, in order, from `workflow_started` to `workflow_finished`."""
+    def effects(self) -> Effects:
+        """Yield what happens, in order, from `workflow_started` to `workflow_finished`."""
         yield self.event("workflow_started", self._started_data())
         try:
-            for node in self._walk:
+            for node in self._scheduler:
                 yield from self._top_level(node)
-        except FailedError as failure:
+        except NodeFailedError as failure:
             yield self.finish("failed", str(failure))
             return
         yield self.finish("partial-succeeded" if self.totals.exceptions else "succeeded", None)
 
     def event(self, name: str, data: JsonObject) -> JsonObject:
-        """An event in its envelope, keys in the order of the wire."""
+        """Return an event in its envelope, keys in the order of the wire."""
         return {"event": name, "workflow_run_id": self.identity.run_id, "task_id": self.identity.task_id, "data": data}
 
     def elapsed(self) -> float:
-        """Seconds since the run started, as the wire has them."""
+        """Return the seconds since the run started, as the wire has them."""
         return round(time.monotonic() - self.started, 6)
 
     def finish(self, status: str, error: str | None) -> JsonObject:
-        """The last event. Failed and stopped runs have no outputs (seen on 1.12.1)."""
+        """End the run and return its last event. Failed and stopped runs have no outputs (seen on 1.12.1)."""
         self.status, self.error = status, error
         if status in ("failed", "stopped"):
             self.outputs = {}
@@ -126,73 +194,67 @@ class Simulation:
         head = {"id": self.identity.run_id, "workflow_id": self.definition.id("workflow")}
         return head | {"inputs": self.inputs | self.system, "created_at": int(time.time())} | more
 
-    def _settings(self, node: Node) -> JsonObject:
-        return self.definition.settings.get(node.id, {})
-
     def _chunks(self, reached: str = "") -> Iterator[JsonObject]:
         return (self.event("text_chunk", data) for data in self._text.due(reached=reached))
 
-    # Walking
+    # From node to node
 
-    def _top_level(self, node: Node) -> Beats:
+    def _top_level(self, node: Node) -> Effects:
         if node.type == "end" and "paused" in self.faults and not self._paused:
-            yield from self._human(_PAUSE)
+            yield from self._ask_human(_PAUSE)
         self.totals.steps += 1
-        handle = yield from self._step(node, self._walk, None)
-        self._walk.leave(node, handle)
-        if handle is not None:  # a branch is decided: an End may be certain now
+        branch = yield from self._step(node, self._scheduler, None)
+        self._scheduler.complete(node, branch)
+        if branch is not None:  # a branch is decided: an End may be certain now
             yield from self._chunks()
 
-    def _round(self, container: Node, place: Place) -> Beats:
-        walk = Walk(self.definition, container.id)
-        for node in walk:
-            walk.leave(node, None if node.type in SILENT else (yield from self._step(node, walk, place)))
+    def _round(self, container: Node, round_: Round) -> Effects:
+        scheduler = Scheduler(self.definition, container.id)
+        for node in scheduler:
+            branch = None if node.type in SILENT else (yield from self._step(node, scheduler, round_))
+            scheduler.complete(node, branch)
 
-    def _step(self, node: Node, walk: Walk, place: Place | None) -> Leaving:
+    def _step(self, node: Node, scheduler: Scheduler, round_: Round | None) -> NodeEffects:
         if node.type in CONTAINERS:
-            return (yield from self._container(node))
-        if node.type == "human-input" and place is None:
-            return (yield from self._human(node))
-        return (yield from self._node(node, walk, place))
-
-    def _container(self, node: Node) -> Leaving:
-        rounds = Rounds(node, self._settings(node), self._pool, self.event)
-        outputs = yield from rounds.beats(self._round)
-        self._pool.put(node.id, outputs, known=False)
-        yield from self._chunks()
-        return None
+            container = ContainerRun(node, self.definition.settings_of(node), self._pool, self.event)
+            outputs = yield from container.effects(self._round)
+            self._pool.put(node.id, outputs, derived=False)
+            yield from self._chunks()
+            return None
+        if node.type == "human-input" and round_ is None:
+            return (yield from self._ask_human(node))
+        return (yield from self._run_node(node, scheduler, round_))
 
     # One node
 
-    def _node(self, node: Node, walk: Walk, place: Place | None) -> Leaving:
-        execution = Execution(node, place)
+    def _run_node(self, node: Node, scheduler: Scheduler, round_: Round | None) -> NodeEffects:
+        execution = NodeExecution(node, round_)
         yield self.event("node_started", execution.started())
         if node.type == "end":
             yield from self._chunks(node.id)
-        yield from self._ask(node)
+        yield from self._compute(node)
         seconds = self._seconds(node)
         result = self._result(node)
-        if problem := self._problem(node, place):
+        if problem := self._problem(node, round_):
             yield Delay(seconds)
-            return (yield from self._broken(node, execution, result, problem))
+            return (yield from self._fail(execution, result, problem))
         if node.type != "llm":
             yield Delay(seconds)
-        self._keep(node, result)
-        yield from self._speak(node, place, seconds)
-        yield self.event("node_finished", execution.finished(result))
-        return self._handle(node, result, walk)
-
-    def _speak(self, node: Node, place: Place | None, seconds: float) -> Beats:
-        """The text that is due with a node. A model's comes word by word, while the model works."""
-        chunks = [] if place else list(self._chunks())
+        self._pool.put(node.id, result.outputs, derived=result.derived)
+        self.totals.tokens += int(result.metadata.get("total_tokens", 0))
+        if node.type == "end":
+            self.outputs |= result.outputs
+        chunks = [] if round_ else list(self._chunks())
         for chunk in chunks:
-            if node.type == "llm":
+            if node.type == "llm":  # word by word, while the model works
                 yield Delay(seconds / len(chunks))
             yield chunk
         if node.type == "llm" and not chunks:
             yield Delay(seconds)
+        yield self.event("node_finished", execution.finished(result))
+        return self._branch(node, result, scheduler)
 
-    def _ask(self, node: Node) -> Beats:
+    def _compute(self, node: Node) -> Effects:
         """Ask for the run's outputs when the first node starts to work."""
         if node.type == "start" or self._asked:
             return
@@ -205,7 +267,7 @@ class Simulation:
             self.prescribe(answer)
 
     def _seconds(self, node: Node) -> float:
-        """How long a node takes. The fault `slow` is for the node that it names, else for the first that works."""
+        """Return how long a node takes. The fault `slow` is for the node that it names, else for the first that works."""
         slow = self.faults.slow
         if node.type == "start":
             return 0.0
@@ -214,96 +276,93 @@ class Simulation:
         self._slowed = True
         return self.latency + slow.seconds
 
-    def _result(self, node: Node) -> nodes.Result:
+    def _result(self, node: Node) -> NodeResult:
         if node.type == "start":
             values = self.inputs | self.system | {"sys.timestamp": self.created_at}
-            return nodes.Result(inputs=values, outputs=values, known=True)
+            return NodeResult(inputs=values, outputs=values, derived=True)
         if node.type == "end":
             outputs = self._end_outputs(node)
-            return nodes.Result(inputs=outputs, outputs=outputs, known=True)
-        return nodes.result_of(node, self._settings(node), self._pool)
+            return NodeResult(inputs=outputs, outputs=outputs, derived=True)
+        return result_of(node, self.definition.settings_of(node), self._pool)
 
     def _end_outputs(self, node: Node) -> JsonObject:
-        """The End's outputs; what a handler returns beyond what any End has is kept too."""
-        prescribed, rows = self._pool.prescribed, self.definition.ends.get(node.id, ())
+        """Return the End's outputs; what a handler returns beyond what any End has is kept too."""
+        prescribed = self._pool.prescribed
         outputs = {
             name: prescribed.get(name, self._pool.get(selector))
-            for name, selector in rows
+            for name, selector in self.definition.ends.get(node.id, ())
             if name in prescribed or not self._exact
         }
-        somewhere = {name for end in self.definition.ends.values() for name, _ in end}
-        return outputs | {name: value for name, value in prescribed.items() if name not in somewhere}
+        declared = {name for end in self.definition.ends.values() for name, _ in end}
+        return outputs | {name: value for name, value in prescribed.items() if name not in declared}
 
-    def _keep(self, node: Node, result: nodes.Result) -> None:
-        self._pool.put(node.id, result.outputs, known=result.known)
-        self.totals.tokens += int(result.metadata.get("total_tokens", 0))
-        if node.type == "end":
-            self.outputs |= result.outputs
-
-    def _handle(self, node: Node, result: nodes.Result, walk: Walk) -> str | None:
-        """The branch to go on by: what the node says, else the one that leads to the prescribed outputs, else the first."""
-        handles = walk.handles(node)
-        if not self.definition.branches(node) or not handles:
+    def _branch(self, node: Node, result: NodeResult, scheduler: Scheduler) -> str | None:
+        """Return the branch to go on by: the node's own, else the one to the prescribed outputs, else the first."""
+        branches = scheduler.branches(node)
+        if not self.definition.branches(node) or not branches:
             return None
-        if self._settings(node).get("error_strategy") == "fail-branch":
-            return next((handle for handle in handles if handle != "fail-branch"), "")
-        if result.known:
-            return result.handle
-        handles.sort(key=lambda handle: handle != result.handle)  # what the node would say comes first
-        return max(handles, key=lambda handle: self._named_beyond(node, handle, walk))
+        if self.definition.settings_of(node).get("error_strategy") == "fail-branch":
+            return next((branch for branch in branches if branch != "fail-branch"), "")
+        if result.derived:
+            return result.branch
+        branches.sort(key=lambda branch: branch != result.branch)  # what the node would say comes first
 
-    def _named_beyond(self, node: Node, handle: str, walk: Walk) -> int:
-        ends = walk.beyond(node, handle) & self.definition.ends.keys()
-        names = {name for end in ends for name, _ in self.definition.ends[end]}
-        return len(names & self._pool.prescribed.keys())
+        def prescribed_beyond(branch: str) -> int:
+            ends = scheduler.reachable(node, branch) & self.definition.ends.keys()
+            names = {name for end in ends for name, _ in self.definition.ends[end]}
+            return len(names & self._pool.prescribed.keys())
+
+        return max(branches, key=prescribed_beyond)
 
     # Failures
 
-    def _problem(self, node: Node, place: Place | None) -> str:
-        """Why this execution of the node fails, or empty."""
+    def _problem(self, node: Node, round_: Round | None) -> str:
+        """Return why this execution of the node fails, or nothing."""
         if node.type == "start":
             return schema_error(self.definition.variables, self.inputs) or ""
-        failing = failures.failing_node(self.definition, self.faults, self.error is not None)
-        return (self.error or failures.MESSAGE) if failures.happens_here(node, failing, place) else ""
+        fails = node.id == failing_node(self.definition, self.faults, self.error is not None)
+        return (self.error or FAILURE) if fails and (round_ is None or round_.fails) else ""
 
-    def _broken(self, node: Node, execution: Execution, result: nodes.Result, problem: str) -> Leaving:
-        """A failure: tried again, then coped with if the node has a strategy or the fault wants one, else the end."""
-        settings, nothing = self._settings(node), nodes.Result(inputs=result.inputs)
-        for attempt in range(1, failures.retries(settings) + 1):
-            self.totals.steps += execution.place is None
+    def _fail(self, execution: NodeExecution, result: NodeResult, problem: str) -> NodeEffects:
+        """Try a node again, then handle its failure if it has a strategy or the fault wants one, else end the run."""
+        node = execution.node
+        settings, nothing = self.definition.settings_of(node), NodeResult(inputs=result.inputs)
+        for attempt in range(1, max_retries(settings) + 1):
+            self.totals.steps += execution.round is None
             retry = execution.finished(nothing, status="retry", error=problem)
             yield self.event("node_retry", retry | {"retry_index": attempt})
             yield Delay(self.latency)
         strategy = settings.get("error_strategy") if node.type != "start" else None
         if not strategy and ("partial" not in self.faults or node.type == "start"):
-            self.totals.exceptions += execution.place is None
+            self.totals.exceptions += execution.round is None
             yield self.event("node_finished", execution.finished(nothing, status="failed", error=problem))
-            raise FailedError(problem)
+            raise NodeFailedError(problem)
         self.totals.exceptions += 1
-        coped = failures.coped_with(settings, result, problem)
-        self._pool.put(node.id, coped.outputs, known=True)
-        yield self.event("node_finished", execution.finished(coped, status="exception", error="Unknown error"))
+        handled = handled_failure(settings, result, problem)
+        self._pool.put(node.id, handled.outputs, derived=True)
+        yield self.event("node_finished", execution.finished(handled, status="exception", error="Unknown error"))
         return "fail-branch" if strategy == "fail-branch" else None
 
     # People
 
-    def _human(self, node: Node) -> Leaving:
+    def _ask_human(self, node: Node) -> NodeEffects:
+        """Pause until somebody has submitted the node's form, and go on by the branch of its button."""
         self._paused = True
-        form = form_of(node, self.definition, self._pool)
-        yield self.event("node_started", Execution(node).started())
+        form = Form.of(node, self.definition.settings_of(node), self._pool)
+        yield self.event("node_started", NodeExecution(node).started())
         yield self.event("human_input_required", form.required())
         self.status = "paused"
         answered: Form = yield Pause(form, self.event("workflow_paused", self._paused_data(form)))
         self.status = "running"
         self.totals.steps += 1  # the node runs once more (seen before 1.13)
         yield self.event("workflow_started", self._started_data(reason="resumption"))
-        execution, result = Execution(node), nodes.Result(outputs=answered.outputs())
+        execution, result = NodeExecution(node), NodeResult(outputs=answered.outputs())
         yield self.event("node_started", execution.started())
         yield self.event("human_input_form_filled", answered.filled())
-        self._pool.put(node.id, result.outputs, known=True)
+        self._pool.put(node.id, result.outputs, derived=True)
         yield from self._chunks()
         yield self.event("node_finished", execution.finished(result))
-        return answered.action if answered.action in self._walk.handles(node) else None
+        return answered.action if answered.action in self._scheduler.branches(node) else None
 
     def _paused_data(self, form: Form) -> JsonObject:
         return {
