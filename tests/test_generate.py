@@ -14,6 +14,7 @@ import pytest
 from difygen.generate import generate, generate_module, generate_package, module_names
 from difygen.model import App, Input, Node, ObjectOf, Output, Primitive, Property
 from difygen.options import Options
+from difygen.plan.names import Wanted
 from packages import CONCAT, LAB, ROOT, files_of, imported, python, workflow_from, workflow_of, write
 from pydantic import ValidationError
 
@@ -300,7 +301,7 @@ def test_wishes_that_cannot_be_had_are_findings_and_nothing_is_generated(
 
 def test_a_package_can_be_made_one_workflow_at_a_time() -> None:
     workflows = [KINDS, CONCAT]
-    names, problems = module_names([(workflow.source, workflow.name) for workflow in workflows], Options())
+    names, problems = module_names([Wanted(workflow.name, workflow.source) for workflow in workflows])
     assert problems == ()
     modules = [generate_module(workflow, Options(), name) for workflow, name in zip(workflows, names, strict=True)]
     files = {module.path: module.text for module in modules} | generate_package(

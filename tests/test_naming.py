@@ -19,7 +19,7 @@ from difygen.naming import (
     nested_name,
     snake_name,
 )
-from difygen.plan.names import module_names, name_workflows
+from difygen.plan.names import Wanted, module_names, name_workflows
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -156,7 +156,7 @@ RUNTIME = ("WorkflowClient", "AsyncWorkflowClient", "WorkflowNode", "Run", "File
 
 
 def _workflows(*names: str) -> list[str]:
-    named, problems = name_workflows([(f"{number}.yml", name) for number, name in enumerate(names)], {}, RUNTIME)
+    named, problems = name_workflows([Wanted(name, f"{number}.yml") for number, name in enumerate(names)], RUNTIME)
     assert problems == ()
     return [str(name) for name in named]
 
@@ -207,14 +207,14 @@ def test_all_public_names_of_a_package_differ(names: list[str]) -> None:
 
 @pytest.mark.parametrize("name", ["class", "con", "workflow", "a b", "Übersicht", "_x"])
 def test_a_workflow_name_that_the_user_chose_is_refused_and_not_altered(name: str) -> None:
-    _, problems = name_workflows([("a.yml", "a")], {"a.yml": name}, RUNTIME)
+    _, problems = name_workflows([Wanted("a", "a.yml", name)], RUNTIME)
     assert [(problem.severity, problem.code, problem.location.file) for problem in problems] == [
         ("error", "bad-workflow-name", "a.yml")
     ]
 
 
 def test_a_chosen_workflow_name_beats_derived_ones() -> None:
-    names, problems = name_workflows([("a.yml", "translate"), ("b.yml", "other")], {"b.yml": "translate"}, RUNTIME)
+    names, problems = name_workflows([Wanted("translate", "a.yml"), Wanted("other", "b.yml", "translate")], RUNTIME)
     assert problems == () and names[1] == "translate" and names[0] != "translate"
 
 

@@ -183,7 +183,7 @@ def init(**arguments: Any) -> None:
 
 
 @root.command(short_help="Serve workflows as Dify's API would.", context_settings=HELP_NAMES)
-@_sources(required=True)
+@_sources(required=False)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8098, show_default=True, help="The port to listen on; 0 for any free one.")
 @click.option("--handler", metavar="MODULE:FUNCTION", help="A Python function from a run's inputs to its outputs.")
@@ -193,8 +193,11 @@ def init(**arguments: Any) -> None:
 @click.option("--fail-rate", default=0.0, metavar="SHARE", help="The share of runs that fail, from 0 to 1.")
 @click.option("--cut-after", metavar="N[b]", help="Cut every stream after N events, or N bytes with b.")
 def mock(**arguments: Any) -> None:
-    """Serve SOURCE... as Dify's API would, to develop and test without a Dify server."""
-    from difygen.mock import run_mock
+    """Serve SOURCE... as Dify's API would, to develop and test without a Dify server.
+
+    Without a SOURCE, those of the project's settings are served.
+    """
+    from difygen.commands import run_mock
 
     _end(run_mock(**arguments))
 

@@ -6,7 +6,7 @@ Where a command line and a file of settings both speak, the command line wins; s
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
@@ -46,7 +46,7 @@ def run_generate(*, force: bool, strict: bool, verbosity: int, **arguments: Any)
     from difygen.project.regenerate import run_generate as generate
 
     job = plan_job(**arguments)
-    code = generate(
+    return generate(
         job.sources,
         job.output,
         job.options,
@@ -54,8 +54,8 @@ def run_generate(*, force: bool, strict: bool, verbosity: int, **arguments: Any)
         force=force,
         strict=strict,
         verbosity=verbosity,
+        settings=job.settings,
     )
-    return code or _refuse_unused(job)
 
 
 def run_check(*, strict: bool, verbosity: int, **arguments: Any) -> int:
@@ -63,8 +63,15 @@ def run_check(*, strict: bool, verbosity: int, **arguments: Any) -> int:
     from difygen.project.regenerate import run_check as check
 
     job = plan_job(**arguments)
-    code = check(job.sources, job.output, job.options, base_folder=job.base_folder, strict=strict, verbosity=verbosity)
-    return code or _refuse_unused(job)
+    return check(
+        job.sources,
+        job.output,
+        job.options,
+        base_folder=job.base_folder,
+        strict=strict,
+        verbosity=verbosity,
+        settings=job.settings,
+    )
 
 
 def run_watch(*, force: bool, strict: bool, verbosity: int, **arguments: Any) -> int:
@@ -80,6 +87,7 @@ def run_watch(*, force: bool, strict: bool, verbosity: int, **arguments: Any) ->
         force=force,
         strict=strict,
         verbosity=verbosity,
+        settings=job.settings,
     )
 
 
@@ -89,7 +97,21 @@ def run_call(source: str, **arguments: Any) -> int:
     from difygen.call.options import CallOptions
 
     settings = _load(None)
-    return call(CallOptions(source=source, **arguments), settings.options if settings else None)
+    return call(CallOptions(source=source, **arguments), _options_for((source,), settings))
+
+
+def run_mock(sources: tuple[str, ...], **arguments: Any) -> int:
+    """`difygen mock`. Returns the exit code."""
+    from difygen.mock import run_mock as mock
+
+    settings = _load(None)
+    base_folder = settings.folder if settings and not sources else "."
+    chosen = sources or (settings.sources if settings else ())
+    if not chosen:
+        raise JobError(_no_source())
+    output = _from(base_folder, settings)
+    options = _options(settings, base_folder)
+    return mock(chosen, **arguments, options=options, base_folder=base_folder, output=output)
 
 
 def run_doctor(sources: tuple[str, ...], **arguments: Any) -> int:
@@ -98,7 +120,7 @@ def run_doctor(sources: tuple[str, ...], **arguments: Any) -> int:
     from difygen.doctor.command import run_doctor as doctor
 
     settings = _load(None)
-    return doctor(DoctorOptions(sources=sources, **arguments), settings.options if settings else None)
+    return doctor(DoctorOptions(sources=sources, **arguments), _options_for(sources, settings))
 
 
 def plan_job(
@@ -115,9 +137,7 @@ def plan_job(
     chosen = sources or (settings.sources if settings else ())
     target = output or (settings.output if settings else None)
     if not chosen:
-        raise JobError(
-            _usage("No SOURCE was given, and there is no [tool.difygen] in pyproject.toml that names `sources`.")
-        )
+        raise JobError(_no_source())
     if not target:
         raise JobError(_usage("No package to write was given: add -o DIR."))
     if output and base_folder != ".":
@@ -145,22 +165,6 @@ def _options(settings: Config | None, base_folder: str) -> Options:
             os.path.relpath(os.path.join(settings.folder, source), base_folder): name for source, name in names.items()
         }
     return replace(settings.options, names=names)
-
-
-def _refuse_unused(job: Job) -> int:
-    """Print which settings are for workflows that there are not. Returns the exit code."""
-    if job.settings is None or not job.settings.workflows:
-        return 0
-
-    from difygen.project.publish import read_lock
-
-    lock, _ = read_lock(os.path.join(job.base_folder, job.output))
-    workflows = lock.workflows if lock else {}
-    known = {*workflows, *(workflow.name for workflow in workflows.values())}
-    unused = job.settings.unused(known)
-    if unused:
-        click.echo(_lines(unused), err=True)
-    return 2 if unused else 0
 
 
 def _load(file: str | None) -> Config | None:
@@ -191,6 +195,30 @@ def _template_folder(folder: str) -> str:
     if not os.path.isdir(folder):
         raise JobError(_usage(f"--templates {folder!r} is no folder."))
     return folder
+
+
+def _options_for(sources: Sequence[str], settings: Config | None) -> Options:
+    """The options of the settings, with the names that the definitions in `sources` have in the project's package."""
+    options = _options(settings, ".")
+    output = _from(".", settings)
+    if output is None:
+        return options
+
+    from difygen.project.names import names_in_package
+    from difygen.project.sources import discover
+
+    return replace(options, names={**names_in_package(output, discover(sources)[0]), **options.names})
+
+
+def _no_source() -> str:
+    return _usage("No SOURCE was given, and there is no [tool.difygen] in pyproject.toml that names `sources`.")
+
+
+def _from(base_folder: str, settings: Config | None) -> str | None:
+    """The package of the settings, as a path that starts at `base_folder`."""
+    if settings is None or settings.output is None:
+        return None
+    return os.path.relpath(os.path.join(settings.folder, settings.output), base_folder)
 
 
 def _usage(sentence: str) -> str:

@@ -9,7 +9,7 @@ import json
 import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import Any, TextIO
 
 from difygen.model import JsonValue
 
@@ -121,30 +121,31 @@ def shorten(text: str, width: int) -> str:
 
 
 def compact_json(value: object) -> str:
-    """Return `value` as one line of JSON, in its own script where every character can be encoded."""
-    return _encodable(json.dumps(value, ensure_ascii=False, separators=(", ", ": "), default=str), value, indent=None)
+    """Return `value` as one line of JSON, in its own script, safe on a terminal."""
+    return _json_text(value, separators=(", ", ": "))
 
 
 def pretty_json(value: JsonValue) -> str:
-    """Return `value` as indented JSON, in its own script where every character can be encoded."""
-    return _encodable(json.dumps(value, ensure_ascii=False, indent=2, default=str), value, indent=2)
+    """Return `value` as indented JSON, in its own script, safe on a terminal."""
+    return _json_text(value, indent=2)
 
 
-def _encodable(text: str, value: object, indent: int | None) -> str:
-    """JSON as it is, or escaped when it holds a lone surrogate (seen in outputs of 1.12.1), which UTF-8 cannot say."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(value, indent=indent, default=str)
-    return text
+def _json_text(value: object, **layout: Any) -> str:
+    """JSON with escapes for what could steer a terminal or cannot be encoded: the same value, however it is read."""
+    text = json.dumps(value, ensure_ascii=False, default=str, **layout)
+    if text.isascii():
+        return text.replace("\x7f", "\\u007f")
+    return "".join(f"\\u{ord(each):04x}" if each != "\n" and _is_unsafe(each) else each for each in text)
+
+
+def _is_unsafe(character: str) -> bool:
+    return character in _BIDI or unicodedata.category(character) in ("Cc", "Cs")
 
 
 def _shown(character: str) -> str:
-    if character in _KEPT:
+    if character in _KEPT or not _is_unsafe(character):
         return character
-    if character in _BIDI or unicodedata.category(character) in ("Cc", "Cs"):
-        return character.encode("unicode_escape", "backslashreplace").decode("ascii")
-    return character
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
 def duration(seconds: float) -> str:

@@ -12,7 +12,7 @@ from difygen.code import NOTHING, Code, Identifier
 from difygen.diagnostics import Diagnostic, has_errors
 from difygen.model import App
 from difygen.options import Options
-from difygen.plan.names import name_workflows
+from difygen.plan.names import Wanted, name_workflows
 from difygen.plan.workflow import WorkflowPlan, plan_workflow
 from difygen.render.compiled import RUNTIME_NAMES, TAKEN_NAMES
 from difygen.render.formatting import formatted, missing_black
@@ -46,7 +46,9 @@ class Generated(NamedTuple):
 
 def generate(workflows: Sequence[App], options: Options = Options()) -> Generated:  # noqa: B008 - immutable
     """The package of clients for these workflows; one file, if the options say so."""
-    names, problems = module_names([(workflow.source, workflow.name) for workflow in workflows], options)
+    names, problems = module_names(
+        [Wanted(workflow.name, workflow.source, options.names.get(workflow.source)) for workflow in workflows]
+    )
     modules = [generate_module(workflow, options, name) for workflow, name in zip(workflows, names, strict=True)]
     findings = (*problems, *(finding for module in modules for finding in module.diagnostics))
     diagnostics = tuple(dict.fromkeys(findings))
@@ -66,11 +68,9 @@ def _files(modules: Sequence[Module], options: Options) -> dict[str, str]:
     return dict(sorted((files | package).items()))
 
 
-def module_names(
-    wanted: Sequence[tuple[str, str]], options: Options
-) -> tuple[list[Identifier], tuple[Diagnostic, ...]]:
-    """The Python name of each workflow, from the source and the name of its definition."""
-    return name_workflows(wanted, options.names, {*RUNTIME_NAMES, *TAKEN_NAMES})
+def module_names(wanted: Sequence[Wanted]) -> tuple[list[Identifier], tuple[Diagnostic, ...]]:
+    """Return the Python name of each app."""
+    return name_workflows(wanted, {*RUNTIME_NAMES, *TAKEN_NAMES})
 
 
 def generate_module(workflow: App, options: Options, name: Identifier) -> Module:

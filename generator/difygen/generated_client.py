@@ -72,11 +72,11 @@ def generated(workflow: App, options: Options | None = None) -> Iterator[Generat
 def key_variables_of(workflow: App, options: Options | None = None) -> tuple[str, ...]:
     """Return the environment variables that the app's client reads its key from."""
     from difygen.generate import module_names
-    from difygen.plan.names import check_options
+    from difygen.plan.names import Wanted, check_options
     from difygen.plan.workflow import Options, plan_workflow
 
     chosen = options or Options()
-    (name,), problems = module_names([(workflow.source, workflow.name)], chosen)
+    (name,), problems = module_names([Wanted(workflow.name, workflow.source, chosen.names.get(workflow.source))])
     problems = (*problems, *plan_workflow(workflow, chosen, name).diagnostics)
     _refuse(problems)
     return (check_options(workflow, chosen, name).key_variable, SHARED_KEY)

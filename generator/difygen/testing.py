@@ -52,8 +52,9 @@ class MockRun:
 class MockDify:
     """A mock server that is running. `base_url` ends in /v1; `api_key` opens the first workflow, `api_keys` each by its name."""
 
-    def __init__(self, server: MockServer, api_keys: Mapping[str, str]) -> None:
+    def __init__(self, server: MockServer, api_keys: Mapping[str, str], variables: Mapping[str, str]) -> None:
         self._server = server
+        self._variables = dict(variables)
         self.base_url = f"{server.origin}/v1"
         self.api_keys = dict(api_keys)
         self.api_key = next(iter(self.api_keys.values()))
@@ -61,7 +62,7 @@ class MockDify:
     @property
     def environment(self) -> dict[str, str]:
         """The variables that make every generated client call this server."""
-        keys = {f"DIFY_{name.upper()}_API_KEY": key for name, key in self.api_keys.items()}
+        keys = {self._variables[name]: key for name, key in self.api_keys.items()}
         return {"DIFY_BASE_URL": self.base_url, "DIFY_API_KEY": self.api_key, **keys}
 
     @property
@@ -125,10 +126,10 @@ def mock_dify(
 
     Raises MockSetupError for wrong definitions. A request's header `X-Mock-Fault` provokes one fault at a time.
     """
-    server, keys = _server(sources, api_key, cut_after, port, handler, latency, ping_interval, fail_rate)
+    server, keys, variables = _server(sources, api_key, cut_after, port, handler, latency, ping_interval, fail_rate)
     server.start()
     try:
-        yield MockDify(server, keys)
+        yield MockDify(server, keys, variables)
     finally:
         server.stop()
 
@@ -142,7 +143,7 @@ def _server(
     latency: float,
     ping_interval: float,
     fail_rate: float,
-) -> tuple[MockServer, dict[str, str]]:
+) -> tuple[MockServer, dict[str, str], dict[str, str]]:
     from difygen.mock import HINT
 
     try:
@@ -170,7 +171,8 @@ def _server(
         fail_rate=fail_rate,
         cut=None if cut_after is None else Cut.parse(str(cut_after)),
     )
-    return server, {each.key_name: key or f"app-{each.key_name}" for key, each in keys.items()}
+    variables = {each.key_name: each.key_variable for each in loaded.definitions}
+    return server, {each.key_name: key or f"app-{each.key_name}" for key, each in keys.items()}, variables
 
 
 try:

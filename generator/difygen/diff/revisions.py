@@ -21,7 +21,8 @@ from difygen.diff.workflows import Change, Surface, compare, compare_all, is_bre
 from difygen.model import App
 from difygen.parser import read
 from difygen.project.lock import LOCK_NAME, LockError, parse_lock
-from difygen.project.make import OTHER_THINGS, name_modules
+from difygen.project.make import OTHER_THINGS
+from difygen.project.names import Named, name_modules
 from difygen.project.sources import SUFFIXES, discover
 
 FailOn = Literal["breaking", "any"]
@@ -132,7 +133,8 @@ def _from_definitions(files: list[tuple[str, str]], load: Callable[[str], bytes]
         if reading.workflow is None or has_errors(reading.diagnostics):
             raise VersionError("", reading.diagnostics)
         workflows.append(reading.workflow)
-    names, _ = name_modules([(workflow.source, workflow.name) for workflow in workflows], {}, {})
+    named = [Named(workflow.source, workflow.source, workflow.name) for workflow in workflows]
+    names, _ = name_modules(named, {}, {})
     return {names[workflow.source]: surface(workflow, names[workflow.source]) for workflow in workflows}
 
 

@@ -111,9 +111,11 @@ def _data_of(export: str) -> bytes:
 
 
 def _path_of(workflow: App) -> str:
-    from difygen.naming import snake_name
+    from difygen.generate import module_names
+    from difygen.plan.names import Wanted
 
-    return f"specs/{snake_name(workflow.name, 'workflow')}.yaml"
+    (name,), _ = module_names([Wanted(workflow.name, workflow.source)])
+    return f"specs/{name}.yaml"
 
 
 def _review(text: str, path: str) -> None:

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from difygen.options import Options
+
 EXTRA = ("jsonschema", "multipart", "python_multipart", "referencing", "starlette", "uvicorn")
 HINT = "The mock server needs more packages: pip install 'difygen[mock]'"
 
@@ -32,11 +34,15 @@ def run_mock(
     fail_rate: float = 0.0,
     cut_after: str | None = None,
     handler: str | None = None,
+    options: Options | None = None,
+    base_folder: str = ".",
+    output: str | None = None,
 ) -> int:
     """`difygen mock`: serve the workflows of `sources` until Ctrl-C. Returns the exit code.
 
     `api_key` are keys, NAME=KEY where there are several workflows. `latency` is how many seconds each node takes.
     `fail_rate` of the runs fail, evenly spread. `cut_after` is "3" (events) or "120b" (bytes of the body).
+    `options` and `output` are the project's: apps are called as in its package. Paths start at `base_folder`.
     `handler` is MODULE:FUNCTION or FILE.py:FUNCTION; without the function, the one that is called like the workflow.
     """
     import click
@@ -58,4 +64,7 @@ def run_mock(
         fail_rate=fail_rate,
         cut_after=cut_after,
         handler=handler,
+        options=options or Options(),
+        base_folder=base_folder,
+        output=output,
     )

@@ -17,6 +17,7 @@ from difygen.mock.faults import Cut, UnknownFaultError
 from difygen.mock.loading import load_definitions
 from difygen.mock.server import MockServer, keys_for, listening_socket
 from difygen.mock.values import Handler, HandlerError, load_handler
+from difygen.options import Options
 
 WRONG = 2
 
@@ -36,9 +37,12 @@ def serve(
     fail_rate: float,
     cut_after: str | None,
     handler: str | None,
+    options: Options = Options(),  # noqa: B008 - immutable
+    base_folder: str = ".",
+    output: str | None = None,
 ) -> int:
     """Serve until Ctrl-C. The exit code: 0 after a clean end, 2 for a wrong argument, a wrong definition or a port in use."""
-    loaded = load_definitions(sources)
+    loaded = load_definitions(sources, options, base_folder=base_folder, output=output)
     for diagnostic in loaded.diagnostics:
         click.echo(str(diagnostic), err=True)
     if not loaded.usable:
@@ -136,7 +140,7 @@ def _greeting(origin: str, keys: Mapping[str, Definition]) -> str:
         "       -H 'Content-Type: application/json' \\",
         f"       -d {shlex.quote(body)}",
         "",
-        f"  DIFY_BASE_URL={base_url} DIFY_{first.key_name.upper()}_API_KEY={shlex.quote(key)}",
+        f"  DIFY_BASE_URL={base_url} {first.key_variable}={shlex.quote(key)}",
     ]
     return "\n".join(lines)
 

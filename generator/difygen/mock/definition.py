@@ -32,6 +32,7 @@ class Definition:
 
     workflow: App
     key_name: str
+    key_variable: str
     variables: tuple[JsonObject, ...]
     settings: Mapping[str, JsonObject]
     features: JsonObject
@@ -57,7 +58,7 @@ class Definition:
         return node.type in _BRANCHING or self.settings.get(node.id, {}).get("error_strategy") == "fail-branch"
 
 
-def define(workflow: App, export: JsonObject | None = None, *, key_name: str) -> Definition:
+def define(workflow: App, export: JsonObject | None = None, *, key_name: str, key_variable: str) -> Definition:
     """The definition of `workflow`. `export` is the root of the Dify export that it was read from, if it was one."""
     graph = _mapping(_mapping((export or {}).get("workflow")).get("graph"))
     settings = {str(node["id"]): _mapping(node.get("data")) for node in graph.get("nodes") or () if "id" in node}
@@ -66,6 +67,7 @@ def define(workflow: App, export: JsonObject | None = None, *, key_name: str) ->
     return Definition(
         workflow=workflow,
         key_name=key_name,
+        key_variable=key_variable,
         variables=_variables(workflow, settings, nodes),
         settings=settings,
         features=_mapping(_mapping((export or {}).get("workflow")).get("features")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,11 @@ from typing import Any, cast
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.mock.definition import Definition, JsonObject, define
 from difygen.model import App
-from difygen.naming import snake_name
+from difygen.options import Options
 from difygen.parser import EXPORT_KEYS, read
 from difygen.parser.document import Document, load
+from difygen.plan.names import key_variable
+from difygen.project.names import assign_names
 from difygen.project.sources import STDIN, Source, discover
 
 
@@ -29,21 +32,31 @@ class Loaded:
         return bool(self.definitions) and not has_errors(self.diagnostics)
 
 
-def load_definitions(sources: Iterable[str | App]) -> Loaded:
-    """Read files, folders and patterns; workflows are taken as they are."""
-    workflows = [each for each in sources if isinstance(each, App)]
-    found, problems = discover(str(each) for each in sources if not isinstance(each, App))
-    rows: list[tuple[App, JsonObject | None]] = [(workflow, None) for workflow in workflows]
-    for source in found:
-        workflow, export, diagnostics = _read(source)
-        problems += [] if _lies_about(source, diagnostics) else diagnostics
-        if workflow is not None:
-            rows.append((workflow, export))
-    names = _key_names([workflow for workflow, _ in rows])
-    definitions = [
-        define(workflow, export, key_name=name) for (workflow, export), name in zip(rows, names, strict=True)
+def load_definitions(
+    sources: Iterable[str | App],
+    options: Options = Options(),  # noqa: B008 - immutable
+    *,
+    base_folder: str = ".",
+    output: str | None = None,
+) -> Loaded:
+    """Read files, folders and patterns; apps are taken as they are. They are called as in the package `output`."""
+    given = list(sources)
+    found, problems = discover((each for each in given if not isinstance(each, App)), base_folder)
+    rows: list[tuple[Source, App, JsonObject | None]] = [
+        (Source(os.path.abspath(each.source), each.source), each, None) for each in given if isinstance(each, App)
     ]
-    return Loaded(tuple(definitions), tuple(problems))
+    for source in found:
+        app, export, diagnostics = _read(source)
+        problems += [] if _lies_about(source, diagnostics) else diagnostics
+        if app is not None:
+            rows.append((source, app, export))
+    named = [(source, app.name) for source, app, _ in rows]
+    names, naming = assign_names(named, options.names, base_folder=base_folder, output=output)
+    definitions = [
+        define(app, export, key_name=name, key_variable=key_variable(options, app, name))
+        for (_, app, export), name in zip(rows, names, strict=True)
+    ]
+    return Loaded(tuple(definitions), (*problems, *naming))
 
 
 def _read(source: Source) -> tuple[App | None, JsonObject | None, Sequence[Diagnostic]]:
@@ -82,16 +95,3 @@ def _export(data: bytes, file: str) -> JsonObject | None:
         return _export(inner.encode(errors="replace"), file)
     root = cast("dict[str, Any]", document.root)
     return root if any(key in root for key in EXPORT_KEYS) and "inputs" not in root else None
-
-
-def _key_names(workflows: Sequence[App]) -> list[str]:
-    """A name for every workflow: snake_case, as its client is called; a second one of a name gets a number."""
-    names: list[str] = []
-    for workflow in workflows:
-        name = base = str(snake_name(workflow.name, "workflow"))
-        number = 1
-        while name in names:
-            number += 1
-            name = f"{base}_{number}"
-        names.append(name)
-    return names

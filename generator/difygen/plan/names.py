@@ -56,21 +56,28 @@ def class_names(name: str) -> tuple[str, ...]:
     return (f"{stem}Inputs", f"{stem}Outputs", f"{stem}Client", f"Async{stem}Client", f"{stem}Node")
 
 
-def name_workflows(
-    wanted: Sequence[tuple[str, str]], explicit: Mapping[str, str], reserved: Collection[str]
-) -> tuple[list[Identifier], tuple[Diagnostic, ...]]:
-    """A Python name for each of `(source, name)`, such that no public name of one is that of another.
+class Wanted(NamedTuple):
+    """What an app is to be called after: the name and the origin of its definition, or the name that the user chose."""
 
-    `explicit` gives names by source; `reserved` are the public names of the runtime. Of workflows whose names fold into one,
-    the first keeps the name, and the later ones get a short hash.
+    name: str
+    origin: str
+    explicit: str | None = None
+
+
+def name_workflows(
+    wanted: Sequence[Wanted], reserved: Collection[str]
+) -> tuple[list[Identifier], tuple[Diagnostic, ...]]:
+    """Return a Python name for each app, such that no public name of one is that of another.
+
+    `reserved` are the public names of the runtime. Of apps whose names fold into one, the first keeps the name, and the
+    later ones get a short hash of name and origin.
     """
     problems: list[Diagnostic] = []
     taken = {name.casefold() for name in reserved}
     names: dict[int, Identifier] = {}
-    for index, (source, _) in enumerate(wanted):
-        if source not in explicit:
+    for index, (_, source, name) in enumerate(wanted):
+        if name is None:
             continue
-        name = explicit[source]
         problem = explicit_name_problem(name) or file_name_problem(name) and f"is {file_name_problem(name)}"
         if not problem and _clashes(name, taken):
             problem = "gives names that another workflow or the runtime has"
@@ -85,7 +92,7 @@ def name_workflows(
             )
             name = f"workflow_{index}"
         names[index] = _claim(name, taken)
-    for index, (source, name) in enumerate(wanted):
+    for index, (name, source, _) in enumerate(wanted):
         if index not in names:
             names[index] = _claim(_derived(name, source, taken, reserved), taken)
     return [names[index] for index in range(len(wanted))], tuple(problems)
@@ -136,7 +143,7 @@ def check_options(workflow: App, options: Options, name: str) -> Checked:
         inputs=_named(variables, _input_name, reserved, renamed, workflow, problems),
         outputs=_named(outputs, output_name, MODEL_ATTRIBUTES, renamed, workflow, problems),
         types=_types(workflow, _settings(options.outputs, workflow, name), problems),
-        key_variable=_key_variable(options, workflow, name, problems),
+        key_variable=_checked_variable(options, workflow, name, problems),
         problems=tuple(problems),
     )
 
@@ -197,10 +204,13 @@ def _types(workflow: App, pinned: Mapping[str, str], problems: list[Diagnostic])
     return types
 
 
-def _key_variable(options: Options, workflow: App, name: str, problems: list[Diagnostic]) -> str:
-    variable = options.env.get(name) or options.env.get(workflow.name)
-    if variable is None:
-        return f"DIFY_{name.strip('_').upper()}_API_KEY"
+def key_variable(options: Options, app: App, name: str) -> str:
+    """Return the environment variable of the API key of an app that is called `name` in Python."""
+    return options.env.get(name) or options.env.get(app.name) or f"DIFY_{name.strip('_').upper()}_API_KEY"
+
+
+def _checked_variable(options: Options, workflow: App, name: str, problems: list[Diagnostic]) -> str:
+    variable = key_variable(options, workflow, name)
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable) is None:
         problems.append(
             _problem("env", f'"{variable}" cannot be the name of an environment variable.', workflow.source)

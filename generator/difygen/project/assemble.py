@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from difygen import __version__
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.generate import generate_file, generate_package
-from difygen.naming import snake_name
 from difygen.project.lock import Lock, LockedWorkflow, hash_bytes
-from difygen.project.make import Made, Task, make, name_modules
-from difygen.project.package import BuildReport, Prepared, Request
+from difygen.project.make import Made, Task, make
+from difygen.project.names import Named, held_names, name_modules
+from difygen.project.package import BuildReport, Prepared, Request, unused_settings
 from difygen.project.publish import signed
 from difygen.project.sources import STDIN, origin_of
 from difygen.project.workers import spread
@@ -35,7 +35,10 @@ def assemble(request: Request, lock: Lock | None, same: Mapping[str, str]) -> Pr
         findings.append(_nothing(request))
     if not has_errors(findings):
         made, locked, naming = _named(request, lock, made, locked)
-        findings = [*(finding for one in made for finding in one.diagnostics), *naming]
+        modules = [*locked, *(str(one.module.name) for one in made if one.module)]
+        names = [*(one.name for one in locked.values()), *(one.wanted for one in made)]
+        unused = unused_settings(request, modules, names)
+        findings = [*(finding for one in made for finding in one.diagnostics), *naming, *unused]
     report = BuildReport(request.shown, diagnostics=tuple(sorted(set(findings), key=_place)), skipped=skipped)
     if report.failed:
         return Prepared(report)
@@ -91,9 +94,10 @@ def _named(
     request: Request, lock: Lock | None, made: Sequence[Made], same: Mapping[str, LockedWorkflow]
 ) -> tuple[list[Made], dict[str, LockedWorkflow], tuple[Diagnostic, ...]]:
     """Give every workflow its final name, and make those again that were made under another one."""
-    wanted = [(one.task.source, one.wanted) for one in made]
-    wanted += [(one.source, one.name) for one in same.values()]
-    names, problems = name_modules(wanted, dict(request.names), _held(lock, dict(wanted), request) if lock else {})
+    wanted = [Named(one.task.source, one.task.origin, one.wanted) for one in made]
+    wanted += [Named(one.source, one.origin, one.name) for one in same.values()]
+    held = held_names(lock, wanted, same_options=lock is not None and lock.options == request.fingerprint)
+    names, problems = name_modules(wanted, request.names, held)
     moved = {one.source for module, one in same.items() if names[one.source] != module}
     again = [task._replace(name=names[task.source]) for task in tasks(request, lock, {}) if task.source in moved]
     again += [
@@ -103,23 +107,16 @@ def _named(
     ]
     done = {task.source for task in again}
     made = [*(one for one in made if one.task.source not in done), *(make(task, request.options) for task in again)]
-    return made, {module: one for module, one in same.items() if one.source not in moved}, _shown(problems, request)
+    return (
+        made,
+        {module: one for module, one in same.items() if one.source not in moved},
+        _shown(problems, request, wanted),
+    )
 
 
-def _held(lock: Lock, wanted: Mapping[str, str], request: Request) -> dict[str, str]:
-    """The names that workflows have in the package and may keep: those that they would get by themselves, or nearly."""
-    held: dict[str, str] = {}
-    for module, one in lock.workflows.items():
-        name = wanted.get(one.source)
-        if name is None or name != one.name:
-            continue
-        if lock.options == request.fingerprint or module.startswith(snake_name(name, "workflow")):
-            held[one.source] = module
-    return held
-
-
-def _shown(problems: Iterable[Diagnostic], request: Request) -> tuple[Diagnostic, ...]:
-    shown = {source.relative_to(request.folder): source.shown for source in request.sources}
+def _shown(problems: Iterable[Diagnostic], request: Request, wanted: Sequence[Named]) -> tuple[Diagnostic, ...]:
+    paths = {source.relative_to(request.folder): source.shown for source in request.sources}
+    shown = {one.origin: paths[one.source] for one in wanted if one.source in paths}
     return tuple(one._replace(location=Location(shown.get(one.location.file, one.location.file))) for one in problems)
 
 

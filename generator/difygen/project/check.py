@@ -8,6 +8,7 @@ from difflib import unified_diff
 from itertools import islice
 
 from difygen.code import visible
+from difygen.config import Config
 from difygen.options import Options
 from difygen.project.lock import LOCK_NAME, Lock, LockError
 from difygen.project.package import BuildReport, Request, prepare, resolve, without_collector
@@ -92,11 +93,12 @@ def check(
     jobs: int | None = None,
     progress: Progress | None = None,
     stdin: bytes = b"",
+    settings: Config | None = None,
 ) -> CheckReport:
     """Compare `output` with what `sources` give. Trusts no hash of the lock: every definition is read and every file generated."""
-    settings = {"jobs": jobs, "progress": progress, "stdin": stdin, "trusting": False}
+    how = {"jobs": jobs, "progress": progress, "stdin": stdin, "trusting": False, "settings": settings}
     with without_collector():
-        request, problems = resolve(sources, output, options or Options(), base_folder, settings)
+        request, problems = resolve(sources, output, options or Options(), base_folder, how)
         if problems:
             return CheckReport(BuildReport(output, diagnostics=tuple(problems)))
         if request.options.single_file:

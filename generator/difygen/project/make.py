@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from difygen.generate import Module, generate_module, module_names
 from difygen.model import App
 from difygen.options import Options
 from difygen.parser import read
+from difygen.plan.names import Wanted
 from difygen.project.lock import LockedWorkflow, hash_bytes
 
 OTHER_THINGS = ("unknown-format", "unsupported-kind", "unsupported-mode")
@@ -76,7 +77,7 @@ def make(task: Task, options: Options) -> Made:
     if reading.workflow is None or has_errors(reading.diagnostics):
         return Made(task, hash_bytes(data), "", None, "", "", {}, reading.diagnostics)
     workflow = replace(reading.workflow, source=task.origin)
-    name = Identifier(task.name) if task.name else module_names([(task.source, workflow.name)], Options())[0][0]
+    name = Identifier(task.name) if task.name else module_names([Wanted(workflow.name, task.origin)])[0][0]
     module = generate_module(workflow, options, name)
     workflow = pinned(workflow, options, name)
     findings = (*reading.diagnostics, *(_placed(finding, task) for finding in module.diagnostics))
@@ -103,22 +104,6 @@ def pinned(workflow: App, options: Options, name: str) -> App:
     types = {output: type_of_word(word) for output, word in words.items()}
     outputs = [replace(output, type=types.get(output.name) or output.type) for output in workflow.outputs]
     return replace(workflow, outputs=tuple(outputs))
-
-
-def name_modules(
-    wanted: Sequence[tuple[str, str]], names: dict[str, str], held: dict[str, str]
-) -> tuple[dict[str, str], tuple[Diagnostic, ...]]:
-    """The Python name of each of `(source, workflow name)`, by source. No two have a public name in common.
-
-    `names` are the user's, `held` those that workflows of the same name have in the package already: of several that would be called the
-    same, the one that was there first keeps its name, so that adding or removing a workflow renames no other.
-    """
-    known = {source: name for source, name in held.items() if source not in names}
-    order = sorted(wanted, key=lambda one: (one[0] not in names, one[0] not in known, one))
-    found, problems = module_names(order, Options(names={**known, **names}))
-    if problems and known:
-        found, problems = module_names(order, Options(names=names))
-    return {source: str(name) for (source, _), name in zip(order, found, strict=True)}, problems
 
 
 def _load(path: str) -> bytes:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -18,9 +18,10 @@ from difygen import __version__
 from difygen.options import Options
 from difygen.project.lock import NOTHING, Lock, LockError, hash_bytes
 from difygen.project.publish import PublishError, SupersededError, publish, publish_file, read_lock
-from difygen.project.sources import STDIN, Source, discover
+from difygen.project.sources import STDIN, Source, discover, names_by_source
 
 if TYPE_CHECKING:
+    from difygen.config import Config
     from difygen.diagnostics import Diagnostic
     from difygen.diff.workflows import Change
     from difygen.project.workers import Progress
@@ -74,6 +75,7 @@ class Request(NamedTuple):
     options: Options
     names: Mapping[str, str]
     fingerprint: str
+    settings: Config | None = None
     base_folder: str = "."
     stdin: bytes = b""
     trusting: bool = True
@@ -102,15 +104,24 @@ def build(
     jobs: int | None = None,
     progress: Progress | None = None,
     stdin: bytes = b"",
+    settings: Config | None = None,
 ) -> BuildReport:
     """Make `output` the package of the workflows that `sources` define, and nothing else.
 
     Relative paths start at `base_folder`. `force` overwrites files that difygen did not write, and trusts nothing that an earlier run
-    left; `strict` brings the warnings of unchanged definitions up again. Nothing is written unless everything can be.
+    left; `strict` brings the warnings of unchanged definitions up again. `settings` are those that say what there is to
+    build, if any do: their tables are to be about apps that there are. Nothing is written unless everything can be.
     """
-    settings = {"strict": strict, "jobs": jobs, "progress": progress, "stdin": stdin, "trusting": not force}
+    how = {
+        "strict": strict,
+        "jobs": jobs,
+        "progress": progress,
+        "stdin": stdin,
+        "trusting": not force,
+        "settings": settings,
+    }
     with without_collector():
-        request, problems = resolve(sources, output, options or Options(), base_folder, settings)
+        request, problems = resolve(sources, output, options or Options(), base_folder, how)
         if problems:
             return BuildReport(output, diagnostics=tuple(problems))
         while True:
@@ -129,7 +140,7 @@ def resolve(
     shown = output if os.path.isabs(output) or base_folder in ("", ".") else os.path.join(base_folder, output)
     folder = os.path.dirname(os.path.abspath(shown)) if options.single_file else os.path.abspath(shown)
     found, problems = discover(sources, base_folder)
-    names = _names_by_source(options.names, found, folder, base_folder)
+    names = names_by_source(options.names, found, folder, base_folder)
     request = Request(
         folder=folder,
         shown=os.path.normpath(shown),
@@ -149,11 +160,18 @@ def prepare(request: Request, lock: Lock | None) -> Prepared:
     same = _unchanged(request, lock, kept) if lock and kept else {}
     if lock and len(same) == len(request.sources) == len(lock.workflows) and len(kept) == len(lock.files):
         hidden = sum(one.warnings for one in lock.workflows.values())
+        unused = unused_settings(request, lock.workflows, (one.name for one in lock.workflows.values()))
         report = BuildReport(request.shown, tuple(lock.workflows), unchanged=len(kept), hidden_warnings=hidden)
+        report = report._replace(diagnostics=unused)
         return Prepared(report, kept=kept, lock=lock)
     from difygen.project.assemble import assemble  # from here on, readers and templates are needed
 
     return assemble(request, lock, same)
+
+
+def unused_settings(request: Request, modules: Iterable[str], names: Iterable[str]) -> tuple[Diagnostic, ...]:
+    """Return what the settings say about apps that there are not. `names` are those of the definitions."""
+    return request.settings.unused({*modules, *names}) if request.settings else ()
 
 
 def _build(request: Request, *, force: bool) -> BuildReport:
@@ -261,18 +279,6 @@ def _unchanged(request: Request, lock: Lock, kept: Collection[str]) -> dict[str,
 def _may_be_read_twice(source: Source) -> bool:
     """Not so a pipe, which the user may have named."""
     return not source.named or source.path == STDIN or os.path.isfile(source.path)
-
-
-def _names_by_source(
-    names: Mapping[str, str], sources: Sequence[Source], folder: str, base_folder: str
-) -> dict[str, str]:
-    """The user's names by source relative to the package, as the lock has them, whatever way they were given."""
-    if not names:
-        return {}
-    by_path = {
-        key if key == STDIN else os.path.abspath(os.path.join(base_folder, key)): name for key, name in names.items()
-    }
-    return {source.relative_to(folder): by_path[source.path] for source in sources if source.path in by_path}
 
 
 def _fingerprint(options: Options, names: Mapping[str, str]) -> str:

@@ -14,6 +14,7 @@ from difygen.project.publish import place
 from difygen.project.sources import STDIN
 
 if TYPE_CHECKING:
+    from difygen.config import Config
     from difygen.project.check import CheckReport
     from difygen.project.workers import Progress
 
@@ -32,6 +33,7 @@ def run_generate(
     strict: bool = False,
     jobs: int | None = None,
     verbosity: int = NORMAL,
+    settings: Config | None = None,
 ) -> int:
     """Generate, and print what was done: findings to stderr, a summary to stdout. Returns the exit code."""
     with _Progress(verbosity) as progress:
@@ -45,6 +47,7 @@ def run_generate(
             jobs=jobs,
             progress=progress.tell,
             stdin=_read_stdin(sources),
+            settings=settings,
         )
     show_report(report, verbosity, strict=strict)
     return report.exit_code(strict=strict)
@@ -59,6 +62,7 @@ def run_check(
     strict: bool = False,
     jobs: int | None = None,
     verbosity: int = NORMAL,
+    settings: Config | None = None,
 ) -> int:
     """Say nothing and return 0 if `output` is what the sources give; print what differs and return 1 if not."""
     from difygen.project.check import check
@@ -72,6 +76,7 @@ def run_check(
             jobs=jobs,
             progress=progress.tell,
             stdin=_read_stdin(sources),
+            settings=settings,
         )
     _show_check(report, verbosity, strict=strict)
     return report.exit_code(strict=strict)

@@ -7,7 +7,7 @@ so it may import next to nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -71,6 +71,18 @@ def origin_of(source: Source, folder: str, base_folder: str) -> str:
         if not way.startswith("../") and start != os.path.dirname(start):
             return way
     return os.path.basename(source.path)
+
+
+def names_by_source(
+    names: Mapping[str, str], sources: Sequence[Source], folder: str, base_folder: str
+) -> dict[str, str]:
+    """Return the user's names by source relative to the package, as the lock has them, whatever way they were given."""
+    if not names:
+        return {}
+    by_path = {
+        key if key == STDIN else os.path.abspath(os.path.join(base_folder, key)): name for key, name in names.items()
+    }
+    return {source.relative_to(folder): by_path[source.path] for source in sources if source.path in by_path}
 
 
 def _common(path: str, folder: str) -> str:

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 
 import click
 
+from difygen.config import Config
 from difygen.options import Options
 from difygen.project.package import build
 from difygen.project.regenerate import NORMAL, show_report
@@ -34,6 +35,7 @@ def run_watch(
     force: bool = False,
     strict: bool = False,
     verbosity: int = NORMAL,
+    settings: Config | None = None,
 ) -> int:
     """Generate now and after every change, until Ctrl-C. Mistakes are printed, and the next change is waited for.
 
@@ -46,7 +48,7 @@ def run_watch(
     if STDIN in sources or not roots:
         click.echo("there is nothing to watch: no SOURCE is a file or a folder that exists", err=True)
         return 2
-    generate = partial(build, sources, output, options, base_folder=base_folder, strict=strict)
+    generate = partial(build, sources, output, options, base_folder=base_folder, strict=strict, settings=settings)
     show = partial(show_report, verbosity=verbosity, strict=strict)
     try:
         show(generate(force=force))

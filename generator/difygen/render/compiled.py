@@ -233,6 +233,7 @@ TAKEN_NAMES: tuple[str, ...] = (
     "WorkflowNode",
     "run_call",
     "run_detail",
+    "run_id_of",
     "run_now",
     "run_to_end",
 )
