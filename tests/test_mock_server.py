@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from difygen.mock.faults import FAULTS
+from difygen.mock.errors import FAULTS
 from difygen.mock.values import HandlerError, load_handler
 from difygen.model import (
     App,

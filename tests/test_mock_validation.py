@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from difygen.mock.errors import RefusedError
+from difygen.mock.errors import ApiError
 from difygen.mock.files import FileStore
 from difygen.mock.validation import checked_inputs, json_body
 from difygen.testing import MockDify, mock_dify
@@ -78,14 +78,14 @@ def test_the_mock_takes_and_refuses_what_the_server_did(
     ],
 )
 def test_a_body_that_is_no_json_object_is_refused(body: bytes, status: int) -> None:
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(ApiError) as refused:
         json_body("application/json", body)
     assert refused.value.status == status
 
 
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
 def test_a_body_of_another_type_is_refused(content_type: str) -> None:
-    with pytest.raises(RefusedError) as refused:
+    with pytest.raises(ApiError) as refused:
         json_body(content_type, b"{}")
     assert (refused.value.status, refused.value.code) == (415, "unsupported_media_type")
 
@@ -106,5 +106,5 @@ def test_a_schema_that_cannot_be_used_is_not_held_against_the_value(schema: str 
 
 def test_the_first_variable_that_does_not_fit_is_the_one_that_is_named() -> None:
     variables = tuple({"variable": name, "type": "number", "required": True} for name in "ab")
-    with pytest.raises(RefusedError, match="a is required in input form"):
+    with pytest.raises(ApiError, match="a is required in input form"):
         checked_inputs(variables, {"b": "x"}, FileStore())

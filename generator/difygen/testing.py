@@ -147,7 +147,7 @@ def _server(
     from difygen.mock import HINT
 
     try:
-        from difygen.mock.faults import Cut
+        from difygen.mock.errors import Cut
         from difygen.mock.loading import load_definitions
         from difygen.mock.server import MockServer, keys_for, listening_socket
     except ModuleNotFoundError as error:

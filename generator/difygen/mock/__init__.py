@@ -1,16 +1,16 @@
 """A stand-in for Dify's Service API, for workflow apps: `difygen mock` and `difygen.testing`.
 
-Needs the extra `difygen[mock]`. Nothing outside this package may import Starlette or uvicorn. What it does otherwise than
-a real server, on purpose, is the table in docs/mock.md, which the tests read.
+Needs the extra `difygen[mock]`. Nothing outside of this package may import Starlette or uvicorn. What it does otherwise
+than a real server, on purpose, is the table in docs/mock.md, which the tests read.
 
-How a request goes through the modules:
+The way of a request:
 
-    command, server     `difygen mock` and the thread of `difygen.testing`; loading and definition make what is served
-    app -> request      routes; whose request it is, which faults it asks for
-    run_endpoints       run, stop, events: validation checks the inputs, runs keeps and drives the runs, streams sends their events
-    other_endpoints     all that runs nothing: pages gives the bodies, files and forms have their own
-    simulation          one run, event by event: scheduler says which node runs when, nodes what it gives, values holds the
-                        variable pool and makes up what nobody knows; faults says what goes wrong
+    command      `difygen mock` reads definitions, which are what is served, and starts a server
+    server       the routes; whose key it is, and which fault it asks for: errors
+    endpoints    the body of the answer: validation checks inputs and files keeps uploads; streams sends events
+    runs         starts the run, drives its simulation, and keeps it for whoever follows or asks later
+    simulation   one run, event by event: scheduler says which node runs when, nodes what it gives, values holds the
+                 variable pool and makes up what nobody can know
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from math import isfinite
 import click
 
 from difygen.mock.definition import Definition
-from difygen.mock.faults import Cut, UnknownFaultError
+from difygen.mock.errors import Cut, UnknownFaultError
 from difygen.mock.loading import load_definitions
 from difygen.mock.server import MockServer, keys_for, listening_socket
 from difygen.mock.values import Handler, HandlerError, load_handler

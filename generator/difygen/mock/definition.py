@@ -1,4 +1,4 @@
-"""What the mock serves: a workflow, and what its export says beyond the model - variables as they are, settings of the nodes.
+"""What the mock serves: an app, what its export says beyond the model, and the pages on which it describes itself.
 
 A definition without a graph (a spec) gets the smallest one: start, one node that does the work, end.
 """
@@ -10,12 +10,39 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from difygen.model import App, ArrayOf, Edge, Input, Node, ObjectOf, OneOf, Output, Primitive, Type, UnionOf
+from difygen.model import App, ArrayOf, Edge, Input, Node, ObjectOf, OneOf, Primitive, Type, UnionOf
+from difygen.parser.types import type_of_word
 
 JsonObject = dict[str, Any]
 Selector = tuple[str, ...]
 
 BODY = "body"
+_SIZES = {
+    "image_file_size_limit": 10,
+    "video_file_size_limit": 100,
+    "audio_file_size_limit": 50,
+    "file_size_limit": 15,
+    "workflow_file_upload_limit": 10,
+}
+_UPLOAD: JsonObject = {
+    "allowed_file_extensions": [".JPG", ".JPEG", ".PNG", ".GIF", ".WEBP", ".SVG"],
+    "allowed_file_types": ["image"],
+    "allowed_file_upload_methods": ["local_file", "remote_url"],
+    "enabled": False,
+    "fileUploadConfig": dict(sorted(_SIZES.items())) | {"batch_count_limit": 5},
+    "image": {"enabled": False, "number_limits": 3, "transfer_methods": ["local_file", "remote_url"]},
+    "number_limits": 3,
+}
+_FEATURES: JsonObject = {
+    "opening_statement": "",
+    "suggested_questions": [],
+    "suggested_questions_after_answer": {"enabled": False},
+    "speech_to_text": {"enabled": False},
+    "text_to_speech": {"enabled": False, "language": "", "voice": ""},
+    "retriever_resource": {"enabled": True},
+    "annotation_reply": {"enabled": False},
+    "more_like_this": {"enabled": False},
+}
 _BRANCHING = ("if-else", "question-classifier", "human-input")
 _JSON_SCHEMA_WORDS = {
     Primitive.STRING: "string",
@@ -28,7 +55,10 @@ _JSON_SCHEMA_WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """One app of the mock server. `ends` tells for every End node which output comes from where, in the order of the definition."""
+    """One app of the mock server.
+
+    `variables` are as the server shows them. `ends` says for every End node which output comes from where, in the definition's order.
+    """
 
     workflow: App
     key_name: str
@@ -42,24 +72,20 @@ class Definition:
     types: Mapping[Selector, Type] = field(default_factory=dict)
 
     def id(self, kind: str) -> str:
-        """A UUID that is the same in every run of the mock, so that clients can keep it."""
+        """Return a UUID that is the same in every run of the mock, so that clients can keep it."""
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"difygen:{kind}:{self.workflow.name}"))
-
-    def node(self, node_id: str) -> Node:
-        """The node of that id."""
-        return next(node for node in self.nodes if node.id == node_id)
 
     def settings_of(self, node: Node) -> JsonObject:
         """Return the node's settings, its `data` in the export; empty for a node that has none."""
         return self.settings.get(node.id, {})
 
     def branches(self, node: Node) -> bool:
-        """Whether the way onwards depends on how the node's run went."""
+        """Return whether it depends on the node's run which of its edges are taken."""
         return node.type in _BRANCHING or self.settings.get(node.id, {}).get("error_strategy") == "fail-branch"
 
 
 def define(workflow: App, export: JsonObject | None = None, *, key_name: str, key_variable: str) -> Definition:
-    """The definition of `workflow`. `export` is the root of the Dify export that it was read from, if it was one."""
+    """Return the definition of `workflow`. `export` is the root of the Dify export that it was read from, if it was one."""
     graph = _mapping(_mapping((export or {}).get("workflow")).get("graph"))
     settings = {str(node["id"]): _mapping(node.get("data")) for node in graph.get("nodes") or () if "id" in node}
     nodes, edges = (workflow.nodes, workflow.edges) if workflow.nodes else _smallest_graph(workflow)
@@ -104,50 +130,40 @@ def _smallest_graph(workflow: App) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
 
 
 def _end_outputs(workflow: App, settings: JsonObject | None) -> tuple[tuple[str, Selector], ...]:
+    """Return the outputs of an End node: its rows in the export, or those of a spec, which the one working node gives."""
     if settings is None:
-        return tuple((output.name, _first_selector(output)) for output in workflow.outputs)
-    rows = [row for row in settings.get("outputs") or () if isinstance(row, dict) and row.get("variable")]
-    return tuple((str(row["variable"]), tuple(map(str, row.get("value_selector") or ()))) for row in rows)
-
-
-def _first_selector(output: Output) -> Selector:
-    return output.selectors[0] if output.selectors else (BODY, output.name)
+        return tuple(
+            (each.name, each.selectors[0] if each.selectors else (BODY, each.name)) for each in workflow.outputs
+        )
+    rows = [row for row in rows_of(settings, "outputs") if row.get("variable")]
+    return tuple((str(row["variable"]), selector_of(row.get("value_selector"))) for row in rows)
 
 
 def _types(
     workflow: App, settings: Mapping[str, JsonObject], ends: Mapping[str, tuple[tuple[str, Selector], ...]]
 ) -> dict[Selector, Type]:
-    """What is known of the values that nodes give: what code nodes declare, then what End nodes make of them."""
+    """Return the types of values that nodes give: what code nodes declare, then what End nodes make of them."""
     declared: dict[Selector, Type] = {
-        (node_id, str(name)): _declared_type(_mapping(row).get("type"))
+        (node_id, str(name)): type_of_word(str(_mapping(row).get("type")).lower()) or Primitive.ANY
         for node_id, data in settings.items()
         if data.get("type") == "code"
         for name, row in _mapping(data.get("outputs")).items()
     }
     outputs = {output.name: output.type for output in workflow.outputs}
-    wanted = {
+    bound = {
         selector: outputs[name]
         for rows in ends.values()
         for name, selector in rows
         if selector and name in outputs and outputs[name] is not Primitive.ANY
     }
-    return {**declared, **wanted}
-
-
-def _declared_type(word: object) -> Type:
-    text = str(word).lower()
-    if text.startswith("array"):
-        return ArrayOf(_declared_type(text[6:-1]) if text.endswith("]") else Primitive.ANY)
-    if text == "object":
-        return ObjectOf()
-    return next((primitive for primitive in Primitive if primitive.value == text), Primitive.ANY)
+    return {**declared, **bound}
 
 
 def _variables(workflow: App, settings: Mapping[str, JsonObject], nodes: Sequence[Node]) -> tuple[JsonObject, ...]:
-    """The start variables as `/parameters` shows them: an export's own, or a spec's in the same form."""
+    """Return the start variables as `/parameters` shows them: an export's own, or a spec's in the same form."""
     start = next((node.id for node in nodes if node.type == "start"), None)
     if start is not None and start in settings:
-        return tuple(row for row in settings[start].get("variables") or () if isinstance(row, dict))
+        return tuple(rows_of(settings[start], "variables"))
     return tuple(_variable(input_) for input_ in workflow.inputs)
 
 
@@ -174,7 +190,7 @@ def _variable(input_: Input) -> JsonObject:
 
 
 def json_schema(type_: Type) -> JsonObject:
-    """The JSON Schema of a type, as a `json_object` variable carries it."""
+    """Return the JSON Schema of a type, as a `json_object` variable carries it."""
     match type_:
         case ArrayOf(item=item):
             return {"type": "array", "items": json_schema(item)}
@@ -186,3 +202,52 @@ def json_schema(type_: Type) -> JsonObject:
         case UnionOf(members=alternatives):
             return {"anyOf": [json_schema(member) for member in alternatives]}
     return {"type": _JSON_SCHEMA_WORDS[type_]} if type_ in _JSON_SCHEMA_WORDS else {}
+
+
+# What an app says of itself
+
+
+def app_info(definition: Definition) -> JsonObject:
+    """Return the body of `GET /info`."""
+    workflow = definition.workflow
+    return {
+        "name": workflow.title or workflow.name,
+        "description": workflow.description,
+        "tags": [],
+        "mode": workflow.mode,
+        "author_name": "difygen mock",
+    }
+
+
+def app_parameters(definition: Definition) -> JsonObject:
+    """Return the body of `GET /parameters`: the variables of the start node as they are, hidden ones included."""
+    features = definition.features
+    shown = {key: features.get(key, default) for key, default in _FEATURES.items()}
+    return shown | {
+        "annotation_reply": {"enabled": False},
+        "more_like_this": {"enabled": False},
+        "user_input_form": [{str(variable.get("type")): variable} for variable in definition.variables],
+        "sensitive_word_avoidance": features.get("sensitive_word_avoidance", {"enabled": False}),
+        "file_upload": features.get("file_upload") or _UPLOAD,
+        "system_parameters": _SIZES,
+    }
+
+
+def app_site(definition: Definition) -> JsonObject:
+    """Return the body of `GET /site`."""
+    return {
+        "title": definition.workflow.title or definition.workflow.name,
+        "chat_color_theme": None,
+        "chat_color_theme_inverted": False,
+        "icon_type": "emoji",
+        "icon": "\U0001f916",
+        "icon_background": "#FFEAD5",
+        "description": None,
+        "copyright": None,
+        "privacy_policy": None,
+        "custom_disclaimer": "",
+        "default_language": "en-US",
+        "show_workflow_steps": True,
+        "use_icon_as_answer_icon": False,
+        "icon_url": None,
+    }

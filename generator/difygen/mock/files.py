@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 
 from difygen.mock.definition import JsonObject
-from difygen.mock.errors import RefusedError, invalid_param
+from difygen.mock.errors import ApiError, invalid_param
 
 TENANT_ID = str(uuid.uuid5(uuid.NAMESPACE_URL, "difygen:tenant"))
 LINK_SECONDS = 300
@@ -78,7 +78,7 @@ class FileStore:
             raise invalid_param("Filename contains invalid characters")
         file = StoredFile(str(uuid.uuid4()), name, content, mime_type, created_by, int(time.time()))
         if len(content) > size_limit(file.extension):
-            raise RefusedError(413, "file_too_large", "File size exceeded. {message}")
+            raise ApiError(413, "file_too_large", "File size exceeded. {message}")
         self.files[file.id] = file
         return file
 

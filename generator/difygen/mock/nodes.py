@@ -14,8 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from difygen.mock.definition import Definition, JsonObject, rows_of, selector_of
-from difygen.mock.errors import RefusedError
-from difygen.mock.faults import Faults
+from difygen.mock.errors import ApiError, Faults
 from difygen.mock.values import VariablePool, as_text, fill_references, fill_template, holds
 from difygen.model import Node
 
@@ -324,17 +323,17 @@ class Form:
         """Return the form with somebody's answers, or refuse them: one submission, an action of the form, every input."""
         self.check_open()
         if action not in [each.get("id") for each in self.actions]:
-            raise RefusedError(400, "invalid_form_data", f"Invalid action: {action}")
+            raise ApiError(400, "invalid_form_data", f"Invalid action: {action}")
         names = [str(each.get("output_variable_name")) for each in self.inputs]
         if missing := [name for name in names if name not in answers]:
-            raise RefusedError(400, "invalid_form_data", f"Missing required inputs: {', '.join(missing)}")
+            raise ApiError(400, "invalid_form_data", f"Missing required inputs: {', '.join(missing)}")
         return replace(self, action=action, answers={name: answers[name] for name in names})
 
     def check_open(self) -> None:
         """Refuse a form that has its answer."""
         if self.action:
             message = f"This form has already been submitted by another user, form_id={self.id}"
-            raise RefusedError(412, "human_input_form_submitted", message)
+            raise ApiError(412, "human_input_form_submitted", message)
 
     def filled(self) -> JsonObject:
         """Return the data of `human_input_form_filled`."""

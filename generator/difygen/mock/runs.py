@@ -8,26 +8,42 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from difygen.mock.definition import Definition, JsonObject
-from difygen.mock.faults import Faults
+from difygen.mock.errors import Faults, invalid_param
 from difygen.mock.files import FileStore
 from difygen.mock.nodes import Form
 from difygen.mock.scheduler import Compute, Delay, Pause
 from difygen.mock.simulation import Identity, Simulation
+from difygen.mock.validation import WorkflowLogQuery
 from difygen.mock.values import Handler, call_handler, example_outputs
 
 _LOGGER = logging.getLogger(__name__)
 
-STOPPED = "Stopped by user."
-_ERROR_EVENT_MESSAGE = "[mock] Server Unavailable Error, this failure was asked for"
-_STALLING = ("ping-forever", "silent")
-_STALLS_AFTER = 3
 KEPT = 10_000
 """How many runs a server remembers."""
+
+DETAIL_KEYS = (
+    "id",
+    "workflow_id",
+    "status",
+    "inputs",
+    "outputs",
+    "error",
+    "total_steps",
+    "total_tokens",
+    "created_at",
+    "finished_at",
+    "elapsed_time",
+)
+_STOPPED = "Stopped by user."
+_ERROR_EVENT_MESSAGE = "[mock] Server Unavailable Error, this failure was asked for"
+_STALLS_AFTER = 3
+_KEYWORD_LENGTH = 30
 
 
 @dataclass(slots=True)
@@ -53,12 +69,12 @@ class Run:
 
     @property
     def inputs(self) -> JsonObject:
-        """What the run got: the checked inputs."""
+        """The inputs as they were checked."""
         return self.simulation.inputs
 
     @property
     def outputs(self) -> JsonObject:
-        """What the run gave."""
+        """The outputs, empty while there are none."""
         return self.simulation.outputs
 
     @property
@@ -72,7 +88,7 @@ class Run:
         self._wake()
 
     def close(self) -> None:
-        """Nothing will happen any more."""
+        """Let nothing happen any more."""
         self.over = True
         self.finished_at = int(time.time())
         self.elapsed = self.simulation.elapsed()
@@ -82,8 +98,8 @@ class Run:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
 
-    async def follow(self, position: int) -> AsyncIterator[JsonObject]:
-        """The events from a position on, as they happen, until the run is over."""
+    async def follow(self, position: int) -> AsyncGenerator[JsonObject, None]:
+        """Yield the events from a position on, as they happen, until the run is over."""
         while True:
             while position < len(self.events):
                 position += 1
@@ -106,36 +122,106 @@ class Run:
         await self._submitted.wait()
         return self.forms[pause.form.token]
 
-    def stored_inputs(self) -> str:
-        """The inputs as run detail has them: JSON text, `sys.*` included (seen on 1.12.1)."""
-        extra = {"sys.timestamp": self.simulation.created_at}
-        return json.dumps(self.inputs | self.simulation.system | extra)
+    # What answers say of it
 
+    def blocking_data(self) -> JsonObject:
+        """Return the `data` of a blocking answer. A paused run also says who is asked what (since 1.14)."""
+        simulation = self.simulation
+        data = {
+            "id": self.id,
+            "workflow_id": self.definition.id("workflow"),
+            "status": self.status,
+            "outputs": self.outputs if self.over else {},
+            "error": simulation.error,
+            "elapsed_time": self.elapsed,
+            "total_tokens": simulation.totals.tokens,
+            "total_steps": simulation.totals.steps,
+            "created_at": simulation.created_at,
+            "finished_at": self.finished_at,
+        }
+        if self.status == "paused":
+            paused = self.events[-1]["data"]
+            data |= {"paused_nodes": paused["paused_nodes"], "reasons": paused["reasons"]}
+        return data
+
+    @property
     def stored_status(self) -> str:
         """The status as the database has it: a stopped run stays `running` for ever (seen on 1.12.1)."""
         return "running" if self.status == "stopped" else self.status
 
+    @property
+    def _is_stored(self) -> bool:
+        return self.over and self.stored_status != "running"
+
+    def detail(self) -> JsonObject:
+        """Return the body of `GET /workflows/run/{id}`. Inputs (`sys.*` included) and outputs are JSON text (seen on 1.12.1)."""
+        simulation, running = self.simulation, self.stored_status == "running"
+        inputs = self.inputs | simulation.system | {"sys.timestamp": simulation.created_at}
+        values = (
+            self.id,
+            self.definition.id("workflow"),
+            self.stored_status,
+            json.dumps(inputs),
+            (json.dumps(self.outputs) if self.outputs else None) if self._is_stored else "{}",
+            simulation.error if self._is_stored else None,
+            0 if running else simulation.totals.steps,
+            0 if running else simulation.totals.tokens,
+            simulation.created_at,
+            self.finished_at if self._is_stored else None,
+            self.elapsed if self._is_stored else 0.0,
+        )
+        return dict(zip(DETAIL_KEYS, values, strict=True))
+
+    def log(self, user_id: str) -> JsonObject:
+        """Return the run's row in the logs."""
+        stored, totals = self._is_stored, self.simulation.totals
+        workflow_run = {
+            "id": self.id,
+            "version": datetime.fromtimestamp(0, UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
+            "status": self.stored_status,
+            "triggered_from": "app-run",
+            "error": self.simulation.error if stored else None,
+            "elapsed_time": self.elapsed if stored else 0.0,
+            "total_tokens": totals.tokens if stored else 0,
+            "total_steps": totals.steps if stored else 0,
+            "created_at": self.simulation.created_at,
+            "finished_at": self.finished_at if stored else None,
+            "exceptions_count": totals.exceptions if stored else 0,
+        }
+        return {
+            "id": self.log_id,
+            "workflow_run": workflow_run,
+            "details": None,
+            "created_from": "service-api",
+            "created_by_role": "end_user",
+            "created_by_account": None,
+            "created_by_end_user": {
+                "id": user_id,
+                "type": "service-api",
+                "is_anonymous": False,
+                "session_id": self.user,
+            },
+            "created_at": self.simulation.created_at,
+        }
+
+
+class _RunEndedError(Exception):
+    """The run ends here without a `workflow_finished`."""
+
 
 @dataclass(slots=True)
-class Settings:
-    """How runs go unless a request says otherwise."""
+class RunStore:
+    """The runs of a server, newest last; very old ones are forgotten. `latency` and `handler` are for runs that nothing else is said of."""
 
+    files: FileStore
     latency: float = 0.0
     handler: Handler | None = None
-
-
-@dataclass(slots=True)
-class Runs:
-    """The runs of a server, newest last; very old ones are forgotten."""
-
-    settings: Settings
-    store: FileStore
     by_id: dict[str, Run] = field(default_factory=dict)
     users: dict[tuple[str, str], str] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def user_id(self, definition: Definition, user: str) -> str:
-        """The end user of an app and a `user`: the same one every time."""
+        """Return the id of an app's end user: the same one every time."""
         return self.users.setdefault((definition.workflow.name, user), str(uuid.uuid4()))
 
     def start(
@@ -147,7 +233,7 @@ class Runs:
         files: list[JsonObject],
         faults: Faults,
     ) -> Run:
-        """Start a run; it goes on by itself, whether anybody follows or not. `given` are the inputs before they were checked."""
+        """Start a run, which goes on by itself, whether anybody follows or not. `given` are the inputs before they were checked."""
         run_id, task_id = str(uuid.uuid4()), str(uuid.uuid4())
         system = {
             "sys.files": files,
@@ -157,30 +243,27 @@ class Runs:
             "sys.workflow_run_id": run_id,
         }
         identity = Identity(run_id, task_id, user, self.user_id(definition, user))
-        simulation = Simulation(definition, identity, inputs, system, self.store, faults, self.settings.latency)
+        simulation = Simulation(definition, identity, inputs, system, self.files, faults, self.latency)
         run = Run(definition, simulation, faults, run_id, task_id, user, given)
-        self._keep(run)
+        self.by_id[run.id] = run
+        while len(self.by_id) > KEPT:
+            del self.by_id[next(iter(self.by_id))]
         task = asyncio.create_task(self._drive(run))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return run
 
-    def _keep(self, run: Run) -> None:
-        self.by_id[run.id] = run
-        while len(self.by_id) > KEPT:
-            del self.by_id[next(iter(self.by_id))]
-
     def of(self, definition: Definition) -> Iterator[Run]:
-        """The runs of one app, newest first."""
+        """Return the runs of one app, newest first."""
         return (run for run in reversed(self.by_id.values()) if run.definition is definition)
 
     def find(self, definition: Definition, run_id: str) -> Run | None:
-        """The app's run of that id."""
+        """Return the app's run of that id."""
         run = self.by_id.get(run_id)
         return run if run is not None and run.definition is definition else None
 
     def by_token(self, definition: Definition, token: str) -> Run | None:
-        """The app's run that has, or had, a form of that token."""
+        """Return the app's run that has, or had, a form of that token."""
         return next((run for run in self.of(definition) if token in run.forms), None)
 
     def stop(self, task_id: str) -> None:
@@ -189,38 +272,50 @@ class Runs:
             if run.task_id == task_id:
                 run.stopped.set()
 
+    def logs(self, definition: Definition, query: WorkflowLogQuery) -> JsonObject:
+        """Return the body of `GET /workflows/logs`, newest first."""
+        if query.created_by_account:
+            raise invalid_param(f"Account not found: {query.created_by_account}")
+        before, after = _moment(query.created_at__before), _moment(query.created_at__after)
+        found = [run for run in self.of(definition) if _matches(run, query, before, after)]
+        start = (query.page - 1) * query.limit
+        return {
+            "page": query.page,
+            "limit": query.limit,
+            "total": len(found),
+            "has_more": len(found) > start + query.limit,
+            "data": [run.log(self.user_id(definition, run.user)) for run in found[start : start + query.limit]],
+        }
+
     async def aclose(self) -> None:
         """End what is still going."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    # Driving a run
+
     async def _drive(self, run: Run) -> None:
         example = example_outputs(run.definition.workflow, run.inputs | run.given)
         if example is not None:
             run.simulation.prescribe(example)
-        body = asyncio.ensure_future(self._body(run))
+        body = asyncio.ensure_future(self._perform(run))
         stopped = asyncio.ensure_future(run.stopped.wait())
         try:
             await asyncio.wait({body, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if not body.done():
-                await _cancelled(body)
-                run.publish(run.simulation.finish("stopped", STOPPED))
-            else:
-                self._settle(run, body)
+                await _cancel(body)
+                run.publish(run.simulation.finish("stopped", _STOPPED))
+            elif (error := body.exception()) and not isinstance(error, _RunEndedError):
+                _LOGGER.error("the mock server broke in the middle of a run", exc_info=error)
+                run.publish(run.simulation.finish("failed", f"difygen mock broke: {type(error).__name__}: {error}"))
         finally:
-            await _cancelled(stopped)
-            await _cancelled(body)
+            await _cancel(stopped)
+            await _cancel(body)
             run.close()
 
-    def _settle(self, run: Run, body: asyncio.Future[None]) -> None:
-        error = body.exception()
-        if error is None or isinstance(error, _EndedError):
-            return
-        _LOGGER.error("the mock server broke in the middle of a run", exc_info=error)
-        run.publish(run.simulation.finish("failed", f"difygen mock broke: {type(error).__name__}: {error}"))
-
-    async def _body(self, run: Run) -> None:
+    async def _perform(self, run: Run) -> None:
+        """Perform the effects of a simulation, and hand their answers back to it."""
         effects = run.simulation.effects()
         answer: Any = None
         with contextlib.suppress(StopIteration):
@@ -239,15 +334,15 @@ class Runs:
                     await self._disturb(run)
 
     async def _compute(self, run: Run) -> Any:
-        if self.settings.handler is None:
+        if self.handler is None:
             return None
         try:
-            return await call_handler(self.settings.handler, run.inputs, run.definition.key_name)
+            return await call_handler(self.handler, run.inputs, run.definition.key_name)
         except Exception as error:  # noqa: BLE001 - it is the user's function: its failure is the run's
             return error
 
     async def _disturb(self, run: Run) -> None:
-        """The faults that end or hold up a run in the middle."""
+        """Commit the faults that end or hold up a run in the middle."""
         await asyncio.sleep(0)
         if len(run.events) < _STALLS_AFTER or run.over:
             return
@@ -258,16 +353,38 @@ class Runs:
             run.simulation.status = "failed"
             run.publish({"event": "error", "workflow_run_id": run.id, **error})
             run.simulation.error = _ERROR_EVENT_MESSAGE
-            raise _EndedError
-        if any(word in run.faults for word in (*_STALLING, "stopped")):
+            raise _RunEndedError
+        if any(word in run.faults for word in ("ping-forever", "silent", "stopped")):
             await asyncio.Event().wait()
 
 
-class _EndedError(Exception):
-    """The run ends here without a `workflow_finished`."""
-
-
-async def _cancelled(task: asyncio.Future[Any]) -> None:
+async def _cancel(task: asyncio.Future[Any]) -> None:
     """Cancel a task and wait until it is done, however it ends."""
     task.cancel()
     await asyncio.wait({task})
+
+
+def _moment(text: str | None) -> float | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise invalid_param(f"Isoformat string {text!r} is not understood") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _matches(run: Run, query: WorkflowLogQuery, before: float | None, after: float | None) -> bool:
+    created, keyword = run.simulation.created_at, (query.keyword or "")[:_KEYWORD_LENGTH].lower()
+    return (
+        query.status in (None, run.stored_status)
+        and (before is None or created <= before)
+        and (after is None or created >= after)
+        and query.created_by_end_user_session_id in (None, "", run.user)
+        and (not keyword or _mentions(run, keyword))
+    )
+
+
+def _mentions(run: Run, keyword: str) -> bool:
+    texts = (json.dumps(run.inputs, ensure_ascii=False), json.dumps(run.outputs, ensure_ascii=False), run.user)
+    return any(keyword in text.lower() for text in texts)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from difygen.mock.definition import Definition, JsonObject
-from difygen.mock.faults import Faults
+from difygen.mock.errors import Faults
 from difygen.mock.files import FileStore, files_in
 from difygen.mock.nodes import FAILURE, Form, NodeResult, failing_node, handled_failure, max_retries, result_of
 from difygen.mock.scheduler import (

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from difygen.mock.definition import JsonObject
-from difygen.mock.faults import Cut
+from difygen.mock.errors import Cut
 
 PING = b"event: ping\n\n"
 """A ping has no data line (seen on 1.12.1)."""
@@ -23,17 +23,17 @@ TRANSPORT = "difygen.transport"
 
 
 def frame(event: JsonObject) -> bytes:
-    """One event: compact JSON in raw UTF-8 on one `data:` line, the name inside (seen on 1.12.1)."""
+    """Return one event: compact JSON in raw UTF-8 on one `data:` line, the name inside (seen on 1.12.1)."""
     return b"data: " + json.dumps(_plain(event), ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
 
 
 def escaped_frame(event: JsonObject) -> bytes:
-    """One event as the events endpoint sends a run that is over: ASCII, with blanks."""
+    """Return one event as the events endpoint sends a run that is over: ASCII, with blanks."""
     return b"data: " + json.dumps(event).encode() + b"\n\n"
 
 
 def _plain(value: Any) -> Any:
-    """NaN and the infinities are null in a stream, other than in a blocking answer."""
+    """Return a value without NaN and the infinities, which are null in a stream, other than in a blocking answer."""
     if isinstance(value, Mapping):
         return {key: _plain(each) for key, each in value.items()}
     if isinstance(value, list):
@@ -42,37 +42,25 @@ def _plain(value: Any) -> Any:
 
 
 async def with_pings(frames: AsyncIterator[bytes], interval: float) -> AsyncGenerator[bytes, None]:
-    """The frames, and a ping whenever another interval of the stream's time has passed."""
+    """Yield the frames, and a ping whenever another interval of the stream's time has passed."""
     loop = asyncio.get_running_loop()
     due = loop.time() + interval
-    upcoming: asyncio.Future[bytes] | None = None
+    upcoming: asyncio.Future[bytes | None] | None = None
     try:
         while True:
-            upcoming = upcoming or asyncio.ensure_future(_next(frames))
+            upcoming = upcoming or asyncio.ensure_future(anext(frames, None))
             done, _ = await asyncio.wait({upcoming}, timeout=max(0.0, due - loop.time()))
             if not done:
                 due += interval
                 yield PING
                 continue
-            try:
-                frame_, upcoming = upcoming.result(), None
-            except _ExhaustedError:
+            next_frame, upcoming = upcoming.result(), None
+            if next_frame is None:
                 return
-            yield frame_
+            yield next_frame
     finally:
         if upcoming is not None:
             upcoming.cancel()
-
-
-async def _next(frames: AsyncIterator[bytes]) -> bytes:
-    try:
-        return await anext(frames)
-    except StopAsyncIteration:
-        raise _ExhaustedError from None
-
-
-class _ExhaustedError(Exception):
-    """The frames are at their end: a task cannot raise StopAsyncIteration."""
 
 
 class StreamResponse(Response):
@@ -104,7 +92,7 @@ class StreamResponse(Response):
             await _hang_up(scope, receive)
 
     async def _send_body(self, send: Send) -> bool:
-        """Send the frames; whether they were sent to their end."""
+        """Send the frames, and return whether they were sent to their end."""
         events, sent = 0, 0
         async for frame_ in self._frames:
             if self._cut and self._cut.events is not None and events >= self._cut.events:
@@ -115,6 +103,8 @@ class StreamResponse(Response):
             await _chunk(send, frame_)
             events += frame_ != PING
             sent += len(frame_)
+        if self._closing.is_set():  # the run has ended with the server, not by itself
+            return False
         await send({"type": "http.response.body", "body": b"", "more_body": False})
         return True
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import BaseModel, Field, ValidationError
 
 from difygen.mock.definition import JsonObject
-from difygen.mock.errors import RefusedError, bad_request, internal, invalid_param, unhandled
+from difygen.mock.errors import ApiError, bad_request, internal, invalid_param, unhandled
 from difygen.mock.files import FileStore, usable
 
 M = TypeVar("M", bound=BaseModel)
@@ -66,7 +66,7 @@ def json_body(content_type: str, body: bytes) -> JsonObject:
     mime_type = content_type.partition(";")[0].strip().lower()
     if mime_type != "application/json" and not mime_type.endswith("+json"):
         message = "Did not attempt to load JSON data because the request Content-Type was not 'application/json'."
-        raise RefusedError(415, "unsupported_media_type", message)
+        raise ApiError(415, "unsupported_media_type", message)
     try:
         data = json.loads(body, parse_constant=_no_constant, parse_int=_integer)
         json.dumps(data, ensure_ascii=False).encode()  # refuses lone surrogates, as the real server does

@@ -1,0 +1,318 @@
+"""The endpoints of Dify's Service API for workflow apps. Each takes an authenticated request and returns a response, or raises `ApiError`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from starlette.datastructures import UploadFile
+from starlette.requests import Request
+from starlette.responses import Response
+
+from difygen.mock.definition import Definition, JsonObject
+from difygen.mock.errors import WRONG_MODE, ApiError, Cut, FailRate, Faults, bad_request, not_found, unhandled
+from difygen.mock.files import FileStore, is_uuid
+from difygen.mock.runs import DETAIL_KEYS, Run, RunStore
+from difygen.mock.streams import CutResponse, DroppedResponse, StreamResponse, escaped_frame, frame, with_pings
+from difygen.mock.validation import (
+    HumanInputFormSubmitPayload,
+    WorkflowLogQuery,
+    WorkflowRunPayload,
+    checked,
+    checked_inputs,
+    json_body,
+    required_user,
+    system_files,
+)
+
+JSON = "application/json"
+EXPOSED_HEADERS = "X-Env, X-Trace-Id, X-Version"
+CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": EXPOSED_HEADERS}
+
+_TERMINAL = ("workflow_finished", "workflow_paused", "error")
+_IN_SNAPSHOTS = ("workflow_started", "node_started", "node_finished")
+_BLOCKING_JSON = "application/json; charset=utf-8"
+_ANONYMOUS = "DEFAULT-USER"
+
+
+@dataclass(slots=True)
+class ServerState:
+    """Everything that one mock server knows. `keys` selects the app; the key "" stands for any."""
+
+    keys: Mapping[str, Definition]
+    runs: RunStore
+    files: FileStore
+    ping_interval: float = 10.0
+    fail_rate: FailRate = field(default_factory=lambda: FailRate(0.0))
+    cut: Cut | None = None
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """One authenticated request."""
+
+    state: ServerState
+    definition: Definition
+    http: Request
+    faults: Faults
+
+    async def json(self) -> JsonObject:
+        """Return the body, or refuse it."""
+        return json_body(self.http.headers.get("content-type", ""), await self.http.body())
+
+    def parameter(self, name: str) -> str:
+        """Return a part of the path."""
+        return str(self.http.path_params[name])
+
+    def require_workflow(self, *modes: str) -> None:
+        """Refuse the keys of other apps."""
+        if self.definition.workflow.mode not in ("workflow", *modes):
+            raise ApiError(400, "not_workflow_app", WRONG_MODE)
+
+
+Endpoint = Callable[[ApiRequest], Awaitable[Response]]
+
+
+def json_response(body: object, status: int = 200) -> Response:
+    """Return JSON as most endpoints send it: ASCII, a newline at the end."""
+    return Response(json.dumps(body) + "\n", status, media_type=JSON)
+
+
+def page(body: Callable[[Definition], JsonObject]) -> Endpoint:
+    """Return an endpoint that answers with what the definition says."""
+
+    async def endpoint(request: ApiRequest) -> Response:
+        return json_response(body(request.definition))
+
+    return endpoint
+
+
+# Runs
+
+
+async def run_workflow(request: ApiRequest) -> Response:
+    """Answer `POST /workflows/run` and `POST /workflows/{workflow_id}/run`."""
+    state, body = request.state, await request.json()
+    user = required_user(body)
+    request.require_workflow()
+    payload = checked(WorkflowRunPayload, body)
+    if "workflow_id" in request.http.path_params:
+        _check_version(request.definition, request.parameter("workflow_id"))
+    files = system_files(payload.files, state.files)
+    inputs = checked_inputs(request.definition.variables, payload.inputs, state.files)
+    faults = request.faults
+    if state.fail_rate.next_fails():
+        faults = Faults({"failed": "", **faults.words})
+    run = state.runs.start(request.definition, user, payload.inputs, inputs, files, faults)
+    if payload.response_mode != "streaming":
+        return await _blocking(state, run)
+    frames = _frames(run.follow(0))
+    if "silent" not in faults:
+        frames = with_pings(frames, state.ping_interval)
+    return StreamResponse(frames, state.closing, faults.cut or state.cut)
+
+
+def _check_version(definition: Definition, workflow_id: str) -> None:
+    if not is_uuid(workflow_id):
+        raise bad_request(f"Invalid workflow_id format: '{workflow_id}'. ")
+    if workflow_id.lower() != definition.id("workflow"):
+        raise not_found(f"Workflow not found with id: {workflow_id}")
+
+
+async def _blocking(state: ServerState, run: Run) -> Response:
+    last = None
+    async with aclosing(run.follow(0)) as events:
+        async for last in events:
+            if last["event"] == "workflow_paused":  # the other ends are the end of the events too
+                break
+    if last is None or last["event"] not in _TERMINAL:  # the server is shutting down
+        return DroppedResponse()
+    if last["event"] == "error":
+        raise ApiError(last["status"], last["code"], last["message"])
+    body = {"task_id": run.task_id, "workflow_run_id": run.id, "data": run.blocking_data()}
+    whole = Response(json.dumps(body), headers={"content-type": _BLOCKING_JSON})
+    if cut := run.faults.cut or state.cut:
+        length = cut.bytes if cut.bytes is not None else len(whole.body) // 2
+        return CutResponse(whole, min(len(whole.body) - 1, length))
+    return whole
+
+
+async def _frames(
+    events: AsyncIterator[JsonObject], last_events: tuple[str, ...] = _TERMINAL
+) -> AsyncGenerator[bytes, None]:
+    async for event in events:
+        yield frame(event)
+        if event["event"] in last_events:
+            return
+
+
+async def stop_task(request: ApiRequest) -> Response:
+    """Answer `POST /workflows/tasks/{task_id}/stop`: always a success (seen on 1.12.1)."""
+    required_user(await request.json())
+    request.require_workflow()
+    request.state.runs.stop(request.parameter("task_id"))
+    return json_response({"result": "success"})
+
+
+async def run_events(request: ApiRequest) -> Response:
+    """Answer `GET /workflow/{workflow_run_id}/events`, as the sources of 1.14 have it."""
+    state, query = request.state, request.http.query_params
+    user = required_user(query)
+    request.require_workflow("advanced-chat")
+    run = state.runs.find(request.definition, request.parameter("workflow_run_id"))
+    if run is None or run.user != user:
+        raise not_found("Workflow run not found")
+    if run.over:
+        response = StreamResponse(_finished(run), state.closing)
+    else:
+        snapshot = query.get("include_state_snapshot", "").lower() == "true"
+        stays = query.get("continue_on_pause", "").lower() == "true"
+        last = () if stays and not snapshot else tuple(e for e in _TERMINAL if not (stays and e == "workflow_paused"))
+        frames = with_pings(_joined(run, snapshot, last), state.ping_interval)
+        response = StreamResponse(frames, state.closing, request.faults.cut)
+    response.headers["cache-control"] = "no-cache"
+    return response
+
+
+async def _finished(run: Run) -> AsyncGenerator[bytes, None]:
+    last = {key: value for key, value in run.events[-1].items() if key != "event"}
+    yield escaped_frame(last | {"task_id": run.id, "event": run.events[-1]["event"]})
+
+
+async def _joined(run: Run, snapshot: bool, last_events: tuple[str, ...]) -> AsyncGenerator[bytes, None]:
+    """Yield a snapshot of what has happened, if asked for, then what happens from now on; a pause that lasts is sent again."""
+    position = len(run.events)
+    past = [_without_values(event) for event in run.events if event["event"] in _IN_SNAPSHOTS] if snapshot else []
+    if run.status == "paused" and snapshot:
+        past += [event for event in run.events[-2:] if event["event"] in ("human_input_required", "workflow_paused")]
+    for event in past:
+        yield frame(event)
+        if event["event"] in last_events:
+            return
+    async for piece in _frames(run.follow(position), last_events):
+        yield piece
+    if not last_events:  # nothing closes a stream that continues on pause and has no snapshot: not even the run's end
+        await asyncio.Event().wait()
+
+
+def _without_values(event: JsonObject) -> JsonObject:
+    """Return a node event without its inputs and outputs, which a snapshot does not have."""
+    data: JsonObject = event["data"]
+    if event["event"] == "node_finished":
+        data = data | {"inputs": None, "process_data": None, "outputs": None, "outputs_truncated": True}
+    return event | {"data": data}
+
+
+async def run_detail(request: ApiRequest) -> Response:
+    """Answer `GET /workflows/run/{workflow_run_id}`: every field null for an unknown run, 500 for what is no UUID (seen on 1.12.1)."""
+    request.require_workflow("advanced-chat")
+    run_id = request.parameter("workflow_run_id")
+    if not is_uuid(run_id):
+        raise unhandled()
+    run = request.state.runs.find(request.definition, run_id.lower())
+    return json_response(run.detail() if run else dict.fromkeys(DETAIL_KEYS))
+
+
+async def logs(request: ApiRequest) -> Response:
+    """Answer `GET /workflows/logs`."""
+    query = checked(WorkflowLogQuery, dict(request.http.query_params))
+    return json_response(request.state.runs.logs(request.definition, query))
+
+
+# Files
+
+
+async def upload(request: ApiRequest) -> Response:
+    """Answer `POST /files/upload`."""
+    async with request.http.form() as form:
+        files = [value for value in form.getlist("file") if isinstance(value, UploadFile)]
+        if not files:
+            raise ApiError(400, "no_file_uploaded", "Please upload your file.")
+        if any(isinstance(value, UploadFile) for name, value in form.multi_items() if name != "file"):
+            raise ApiError(400, "too_many_files", "Only one file is allowed.")
+        file = files[0]  # a second file of that name is not looked at (seen on 1.12.1)
+        if not file.content_type:
+            raise ApiError(415, "unsupported_file_type", "File type not allowed.")
+        if not file.filename:
+            raise ApiError(400, "filename_not_exists_error", "The specified filename does not exist.")
+        user_id = request.state.runs.user_id(request.definition, str(form.get("user") or _ANONYMOUS))
+        mime_type = file.content_type.partition(";")[0].strip()
+        stored = request.state.files.add(file.filename, await file.read(), mime_type, user_id)
+    return json_response(request.state.files.uploaded(stored), 201)
+
+
+async def no_preview(request: ApiRequest) -> Response:
+    """Answer `GET /files/{file_id}/preview`: not for the files of workflows (seen on 1.12.1)."""
+    raise ApiError(404, "file_not_found", "File not found in message context")
+
+
+async def signed_file(http: Request) -> Response:
+    """Answer `GET /files/{file_id}/file-preview`: the bytes behind a signed link, without a key."""
+    state: ServerState = http.app.state.mock
+    file = state.files.open(http.path_params["file_id"], http.query_params)
+    if file is None:
+        return json_response(not_found("File not found or signature is invalid").body(), 404)
+    headers = dict(CORS)
+    if http.query_params.get("as_attachment") == "true":
+        headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(file.name, safe='')}"
+    return Response(file.content, media_type=file.mime_type, headers=headers)
+
+
+# Forms
+
+
+async def form(request: ApiRequest) -> Response:
+    """Answer `GET` and `POST /form/human_input/{form_token}`, as the sources of 1.14 have them."""
+    token = request.parameter("form_token")
+    body = None
+    if request.http.method == "POST":
+        body = await request.json()
+        required_user(body)
+    return _form(request.state.runs.by_token(request.definition, token), token, body)
+
+
+async def web_form(http: Request) -> Response:
+    """Answer `/api/form/human_input/{form_token}`: the web app's own form, without a key (recorded before 1.13)."""
+    state: ServerState = http.app.state.mock
+    token, body = http.path_params["form_token"], None
+    definitions = {id(each): each for each in state.keys.values()}.values()
+    run = next((found for each in definitions if (found := state.runs.by_token(each, token))), None)
+    try:
+        if http.method == "POST":
+            body = json_body(http.headers.get("content-type", ""), await http.body())
+        return _form(run, token, body)
+    except ApiError as error:
+        return json_response(error.body(), error.status)
+
+
+def _form(run: Run | None, token: str, body: JsonObject | None) -> Response:
+    """Show a form, or submit it where there is a body."""
+    if run is None:
+        raise not_found("Form not found")
+    if body is not None:
+        payload = checked(HumanInputFormSubmitPayload, body)
+        run.submit(token, payload.action, payload.inputs)
+        return json_response({})
+    run.forms[token].check_open()
+    return Response(json.dumps(run.forms[token].shown(), ensure_ascii=False), media_type=JSON)
+
+
+# Other apps' endpoints
+
+
+async def chat_only(request: ApiRequest) -> Response:
+    """Refuse a workflow's key at the endpoints of chat apps."""
+    if request.http.method == "POST":
+        required_user(await request.json())
+    raise ApiError(400, "not_chat_app", WRONG_MODE)
+
+
+async def completion_only(request: ApiRequest) -> Response:
+    """Refuse a workflow's key at the endpoints of text generators."""
+    required_user(await request.json())
+    raise ApiError(400, "app_unavailable", "App unavailable, please check your app configurations.")
