@@ -311,11 +311,11 @@ def test_many_definitions_are_spread_over_processes_and_give_the_same(project: P
 def test_runs_at_once_leave_the_package_of_one_of_them(project: Project) -> None:
     environment = {**os.environ, "PYTHONPATH": str(HERE.parent / "generator")}
     command = [sys.executable, "-m", "difygen", "-q", "-o", "client"]
-    both, one = ["specs"], ["specs/concat.yaml"]
+    both, one = ["specs"], ["specs/concat.yaml", "--prune"]
     for _ in range(3):
         runs = [subprocess.Popen([*command, *sources], env=environment) for sources in (both, one, both, one)]
         assert [run.wait() for run in runs] == [0, 0, 0, 0]
-        assert sorted([project.check(*both).code, project.check(*one).code]) == [0, 1]
+        assert sorted([project.check(*both).code, project.check(one[0]).code]) == [0, 1]
     assert sorted(os.listdir(".")) == ["client", "specs"]
 
 

@@ -104,7 +104,7 @@ def test_a_full_disk_leaves_the_old_file(project: Project, monkeypatch: pytest.M
 
 
 def test_what_a_killed_run_left_behind_is_cleaned_up(project: Project) -> None:
-    Path(f".{NAME}.difygen-1").write_text("half")
+    Path(f".{NAME}.difygen-1").write_text(Path(NAME).read_text()[:100])
     project.change("specs/concat.yaml", "max_length: 48", "max_length: 40")
     assert difygen("specs", "-o", NAME).code == 0
     assert sorted(os.listdir(".")) == [NAME, "specs"]

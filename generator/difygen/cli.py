@@ -123,6 +123,7 @@ def root() -> None:
 @_sources(required=False)
 @_output
 @click.option("--force", is_flag=True, help="Overwrite and remove files that difygen did not write.")
+@click.option("--prune", is_flag=True, help="Remove the clients of definitions that are not among the SOURCEs.")
 @click.option("--watch", is_flag=True, help="Stay, and generate again whenever a SOURCE is saved.")
 @_verbosity
 def generate(watch: bool, **arguments: Any) -> None:

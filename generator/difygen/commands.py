@@ -41,7 +41,7 @@ class JobError(click.ClickException):
         click.echo(self.message, file=file, err=True)
 
 
-def run_generate(*, force: bool, strict: bool, verbosity: int, **arguments: Any) -> int:
+def run_generate(*, force: bool, prune: bool, strict: bool, verbosity: int, **arguments: Any) -> int:
     """`difygen SOURCE… -o DIR`. Returns the exit code."""
     from difygen.project.regenerate import run_generate as generate
 
@@ -52,6 +52,7 @@ def run_generate(*, force: bool, strict: bool, verbosity: int, **arguments: Any)
         job.options,
         base_folder=job.base_folder,
         force=force,
+        prune=prune,
         strict=strict,
         verbosity=verbosity,
         settings=job.settings,
@@ -74,7 +75,7 @@ def run_check(*, strict: bool, verbosity: int, **arguments: Any) -> int:
     )
 
 
-def run_watch(*, force: bool, strict: bool, verbosity: int, **arguments: Any) -> int:
+def run_watch(*, force: bool, prune: bool, strict: bool, verbosity: int, **arguments: Any) -> int:
     """`difygen --watch`. Returns the exit code."""
     from difygen.project.watch import run_watch as watch
 
@@ -85,6 +86,7 @@ def run_watch(*, force: bool, strict: bool, verbosity: int, **arguments: Any) ->
         job.options,
         base_folder=job.base_folder,
         force=force,
+        prune=prune,
         strict=strict,
         verbosity=verbosity,
         settings=job.settings,
@@ -168,7 +170,7 @@ def _options(settings: Config | None, base_folder: str) -> Options:
 
 
 def _load(file: str | None) -> Config | None:
-    if file is None and not any(map(os.path.isfile, SETTINGS_FILES)):
+    if file is None and not any(map(os.path.lexists, SETTINGS_FILES)):
         return None
     from difygen.config import load_config
 

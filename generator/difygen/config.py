@@ -15,6 +15,7 @@ from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.model import JsonValue
 from difygen.options import Emit, Options
 from difygen.parts import Part, Path, Report, shown
+from difygen.project.files import read_file
 
 OWN_FILE = "difygen.toml"
 PROJECT_FILE = "pyproject.toml"
@@ -89,8 +90,8 @@ def load_config(folder: str = ".", file: str | None = None) -> Config | tuple[Di
         return _load(file, _table_of(file))
     prefix = "" if folder in ("", ".") else folder
     own, project = os.path.join(prefix, OWN_FILE), os.path.join(prefix, PROJECT_FILE)
-    found = _load(own, ()) if os.path.isfile(own) else None
-    other = _load(project, _table_of(project), optional=True) if os.path.isfile(project) else None
+    found = _load(own, ()) if os.path.lexists(own) else None
+    other = _load(project, _table_of(project), optional=True) if os.path.lexists(project) else None
     if isinstance(found, Config) and isinstance(other, Config):
         message = f"There are settings in {OWN_FILE}, too, and only one file may have some."
         return (Diagnostic("error", "two-configs", message, other.place(), "Move them into one of the files."),)
@@ -103,8 +104,7 @@ def _table_of(file: str) -> Path:
 
 def _load(file: str, table: Path, *, optional: bool = False) -> Config | tuple[Diagnostic, ...] | None:
     try:
-        with open(file, "rb") as handle:
-            data = handle.read()
+        data = read_file(file)
     except OSError as error:
         return (Diagnostic("error", "unreadable", f"It cannot be read: {error.strerror}.", Location(file)),)
     if optional and b"difygen" not in data:

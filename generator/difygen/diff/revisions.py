@@ -20,6 +20,7 @@ from difygen.diff.surfaces import surface, surfaces, without_exports
 from difygen.diff.workflows import Change, Surface, compare, compare_all, is_breaking
 from difygen.model import App
 from difygen.parser import read
+from difygen.project.files import read_file
 from difygen.project.lock import LOCK_NAME, LockError, parse_lock
 from difygen.project.make import OTHER_THINGS
 from difygen.project.names import Named, name_modules
@@ -94,8 +95,7 @@ def load_version(side: str) -> Version:
 
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return read_file(path, special=True)
     except OSError as error:
         raise VersionError(f"{path}: it cannot be read: {error.strerror}") from error
 

@@ -14,6 +14,7 @@ import click
 from difygen.config import OWN_FILE, PROJECT_FILE, Config, load_config
 from difygen.diagnostics import has_errors
 from difygen.model import App
+from difygen.project.files import read_file
 
 SCHEMA_FILE = "difygen.schema.json"
 USUAL_FOLDERS = ("specs", "exports", "workflows", "dify")
@@ -106,8 +107,7 @@ def _init_spec(export: str, output: str | None, force: bool) -> int:
 def _data_of(export: str) -> bytes:
     if export == "-":
         return sys.stdin.buffer.read()
-    with open(export, "rb") as file:
-        return file.read()
+    return read_file(export, special=True)
 
 
 def _path_of(workflow: App) -> str:

@@ -15,6 +15,7 @@ from difygen.options import Options
 from difygen.parser import EXPORT_KEYS, read
 from difygen.parser.document import Document, load
 from difygen.plan.names import key_variable
+from difygen.project.files import read_file
 from difygen.project.names import assign_names
 from difygen.project.sources import STDIN, Source, discover
 
@@ -61,7 +62,7 @@ def load_definitions(
 
 def _read(source: Source) -> tuple[App | None, JsonObject | None, Sequence[Diagnostic]]:
     try:
-        data = sys.stdin.buffer.read() if source.path == STDIN else _content(source.path)
+        data = sys.stdin.buffer.read() if source.path == STDIN else read_file(source.path, special=source.named)
     except OSError as error:
         problem = f"It cannot be read: {error.strerror or error}."
         return None, None, [Diagnostic("error", "unreadable", problem, Location(source.shown))]
@@ -78,11 +79,6 @@ def _lies_about(source: Source, diagnostics: Sequence[Diagnostic]) -> bool:
     from difygen.project.make import OTHER_THINGS  # brings the whole generator along
 
     return errors <= set(OTHER_THINGS)
-
-
-def _content(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
 
 
 def _export(data: bytes, file: str) -> JsonObject | None:

@@ -10,6 +10,7 @@ from itertools import islice
 from difygen.code import visible
 from difygen.config import Config
 from difygen.options import Options
+from difygen.project.files import read_file
 from difygen.project.lock import LOCK_NAME, Lock, LockError
 from difygen.project.package import BuildReport, Request, prepare, resolve, without_collector
 from difygen.project.publish import EDITED, FOREIGN, Survey, place, read_lock, survey, survey_file
@@ -67,14 +68,18 @@ class CheckReport:
 
     def _difference(self, path: str) -> Iterator[str]:
         try:
-            with open(place(self.folder, path), encoding="utf-8", errors="replace", newline=None) as file:
-                found = file.read()
+            data = read_file(place(self.folder, path), follow=False)
         except OSError:
             return
         lines = list(
             islice(
                 unified_diff(
-                    found.splitlines(), self.texts[path].splitlines(), self._at(path), "as generated", lineterm="", n=2
+                    data.decode(errors="replace").splitlines(),
+                    self.texts[path].splitlines(),
+                    self._at(path),
+                    "as generated",
+                    lineterm="",
+                    n=2,
                 ),
                 MAX_LINES + 1,
             )

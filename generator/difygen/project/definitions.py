@@ -8,6 +8,7 @@ from pathlib import Path
 
 from difygen.console import DefinitionProblem, UsageProblem
 from difygen.model import App
+from difygen.project.files import MAX_BYTES, read_file
 
 
 def read_workflow(source: str) -> App:
@@ -32,10 +33,10 @@ def definition_files(sources: Sequence[str]) -> list[str]:
     return [source.shown for source in found]
 
 
-def content(name: str) -> bytes:
+def content(name: str, limit: int = MAX_BYTES) -> bytes:
     """Return what a file holds, or standard input for `-`. Raises OSError."""
     if name != "-":
-        return Path(name).read_bytes()
+        return read_file(name, limit=limit, special=True)
     if sys.stdin is None:  # closed before the start (`<&-`)
         raise OSError("standard input is closed")
     return sys.stdin.buffer.read()

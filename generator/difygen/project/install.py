@@ -15,10 +15,10 @@ from contextlib import contextmanager, suppress
 from stat import S_IMODE
 from typing import NamedTuple
 
+from difygen.project.files import read_file
+from difygen.project.leftovers import BETWEEN, CACHE, INSIDE, stage_prefix, tidy, tidy_file
 from difygen.project.lock import LOCK_NAME, LockError, parse_lock
 
-_CACHE = "__pycache__"
-_INSIDE = ".difygen-"
 _FLUSH_EACH = 8
 """Up to so many files are flushed one by one (0.4 to 4 ms each where it was measured); for more, one call that flushes everything is faster."""
 
@@ -53,11 +53,9 @@ def install(folder: str, delta: Delta) -> None:
 
 def install_file(path: str, data: bytes) -> None:
     """Write one file, all or nothing. Raises `OSError` with the file as it was. The caller holds `exclusive(path)`."""
-    path = os.path.realpath(path)
-    above, name = os.path.split(path)
-    stage = os.path.join(above, f".{name}.difygen-1")
-    with suppress(FileNotFoundError):
-        os.unlink(stage)  # of a run that was killed
+    path = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+    tidy_file(path, data)
+    stage = f"{stage_prefix(path)}1"
     try:
         _write(stage, data, flush=os.path.exists(path))
         os.replace(stage, path)
@@ -70,9 +68,8 @@ def install_file(path: str, data: bytes) -> None:
 def _exchange_folders(folder: str, delta: Delta) -> None:
     if _holds_current_folder(folder) or os.path.ismount(folder):
         raise _CannotExchangeError
-    above, name = os.path.split(folder)
     try:
-        stage = _new_folder(os.path.join(above, f".{name}.difygen-"))
+        stage = _new_folder(stage_prefix(folder))
     except PermissionError:
         raise _CannotExchangeError from None
     try:
@@ -84,7 +81,7 @@ def _exchange_folders(folder: str, delta: Delta) -> None:
         with _uninterrupted():
             _swap(stage, folder) if exists else os.rename(stage, folder)
             if exists:
-                _flush_folder(above)
+                _flush_folder(os.path.dirname(folder))
                 with suppress(OSError):  # all is done; the next run tidies up
                     _retire(stage, folder, delta.remove | delta.write.keys())
     except BaseException:
@@ -94,13 +91,13 @@ def _exchange_folders(folder: str, delta: Delta) -> None:
 
 def _replace_in_place(folder: str, delta: Delta) -> None:
     os.makedirs(folder, exist_ok=True)
-    stage = _new_folder(os.path.join(folder, _INSIDE))
+    stage = _new_folder(os.path.join(folder, INSIDE))
     try:
-        _fill(stage, {**delta.write, "between": delta.between()}, flush=True)
+        _fill(stage, {**delta.write, BETWEEN: delta.between()}, flush=True)
         for path in delta.write:
             os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
         with _uninterrupted():
-            _move(stage, folder, "between", LOCK_NAME)
+            _move(stage, folder, BETWEEN, LOCK_NAME)
             for path in sorted(delta.write.keys() - {LOCK_NAME}, key=_importable_order):
                 _move(stage, folder, path, path)
             for path in delta.remove:
@@ -127,10 +124,12 @@ def _fill(stage: str, files: Mapping[str, bytes], *, flush: bool) -> None:
     another run does not bring back.
     """
     paths = sorted(files, key=lambda path: (path != LOCK_NAME, path))
-    for path in {os.path.dirname(path) for path in paths} - {""}:
-        os.makedirs(os.path.join(stage, path), exist_ok=True)
     each = len(paths) <= _FLUSH_EACH or sys.platform == "win32"
+    made = {""}
     for path in paths:
+        if (below := os.path.dirname(path)) not in made:
+            made.add(below)
+            os.makedirs(os.path.join(stage, below), exist_ok=True)
         _write(os.path.join(stage, path), files[path], flush=flush and each)
     if flush and not each and sys.platform != "win32":
         os.sync()
@@ -155,7 +154,7 @@ def _link_what_stays(folder: str, stage: str, delta: Delta, under: str = "") -> 
         for entry in entries:
             path = f"{under}/{entry.name}" if under else entry.name
             if entry.is_dir(follow_symlinks=False):
-                if entry.name == _CACHE:
+                if entry.name == CACHE:
                     continue
                 if path not in ours and not _is_ours(folder, path):
                     raise _CannotExchangeError  # somebody may be at work in there
@@ -206,7 +205,7 @@ def _retire(tree: str, folder: str, ours: AbstractSet[str], under: str = "") -> 
     for entry in entries:
         path = f"{under}/{entry.name}" if under else entry.name
         if entry.is_dir(follow_symlinks=False):
-            if entry.name == _CACHE:
+            if entry.name == CACHE:
                 _keep_cache(entry.path, os.path.join(folder, path))
             else:
                 _retire(tree, folder, ours, path)
@@ -225,22 +224,6 @@ def _keep_cache(cache: str, new: str) -> None:
         _remove_tree(cache)
 
 
-def has_leftovers(folder: str) -> bool:
-    """Whether a run that was killed may have left something behind."""
-    above, name = os.path.split(os.path.realpath(folder))
-    return any(map(os.path.lexists, (os.path.join(above, f".{name}.difygen-1"), os.path.join(folder, f"{_INSIDE}1"))))
-
-
-def tidy(folder: str) -> None:
-    """Remove what runs that were killed left behind, beside the folder and in it. The caller holds `exclusive(folder)`."""
-    folder = os.path.realpath(folder)
-    above, name = os.path.split(folder)
-    for place, prefix in ((above, f".{name}.difygen-"), (folder, _INSIDE)):
-        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(place) as entries:
-            for entry in [entry for entry in entries if entry.name.startswith(prefix)]:
-                _discard(entry.path, folder) if place == above else _remove_tree(entry.path)
-
-
 def _discard(tree: str, folder: str) -> None:
     with suppress(OSError):
         _retire(tree, folder, _locked_files(tree) | {LOCK_NAME})
@@ -248,8 +231,7 @@ def _discard(tree: str, folder: str) -> None:
 
 def _locked_files(folder: str) -> AbstractSet[str]:
     try:
-        with open(os.path.join(folder, LOCK_NAME), encoding="utf-8") as file:
-            return parse_lock(file.read()).files.keys()
+        return parse_lock(read_file(os.path.join(folder, LOCK_NAME), follow=False).decode()).files.keys()
     except (OSError, LockError, UnicodeDecodeError):
         return set()
 

@@ -14,6 +14,7 @@ from difygen.model import App
 from difygen.options import Options
 from difygen.parser import read
 from difygen.plan.names import Wanted
+from difygen.project.files import read_file
 from difygen.project.lock import LockedWorkflow, hash_bytes
 
 OTHER_THINGS = ("unknown-format", "unsupported-kind", "unsupported-mode")
@@ -69,7 +70,7 @@ class Made(NamedTuple):
 def make(task: Task, options: Options) -> Made:
     """The module of one definition. Without a given name, it is called what it would be if it were alone."""
     try:
-        data = task.data if task.data is not None else _load(task.path)
+        data = task.data if task.data is not None else read_file(task.path, special=task.named)
     except OSError as error:
         finding = Diagnostic("error", "unreadable", f"It cannot be read: {error.strerror}.", Location(task.shown))
         return Made(task, "", "", None, "", "", {}, (finding,))
@@ -104,11 +105,6 @@ def pinned(workflow: App, options: Options, name: str) -> App:
     types = {output: type_of_word(word) for output, word in words.items()}
     outputs = [replace(output, type=types.get(output.name) or output.type) for output in workflow.outputs]
     return replace(workflow, outputs=tuple(outputs))
-
-
-def _load(path: str) -> bytes:
-    with open(path, "rb", buffering=0) as file:
-        return file.read()
 
 
 def _placed(finding: Diagnostic, task: Task) -> Diagnostic:

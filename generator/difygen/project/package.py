@@ -10,12 +10,12 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 from difygen import __version__
 from difygen.options import Options
+from difygen.project.files import read_file
 from difygen.project.lock import NOTHING, Lock, LockError, hash_bytes
 from difygen.project.publish import PublishError, SupersededError, publish, publish_file, read_lock
 from difygen.project.sources import STDIN, Source, discover, names_by_source
@@ -33,7 +33,7 @@ _MANY = 100
 _USUAL_SIZE = 1 << 16
 """Bytes that hold nearly every file, so that one call reads it."""
 
-_READING = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+_READING = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class BuildReport(NamedTuple):
@@ -76,6 +76,7 @@ class Request(NamedTuple):
     names: Mapping[str, str]
     fingerprint: str
     settings: Config | None = None
+    prune: bool = False
     base_folder: str = "."
     stdin: bytes = b""
     trusting: bool = True
@@ -100,6 +101,7 @@ def build(
     *,
     base_folder: str = ".",
     force: bool = False,
+    prune: bool = False,
     strict: bool = False,
     jobs: int | None = None,
     progress: Progress | None = None,
@@ -109,8 +111,8 @@ def build(
     """Make `output` the package of the workflows that `sources` define, and nothing else.
 
     Relative paths start at `base_folder`. `force` overwrites files that difygen did not write, and trusts nothing that an earlier run
-    left; `strict` brings the warnings of unchanged definitions up again. `settings` are those that say what there is to
-    build, if any do: their tables are to be about apps that there are. Nothing is written unless everything can be.
+    left; `prune` removes the clients of definitions that are there and not among the sources; `strict` brings the warnings of unchanged definitions up again. `settings` are those that say what there is to
+    build, if any do, and then all there is: their tables are to be about apps that there are. Nothing is written unless everything can be.
     """
     how = {
         "strict": strict,
@@ -119,6 +121,7 @@ def build(
         "stdin": stdin,
         "trusting": not force,
         "settings": settings,
+        "prune": prune,
     }
     with without_collector():
         request, problems = resolve(sources, output, options or Options(), base_folder, how)
@@ -179,7 +182,11 @@ def _build(request: Request, *, force: bool) -> BuildReport:
         return _build_file(request, force=force)
     lock, seen = _read_lock(request.shown, force)
     prepared = prepare(request, lock)
-    if prepared.report.failed or (prepared.lock is lock and not _has_leftovers(request.folder)):
+    if prepared.report.failed:
+        return prepared.report
+    if lock and not (request.prune or request.settings):
+        _refuse_to_drop(request, lock, prepared.lock)
+    if prepared.lock is lock and not _has_leftovers(request.folder):
         return prepared.report
     done = publish(request.shown, prepared.texts, prepared.kept, prepared.lock, seen=seen, force=force)
     written = tuple(sorted((*done.missing, *done.changed)))
@@ -196,8 +203,31 @@ def _build_file(request: Request, *, force: bool) -> BuildReport:
     return prepared.report._replace(written=written, unchanged=1 - len(written))
 
 
+def _refuse_to_drop(request: Request, old: Lock, new: Lock) -> None:
+    """Refuse to remove a client whose definition is still there: it was left out, and is not gone."""
+    listed = {one.source for one in new.workflows.values()}
+    dropped = [
+        f"{request.shown} holds the client `{module}` of {_from_here(request, one.source)}, which is not among the sources"
+        for module, one in old.workflows.items()
+        if one.source not in listed and _is_there(request, one.source)
+    ]
+    if dropped:
+        hint = "nothing was written; give all sources, or --prune to remove what is not among them"
+        raise PublishError("\n".join([*dropped, hint]))
+
+
+def _is_there(request: Request, source: str) -> bool:
+    return source == STDIN or os.path.exists(os.path.join(request.folder, source))
+
+
+def _from_here(request: Request, source: str) -> str:
+    if source == STDIN:
+        return "standard input"
+    return os.path.relpath(os.path.join(request.folder, source)).replace(os.sep, "/")
+
+
 def _has_leftovers(folder: str) -> bool:
-    from difygen.project.install import has_leftovers
+    from difygen.project.leftovers import has_leftovers
 
     return has_leftovers(folder)
 
@@ -253,13 +283,16 @@ def hash_file(path: str) -> str:
         return ""
     try:
         data = os.read(handle, _USUAL_SIZE)
-        if len(data) == _USUAL_SIZE:
-            data = b"".join((data, *iter(partial(os.read, handle, 1 << 20), b"")))
-        return hash_bytes(data)
+        if len(data) < _USUAL_SIZE:
+            return hash_bytes(data)
     except OSError:
         return ""
     finally:
         os.close(handle)
+    try:
+        return hash_bytes(read_file(path))
+    except OSError:
+        return ""
 
 
 def _unchanged(request: Request, lock: Lock, kept: Collection[str]) -> dict[str, str]:

@@ -8,23 +8,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
+from errno import EFBIG
+from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import NamedTuple
 
-from difygen.project.exclusive import exclusive
-from difygen.project.install import Delta, has_leftovers, install, install_file, tidy
+from difygen.project.exclusive import BusyError, exclusive
+from difygen.project.files import read_file
+from difygen.project.install import Delta, install, install_file
+from difygen.project.leftovers import NotOursError, has_leftovers, tidy
 from difygen.project.lock import LOCK_NAME, Lock, LockError, format_lock, hash_bytes, is_inside, parse_lock
 
 EDITED = "was edited by hand"
 FOREIGN = "was not written by difygen"
 OUTSIDE = "leads out of the folder through a symbolic link"
 FOLDER = "is a folder"
+SPECIAL = "is a pipe, a device or a socket"
 SHADOWED = "is a package that would be imported instead of the generated module"
 DAMAGED = "cannot be read"
 
 _MARK = b"\n# difygen "
 """How the last line of a file that stands by itself begins."""
 
-_NEVER_FORCED = (OUTSIDE, FOLDER, SHADOWED)
+_NEVER_FORCED = (OUTSIDE, FOLDER, SHADOWED, SPECIAL)
 
 
 class Refusal(NamedTuple):
@@ -81,11 +86,17 @@ class SupersededError(PublishError):
 
 def read_lock(folder: str) -> tuple[Lock | None, str]:
     """The lock of a folder and its text; (None, "") when there is none. Raises `LockError` when it cannot be used."""
+    path = os.path.join(folder, LOCK_NAME)
     try:
-        with open(os.path.join(folder, LOCK_NAME), "rb") as file:
-            text = file.read().decode("utf-8")
+        text = read_file(path, follow=False).decode()
     except (FileNotFoundError, NotADirectoryError):
         return None, ""
+    except OSError as error:
+        if os.path.islink(path):
+            raise LockError("it is a symbolic link") from error
+        if isinstance(error, PermissionError):
+            raise
+        raise LockError(error.strerror or str(error)) from error
     except UnicodeDecodeError as error:
         raise LockError("it is not UTF-8") from error
     return parse_lock(text), text
@@ -123,6 +134,8 @@ def publish(
     try:
         with exclusive(folder):
             return _publish(folder, texts, kept, lock, seen, force)
+    except (BusyError, NotOursError) as error:
+        raise PublishError(str(error)) from error
     except OSError as error:
         raise PublishError(_explain(folder, error)) from error
 
@@ -150,6 +163,8 @@ def _current_lock(folder: str, seen: str, force: bool) -> tuple[Lock | None, str
     try:
         lock, found = read_lock(folder)
     except LockError:
+        if _contents(os.path.join(folder, LOCK_NAME)) == SPECIAL:
+            raise RefusedError(folder, [Refusal(LOCK_NAME, SPECIAL)]) from None
         if force:
             return None, ""
         raise RefusedError(folder, [Refusal(LOCK_NAME, DAMAGED)]) from None
@@ -173,16 +188,15 @@ def signed(text: str, generator: str) -> str:
 
 def survey_file(path: str, text: str) -> Survey:
     """Compare a file with what it should hold, a text that is signed. The path in the survey is empty, for the file itself."""
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except (FileNotFoundError, NotADirectoryError):
+    found = _contents(path)
+    if found is None:
         return Survey(missing=("",))
-    except IsADirectoryError:
-        return Survey(refused=(Refusal("", FOLDER),))
+    if isinstance(found, str):
+        return Survey(changed=("",) if found == FOREIGN else (), refused=(Refusal("", found),))
+    data = found
     if _reads_as(data, text.encode()):
         return Survey()
-    if os.path.islink(path) or _MARK not in data:
+    if _MARK not in data:
         return Survey(changed=("",), refused=(Refusal("", FOREIGN),))
     return Survey(changed=("",), refused=() if _is_signed(_unix(data)) else (Refusal("", EDITED),))
 
@@ -198,6 +212,8 @@ def publish_file(path: str, text: str, *, force: bool = False) -> Survey:
             if not surveyed.is_clean:
                 install_file(path, text.encode())
             return surveyed._replace(refused=())
+    except (BusyError, NotOursError) as error:
+        raise PublishError(str(error)) from error
     except OSError as error:
         raise PublishError(_explain(path, error)) from error
 
@@ -216,21 +232,37 @@ _MISSING, _SAME, _OURS = "missing", "same", "ours"
 
 def _look(folder: str, path: str, lock: Lock, wanted: bytes | None) -> str:
     """What stands at a path: nothing, the wanted contents, contents we wrote, or else why it is not ours."""
-    full = os.path.join(folder, path)
-    try:
-        with open(full, "rb") as file:
-            data = file.read()
-    except (FileNotFoundError, NotADirectoryError):
-        return FOREIGN if os.path.islink(full) else _MISSING
-    except IsADirectoryError:
-        return FOLDER
-    if os.path.islink(full):
-        return FOREIGN
+    found = _contents(os.path.join(folder, path))
+    if found is None:
+        return _MISSING
+    if isinstance(found, str):
+        return found
+    data = found
     if _reads_as(data, wanted):
         return _SAME
     if lock.wrote(path, hash_bytes(data)) or lock.wrote(path, hash_bytes(_unix(data))):
         return _OURS
     return EDITED if path in lock.files else FOREIGN
+
+
+def _contents(path: str) -> bytes | str | None:
+    """What a file holds, or why it cannot be a file of ours, or None where there is nothing. Opens nothing but files."""
+    try:
+        mode = os.lstat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if S_ISLNK(mode):
+        return FOREIGN
+    if S_ISDIR(mode):
+        return FOLDER
+    if not S_ISREG(mode):
+        return SPECIAL
+    try:
+        return read_file(path, follow=False)
+    except OSError as error:
+        if error.errno == EFBIG:
+            return FOREIGN
+        raise
 
 
 def _reads_as(data: bytes, wanted: bytes | None) -> bool:

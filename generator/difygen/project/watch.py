@@ -33,6 +33,7 @@ def run_watch(
     *,
     base_folder: str = ".",
     force: bool = False,
+    prune: bool = False,
     strict: bool = False,
     verbosity: int = NORMAL,
     settings: Config | None = None,
@@ -48,7 +49,9 @@ def run_watch(
     if STDIN in sources or not roots:
         click.echo("there is nothing to watch: no SOURCE is a file or a folder that exists", err=True)
         return 2
-    generate = partial(build, sources, output, options, base_folder=base_folder, strict=strict, settings=settings)
+    generate = partial(
+        build, sources, output, options, base_folder=base_folder, strict=strict, prune=prune, settings=settings
+    )
     show = partial(show_report, verbosity=verbosity, strict=strict)
     try:
         show(generate(force=force))

@@ -52,6 +52,8 @@ def _strangers(folder: str) -> Iterator[Diagnostic]:
     """Files that look like templates and are called like none of ours."""
     ours = [name for name in os.listdir(templates_folder()) if name.endswith(SUFFIX)]
     for name in sorted(os.listdir(folder)):
+        if name in ours and not os.path.isfile(os.path.join(folder, name)):
+            yield Diagnostic("error", "bad-template", "It is no file.", Location(_shown(folder, name)))
         if name.endswith(".jinja") and name not in ours:
             near = nearest(name, ours)
             hint = f"Did you mean `{near}`?" if near else f"Known are {', '.join(sorted(ours))}."

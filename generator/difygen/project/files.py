@@ -1,0 +1,68 @@
+"""Reading files that others made: regular ones alone, never more than a stated size, and never for ever.
+
+Imported on every run, so it may import next to nothing.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from stat import S_ISDIR, S_ISFIFO, S_ISREG
+
+MAX_BYTES = 64 * 1024 * 1024
+"""More than any definition, lock or generated module has."""
+
+FIRST_BYTE = 10.0
+"""Seconds that a pipe may take to bring something."""
+
+_READING = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+_PIECE = 1 << 20
+
+
+def read_file(path: str, *, limit: int = MAX_BYTES, follow: bool = True, special: bool = False) -> bytes:
+    """Return what a file holds.
+
+    Args:
+        path: The file.
+        limit: The most bytes that it may have.
+        follow: Whether it may be a symbolic link.
+        special: Whether it may be a pipe or a terminal, as one that the user named may.
+
+    Raises:
+        OSError: It cannot be read, is no regular file (EINVAL), is a link (ELOOP), or is too large (EFBIG).
+    """
+    handle = os.open(path, _READING | (0 if follow else getattr(os, "O_NOFOLLOW", 0)))
+    try:
+        mode = os.fstat(handle).st_mode
+        if S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        if not S_ISREG(mode):
+            if not special:
+                raise OSError(errno.EINVAL, "it is a pipe, a device or a socket, not a file", path)
+            _wait_for_data(handle, path, is_pipe=S_ISFIFO(mode))
+        return _read(handle, path, limit)
+    finally:
+        os.close(handle)
+
+
+def _wait_for_data(handle: int, path: str, *, is_pipe: bool) -> None:
+    """Give a pipe time to bring something, then read it to its end as any program does."""
+    if is_pipe:
+        import select
+
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        if not poll.poll(FIRST_BYTE * 1000):
+            raise OSError(errno.ETIMEDOUT, f"nobody wrote to the pipe within {FIRST_BYTE:g} s", path)
+    os.set_blocking(handle, True)
+
+
+def _read(handle: int, path: str, limit: int) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    while piece := os.read(handle, min(_PIECE, limit + 1 - size)):
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
+            raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes", path)
+    return b"".join(pieces)

@@ -1,0 +1,174 @@
+"""What a run that was killed left behind: found, proven to be ours, and removed.
+
+A name proves nothing, since anybody may make a file of any name. What is removed is a real folder of the very form that
+difygen makes, and in it only what the record there names, its lock; nothing is reached through a link, and no file that
+has another name elsewhere is touched, unless that is its place in the package itself.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from stat import S_ISDIR, S_ISLNK, S_ISREG
+from typing import NamedTuple
+
+from difygen.project.files import read_file
+from difygen.project.lock import LOCK_NAME, LockError, parse_lock
+
+CACHE = "__pycache__"
+INSIDE = ".difygen-"
+BETWEEN = "between"
+"""The lock for the time in which files change places, as it is called until then."""
+
+_COMPILED = re.compile(r"(.+?)\.[A-Za-z0-9_.-]+\.pyc(\.[0-9]+)?")
+
+
+class NotOursError(Exception):
+    """Something is called like a leftover of difygen and is none. The text says what, and that it stays."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(
+            f"{path} {why}: difygen makes nothing like this under such a name, and does not touch it\n"
+            "nothing was written; look at it, and move it away"
+        )
+
+
+class _Found(NamedTuple):
+    """Something that is proven to be ours: a file, or a folder after all that is in it."""
+
+    path: str
+    identity: tuple[int, int]
+    is_folder: bool
+
+
+def stage_prefix(path: str) -> str:
+    """Return how what is built beside `path` is called, but for the number at the end."""
+    above, name = os.path.split(path)
+    return os.path.join(above, f".{name}.difygen-")
+
+
+def has_leftovers(folder: str) -> bool:
+    """Check whether a run that was killed may have left something behind: the first number is the first to be taken."""
+    first = f"{stage_prefix(os.path.realpath(folder))}1"
+    return os.path.lexists(first) or os.path.lexists(os.path.join(folder, f"{INSIDE}1"))
+
+
+def tidy(folder: str) -> None:
+    """Remove what runs that were killed left behind, beside the folder and in it. The caller holds `exclusive(folder)`.
+
+    Raises:
+        NotOursError: Something is called like that and cannot be proven to be ours. Nothing was removed.
+    """
+    folder = os.path.realpath(folder)
+    prefixes = (stage_prefix(folder), os.path.join(folder, INSIDE))
+    found = [entry for prefix in prefixes for tree in _numbered(prefix) for entry in _prove(tree, folder)]
+    for entry in found:
+        with suppress(OSError):  # what cannot be removed stays for the next run
+            if _identity(entry.path) == entry.identity:
+                os.rmdir(entry.path) if entry.is_folder else os.unlink(entry.path)
+
+
+def tidy_file(path: str, text: bytes) -> None:
+    """Remove what runs that were killed left behind of one file: the beginning of `text`, which they wrote."""
+    for draft in _numbered(stage_prefix(path)):
+        status = os.lstat(draft)
+        if not S_ISREG(status.st_mode) or status.st_nlink != 1:
+            raise NotOursError(draft, _kind(status))
+        if not text.startswith(read_file(draft, follow=False)):
+            raise NotOursError(draft, "was not written by difygen")
+        os.unlink(draft)
+
+
+def _numbered(prefix: str) -> list[str]:
+    """What lies at a place under a name of ours, which ends in a number."""
+    place, start = os.path.split(prefix)
+    try:
+        names = os.listdir(place)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    form = re.compile(f"{re.escape(start)}[1-9][0-9]*")
+    return [os.path.join(place, name) for name in sorted(names) if form.fullmatch(name)]
+
+
+def _prove(tree: str, folder: str) -> Iterator[_Found]:
+    """Yield all of a leftover, what is deepest first. Raises `NotOursError` before anything is touched."""
+    status = os.lstat(tree)
+    if not S_ISDIR(status.st_mode):
+        raise NotOursError(tree, _kind(status))
+    record = _recorded(tree) | {LOCK_NAME}
+    if os.path.dirname(tree) == folder:
+        record |= {BETWEEN}
+    yield from _prove_folder(tree, folder, record, "")
+
+
+def _prove_folder(tree: str, folder: str, record: AbstractSet[str], under: str) -> Iterator[_Found]:
+    here = os.path.join(tree, under) if under else tree
+    try:
+        names = sorted(os.listdir(here))
+    except PermissionError:
+        raise NotOursError(here, "cannot be read") from None
+    for name in names:
+        path = f"{under}/{name}" if under else name
+        full = os.path.join(tree, path)
+        status = os.lstat(full)
+        if S_ISDIR(status.st_mode):
+            if name == CACHE:
+                yield from _prove_cache(full, {os.path.basename(one)[:-3] for one in record if one.endswith(".py")})
+            elif any(one.startswith(f"{path}/") for one in record) or _is_folder(os.path.join(folder, path)):
+                yield from _prove_folder(tree, folder, record, path)
+            else:
+                raise NotOursError(full, "is a folder that was not made by difygen")
+        elif _identity(os.path.join(folder, path)) == (status.st_dev, status.st_ino):
+            yield _Found(full, (status.st_dev, status.st_ino), is_folder=False)  # a second name of what is there
+        elif not S_ISREG(status.st_mode) or status.st_nlink != 1:
+            raise NotOursError(full, _kind(status))
+        elif path not in record:
+            raise NotOursError(full, "was not written by difygen")
+        else:
+            yield _Found(full, (status.st_dev, status.st_ino), is_folder=False)
+    yield _Found(here, _identity(here) or (0, 0), is_folder=True)
+
+
+def _prove_cache(cache: str, modules: AbstractSet[str]) -> Iterator[_Found]:
+    """Python's own folder of compiled modules: nothing in it but those of ours."""
+    for name in sorted(os.listdir(cache)):
+        full = os.path.join(cache, name)
+        status = os.lstat(full)
+        found = _COMPILED.fullmatch(name)
+        if not S_ISREG(status.st_mode) or status.st_nlink != 1:
+            raise NotOursError(full, _kind(status))
+        if found is None or found[1] not in modules:
+            raise NotOursError(full, "is no compiled module of the package")
+        yield _Found(full, (status.st_dev, status.st_ino), is_folder=False)
+    yield _Found(cache, _identity(cache) or (0, 0), is_folder=True)
+
+
+def _recorded(tree: str) -> AbstractSet[str]:
+    """The files that the lock in a leftover names. One that was being written when the run was killed names none."""
+    try:
+        return parse_lock(read_file(os.path.join(tree, LOCK_NAME), follow=False).decode()).files.keys()
+    except (OSError, LockError, UnicodeDecodeError):
+        return frozenset()
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)
+
+
+def _kind(status: os.stat_result) -> str:
+    if S_ISLNK(status.st_mode):
+        return "is a symbolic link"
+    if S_ISREG(status.st_mode):
+        return "has another name elsewhere (a hard link)" if status.st_nlink > 1 else "is a file"
+    return "is a folder" if S_ISDIR(status.st_mode) else "is a pipe, a device or a socket"
