@@ -10,8 +10,9 @@ import pytest
 import yaml
 from difygen.diagnostics import Diagnostic
 from difygen.model import JsonValue
-from difygen.parser.document import Document, load
-from hypothesis import example, given
+from difygen.parser import read
+from difygen.parser.document import MAX_DEPTH, Document, load
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 DSL_LAB = sorted((Path(__file__).parent / "dsl_lab").glob("*.yml"))
@@ -115,27 +116,41 @@ def test_standard_tags_are_followed() -> None:
     }
 
 
-def test_anchors_aliases_and_merge_keys_work() -> None:
+def test_anchors_and_aliases_work() -> None:
     text = """
         base: &base {type: number, required: false}
-        other: &other {type: text-input, label: L}
         text: &text hello
         a: *base
-        b: {<<: *base, label: own}
-        c: {<<: [*base, *other], required: true}
         *text : *text
     """
-    # Spelled out, since PyYAML 6.0.4 lets the later of several merged mappings win, against yaml.org/type/merge.html.
     base = {"type": "number", "required": False}
-    assert root_of(text) == {
-        "base": base,
-        "other": {"type": "text-input", "label": "L"},
-        "text": "hello",
-        "a": base,
-        "b": {**base, "label": "own"},
-        "c": {"type": "number", "label": "L", "required": True},
-        "hello": "hello",
-    }
+    assert root_of(text) == {"base": base, "text": "hello", "a": base, "hello": "hello"}
+
+
+# What `<<` gives by https://yaml.org/type/merge.html, whatever the installed PyYAML makes of it: the mapping and the expected one.
+MERGES: list[tuple[str, dict[str, JsonValue]]] = [
+    ("{<<: *a}", {"x": 1, "y": 1}),
+    ("{<<: *a, x: 9}", {"x": 9, "y": 1}),
+    ("{x: 9, <<: *a}", {"x": 9, "y": 1}),
+    ("{<<: [*a, *b]}", {"x": 1, "y": 1, "z": 2}),
+    ("{<<: [*b, *a]}", {"x": 1, "y": 2, "z": 2}),
+    ("{<<: [*a, *b], y: 9}", {"x": 1, "y": 9, "z": 2}),
+    ("{<<: [*a, {y: 3, w: 3}, *b]}", {"x": 1, "y": 1, "z": 2, "w": 3}),
+    ("{<<: [*c, *b]}", {"x": 1, "y": 9, "z": 2}),
+    ("{<<: {<<: *b, z: 9}}", {"y": 2, "z": 9}),
+    ("{<<: []}", {}),
+    ("{'<<': *a}", {"<<": {"x": 1, "y": 1}}),
+    ('{"<<": 1}', {"<<": 1}),
+    ("{!!str <<: 1}", {"<<": 1}),
+    ("{<<: *a, *k : 9}", {"x": 9, "y": 1}),
+]
+
+
+@pytest.mark.parametrize(("mapping", "expected"), MERGES, ids=[mapping for mapping, _ in MERGES])
+def test_merge_keys_follow_the_rule_of_yaml(mapping: str, expected: dict[str, JsonValue]) -> None:
+    root = root_of(f"a: &a {{x: 1, y: 1}}\nb: &b {{y: 2, z: 2}}\nc: &c {{<<: *a, y: 9}}\nk: &k x\nd: {mapping}")
+    assert isinstance(root, dict)
+    assert root["d"] == expected
 
 
 def test_byte_order_mark_and_line_ends_do_not_matter() -> None:
@@ -186,6 +201,58 @@ def test_no_bytes_make_it_raise(data: bytes) -> None:
 @example('{"a": [}')
 def test_no_yaml_makes_it_raise(text: str) -> None:
     check_survives(text.encode())
+
+
+@st.composite
+def tangles(draw: st.DrawFn) -> str:
+    """A document in flow style whose values are anchored, referred to (before, within and after what they refer to) and merged at will."""
+    names = st.sampled_from("abc")
+
+    def value(depth: int) -> str:
+        kind = draw(st.sampled_from(("scalar", "alias", "list", "mapping", "nested") if depth else ("scalar", "alias")))
+        anchor = draw(st.sampled_from(("", "", "&a ", "&b ", "&c ", "!!str ", "!!map ", "!!python/name:os.x ")))
+        match kind:
+            case "alias":
+                return f"*{draw(names)} "
+            case "scalar":
+                return anchor + draw(
+                    st.sampled_from(("x", "''", "1", "~", "2026-11-26", "9" * 400, ".inf", "0b_", "<<"))
+                )
+            case "list":
+                return f"{anchor}[{', '.join(value(depth - 1) for _ in range(draw(st.integers(0, 4))))}]"
+            case "mapping":
+                members = [f"{key(depth - 1)} : {value(depth - 1)}" for _ in range(draw(st.integers(0, 4)))]
+                return f"{anchor}{{{', '.join(members)}}}"
+        levels = draw(st.sampled_from((1, 45, 95, 1100)))
+        return f"{anchor}{'[' * levels}{value(depth - 1)}{']' * levels}"
+
+    def key(depth: int) -> str:
+        kind = draw(st.sampled_from(("word", "word", "merge", "merge", "any")))
+        word = draw(st.sampled_from(("inputs", "outputs", "type", "x", "items", "properties", "default", "1", "yes")))
+        return {"word": word, "merge": "<<"}.get(kind) or f"? {value(depth)}"
+
+    roots = draw(st.lists(st.sampled_from(("inputs", "outputs", "examples", "app", "workflow", "x", "<<")), max_size=8))
+    return "".join(f"{name}: {value(3)}\n" for name in roots)
+
+
+@given(tangles())
+@example("inputs: &a {x: *a }")
+@example("<<: &a {<<: *a }")
+@example("a: &a {x: 1}\nb: &b {<<: [*a , &c {<<: *a }]}\noutputs: {<<: [*b , *c ]}")
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_no_tangle_of_aliases_and_merge_keys_makes_it_raise_or_swell(text: str) -> None:
+    check_survives(text.encode())
+    read(text.encode(), "f.yaml")
+    document = load(text.encode(), "f.yaml")
+    if isinstance(document, Document):
+        assert depth_of(document.root) <= MAX_DEPTH
+
+
+def depth_of(value: JsonValue) -> int:
+    if isinstance(value, dict | list):
+        members = value.values() if isinstance(value, dict) else value
+        return 1 + max((depth_of(each) for each in members), default=0)
+    return 0
 
 
 def check_survives(data: bytes) -> None:
@@ -255,6 +322,39 @@ def test_an_alias_bomb_is_refused_at_once() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{i + 1}: &a{i + 1} [{', '.join([f'*a{i}'] * 10)}]" for i in range(40)]
     assert refusal_of("\n".join(lines)).code == "too-many-aliases"
+
+
+def nested(levels: int, inner: str) -> str:
+    return "[" * levels + inner + "]" * levels
+
+
+# Values that nest too deep only with their aliases written out: the file, and where the alias stands that is one too many.
+TOO_DEEP = {
+    "an alias in a list": (f"a: &a {nested(60, 'x')}\nb: {nested(40, '*a')}", "f.yaml:2:44"),
+    "an alias of an alias": (f"a: &a {nested(40, '')}\nb: &b {nested(40, '*a')}\nc: {nested(20, '*b')}", "f.yaml:3:24"),
+    "a chain": ("a0: &a0 [x]\n" + "".join(f"a{i + 1}: &a{i + 1} [*a{i}]\n" for i in range(200)), "f.yaml:100:12"),
+    "a chain of merge keys": ("a0: &a0 {x: y}\n" + "".join(f"a{i + 1}: &a{i + 1} {{x: {{<<: *a{i}}}}}\n" for i in range(200)), "f.yaml:100:20"),
+    "an alias after a merge key": (f"a: &a {nested(98, '')}\nb: &b {{x: *a}}\nc: {{y: {{<<: *b}}}}", "f.yaml:3:13"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "where"), TOO_DEEP.values(), ids=TOO_DEEP)
+def test_aliases_nest_no_deeper_than_what_is_written_out(text: str, where: str) -> None:
+    found = refusal_of(text)
+    assert (found.code, str(found.location)) == ("too-deep", where)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"a: {nested(99, '')}",
+        f"a: &a {nested(60, 'x')}\nb: {nested(39, '*a')}",
+        f"a: &a {nested(60, '')}\nb: {nested(39, '*a')}",
+        f"a: &a {nested(97, '')}\nb: &b {{x: *a}}\nc: {{<<: *b}}",
+    ],
+)
+def test_a_hundred_levels_are_read_with_aliases_or_without(text: str) -> None:
+    root_of(text)
 
 
 def test_every_repeated_key_is_reported_and_the_document_is_still_read() -> None:

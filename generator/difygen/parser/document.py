@@ -124,10 +124,10 @@ def _load(text: bytes | str, file: str) -> Document:
     try:
         root = builder.document()
     except yaml.MarkedYAMLError as error:
-        # libyaml 0.2.6 scans 1,024 characters ahead, and gives up at the 1,000th bracket before it gives us the first.
-        if error.problem != "exceeded maximum nesting depth" or error.problem_mark is None or isinstance(text, str):
-            raise
-        return _load(text.decode()[: error.problem_mark.index].encode(), file)
+        # libyaml 0.2.6 looks ahead, and fails at its own 1,000th level before it tells of our 101st: cut off, it tells.
+        if "maximum nesting depth" in str(error.problem) and error.problem_mark and isinstance(text, bytes):
+            _Builder(_events(text.decode()[: error.problem_mark.index].encode())).document()
+        raise
     document = Document(file, root, text)
     if builder.repeated:
         document.note_repeated_keys()
@@ -166,7 +166,7 @@ class _Builder:
         if kind is ScalarEvent:
             return self._scalar(event)
         if kind is AliasEvent:
-            return self._alias(event)
+            return self._alias(event, depth)
         if depth >= MAX_DEPTH:
             raise Refusal("too-deep", f"Values may be nested at most {MAX_DEPTH} levels deep.", event)
         if event.tag is not None and event.tag not in _COLLECTION_TAGS:
@@ -191,7 +191,7 @@ class _Builder:
             if key == "<<" and usual and event.implicit[0]:
                 if merged is not None:
                     self.repeated = True
-                merged = self._merged(next_event(), depth)
+                merged = self._merged(next_event(), depth - 1)
                 continue
             if key in mapping:
                 self.repeated = True
@@ -220,15 +220,19 @@ class _Builder:
             self._anchors[event.anchor] = value
         return value
 
-    def _alias(self, event: Event) -> JsonValue:
+    def _alias(self, event: Event, depth: int) -> JsonValue:
+        """Return what an alias refers to, if the document stays within its limits with that written out in its place."""
         if event.anchor is None or event.anchor not in self._anchors:
             raise Refusal("unknown-alias", f"The alias `*{event.anchor}` has no anchor before it.", event)
         value = self._anchors[event.anchor]
         if value is _UNSEEN:
             raise Refusal("recursive-alias", f"The alias `*{event.anchor}` stands within what it refers to.", event)
-        self._aliased += _size(value, MAX_ALIASED - self._aliased)
+        size, height = _extent(value, MAX_ALIASED - self._aliased)
+        self._aliased += size
         if self._aliased >= MAX_ALIASED:
             raise Refusal("too-many-aliases", f"Aliases may repeat at most {MAX_ALIASED:,} values in all.", event)
+        if depth + height > MAX_DEPTH:
+            raise Refusal("too-deep", f"Values may be nested at most {MAX_DEPTH} levels deep.", event)
         return value
 
     def _unusual_key(self, event: Event) -> str:
@@ -236,7 +240,7 @@ class _Builder:
         if event.__class__ is ScalarEvent:
             self._scalar(event)
             return event.value
-        key = self._alias(event) if event.__class__ is AliasEvent else None
+        key = self._alias(event, 0) if event.__class__ is AliasEvent else None
         if not isinstance(key, str):
             raise Refusal("key-not-text", "A mapping's key must be text, not a list or a mapping.", event)
         return key
@@ -252,14 +256,15 @@ class _Builder:
         return merged
 
 
-def _size(value: JsonValue, limit: int) -> int:
-    """How many values there are in a value, itself included; at most about `limit` of them are counted."""
-    count, waiting = 0, [value]
-    while waiting and count < limit:
-        count += 1
-        value = waiting.pop()
-        if isinstance(value, dict):
-            waiting.extend(value.values())
-        elif isinstance(value, list):
-            waiting.extend(value)
-    return count
+def _extent(value: JsonValue, limit: int) -> tuple[int, int]:
+    """Return how many values there are in a value, itself included, and how many collections deep they nest.
+
+    At most about `limit` values are looked at.
+    """
+    count, height, level = 0, 0, [value]
+    while level and count < limit:
+        count += len(level)
+        collections = [each for each in level if isinstance(each, dict | list)]
+        height += bool(collections)
+        level = [inner for each in collections for inner in (each.values() if isinstance(each, dict) else each)]
+    return count, height
