@@ -11,7 +11,7 @@ import yaml
 from difygen.diagnostics import Diagnostic
 from difygen.model import JsonValue
 from difygen.parser import read
-from difygen.parser.document import MAX_DEPTH, Document, load
+from difygen.parser.yaml import MAX_DEPTH, Document, load
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -426,7 +426,7 @@ def test_places_in_json() -> None:
 @pytest.mark.parametrize("text", [TEXT, "a: &b {c: 1}\nd: [*b, 1]"])
 def test_the_parser_without_c_gives_the_same(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = root_of(text)
-    monkeypatch.setattr("difygen.parser.document._Loader", yaml.BaseLoader)
+    monkeypatch.setattr("difygen.parser.yaml._Loader", yaml.BaseLoader)
     assert root_of(text) == expected
     document = load(text.encode(), "f.yaml")
     assert isinstance(document, Document)
@@ -439,5 +439,5 @@ def test_the_parser_without_c_refuses_them_too(
 ) -> None:
     if len(data) > 100_000:
         return  # refused before any parser sees it
-    monkeypatch.setattr("difygen.parser.document._Loader", yaml.BaseLoader)
+    monkeypatch.setattr("difygen.parser.yaml._Loader", yaml.BaseLoader)
     assert refusal_of(data).location.file == "f.yaml"

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
+from difygen.cursor import Report
 from difygen.diagnostics import has_errors
 from difygen.model import App, Node, Primitive, UnionOf
 from difygen.parser import Reading, read
-from difygen.parser.document import Document, load
 from difygen.parser.dsl import read_dsl
+from difygen.parser.yaml import Document, load
 from dsl_files import chain, code, codes, edges, end, export, if_else, node, outputs, reading, start, template, variable
 from dsl_files import workflow as workflow_of
 from hypothesis import HealthCheck, given, settings
@@ -61,7 +62,7 @@ def test_apps_that_are_no_workflows(mode: str) -> None:
 def test_the_reader_knows_the_mode_of_apps_without_a_client() -> None:
     document = load(json.dumps(export([start()], mode="advanced-chat")).encode(), "demo.json")
     assert isinstance(document, Document)
-    found = read_dsl(document).workflow
+    found = read_dsl(document.root, document.file, Report(document))
     assert found == App(name="demo", source="demo.json", title="demo", mode="advanced-chat")
 
 

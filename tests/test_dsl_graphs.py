@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from difygen.parser.dsl import paths
+from difygen.parser.dsl import control_flow
 from dsl_files import code, end, export, if_else, node, outputs, start, template, variable
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -230,7 +230,7 @@ def test_reasons_are_true(plan: Plan) -> None:
 @given(plans(), st.sampled_from([1, 3]))
 def test_too_many_runs_make_outputs_less_certain_and_never_more(plan: Plan, limit: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(paths, "MAX_RUNS", limit)
+        patch.setattr(control_flow, "MAX_RUNS", limit)
         read = outputs(definition(plan))
     expected = missing(plan)
     assert all(each.optional for name, each in read.items() if expected[name])
@@ -238,7 +238,7 @@ def test_too_many_runs_make_outputs_less_certain_and_never_more(plan: Plan, limi
 
 def test_without_branches_limits_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps side by side that all run are certain without any run played through."""
-    monkeypatch.setattr(paths, "MAX_RUNS", 0)
+    monkeypatch.setattr(control_flow, "MAX_RUNS", 0)
     plan = Plan(
         ["start", "template", "template", "template", "end"],
         [[], [(0, "source")], [(0, "source")], [(1, "source"), (2, "source")], [(3, "source")]],

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from difygen.model import ArrayOf, ObjectOf, OneOf, Primitive, Property, Type, union
-from difygen.parser.dsl.fields import NOT_TRIGGERED
-from difygen.parser.dsl.nodes import DATA, FILES, NODE_TYPES, RETRIEVED, USAGE, NodeType
-from difygen.parser.dsl.ways import Branch
+from difygen.parser.dsl.control_flow import Branch
+from difygen.parser.dsl.node_fields import DATA, FILES, NOT_TRIGGERED, RETRIEVED, USAGE
+from difygen.parser.dsl.node_types import NODE_TYPES, NodeType
 from dsl_files import chain, code, codes, edges, end, export, node, outputs, start, template, variable
 
 STRING, NUMBER, INTEGER, BOOLEAN = Primitive.STRING, Primitive.NUMBER, Primitive.INTEGER, Primitive.BOOLEAN

@@ -11,10 +11,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import cast, get_args
 
+from difygen.cursor import Part, Path, Report, shown
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.model import JsonValue
 from difygen.options import Emit, Options
-from difygen.parts import Part, Path, Report, shown
 from difygen.project.files import read_file
 
 OWN_FILE = "difygen.toml"
@@ -41,7 +41,7 @@ class Settings:
 
     def locate(self, *path: str | int, key: bool = True) -> Location:
         """Where the key at `path` stands, or the nearest one around it."""
-        from difygen.parser.places import location
+        from difygen.parser.source_map import location
         from difygen.toml_places import places_of
 
         if self._places is None:
@@ -285,7 +285,7 @@ def _check_name(part: Part) -> bool:
 
 
 def _check_word(part: Part) -> bool:
-    from difygen.parser.types import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
+    from difygen.parser.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
 
     word = part.text()
     known = not isinstance(part.value, str) or type_of_word(word) is not None

@@ -19,8 +19,8 @@ from difygen.model import (
     Type,
     UnionOf,
 )
-from difygen.parser.spec.inputs import KEYS
-from difygen.parser.types import MAX_NESTING
+from difygen.parser.spec import INPUT_KEYS
+from difygen.parser.type_syntax import MAX_NESTING
 
 Json = dict[str, Any]
 
@@ -60,7 +60,7 @@ def _input(input_: Input) -> JsonValue:
         said["properties"] = _properties(input_.type)
     if input_.default is not None:
         said["default"] = input_.default
-    long |= {key: value for key, value in said.items() if key in KEYS[input_.kind]}
+    long |= {key: value for key, value in said.items() if key in INPUT_KEYS[input_.kind]}
     return input_.kind if len(long) == 1 else long
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from difygen.model import JsonValue
-from difygen.parser.scalars import is_text
+from difygen.parser.yaml import is_text
 
 WIDTH = 100
 INDENT = "  "

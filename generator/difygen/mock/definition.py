@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from difygen.model import App, ArrayOf, Edge, Input, Node, ObjectOf, OneOf, Primitive, Type, UnionOf
-from difygen.parser.types import type_of_word
+from difygen.parser.type_syntax import type_of_word
 
 JsonObject = dict[str, Any]
 Selector = tuple[str, ...]

@@ -13,7 +13,7 @@ from difygen.mock.definition import Definition, JsonObject, define
 from difygen.model import App
 from difygen.options import Options
 from difygen.parser import EXPORT_KEYS, read
-from difygen.parser.document import Document, load
+from difygen.parser.yaml import Document, load
 from difygen.plan.names import key_variable
 from difygen.project.files import read_file
 from difygen.project.names import assign_names

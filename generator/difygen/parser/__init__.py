@@ -1,15 +1,16 @@
-"""A definition file, whatever its format, to a `App`. Decides which reader a file is for; the readers know the formats."""
+"""A definition file, whatever its format, to an `App`. Decides whether `spec` or `dsl` reads a file; those know the formats."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
-from difygen.diagnostics import Diagnostic, has_errors
-from difygen.model import App
-from difygen.parser.document import Document, load
+from difygen.cursor import Report
+from difygen.diagnostics import Diagnostic, has_errors, nearest
+from difygen.model import App, JsonValue
+from difygen.parser.yaml import Document, load
 
 SPEC_KEYS = ("inputs", "outputs")
 EXPORT_KEYS = ("app", "kind", "workflow", "model_config", "graph")
@@ -29,29 +30,28 @@ def read(data: bytes, file: str) -> Reading:
         return Reading(None, document)
     if isinstance(inner := document.root.get("data"), str) and len(document.root) == 1:
         return _read_answer(inner, file)
-    reading = _reader_of(document)
-    found = (*document.diagnostics, *reading.diagnostics)
-    return Reading(None if has_errors(found) else reading.workflow, found)
+    report = Report(document)
+    workflow = _read_root(document.root, file, report)
+    found = (*document.diagnostics, *report.diagnostics())
+    return Reading(None if has_errors(found) else workflow, found)
 
 
-def _reader_of(document: Document) -> Reading:
+def _read_root(root: Mapping[str, JsonValue], file: str, report: Report) -> App | None:
     """Read with the reader for the format that the file's keys speak for."""
-    root = document.root
     if any(key in root for key in EXPORT_KEYS) and not any(key in root for key in SPEC_KEYS):
         from difygen.parser.dsl import read_dsl
 
-        return read_dsl(document)
+        return read_dsl(root, file, report)
     if any(key in root for key in SPEC_KEYS) or _nearly(root):
         from difygen.parser.spec import read_spec
 
-        return read_spec(document)
+        return read_spec(root, file, report)
     message = "This is neither a spec (with `inputs` and `outputs`) nor a file that Dify exported (with `app` and `workflow`)."
-    return Reading(None, (Diagnostic("error", "unknown-format", message, document.locate()),))
+    report.error("unknown-format", message, ())
+    return None
 
 
 def _nearly(keys: Iterable[str]) -> bool:
-    from difygen.diagnostics import nearest
-
     return any(nearest(key, SPEC_KEYS) for key in islice(keys, 20))
 
 

@@ -1,15 +1,219 @@
-"""What the Python of a code node never gives as None, found by reading it. It is parsed, and never run.
-
-Dify accepts None for every output of a code node, so without this all of them would be optional. What is not plainly a value (a call
-of somebody's function, a look into an argument) counts as possibly None.
-"""
+"""The names of a Python function: what each is bound to, and whether anything could change it in place. Judges no value."""
 
 from __future__ import annotations
 
 import _ast
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import lru_cache
 
-from difygen.parser.dsl.code_names import Names, names_of
+MAX_LENGTH = 40_000
+_PARSE_ONLY = 0x400  # ast.PyCF_ONLY_AST, without the import of ast
+
+_SCOPES = _ast.FunctionDef | _ast.AsyncFunctionDef | _ast.Lambda
+_UNFIT = frozenset((_ast.ClassDef, _ast.Yield, _ast.YieldFrom, _ast.Global, _ast.Nonlocal, _ast.Await))
+"""Where one of these occurs, a name or a method may be anything."""
+
+_WITHOUT_NAMES = frozenset(("ctx", "op", "ops", "kind", "type_comment", "annotation", "returns"))
+"""The fields of syntax nodes in which no name is bound or used."""
+
+_BINDING = frozenset(
+    (
+        _ast.Name,
+        _ast.arg,
+        _ast.Import,
+        _ast.ImportFrom,
+        _ast.FunctionDef,
+        _ast.AsyncFunctionDef,
+        _ast.ExceptHandler,
+        _ast.MatchAs,
+        _ast.MatchStar,
+        _ast.MatchMapping,
+    )
+)
+
+
+@dataclass(slots=True)
+class Names:
+    """`bound` holds the values assigned to each name of `main`, None for those of any other origin; `joined` what `+=` adds to them.
+
+    `added` holds what is appended to each name. `touched` names occur where something might put a member into a list.
+    """
+
+    returns: list[_ast.Return] = field(default_factory=list)
+    bound: dict[str, list[_ast.expr | None]] = field(default_factory=dict)
+    joined: dict[str, list[_ast.expr]] = field(default_factory=dict)
+    added: dict[str, list[_ast.expr]] = field(default_factory=dict)
+    uses: dict[str, int] = field(default_factory=dict)
+    touched: set[str] = field(default_factory=set)
+    modules: set[str] = field(default_factory=set)
+    taken: set[str] = field(default_factory=set)
+
+    def assign(self, target: _ast.expr, value: _ast.expr | None) -> None:
+        """Note an assignment, taking tuples apart where both sides are written out."""
+        if isinstance(target, _ast.Name):
+            self.bound.setdefault(target.id, []).append(value)
+        elif isinstance(target, _ast.Starred):
+            self.assign(target.value, None)
+        elif isinstance(target, _ast.Tuple | _ast.List):
+            parts = value.elts if isinstance(value, _ast.Tuple | _ast.List) else []
+            paired = len(parts) == len(target.elts) and not any(isinstance(each, _ast.Starred) for each in parts)
+            for number, each in enumerate(target.elts):
+                self.assign(each, parts[number] if paired else None)
+
+
+def names_of(code: str) -> Names | None:
+    """The names of the one `main` function of a Python text; None where there is none, or none that can be judged."""
+    tree = _parsed(code)
+    if tree is None:
+        return None
+    mains = [each for each in tree.body if isinstance(each, _ast.FunctionDef) and each.name == "main"]
+    if len(mains) != 1 or mains[0].decorator_list:
+        return None
+    names = Names()
+    for node in _walked(tree.body):
+        kind = node.__class__
+        if kind in _UNFIT:
+            return None
+        if isinstance(node, _ast.Import):
+            names.modules.update(each.name for each in node.names if each.asname is None)
+            names.taken.update(each.asname for each in node.names if each.asname is not None)
+        elif kind in _BINDING:
+            names.taken.update(_other_names(node))
+    if "main" in names.taken:
+        return None
+    _collect(mains[0], names)
+    return names
+
+
+def _parsed(code: str) -> _ast.Module | None:
+    if len(code) > MAX_LENGTH:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a text may be warned of at its first run is not our user's concern
+            tree = compile(code, "<code>", "exec", _PARSE_ONLY)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    return tree if isinstance(tree, _ast.Module) else None
+
+
+def _children(node: _ast.AST) -> Iterator[tuple[str, _ast.AST]]:
+    for name in node._fields:
+        if name not in _WITHOUT_NAMES:
+            value = getattr(node, name, None)
+            if isinstance(value, _ast.AST):
+                yield name, value
+            elif isinstance(value, list):
+                for each in value:
+                    if isinstance(each, _ast.AST):
+                        yield name, each
+
+
+def _walked(nodes: Iterable[_ast.AST]) -> Iterator[_ast.AST]:
+    waiting = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(each for _, each in _children(node))
+
+
+def _other_names(node: _ast.AST) -> Iterator[str]:
+    """The names that a node binds by other means than `import x` and `def main`."""
+    if isinstance(node, _ast.Name) and not isinstance(node.ctx, _ast.Load):
+        yield node.id
+    elif isinstance(node, _ast.arg):
+        yield node.arg
+    elif isinstance(node, _ast.Import | _ast.ImportFrom):
+        yield from (each.asname or each.name for each in node.names)
+    elif isinstance(node, _ast.FunctionDef | _ast.AsyncFunctionDef):
+        if node.name != "main":
+            yield node.name
+    elif isinstance(node, _ast.ExceptHandler | _ast.MatchAs | _ast.MatchStar):
+        if node.name:
+            yield node.name
+    elif isinstance(node, _ast.MatchMapping) and node.rest:
+        yield node.rest
+
+
+def _collect(main: _ast.FunctionDef, names: Names) -> None:
+    """Go through all of `main`, functions within it included: their names count as its own, which only makes less certain."""
+    for node in _walked([main.args]):
+        names.bound.update((name, [None]) for name in _other_names(node))
+    settled: set[int] = set()
+    waiting: list[tuple[_ast.AST, bool]] = [(each, True) for each in main.body]
+    while waiting:
+        node, own = waiting.pop()
+        if isinstance(node, _ast.Return) and own:
+            names.returns.append(node)
+            settled.add(id(node.value))
+        _bind(node, names)
+        if isinstance(node, _ast.Call):
+            _note_added(node, names, settled)
+        for role, child in _children(node):
+            if isinstance(child, _ast.Name) and isinstance(child.ctx, _ast.Load):
+                names.uses[child.id] = names.uses.get(child.id, 0) + 1
+                if id(node) not in settled and not _only_looks(node, role, names):
+                    names.touched.add(child.id)
+            waiting.append((child, own and not isinstance(child, _SCOPES)))
+
+
+def _bind(node: _ast.AST, names: Names) -> None:
+    """Note what a node binds. Names within the targets are met again, and are done with."""
+    if isinstance(node, _ast.Assign):
+        for target in node.targets:
+            names.assign(target, node.value)
+    elif isinstance(node, _ast.AnnAssign | _ast.NamedExpr):
+        if node.value is not None:
+            names.assign(node.target, node.value)
+    elif isinstance(node, _ast.AugAssign):
+        if isinstance(node.target, _ast.Name):
+            names.joined.setdefault(node.target.id, []).append(node.value)
+    elif isinstance(node, _ast.For | _ast.AsyncFor | _ast.comprehension):
+        names.assign(node.target, None)
+    elif isinstance(node, _ast.withitem):
+        if node.optional_vars is not None:
+            names.assign(node.optional_vars, None)
+    elif node.__class__ in _BINDING and not isinstance(node, _ast.Name):
+        for name in _other_names(node):
+            names.bound.setdefault(name, []).append(None)
+
+
+def _note_added(call: _ast.Call, names: Names, settled: set[int]) -> None:
+    """Note `name.append(value)`, which is the one way into a list that is followed."""
+    method = call.func
+    if isinstance(method, _ast.Attribute) and isinstance(method.value, _ast.Name):
+        if method.attr in _LOOKING:
+            settled.add(id(method))
+        elif method.attr == "append" and len(call.args) == 1 and not isinstance(call.args[0], _ast.Starred):
+            names.added.setdefault(method.value.id, []).append(call.args[0])
+            settled.add(id(method))
+
+
+def _only_looks(parent: _ast.AST, role: str, names: Names) -> bool:
+    """Whether an occurrence of a name below `parent` cannot lead to a change of the list that it may stand for."""
+    if isinstance(parent, _ast.Subscript):
+        return role == "slice" or isinstance(parent.ctx, _ast.Load)
+    if isinstance(parent, _ast.For | _ast.comprehension):
+        return role in ("iter", "ifs")
+    if isinstance(parent, _ast.If | _ast.While | _ast.IfExp):
+        return role == "test"
+    if isinstance(parent, _ast.Call):
+        return role != "func" and _is_reader(parent.func, names)
+    return isinstance(parent, _ast.Compare | _ast.BinOp | _ast.UnaryOp | _ast.FormattedValue)
+
+
+_LOOKING = frozenset(("index", "count", "copy"))
+_READER_WORDS = "len str sum any all sorted list tuple set enumerate range print repr isinstance bool"
+_READERS = frozenset(_READER_WORDS.split())
+
+
+def _is_reader(function: _ast.expr, names: Names) -> bool:
+    if isinstance(function, _ast.Name):
+        return function.id in _READERS and function.id not in names.taken
+    return isinstance(function, _ast.Attribute) and function.attr in ("join", "dumps")
+
 
 MAYBE, VALUE, FULL, PLAIN = 0, 1, 2, 3
 """How sure: maybe None; a value, perhaps a list with None in it; a value, and no list with None in it; no list at all."""

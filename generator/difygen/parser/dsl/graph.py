@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from difygen.cursor import Report, shown
 from difygen.model import Edge, JsonValue, Node
-from difygen.parser.dsl.shape import mapping, quoted, sequence, text
-from difygen.parts import Report
 
 PATH = ("workflow", "graph", "nodes")
 
 CONTAINER_STARTS = ("iteration-start", "loop-start")
 _NOTES = ("custom-note", "custom-data-source-empty")
+
+
+Port = tuple[str, str]
+"""A step and the handle by which a run leaves it; the handle "" stands for the step having run at all."""
 
 
 class Step:
@@ -137,3 +140,52 @@ def _edges(canvas: Mapping[str, JsonValue], steps: Mapping[str, Step]) -> list[E
         handle = text(edge.get("sourceHandle")) or "source"
         edges[source, target, handle] = Edge(source=source, target=target, handle=handle)
     return list(edges.values())
+
+
+MAX_QUOTED = 60
+
+_NO_MAPPING: Mapping[str, JsonValue] = {}
+
+
+def mapping(value: JsonValue) -> Mapping[str, JsonValue]:
+    """The value if it is a mapping, else an empty one."""
+    return value if isinstance(value, dict) else _NO_MAPPING
+
+
+def sequence(value: JsonValue) -> Sequence[JsonValue]:
+    """The value if it is a list, else an empty one."""
+    return value if isinstance(value, list) else ()
+
+
+def text(value: JsonValue) -> str:
+    """Text as Dify would read it: ids, selectors and options that a person forgot to quote come as numbers or booleans."""
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int | float) else ""
+
+
+def texts(value: JsonValue) -> tuple[str, ...]:
+    """The scalars of a list, as text."""
+    return tuple([text(each) for each in sequence(value) if isinstance(each, str | int | float)])
+
+
+def named(value: str) -> str:
+    """A name of the file within a sentence, as code."""
+    return f"`{shown(value)}`"
+
+
+def quoted(value: str) -> str:
+    """A title of the file within a sentence: on one line, printable, and not endless."""
+    plain = " ".join("".join([each if each.isprintable() else " " for each in value[: 4 * MAX_QUOTED]]).split())
+    return f"'{plain}'" if len(plain) <= MAX_QUOTED else f"'{plain[: MAX_QUOTED - 1]}…'"
+
+
+def json_of(text: str) -> JsonValue:
+    """The value of a JSON text, or None if it is none."""
+    import json  # few files have any
+
+    try:
+        value: JsonValue = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value

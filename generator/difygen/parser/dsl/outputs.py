@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from difygen.model import ArrayOf, JsonValue, ObjectOf, OneOf, Output, Primitive, Type, UnionOf
-from difygen.parser.dsl.graph import PATH, Step
-from difygen.parser.dsl.reasons import only_when
-from difygen.parser.dsl.resolver import Resolver
-from difygen.parser.dsl.shape import mapping, quoted, sequence, text, texts
-from difygen.parser.dsl.values import Need, Value, merge, without_null
-from difygen.parser.dsl.words import type_of
-from difygen.parts import Report
+from difygen.cursor import Report
+from difygen.model import ArrayOf, JsonValue, ObjectOf, OneOf, Output, Primitive, Type, UnionOf, merge, without_null
+from difygen.parser.dsl.control_flow import only_when
+from difygen.parser.dsl.dataflow import Resolver
+from difygen.parser.dsl.graph import PATH, Step, mapping, quoted, sequence, text, texts
+from difygen.parser.dsl.nullability import Value
+from difygen.parser.type_syntax import type_of
 
 JOINED = "answer"
 """The key that Dify does not overwrite when several End nodes give it: it joins their texts (since 1.9)."""
@@ -162,7 +161,7 @@ def _absent(items: list[Item], resolver: Resolver) -> str:
     outer = [item.end for item in items if item.end.parent is None]
     ports = tuple((end.id, "") for end in outer)
     paths = resolver.paths(None)
-    if ports and paths.always(Need(ports)):
+    if ports and paths.always(ports):
         return ""
     if ports and paths.ways.order:
         return only_when(ports, None, paths, resolver.graph)

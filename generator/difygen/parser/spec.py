@@ -1,23 +1,78 @@
-"""The inputs of a spec: Dify's eight types of start-node variables, each with the keys that mean something to it."""
+"""The YAML spec, written by hand: names and types of inputs and outputs, and nothing of the graph."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
-from difygen.model import INPUT_KINDS, Input, InputKind, JsonValue, ObjectOf, Primitive, UnionOf
-from difygen.parser.schema import type_of_schema
-from difygen.parser.spec.types import ITEM, read_type
-from difygen.parser.spec.values import check_input_value, fits
-from difygen.parts import Part, listed, shown
+from difygen.cursor import Part, Report, listed, shown
+from difygen.model import INPUT_KINDS, App, Example, Input, InputKind, JsonValue, ObjectOf, Output, Primitive, UnionOf
+from difygen.parser.json_schema import type_of_schema
+from difygen.parser.spec_types import ITEM, OUTPUT, check_input_value, check_value, description, fits, read_type
+
+SPEC_KEYS = ("name", "title", "description", "inputs", "outputs", "examples")
+
+
+def read_spec(content: Mapping[str, JsonValue], file: str, report: Report) -> App:
+    """Read a spec, noting everything that is wrong with it."""
+    root = Part(content, (), report, "The spec")
+    root.only(SPEC_KEYS, "a spec")
+    inputs, outputs = _inputs(root), _outputs(root)
+    return App(
+        name=_name(root, file),
+        source=file,
+        title=root.text_of("title"),
+        description=root.text_of("description"),
+        inputs=inputs,
+        outputs=outputs,
+        examples=read_examples(root, inputs, outputs),
+    )
+
+
+def _name(root: Part, file: str) -> str:
+    """The name of the workflow; where it is not given, that of the file."""
+    name = root.get("name")
+    if name is None:
+        stem = file.replace("\\", "/").rpartition("/")[2].partition("#")[0]
+        stem = stem.rpartition(".")[0] or stem
+        if stem in ("", "-"):
+            root.error("missing-key", "The spec has no `name`, and there is no file name to take it from.")
+        return stem
+    text = name.text()
+    if isinstance(name.value, str) and not text.strip():
+        name.error("empty-name", "`name` must not be empty.")
+    return text
+
+
+def _inputs(root: Part) -> tuple[Input, ...]:
+    members = root.mapping_of("inputs", "names to types")
+    found = [read_input(name, part) for name, part in members.members()] if members is not None else []
+    return tuple(input_ for input_ in found if input_ is not None)
+
+
+def _outputs(root: Part) -> tuple[Output, ...]:
+    members = root.mapping_of("outputs", "names to types")
+    return tuple(_output(name, part) for name, part in members.members()) if members is not None else ()
+
+
+def _output(name: str, part: Part) -> Output:
+    return Output(
+        name=name,
+        type=read_type(part, OUTPUT),
+        optional=part.flag_of("optional"),
+        reason=part.text_of("reason"),
+        description=description(part),
+    )
+
 
 FILE_TYPES = ("image", "document", "audio", "video", "custom")
 UPLOAD_METHODS = ("local_file", "remote_url")
 
 COMMON_KEYS = ("type", "label", "description", "required")
 _FILE_KEYS = ("allowed_file_types", "allowed_file_extensions", "allowed_file_upload_methods")
-KEYS: dict[InputKind, tuple[str, ...]] = {
+INPUT_KEYS: dict[InputKind, tuple[str, ...]] = {
     "text-input": ("default", "max_length"),
     "paragraph": ("default", "max_length"),
     "select": ("default", "options"),
@@ -29,7 +84,7 @@ KEYS: dict[InputKind, tuple[str, ...]] = {
 }
 """What may be said about an input of each type, beside `COMMON_KEYS`."""
 
-ALL_KEYS = (*COMMON_KEYS, *dict.fromkeys(key for keys in KEYS.values() for key in keys))
+ALL_KEYS = (*COMMON_KEYS, *dict.fromkeys(key for keys in INPUT_KEYS.values() for key in keys))
 
 FOREIGN_WORDS: dict[str, InputKind] = {
     "text": "text-input",
@@ -101,8 +156,8 @@ def _kind(part: Part) -> InputKind | None:
 
 def _check_keys(part: Part, kind: InputKind) -> None:
     for key, member in part.members():
-        if key in ALL_KEYS and key not in COMMON_KEYS and key not in KEYS[kind]:
-            kinds = listed([each for each in INPUT_KINDS if key in KEYS[each]])
+        if key in ALL_KEYS and key not in COMMON_KEYS and key not in INPUT_KEYS[kind]:
+            kinds = listed([each for each in INPUT_KINDS if key in INPUT_KEYS[each]])
             member.error("key-not-applicable", f"`{key}` does not apply to `{kind}`.", f"It is for {kinds}.", key=True)
 
 
@@ -131,14 +186,14 @@ def _without_default(name: str, kind: InputKind, part: Part) -> Input:
 
 def _with_default(part: Part, input_: Input) -> Input:
     default = part.get("default")
-    if default is None or "default" not in KEYS[input_.kind] or not check_input_value(default, input_):
+    if default is None or "default" not in INPUT_KEYS[input_.kind] or not check_input_value(default, input_):
         return input_
     return replace(input_, default=default.value)
 
 
 def _applying(part: Part, kind: InputKind, key: str) -> Part | None:
     """The value of a key, unless it has been noted that the key means nothing here."""
-    return part.get(key) if key in KEYS[kind] else None
+    return part.get(key) if key in INPUT_KEYS[kind] else None
 
 
 def _texts(part: Part, kind: InputKind, key: str) -> tuple[str, ...]:
@@ -206,3 +261,66 @@ def _parsed(part: Part) -> JsonValue:
         return cast(JsonValue, json.loads(part.text()))
     except (ValueError, RecursionError):
         return None
+
+
+EXAMPLE_KEYS = ("inputs", "outputs")
+
+
+def read_examples(root: Part, inputs: Sequence[Input], outputs: Sequence[Output]) -> tuple[Example, ...]:
+    """The sample calls of a spec."""
+    examples = root.get("examples")
+    if examples is None:
+        return ()
+    if not isinstance(examples.value, list):
+        examples.expect("a list of mappings with `inputs` and `outputs`")
+    return tuple(_example(part, root, inputs, outputs) for part in examples)
+
+
+def _example(part: Part, root: Part, inputs: Sequence[Input], outputs: Sequence[Output]) -> Example:
+    if not isinstance(part.value, dict):
+        Part(part.value, part.path, part.report, "An example").expect("a mapping with `inputs` and `outputs`")
+        return Example()
+    part.only(EXAMPLE_KEYS, "an example")
+    required = [input_.name for input_ in inputs if input_.required and input_.default is None]
+    always = [output.name for output in outputs if not output.optional] if part.has("outputs") else []
+    return Example(
+        inputs=_values(part, "inputs", root, required, {each.name: _input_check(each) for each in inputs}),
+        outputs=_values(part, "outputs", root, always, {each.name: _output_check(each) for each in outputs}),
+    )
+
+
+Check = Callable[[Part], object]
+
+
+def _input_check(input_: Input) -> Check:
+    return lambda part: check_input_value(part, input_)
+
+
+def _output_check(output: Output) -> Check:
+    return lambda part: (part.value is None and output.optional) or check_value(part, output.type)
+
+
+def _values(
+    part: Part, key: str, root: Part, required: Collection[str], checks: Mapping[str, Check]
+) -> Mapping[str, JsonValue]:
+    """The values of a sample call's inputs or outputs, with what does not fit the declarations noted."""
+    values = part.mapping_of(key, "names to values")
+    if part.has(key) and values is None:
+        return {}
+    given = dict(values.members()) if values is not None else {}
+    for name, value in given.items():
+        if name in checks:
+            checks[name](value)
+        else:
+            _note_unknown(name, value, key, root, tuple(checks))
+    if missing := [name for name in required if name not in given]:
+        (values or part).error("missing-value", f"The example's {key} lack {listed(missing)}.", key=True)
+    return {name: value.value for name, value in given.items()}
+
+
+def _note_unknown(name: str, value: Part, key: str, root: Part, known: Sequence[str]) -> None:
+    """Note a name that is not declared. A declaration with a mistake in it is no second mistake here."""
+    declared = root.get(key)
+    if declared is None or not declared.has(name):
+        hint = value.report.suggestion(name, known) if known else ""
+        value.error("unknown-name", f"`{shown(name)}` is none of the spec's {key}.", hint, key=True)

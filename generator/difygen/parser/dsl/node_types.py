@@ -13,57 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from difygen.model import ArrayOf, ObjectOf, Primitive, Property, Type, union
-from difygen.parser.dsl import branches as b
-from difygen.parser.dsl import derived as d
-from difygen.parser.dsl import fields as f
+from difygen.model import Type
+from difygen.parser.dsl import control_flow as b
+from difygen.parser.dsl import node_fields as f
+from difygen.parser.dsl import node_sources as d
+from difygen.parser.dsl.control_flow import Branch
 from difygen.parser.dsl.graph import Step
-from difygen.parser.dsl.values import Value
-from difygen.parser.dsl.ways import Branch
-
-if TYPE_CHECKING:
-    from difygen.parser.dsl.lookup import Derive
-
-STRING, NUMBER, INTEGER, BOOLEAN = Primitive.STRING, Primitive.NUMBER, Primitive.INTEGER, Primitive.BOOLEAN
-OBJECT = ObjectOf()
-FILES = ArrayOf(Primitive.FILE)
-DATA = ArrayOf(union(OBJECT, ArrayOf(Primitive.ANY)))
-"""What a plugin calls `json`: whatever it sent as such, one member each."""
-
-_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
-_PRICES = (
-    "prompt_unit_price",
-    "prompt_price_unit",
-    "prompt_price",
-    "completion_unit_price",
-    "completion_price_unit",
-    "completion_price",
-    "total_price",
-)
-USAGE = ObjectOf(
-    (
-        *(Property(name, INTEGER) for name in _COUNTS),
-        *(Property(name, STRING, description="A decimal number as text.") for name in _PRICES),
-        Property("currency", STRING),
-        Property("latency", NUMBER, description="In seconds."),
-        # since 1.10.0, and only where the model streams
-        Property("time_to_first_token", union(NUMBER, Primitive.NULL), required=False),
-        Property("time_to_generate", union(NUMBER, Primitive.NULL), required=False),
-    )
-)
-RETRIEVED = ObjectOf(
-    (
-        Property("title", STRING),
-        Property("content", STRING),
-        Property("metadata", OBJECT, description="Where the text comes from; external sources say less."),
-        Property("files", union(FILES, Primitive.NULL), required=False),  # since 1.11.0
-        Property("summary", union(STRING, Primitive.NULL), required=False),  # since 1.12.0
-        Property("url", union(STRING, Primitive.NULL), required=False),
-        Property("icon", union(STRING, Primitive.NULL), required=False),
-    )
-)
+from difygen.parser.dsl.node_fields import BOOLEAN, DATA, FILES, INTEGER, OBJECT, STRING, USAGE, Derive
+from difygen.parser.dsl.nullability import Value
 
 
 class NodeType(NamedTuple):

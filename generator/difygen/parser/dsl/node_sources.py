@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from difygen.model import ArrayOf, JsonValue, ObjectOf, Primitive, Property, Type
-from difygen.parser.dsl.fields import declared
-from difygen.parser.dsl.graph import Step
-from difygen.parser.dsl.shape import mapping, sequence, text
-from difygen.parser.dsl.values import Unknown, Value, any_of, items_of, merge, nothing, or_null, without_null
-from difygen.parser.dsl.words import type_of
-
-if TYPE_CHECKING:
-    from difygen.parser.dsl.lookup import Lookup
+from difygen.model import (
+    ArrayOf,
+    JsonValue,
+    ObjectOf,
+    Primitive,
+    Property,
+    Type,
+    items_of,
+    merge,
+    or_null,
+    without_null,
+)
+from difygen.parser.dsl.graph import Step, mapping, sequence, text
+from difygen.parser.dsl.node_fields import Lookup, declared
+from difygen.parser.dsl.nullability import Unknown, Value, any_of, nothing
+from difygen.parser.type_syntax import type_of
 
 
 def aggregated(step: Step, name: str, lookup: Lookup) -> Value | None:

@@ -5,7 +5,7 @@ Knows nothing of the file that a word stands in.
 
 from __future__ import annotations
 
-from difygen.model import ArrayOf, ObjectOf, Primitive, Type
+from difygen.model import ArrayOf, JsonValue, ObjectOf, Primitive, Type
 
 MAX_NESTING = 4
 """How deep `array[array[...]]` may go."""
@@ -42,3 +42,23 @@ def array_of(item: Type, times: int = 1) -> Type:
     for _ in range(times):
         item = ArrayOf(item)
     return item
+
+
+_SPELLINGS: dict[str, Type] = {
+    "secret": Primitive.STRING,
+    "select": Primitive.STRING,
+    "float": Primitive.NUMBER,
+    "bool": Primitive.BOOLEAN,
+    "int": Primitive.INTEGER,
+}
+
+
+def type_of(word: JsonValue) -> Type | None:
+    """The type that a word such as `Array[string]` names, or None where it names none."""
+    if not isinstance(word, str):
+        return None
+    found = type_of_word(word)
+    if found is None:
+        plain = word.strip().lower()
+        found = type_of_word(plain) or _SPELLINGS.get(plain)
+    return found

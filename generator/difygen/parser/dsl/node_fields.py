@@ -1,26 +1,91 @@
-"""What nodes make where that depends on their settings: the functions of the node table. Each knows one node type."""
+"""What nodes give where that depends on their settings: functions of the node table, the shapes that they share, and what they may ask."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import Protocol, TypeAlias
 
-from difygen.model import ArrayOf, JsonValue, ObjectOf, OneOf, Primitive, Property, Type
-from difygen.parser.dsl.branches import TIMEOUT, actions
-from difygen.parser.dsl.graph import Step
-from difygen.parser.dsl.shape import mapping, named, sequence, text, texts
-from difygen.parser.dsl.values import (
-    Need,
-    Unknown,
-    Value,
+from difygen.model import (
+    ArrayOf,
+    JsonValue,
+    ObjectOf,
+    OneOf,
+    Primitive,
+    Property,
+    Type,
     merge,
     or_null,
+    union,
     without_null,
 )
-from difygen.parser.dsl.words import type_of
+from difygen.parser.dsl.control_flow import TIMEOUT, actions
+from difygen.parser.dsl.graph import Step, mapping, named, sequence, text, texts
+from difygen.parser.dsl.nullability import Need, Unknown, Value
+from difygen.parser.type_syntax import type_of
 
-if TYPE_CHECKING:
-    from difygen.parser.dsl.lookup import Derive, Lookup
+STRING, NUMBER, INTEGER, BOOLEAN = Primitive.STRING, Primitive.NUMBER, Primitive.INTEGER, Primitive.BOOLEAN
+OBJECT = ObjectOf()
+FILES = ArrayOf(Primitive.FILE)
+DATA = ArrayOf(union(OBJECT, ArrayOf(Primitive.ANY)))
+"""What a plugin calls `json`: whatever it sent as such, one member each."""
+
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_PRICES = (
+    "prompt_unit_price",
+    "prompt_price_unit",
+    "prompt_price",
+    "completion_unit_price",
+    "completion_price_unit",
+    "completion_price",
+    "total_price",
+)
+USAGE = ObjectOf(
+    (
+        *(Property(name, INTEGER) for name in _COUNTS),
+        *(Property(name, STRING, description="A decimal number as text.") for name in _PRICES),
+        Property("currency", STRING),
+        Property("latency", NUMBER, description="In seconds."),
+        # since 1.10.0, and only where the model streams
+        Property("time_to_first_token", union(NUMBER, Primitive.NULL), required=False),
+        Property("time_to_generate", union(NUMBER, Primitive.NULL), required=False),
+    )
+)
+RETRIEVED = ObjectOf(
+    (
+        Property("title", STRING),
+        Property("content", STRING),
+        Property("metadata", OBJECT, description="Where the text comes from; external sources say less."),
+        Property("files", union(FILES, Primitive.NULL), required=False),  # since 1.11.0
+        Property("summary", union(STRING, Primitive.NULL), required=False),  # since 1.12.0
+        Property("url", union(STRING, Primitive.NULL), required=False),
+        Property("icon", union(STRING, Primitive.NULL), required=False),
+    )
+)
+
+
+class Lookup(Protocol):
+    """What the functions of the node table may ask."""
+
+    @property
+    def inputs(self) -> Mapping[str, Value]:
+        """The start node's variables."""
+
+    def follow(self, selector: JsonValue, scope: str | None) -> Value:
+        """What a selector leads to, seen from within the container `scope` (None for the workflow itself)."""
+
+    def variable(self, group: str, name: str) -> Value:
+        """A variable of `sys`, `env` or `conversation`."""
+
+    def decided(self, selector: JsonValue, by: Step) -> bool:
+        """Whether the step that a selector leads to has run or been skipped for good once `by` runs."""
+
+    def missing(self, value: Value, container: Step) -> str:
+        """Why `value`, made within a container, may be missing after one of its rounds; empty if it is always there."""
+
+
+Derive: TypeAlias = Callable[[Step, str, Lookup], Value | None]
+"""A function of the table: the field of that name of a step, or None if it has none."""
+
 
 NOT_TRIGGERED = "null when the run was not started by the trigger {node}"
 
@@ -42,14 +107,14 @@ def declared(word: JsonValue, name: str, null: str = "") -> Value:
 def _schema(value: JsonValue) -> JsonValue:
     """A JSON Schema, whether as a mapping or as the text that some editors store."""
     if isinstance(value, str) and value.strip():
-        from difygen.parser.dsl.words import json_of
+        from difygen.parser.dsl.graph import json_of
 
         return json_of(value)
     return value if isinstance(value, dict) and value else None
 
 
 def _of_schema(schema: JsonValue, name: str, null: str) -> Value:
-    from difygen.parser.schema import type_of_schema
+    from difygen.parser.json_schema import type_of_schema
 
     type_, nullable = without_null(type_of_schema(schema))
     why = Unknown("any-schema", f"the schema of {{node}} does not say what {named(name)} holds")
@@ -79,8 +144,6 @@ def structured_output(step: Step, name: str, lookup: Lookup) -> Value | None:
 
 def retrieved(step: Step, name: str, lookup: Lookup) -> Value | None:
     """The texts that a knowledge base gave; without a query there are none."""
-    from difygen.parser.dsl.nodes import RETRIEVED
-
     if name != "result":
         return None
     asked = sequence(step.data.get("query_variable_selector")) or sequence(step.data.get("query_attachment_selector"))

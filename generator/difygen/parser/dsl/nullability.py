@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from difygen.model import ArrayOf, ObjectOf, OneOf, Primitive, Property, Type, UnionOf, union
-from difygen.parser.dsl.shape import named
+from difygen.model import ArrayOf, ObjectOf, Primitive, Property, Type, UnionOf, merge, without_null
+from difygen.parser.dsl.graph import Port, named
 
-MAX_TYPE_SIZE = 5_000
 MAX_CLAUSES = 16
-
-Port = tuple[str, str]
-"""A step and the handle by which a run leaves it; the handle "" stands for the step having run at all."""
 
 
 class Need(NamedTuple):
@@ -51,63 +47,6 @@ def unknown(code: str, reason: str) -> Value:
 def nothing(code: str, reason: str) -> Value:
     """No value, in any run."""
     return Value(Primitive.NULL, null=reason, unknown=Unknown(code, reason))
-
-
-def merge(*types: Type) -> Type:
-    """The union as one would write it: no `integer` beside `number`, no list of choices beside `string`."""
-    found = union(*types)
-    if not isinstance(found, UnionOf):
-        return found
-    members = [each for each in found.members if not (each is Primitive.INTEGER and Primitive.NUMBER in found.members)]
-    choices = [each for each in members if isinstance(each, OneOf)]
-    if choices:
-        members = [each for each in members if not isinstance(each, OneOf)]
-        if Primitive.STRING not in members:
-            members.append(_all_choices(choices))
-    return union(*members)
-
-
-def _all_choices(choices: list[OneOf]) -> OneOf:
-    values = dict.fromkeys(value for each in choices for value in each.values)
-    return OneOf(tuple(values), all(each.closed for each in choices))
-
-
-def without_null(type_: Type) -> tuple[Type, bool]:
-    """The type of the values that are not null, and whether there was a null among them."""
-    if not isinstance(type_, UnionOf) or Primitive.NULL not in type_.members:
-        return type_, False
-    return union(*(each for each in type_.members if each is not Primitive.NULL)), True
-
-
-def or_null(type_: Type, null: object) -> Type:
-    """The type with null among its values, if there is a reason for it."""
-    return union(type_, Primitive.NULL) if null and type_ is not Primitive.ANY else type_
-
-
-def items_of(type_: Type) -> Type | None:
-    """The type of the members of a list, or None if no value of the type is a list."""
-    if isinstance(type_, ArrayOf):
-        return type_.item
-    if isinstance(type_, UnionOf):
-        items = [each.item for each in type_.members if isinstance(each, ArrayOf)]
-        return merge(*items) if items else None
-    return Primitive.ANY if type_ is Primitive.ANY else None
-
-
-def is_small(type_: Type) -> bool:
-    """Whether a type has few enough parts to be written down: hostile graphs can double a type with every step."""
-    waiting: list[Type] = [type_]
-    for _ in range(MAX_TYPE_SIZE):
-        if not waiting:
-            return True
-        each = waiting.pop()
-        if isinstance(each, ArrayOf):
-            waiting.append(each.item)
-        elif isinstance(each, ObjectOf):
-            waiting.extend(member.type for member in each.properties)
-        elif isinstance(each, UnionOf):
-            waiting.extend(each.members)
-    return False
 
 
 def any_of(values: Iterable[Value], words: str) -> tuple[Need, ...] | None:

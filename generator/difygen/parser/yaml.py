@@ -1,41 +1,64 @@
 """A definition file to plain objects, read safely, with the place of everything in it. Knows YAML and JSON, and no format made of them.
 
 Events come straight from PyYAML's C parser: the values are those of its SafeLoader, with which Dify reads, for a third of the time.
-What JSON cannot say (dates, `.nan`, `.inf`) stays the text that it was, and so do all keys.
+What JSON cannot say (dates, `.nan`, `.inf`) stays the text that it was, and so do all keys. JSON is nearly YAML, but tabs for
+indentation, `1e5` and surrogate pairs are what YAML parsers trip over: its text becomes the same events in another way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias, cast
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from typing import cast
 
 import yaml
+from yaml import Mark
+from yaml.constructor import SafeConstructor
 from yaml.events import (
     AliasEvent,
+    DocumentEndEvent,
     DocumentStartEvent,
     MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
     SequenceEndEvent,
+    SequenceStartEvent,
     StreamEndEvent,
+    StreamStartEvent,
 )
 
+from difygen.cursor import shown
 from difygen.diagnostics import Diagnostic, Location
 from difygen.model import JsonValue
-from difygen.parser.scalars import STRING_TAGS, TAG, Event, Refusal, resolved, tagged, unknown_tag
-
-if TYPE_CHECKING:
-    from difygen.parser.places import Lines, Place, Repeated
+from difygen.parser.source_map import (
+    Event,
+    Lines,
+    NextEvent,
+    Place,
+    Refusal,
+    Repeated,
+    explain,
+    find,
+    index_of,
+    places_of,
+    repeated_keys,
+)
 
 MAX_BYTES = 10 * 1024 * 1024  # Dify's own limit for an import
 MAX_DEPTH = 100
 MAX_ALIASED = 100_000
+MAX_DIGITS = 1_000
 
-NextEvent: TypeAlias = Callable[[], Event]
+TAG = "tag:yaml.org,2002:"
+STRING_TAGS = ("!", f"{TAG}str", f"{TAG}timestamp")
 
 _Loader: type = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+_PATTERNS = yaml.SafeLoader.yaml_implicit_resolvers
 _COLLECTION_TAGS = ("!", f"{TAG}map", f"{TAG}seq")
 _UNSEEN = object()
+_JSON_TOKEN = re.compile(r'[{}\[\]]|"(?:[^"\\]|\\.)*"|[^\s{}\[\],:"]+')
 
 
 class Document:
@@ -55,29 +78,21 @@ class Document:
 
         Positions cost a second walk through the file, once: asking is for when something is wrong.
         """
-        from difygen.parser.places import Lines, index_of
-
         if self._lines is None:
             self._lines = Lines(self._text, self.file)
         return self._lines.at(index_of(self._place(), path, key))
 
     def written(self, *path: str | int) -> str | None:
         """The scalar at `path` as its author wrote it (`yes`, where its value is true), without quotes."""
-        from difygen.parser.places import find
-
         place = find(self._place(), path)
         return place.text if place is not None else None
 
     def note_repeated_keys(self) -> None:
         """Find the keys that occur twice in one mapping, once it is known that there are any."""
-        from difygen.parser.syntax import repeated_keys
-
         self._place()
         self.diagnostics = repeated_keys(self._text, self.file, self._repeated)
 
     def _place(self) -> Place:
-        from difygen.parser.places import places_of
-
         if self._places is None:
             self._places, self._repeated = places_of(_events(self._text))
         return self._places
@@ -92,8 +107,6 @@ def load(data: bytes, file: str) -> Document | tuple[Diagnostic, ...]:
     try:
         return _load(text, file)
     except (Refusal, yaml.YAMLError) as error:
-        from difygen.parser.syntax import explain
-
         return (explain(error, text, file),)
 
 
@@ -101,16 +114,12 @@ def _text_of(data: bytes) -> bytes | str:
     """JSON as text, and YAML as the bytes it came in: decoding those is the C parser's work."""
     if not data.lstrip().startswith(b"{"):
         return data
-    from difygen.parser.json_events import as_json
-
-    json = as_json(data)
-    return data if json is None else json
+    text = as_json(data)
+    return data if text is None else text
 
 
 def _events(text: bytes | str) -> NextEvent:
     if isinstance(text, str):
-        from difygen.parser.json_events import json_events
-
         return json_events(text).__next__
     return cast(NextEvent, _Loader(text).get_event)
 
@@ -268,3 +277,110 @@ def _extent(value: JsonValue, limit: int) -> tuple[int, int]:
         height += bool(collections)
         level = [inner for each in collections for inner in (each.values() if isinstance(each, dict) else each)]
     return count, height
+
+
+def resolved(event: Event) -> JsonValue:
+    """What a plain scalar means to PyYAML: `yes` is true, `010` is eight, `1:30` is ninety."""
+    text: str = event.value
+    for tag, pattern in _PATTERNS.get(text[:1], ()):
+        if pattern.match(text):
+            return _constructed(tag, event)
+    return text
+
+
+def tagged(event: Event) -> JsonValue:
+    """A scalar with a tag of its own, such as `!!int "1"`."""
+    tag = event.tag or ""
+    if tag.removeprefix(TAG) not in ("null", "bool", "int", "float"):
+        raise unknown_tag(event)
+    try:
+        value = _constructed(tag, event)
+    except (KeyError, IndexError):
+        value = ""
+    if isinstance(value, str):
+        raise Refusal("bad-tag", f"`{shown(event.value)}` is no value of the type that its tag names.", event)
+    return value
+
+
+def _constructed(tag: str, event: Event) -> JsonValue:
+    text: str = event.value
+    match tag.removeprefix(TAG):
+        case "null":
+            return None
+        case "bool":
+            return SafeConstructor.bool_values[text.lower()]
+        case "int" | "float" if len(text) > MAX_DIGITS:
+            raise Refusal("number-too-long", f"A number may have at most {MAX_DIGITS:,} digits.", event)
+        case "int":
+            return _number(SafeConstructor.construct_yaml_int, event)
+        case "float":
+            return _number(SafeConstructor.construct_yaml_float, event)
+    return text
+
+
+def _number(construct: Callable[..., int | float], event: Event) -> JsonValue:
+    """The number that PyYAML makes of a text, or the text where that is none: `0b_` matches its pattern and fails."""
+    try:
+        number = construct(SafeConstructor(), yaml.ScalarNode("", event.value))
+    except (ValueError, OverflowError):
+        return str(event.value)
+    return number if isinstance(number, int) or math.isfinite(number) else str(event.value)
+
+
+def unknown_tag(event: Event) -> Refusal:
+    hint = "Remove it; quote a text that starts with an exclamation mark."
+    return Refusal(
+        "unknown-tag", f"The YAML tag `{shown((event.tag or '').replace(TAG, '!!'))}` is not read.", event, hint
+    )
+
+
+def is_text(plain: str) -> bool:
+    """Whether a plain scalar is text, and not what YAML reads as a number, a boolean or the like."""
+    return not any(pattern.match(plain) for _, pattern in _PATTERNS.get(plain[:1], ()))
+
+
+def as_json(data: bytes) -> str | None:
+    """The text, if it is JSON as the standard has it, and not nested so deep that Python gives up on it."""
+    try:
+        text = data.decode()
+        json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        return None
+    return text
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def json_events(text: str) -> Iterator[Event]:
+    """The events of a text that `as_json` let through."""
+    yield StreamStartEvent()
+    yield DocumentStartEvent()
+    for token in _JSON_TOKEN.finditer(text):
+        mark = Mark("", token.start(), 0, 0, None, 0)
+        yield _event(token.group(), mark)
+    yield DocumentEndEvent()
+    yield StreamEndEvent()
+
+
+def _event(token: str, mark: Mark) -> Event:
+    match token:
+        case "{":
+            return MappingStartEvent(None, None, True, mark)
+        case "[":
+            return SequenceStartEvent(None, None, True, mark)
+        case "}":
+            return MappingEndEvent(mark)
+        case "]":
+            return SequenceEndEvent(mark)
+    # Not implicit: the value is final, whatever its type, and no YAML rule applies to it.
+    return ScalarEvent(None, None, (False, True), cast(str, _value(token)), mark)
+
+
+def _value(token: str) -> object:
+    """What a token says. A number beyond a float stays text, and half a surrogate pair becomes U+FFFD: no file could hold it."""
+    value = json.loads(token)
+    if isinstance(value, str):
+        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if "\\u" in token else value
+    return value if not isinstance(value, float) or math.isfinite(value) else token

@@ -1,4 +1,8 @@
-"""The ways through one level of a graph: what leads where, and what lies on all ways to a step. Plays nothing through."""
+"""How control flows through one level of a graph: what leads where, which steps run together, and that in words. Knows no fields or types.
+
+A step runs once all edges into it are decided and at least one of them was taken. A step that branches takes the edges of one handle,
+every other one takes all of its edges (engine of Dify 1.9 and later).
+"""
 
 from __future__ import annotations
 
@@ -6,8 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from difygen.parser.dsl.graph import CONTAINER_STARTS, Graph, Step
-from difygen.parser.dsl.values import Port
+from difygen.parser.dsl.graph import CONTAINER_STARTS, Graph, Port, Step, mapping, quoted, sequence, text
 
 MAX_EFFORT = 500_000
 """How many edges and branches may be looked at for questions about single steps. Beyond that, the answer is the least certain one."""
@@ -185,15 +188,6 @@ class Ways:
         return follows
 
 
-def _keep(
-    kept: dict[str, set[str]] | dict[str | None, set[Port]], key: str | None, value: set[str] | set[Port]
-) -> None:
-    """Remember an answer, and only a few: questions about one step come one after the other."""
-    if len(kept) >= MAX_KEPT:
-        kept.clear()
-    kept[key] = value  # type: ignore[index,assignment]
-
-
 def _entries(steps: dict[str, Step], graph: Graph, level: str | None) -> list[str]:
     """Where runs begin. Of several triggers each begins runs of its own."""
     if level is None:
@@ -231,3 +225,165 @@ def _with_seen(known: Sequence[Branch], out: Iterable[tuple[str, str]]) -> tuple
     for handle, _ in out:
         branches.setdefault(handle, Branch(handle, handle))
     return tuple(branches.values())
+
+
+MAX_RUNS = 4096
+"""How many combinations of choices are played through. Beyond that, only what no choice can prevent counts as certain."""
+MAX_WORK = 1 << 19
+
+
+class Paths:
+    """The runs of one level: the workflow itself, or the inside of a container."""
+
+    def __init__(self, graph: Graph, level: str | None, branches_of: Callable[[Step], Sequence[Branch]]) -> None:
+        self.ways = Ways(graph, level, branches_of)
+        self._runs = _played(self.ways)
+        self._taken: dict[Port, int] = {}
+
+    def reaches(self, id_: str) -> bool:
+        """Whether any run can come to the step."""
+        return id_ in self.ways.reached
+
+    def always(self, ports: Sequence[Port], given: str | None = None) -> bool:
+        """Whether every run that comes to `given` (every run at all, for None) takes one of the ports."""
+        if given is not None and given not in self.ways.timely:
+            return False
+        if self._runs is None:
+            return self.ways.certain(given, ports)
+        return not self._coming_to(given) & ~self._taking(ports)
+
+    def together(self, first: str, second: str) -> bool:
+        """Whether a run may come to both steps."""
+        if self._runs is None or not self.ways.timely.issuperset((first, second)):
+            return self.reaches(first) and self.reaches(second)
+        return bool(self._taking([(first, "")]) & self._taking([(second, "")]))
+
+    def enough(self, choices: Sequence[Choice], ports: Sequence[Port], given: str | None) -> bool:
+        """Whether every run that comes to `given` and takes these choices takes one of the ports."""
+        if self._runs is None:
+            return False
+        runs = self._coming_to(given)
+        for choice in choices:
+            runs &= self._taking([(choice.step, way.handle) for way in choice.ways])
+        return not runs & ~self._taking(ports)
+
+    def prevented(self, ports: Sequence[Port], given: str | None) -> Choice | None:
+        """The one choice, if there is one, that exactly those runs take that come to `given` and take none of the ports."""
+        if self._runs is None:
+            return None
+        missed = self._coming_to(given) & ~self._taking(ports)
+        for step, ways in self.ways.branches.items():
+            taken = tuple(way for way in ways if missed & self._taking([(step, way.handle)]))
+            if taken and missed == self._coming_to(given) & self._taking([(step, way.handle) for way in taken]):
+                return Choice(step, taken, True)
+        return None
+
+    def _coming_to(self, id_: str | None) -> int:
+        """The numbers of the runs that come to a step, as bits; of all runs for None."""
+        return self._taking([(id_, "")]) if id_ is not None else (1 << len(self._runs or ())) - 1
+
+    def _taking(self, ports: Sequence[Port]) -> int:
+        """The numbers of the runs that take one of the ports, as bits."""
+        found = 0
+        for port in ports:
+            if port not in self._taken:
+                bit = self.ways.bit(port) if port[0] in self.ways.timely else 0
+                self._taken[port] = sum([1 << number for number, run in enumerate(self._runs or ()) if run & bit])
+            found |= self._taken[port]
+        return found
+
+
+def _played(ways: Ways) -> list[int] | None:
+    """The ports taken in each run that can be, as bits; None if there are too many of them."""
+    runs = [ways.bits[id_, ""] for id_ in ways.entries] or [0]
+    work = 0
+    for id_ in ways.order:
+        own = into = ways.bits[id_, ""]  # that of an entry is set in the runs that begin there
+        for port in ways.into[id_]:
+            into |= ways.bit(port) if port[0] in ways.timely else 0
+        if id_ not in ways.branches:
+            runs = [run | own if run & into else run for run in runs]
+        else:
+            taken = [own | ways.bits[id_, branch.handle] for branch in ways.branches[id_]]
+            runs = [after for run in runs for after in ([run | way for way in taken] if run & into else (run,))]
+        work += len(runs)
+        if len(runs) > MAX_RUNS or work > MAX_WORK:
+            return None
+    return runs
+
+
+TIMEOUT = "__timeout"
+
+
+def cases(step: Step) -> Sequence[Branch]:
+    """The ways out of an if-else: one for each case, and `false` where none holds. Old ones have conditions and no cases."""
+    found = [mapping(each) for each in sequence(step.data.get("cases"))] or [{"case_id": "true"}]
+    ways = []
+    for number, case in enumerate(found):
+        name = text(case.get("name")) or ("IF" if number == 0 else f"ELIF {number}" if len(found) > 2 else "ELIF")
+        ways.append(Branch(text(case.get("case_id") or case.get("id")) or "true", name))
+    return [*ways, Branch("false", "ELSE")]
+
+
+def classes(step: Step) -> Sequence[Branch]:
+    """The ways out of a classifier, one for each class."""
+    found = [mapping(each) for each in sequence(step.data.get("classes"))]
+    return [
+        Branch(text(each.get("id")), text(each.get("label") or each.get("name")) or text(each.get("id")))
+        for each in found
+    ]
+
+
+def actions(step: Step) -> Sequence[Branch]:
+    """The ways out of a form, one for each button, and one for when nobody pressed any. Forms before 1.13 have one way out."""
+    found = [mapping(each) for each in sequence(step.data.get("user_actions"))]
+    if not found:
+        return ()
+    buttons = [Branch(text(each.get("id")), text(each.get("title")) or text(each.get("id"))) for each in found]
+    return [*buttons, Branch(TIMEOUT, "timeout")]
+
+
+MAX_PARTS = 4
+
+
+def only_when(ports: Sequence[Port], given: str | None, paths: Paths, graph: Graph) -> str:
+    """When a run takes one of the ports, beyond coming to `given`."""
+    reachable = [port for port in ports if paths.reaches(port[0])]
+    if not reachable:
+        return f"never, since no way leads to {_titles([id_ for id_, _ in ports], graph)}"
+    choices = paths.ways.choices(reachable, given)
+    necessary = [each for each in choices if each.necessary]
+    words = "only when " + _listed([_taken(each, graph) for each in necessary], " and ") if necessary else ""
+    if necessary and paths.enough(necessary, reachable, given):
+        return words
+    if prevented := paths.prevented(reachable, given):
+        return f"missing when {_taken(prevented, graph)}"
+    others = [each.step for each in choices if not each.necessary]
+    if not others:
+        return words or f"only when {_titles([id_ for id_, _ in reachable], graph)} runs"
+    return f"{words}, and then {_depends(others, graph)}" if words else _depends(others, graph)
+
+
+def _depends(ids: Sequence[str], graph: Graph) -> str:
+    if len(ids) == 1:
+        return f"depends on the branch that {graph.steps[ids[0]]} takes"
+    return f"depends on the branches that {_titles(ids, graph, 'and')} take"
+
+
+def _taken(choice: Choice, graph: Graph) -> str:
+    step = graph.steps[choice.step]
+    if choice.ways[0].outcome:
+        return f"{step} {choice.ways[0].label}"
+    labels = [quoted(way.label) for way in choice.ways]
+    return f"the branch {_listed(labels, ' or ')} of {step} is taken"
+
+
+def _listed(parts: Sequence[str], by: str) -> str:
+    shown = list(dict.fromkeys(parts))
+    if len(shown) > MAX_PARTS:
+        return by.join(shown[:MAX_PARTS]) + f"{by}{len(shown) - MAX_PARTS} more"
+    return by.join(shown)
+
+
+def _titles(ids: Sequence[str], graph: Graph, by: str = "or") -> str:
+    return _listed([str(graph.steps[id_]) for id_ in ids], f" {by} ")

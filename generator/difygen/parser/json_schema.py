@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 
 from difygen.model import ArrayOf, JsonValue, ObjectOf, OneOf, Primitive, Property, Type, UnionOf, union
-from difygen.parser.types import type_of_word
+from difygen.parser.type_syntax import type_of_word
 
 MAX_DEPTH = 24
 MAX_SCHEMAS = 1_000

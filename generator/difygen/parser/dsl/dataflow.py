@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from difygen.model import ArrayOf, JsonValue, Primitive, Type
-from difygen.parser.dsl.graph import Graph, Step
-from difygen.parser.dsl.nodes import NODE_TYPES
-from difygen.parser.dsl.paths import Paths
-from difygen.parser.dsl.reasons import only_when
-from difygen.parser.dsl.shape import mapping, named, quoted, sequence, text, texts
-from difygen.parser.dsl.values import Need, Unknown, Value, is_small, member, merge, nothing, unknown
-from difygen.parser.dsl.ways import Branch
-from difygen.parser.dsl.words import type_of
+from difygen.model import ArrayOf, JsonValue, Primitive, Type, is_small, merge
+from difygen.parser.dsl.control_flow import Branch, Paths, only_when
+from difygen.parser.dsl.graph import Graph, Step, mapping, named, quoted, sequence, text, texts
+from difygen.parser.dsl.node_types import NODE_TYPES
+from difygen.parser.dsl.nullability import Need, Unknown, Value, member, nothing, unknown
+from difygen.parser.type_syntax import type_of
 
 MAX_CHAIN = 48
 """How many nodes may pass a value on before it counts as unknown."""
@@ -101,7 +98,7 @@ class Resolver:
             if any(self.graph.steps[id_].parent != level for id_, _ in need.ports):
                 continue  # made outside of this container, before it
             paths = self.paths(level)
-            if not paths.always(need, given):
+            if not paths.always(need.ports, given):
                 return need.words or only_when(need.ports, given, paths, self.graph)
         return ""
 
