@@ -3,7 +3,10 @@
 import asyncio
 import gc
 import signal
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -15,12 +18,14 @@ from fault_events import (
     NORMAL,
     RESULT,
     after_request,
+    blocking,
     broken,
     node_started,
     silence,
 )
 from live_run import LiveRun
-from servers import DETAIL, RUN, STOP, Server, answer, as_json, by_mode, stream
+from runtime._http import httpx
+from servers import DETAIL, RUN, STOP, Server, answer, as_json, authority, by_mode, stream
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -222,3 +227,174 @@ class TestStopping:
                 for _ in events:
                     raise ZeroDivisionError
             assert server.count(STOP) >= 1
+
+
+def use(concat: ConcatClient, way: str) -> object:
+    return list(concat.stream()) if way == "streamed" else concat.run(response_mode=MODES[way])
+
+
+async def ause(concat: AsyncConcatClient, way: str) -> object:
+    if way == "streamed":
+        return [event async for event in concat.stream()]
+    return await concat.run(response_mode=MODES[way])
+
+
+MODES: dict[str, runtime.ResponseMode] = {"collected": "streaming", "blocking": "blocking"}
+WAYS = ["streamed", *MODES]
+PATIENT = {"timeout": 60.0, "idle_timeout": 60.0}
+every_way = pytest.mark.parametrize("way", WAYS)
+
+
+class TestClosingMeanwhile:
+    """`close()` by another thread or task: whoever waits learns of it at once, and nothing is sent again."""
+
+    def wait_and_close(self, server: Server, concat: ConcatClient, way: str, *, until: int = 1) -> BaseException | None:
+        with ThreadPoolExecutor(1) as pool:
+            waiting = pool.submit(use, concat, way)
+            while len(server.requests) < until:
+                time.sleep(0.01)
+            time.sleep(0.1)
+            began = time.monotonic()
+            concat.close()
+            error = waiting.exception(20)
+        assert time.monotonic() - began < 5
+        return error
+
+    @every_way
+    def test_the_client(self, way: str) -> None:
+        with Server(HANGS) as server:
+            error = self.wait_and_close(server, client(server, **PATIENT), way)
+            assert isinstance(error, runtime.ClosedError)
+            assert server.wait_left()
+            assert len(server.requests) == 1
+        if way != "blocking":
+            assert error.workflow_run_id
+
+    @every_way
+    def test_the_client_over_tls_of_the_callers(self, way: str) -> None:
+        trust = authority()
+        with Server(HANGS, tls=trust.server) as server, httpx.Client(verify=trust.client) as given:
+            error = self.wait_and_close(server, client(server, http_client=given, **PATIENT), way)
+            assert isinstance(error, runtime.ClosedError)
+            assert server.runs == 1
+
+    @every_way
+    def test_on_a_connection_used_before(self, way: str) -> None:
+        with Server({RUN: [as_json(blocking()), HANGS[RUN]]}) as server:
+            concat = client(server, **PATIENT)
+            concat.run()
+            error = self.wait_and_close(server, concat, way, until=2)
+            assert isinstance(error, runtime.ClosedError)
+            assert (server.runs, server.accepted) == (2, 1)
+
+    @every_way
+    def test_before_a_byte_of_the_answer(self, way: str) -> None:
+        with Server({RUN: after_request(silence)}) as server:
+            error = self.wait_and_close(server, client(server, **PATIENT), way)
+            assert isinstance(error, runtime.ClosedError)
+            assert server.runs == 1
+
+    @every_way
+    def test_while_a_request_waits_to_be_repeated(self, way: str) -> None:
+        refusal = as_json({"code": "too_many_requests", "message": "Too many requests"}, 429, **{"Retry-After": "30"})
+        with Server({RUN: refusal}) as server:
+            error = self.wait_and_close(server, client(server, **PATIENT), way)
+            assert isinstance(error, runtime.ClosedError)
+            assert server.runs == 1
+
+    def test_while_a_call_waits_for_its_turn(self) -> None:
+        with Server(HANGS) as server, ThreadPoolExecutor(3) as pool:
+            concat = client(server, max_concurrency=1, **PATIENT)
+            waiting = [pool.submit(use, concat, way) for way in WAYS]
+            while server.runs == 0:
+                time.sleep(0.01)
+            time.sleep(0.1)
+            concat.close()
+            assert [type(call.exception(20)) for call in waiting] == [runtime.ClosedError] * 3
+            assert server.runs == 1
+
+    def test_the_stream_itself(self) -> None:
+        with Server(HANGS) as server, client(server, **PATIENT) as concat, ThreadPoolExecutor(1) as pool:
+            stream = concat.stream()
+            taken = threading.Event()
+            waiting = pool.submit(lambda: [taken.set() for _ in stream])
+            assert taken.wait(10)
+            time.sleep(0.1)
+            began = time.monotonic()
+            stream.close()
+            assert isinstance(waiting.exception(20), runtime.StreamInterruptedError)
+            assert time.monotonic() - began < 5
+            assert server.wait_left()
+            assert server.runs == 1
+
+    def test_between_two_events(self) -> None:
+        """Who does not wait learns of it with the next event."""
+        with Server(HANGS) as server:
+            concat = client(server, **PATIENT)
+            stream = concat.stream()
+            first = next(stream)
+            concat.close()
+            with pytest.raises(runtime.ClosedError):
+                list(stream)
+            assert first.workflow_run_id == stream.workflow_run_id
+            assert server.runs == 1
+
+    def test_the_client_may_be_used_again(self) -> None:
+        with Server({RUN: [after_request(silence), as_json(blocking())]}) as server:
+            concat = client(server, **PATIENT)
+            self.wait_and_close(server, concat, "blocking")
+            assert concat.run().outputs.result == RESULT
+            concat.close()
+
+    @every_way
+    @pytest.mark.parametrize("given", [False, True], ids=["own", "of the caller's"])
+    def test_an_async_client(self, way: str, given: bool) -> None:
+        async def close(server: Server) -> None:
+            options = {"http_client": httpx.AsyncClient()} if given else {}
+            concat = async_client(server, **PATIENT, **options)
+            waiting = asyncio.ensure_future(ause(concat, way))
+            while server.runs == 0:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            await concat.aclose()
+            with pytest.raises(runtime.ClosedError):
+                await asyncio.wait_for(waiting, 5)
+            for client in options.values():
+                await client.aclose()
+
+        with Server(HANGS) as server:
+            asyncio.run(close(server))
+            assert server.wait_left()
+            assert len(server.requests) == 1
+
+    def test_async_calls_that_wait_for_their_turn(self) -> None:
+        async def close(server: Server) -> None:
+            concat = async_client(server, max_concurrency=1, **PATIENT)
+            waiting = [asyncio.ensure_future(ause(concat, way)) for way in WAYS]
+            while server.runs == 0:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.1)
+            await concat.aclose()
+            done = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5)
+            assert [type(error) for error in done] == [runtime.ClosedError] * 3
+
+        with Server(HANGS) as server:
+            asyncio.run(close(server))
+            assert server.runs == 1
+
+    def test_an_async_stream_by_another_task(self) -> None:
+        async def close(server: Server) -> None:
+            async with async_client(server, **PATIENT) as concat:
+                stream = concat.stream()
+                waiting = asyncio.ensure_future(stream.result())
+                while stream.workflow_run_id is None:
+                    await asyncio.sleep(0.01)
+                await asyncio.sleep(0.1)
+                await stream.aclose()
+                with pytest.raises(runtime.StreamInterruptedError):
+                    await asyncio.wait_for(waiting, 5)
+
+        with Server(HANGS) as server:
+            asyncio.run(close(server))
+            assert server.wait_left()
+            assert server.runs == 1

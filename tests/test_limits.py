@@ -2,13 +2,22 @@
 
 import asyncio
 import gc
+import gzip
+import json
+import socket
 import sys
 import threading
+import time
+import tracemalloc
+import zlib
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 import runtime
+from both_clients import with_async, with_sync
 from concat_client import AsyncConcatClient, ConcatClient
 from driving import DRIVES, KEY, QUICK
 from fault_events import (
@@ -26,7 +35,23 @@ from fault_events import (
     silence,
     text_chunk,
 )
-from servers import RUN, STOP, Connection, Handler, Request, Server, as_json, by_mode, stream
+from runtime._http import httpx
+from servers import (
+    RUN,
+    SSE,
+    STOP,
+    Connection,
+    Handler,
+    Request,
+    Server,
+    answer,
+    as_json,
+    authority,
+    by_mode,
+    http_chunk,
+    response_head,
+    stream,
+)
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -43,6 +68,86 @@ def client(server: Server, **options: object) -> ConcatClient:
 
 def async_client(server: Server, **options: object) -> AsyncConcatClient:
     return AsyncConcatClient(base_url=server.url, api_key=KEY, **{**QUICK, **options})
+
+
+def http_client(kind: str, **arguments: Any) -> Any:
+    """A client of the HTTP library's, as a caller gives it."""
+    return (httpx.Client if kind == "sync" else httpx.AsyncClient)(**arguments)
+
+
+every_kind = pytest.mark.parametrize("kind", DRIVES)
+TIMEOUT, TOO_LONG = 0.5, 4.0
+
+
+def drip_forever(start: bytes, drop: bytes) -> Handler:
+    def handle(connection: Connection, request: Request) -> None:
+        connection.send(start)
+        while True:
+            connection.pause(0.05)
+            connection.send(drop)
+
+    return handle
+
+
+def late(start: bytes, more: bytes) -> Handler:
+    """One byte shortly before the deadline, then silence."""
+
+    def handle(connection: Connection, request: Request) -> None:
+        connection.send(start)
+        connection.pause(TIMEOUT * 0.8)
+        connection.send(more)
+        connection.hold()
+
+    return handle
+
+
+CHUNKED = response_head(200, {"Content-Type": SSE, "Transfer-Encoding": "chunked"})
+SLOW = {
+    "silence": after_request(silence),
+    "a head in drips": drip_forever(b"HTTP/1.1 200 OK\r\n", b"X-Drip: 1\r\n"),
+    "interim answers for ever": drip_forever(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "a body in drips": drip_forever(CHUNKED + http_chunk(b"data: "), http_chunk(b" ")),
+    "a chunk in drips": drip_forever(CHUNKED + b"FFFF\r\ndata: ", b" "),
+    "comments for ever": drip_forever(CHUNKED, http_chunk(b": still here\n\n")),
+    "a late byte of the head": late(b"HTTP/1.1 200", b" OK\r\n"),
+    "a late byte of the body": late(CHUNKED, http_chunk(b"data: ")),
+}
+
+
+@contextmanager
+def full_listener() -> Iterator[int]:
+    """A port whose queue is full, so that connecting to it hangs."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        waiting = [socket.socket() for _ in range(4)]
+        for sock in waiting:
+            sock.setblocking(False)
+            sock.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+        for sock in waiting:
+            sock.close()
+
+
+class Endless:
+    """Sends a beginning, and then the same bytes for as long as somebody takes them, or 100 MB."""
+
+    def __init__(self, start: bytes, more: bytes, status: int = 200) -> None:
+        self.start, self.more, self.status = start, more * (100_000 // len(more)), status
+        self.size = 0
+
+    def __call__(self, connection: Connection, request: Request) -> None:
+        connection.head(self.status, {"Content-Type": SSE, "Transfer-Encoding": "chunked"})
+        connection.chunk(self.start)
+        while self.size < 100_000_000:
+            connection.chunk(self.more)
+            self.size += len(self.more)
+        connection.end()
+
+
+ENDLESS = {
+    "one line": (STARTED + b"data: ", b"x"),
+    "lines of one event": (STARTED, b"data: xxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n"),
+    "lines that end with CR": (STARTED, b"data:\r"),
+}
 
 
 def echo(connection: Connection, request: Request) -> None:
@@ -224,19 +329,203 @@ class TestLimits:
             assert isinstance(seen.error, runtime.DifyError)
             assert server.runs == 1
 
-    def test_a_head_that_drips_for_ever_ends_at_the_deadline(self) -> None:
-        """Of the async client. The blocking one can end no wait of the HTTP library's but by `idle_timeout`."""
 
-        def handle(connection: Connection, request: Request) -> None:
-            connection.send(b"HTTP/1.1 200 OK\r\n")
+class TestDeadline:
+    """`timeout=` is for the call as a whole: no step of it, and no pace of the server, makes it longer.
+
+    The limit for a silence is longer than the test lasts: it is not what ends the call.
+    """
+
+    @every_kind
+    @pytest.mark.parametrize("case", SLOW)
+    def test_a_server_that_takes_its_time(self, kind: str, case: str) -> None:
+        with Server({RUN: SLOW[case]}) as server:
+            self.ends(server, kind)
+
+    @every_kind
+    @pytest.mark.parametrize("case", SLOW)
+    def test_with_an_http_client_of_the_callers(self, kind: str, case: str) -> None:
+        with Server({RUN: SLOW[case]}) as server:
+            self.ends(server, kind, http_client=http_client(kind))
+
+    @every_kind
+    @pytest.mark.parametrize("case", SLOW)
+    def test_over_tls(self, kind: str, case: str) -> None:
+        trust = authority()
+        with Server({RUN: SLOW[case]}, tls=trust.server) as server:
+            self.ends(server, kind, http_client=http_client(kind, verify=trust.client))
+
+    @pytest.mark.parametrize("case", SLOW)
+    def test_on_a_connection_used_before(self, case: str) -> None:
+        """Whether the client made it, or its caller did before the client had a look at it."""
+        with Server({RUN: [as_json(blocking()), as_json(blocking()), SLOW[case]]}) as server:
+            with httpx.Client() as given, client(server, http_client=given) as concat:
+                given.post(f"{server.url}/workflows/run", json={"response_mode": "blocking"})
+                concat.run()
+                began = time.monotonic()
+                with pytest.raises(runtime.DeadlineExceededError):
+                    concat.run(timeout=TIMEOUT)
+            assert time.monotonic() - began < TOO_LONG
+            assert server.accepted == 1
+
+    @every_kind
+    def test_a_handshake_that_drips(self, kind: str) -> None:
+        def drip_alert(connection: Connection) -> None:
+            connection.send(b"\x16\x03\x03\x40\x00")
             while True:
                 connection.pause(0.05)
-                connection.send(b"X-Drip: 1\r\n")
+                connection.send(b"x")
 
-        with Server({RUN: handle}) as server:
-            seen = DRIVES["async"](server.url, "blocking", {"timeout": 0.5})
-            assert isinstance(seen.error, runtime.DeadlineExceededError)
+        with Server({}, on_accept=drip_alert) as server:
+            url = server.url.replace("http:", "https:")
+            self.ends(server, kind, url=url, error=runtime.DifyTimeoutError)
+
+    def test_a_server_that_reads_in_sips(self) -> None:
+        def sip(connection: Connection) -> None:
+            connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            while connection.sock.recv(2000):
+                connection.pause(0.05)
+
+        with Server({}, on_accept=sip) as server, client(server) as concat:
+            began = time.monotonic()
+            with pytest.raises(runtime.DeadlineExceededError):
+                concat.run(string="x" * 3_000_000, timeout=TIMEOUT)
+            assert time.monotonic() - began < TOO_LONG
+
+    @pytest.mark.parametrize("kind", DRIVES)
+    def test_an_address_where_nobody_answers(self, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A host of three addresses, none of which answers: they share the time that there is."""
+        with full_listener() as port:
+            address = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", port))
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [address] * 3)
+            began = time.monotonic()
+            seen = DRIVES[kind](f"http://dify.invalid:{port}/v1", "blocking", {"timeout": TIMEOUT, "max_retries": 0})
+        assert isinstance(seen.error, runtime.DifyTimeoutError)
+        assert time.monotonic() - began < TOO_LONG
+
+    def ends(
+        self,
+        server: Server,
+        kind: str,
+        *,
+        url: str = "",
+        error: type[runtime.DifyError] = runtime.DeadlineExceededError,
+        **options: Any,
+    ) -> None:
+        """A call ends in time, with an error that says why."""
+        limits = {"timeout": TIMEOUT, "idle_timeout": 20.0, "max_retries": 0}
+        began = time.monotonic()
+        seen = DRIVES[kind](url or server.url, "collected", {**limits, **options})
+        assert isinstance(seen.error, error)
+        assert time.monotonic() - began < TOO_LONG
+
+
+class TestMemory:
+    """What a server sends is taken up to a size, and no further."""
+
+    LIMIT = 3_000_000
+
+    @every_kind
+    @pytest.mark.parametrize("mode", ["streamed", "blocking"])
+    @pytest.mark.parametrize("case", ENDLESS)
+    def test_an_answer_without_an_end(self, kind: str, mode: str, case: str) -> None:
+        sent = Endless(*ENDLESS[case])
+        with Server({RUN: sent}) as server:
+            seen = DRIVES[kind](server.url, mode, {"max_answer_size": self.LIMIT})
             assert server.runs == 1
+        assert isinstance(seen.error, runtime.AnswerTooLargeError)
+        assert "3,000,000 bytes" in str(seen.error) and "max_answer_size=" in str(seen.error)
+        assert sent.size < self.LIMIT * 10
+
+    @every_kind
+    @pytest.mark.parametrize("case", ENDLESS)
+    def test_an_error_without_an_end_is_that_error(self, kind: str, case: str) -> None:
+        sent = Endless(*ENDLESS[case], status=401)
+        with Server({RUN: sent}) as server:
+            seen = DRIVES[kind](server.url, "blocking", {})
+        assert isinstance(seen.error, runtime.AuthenticationError)
+        assert sent.size < self.LIMIT * 10
+
+    @every_kind
+    @pytest.mark.parametrize("mode", ["streamed", "blocking"])
+    @pytest.mark.parametrize("layers", [1, 2])
+    def test_a_gzip_bomb(self, kind: str, mode: str, layers: int) -> None:
+        """Two layers make a gigabyte of about a kilobyte."""
+        body = gzip.compress(b"data: " + bytes(1_000_000_000 if layers == 2 else 50_000_000))
+        headers = {"Content-Encoding": ", ".join(["gzip"] * layers), "Content-Type": SSE}
+        for _ in range(1, layers):
+            body = gzip.compress(body)
+        tracemalloc.start()
+        try:
+            with Server({RUN: answer(body, **headers)}) as server:
+                seen = DRIVES[kind](server.url, mode, {"max_answer_size": self.LIMIT})
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert isinstance(seen.error, runtime.AnswerTooLargeError)
+        assert most < 12 * self.LIMIT
+
+    @every_kind
+    def test_events_that_are_small_enough_may_be_many(self, kind: str) -> None:
+        with Server({RUN: stream(many(1_000))}) as server:
+            seen = DRIVES[kind](server.url, "streamed", {"max_answer_size": 1_000})
+        assert seen.error is None
+
+    @every_kind
+    def test_one_event_is_too_large(self, kind: str) -> None:
+        with Server({RUN: stream([STARTED, finished(outputs={"result": "x" * 2_000})])}) as server:
+            seen = DRIVES[kind](server.url, "streamed", {"max_answer_size": 1_000})
+        assert isinstance(seen.error, runtime.AnswerTooLargeError)
+        assert seen.error.workflow_run_id
+
+    @every_kind
+    @pytest.mark.parametrize("mode", ["streamed", "blocking"])
+    @pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, brotli", ", ".join(["gzip"] * 99)])
+    def test_an_encoding_that_nobody_asked_for_is_named(self, kind: str, mode: str, encoding: str) -> None:
+        headers = {"Content-Encoding": encoding, "Content-Type": SSE}
+        with Server({RUN: answer(b"\x1b\x0b\x00", **headers)}) as server:
+            seen = DRIVES[kind](server.url, mode, {"http_client": http_client(kind)})
+            assert {request.headers["accept-encoding"] for request in server.requests} == {"gzip, deflate"}
+        assert isinstance(seen.error, runtime.UnexpectedResponseError)
+        assert encoding.partition(",")[0] in str(seen.error)
+
+    @every_kind
+    def test_an_error_in_an_unknown_encoding_is_still_that_error(self, kind: str) -> None:
+        with Server({RUN: answer(b"\x1b\x0b", 401, **{"Content-Encoding": "br"})}) as server:
+            seen = DRIVES[kind](server.url, "blocking", {})
+        assert isinstance(seen.error, runtime.AuthenticationError)
+
+    @every_kind
+    @pytest.mark.parametrize("mode", ["streamed", "blocking"])
+    @pytest.mark.parametrize("encoding", ["gzip", "deflate", "raw deflate", "members", "gzip, deflate"])
+    def test_encodings_as_they_come(self, kind: str, mode: str, encoding: str) -> None:
+        def compressed(body: bytes) -> bytes:
+            if encoding == "members":
+                return b"".join(gzip.compress(body[start : start + 50]) for start in range(0, len(body), 50))
+            if encoding == "raw deflate":
+                return zlib.compress(body, wbits=-15)
+            inner = gzip.compress(body) if "gzip" in encoding else body
+            return zlib.compress(inner) if "deflate" in encoding else inner
+
+        name = {"raw deflate": "deflate", "members": "x-gzip"}.get(encoding, encoding)
+        texts = {"Content-Encoding": name, "Content-Type": "application/json"}
+        events = {"Content-Encoding": name, "Content-Type": SSE}
+        at_once = answer(compressed(json.dumps(blocking()).encode()), **texts)
+        streaming = answer(compressed(b"".join(NORMAL)), **events)
+        with Server({RUN: by_mode(streaming=streaming, blocking=at_once)}) as server:
+            seen = DRIVES[kind](server.url, mode, {})
+        assert seen.error is None and seen.run is not None
+        assert seen.run.outputs.result == RESULT
+
+    @every_kind
+    @pytest.mark.parametrize("mode", ["collected", "blocking"])
+    def test_half_of_a_compressed_answer_is_a_broken_connection(self, kind: str, mode: str) -> None:
+        body = gzip.compress(b"".join(NORMAL[:3]))
+        headers = {"Content-Encoding": "gzip", "Content-Type": SSE}
+        with Server({RUN: answer(body[:-9], **headers)}) as server:
+            seen = DRIVES[kind](server.url, mode, {"max_reconnects": 0})
+        assert isinstance(seen.error, runtime.ConnectionLostError | runtime.StreamInterruptedError)
+        assert "middle of its compressed body" in str(seen.error)
 
 
 def many(count: int) -> list[bytes]:
