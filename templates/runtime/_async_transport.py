@@ -331,7 +331,7 @@ class AsyncTransport:
             alarm.stop()
             state.alarms.discard(alarm)
             hide_key(error, request)
-            log_call(call, began, type(error).__name__)
+            log_call(call, began, type(error.__cause__ or error).__name__)
             raise
         finally:
             if upload:

@@ -13,7 +13,7 @@ from ._http import Answer, Call
 
 MAX_ERROR_SIZE = 1 << 20
 MAX_LAYERS = 4
-PIECE_SIZE = 1 << 18
+INFLATED_SIZE = 1 << 18
 GZIP, ZLIB, RAW_DEFLATE = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 
 
@@ -174,11 +174,11 @@ class Inflater:
                 if not (self._is_gzip and data.startswith(b"\x1f\x8b")):
                     return  # what follows the end is of no account
                 self._inner = zlib.decompressobj(GZIP)
-            piece = self._inner.decompress(data, PIECE_SIZE)
+            piece = self._inner.decompress(data, INFLATED_SIZE)
             while piece:
                 yield piece
                 rest = self._inner.unconsumed_tail
-                piece = self._inner.decompress(rest, PIECE_SIZE)
+                piece = self._inner.decompress(rest, INFLATED_SIZE)
             data = self._inner.unused_data
 
 

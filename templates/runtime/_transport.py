@@ -34,7 +34,7 @@ from ._http import (
 )
 
 ResultT = TypeVar("ResultT")
-WRITE_SIZE = 1 << 16
+WRITE_SIZE = 1 << 14
 MAX_ADDRESSES = 5
 
 
