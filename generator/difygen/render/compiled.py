@@ -134,6 +134,7 @@ def workflow(context: Mapping[str, Any]) -> str:
 RUNTIME_NAMES: tuple[str, ...] = (
     "APIError",
     "AgentLog",
+    "AnswerTooLargeError",
     "AppInfo",
     "AppParameters",
     "AppSite",
@@ -144,6 +145,7 @@ RUNTIME_NAMES: tuple[str, ...] = (
     "AuthenticationError",
     "BadRequestError",
     "Checkbox",
+    "ClosedError",
     "ConfigurationError",
     "ConnectTimeoutError",
     "ConnectionFailedError",
