@@ -7,6 +7,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._runtime import (
         AgentLog,
+        AnswerTooLargeError,
         APIError,
         AppInfo,
         AppParameters,
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
         AuthenticationError,
         BadRequestError,
         Checkbox,
+        ClosedError,
         ConfigurationError,
         ConnectionFailedError,
         ConnectionLostError,
@@ -199,6 +201,7 @@ if TYPE_CHECKING:
 __all__ = [
     "APIError",
     "AgentLog",
+    "AnswerTooLargeError",
     "AppInfo",
     "AppParameters",
     "AppSite",
@@ -217,6 +220,7 @@ __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "Checkbox",
+    "ClosedError",
     "ConcatClient",
     "ConcatInputs",
     "ConcatOutputs",
@@ -375,6 +379,7 @@ _NAMES = {
     "_runtime": (
         "APIError",
         "AgentLog",
+        "AnswerTooLargeError",
         "AppInfo",
         "AppParameters",
         "AppSite",
@@ -385,6 +390,7 @@ _NAMES = {
         "AuthenticationError",
         "BadRequestError",
         "Checkbox",
+        "ClosedError",
         "ConfigurationError",
         "ConnectTimeoutError",
         "ConnectionFailedError",

@@ -16,10 +16,12 @@ from ._apps import (
 from ._async_client import AsyncRunLogs, AsyncWorkflowClient
 from ._client import RunLogs, WorkflowClient
 from ._errors import (
+    AnswerTooLargeError,
     APIError,
     AppUnavailableError,
     AuthenticationError,
     BadRequestError,
+    ClosedError,
     ConfigurationError,
     ConnectionFailedError,
     ConnectionLostError,
@@ -100,6 +102,7 @@ from ._runs import Run
 __all__ = [
     "APIError",
     "AgentLog",
+    "AnswerTooLargeError",
     "AppInfo",
     "AppParameters",
     "AppSite",
@@ -110,6 +113,7 @@ __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "Checkbox",
+    "ClosedError",
     "ConfigurationError",
     "ConnectTimeoutError",
     "ConnectionFailedError",

@@ -54,6 +54,8 @@ class AsyncWorkflowClient(Generic[OutputsT]):
             new; 0 switches this off.
         max_concurrency: How many runs may go on at a time in an event loop; more wait
             their turn.
+        max_answer_size: How many bytes one event of a stream, or one other answer, may
+            have, uncompressed: more is an `AnswerTooLargeError`.
         http_client: An `httpx.AsyncClient` of your own, for proxies, certificates and the
             like. It is never closed here.
     """
@@ -71,6 +73,7 @@ class AsyncWorkflowClient(Generic[OutputsT]):
         max_retries: int = 2,
         max_reconnects: int = 5,
         max_concurrency: int | None = None,
+        max_answer_size: int = 256_000_000,
         http_client: "httpx.AsyncClient | None" = None,
     ) -> None:
         options = ClientOptions(
@@ -81,6 +84,7 @@ class AsyncWorkflowClient(Generic[OutputsT]):
             idle_timeout=idle_timeout,
             max_retries=max_retries,
             max_reconnects=max_reconnects,
+            max_answer_size=max_answer_size,
         )
         if max_concurrency is not None:
             at_least("max_concurrency", max_concurrency, 1)

@@ -19,21 +19,23 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakMethod, WeakSet
 
 from ._errors import DifyError
+from ._exchange import Exchange, decoded
 from ._http import (
-    Answer,
     Call,
     OpenUpload,
     RequestMaker,
     UploadBody,
     build_request,
+    closed_error,
     finite,
+    hide_key,
     http_library,
-    lost,
     seconds_left,
     timeout_error,
     timeouts,
+    translate,
 )
-from ._transport import log_call, new_client, no_free_slot, read_all
+from ._transport import closed_while_waiting, log_call, new_client, no_free_slot
 
 if TYPE_CHECKING:
     import asyncio
@@ -43,13 +45,13 @@ CLOSING_TIMEOUT = 5.0
 
 
 class Alarm:
-    """Ends whatever one waits for when the deadline comes.
+    """Ends whatever an exchange waits for: when the deadline comes, or at `close`.
 
     Does for many waits what `asyncio.timeout` does for one, with a single timer: a stream
     waits for every piece, and a timer each would cost more than the piece.
     """
 
-    __slots__ = ("_call", "_deadline", "_rang", "_task", "_timer")
+    __slots__ = ("_call", "_deadline", "_is_closed", "_rang", "_task", "_timer")
 
     def __init__(self, call: Call, deadline: float) -> None:
         import asyncio
@@ -57,6 +59,7 @@ class Alarm:
         self._call = call
         self._deadline = deadline
         self._rang = False
+        self._is_closed = False
         self._task: asyncio.Task[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
         left = seconds_left(deadline)
@@ -64,37 +67,60 @@ class Alarm:
             self._timer = asyncio.get_running_loop().call_later(left, self._ring)
 
     async def wait(self, awaitable: Awaitable[WaitedT]) -> WaitedT:
-        """The result of `awaitable`.
+        """The result of something that the HTTP library does.
 
         Raises:
-            DeadlineExceededError: It did not come in time.
+            DifyError: It failed, did not come in time, or is not wanted any more.
         """
         import asyncio
 
         task = asyncio.current_task()
         assert task is not None
-        if self._rang:
-            raise timeout_error(self._call, self._deadline)
         cancelling = task.cancelling()
         self._task = task
         try:
             return await awaitable
-        except asyncio.CancelledError:
-            if self._rang and task.uncancel() <= cancelling:
-                raise timeout_error(self._call, self._deadline) from None
+        except StopAsyncIteration:
+            raise
+        except BaseException as error:
+            hide_key(error)
+            if isinstance(error, asyncio.CancelledError):
+                if self._rang and task.uncancel() <= cancelling:
+                    raise self._error() from None
+            elif isinstance(error, Exception):
+                known = translate(error, self._call, self._deadline)
+                if known := self._error() if self._rang else known:
+                    raise known from error
             raise
         finally:
             self._task = None
 
+    def check(self) -> None:
+        """Raise what `wait` would, if the alarm rang while nobody waited."""
+        if self._rang:
+            raise self._error()
+
     def stop(self) -> None:
-        """Forget the timer."""
+        """Forget the timer; wake the task that waits, if another one does this."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._task is not None:
+            self.close()
+
+    def close(self) -> None:
+        """Wake the task that waits, and let nobody wait any more."""
+        self._is_closed = True
+        self._ring()
 
     def _ring(self) -> None:
         self._rang = True
         if self._task is not None:
             self._task.cancel()
+
+    def _error(self) -> DifyError:
+        if self._is_closed:
+            return closed_error(self._call)
+        return timeout_error(self._call, self._deadline)
 
 
 class AsyncExchange:
@@ -102,9 +128,8 @@ class AsyncExchange:
 
     __slots__ = (
         "_alarm",
-        "_call",
-        "_deadline",
         "_ended",
+        "_forget",
         "_pieces",
         "_response",
         "headers",
@@ -112,37 +137,27 @@ class AsyncExchange:
     )
 
     def __init__(
-        self, response: Any, call: Call, deadline: float, alarm: Alarm
+        self, response: Any, alarm: Alarm, forget: Callable[[Alarm], None]
     ) -> None:
         self.status: int = response.status_code
         self.headers = response.headers
         self._response = response
-        self._call = call
-        self._deadline = deadline
         self._alarm = alarm
+        self._forget = forget
         self._ended = False
-        encoded = "content-encoding" in response.headers
-        self._pieces: AsyncIterator[bytes] = aiter(
-            response.aiter_bytes() if encoded else response.stream
-        )
+        self._pieces: AsyncIterator[bytes] = aiter(response.stream)
 
     async def read(self) -> bytes | None:
-        if monotonic() >= self._deadline:
-            seconds_left(self._deadline)
+        self._alarm.check()
         try:
             return await self._alarm.wait(self._pieces.__anext__())
         except StopAsyncIteration:
             self._ended = True
             return None
-        except DifyError:
-            raise
-        except Exception as error:
-            if known := lost(error, self._call, self._deadline):
-                raise known from error
-            raise
 
     async def close(self) -> None:
         self._alarm.stop()
+        self._forget(self._alarm)
         if self._ended:
             await self._response.aclose()
         else:  # a connection that is closed half stays in the pool for ever
@@ -207,15 +222,26 @@ class LoopState:
     The slots outlive the pool: runs that were begun over one go on when it is closed.
     """
 
-    __slots__ = ("client", "closer", "runs", "slots")
+    __slots__ = ("alarms", "client", "closer", "closing", "runs", "slots")
 
     def __init__(self, max_concurrency: int | None) -> None:
         import asyncio
 
         self.client: Any = None
         self.closer: AsyncGenerator[None] | None = None
+        self.alarms: set[Alarm] = set()
+        self.closing = asyncio.Event()
         self.runs: WeakSet[LoopSlot] = WeakSet()
         self.slots = asyncio.Semaphore(max_concurrency) if max_concurrency else None
+
+    def wake(self) -> None:
+        """End everything that waits, with a `ClosedError`."""
+        import asyncio
+
+        closing, self.closing = self.closing, asyncio.Event()
+        closing.set()
+        for alarm in list(self.alarms):
+            alarm.close()
 
     async def close_at_end(self, client: Any, *, owned: bool) -> AsyncGenerator[None]:
         """Close the pool when the loop shuts its async generators down, or earlier."""
@@ -265,7 +291,8 @@ class AsyncTransport:
     async def close(self) -> None:
         """Close all connections, unless they are those of the caller's own client.
 
-        Pools of other event loops that still run are closed by those.
+        Tasks of this event loop that wait get a `ClosedError`. Pools of other event loops
+        that still run are closed by those.
         """
         import asyncio
 
@@ -274,21 +301,26 @@ class AsyncTransport:
         closers = {}
         for loop, state in states.items():
             closers[loop], state.closer, state.client = state.closer, None, None
-        closer = closers.pop(asyncio.get_running_loop(), None)
+        here = asyncio.get_running_loop()
+        if here in states:
+            states[here].wake()
+        closer = closers.pop(here, None)
         if closer is not None:
             await closer.aclose()
 
-    async def open(self, call: Call, deadline: float, idle: float) -> AsyncExchange:
+    async def open(self, call: Call, deadline: float, idle: float) -> Exchange:
         began = monotonic()
-        left = seconds_left(deadline)
-        client = (await self._state()).client
+        extensions = {"timeout": timeouts(seconds_left(deadline), idle)}
+        state = await self._state()
+        client = state.client
         alarm = Alarm(call, deadline)
+        state.alarms.add(alarm)
         request: Any = None
         upload = call.content.open() if isinstance(call.content, UploadBody) else None
         try:
             content = async_pieces(upload) if upload else call.content
             build = client.build_request if self._given else self._make_request
-            request = build_request(build, call, timeouts(left, idle), content)
+            request = build_request(build, call, extensions, content)
             if upload:
                 request.headers["Content-Length"] = str(upload.size)
             sending = client.send(
@@ -297,25 +329,25 @@ class AsyncTransport:
             response = await alarm.wait(sending)
         except BaseException as error:
             alarm.stop()
-            log_call(call, began, type(error).__name__)
-            if not isinstance(error, Exception):
-                raise
-            if known := lost(error, call, deadline, request):
-                raise known from error
+            state.alarms.discard(alarm)
+            hide_key(error, request)
+            log_call(call, began, type(error.__cause__ or error).__name__)
             raise
         finally:
             if upload:
                 upload.close()
         log_call(call, began, response.status_code)
-        return AsyncExchange(response, call, deadline, alarm)
-
-    async def send(self, call: Call, deadline: float, idle: float) -> Answer:
-        return await read_all(await self.open(call, deadline, idle))
+        return decoded(AsyncExchange(response, alarm, state.alarms.discard), call)
 
     async def sleep(self, seconds: float) -> None:
         import asyncio
 
-        await asyncio.sleep(seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await (await self._state()).closing.wait()
+            raise ClosedError(
+                "close() was called while a request waited to be repeated"
+            )
 
     async def do(self, function: Callable[..., WaitedT], *arguments: Any) -> WaitedT:
         import asyncio
@@ -329,6 +361,7 @@ class AsyncTransport:
         import asyncio
 
         state = await self._state()
+        closing = state.closing
         if state.slots is not None:
             try:
                 async with asyncio.timeout(finite(seconds_left(deadline))):
@@ -336,6 +369,9 @@ class AsyncTransport:
             except TimeoutError:
                 raise no_free_slot() from None
         slot = LoopSlot(asyncio.get_running_loop(), state.slots)
+        if closing.is_set():
+            slot.release()
+            raise closed_while_waiting()
         state.runs.add(slot)
         return slot
 

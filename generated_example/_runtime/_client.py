@@ -52,6 +52,8 @@ class WorkflowClient(Generic[OutputsT]):
         max_reconnects: How often in a row a stream is taken up again without anything
             new; 0 switches this off.
         max_concurrency: How many runs may go on at a time; more wait their turn.
+        max_answer_size: How many bytes one event of a stream, or one other answer, may
+            have, uncompressed: more is an `AnswerTooLargeError`.
         http_client: An `httpx.Client` of your own, for proxies, certificates and the
             like. It is never closed here.
     """
@@ -69,6 +71,7 @@ class WorkflowClient(Generic[OutputsT]):
         max_retries: int = 2,
         max_reconnects: int = 5,
         max_concurrency: int | None = None,
+        max_answer_size: int = 256_000_000,
         http_client: "httpx.Client | None" = None,
     ) -> None:
         options = ClientOptions(
@@ -79,6 +82,7 @@ class WorkflowClient(Generic[OutputsT]):
             idle_timeout=idle_timeout,
             max_retries=max_retries,
             max_reconnects=max_reconnects,
+            max_answer_size=max_answer_size,
         )
         if max_concurrency is not None:
             at_least("max_concurrency", max_concurrency, 1)

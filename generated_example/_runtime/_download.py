@@ -13,8 +13,9 @@ from urllib.parse import unquote, urljoin, urlsplit
 from ._answers import error_of
 from ._async_transport import AsyncTransport
 from ._errors import APIError, ConfigurationError
+from ._exchange import Exchange, read_error
 from ._http import Call
-from ._transport import Exchange, SyncTransport, Transport, read_all, run_now
+from ._transport import SyncTransport, Transport, run_now
 
 MAX_REDIRECTS = 5
 DOWNLOAD_TIMEOUT = 1260.0
@@ -100,7 +101,7 @@ async def follow(
         location = exchange.headers.get("location")
         redirects += 1
         if not location or redirects > MAX_REDIRECTS:
-            raise download_error(error_of(await read_all(exchange), call))
+            raise download_error(error_of(await read_error(exchange), call))
         await exchange.close()
         call = download_call(absolute_url(call.url, location))
 

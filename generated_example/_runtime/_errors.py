@@ -5,6 +5,7 @@ DifyError
  +-- ConnectionFailedError        no connection was made; nothing was sent
  |    +-- ConnectTimeoutError       (also a DifyTimeoutError)
  +-- ConnectionLostError          sent, but the connection broke before the answer
+ +-- AnswerTooLargeError          an answer or an event of more than `max_answer_size`
  +-- DifyTimeoutError             also a TimeoutError
  |    +-- DeadlineExceededError     the call's `timeout` passed
  |    +-- IdleTimeoutError          nothing arrived for `idle_timeout`
@@ -15,6 +16,7 @@ DifyError
  |    +-- RunFailedError, RunStoppedError, RunPausedError
  +-- StreamError
  |    +-- StreamInterruptedError    the stream ended before the run did
+ |    |    +-- ClosedError             `close()` was called while something went on
  |    +-- StreamDecodeError         the stream holds something that is no event
  +-- OutputsError                 the outputs do not fit the generated model
 """
@@ -66,6 +68,13 @@ class ConnectionLostError(DifyError):
     """
 
 
+class AnswerTooLargeError(DifyError):
+    """An answer, or one event of a stream, has more bytes than `max_answer_size` allows.
+
+    The run that it tells about may have ended well, or go on.
+    """
+
+
 class DifyTimeoutError(DifyError, TimeoutError):
     """Something took longer than it was given. A started run may still be going on."""
 
@@ -98,6 +107,13 @@ class StreamInterruptedError(StreamError):
         super().__init__(message)
         self.workflow_run_id = workflow_run_id
         self.task_id = task_id
+
+
+class ClosedError(StreamInterruptedError):
+    """`close()` was called, by another thread or task, while something was waited for.
+
+    A run that was started goes on at the server.
+    """
 
 
 class IdleTimeoutError(StreamInterruptedError, DifyTimeoutError):

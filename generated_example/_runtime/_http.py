@@ -11,10 +11,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from time import monotonic
+from traceback import clear_frames, walk_stack
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import urlencode
 
 from ._errors import (
+    ClosedError,
     ConfigurationError,
     ConnectionFailedError,
     ConnectionLostError,
@@ -22,7 +24,6 @@ from ._errors import (
     DeadlineExceededError,
     DifyError,
     IdleTimeoutError,
-    UnexpectedResponseError,
 )
 from ._settings import Secret
 
@@ -36,9 +37,10 @@ PIECE_SIZE = 1 << 17
 MAX_KNOWN_URLS = 100
 MAX_WAIT = 1e9
 _FITTING_HTTPX = re.compile(r"0\.(2[7-9]|[3-9]\d|\d{3})")
+ACCEPTED = "gzip, deflate"
 OWN_HEADERS = {
     "User-Agent": "difygen-client",
-    "Accept-Encoding": "gzip, deflate",
+    "Accept-Encoding": ACCEPTED,
     "Connection": "keep-alive",
 }
 
@@ -208,7 +210,7 @@ class Call:
 def build_request(
     build: Callable[..., Any],
     call: Call,
-    timeout: Mapping[str, float | None],
+    extensions: Mapping[str, Any],
     content: Any,
 ) -> Any:
     """The request of the HTTP library, built by a client's own method or the like."""
@@ -217,8 +219,10 @@ def build_request(
         call.url,
         headers=call.headers,
         content=content,
-        extensions={"timeout": timeout},
+        extensions=extensions,
     )
+    if request.headers.get("accept-encoding") != "identity":
+        request.headers["Accept-Encoding"] = ACCEPTED  # what `_decoding` undoes
     if call.key is not None:
         request.headers["Authorization"] = f"Bearer {call.key.reveal()}"
     return request
@@ -295,13 +299,12 @@ def translate(error: Exception, call: Call, deadline: float) -> DifyError | None
     """What an exception of the HTTP library means; None for one that is not its own.
 
     Goes by the names of the classes, so that a client of either library can be given.
-    The error loses its traceback: the frames of an HTTP library hold the request's
-    headers, and with them the key.
     """
     kinds = {kind.__name__ for kind in type(error).__mro__}
+    if isinstance(error, TimeoutError):
+        return timeout_error(call, deadline)
     if not kinds & {"HTTPError", "InvalidURL", "StreamError"}:
         return None
-    forget_frames(error)
     reason = f"{type(error).__name__}: {error}".rstrip(": ")
     target = f"{call.method} {call.shown}"
     if kinds & {"ConnectTimeout", "PoolTimeout"}:
@@ -316,10 +319,6 @@ def translate(error: Exception, call: Call, deadline: float) -> DifyError | None
         return timeout_error(call, deadline)
     if kinds & {"InvalidURL", "UnsupportedProtocol", "LocalProtocolError"}:
         return ConfigurationError(f"Cannot send {target}: {reason}")
-    if "DecodingError" in kinds:
-        return UnexpectedResponseError(
-            f"The answer to {target} cannot be decompressed ({reason})"
-        )
     return ConnectionLostError(f"The connection broke during {target} ({reason})")
 
 
@@ -334,20 +333,31 @@ def timeout_error(call: Call, deadline: float) -> DifyError:
     )
 
 
-def lost(
-    error: Exception, call: Call, deadline: float, request: Any = None
-) -> DifyError | None:
-    """Translate; and take the key out of the request, which the exception may hold."""
+def closed_error(call: Call) -> ClosedError:
+    """The error for a wait that a `close()` elsewhere has ended."""
+    return ClosedError(
+        f"close() was called during {call.method} {call.shown}. A run that was started "
+        "goes on at the server"
+    )
+
+
+def hide_key(error: BaseException, request: Any = None) -> None:
+    """Take the key out of what an exception leads to.
+
+    An HTTP library's exceptions hold the request, and the frames that they, or an
+    interrupt, went through hold its headers: their lines stay, their variables go. An
+    exception that the caller was handling before is left as it is.
+    """
     if request is not None:
         request.headers.pop("authorization", None)
-    return translate(error, call, deadline)
-
-
-def forget_frames(error: BaseException | None) -> None:
-    """Cut the tracebacks of an exception and of all it came from."""
-    while error is not None:
-        error.__traceback__ = None
-        error = error.__cause__ or error.__context__
+    running = {frame for frame, _ in walk_stack(None)}
+    link: BaseException | None = error
+    while link is not None:
+        trace = link.__traceback__
+        if link is not error and trace is not None and trace.tb_frame in running:
+            return
+        clear_frames(trace)
+        link = link.__cause__ or link.__context__
 
 
 def place(call: Call) -> str:

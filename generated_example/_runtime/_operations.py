@@ -24,6 +24,7 @@ from ._errors import (
     TooManyRequestsError,
     UnexpectedResponseError,
 )
+from ._exchange import Exchange, read_all, read_error
 from ._files import File, FileSource, UploadedFile, named_source, upload_body, url_of
 from ._forms import Form
 from ._http import Answer, Call
@@ -43,7 +44,7 @@ from ._protocol import (
 from ._records import to_maybe_text, to_text
 from ._runs import Run, is_same_run, make_run
 from ._settings import Secret, Settings, read_settings, read_user
-from ._transport import Exchange, Transport, read_all
+from ._transport import Transport
 
 ResultsT = TypeVar("ResultsT", bound=Outputs)
 AttemptT = TypeVar("AttemptT")
@@ -61,6 +62,7 @@ class ClientOptions:
         "api_key",
         "base_url",
         "idle_timeout",
+        "max_answer_size",
         "max_reconnects",
         "max_retries",
         "timeout",
@@ -77,6 +79,7 @@ class ClientOptions:
         idle_timeout: float,
         max_retries: int,
         max_reconnects: int,
+        max_answer_size: int,
     ) -> None:
         self.base_url = base_url
         self.api_key = None if api_key is None else Secret(api_key)
@@ -85,6 +88,7 @@ class ClientOptions:
         self.idle_timeout = positive("idle_timeout", idle_timeout)
         self.max_retries = at_least("max_retries", max_retries, 0)
         self.max_reconnects = at_least("max_reconnects", max_reconnects, 0)
+        self.max_answer_size = at_least("max_answer_size", max_answer_size, 1)
 
     def __repr__(self) -> str:
         return f"base_url={self.base_url!r}, user={self.user!r}"
@@ -146,13 +150,10 @@ class Operations(Generic[ResultsT]):
         max_retries: int | None = None,
     ) -> Answer:
         """Send a request, again as its kind allows, and read its good answer."""
-        idle = self.options.idle_timeout if idle is None else idle
 
         async def attempt() -> Answer:
-            answer = await self.transport.send(call, deadline, idle)
-            if 200 <= answer.status < 300:
-                return answer
-            raise error_of(answer, call)
+            exchange = await self._open_once(call, deadline, idle)
+            return await read_all(exchange, call, self.options.max_answer_size)
 
         return await self._repeat(attempt, call, deadline, max_retries)
 
@@ -162,13 +163,18 @@ class Operations(Generic[ResultsT]):
         """The same, for a good answer that is still to be read."""
 
         async def attempt() -> Exchange:
-            idle = self.options.idle_timeout
-            exchange = await self.transport.open(call, deadline, idle)
-            if 200 <= exchange.status < 300:
-                return exchange
-            raise error_of(await read_all(exchange), call)
+            return await self._open_once(call, deadline)
 
         return await self._repeat(attempt, call, deadline, max_retries)
+
+    async def _open_once(
+        self, call: Call, deadline: float, idle: float | None = None
+    ) -> Exchange:
+        idle = self.options.idle_timeout if idle is None else idle
+        exchange = await self.transport.open(call, deadline, idle)
+        if 200 <= exchange.status < 300:
+            return exchange
+        raise error_of(await read_error(exchange), call)
 
     async def _repeat(
         self,

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from ._events import EVENT_TYPES, TextChunk
+from ._exchange import Exchange
 from ._models import WorkflowNode
-from ._transport import Exchange
 
 NOTABLE = frozenset(
     (

@@ -4,6 +4,10 @@ Works on bytes and ends lines at LF, CR and CRLF alone: Dify sends U+2028, U+202
 raw inside of JSON (seen on 1.12.1), where `str.splitlines` and most line iterators cut.
 """
 
+import sys
+
+from ._exchange import too_large
+
 BOM = b"\xef\xbb\xbf"
 PING_DATA = b'{"event":"ping"}'
 
@@ -15,14 +19,27 @@ class SseDecoder:
     unfinished line waits as a list of pieces, so that one of many megabytes costs no more
     than many short ones.
 
+    An event of more than `max_size` bytes ends in an `AnswerTooLargeError`.
+
     Dify's `event: ping` has no data, for which the standard dispatches nothing; here it
     gives the data that newer pings have.
     """
 
-    __slots__ = ("_after_cr", "_at_start", "_data", "_event", "_line", "last_event_id")
+    __slots__ = (
+        "_after_cr",
+        "_at_start",
+        "_data",
+        "_event",
+        "_held",
+        "_line",
+        "_max_size",
+        "last_event_id",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, max_size: int = sys.maxsize) -> None:
         self.last_event_id = ""
+        self._max_size = max_size
+        self._held = 0
         self._data: list[bytes] = []
         self._event = b""
         self._line: list[bytes] = []
@@ -48,7 +65,16 @@ class SseDecoder:
             self._line.clear()
         if rest:
             self._line.append(rest)
-        return self._take(lines) if lines else []
+        held = self._held = self._held + len(piece)
+        events: list[bytes] = []
+        if lines and ((events := self._take(lines)) or not self._data):
+            self._held = len(rest) + sum(map(len, self._data))
+        if held > self._max_size and self._is_too_large(events):
+            raise too_large("An event of the stream", self._max_size)
+        return events
+
+    def _is_too_large(self, events: list[bytes]) -> bool:
+        return max([self._held, *map(len, events)]) > self._max_size
 
     def finish(self) -> list[bytes]:
         """The data of an event that the end of the stream left without its blank line.

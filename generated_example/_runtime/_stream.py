@@ -23,6 +23,7 @@ from ._errors import (
     StreamInterruptedError,
     TooManyRequestsError,
 )
+from ._exchange import Exchange, read_error
 from ._followed import FollowedRun
 from ._http import LOGGER, Call, seconds_left
 from ._models import Inputs, Outputs, ResponseMode
@@ -32,7 +33,7 @@ from ._protocol import backoff, events_call, run_call, settle
 from ._records import to_object
 from ._runs import Run
 from ._sse import SseDecoder
-from ._transport import Exchange, Slot, read_all
+from ._transport import Slot
 
 StreamedT = TypeVar("StreamedT", bound=Outputs)
 STOP_TIMEOUT = 5.0
@@ -85,7 +86,7 @@ class StreamSession(Generic[StreamedT]):
         self._timeout = timeout
         self._deadline = operations.deadline(timeout)
         self._exchange: Exchange | None = None
-        self._decoder = SseDecoder()
+        self._decoder = SseDecoder(operations.options.max_answer_size)
         self._process = os.getpid()
         self._use = Lock()
         self._slot: Slot | None = None
@@ -268,7 +269,7 @@ class StreamSession(Generic[StreamedT]):
             call, self._deadline, max_retries=max_retries
         )
         if not is_stream(exchange):
-            raise unexpected(await read_all(exchange), call)
+            raise unexpected(await read_error(exchange), call)
         self._exchange = exchange
         self.known.news = 0
 
@@ -302,7 +303,7 @@ class StreamSession(Generic[StreamedT]):
             last_event_id=last_event_id,
         )
         await self._open(call, max_retries)
-        self._decoder = SseDecoder()
+        self._decoder = SseDecoder(self.operations.options.max_answer_size)
         self._decoder.last_event_id = last_event_id
         self.known.is_reattached = True
 

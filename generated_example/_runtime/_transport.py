@@ -9,40 +9,33 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from queue import Empty, SimpleQueue
-from threading import Lock
-from time import monotonic, sleep
+from threading import Event, Lock
+from time import monotonic
 from typing import Any, Protocol, TypeVar
 
-from ._errors import DeadlineExceededError, DifyError
+from ._errors import ClosedError, DeadlineExceededError, DifyError
+from ._exchange import Exchange, decoded
 from ._http import (
+    CONNECT_TIMEOUT,
     LOGGER,
     MAX_IDLE_CONNECTIONS,
-    Answer,
+    MAX_WAIT,
     Call,
     RequestMaker,
     UploadBody,
     build_request,
+    closed_error,
     finite,
+    hide_key,
     http_library,
-    lost,
     seconds_left,
     timeouts,
+    translate,
 )
 
 ResultT = TypeVar("ResultT")
-
-
-class Exchange(Protocol):
-    """A response whose body is still to be read. Header names are lower case."""
-
-    status: int
-    headers: Any
-
-    async def read(self) -> bytes | None:
-        """The next piece of the body; None at its end."""
-
-    async def close(self) -> None:
-        """Let go of the connection. May be called more than once."""
+WRITE_SIZE = 1 << 14
+MAX_ADDRESSES = 5
 
 
 class Transport(Protocol):
@@ -50,10 +43,6 @@ class Transport(Protocol):
 
     async def open(self, call: Call, deadline: float, idle: float) -> Exchange:
         """Send a request and wait for the head of the response."""
-        ...
-
-    async def send(self, call: Call, deadline: float, idle: float) -> Answer:
-        """Send a request and read the whole response."""
         ...
 
     async def sleep(self, seconds: float) -> None:
@@ -106,51 +95,188 @@ def run_now(flow: Coroutine[Any, Any, ResultT]) -> ResultT:
     raise RuntimeError("a flow with a blocking transport was suspended")
 
 
-async def read_all(exchange: Exchange) -> Answer:
-    """The whole response. Closes it, whatever happens."""
-    pieces: list[bytes] = []
-    try:
-        while (piece := await exchange.read()) is not None:
-            pieces.append(piece)
-    finally:
-        await exchange.close()
-    body = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-    return Answer(exchange.status, exchange.headers, body)
-
-
 def log_call(call: Call, began: float, outcome: object) -> None:
     """One line about a request: never a body, a query or a key."""
     milliseconds = (monotonic() - began) * 1000
     LOGGER.debug("%s %s -> %s, %.0f ms", call.method, call.shown, outcome, milliseconds)
 
 
+class Watch:
+    """How long an exchange may wait, and on which connection it does.
+
+    Rides through the HTTP library on its timeouts (`WatchedTimeout`), and is asked by the
+    connection (`watched`) before each wait: the library itself limits each wait alone, so
+    that an answer in drips would last for ever.
+    """
+
+    __slots__ = ("_idle", "_process", "deadline", "is_closed", "is_shared", "stream")
+
+    def __init__(self, deadline: float, idle: float) -> None:
+        self.deadline = deadline
+        self.is_closed = False
+        self.is_shared = False
+        self.stream: Any = None
+        self._idle = idle
+        self._process = os.getpid()
+
+    def extensions(self) -> dict[str, Any]:
+        """What to hand to the HTTP library with a request."""
+        limits = timeouts(seconds_left(self.deadline), self._idle)
+        wait = WatchedTimeout(limits["read"] or MAX_WAIT)
+        wait.watch = self
+        return {"timeout": {**limits, "read": wait, "write": wait}, "trace": self.see}
+
+    def seconds(self) -> float | None:
+        """How long the next wait may take.
+
+        Raises:
+            OSError: The time is up, or somebody closed the exchange.
+        """
+        if self.is_closed:
+            raise ConnectionAbortedError("closed on this side")
+        left = self.deadline - monotonic()
+        if left <= 0:
+            raise TimeoutError("the time is up")
+        return finite(min(left, self._idle))
+
+    def see(self, event: str, info: dict[str, Any]) -> None:
+        """Look at what the HTTP library tells of its steps, its extension "trace"."""
+        step, _, state = event.rpartition(".")
+        if state == "started" and "timeout" in info:
+            seconds = min(self.seconds() or MAX_WAIT, MAX_ADDRESSES * CONNECT_TIMEOUT)
+            info["timeout"] = min(seconds / addresses(info, seconds), CONNECT_TIMEOUT)
+        elif state == "complete" and step.endswith(("connect_tcp", "start_tls")):
+            self.attach(info.get("return_value"))
+
+    def attach(self, stream: Any) -> None:
+        """Take note of the connection that is used, and have it ask `seconds`."""
+        kind: Any = type(stream)
+        if hasattr(stream, "start_tls") and not hasattr(kind, "is_watched"):
+            with suppress(TypeError):
+                stream.__class__ = watched(kind)
+        self.stream = stream
+
+    def close(self) -> None:
+        """Wake whoever waits, in whichever thread.
+
+        The connection is left alone where it is not this exchange's own: in a forked
+        process, and if it serves others as well (HTTP/2).
+        """
+        self.is_closed = True
+        stream = self.stream
+        if stream is None or self.is_shared or self._process != os.getpid():
+            return
+        import socket
+
+        connection = stream.get_extra_info("socket")
+        if isinstance(connection, socket.socket):
+            with suppress(OSError):
+                # Not SSLSocket's own, which takes the TLS from under the reader.
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
+
+    def meaning(self, error: BaseException, call: Call) -> DifyError | None:
+        """What an exception of the HTTP library means; None for one that is not its own."""
+        if not isinstance(error, Exception):
+            return None
+        if self.is_closed:
+            return closed_error(call)
+        return translate(error, call, self.deadline)
+
+
+class WatchedTimeout(float):
+    """A timeout that brings its watch along."""
+
+    watch: Watch
+
+
+@lru_cache(maxsize=16)
+def watched(kind: type[Any]) -> type[Any]:
+    """The kind of connection that asks the watch of a timeout before it waits."""
+
+    class Watched(kind):  # type: ignore[misc]
+        is_watched = True
+
+        def read(self, max_bytes: int, timeout: float | None = None) -> Any:
+            if isinstance(timeout, WatchedTimeout):
+                timeout.watch.stream = self
+                timeout = timeout.watch.seconds()
+            return super().read(max_bytes, timeout)
+
+        def write(self, buffer: bytes, timeout: float | None = None) -> None:
+            if not isinstance(timeout, WatchedTimeout):
+                super().write(buffer, timeout)
+                return
+            timeout.watch.stream = self
+            for start in range(0, len(buffer), WRITE_SIZE):
+                part = buffer[start : start + WRITE_SIZE]
+                super().write(part, timeout.watch.seconds())
+
+    return Watched
+
+
+def addresses(info: dict[str, Any], seconds: float) -> int:
+    """How many addresses of a host will be tried, each for the whole timeout.
+
+    Not asked where there is time for some.
+    """
+    if "host" not in info or seconds >= MAX_ADDRESSES * CONNECT_TIMEOUT:
+        return 1
+    import socket
+
+    try:
+        kind = socket.SOCK_STREAM
+        return len(socket.getaddrinfo(info["host"], info["port"], type=kind)) or 1
+    except (OSError, UnicodeError):
+        return 1
+
+
 class SyncExchange:
     """A response that is read with blocking calls."""
 
-    __slots__ = ("_call", "_deadline", "_pieces", "_response", "headers", "status")
+    __slots__ = (
+        "_call",
+        "_forget",
+        "_is_reading",
+        "_pieces",
+        "_response",
+        "_watch",
+        "headers",
+        "status",
+    )
 
-    def __init__(self, response: Any, call: Call, deadline: float) -> None:
+    def __init__(
+        self, response: Any, call: Call, watch: Watch, forget: Callable[[Watch], None]
+    ) -> None:
         self.status: int = response.status_code
         self.headers = response.headers
         self._response = response
         self._call = call
-        self._deadline = deadline
-        encoded = "content-encoding" in response.headers
-        self._pieces: Iterator[bytes] = iter(
-            response.iter_bytes() if encoded else response.stream
-        )
+        self._watch = watch
+        self._forget = forget
+        self._is_reading = False
+        self._pieces: Iterator[bytes] = iter(response.stream)
 
     async def read(self) -> bytes | None:
-        if monotonic() >= self._deadline:
-            seconds_left(self._deadline)
+        if monotonic() >= self._watch.deadline:
+            seconds_left(self._watch.deadline)
+        self._is_reading = True
         try:
-            return next(self._pieces, None)
-        except Exception as error:
-            if known := lost(error, self._call, self._deadline):
+            piece = next(self._pieces, None)
+        except BaseException as error:
+            hide_key(error)
+            if known := self._watch.meaning(error, self._call):
                 raise known from error
             raise
+        finally:
+            self._is_reading = False
+        if piece is None and self._watch.is_closed:
+            raise closed_error(self._call)
+        return piece
 
     async def close(self) -> None:
+        if self._is_reading:  # in another thread
+            self._watch.close()
+        self._forget(self._watch)
         self._response.close()
 
 
@@ -190,6 +316,8 @@ class SyncTransport:
         self._process = 0
         self._lock = Lock()
         self._make_request = RequestMaker()
+        self._watches: set[Watch] = set()
+        self._closing = Event()
         self._slots: SimpleQueue[None] | None = None
         if max_concurrency:
             self._slots = SimpleQueue()
@@ -207,43 +335,62 @@ class SyncTransport:
         return self._client
 
     def close(self) -> None:
-        """Close all connections, unless they are those of the caller's own client."""
+        """Close all connections, unless they are those of the caller's own client.
+
+        Whoever waits, in whichever thread, gets a `ClosedError`.
+        """
         with self._lock:
             client, self._client = self._client, None
+            watches, self._watches = self._watches, set()
+            closing, self._closing = self._closing, Event()
+        closing.set()
+        for watch in watches:
+            watch.close()
         if client is not None:
             client.close()
 
-    async def open(self, call: Call, deadline: float, idle: float) -> SyncExchange:
-        left = seconds_left(deadline)
+    async def open(self, call: Call, deadline: float, idle: float) -> Exchange:
+        watch = Watch(deadline, idle)
+        extensions = watch.extensions()
         began = monotonic()
         client = self._pool()
         request: Any = None
         upload = call.content.open() if isinstance(call.content, UploadBody) else None
+        with self._lock:
+            self._watches.add(watch)
         try:
             content = upload.pieces() if upload else call.content
             build = client.build_request if self._given else self._make_request
-            request = build_request(build, call, timeouts(left, idle), content)
+            request = build_request(build, call, extensions, content)
             if upload:
                 request.headers["Content-Length"] = str(upload.size)
             response = client.send(
                 request, stream=True, auth=None, follow_redirects=False
             )
-        except Exception as error:
+        except BaseException as error:
+            self._forget(watch)
             log_call(call, began, type(error).__name__)
-            if known := lost(error, call, deadline, request):
+            hide_key(error, request)
+            if known := watch.meaning(error, call):
                 raise known from error
             raise
         finally:
             if upload:
                 upload.close()
         log_call(call, began, response.status_code)
-        return SyncExchange(response, call, deadline)
+        watch.attach(response.extensions.get("network_stream"))
+        watch.is_shared = response.extensions.get("http_version") == b"HTTP/2"
+        return decoded(SyncExchange(response, call, watch, self._forget), call)
 
-    async def send(self, call: Call, deadline: float, idle: float) -> Answer:
-        return await read_all(await self.open(call, deadline, idle))
+    def _forget(self, watch: Watch) -> None:
+        with self._lock:
+            self._watches.discard(watch)
 
     async def sleep(self, seconds: float) -> None:
-        sleep(seconds)  # noqa: ASYNC251  (this transport blocks, always)
+        if self._closing.wait(seconds):
+            raise ClosedError(
+                "close() was called while a request waited to be repeated"
+            )
 
     async def do(self, function: Callable[..., ResultT], *arguments: Any) -> ResultT:
         return function(*arguments)
@@ -252,12 +399,22 @@ class SyncTransport:
         return await flow
 
     async def acquire(self, deadline: float) -> ThreadSlot:
+        closing = self._closing
         if self._slots is not None:
             try:
                 self._slots.get(timeout=finite(seconds_left(deadline)))
             except Empty:
                 raise no_free_slot() from None
-        return ThreadSlot(self._slots)
+        slot = ThreadSlot(self._slots)
+        if closing.is_set():
+            slot.release()
+            raise closed_while_waiting()
+        return slot
+
+
+def closed_while_waiting() -> ClosedError:
+    """The error of a call that waited for its turn, or to be repeated."""
+    return ClosedError("close() was called while a request waited to be sent")
 
 
 def no_free_slot() -> DifyError:
