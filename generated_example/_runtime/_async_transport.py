@@ -345,9 +345,7 @@ class AsyncTransport:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await (await self._state()).closing.wait()
-            raise ClosedError(
-                "close() was called while a request waited to be repeated"
-            )
+            raise closed_while_waiting()
 
     async def do(self, function: Callable[..., WaitedT], *arguments: Any) -> WaitedT:
         import asyncio
