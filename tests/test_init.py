@@ -87,6 +87,7 @@ def test_every_setting_that_is_commented_out_works_too(project: Path) -> None:
         outputs={"concat": {"result": "string"}},
         env={"concat": "CONCAT_API_KEY"},
         templates="./templates",
+        runtime="our_project.dify_runtime",
     )
 
 

@@ -147,6 +147,21 @@ def check(**arguments: Any) -> None:
     _end(run_check(**arguments))
 
 
+@root.command(short_help="Write the runtime alone, for packages that share it.", context_settings=HELP_NAMES)
+@click.option("-o", "--output", metavar="DIR", help="The package to write. Default: `runtime` of the settings.")
+@click.option("--config", metavar="FILE", help="Settings to use instead of ./pyproject.toml or ./difygen.toml.")
+@click.option("--force", is_flag=True, help="Overwrite and remove files that difygen did not write.")
+@_verbosity
+def runtime(**arguments: Any) -> None:
+    """Write the runtime alone, for packages that share it.
+
+    Packages whose settings say `runtime = "our.dify_runtime"` import it from there, in place of bringing one each.
+    """
+    from difygen.commands import run_runtime
+
+    _end(run_runtime(**arguments))
+
+
 @root.command(short_help="Tell what changed for the callers of a workflow.", context_settings=HELP_NAMES)
 @click.argument("old")
 @click.argument("new")

@@ -93,6 +93,23 @@ def run_watch(*, force: bool, prune: bool, strict: bool, verbosity: int, **argum
     )
 
 
+def run_runtime(*, output: str | None, config: str | None, force: bool, verbosity: int) -> int:
+    """`difygen runtime`. Returns the exit code."""
+    from difygen.project.regenerate import run_runtime as write
+    from difygen.project.runtime import find_runtime
+
+    settings = _load(config)
+    options = _options(settings, ".")
+    if output is None and settings and options.runtime:
+        found = find_runtime(options.runtime, settings.folder, os.path.join(settings.folder, settings.output or "."))
+        output = os.path.relpath(found or os.path.join(settings.folder, *options.runtime.split(".")))
+    if not output:
+        raise JobError(_usage("No folder to write was given: add -o DIR."))
+    if output.endswith(".py"):
+        raise JobError(_usage(f"The runtime is a package: -o {output!r} is to be a folder."))
+    return write(output, options, force=force, verbosity=verbosity)
+
+
 def run_call(source: str, **arguments: Any) -> int:
     """`difygen call`. Returns the exit code."""
     from difygen.call.command import run_call as call

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from keyword import iskeyword
 from typing import cast, get_args
 
 from difygen.cursor import Part, Path, Report, shown
@@ -20,7 +21,7 @@ from difygen.project.files import read_file
 OWN_FILE = "difygen.toml"
 PROJECT_FILE = "pyproject.toml"
 
-KEYS = ("sources", "output", "line_length", "emit", "templates", "workflows")
+KEYS = ("sources", "output", "line_length", "emit", "templates", "runtime", "workflows")
 WORKFLOW_KEYS = ("source", "name", "rename", "outputs", "env")
 LINE_LENGTHS = range(40, 321)
 
@@ -174,6 +175,7 @@ def _check(settings: Settings) -> Config | tuple[Diagnostic, ...]:
             line_length=_line_length(root.get("line_length")),
             emit=_emit(root.get("emit")),
             templates=_templates(root.get("templates"), folder),
+            runtime=_package(root.get("runtime")),
         ),
         workflows=workflows.places,
         settings=settings,
@@ -272,6 +274,15 @@ def _templates(part: Part | None, folder: str) -> str | None:
     if not os.path.isdir(os.path.join(folder, path)):
         part.error("no-such-folder", f"There is no folder `{shown(path)}`.", "Paths start at the folder of this file.")
     return os.path.join(folder, path)
+
+
+def _package(part: Part | None) -> str | None:
+    """Check that a setting is the name of a package as in an import statement."""
+    name = part.text() if part is not None else ""
+    if part is not None and not all(word.isidentifier() and not iskeyword(word) for word in name.split(".")):
+        hint = "Write it as in an import statement, such as `our.dify_runtime`."
+        part.error("bad-name", f"`{shown(name)}` is not the name of a package.", hint)
+    return name or None
 
 
 def _check_name(part: Part) -> bool:

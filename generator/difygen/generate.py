@@ -90,7 +90,7 @@ def _module(plan: WorkflowPlan, options: Options, module: Module) -> Module:
     if options.single_file:
         text = render_body(plan, options.templates)
         return module._replace(text=text, exports=plan.exports, docstring=plan.docstring, imports=plan.imports)
-    text = render_workflow(plan, limit=options.line_length, overrides=options.templates)
+    text = render_workflow(plan, limit=options.line_length, overrides=options.templates, runtime=options.runtime)
     return module._replace(text=formatted(text, options.line_length), exports=plan.exports)
 
 
@@ -109,16 +109,23 @@ def generate_file(modules: Sequence[Module], options: Options) -> str:
     from difygen.render.bundle import bundle  # only for single files
 
     ordered = sorted(modules, key=lambda module: module.name)
-    return formatted(bundle(ordered, limit=options.line_length, overrides=options.templates), options.line_length)
+    text = bundle(ordered, limit=options.line_length, overrides=options.templates, runtime=options.runtime)
+    return formatted(text, options.line_length)
 
 
 def generate_package(exports: Mapping[str, Sequence[str]], options: Options) -> dict[str, str]:
-    """The files beside the workflows' modules: `__init__.py`, the runtime, `py.typed`. `exports` are the public names by module.
+    """The files beside the workflows' modules: `__init__.py`, the runtime if it is not shared, `py.typed`. `exports` are the public names by module.
 
     Raises:
         TemplateProblem: A template of the user cannot be used.
     """
     identifiers = {module: tuple(map(Identifier, names)) for module, names in exports.items()}
-    init = render_init(identifiers, limit=options.line_length, overrides=options.templates)
-    files = {"__init__.py": init, **runtime_files()}
+    init = render_init(identifiers, limit=options.line_length, overrides=options.templates, runtime=options.runtime)
+    files = {"__init__.py": init, **({} if options.runtime else runtime_files())}
     return {path: formatted(text, options.line_length) for path, text in files.items()} | {"py.typed": ""}
+
+
+def generate_runtime(options: Options) -> dict[str, str]:
+    """Return the files of a runtime that stands by itself, for packages that share it."""
+    files = {path.rpartition("/")[2]: formatted(text, options.line_length) for path, text in runtime_files().items()}
+    return files | {"py.typed": ""}

@@ -95,7 +95,7 @@ def _write(workflow: App, options: Options | None, folder: Path) -> str:
     from difygen.generate import generate
     from difygen.plan.workflow import Options
 
-    chosen = replace(options or Options(), emit="both", single_file=False)
+    chosen = replace(options or Options(), emit="both", single_file=False, runtime=None)
     result = generate([workflow], chosen)
     _refuse(result.diagnostics)
     for path, text in result.files.items():

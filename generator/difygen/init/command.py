@@ -38,6 +38,9 @@ output = "dify_client"
 # A folder of templates that replace difygen's own, one by one.
 # templates = "templates"
 
+# A package to import the runtime from, in place of a copy in each output; `difygen runtime` writes it.
+# runtime = "our_project.dify_runtime"
+
 # What to do differently for one workflow, by its name in Python.
 # [workflows.concat]
 # The definition that is to have this name:

@@ -228,7 +228,7 @@ def module_docstring(workflow: App, options: Options) -> Code:
     lines = wrap(f"{head}: {sentence(about[0])}" if len(about) == 1 else f"{head}.", limit - 3)
     if len(about) > 1:
         lines += ["", *(piece for text in about for piece in wrap(text, limit))]
-    if options.single_file:
+    if options.single_file and not options.runtime:
         lines += [
             "",
             *wrap("The workflow's own code is at the end of the file, after the runtime that it needs.", limit),

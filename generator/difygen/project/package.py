@@ -18,6 +18,7 @@ from difygen.options import Options
 from difygen.project.files import read_file
 from difygen.project.lock import NOTHING, Lock, LockError, hash_bytes
 from difygen.project.publish import PublishError, SupersededError, publish, publish_file, read_lock
+from difygen.project.runtime import MARK, runtime_problems
 from difygen.project.sources import STDIN, Source, discover, names_by_source
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ class BuildReport(NamedTuple):
     """What a build did. Paths are relative to `output`.
 
     `modules` are the workflows by their Python names; `hidden_warnings` counts those of definitions that did not change, which were
-    shown when they did; `skipped` are files of folders that define no workflow; `problem` says why nothing could be written.
+    shown when they did; `skipped` are files of folders that define no workflow; `problem` says why nothing could be written;
+    `runtime` says which runtime was written, where that was what to do.
     """
 
     output: str
@@ -53,6 +55,7 @@ class BuildReport(NamedTuple):
     skipped: tuple[Diagnostic, ...] = ()
     changes: tuple[Change, ...] = ()
     problem: str = ""
+    runtime: str = ""
 
     @property
     def failed(self) -> bool:
@@ -136,6 +139,25 @@ def build(
                 return BuildReport(output, problem=str(error))
 
 
+def build_runtime(folder: str, options: Options, *, force: bool = False) -> BuildReport:
+    """Make `folder` the runtime of this version, for packages that share it, and nothing else."""
+    from difygen.generate import generate_runtime
+
+    report = BuildReport(folder, runtime=f"the runtime of difygen {__version__}")
+    texts = generate_runtime(options)
+    new = Lock(__version__, MARK, {path: hash_bytes(text.encode()) for path, text in texts.items()})
+    try:
+        old, seen = _read_lock(folder, force)
+        if old and old.workflows:
+            hint = "nothing was written; choose a folder of its own for the runtime"
+            raise PublishError(f"{folder} holds clients\n{hint}")
+        done = publish(folder, texts, (), new, seen=seen, force=force)
+    except PublishError as error:
+        return report._replace(problem=str(error))
+    written = tuple(sorted((*done.missing, *done.changed)))
+    return report._replace(written=written, removed=done.stale, unchanged=len(texts) - len(written))
+
+
 def resolve(
     sources: Sequence[str], output: str, options: Options, base_folder: str, settings: Mapping[str, object]
 ) -> tuple[Request, list[Diagnostic]]:
@@ -143,6 +165,7 @@ def resolve(
     shown = output if os.path.isabs(output) or base_folder in ("", ".") else os.path.join(base_folder, output)
     folder = os.path.dirname(os.path.abspath(shown)) if options.single_file else os.path.abspath(shown)
     found, problems = discover(sources, base_folder)
+    problems += runtime_problems(options.runtime, base_folder, folder)
     names = names_by_source(options.names, found, folder, base_folder)
     request = Request(
         folder=folder,
@@ -181,6 +204,10 @@ def _build(request: Request, *, force: bool) -> BuildReport:
     if request.options.single_file:
         return _build_file(request, force=force)
     lock, seen = _read_lock(request.shown, force)
+    if lock and lock.options == MARK:
+        raise PublishError(
+            f"{request.shown} holds the runtime that packages share\nnothing was written; choose another output"
+        )
     prepared = prepare(request, lock)
     if prepared.report.failed:
         return prepared.report
@@ -325,6 +352,7 @@ def _fingerprint(options: Options, names: Mapping[str, str]) -> str:
         "names": dict(names),
         "outputs": {key: dict(words) for key, words in options.outputs.items()},
         "rename": {key: dict(words) for key, words in options.rename.items()},
+        "runtime": options.runtime,
         "templates": dict(_template_hashes(options.templates)) if options.templates else {},
     }
     return hash_bytes(json.dumps(wishes, sort_keys=True).encode())[:16]

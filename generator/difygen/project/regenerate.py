@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from difygen.options import Options
-from difygen.project.package import BuildReport, build
+from difygen.project.package import BuildReport, build, build_runtime
 from difygen.project.publish import place
 from difygen.project.sources import STDIN
 
@@ -84,6 +85,13 @@ def run_check(
     return report.exit_code(strict=strict)
 
 
+def run_runtime(folder: str, options: Options, *, force: bool = False, verbosity: int = NORMAL) -> int:
+    """Write the runtime alone, for packages that share it. Returns the exit code."""
+    report = build_runtime(os.path.normpath(folder), options, force=force)
+    show_report(report, verbosity)
+    return report.exit_code()
+
+
 def show_report(report: BuildReport, verbosity: int = NORMAL, *, strict: bool = False) -> None:
     """Print what a build did."""
     _show_findings(report, verbosity, strict=strict)
@@ -121,7 +129,7 @@ def _summary(report: BuildReport) -> str:
     parts = ((len(report.written), "written"), (len(report.removed), "removed"), (report.unchanged, "unchanged"))
     done = ", ".join(f"{count:,} {what}" for count, what in parts if count)
     files = done if report.written or report.removed else "nothing changed"
-    line = f"{report.output}: {_count(len(report.modules), 'workflow')}; files: {files}"
+    line = f"{report.output}: {report.runtime or _count(len(report.modules), 'workflow')}; files: {files}"
     if not report.hidden_warnings:
         return line
     return f"{line}\n{_count(report.hidden_warnings, 'warning')} about unchanged definitions (--strict shows them)"

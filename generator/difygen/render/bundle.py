@@ -42,14 +42,14 @@ class Piece:
     for_types: set[str] = field(default_factory=set)
 
 
-def bundle(modules: Sequence[Module], *, limit: int, overrides: str | None = None) -> str:
-    """The text of one file with all workflows and the runtime that they need."""
-    pieces = runtime_pieces()
+def bundle(modules: Sequence[Module], *, limit: int, overrides: str | None = None, runtime: str | None = None) -> str:
+    """Return the text of one file with all workflows, and with the runtime unless that is imported from a package."""
+    pieces = () if runtime else runtime_pieces()
     exports = [*map(Identifier, RUNTIME_NAMES), *(name for module in modules for name in module.exports)]
     names = [str(module.name) for module in modules]
     context = {
         "docstring": modules[0].docstring if len(modules) == 1 else package_docstring(names, limit),
-        "imports": _imports(pieces, modules, limit),
+        "imports": _imports(pieces, modules, limit, runtime),
         "exports": export_list(exports, limit),
         "sections": [Code(section) for section in (*map(_section, pieces), *map(_workflow_section, modules))],
     }
@@ -64,18 +64,25 @@ def _workflow_section(module: Module) -> str:
     return f"{_RULE}\n# The workflow `{module.name}`.\n{module.text.rstrip()}"
 
 
-def _imports(pieces: Sequence[Piece], modules: Sequence[Module], limit: int) -> Code:
+def _imports(pieces: Sequence[Piece], modules: Sequence[Module], limit: int, runtime: str | None) -> Code:
     """All imports of the file, each once; those for type checkers come last."""
-    merged: dict[str, set[Code]] = {"typing": {Code("TYPE_CHECKING")}}
+    merged: dict[str, set[Code]] = {}
+    if runtime:
+        merged[runtime] = set(map(Code, RUNTIME_NAMES))
+    else:
+        merged["typing"] = {Code("TYPE_CHECKING")}
     everything = [piece.imports for piece in pieces] + [module.imports for module in modules]
     for imports in everything:
         for name, names in imports.items():
             if name != RUNTIME:
                 merged.setdefault(name, set()).update(names)
+    block = import_block(merged, limit, first_party=runtime)
+    if runtime:
+        return block
     for_types = sorted({line for piece in pieces for line in piece.for_types})
     sections = [[line for line in for_types if is_third_party(line.split()[1]) is other] for other in (False, True)]
-    block = "\n\n".join("\n".join(f"    {line}" for line in section) for section in sections if section)
-    return Code(f"{import_block(merged, limit)}\n\nif TYPE_CHECKING:\n{block}")
+    late = "\n\n".join("\n".join(f"    {line}" for line in section) for section in sections if section)
+    return Code(f"{block}\n\nif TYPE_CHECKING:\n{late}")
 
 
 @cache

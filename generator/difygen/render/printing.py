@@ -74,11 +74,12 @@ def render(template: str, context: Mapping[str, Any], overrides: str | None = No
     return text
 
 
-def render_workflow(plan: WorkflowPlan, *, limit: int, overrides: str | None = None) -> str:
-    """The text of a workflow's module."""
+def render_workflow(plan: WorkflowPlan, *, limit: int, overrides: str | None = None, runtime: str | None = None) -> str:
+    """Return the text of a workflow's module. `runtime` is the package of a runtime that several packages share."""
+    imports = {runtime if runtime and module == RUNTIME else module: names for module, names in plan.imports.items()}
     context = {
         "docstring": plan.docstring,
-        "imports": import_block(plan.imports, limit),
+        "imports": import_block(imports, limit, first_party=runtime),
         "exports": export_list(plan.exports, limit),
         "body": Code(render_body(plan, overrides).removesuffix("\n")),
     }
@@ -90,11 +91,11 @@ def render_body(plan: WorkflowPlan, overrides: str | None = None) -> str:
     return render("workflow", {"workflow": plan}, overrides)
 
 
-def import_block(imports: Mapping[str, Iterable[Code]], limit: int) -> Code:
+def import_block(imports: Mapping[str, Iterable[Code]], limit: int, first_party: str | None = None) -> Code:
     """The import statements of a module, in isort's order. A module without names is imported as a whole."""
-    sections: tuple[list[str], list[str], list[str]] = ([], [], [])
+    sections: tuple[list[str], ...] = ([], [], [], [])
     for module in sorted(imports, key=lambda module: (bool(imports[module]), module)):
-        section = 2 if module.startswith(".") else int(is_third_party(module))
+        section = 3 if module.startswith(".") else 2 if module == first_party else int(is_third_party(module))
         sections[section].append(_import(module, imports[module], limit))
     return Code("\n\n".join("\n".join(section) for section in sections if section))
 
@@ -115,17 +116,24 @@ def export_list(names: Iterable[Identifier], limit: int) -> Code:
     return assignment(Identifier("__all__"), Bracket(Code("["), items, Code("]")), limit=limit)
 
 
-def render_init(exports: Mapping[str, Sequence[Identifier]], *, limit: int, overrides: str | None = None) -> str:
+def render_init(
+    exports: Mapping[str, Sequence[Identifier]],
+    *,
+    limit: int,
+    overrides: str | None = None,
+    runtime: str | None = None,
+) -> str:
     """The text of a package's `__init__.py`. `exports` are the public names by module."""
     everything = without_clashes({"_runtime": tuple(map(Identifier, compiled.RUNTIME_NAMES)), **exports})
-    imports = [
-        from_import(compose(".{}", Code(module)), names, indent=4, limit=limit)
-        for module, names in everything.items()
-        if names
-    ]
+    modules = {
+        runtime if runtime and name == "_runtime" else f".{name}": names for name, names in everything.items() if names
+    }
+    imports = [from_import(Code(module), names, indent=4, limit=limit) for module, names in modules.items()]
+    if runtime and len(imports) > 1:  # what is imported from elsewhere is a section of its own
+        imports[0] = Code(f"{imports[0]}\n")
     homes = tuple(
         prefixed(compose("{}: ", literal(module)), strings(sorted(names, key=export_order)))
-        for module, names in everything.items()
+        for module, names in modules.items()
     )
     context = {
         "docstring": package_docstring(sorted(exports), limit),
