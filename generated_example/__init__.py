@@ -376,7 +376,7 @@ __all__ = [
 ]
 
 _NAMES = {
-    "_runtime": (
+    "._runtime": (
         "APIError",
         "AgentLog",
         "AnswerTooLargeError",
@@ -472,7 +472,7 @@ _NAMES = {
         "WorkflowPaused",
         "WorkflowStarted",
     ),
-    "concat": (
+    ".concat": (
         "AsyncConcatClient",
         "ConcatClient",
         "ConcatInputs",
@@ -482,7 +482,7 @@ _NAMES = {
         "run_concat",
         "stream_concat",
     ),
-    "he_tong_shen_yue": (
+    ".he_tong_shen_yue": (
         "AsyncHeTongShenYueClient",
         "HeTongShenYueClient",
         "HeTongShenYueInputs",
@@ -495,7 +495,7 @@ _NAMES = {
         "run_he_tong_shen_yue",
         "stream_he_tong_shen_yue",
     ),
-    "invoice": (
+    ".invoice": (
         "AsyncInvoiceClient",
         "InvoiceClient",
         "InvoiceInputs",
@@ -508,7 +508,7 @@ _NAMES = {
         "run_invoice",
         "stream_invoice",
     ),
-    "nightly_report": (
+    ".nightly_report": (
         "AsyncNightlyReportClient",
         "NightlyReportClient",
         "NightlyReportInputs",
@@ -518,7 +518,7 @@ _NAMES = {
         "run_nightly_report",
         "stream_nightly_report",
     ),
-    "product_card": (
+    ".product_card": (
         "AsyncProductCardClient",
         "ProductCardClient",
         "ProductCardInputs",
@@ -533,7 +533,7 @@ _NAMES = {
         "run_product_card",
         "stream_product_card",
     ),
-    "support_reply": (
+    ".support_reply": (
         "AsyncSupportReplyClient",
         "SupportReplyClient",
         "SupportReplyInputs",
@@ -545,7 +545,7 @@ _NAMES = {
         "run_support_reply",
         "stream_support_reply",
     ),
-    "ticket_triage": (
+    ".ticket_triage": (
         "AsyncTicketTriageClient",
         "TicketTriageClient",
         "TicketTriageInputs",
@@ -557,7 +557,7 @@ _NAMES = {
         "run_ticket_triage",
         "stream_ticket_triage",
     ),
-    "translate_pages": (
+    ".translate_pages": (
         "AsyncTranslatePagesClient",
         "TranslatePagesClient",
         "TranslatePagesInputs",
@@ -576,11 +576,11 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> object:
         from importlib import import_module
 
-        if name in _NAMES:
-            return import_module(f"{__name__}.{name}")
+        if f".{name}" in _NAMES:
+            return import_module(f".{name}", __name__)
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        value = getattr(import_module(_HOMES[name], __name__), name)
         globals()[name] = value
         return value
 
