@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from ._files import PreparedFile
+from ._files import BUILD_LATER, PreparedFile
 
 ResponseMode = Literal["blocking", "streaming"]
 """How `run` waits: for one answer, or by collecting a stream of events.
@@ -91,7 +91,7 @@ class Inputs(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         populate_by_name=True,
-        defer_build=True,
+        defer_build=BUILD_LATER,
         protected_namespaces=(),
     )
 
@@ -140,7 +140,7 @@ class Outputs(BaseModel):
     model_config = ConfigDict(
         extra="allow",
         populate_by_name=True,
-        defer_build=True,
+        defer_build=BUILD_LATER,
         protected_namespaces=(),
     )
 
