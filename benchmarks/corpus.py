@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "generator"))
 
-from difygen.cursor import Report
+from difygen.cursor import Diagnostics
 from difygen.generate import generate
 from difygen.model import App, ArrayOf, ObjectOf, Primitive, Type, UnionOf
 from difygen.parser import Reading, read
@@ -79,7 +79,7 @@ def _reader_alone(data: bytes, file: str) -> float:
     if not isinstance(document, Document):
         return 0.0
     began = time.process_time()
-    read_dsl(document.root, file, Report(document))
+    read_dsl(document.root, file, Diagnostics(document))
     return time.process_time() - began
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from difygen.cursor import Report
+from difygen.cursor import Diagnostics
 from difygen.diagnostics import has_errors
 from difygen.model import App, Node, Primitive, UnionOf
 from difygen.parser import Reading, read
@@ -62,7 +62,7 @@ def test_apps_that_are_no_workflows(mode: str) -> None:
 def test_the_reader_knows_the_mode_of_apps_without_a_client() -> None:
     document = load(json.dumps(export([start()], mode="advanced-chat")).encode(), "demo.json")
     assert isinstance(document, Document)
-    found = read_dsl(document.root, document.file, Report(document))
+    found = read_dsl(document.root, document.file, Diagnostics(document))
     assert found == App(name="demo", source="demo.json", title="demo", mode="advanced-chat")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from keyword import iskeyword
 from typing import cast, get_args
 
-from difygen.cursor import Part, Path, Report, shown
+from difygen.cursor import Cursor, Diagnostics, Path, shown
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.model import JsonValue
 from difygen.options import Emit, Options
@@ -77,12 +77,12 @@ class Config:
         """The settings for workflows that there are not, `known` being all names of those that there are."""
         if self.settings is None:
             return ()
-        report = Report(self.settings)
+        report = Diagnostics(self.settings)
         for name, path in self.workflows.items():
             if name not in known:
                 hint = report.suggestion(name, sorted(known)) if known else ""
                 report.error("unknown-workflow", f"No workflow is called `{shown(name)}`.", path, hint)
-        return report.diagnostics()
+        return report.in_order()
 
 
 def load_config(folder: str = ".", file: str | None = None) -> Config | tuple[Diagnostic, ...] | None:
@@ -152,8 +152,8 @@ def _plain(value: object) -> JsonValue:
 
 
 def _check(settings: Settings) -> Config | tuple[Diagnostic, ...]:
-    report = Report(settings)
-    root = Part(settings.root, (), report, "[tool.difygen]")
+    report = Diagnostics(settings)
+    root = Cursor(settings.root, (), report, "[tool.difygen]")
     folder = os.path.dirname(settings.file) or "."
     if not isinstance(root.value, dict):
         root.expect("a table")
@@ -180,7 +180,7 @@ def _check(settings: Settings) -> Config | tuple[Diagnostic, ...]:
         workflows=workflows.places,
         settings=settings,
     )
-    found = report.diagnostics()
+    found = report.in_order()
     return found if has_errors(found) else config
 
 
@@ -195,7 +195,7 @@ class _Workflows:
         self.env: dict[str, str] = {}
         self.places: dict[str, Path] = {}
 
-    def add(self, key: str, table: Part) -> None:
+    def add(self, key: str, table: Cursor) -> None:
         if not _is_table(table):
             return
         table.only(WORKFLOW_KEYS, "a workflow's settings")
@@ -209,7 +209,7 @@ class _Workflows:
         if (variable := table.get("env")) is not None and _check_variable(variable):
             self.env[name] = variable.text()
 
-    def _name(self, key: str, table: Part) -> str:
+    def _name(self, key: str, table: Cursor) -> str:
         """The name of the workflow in Python, if its source is given; else the table's, which may be that of the definition."""
         source, name = table.get("source"), table.get("name")
         if source is None:
@@ -218,7 +218,7 @@ class _Workflows:
                 name.error("missing-key", "A `name` needs a `source`.", hint)
             return key
         if name is None:
-            name = Part(key, table.path, table.report, "The name of the table")
+            name = Cursor(key, table.path, table.report, "The name of the table")
         path = _path(source) or ""
         if path and not os.path.isfile(os.path.join(self._folder, path)):
             source.error(
@@ -232,24 +232,24 @@ class _Workflows:
         return name.text()
 
 
-def _is_table(part: Part) -> bool:
+def _is_table(part: Cursor) -> bool:
     if not isinstance(part.value, dict):
         part.expect("a table")
         return False
     return True
 
 
-def _path(part: Part | None) -> str | None:
+def _path(part: Cursor | None) -> str | None:
     if part is not None and part.value == "":
         part.expect("a path")
     return part.text() or None if part is not None else None
 
 
-def _filled_texts(part: Part | None) -> tuple[str, ...]:
+def _filled_texts(part: Cursor | None) -> tuple[str, ...]:
     return part.texts() if part is not None else ()
 
 
-def _line_length(part: Part | None) -> int:
+def _line_length(part: Cursor | None) -> int:
     if part is None:
         return _USUAL.line_length
     if not isinstance(part.value, int) or isinstance(part.value, bool) or part.value not in LINE_LENGTHS:
@@ -258,7 +258,7 @@ def _line_length(part: Part | None) -> int:
     return part.value
 
 
-def _emit(part: Part | None) -> Emit:
+def _emit(part: Cursor | None) -> Emit:
     if part is None:
         return _USUAL.emit
     if (word := part.text()) and word not in get_args(Emit):
@@ -267,7 +267,7 @@ def _emit(part: Part | None) -> Emit:
     return cast(Emit, word)
 
 
-def _templates(part: Part | None, folder: str) -> str | None:
+def _templates(part: Cursor | None, folder: str) -> str | None:
     path = _path(part)
     if part is None or path is None:
         return None
@@ -276,7 +276,7 @@ def _templates(part: Part | None, folder: str) -> str | None:
     return os.path.join(folder, path)
 
 
-def _package(part: Part | None) -> str | None:
+def _package(part: Cursor | None) -> str | None:
     """Check that a setting is the name of a package as in an import statement."""
     name = part.text() if part is not None else ""
     if part is not None and not all(word.isidentifier() and not iskeyword(word) for word in name.split(".")):
@@ -285,7 +285,7 @@ def _package(part: Part | None) -> str | None:
     return name or None
 
 
-def _check_name(part: Part) -> bool:
+def _check_name(part: Cursor) -> bool:
     from difygen.naming import explicit_name_problem
 
     name = part.text()
@@ -295,7 +295,7 @@ def _check_name(part: Part) -> bool:
     return isinstance(part.value, str) and not problem
 
 
-def _check_word(part: Part) -> bool:
+def _check_word(part: Cursor) -> bool:
     from difygen.parser.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
 
     word = part.text()
@@ -306,7 +306,7 @@ def _check_word(part: Part) -> bool:
     return isinstance(part.value, str) and known
 
 
-def _check_variable(part: Part) -> bool:
+def _check_variable(part: Cursor) -> bool:
     name = part.text()
     valid = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None
     if isinstance(part.value, str) and not valid:

@@ -1,4 +1,6 @@
-"""A part of a file together with the way to it, so that a check can say where it failed. Knows no format and no key of one.
+"""A part of a file together with the way to it, so that a check can say where it failed.
+
+Knows no format and no key of one.
 
 Specs and settings are checked with it. Imported on every run that has a config, so it may import next to nothing.
 """
@@ -20,20 +22,20 @@ MAX_SUGGESTIONS = 100
 """How many findings of one file get a suggestion: looking for the nearest word is slow."""
 
 
-class Placed(Protocol):
+class SourceMap(Protocol):
     """A file that knows where things stand in it."""
 
     def locate(self, *path: str | int, key: bool = False) -> Location:
-        """Where the value at a path starts, or its key."""
+        """Return where the value at a path starts, or its key."""
 
     def written(self, *path: str | int) -> str | None:
-        """The scalar at a path as its author wrote it."""
+        """Return the scalar at a path as its author wrote it."""
 
 
-class Report:
+class Diagnostics:
     """Where the checks of one file put what they find."""
 
-    def __init__(self, document: Placed) -> None:
+    def __init__(self, document: SourceMap) -> None:
         self._document = document
         self._found: list[Diagnostic] = []
 
@@ -44,43 +46,43 @@ class Report:
         self._found.append(Diagnostic("warning", code, message, self._document.locate(*path, key=True), hint))
 
     def suggestion(self, word: str, known: Collection[str]) -> str:
-        """A hint for a word that is none of the known ones."""
+        """Return a hint for a word that is none of the known ones."""
         near = nearest(word, known) if len(self._found) < MAX_SUGGESTIONS else None
         return f"Did you mean `{near}`?" if near else f"Known are {listed(known)}."
 
     def written(self, path: Path) -> str | None:
         return self._document.written(*path)
 
-    def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """All findings, in the order of the file."""
+    def in_order(self) -> tuple[Diagnostic, ...]:
+        """Return all findings, in the order of the file."""
         return tuple(sorted(self._found, key=lambda found: found.location))
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Cursor:
     """A value, the path to it, and how messages call it."""
 
     value: JsonValue
     path: Path
-    report: Report
+    report: Diagnostics
     name: str = ""
 
-    def __iter__(self) -> Iterator[Part]:
-        """The items, if the value is a list."""
+    def __iter__(self) -> Iterator[Cursor]:
+        """Return the items, if the value is a list."""
         if isinstance(self.value, list):
             for number, item in enumerate(self.value):
-                yield Part(item, (*self.path, number), self.report, self.name)
+                yield Cursor(item, (*self.path, number), self.report, self.name)
 
-    def members(self) -> Iterator[tuple[str, Part]]:
-        """The keys and values, if the value is a mapping."""
+    def members(self) -> Iterator[tuple[str, Cursor]]:
+        """Return the keys and values, if the value is a mapping."""
         if isinstance(self.value, dict):
             for key, value in self.value.items():
-                yield key, Part(value, (*self.path, key), self.report, f"`{shown(key)}`")
+                yield key, Cursor(value, (*self.path, key), self.report, f"`{shown(key)}`")
 
-    def get(self, key: str) -> Part | None:
-        """The value of a key, if the value is a mapping that has it."""
+    def get(self, key: str) -> Cursor | None:
+        """Return the value of a key, if the value is a mapping that has it."""
         if isinstance(self.value, dict) and key in self.value:
-            return Part(self.value[key], (*self.path, key), self.report, f"`{key}`")
+            return Cursor(self.value[key], (*self.path, key), self.report, f"`{key}`")
         return None
 
     def has(self, *keys: str) -> bool:
@@ -95,7 +97,7 @@ class Part:
         self.error(code, message, hint or self._quoting_hint(what))
 
     def described(self) -> str:
-        """The value in a few words."""
+        """Return the value in a few words."""
         match self.value:
             case None:
                 return "empty"
@@ -108,7 +110,9 @@ class Part:
         return "a mapping"
 
     def _quoting_hint(self, what: str) -> str:
-        """The advice for text that YAML reads as something else (`yes`, `007`, `1.10`), and for numbers that it reads as text."""
+        """Return the advice for text that YAML reads as something else (`yes`, `007`, `1.10`), and for numbers
+        that it reads as text.
+        """
         if isinstance(self.value, str):
             number = self.value.strip().removeprefix("-").replace(".", "", 1).isdecimal()
             unquoted = "number" in what if number else "true" in what and self.value in ("true", "false")
@@ -134,17 +138,17 @@ class Part:
         return self.value
 
     def text_of(self, key: str) -> str:
-        """The text of a key that may be missing."""
+        """Return the text of a key that may be missing."""
         member = self.get(key)
         return member.text() if member is not None else ""
 
     def flag_of(self, key: str, usual: bool = False) -> bool:
-        """What a key says that may be missing."""
+        """Return what a key says that may be missing."""
         member = self.get(key)
         return member.flag(usual) if member is not None else usual
 
-    def mapping_of(self, key: str, of: str) -> Part | None:
-        """The value of a key, if it is there and a mapping."""
+    def mapping_of(self, key: str, of: str) -> Cursor | None:
+        """Return the value of a key, if it is there and a mapping."""
         member = self.get(key)
         if member is None or isinstance(member.value, dict):
             return member
@@ -152,14 +156,14 @@ class Part:
         return None
 
     def texts(self) -> tuple[str, ...]:
-        """A list of different texts, at least one. Empty after a mistake."""
+        """Return a list of different texts, at least one. Empty after a mistake."""
         if not isinstance(self.value, list) or not self.value:
             self.expect("a list of texts")
             return ()
         found: dict[str, None] = {}
         for item in self:
             if not isinstance(item.value, str):
-                Part(item.value, item.path, item.report, f"An item of {self.name}").expect("text")
+                Cursor(item.value, item.path, item.report, f"An item of {self.name}").expect("text")
             elif item.value in found:
                 item.error("repeated-value", f"{self.name} has `{shown(item.value)}` twice.", "Remove one of them.")
             else:
@@ -167,7 +171,7 @@ class Part:
         return tuple(found) if len(found) == len(self.value) else ()
 
     def words(self, known: Collection[str]) -> tuple[str, ...]:
-        """A list of texts, all of them known."""
+        """Return a list of texts, all of them known."""
         for item in self:
             if isinstance(item.value, str) and item.value not in known:
                 hint = self.report.suggestion(item.value, known)
@@ -184,7 +188,7 @@ class Part:
 
 
 def listed(words: Collection[str]) -> str:
-    """Words as a phrase: `a`, `b` and `c`. Of many, the first ones."""
+    """Return words as a phrase: `a`, `b` and `c`. Of many, the first ones."""
     *first, last = [f"`{shown(word)}`" for word in islice(words, MAX_LISTED)]
     if len(words) > MAX_LISTED:
         return f"{', '.join([*first, last])} and {len(words) - MAX_LISTED} more"
@@ -192,6 +196,6 @@ def listed(words: Collection[str]) -> str:
 
 
 def shown(text: str, limit: int = 60) -> str:
-    """A text of a file for a message: one line, printable, not too long."""
+    """Return a text of a file for a message: one line, printable, not too long."""
     text = text if len(text) <= limit else f"{text[: limit - 1]}…"
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

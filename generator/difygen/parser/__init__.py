@@ -1,4 +1,7 @@
-"""A definition file, whatever its format, to an `App`. Decides whether `spec` or `dsl` reads a file; those know the formats."""
+"""A definition file, whatever its format, to an `App`.
+
+Decides whether `spec` or `dsl` reads a file; those know the formats.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
-from difygen.cursor import Report
+from difygen.cursor import Diagnostics
 from difygen.diagnostics import Diagnostic, has_errors, nearest
 from difygen.model import App, JsonValue
 from difygen.parser.yaml import Document, load
@@ -24,19 +27,22 @@ class Reading(NamedTuple):
 
 
 def read(data: bytes, file: str) -> Reading:
-    """Read a spec or an export. `file` is how messages call it. Whatever the bytes are: what is wrong is a diagnostic, not an exception."""
+    """Read a spec or an export.
+
+    `file` is how messages call it. Whatever the bytes are: what is wrong is a diagnostic, not an exception.
+    """
     document = load(data, file)
     if not isinstance(document, Document):
         return Reading(None, document)
     if isinstance(inner := document.root.get("data"), str) and len(document.root) == 1:
         return _read_answer(inner, file)
-    report = Report(document)
+    report = Diagnostics(document)
     workflow = _read_root(document.root, file, report)
-    found = (*document.diagnostics, *report.diagnostics())
+    found = (*document.diagnostics, *report.in_order())
     return Reading(None if has_errors(found) else workflow, found)
 
 
-def _read_root(root: Mapping[str, JsonValue], file: str, report: Report) -> App | None:
+def _read_root(root: Mapping[str, JsonValue], file: str, report: Diagnostics) -> App | None:
     """Read with the reader for the format that the file's keys speak for."""
     if any(key in root for key in EXPORT_KEYS) and not any(key in root for key in SPEC_KEYS):
         from difygen.parser.dsl import read_dsl
@@ -46,8 +52,8 @@ def _read_root(root: Mapping[str, JsonValue], file: str, report: Report) -> App 
         from difygen.parser.spec import read_spec
 
         return read_spec(root, file, report)
-    message = "This is neither a spec (with `inputs` and `outputs`) nor a file that Dify exported (with `app` and `workflow`)."
-    report.error("unknown-format", message, ())
+    message = "This is neither a spec (with `inputs` and `outputs`) nor a file that Dify exported"
+    report.error("unknown-format", f"{message} (with `app` and `workflow`).", ())
     return None
 
 

@@ -1,7 +1,8 @@
 """JSON Schema, as people paste it and Dify's editors write it (Draft 7), to a `Type`.
 
-The type holds every value that the schema allows: what a type cannot say is left out, and what is not understood is ANY. Recursion,
-references and combinations are bounded, so that no schema takes long. Knows nothing of the file that a schema stands in.
+The type holds every value that the schema allows: what a type cannot say is left out, and what is not understood is
+ANY. Recursion, references and combinations are bounded, so that no schema takes long. Knows nothing of the file
+that a schema stands in.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Schema = Mapping[str, JsonValue]
 
 
 def type_of_schema(schema: JsonValue) -> Type:
-    """The type of the values that a schema allows. Never fails: a part that is no schema at all is ANY."""
+    """Return the type of the values that a schema allows. Never fails: a part that is no schema at all is ANY."""
     return _whole(_Conversion(schema).type_of(schema, 0))
 
 
@@ -50,7 +51,9 @@ class _Conversion:
         return found
 
     def _described(self, schema: Schema, depth: int) -> Type:
-        """Everything that a schema says applies at once: its own words, one of `anyOf` and `oneOf`, and all of `allOf`."""
+        """Return everything that a schema says applies at once: its own words, one of `anyOf` and `oneOf`, and
+        all of `allOf`.
+        """
         parts = [self._declared(schema, depth)]
         if "const" in schema:
             parts.append(_type_of_values([schema["const"]]))
@@ -89,7 +92,7 @@ class _Conversion:
 
 
 def _resolve(root: JsonValue, reference: str) -> JsonValue:
-    """What a local reference (`#/$defs/Address`) points at; None for every other one."""
+    """Return what a local reference (`#/$defs/Address`) points at; None for every other one."""
     if not reference.startswith("#"):
         return None
     from urllib.parse import unquote  # only schemas with references need it
@@ -107,7 +110,7 @@ def _resolve(root: JsonValue, reference: str) -> JsonValue:
 
 
 def _implied_type(schema: Schema) -> JsonValue:
-    """The type that a schema without `type` is written for."""
+    """Return the type that a schema without `type` is written for."""
     if isinstance(schema.get("properties"), Mapping):
         return "object"
     return "array" if isinstance(schema.get("items"), Mapping) else None
@@ -130,7 +133,9 @@ def _type_of_value(value: JsonValue) -> Type:
 
 
 def _any_of(types: Iterable[Type]) -> Type:
-    """The union, with all values of strings in one list: `oneOf: [{const: a}, {const: b}]` is how some write an enum."""
+    """Return the union, with all values of strings in one list: `oneOf: [{const: a}, {const: b}]` is how some
+    write an enum.
+    """
     found = union(*types)
     if not isinstance(found, UnionOf):
         return found
@@ -144,7 +149,7 @@ def _any_of(types: Iterable[Type]) -> Type:
 
 
 def _both(first: Type, second: Type) -> Type:
-    """The type of the values that are of both types; ANY where the schema contradicts itself."""
+    """Return the type of the values that are of both types; ANY where the schema contradicts itself."""
     return _common(first, second) or Primitive.ANY
 
 
@@ -166,7 +171,7 @@ def _common(first: Type, second: Type) -> Type | None:
 
 
 def _narrower(narrow: Type, wide: Type) -> Type | None:
-    """`narrow` if all its values are of the type `wide` as well."""
+    """Return `narrow` if all its values are of the type `wide` as well."""
     fits = (
         (isinstance(narrow, OneOf) and wide is Primitive.STRING)
         or (narrow is Primitive.INTEGER and wide is Primitive.NUMBER)

@@ -26,7 +26,7 @@ Repeated = list[tuple[str, int, int]]
 """A key, and the index of its first and of a later occurrence in the same mapping."""
 
 
-class Refusal(Exception):
+class Unreadable(Exception):
     """A file is not read any further: why, where, and what to do."""
 
     def __init__(self, code: str, message: str, event: Event | None = None, hint: str = "") -> None:
@@ -38,7 +38,9 @@ class Refusal(Exception):
 
 @dataclass(slots=True)
 class Place:
-    """The indices at which a value and its key start, the places within the value, and the text of a scalar as it was written."""
+    """The indices at which a value and its key start, the places within the value, and the text of a scalar as
+    it was written.
+    """
 
     value: int
     key: int | None = None
@@ -47,15 +49,15 @@ class Place:
 
 
 def places_of(next_event: NextEvent) -> tuple[Place, Repeated]:
-    """The places of a document that was read before, and so is known to be well-formed, and its repeated keys."""
-    walk = _Walk(next_event)
+    """Return the places of a document that has been read, and so is well-formed, and its repeated keys."""
+    composer = _Composer(next_event)
     next_event()  # the start of the stream
     next_event()  # the start of the document
-    return walk.place(next_event()), walk.repeated
+    return composer.place(next_event()), composer.repeated
 
 
 def find(place: Place, path: Sequence[str | int]) -> Place | None:
-    """The place at `path`."""
+    """Return the place at `path`."""
     for name in path:
         if name not in place.members:
             return None
@@ -64,7 +66,9 @@ def find(place: Place, path: Sequence[str | int]) -> Place | None:
 
 
 def index_of(place: Place, path: Sequence[str | int], key: bool) -> int:
-    """Where the value at `path` starts, or its key; for a path that leads nowhere, the last key that it leads to."""
+    """Return where the value at `path` starts, or its key; for a path that leads nowhere, the last key that it
+    leads to.
+    """
     for name in path:
         if name not in place.members:
             key = True
@@ -74,7 +78,9 @@ def index_of(place: Place, path: Sequence[str | int], key: bool) -> int:
 
 
 class Lines:
-    """Lines and columns as editors count them: lines end with LF, CR or both (a YAML parser knows more), columns are characters."""
+    """Lines and columns as editors count them: lines end with LF, CR or both (a YAML parser knows more),
+    columns are characters.
+    """
 
     def __init__(self, text: bytes | str, file: str) -> None:
         self._file = file
@@ -82,22 +88,22 @@ class Lines:
         self._starts = [0, *(end.end() for end in re.finditer("\r\n?|\n", text))]
 
     def at(self, index: int) -> Location:
-        """The place of the character with that index."""
+        """Return the place of the character with that index."""
         line = bisect_right(self._starts, index)
         return Location(self._file, line, index - self._starts[line - 1] + 1)
 
 
 def location(text: bytes | str, file: str, index: int) -> Location:
-    """The place of one character, where no other will be asked for."""
+    """Return the place of one character, where no other will be asked for."""
     return Lines(text, file).at(index)
 
 
 def _written(scalar: Event) -> str:
-    """The text of a scalar. Those of a JSON file come with their value, as numbers or booleans, too."""
+    """Return the text of a scalar. Those of a JSON file come with their value, as numbers or booleans, too."""
     return scalar.value if isinstance(scalar.value, str) else json.dumps(scalar.value)
 
 
-class _Walk:
+class _Composer:
     def __init__(self, next_event: NextEvent) -> None:
         self._next = next_event
         self._anchors: dict[str, Place] = {}
@@ -187,14 +193,14 @@ _SENTENCES = {
 }
 
 
-def explain(error: Refusal | YAMLError, text: bytes | str, file: str) -> Diagnostic:
-    """The diagnostic for what stopped the reading of a file."""
-    if isinstance(error, Refusal):
+def explain(error: Unreadable | YAMLError, text: bytes | str, file: str) -> Diagnostic:
+    """Return the diagnostic for what stopped the reading of a file."""
+    if isinstance(error, Unreadable):
         where = Location(file) if error.index is None else location(text, file, error.index)
         return Diagnostic("error", error.code, str(error), where, error.hint)
     data = text.encode() if isinstance(text, str) else text
     if isinstance(error, ReaderError):
-        return _unreadable(error, data, file)
+        return _undecodable(error, data, file)
     if _LOOKS_LIKE_JSON.match(data) and (found := _json_error(data, file)) is not None:
         return found
     assert isinstance(error, MarkedYAMLError)
@@ -202,7 +208,7 @@ def explain(error: Refusal | YAMLError, text: bytes | str, file: str) -> Diagnos
 
 
 def repeated_keys(text: bytes | str, file: str, repeated: Repeated) -> tuple[Diagnostic, ...]:
-    """The diagnostics for keys that occur twice in one mapping."""
+    """Return the diagnostics for keys that occur twice in one mapping."""
     lines = Lines(text, file)
     return tuple(_repeated_key(key, lines.at(first), lines.at(again)) for key, first, again in repeated)
 
@@ -212,7 +218,7 @@ def _repeated_key(key: str, first: Location, again: Location) -> Diagnostic:
     return Diagnostic("error", "repeated-key", message, again, "Remove or rename one of them.")
 
 
-def _unreadable(error: ReaderError, data: bytes, file: str) -> Diagnostic:
+def _undecodable(error: ReaderError, data: bytes, file: str) -> Diagnostic:
     try:
         text = data.decode()
     except UnicodeDecodeError as invalid:
@@ -262,7 +268,7 @@ def _sentence(error: MarkedYAMLError, data: bytes, index: int) -> _Said:
 
 
 def _begun(error: MarkedYAMLError) -> str:
-    """Where the construct began that the problem is in, if that is further up."""
+    """Return where the construct began that the problem is in, if that is further up."""
     start, place = error.context_mark, error.problem_mark
     if start is None or place is None or start.line == place.line or not error.context:
         return ""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
-from difygen.cursor import Part, Report, listed, shown
+from difygen.cursor import Cursor, Diagnostics, listed, shown
 from difygen.model import INPUT_KINDS, App, Example, Input, InputKind, JsonValue, ObjectOf, Output, Primitive, UnionOf
 from difygen.parser.json_schema import type_of_schema
 from difygen.parser.spec_types import ITEM, OUTPUT, check_input_value, check_value, description, fits, read_type
@@ -15,9 +15,9 @@ from difygen.parser.spec_types import ITEM, OUTPUT, check_input_value, check_val
 SPEC_KEYS = ("name", "title", "description", "inputs", "outputs", "examples")
 
 
-def read_spec(content: Mapping[str, JsonValue], file: str, report: Report) -> App:
+def read_spec(content: Mapping[str, JsonValue], file: str, report: Diagnostics) -> App:
     """Read a spec, noting everything that is wrong with it."""
-    root = Part(content, (), report, "The spec")
+    root = Cursor(content, (), report, "The spec")
     root.only(SPEC_KEYS, "a spec")
     inputs, outputs = _inputs(root), _outputs(root)
     return App(
@@ -31,8 +31,8 @@ def read_spec(content: Mapping[str, JsonValue], file: str, report: Report) -> Ap
     )
 
 
-def _name(root: Part, file: str) -> str:
-    """The name of the workflow; where it is not given, that of the file."""
+def _name(root: Cursor, file: str) -> str:
+    """Return the name of the workflow; where it is not given, that of the file."""
     name = root.get("name")
     if name is None:
         stem = file.replace("\\", "/").rpartition("/")[2].partition("#")[0]
@@ -46,24 +46,24 @@ def _name(root: Part, file: str) -> str:
     return text
 
 
-def _inputs(root: Part) -> tuple[Input, ...]:
+def _inputs(root: Cursor) -> tuple[Input, ...]:
     members = root.mapping_of("inputs", "names to types")
-    found = [read_input(name, part) for name, part in members.members()] if members is not None else []
+    found = [read_input(name, cursor) for name, cursor in members.members()] if members is not None else []
     return tuple(input_ for input_ in found if input_ is not None)
 
 
-def _outputs(root: Part) -> tuple[Output, ...]:
+def _outputs(root: Cursor) -> tuple[Output, ...]:
     members = root.mapping_of("outputs", "names to types")
-    return tuple(_output(name, part) for name, part in members.members()) if members is not None else ()
+    return tuple(_output(name, cursor) for name, cursor in members.members()) if members is not None else ()
 
 
-def _output(name: str, part: Part) -> Output:
+def _output(name: str, cursor: Cursor) -> Output:
     return Output(
         name=name,
-        type=read_type(part, OUTPUT),
-        optional=part.flag_of("optional"),
-        reason=part.text_of("reason"),
-        description=description(part),
+        type=read_type(cursor, OUTPUT),
+        optional=cursor.flag_of("optional"),
+        reason=cursor.text_of("reason"),
+        description=description(cursor),
     )
 
 
@@ -122,92 +122,92 @@ _FOREIGN_KEYS = {
 """What JSON Schema, Dify's editor and the outputs of a spec call a key."""
 
 
-def read_input(name: str, part: Part) -> Input | None:
-    """One input, in the short form (its type) or the long one. None where not even the type is known."""
-    if not isinstance(part.value, str | dict):
-        part.expect("the type of an input, or a mapping with `type`")
+def read_input(name: str, cursor: Cursor) -> Input | None:
+    """Return one input, in the short form (its type) or the long one. None where not even the type is known."""
+    if not isinstance(cursor.value, str | dict):
+        cursor.expect("the type of an input, or a mapping with `type`")
         return None
-    part.only(ALL_KEYS, "an input", _FOREIGN_KEYS)
-    declared = part if isinstance(part.value, str) else part.get("type")
+    cursor.only(ALL_KEYS, "an input", _FOREIGN_KEYS)
+    declared = cursor if isinstance(cursor.value, str) else cursor.get("type")
     if declared is None:
-        part.error(
-            "missing-key", f"The input {part.name} has no `type`.", "Write for instance `type: text-input`.", True
+        cursor.error(
+            "missing-key", f"The input {cursor.name} has no `type`.", "Write for instance `type: text-input`.", True
         )
         return None
     kind = _kind(declared)
     if kind is None:
         return None
-    _check_keys(part, kind)
-    return _with_default(part, _without_default(name, kind, part))
+    _check_keys(cursor, kind)
+    return _with_default(cursor, _without_default(name, kind, cursor))
 
 
-def _kind(part: Part) -> InputKind | None:
-    word = part.value
+def _kind(cursor: Cursor) -> InputKind | None:
+    word = cursor.value
     if not isinstance(word, str):
-        part.expect("the name of an input type")
+        cursor.expect("the name of an input type")
         return None
     if word in INPUT_KINDS:
         return word
     foreign = FOREIGN_WORDS.get(word.lower())
-    hint = f"Did you mean `{foreign}`?" if foreign else part.report.suggestion(word, INPUT_KINDS)
-    part.error("unknown-type", f"`{shown(word)}` is not an input type.", hint)
+    hint = f"Did you mean `{foreign}`?" if foreign else cursor.report.suggestion(word, INPUT_KINDS)
+    cursor.error("unknown-type", f"`{shown(word)}` is not an input type.", hint)
     return None
 
 
-def _check_keys(part: Part, kind: InputKind) -> None:
-    for key, member in part.members():
+def _check_keys(cursor: Cursor, kind: InputKind) -> None:
+    for key, member in cursor.members():
         if key in ALL_KEYS and key not in COMMON_KEYS and key not in INPUT_KEYS[kind]:
             kinds = listed([each for each in INPUT_KINDS if key in INPUT_KEYS[each]])
             member.error("key-not-applicable", f"`{key}` does not apply to `{kind}`.", f"It is for {kinds}.", key=True)
 
 
-def _without_default(name: str, kind: InputKind, part: Part) -> Input:
-    if kind == "select" and not part.has("options"):
-        part.error(
-            "missing-key", f"The select {part.name} has no `options`.", "List the texts to choose from.", key=True
+def _without_default(name: str, kind: InputKind, cursor: Cursor) -> Input:
+    if kind == "select" and not cursor.has("options"):
+        cursor.error(
+            "missing-key", f"The select {cursor.name} has no `options`.", "List the texts to choose from.", key=True
         )
-    methods = _words(part, kind, "allowed_file_upload_methods", UPLOAD_METHODS)
+    methods = _words(cursor, kind, "allowed_file_upload_methods", UPLOAD_METHODS)
     input_ = Input(
         name=name,
         kind=kind,
-        required=part.flag_of("required", usual=not part.has("default")),
-        label=part.text_of("label"),
-        description=part.text_of("description"),
-        max_length=_max_length(part, kind),
-        options=_texts(part, kind, "options"),
-        allowed_file_types=_words(part, kind, "allowed_file_types", FILE_TYPES),
-        allowed_file_extensions=_texts(part, kind, "allowed_file_extensions"),
+        required=cursor.flag_of("required", usual=not cursor.has("default")),
+        label=cursor.text_of("label"),
+        description=cursor.text_of("description"),
+        max_length=_max_length(cursor, kind),
+        options=_texts(cursor, kind, "options"),
+        allowed_file_types=_words(cursor, kind, "allowed_file_types", FILE_TYPES),
+        allowed_file_extensions=_texts(cursor, kind, "allowed_file_extensions"),
         allowed_file_upload_methods=methods,
-        type=_object_type(part, kind),
+        type=_object_type(cursor, kind),
     )
-    _check_extensions(part, input_)
+    _check_extensions(cursor, input_)
     return input_
 
 
-def _with_default(part: Part, input_: Input) -> Input:
-    default = part.get("default")
+def _with_default(cursor: Cursor, input_: Input) -> Input:
+    default = cursor.get("default")
     if default is None or "default" not in INPUT_KEYS[input_.kind] or not check_input_value(default, input_):
         return input_
     return replace(input_, default=default.value)
 
 
-def _applying(part: Part, kind: InputKind, key: str) -> Part | None:
-    """The value of a key, unless it has been noted that the key means nothing here."""
-    return part.get(key) if key in INPUT_KEYS[kind] else None
+def _applying(cursor: Cursor, kind: InputKind, key: str) -> Cursor | None:
+    """Return the value of a key, unless it has been noted that the key means nothing here."""
+    return cursor.get(key) if key in INPUT_KEYS[kind] else None
 
 
-def _texts(part: Part, kind: InputKind, key: str) -> tuple[str, ...]:
-    member = _applying(part, kind, key)
+def _texts(cursor: Cursor, kind: InputKind, key: str) -> tuple[str, ...]:
+    member = _applying(cursor, kind, key)
     return member.texts() if member is not None else ()
 
 
-def _words(part: Part, kind: InputKind, key: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    member = _applying(part, kind, key)
+def _words(cursor: Cursor, kind: InputKind, key: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    member = _applying(cursor, kind, key)
     return member.words(known) if member is not None else ()
 
 
-def _max_length(part: Part, kind: InputKind) -> int | None:
-    member = _applying(part, kind, "max_length")
+def _max_length(cursor: Cursor, kind: InputKind) -> int | None:
+    member = _applying(cursor, kind, "max_length")
     if member is None:
         return None
     if not fits(member.value, Primitive.INTEGER) or cast(float, member.value) < 1:
@@ -216,19 +216,19 @@ def _max_length(part: Part, kind: InputKind) -> int | None:
     return int(cast(float, member.value))
 
 
-def _check_extensions(part: Part, input_: Input) -> None:
+def _check_extensions(cursor: Cursor, input_: Input) -> None:
     """Extensions and the type `custom` need each other: Dify looks at the extensions of custom files alone."""
     custom = "custom" in input_.allowed_file_types
     if input_.allowed_file_extensions and not custom:
         message = "`allowed_file_extensions` has no effect: `allowed_file_types` does not hold `custom`."
-        part.report.warn("no-effect", message, (*part.path, "allowed_file_extensions"))
+        cursor.report.warn("no-effect", message, (*cursor.path, "allowed_file_extensions"))
     if custom and not input_.allowed_file_extensions:
         message = "Custom files are all refused: `allowed_file_extensions` is missing."
-        part.report.warn("no-effect", message, (*part.path, "allowed_file_types"))
+        cursor.report.warn("no-effect", message, (*cursor.path, "allowed_file_types"))
 
 
-def _object_type(part: Part, kind: InputKind) -> ObjectOf | None:
-    schema, properties = _applying(part, kind, "json_schema"), _applying(part, kind, "properties")
+def _object_type(cursor: Cursor, kind: InputKind) -> ObjectOf | None:
+    schema, properties = _applying(cursor, kind, "json_schema"), _applying(cursor, kind, "properties")
     if schema is not None and properties is not None:
         properties.error(
             "key-not-applicable", "`properties` does not apply here.", "`json_schema` is given already.", True
@@ -238,27 +238,27 @@ def _object_type(part: Part, kind: InputKind) -> ObjectOf | None:
     if properties is None:
         return None
     described: JsonValue = {"properties": properties.value}
-    return cast(ObjectOf, read_type(Part(described, part.path, part.report, part.name), ITEM))
+    return cast(ObjectOf, read_type(Cursor(described, cursor.path, cursor.report, cursor.name), ITEM))
 
 
-def _type_of_schema(part: Part) -> ObjectOf | None:
-    schema = _parsed(part) if isinstance(part.value, str) else part.value
+def _type_of_schema(cursor: Cursor) -> ObjectOf | None:
+    schema = _parsed(cursor) if isinstance(cursor.value, str) else cursor.value
     if not isinstance(schema, dict):
-        code = "bad-json" if isinstance(part.value, str) else "wrong-type"
-        part.expect("a JSON Schema", "Give a JSON Schema as a mapping or as JSON text.", code)
+        code = "bad-json" if isinstance(cursor.value, str) else "wrong-type"
+        cursor.expect("a JSON Schema", "Give a JSON Schema as a mapping or as JSON text.", code)
         return None
     type_ = type_of_schema(schema)
     if isinstance(type_, ObjectOf):
         return type_
     members = type_.members if isinstance(type_, UnionOf) else (type_,)
     if type_ is not Primitive.ANY and not any(isinstance(member, ObjectOf) for member in members):
-        part.error("schema-not-object", "The JSON Schema allows no object.", "Its `type` must be `object`.")
+        cursor.error("schema-not-object", "The JSON Schema allows no object.", "Its `type` must be `object`.")
     return None
 
 
-def _parsed(part: Part) -> JsonValue:
+def _parsed(cursor: Cursor) -> JsonValue:
     try:
-        return cast(JsonValue, json.loads(part.text()))
+        return cast(JsonValue, json.loads(cursor.text()))
     except (ValueError, RecursionError):
         return None
 
@@ -266,46 +266,46 @@ def _parsed(part: Part) -> JsonValue:
 EXAMPLE_KEYS = ("inputs", "outputs")
 
 
-def read_examples(root: Part, inputs: Sequence[Input], outputs: Sequence[Output]) -> tuple[Example, ...]:
-    """The sample calls of a spec."""
+def read_examples(root: Cursor, inputs: Sequence[Input], outputs: Sequence[Output]) -> tuple[Example, ...]:
+    """Return the sample calls of a spec."""
     examples = root.get("examples")
     if examples is None:
         return ()
     if not isinstance(examples.value, list):
         examples.expect("a list of mappings with `inputs` and `outputs`")
-    return tuple(_example(part, root, inputs, outputs) for part in examples)
+    return tuple(_example(cursor, root, inputs, outputs) for cursor in examples)
 
 
-def _example(part: Part, root: Part, inputs: Sequence[Input], outputs: Sequence[Output]) -> Example:
-    if not isinstance(part.value, dict):
-        Part(part.value, part.path, part.report, "An example").expect("a mapping with `inputs` and `outputs`")
+def _example(cursor: Cursor, root: Cursor, inputs: Sequence[Input], outputs: Sequence[Output]) -> Example:
+    if not isinstance(cursor.value, dict):
+        Cursor(cursor.value, cursor.path, cursor.report, "An example").expect("a mapping with `inputs` and `outputs`")
         return Example()
-    part.only(EXAMPLE_KEYS, "an example")
+    cursor.only(EXAMPLE_KEYS, "an example")
     required = [input_.name for input_ in inputs if input_.required and input_.default is None]
-    always = [output.name for output in outputs if not output.optional] if part.has("outputs") else []
+    always = [output.name for output in outputs if not output.optional] if cursor.has("outputs") else []
     return Example(
-        inputs=_values(part, "inputs", root, required, {each.name: _input_check(each) for each in inputs}),
-        outputs=_values(part, "outputs", root, always, {each.name: _output_check(each) for each in outputs}),
+        inputs=_values(cursor, "inputs", root, required, {each.name: _input_check(each) for each in inputs}),
+        outputs=_values(cursor, "outputs", root, always, {each.name: _output_check(each) for each in outputs}),
     )
 
 
-Check = Callable[[Part], object]
+Check = Callable[[Cursor], object]
 
 
 def _input_check(input_: Input) -> Check:
-    return lambda part: check_input_value(part, input_)
+    return lambda cursor: check_input_value(cursor, input_)
 
 
 def _output_check(output: Output) -> Check:
-    return lambda part: (part.value is None and output.optional) or check_value(part, output.type)
+    return lambda cursor: (cursor.value is None and output.optional) or check_value(cursor, output.type)
 
 
 def _values(
-    part: Part, key: str, root: Part, required: Collection[str], checks: Mapping[str, Check]
+    cursor: Cursor, key: str, root: Cursor, required: Collection[str], checks: Mapping[str, Check]
 ) -> Mapping[str, JsonValue]:
-    """The values of a sample call's inputs or outputs, with what does not fit the declarations noted."""
-    values = part.mapping_of(key, "names to values")
-    if part.has(key) and values is None:
+    """Return the values of a sample call's inputs or outputs, with what does not fit the declarations noted."""
+    values = cursor.mapping_of(key, "names to values")
+    if cursor.has(key) and values is None:
         return {}
     given = dict(values.members()) if values is not None else {}
     for name, value in given.items():
@@ -314,11 +314,11 @@ def _values(
         else:
             _note_unknown(name, value, key, root, tuple(checks))
     if missing := [name for name in required if name not in given]:
-        (values or part).error("missing-value", f"The example's {key} lack {listed(missing)}.", key=True)
+        (values or cursor).error("missing-value", f"The example's {key} lack {listed(missing)}.", key=True)
     return {name: value.value for name, value in given.items()}
 
 
-def _note_unknown(name: str, value: Part, key: str, root: Part, known: Sequence[str]) -> None:
+def _note_unknown(name: str, value: Cursor, key: str, root: Cursor, known: Sequence[str]) -> None:
     """Note a name that is not declared. A declaration with a mistake in it is no second mistake here."""
     declared = root.get(key)
     if declared is None or not declared.has(name):

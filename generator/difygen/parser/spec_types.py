@@ -1,11 +1,14 @@
-"""The types of a spec: `string`, `array[object]` with `properties`, a mapping with `type`, `items`, `any_of`. Knows no input or output."""
+"""The types of a spec: `string`, `array[object]` with `properties`, a mapping with `type`, `items`, `any_of`.
+
+Knows no input or output.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from difygen.cursor import Part, listed, shown
+from difygen.cursor import Cursor, listed, shown
 from difygen.model import ArrayOf, Input, JsonValue, ObjectOf, OneOf, Primitive, Property, Type, UnionOf, union
 from difygen.parser.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, array_of, type_of_word
 
@@ -59,36 +62,38 @@ _FOREIGN_KEYS = {
 """What JSON Schema, and the inputs of a spec, call a key."""
 
 
-def read_type(part: Part, role: Role, depth: int = 0) -> Type:
-    """The type that a part of a spec describes, in the short form or the long one. ANY after a mistake."""
+def read_type(cursor: Cursor, role: Role, depth: int = 0) -> Type:
+    """Return the type that a part of a spec describes, in the short form or the long one. ANY after a mistake."""
     if depth > MAX_DEPTH:
-        part.error("too-deep", f"Types may be nested at most {MAX_DEPTH} levels deep.")
+        cursor.error("too-deep", f"Types may be nested at most {MAX_DEPTH} levels deep.")
         return Primitive.ANY
-    if isinstance(part.value, str):
-        return _named(part) or Primitive.ANY
-    if not isinstance(part.value, dict):
-        part.expect("the name of a type, or a mapping with `type`")
+    if isinstance(cursor.value, str):
+        return _named(cursor) or Primitive.ANY
+    if not isinstance(cursor.value, dict):
+        cursor.expect("the name of a type, or a mapping with `type`")
         return Primitive.ANY
-    part.only(role.keys, role.what, _FOREIGN_KEYS)
-    part.text_of("description")
-    type_ = _any_of(part, depth) if part.has("any_of") else _declared(part, depth)
-    return union(type_, Primitive.NULL) if part.flag_of("nullable") else type_
+    cursor.only(role.keys, role.what, _FOREIGN_KEYS)
+    cursor.text_of("description")
+    type_ = _any_of(cursor, depth) if cursor.has("any_of") else _declared(cursor, depth)
+    return union(type_, Primitive.NULL) if cursor.flag_of("nullable") else type_
 
 
-def _named(part: Part) -> Type | None:
-    word = part.text()
+def _named(cursor: Cursor) -> Type | None:
+    word = cursor.text()
     type_ = type_of_word(word)
     if type_ is None:
         foreign = FOREIGN_WORDS.get(word.lower())
-        hint = f"Did you mean `{foreign}`?" if foreign else part.report.suggestion(word, (*SIMPLE_WORDS, *ARRAY_WORDS))
-        part.error("unknown-type", f"`{shown(word)}` is not a type.", hint)
+        hint = (
+            f"Did you mean `{foreign}`?" if foreign else cursor.report.suggestion(word, (*SIMPLE_WORDS, *ARRAY_WORDS))
+        )
+        cursor.error("unknown-type", f"`{shown(word)}` is not a type.", hint)
     return type_
 
 
-def _any_of(part: Part, depth: int) -> Type:
+def _any_of(cursor: Cursor, depth: int) -> Type:
     for key in ("type", *_SHAPE_KEYS, "open"):
-        _refuse(part, key, "`any_of` says all about the type.")
-    choices = part.get("any_of")
+        _refuse(cursor, key, "`any_of` says all about the type.")
+    choices = cursor.get("any_of")
     assert choices is not None
     if not isinstance(choices.value, list) or len(choices.value) < 2:
         choices.expect("a list of at least two types")
@@ -97,96 +102,96 @@ def _any_of(part: Part, depth: int) -> Type:
     return Primitive.ANY if type_ is Primitive.NULL else type_
 
 
-def _choice(choice: Part, depth: int) -> Type:
+def _choice(choice: Cursor, depth: int) -> Type:
     return Primitive.NULL if choice.value in (None, "null") else read_type(choice, ITEM, depth + 1)
 
 
-def _declared(part: Part, depth: int) -> Type:
-    """The type of a long form: that of its word, made more exact by one of the keys that describe a shape."""
-    base = _base(part)
-    given = [key for key in _SHAPE_KEYS if part.has(key)]
+def _declared(cursor: Cursor, depth: int) -> Type:
+    """Return the type of a long form: that of its word, made more exact by one of the keys that describe a shape."""
+    base = _base(cursor)
+    given = [key for key in _SHAPE_KEYS if cursor.has(key)]
     for key in given[1:]:
-        _refuse(part, key, f"`{given[0]}` is given already.")
-    if part.has("open") and not part.has("options"):
-        _refuse(part, "open", "It says that others than the `options` may occur, and there are none.")
+        _refuse(cursor, key, f"`{given[0]}` is given already.")
+    if cursor.has("open") and not cursor.has("options"):
+        _refuse(cursor, "open", "It says that others than the `options` may occur, and there are none.")
     match given:
         case ["properties", *_]:
-            return _object(part, base, depth)
+            return _object(cursor, base, depth)
         case ["items", *_]:
-            return _array(part, base, depth)
+            return _array(cursor, base, depth)
         case ["options", *_]:
-            return _one_of(part, base)
-    return _with_description(base or Primitive.ANY, part)
+            return _one_of(cursor, base)
+    return _with_description(base or Primitive.ANY, cursor)
 
 
-def _base(part: Part) -> Type | None:
-    """The type that the word of a long form names, or that its other keys imply. None after a mistake."""
-    word = part.get("type")
+def _base(cursor: Cursor) -> Type | None:
+    """Return the type that the word of a long form names, or that its other keys imply. None after a mistake."""
+    word = cursor.get("type")
     if word is not None and isinstance(word.value, str):
         return _named(word)
     if word is not None:
         word.expect("the name of a type")
         return None
-    implied = next((_IMPLIED_WORDS[key] for key in _SHAPE_KEYS if part.has(key)), None)
+    implied = next((_IMPLIED_WORDS[key] for key in _SHAPE_KEYS if cursor.has(key)), None)
     if implied is None:
-        part.error("missing-key", f"{part.name} has no `type`.", "Write for instance `type: string`.", key=True)
+        cursor.error("missing-key", f"{cursor.name} has no `type`.", "Write for instance `type: string`.", key=True)
         return None
     return type_of_word(implied)
 
 
-def _object(part: Part, base: Type | None, depth: int) -> Type:
-    """An object with properties, within as many arrays as the word says: `array[object]`."""
+def _object(cursor: Cursor, base: Type | None, depth: int) -> Type:
+    """Return an object with properties, within as many arrays as the word says: `array[object]`."""
     arrays, inner = 0, base
     while isinstance(inner, ArrayOf):
         arrays, inner = arrays + 1, inner.item
-    members = part.get("properties")
+    members = cursor.get("properties")
     assert members is not None
     if base is not None and not isinstance(inner, ObjectOf):
-        _refuse(part, "properties", "Only `object` and `array[object]` have properties.")
+        _refuse(cursor, "properties", "Only `object` and `array[object]` have properties.")
     if not isinstance(members.value, dict):
         members.expect("a mapping of names to types")
     properties = tuple(_property(name, member, depth) for name, member in members.members())
-    object_ = ObjectOf(properties) if arrays else _with_description(ObjectOf(properties), part)
+    object_ = ObjectOf(properties) if arrays else _with_description(ObjectOf(properties), cursor)
     return array_of(object_, arrays)
 
 
-def _property(name: str, part: Part, depth: int) -> Property:
-    type_ = read_type(part, PROPERTY, depth + 1)
-    return Property(name, type_, not part.flag_of("optional"), description(part))
+def _property(name: str, cursor: Cursor, depth: int) -> Property:
+    type_ = read_type(cursor, PROPERTY, depth + 1)
+    return Property(name, type_, not cursor.flag_of("optional"), description(cursor))
 
 
-def _array(part: Part, base: Type | None, depth: int) -> Type:
-    items = part.get("items")
+def _array(cursor: Cursor, base: Type | None, depth: int) -> Type:
+    items = cursor.get("items")
     assert items is not None
     item = read_type(items, ITEM, depth + 1)
     if base not in (None, ArrayOf(Primitive.ANY), ArrayOf(ObjectOf())):
-        _refuse(part, "items", "Write `type: array` beside it.")
+        _refuse(cursor, "items", "Write `type: array` beside it.")
     elif base == ArrayOf(ObjectOf()) and not isinstance(item, ObjectOf):
         items.error("items-not-object", "`items` must describe an object here.", "Or write `type: array`.")
     return ArrayOf(item)
 
 
-def _one_of(part: Part, base: Type | None) -> Type:
-    options = part.get("options")
+def _one_of(cursor: Cursor, base: Type | None) -> Type:
+    options = cursor.get("options")
     assert options is not None
     if base not in (None, Primitive.STRING):
-        _refuse(part, "options", "Only a `string` has options.")
+        _refuse(cursor, "options", "Only a `string` has options.")
     values = options.texts()
-    return OneOf(values, closed=not part.flag_of("open")) if values else Primitive.STRING
+    return OneOf(values, closed=not cursor.flag_of("open")) if values else Primitive.STRING
 
 
-def _refuse(part: Part, key: str, why: str) -> None:
-    if (member := part.get(key)) is not None:
+def _refuse(cursor: Cursor, key: str, why: str) -> None:
+    if (member := cursor.get(key)) is not None:
         member.error("key-not-applicable", f"`{key}` does not apply here.", why, key=True)
 
 
-def _with_description(type_: Type, part: Part) -> Type:
-    return ObjectOf(type_.properties, description(part)) if isinstance(type_, ObjectOf) else type_
+def _with_description(type_: Type, cursor: Cursor) -> Type:
+    return ObjectOf(type_.properties, description(cursor)) if isinstance(type_, ObjectOf) else type_
 
 
-def description(part: Part) -> str:
-    """The description in a long form. `read_type` has noted already what is wrong with it."""
-    member = part.get("description")
+def description(cursor: Cursor) -> str:
+    """Return the description in a long form. `read_type` has noted already what is wrong with it."""
+    member = cursor.get("description")
     return member.value if member is not None and isinstance(member.value, str) else ""
 
 
@@ -200,42 +205,42 @@ _WORDS: dict[Type, str] = {
 }
 
 
-def check_input_value(part: Part, input_: Input) -> bool:
+def check_input_value(cursor: Cursor, input_: Input) -> bool:
     """Note what keeps the server from taking a value for an input; whether there is nothing."""
     match input_.kind:
         case "text-input" | "paragraph":
-            return _check_text(part, input_.max_length)
+            return _check_text(cursor, input_.max_length)
         case "select":
-            return check_value(part, OneOf(input_.options)) if input_.options else True
+            return check_value(cursor, OneOf(input_.options)) if input_.options else True
         case "number":
-            return check_value(part, Primitive.NUMBER)
+            return check_value(cursor, Primitive.NUMBER)
         case "checkbox":
-            return check_value(part, Primitive.BOOLEAN)
+            return check_value(cursor, Primitive.BOOLEAN)
         case "file":
-            return check_value(part, Primitive.FILE)
+            return check_value(cursor, Primitive.FILE)
         case "file-list":
-            return check_value(part, ArrayOf(Primitive.FILE)) and _check_count(part, input_.max_length)
-    return check_value(part, input_.type or ObjectOf())
+            return check_value(cursor, ArrayOf(Primitive.FILE)) and _check_count(cursor, input_.max_length)
+    return check_value(cursor, input_.type or ObjectOf())
 
 
-def check_value(part: Part, type_: Type) -> bool:
+def check_value(cursor: Cursor, type_: Type) -> bool:
     """Note where a value is not of a type; whether it is."""
-    if isinstance(type_, ArrayOf) and isinstance(part.value, list):
-        return _all(check_value(item, type_.item) for item in part)
-    if isinstance(type_, ObjectOf) and isinstance(part.value, dict):
-        return _check_object(part, type_)
-    if fits(part.value, type_):
+    if isinstance(type_, ArrayOf) and isinstance(cursor.value, list):
+        return _all(check_value(item, type_.item) for item in cursor)
+    if isinstance(type_, ObjectOf) and isinstance(cursor.value, dict):
+        return _check_object(cursor, type_)
+    if fits(cursor.value, type_):
         return True
-    if isinstance(type_, OneOf) and isinstance(part.value, str):
-        hint = part.report.suggestion(part.value, type_.values)
-        part.error("not-an-option", f"`{shown(part.value)}` is none of the options.", hint)
+    if isinstance(type_, OneOf) and isinstance(cursor.value, str):
+        hint = cursor.report.suggestion(cursor.value, type_.values)
+        cursor.error("not-an-option", f"`{shown(cursor.value)}` is none of the options.", hint)
     else:
-        part.expect(_described(type_), code="wrong-value")
+        cursor.expect(_described(type_), code="wrong-value")
     return False
 
 
 def fits(value: JsonValue, type_: Type) -> bool:
-    """Whether a value is of a type."""
+    """Return whether a value is of a type."""
     match type_:
         case ArrayOf(item):
             return isinstance(value, list) and all(fits(each, item) for each in value)
@@ -271,34 +276,34 @@ _PRIMITIVES: dict[Primitive, Callable[[JsonValue], bool]] = {
 }
 
 
-def _check_text(part: Part, limit: int | None) -> bool:
-    if not check_value(part, Primitive.STRING):
+def _check_text(cursor: Cursor, limit: int | None) -> bool:
+    if not check_value(cursor, Primitive.STRING):
         return False
-    length = len(part.text())
+    length = len(cursor.text())
     if limit is not None and length > limit:
-        part.error("too-long", f"{part.name} has {length} characters, and `max_length` is {limit}.")
+        cursor.error("too-long", f"{cursor.name} has {length} characters, and `max_length` is {limit}.")
         return False
     return True
 
 
-def _check_count(part: Part, limit: int | None) -> bool:
-    count = len(list(part))
+def _check_count(cursor: Cursor, limit: int | None) -> bool:
+    count = len(list(cursor))
     if limit is not None and count > limit:
-        part.error("too-long", f"{part.name} has {count} files, and `max_length` is {limit}.")
+        cursor.error("too-long", f"{cursor.name} has {count} files, and `max_length` is {limit}.")
         return False
     return True
 
 
-def _check_object(part: Part, type_: ObjectOf) -> bool:
-    missing = [each.name for each in type_.properties if each.required and not part.has(each.name)]
+def _check_object(cursor: Cursor, type_: ObjectOf) -> bool:
+    missing = [each.name for each in type_.properties if each.required and not cursor.has(each.name)]
     if missing:
-        part.error("missing-property", f"{part.name} lacks {listed(missing)}.")
-    members = ((part.get(each.name), each.type) for each in type_.properties)
+        cursor.error("missing-property", f"{cursor.name} lacks {listed(missing)}.")
+    members = ((cursor.get(each.name), each.type) for each in type_.properties)
     return _all(check_value(member, type_) for member, type_ in members if member is not None) and not missing
 
 
 def _all(checks: Iterable[bool]) -> bool:
-    """Whether all checks passed, after all of them were made: each notes what it finds."""
+    """Return whether all checks passed, after all of them were made: each notes what it finds."""
     return False not in list(checks)
 
 

@@ -28,7 +28,10 @@ ARRAY_WORDS: tuple[str, ...] = tuple(f"array[{word}]" for word in SIMPLE_WORDS)
 
 
 def type_of_word(word: str) -> Type | None:
-    """The type that a word names, or None if it names none. Words are lower case, and a bare `array` holds anything."""
+    """Return the type that a word names, or None if it names none.
+
+    Words are lower case, and a bare `array` holds anything.
+    """
     arrays = 0
     while word.startswith("array[") and word.endswith("]") and arrays < MAX_NESTING:
         word = word[len("array[") : -1]
@@ -38,7 +41,7 @@ def type_of_word(word: str) -> Type | None:
 
 
 def array_of(item: Type, times: int = 1) -> Type:
-    """`item` within that many arrays."""
+    """Return `item` within that many arrays."""
     for _ in range(times):
         item = ArrayOf(item)
     return item
@@ -54,7 +57,7 @@ _SPELLINGS: dict[str, Type] = {
 
 
 def type_of(word: JsonValue) -> Type | None:
-    """The type that a word such as `Array[string]` names, or None where it names none."""
+    """Return the type that a word such as `Array[string]` names, or None where it names none."""
     if not isinstance(word, str):
         return None
     found = type_of_word(word)

@@ -1,8 +1,11 @@
-"""A definition file to plain objects, read safely, with the place of everything in it. Knows YAML and JSON, and no format made of them.
+"""A definition file to plain objects, read safely, with the place of everything in it.
 
-Events come straight from PyYAML's C parser: the values are those of its SafeLoader, with which Dify reads, for a third of the time.
-What JSON cannot say (dates, `.nan`, `.inf`) stays the text that it was, and so do all keys. JSON is nearly YAML, but tabs for
-indentation, `1e5` and surrogate pairs are what YAML parsers trip over: its text becomes the same events in another way.
+Knows YAML and JSON, and no format made of them.
+
+Events come straight from PyYAML's C parser: the values are those of its SafeLoader, with which Dify reads, for a
+third of the time. What JSON cannot say (dates, `.nan`, `.inf`) stays the text that it was, and so do all keys. JSON
+is nearly YAML, but tabs for indentation, `1e5` and surrogate pairs are what YAML parsers trip over: its text
+becomes the same events in another way.
 """
 
 from __future__ import annotations
@@ -37,8 +40,8 @@ from difygen.parser.source_map import (
     Lines,
     NextEvent,
     Place,
-    Refusal,
     Repeated,
+    Unreadable,
     explain,
     find,
     index_of,
@@ -62,7 +65,7 @@ _JSON_TOKEN = re.compile(r'[{}\[\]]|"(?:[^"\\]|\\.)*"|[^\s{}\[\],:"]+')
 
 
 class Document:
-    """A file that was read: `root` is its mapping, and `diagnostics` are mistakes that did not keep it from being read."""
+    """A file that was read: `root` is its mapping, `diagnostics` are mistakes that did not stop the reading."""
 
     def __init__(self, file: str, root: dict[str, JsonValue], text: bytes | str) -> None:
         self.file = file
@@ -74,7 +77,9 @@ class Document:
         self._lines: Lines | None = None
 
     def locate(self, *path: str | int, key: bool = False) -> Location:
-        """Where the value at `path` starts, or its key. What is missing is where the nearest thing around it is.
+        """Return where the value at `path` starts, or its key.
+
+        What is missing is where the nearest thing around it is.
 
         Positions cost a second walk through the file, once: asking is for when something is wrong.
         """
@@ -83,7 +88,7 @@ class Document:
         return self._lines.at(index_of(self._place(), path, key))
 
     def written(self, *path: str | int) -> str | None:
-        """The scalar at `path` as its author wrote it (`yes`, where its value is true), without quotes."""
+        """Return the scalar at `path` as its author wrote it (`yes`, where its value is true), without quotes."""
         place = find(self._place(), path)
         return place.text if place is not None else None
 
@@ -106,7 +111,7 @@ def load(data: bytes, file: str) -> Document | tuple[Diagnostic, ...]:
     text = _text_of(data.removeprefix(b"\xef\xbb\xbf"))
     try:
         return _load(text, file)
-    except (Refusal, yaml.YAMLError) as error:
+    except (Unreadable, yaml.YAMLError) as error:
         return (explain(error, text, file),)
 
 
@@ -126,7 +131,7 @@ def _events(text: bytes | str) -> NextEvent:
 
 def _load(text: bytes | str, file: str) -> Document:
     if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise Refusal(
+        raise Unreadable(
             "not-utf-8", "The file is encoded as UTF-16, and definitions are UTF-8.", hint="Save it as UTF-8."
         )
     builder = _Builder(_events(text))
@@ -158,16 +163,16 @@ class _Builder:
         first = None if self._next().__class__ is StreamEndEvent else self._next()
         root = None if first is None else self._value(first, 0)
         if root is None:
-            raise Refusal(
+            raise Unreadable(
                 "empty-file", "The file is empty.", hint="A definition is a mapping with keys such as `name`."
             )
         self._next()  # the end of the document
         if (following := self._next()).__class__ is DocumentStartEvent:
             message = "A second YAML document starts here, and a file holds one definition."
-            raise Refusal("several-documents", message, following, "Put every definition into a file of its own.")
+            raise Unreadable("several-documents", message, following, "Put every definition into a file of its own.")
         if not isinstance(root, dict):
             message = "The root of a definition must be a mapping, with keys such as `name`."
-            raise Refusal("not-a-mapping", message, first)
+            raise Unreadable("not-a-mapping", message, first)
         return root
 
     def _value(self, event: Event, depth: int) -> JsonValue:
@@ -177,7 +182,7 @@ class _Builder:
         if kind is AliasEvent:
             return self._alias(event, depth)
         if depth >= MAX_DEPTH:
-            raise Refusal("too-deep", f"Values may be nested at most {MAX_DEPTH} levels deep.", event)
+            raise Unreadable("too-deep", f"Values may be nested at most {MAX_DEPTH} levels deep.", event)
         if event.tag is not None and event.tag not in _COLLECTION_TAGS:
             raise unknown_tag(event)
         if event.anchor is not None:
@@ -230,37 +235,43 @@ class _Builder:
         return value
 
     def _alias(self, event: Event, depth: int) -> JsonValue:
-        """Return what an alias refers to, if the document stays within its limits with that written out in its place."""
+        """Return what an alias refers to, if the document keeps its limits with that written out in its place."""
         if event.anchor is None or event.anchor not in self._anchors:
-            raise Refusal("unknown-alias", f"The alias `*{event.anchor}` has no anchor before it.", event)
+            raise Unreadable("unknown-alias", f"The alias `*{event.anchor}` has no anchor before it.", event)
         value = self._anchors[event.anchor]
         if value is _UNSEEN:
-            raise Refusal("recursive-alias", f"The alias `*{event.anchor}` stands within what it refers to.", event)
+            raise Unreadable("recursive-alias", f"The alias `*{event.anchor}` stands within what it refers to.", event)
         size, height = _extent(value, MAX_ALIASED - self._aliased)
         self._aliased += size
         if self._aliased >= MAX_ALIASED:
-            raise Refusal("too-many-aliases", f"Aliases may repeat at most {MAX_ALIASED:,} values in all.", event)
+            raise Unreadable("too-many-aliases", f"Aliases may repeat at most {MAX_ALIASED:,} values in all.", event)
         if depth + height > MAX_DEPTH:
-            raise Refusal("too-deep", f"Values may be nested at most {MAX_DEPTH} levels deep.", event)
+            raise Unreadable("too-deep", f"Values may be nested at most {MAX_DEPTH} levels deep.", event)
         return value
 
     def _unusual_key(self, event: Event) -> str:
-        """A key that has an anchor or is an alias. Plain ones stay the text that they are: `1:` is the key "1"."""
+        """Return a key that has an anchor or is an alias.
+
+        Plain ones stay the text that they are: `1:` is the key "1".
+        """
         if event.__class__ is ScalarEvent:
             self._scalar(event)
             return event.value
         key = self._alias(event, 0) if event.__class__ is AliasEvent else None
         if not isinstance(key, str):
-            raise Refusal("key-not-text", "A mapping's key must be text, not a list or a mapping.", event)
+            raise Unreadable("key-not-text", "A mapping's key must be text, not a list or a mapping.", event)
         return key
 
     def _merged(self, event: Event, depth: int) -> dict[str, JsonValue]:
-        """What the merge key `<<` brings in. Of several mappings the earlier ones win: yaml.org/type/merge.html."""
+        """Return what the merge key `<<` brings in.
+
+        Of several mappings the earlier ones win: yaml.org/type/merge.html.
+        """
         value = self._value(event, depth)
         merged: dict[str, JsonValue] = {}
         for source in reversed(value) if isinstance(value, list) else [value]:
             if not isinstance(source, dict):
-                raise Refusal("bad-merge", "The merge key `<<` takes a mapping or a list of mappings.", event)
+                raise Unreadable("bad-merge", "The merge key `<<` takes a mapping or a list of mappings.", event)
             merged.update(source)
         return merged
 
@@ -280,7 +291,7 @@ def _extent(value: JsonValue, limit: int) -> tuple[int, int]:
 
 
 def resolved(event: Event) -> JsonValue:
-    """What a plain scalar means to PyYAML: `yes` is true, `010` is eight, `1:30` is ninety."""
+    """Return what a plain scalar means to PyYAML: `yes` is true, `010` is eight, `1:30` is ninety."""
     text: str = event.value
     for tag, pattern in _PATTERNS.get(text[:1], ()):
         if pattern.match(text):
@@ -289,7 +300,7 @@ def resolved(event: Event) -> JsonValue:
 
 
 def tagged(event: Event) -> JsonValue:
-    """A scalar with a tag of its own, such as `!!int "1"`."""
+    """Return a scalar with a tag of its own, such as `!!int "1"`."""
     tag = event.tag or ""
     if tag.removeprefix(TAG) not in ("null", "bool", "int", "float"):
         raise unknown_tag(event)
@@ -298,7 +309,7 @@ def tagged(event: Event) -> JsonValue:
     except (KeyError, IndexError):
         value = ""
     if isinstance(value, str):
-        raise Refusal("bad-tag", f"`{shown(event.value)}` is no value of the type that its tag names.", event)
+        raise Unreadable("bad-tag", f"`{shown(event.value)}` is no value of the type that its tag names.", event)
     return value
 
 
@@ -310,7 +321,7 @@ def _constructed(tag: str, event: Event) -> JsonValue:
         case "bool":
             return SafeConstructor.bool_values[text.lower()]
         case "int" | "float" if len(text) > MAX_DIGITS:
-            raise Refusal("number-too-long", f"A number may have at most {MAX_DIGITS:,} digits.", event)
+            raise Unreadable("number-too-long", f"A number may have at most {MAX_DIGITS:,} digits.", event)
         case "int":
             return _number(SafeConstructor.construct_yaml_int, event)
         case "float":
@@ -319,7 +330,9 @@ def _constructed(tag: str, event: Event) -> JsonValue:
 
 
 def _number(construct: Callable[..., int | float], event: Event) -> JsonValue:
-    """The number that PyYAML makes of a text, or the text where that is none: `0b_` matches its pattern and fails."""
+    """Return the number that PyYAML makes of a text, or the text where that is none: `0b_` matches its pattern
+    and fails.
+    """
     try:
         number = construct(SafeConstructor(), yaml.ScalarNode("", event.value))
     except (ValueError, OverflowError):
@@ -327,20 +340,20 @@ def _number(construct: Callable[..., int | float], event: Event) -> JsonValue:
     return number if isinstance(number, int) or math.isfinite(number) else str(event.value)
 
 
-def unknown_tag(event: Event) -> Refusal:
+def unknown_tag(event: Event) -> Unreadable:
     hint = "Remove it; quote a text that starts with an exclamation mark."
-    return Refusal(
+    return Unreadable(
         "unknown-tag", f"The YAML tag `{shown((event.tag or '').replace(TAG, '!!'))}` is not read.", event, hint
     )
 
 
 def is_text(plain: str) -> bool:
-    """Whether a plain scalar is text, and not what YAML reads as a number, a boolean or the like."""
+    """Return whether a plain scalar is text, and not what YAML reads as a number, a boolean or the like."""
     return not any(pattern.match(plain) for _, pattern in _PATTERNS.get(plain[:1], ()))
 
 
 def as_json(data: bytes) -> str | None:
-    """The text, if it is JSON as the standard has it, and not nested so deep that Python gives up on it."""
+    """Return the text, if it is JSON as the standard has it, and not nested so deep that Python gives up on it."""
     try:
         text = data.decode()
         json.loads(text, parse_constant=_refuse)
@@ -354,7 +367,7 @@ def _refuse(constant: str) -> None:
 
 
 def json_events(text: str) -> Iterator[Event]:
-    """The events of a text that `as_json` let through."""
+    """Return the events of a text that `as_json` let through."""
     yield StreamStartEvent()
     yield DocumentStartEvent()
     for token in _JSON_TOKEN.finditer(text):
@@ -379,7 +392,10 @@ def _event(token: str, mark: Mark) -> Event:
 
 
 def _value(token: str) -> object:
-    """What a token says. A number beyond a float stays text, and half a surrogate pair becomes U+FFFD: no file could hold it."""
+    """Return what a token says.
+
+    A number beyond a float stays text, and half a surrogate pair becomes U+FFFD: no file could hold it.
+    """
     value = json.loads(token)
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace") if "\\u" in token else value

@@ -1,6 +1,7 @@
 """The file that Dify's "Export DSL" gives, to an `App`: inputs from its start node, outputs by following its graph.
 
-The specification of everything in here is Dify's own behaviour; where versions differ, the engine of Dify 1.9 and later counts.
+The specification of everything in here is Dify's own behaviour; where versions differ, the engine of Dify 1.9 and
+later counts.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import get_args
 
-from difygen.cursor import Report
+from difygen.cursor import Diagnostics
 from difygen.diagnostics import nearest
 from difygen.model import App, AppMode, JsonValue
 from difygen.parser.dsl.dataflow import Resolver
@@ -17,7 +18,7 @@ from difygen.parser.dsl.inputs import read_inputs
 from difygen.parser.dsl.outputs import read_outputs
 
 
-def read_dsl(root: Mapping[str, JsonValue], file: str, report: Report) -> App | None:
+def read_dsl(root: Mapping[str, JsonValue], file: str, report: Diagnostics) -> App | None:
     """Read an export. Apps that are no workflows give an `App` with their mode and nothing else, and an error."""
     if not check_kind(root, report):
         return None
@@ -36,7 +37,7 @@ def read_dsl(root: Mapping[str, JsonValue], file: str, report: Report) -> App | 
     return _read_graph(root, file, graph, report)
 
 
-def _read_graph(root: Mapping[str, JsonValue], file: str, graph: Graph, report: Report) -> App:
+def _read_graph(root: Mapping[str, JsonValue], file: str, graph: Graph, report: Diagnostics) -> App:
     _check_beginning(graph, report)
     inputs, values = read_inputs(graph, report)
     resolver = Resolver(graph, values, mapping(root.get("workflow")))
@@ -62,7 +63,7 @@ def _workflow(root: Mapping[str, JsonValue], file: str, mode: AppMode) -> App:
     return App(name=name, source=file, mode=mode, title=name, description=text(app.get("description")))
 
 
-def _check_beginning(graph: Graph, report: Report) -> None:
+def _check_beginning(graph: Graph, report: Diagnostics) -> None:
     """Warn where a run has no inputs, since nothing says which it takes."""
     if graph.first("start") is not None:
         return
@@ -97,8 +98,11 @@ _OTHER_MODES: dict[str, str] = {
 }
 
 
-def check_kind(root: Mapping[str, JsonValue], report: Report) -> bool:
-    """Whether the file is the export of an app. A missing `kind` or an unknown one is taken for `app`, as Dify does."""
+def check_kind(root: Mapping[str, JsonValue], report: Diagnostics) -> bool:
+    """Return whether the file is the export of an app.
+
+    A missing `kind` or an unknown one is taken for `app`, as Dify does.
+    """
     kind = text(root.get("kind"))
     if kind not in _OTHER_KINDS and "rag_pipeline" in root and "app" not in root:
         kind = "rag_pipeline"
@@ -116,7 +120,7 @@ def check_kind(root: Mapping[str, JsonValue], report: Report) -> bool:
     return True
 
 
-def check_version(root: Mapping[str, JsonValue], report: Report) -> None:
+def check_version(root: Mapping[str, JsonValue], report: Diagnostics) -> None:
     """Warn of a version newer than this reader. Older ones are all read alike: files mix the forms of several."""
     numbers = []
     for part in text(root.get("version")).split(".")[:3]:
@@ -134,8 +138,8 @@ def check_version(root: Mapping[str, JsonValue], report: Report) -> None:
         )
 
 
-def mode_of(root: Mapping[str, JsonValue], report: Report) -> AppMode | None:
-    """The app's mode, if there is one that Dify knows."""
+def mode_of(root: Mapping[str, JsonValue], report: Diagnostics) -> AppMode | None:
+    """Return the app's mode, if there is one that Dify knows."""
     app = mapping(root.get("app"))
     word = text(app.get("mode"))
     for mode in MODES:
@@ -155,7 +159,7 @@ def mode_of(root: Mapping[str, JsonValue], report: Report) -> AppMode | None:
     return None
 
 
-def refuse_mode(mode: AppMode, report: Report) -> None:
+def refuse_mode(mode: AppMode, report: Diagnostics) -> None:
     """Say that apps of this mode get no client."""
     message = f"This app is {_OTHER_MODES[mode]} (mode `{mode}`), and difygen makes clients for workflow apps only."
     report.error("unsupported-mode", message, ("app", "mode"))

@@ -1,4 +1,9 @@
-"""The names of a Python function: what each is bound to, and whether anything could change it in place. Judges no value."""
+"""What the Python of a code node never gives as None, found by reading its syntax tree. It is parsed, and never run.
+
+Dify accepts None for every output of a code node, so without this all of them would be optional. What is not plainly
+a value (a call of somebody's function, a look into an argument) counts as possibly None. First come the bindings of
+the names of `main`, and whether anything could change their lists in place; then how sure its results are.
+"""
 
 from __future__ import annotations
 
@@ -35,10 +40,12 @@ _BINDING = frozenset(
 
 
 @dataclass(slots=True)
-class Names:
-    """`bound` holds the values assigned to each name of `main`, None for those of any other origin; `joined` what `+=` adds to them.
+class Bindings:
+    """`bound` holds the values assigned to each name of `main`, None for those of any other origin; `joined`
+    what `+=` adds to them.
 
-    `added` holds what is appended to each name. `touched` names occur where something might put a member into a list.
+    `added` holds what is appended to each name. `touched` names occur where something might put a member into a
+    list.
     """
 
     returns: list[_ast.Return] = field(default_factory=list)
@@ -63,15 +70,17 @@ class Names:
                 self.assign(each, parts[number] if paired else None)
 
 
-def names_of(code: str) -> Names | None:
-    """The names of the one `main` function of a Python text; None where there is none, or none that can be judged."""
+def bindings_of(code: str) -> Bindings | None:
+    """Return the names of the one `main` function of a Python text; None where there is none, or none that can
+    be judged.
+    """
     tree = _parsed(code)
     if tree is None:
         return None
     mains = [each for each in tree.body if isinstance(each, _ast.FunctionDef) and each.name == "main"]
     if len(mains) != 1 or mains[0].decorator_list:
         return None
-    names = Names()
+    names = Bindings()
     for node in _walked(tree.body):
         kind = node.__class__
         if kind in _UNFIT:
@@ -120,7 +129,7 @@ def _walked(nodes: Iterable[_ast.AST]) -> Iterator[_ast.AST]:
 
 
 def _other_names(node: _ast.AST) -> Iterator[str]:
-    """The names that a node binds by other means than `import x` and `def main`."""
+    """Return the names that a node binds by other means than `import x` and `def main`."""
     if isinstance(node, _ast.Name) and not isinstance(node.ctx, _ast.Load):
         yield node.id
     elif isinstance(node, _ast.arg):
@@ -137,8 +146,10 @@ def _other_names(node: _ast.AST) -> Iterator[str]:
         yield node.rest
 
 
-def _collect(main: _ast.FunctionDef, names: Names) -> None:
-    """Go through all of `main`, functions within it included: their names count as its own, which only makes less certain."""
+def _collect(main: _ast.FunctionDef, names: Bindings) -> None:
+    """Go through all of `main`, functions within it included: their names count as its own, which only makes
+    less certain.
+    """
     for node in _walked([main.args]):
         names.bound.update((name, [None]) for name in _other_names(node))
     settled: set[int] = set()
@@ -159,7 +170,7 @@ def _collect(main: _ast.FunctionDef, names: Names) -> None:
             waiting.append((child, own and not isinstance(child, _SCOPES)))
 
 
-def _bind(node: _ast.AST, names: Names) -> None:
+def _bind(node: _ast.AST, names: Bindings) -> None:
     """Note what a node binds. Names within the targets are met again, and are done with."""
     if isinstance(node, _ast.Assign):
         for target in node.targets:
@@ -180,7 +191,7 @@ def _bind(node: _ast.AST, names: Names) -> None:
             names.bound.setdefault(name, []).append(None)
 
 
-def _note_added(call: _ast.Call, names: Names, settled: set[int]) -> None:
+def _note_added(call: _ast.Call, names: Bindings, settled: set[int]) -> None:
     """Note `name.append(value)`, which is the one way into a list that is followed."""
     method = call.func
     if isinstance(method, _ast.Attribute) and isinstance(method.value, _ast.Name):
@@ -191,8 +202,8 @@ def _note_added(call: _ast.Call, names: Names, settled: set[int]) -> None:
             settled.add(id(method))
 
 
-def _only_looks(parent: _ast.AST, role: str, names: Names) -> bool:
-    """Whether an occurrence of a name below `parent` cannot lead to a change of the list that it may stand for."""
+def _only_looks(parent: _ast.AST, role: str, names: Bindings) -> bool:
+    """Return whether a name that occurs below `parent` is safe there: the list it may stand for is not changed."""
     if isinstance(parent, _ast.Subscript):
         return role == "slice" or isinstance(parent.ctx, _ast.Load)
     if isinstance(parent, _ast.For | _ast.comprehension):
@@ -209,14 +220,16 @@ _READER_WORDS = "len str sum any all sorted list tuple set enumerate range print
 _READERS = frozenset(_READER_WORDS.split())
 
 
-def _is_reader(function: _ast.expr, names: Names) -> bool:
+def _is_reader(function: _ast.expr, names: Bindings) -> bool:
     if isinstance(function, _ast.Name):
         return function.id in _READERS and function.id not in names.taken
     return isinstance(function, _ast.Attribute) and function.attr in ("join", "dumps")
 
 
 MAYBE, VALUE, FULL, PLAIN = 0, 1, 2, 3
-"""How sure: maybe None; a value, perhaps a list with None in it; a value, and no list with None in it; no list at all."""
+"""How sure: maybe None; a value, perhaps a list with None in it; a value, and no list with None in it; no list at
+all.
+"""
 
 ANY_NAME = "**"
 MAX_DEPTH = 60
@@ -226,9 +239,9 @@ _CALLS = "str int float bool len abs round repr sum any all isinstance ord chr h
 _PLAIN_CALLS = frozenset(_CALLS.split())
 _COPYING_CALLS = frozenset(("list", "tuple", "set", "sorted"))
 _METHODS = """
-    capitalize casefold center decode endswith expandtabs format hexdigest isalnum isalpha isdecimal isdigit islower isnumeric
-    isoformat isspace isupper join ljust lower lstrip removeprefix removesuffix replace rjust rstrip startswith strftime strip
-    swapcase title translate upper zfill
+    capitalize casefold center decode endswith expandtabs format hexdigest isalnum isalpha isdecimal isdigit islower
+    isnumeric isoformat isspace isupper join ljust lower lstrip removeprefix removesuffix replace rjust rstrip
+    startswith strftime strip swapcase title translate upper zfill
 """
 _PLAIN_METHODS = frozenset(_METHODS.split())
 _LIST_METHODS = frozenset(("split", "rsplit", "splitlines"))
@@ -244,8 +257,11 @@ _FUNCTIONS = {
 
 @lru_cache(maxsize=32)
 def sure_outputs(code: str) -> dict[str, int]:
-    """How sure each output of the `main` function in a Python text is; that of all others as `ANY_NAME`. Empty if it cannot be judged."""
-    names = names_of(code)
+    """Return how sure each output of the `main` function in a Python text is; that of all others as `ANY_NAME`.
+
+    Empty if it cannot be judged.
+    """
+    names = bindings_of(code)
     if names is None:
         return {}
     reader = _Reader(names)
@@ -255,13 +271,17 @@ def sure_outputs(code: str) -> dict[str, int]:
     if None in results:
         return {}
     levels = [reader.members(result) for result in results if result is not None]
-    # A result that lacks a declared name makes the node fail, and so says nothing of that name; one with `**others` may hold any.
+    # A result that lacks a declared name makes the node fail, and so says nothing of that name; one with
+    # `**others` may hold any.
     known = {ANY_NAME}.union(*levels)
     return {name: min((each.get(name, each.get(ANY_NAME, PLAIN)) for each in levels), default=PLAIN) for name in known}
 
 
-def _returned(statement: _ast.Return, names: Names) -> _ast.Dict | None:
-    """The mapping that is returned, if it is written out. A `main` that returns something else fails in Dify."""
+def _returned(statement: _ast.Return, names: Bindings) -> _ast.Dict | None:
+    """Return the mapping that is returned, if it is written out.
+
+    A `main` that returns something else fails in Dify.
+    """
     result = statement.value
     if isinstance(result, _ast.Name) and names.uses.get(result.id) == 1 and result.id not in names.joined:
         values = names.bound.get(result.id, [])
@@ -272,7 +292,7 @@ def _returned(statement: _ast.Return, names: Names) -> _ast.Dict | None:
 class _Reader:
     """Judges expressions by what is known of the names in them."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Bindings) -> None:
         self._names = names
         self._levels = {name: MAYBE if None in values else PLAIN for name, values in names.bound.items()}
 
@@ -288,7 +308,9 @@ class _Reader:
         return False
 
     def members(self, result: _ast.Dict) -> dict[str, int]:
-        """The levels of a written-out mapping's members, by name; with `**others`, that of all other names as `ANY_NAME`."""
+        """Return the levels of a written-out mapping's members, by name; with `**others`, that of all other
+        names as `ANY_NAME`.
+        """
         found: dict[str, int] = {}
         for key, value in zip(result.keys, result.values, strict=True):
             if isinstance(key, _ast.Constant) and isinstance(key.value, str):
@@ -309,7 +331,7 @@ class _Reader:
         return level
 
     def level(self, value: _ast.expr, depth: int) -> int:
-        """How sure an expression is."""
+        """Return how sure an expression is."""
         if depth > MAX_DEPTH:
             return MAYBE
         if isinstance(value, _ast.Constant):
@@ -372,7 +394,7 @@ def _of_operation(operator: _ast.operator, left: int, right: int) -> int:
 
 
 def _is_tested(comprehension: _ast.ListComp | _ast.SetComp) -> bool:
-    """Whether members go in only after a test that None would not pass: `[x for x in lines if x.strip()]`."""
+    """Return whether members go in only after a test that None would not pass: `[x for x in lines if x.strip()]`."""
     member = comprehension.elt
     if not isinstance(member, _ast.Name):
         return False

@@ -1,7 +1,8 @@
-"""How control flows through one level of a graph: what leads where, which steps run together, and that in words. Knows no fields or types.
+"""How control flows through one level of a graph: what leads where, which steps run together, and that in
+words. Knows no fields or types.
 
-A step runs once all edges into it are decided and at least one of them was taken. A step that branches takes the edges of one handle,
-every other one takes all of its edges (engine of Dify 1.9 and later).
+A step runs once all edges into it are decided and at least one of them was taken. A step that branches takes the
+edges of one handle, every other one takes all of its edges (engine of Dify 1.9 and later).
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing import NamedTuple
 from difygen.parser.dsl.graph import CONTAINER_STARTS, Graph, Port, Step, mapping, quoted, sequence, text
 
 MAX_EFFORT = 500_000
-"""How many edges and branches may be looked at for questions about single steps. Beyond that, the answer is the least certain one."""
+"""How many edges and branches may be looked at for questions about single steps. Beyond that, the answer is the
+least certain one.
+"""
 MAX_BITS = 250_000_000
 """How much may be written down about all steps and all ports: 30 MB for each relation between them."""
 MAX_KEPT = 8
@@ -31,23 +34,29 @@ class Branch(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """Ways out of a step that lead to some place. `necessary` says whether no other step's choice leads there without them."""
+    """Branches of a step that lead to some place.
+
+    `necessary` says whether no other step's choice leads there without them.
+    """
 
     step: str
-    ways: tuple[Branch, ...]
+    branches: tuple[Branch, ...]
     necessary: bool
 
 
 class _Masks(NamedTuple):
-    """For every step, as bits: the ports on all ways to it, those on any way, and those that are taken in every run that comes to it."""
+    """The ports on all ways to a step, those on any way, and those that every run takes that comes to it, as bits."""
 
     on_all: dict[str, int]
     on_any: dict[str, int]
     certain: dict[str, int]
 
 
-class Ways:
-    """The steps of one level that a run can come to, in `order`: each after all that lead to it. Steps on a cycle are not in it."""
+class FlowGraph:
+    """The steps of one level that a run can come to, in `order`: each after all that lead to it.
+
+    Steps on a cycle are not in it.
+    """
 
     def __init__(self, graph: Graph, level: str | None, branches_of: Callable[[Step], Sequence[Branch]]) -> None:
         steps, edges = graph.level(level)
@@ -70,11 +79,11 @@ class Ways:
         self._effort = {"before": 2 * MAX_EFFORT, "choices": MAX_EFFORT}
 
     def bit(self, port: Port) -> int:
-        """The bit of a port. A step that does not branch has one, for all its edges."""
+        """Return the bit of a port. A step that does not branch has one, for all its edges."""
         return self.bits.get(port) or (0 if port[0] in self.branches else self.bits[port[0], ""])
 
     def comes_before(self, id_: str, later: str) -> bool:
-        """Whether a way leads from one step to the other, so that the first is decided when the second starts."""
+        """Return whether a way leads from one step to the other: the first is decided when the second starts."""
         if later in self.timely and "_masks" in self.__dict__:
             return bool(id_ in self.timely and self._masks.on_any[later] & self.bits[id_, ""]) and id_ != later
         if later not in self._before:
@@ -91,14 +100,18 @@ class Ways:
         return id_ in self._before[later]
 
     def certain(self, given: str | None, ports: Iterable[Port]) -> bool:
-        """Whether one of the ports is taken in every run that comes to `given` (every run at all, for None), whatever the choices."""
+        """Return whether one of the ports is taken in every run that comes to `given` (every run at all, for
+        None), whatever the choices.
+        """
         if self._is_huge or (given is None and len(self.entries) != 1):
             return False
         sure = self._masks.certain[given if given is not None else self.entries[0]]
         return any(sure & self.bit(port) for port in ports if port[0] in self.timely)
 
     def choices(self, ports: Sequence[Port], given: str | None) -> list[Choice]:
-        """The choices that bring a run to one of the ports, beyond those that coming to `given` takes, in the order of the steps."""
+        """Return the choices that bring a run to one of the ports, beyond those that coming to `given` takes,
+        in the order of the steps.
+        """
         ports = [port for port in ports if port[0] in self.timely]
         if self._is_huge or not ports or not self._may("choices", len(self.branches)):
             return []
@@ -110,12 +123,12 @@ class Ways:
         known_all = masks.on_all.get(given, 0) if given is not None else 0
         known_any = masks.on_any.get(given, 0) if given is not None else 0
         found: list[Choice] = []
-        for step, ways in self.branches.items():
-            leading = tuple([way for way in ways if on_any & self.bits[step, way.handle]])
-            if not leading or len(leading) == len(ways):
+        for step, branches in self.branches.items():
+            leading = tuple([branch for branch in branches if on_any & self.bits[step, branch.handle]])
+            if not leading or len(leading) == len(branches):
                 continue
             there = known_any if known_all & self.bits[step, ""] else -1
-            if any(there & self.bits[step, way.handle] for way in ways if way not in leading):
+            if any(there & self.bits[step, branch.handle] for branch in branches if branch not in leading):
                 found.append(Choice(step, leading, bool(on_all & self.bits[step, ""])))
         return found
 
@@ -189,7 +202,7 @@ class Ways:
 
 
 def _entries(steps: dict[str, Step], graph: Graph, level: str | None) -> list[str]:
-    """Where runs begin. Of several triggers each begins runs of its own."""
+    """Return where runs begin. Of several triggers each begins runs of its own."""
     if level is None:
         start = next((step.id for step in steps.values() if step.type == "start"), None)
         if start is not None:
@@ -220,7 +233,9 @@ def _reached(entries: Iterable[str], out: dict[str, list[tuple[str, str]]]) -> d
 
 
 def _with_seen(known: Sequence[Branch], out: Iterable[tuple[str, str]]) -> tuple[Branch, ...]:
-    """The ways out that a step declares, and those that edges use all the same: no output may look surer than it is."""
+    """Return the ways out that a step declares, and those that edges use all the same: no output may look surer
+    than it is.
+    """
     branches = {branch.handle: branch for branch in known}
     for handle, _ in out:
         branches.setdefault(handle, Branch(handle, handle))
@@ -228,84 +243,88 @@ def _with_seen(known: Sequence[Branch], out: Iterable[tuple[str, str]]) -> tuple
 
 
 MAX_RUNS = 4096
-"""How many combinations of choices are played through. Beyond that, only what no choice can prevent counts as certain."""
+"""How many combinations of choices are played through. Beyond that, only what no choice can prevent counts as
+certain.
+"""
 MAX_WORK = 1 << 19
 
 
-class Paths:
+class Runs:
     """The runs of one level: the workflow itself, or the inside of a container."""
 
     def __init__(self, graph: Graph, level: str | None, branches_of: Callable[[Step], Sequence[Branch]]) -> None:
-        self.ways = Ways(graph, level, branches_of)
-        self._runs = _played(self.ways)
+        self.flow = FlowGraph(graph, level, branches_of)
+        self._runs = _played(self.flow)
         self._taken: dict[Port, int] = {}
 
     def reaches(self, id_: str) -> bool:
-        """Whether any run can come to the step."""
-        return id_ in self.ways.reached
+        """Return whether any run can come to the step."""
+        return id_ in self.flow.reached
 
     def always(self, ports: Sequence[Port], given: str | None = None) -> bool:
-        """Whether every run that comes to `given` (every run at all, for None) takes one of the ports."""
-        if given is not None and given not in self.ways.timely:
+        """Return whether every run that comes to `given` (every run at all, for None) takes one of the ports."""
+        if given is not None and given not in self.flow.timely:
             return False
         if self._runs is None:
-            return self.ways.certain(given, ports)
+            return self.flow.certain(given, ports)
         return not self._coming_to(given) & ~self._taking(ports)
 
     def together(self, first: str, second: str) -> bool:
-        """Whether a run may come to both steps."""
-        if self._runs is None or not self.ways.timely.issuperset((first, second)):
+        """Return whether a run may come to both steps."""
+        if self._runs is None or not self.flow.timely.issuperset((first, second)):
             return self.reaches(first) and self.reaches(second)
         return bool(self._taking([(first, "")]) & self._taking([(second, "")]))
 
     def enough(self, choices: Sequence[Choice], ports: Sequence[Port], given: str | None) -> bool:
-        """Whether every run that comes to `given` and takes these choices takes one of the ports."""
+        """Return whether every run that comes to `given` and takes these choices takes one of the ports."""
         if self._runs is None:
             return False
         runs = self._coming_to(given)
         for choice in choices:
-            runs &= self._taking([(choice.step, way.handle) for way in choice.ways])
+            runs &= self._taking([(choice.step, branch.handle) for branch in choice.branches])
         return not runs & ~self._taking(ports)
 
     def prevented(self, ports: Sequence[Port], given: str | None) -> Choice | None:
-        """The one choice, if there is one, that exactly those runs take that come to `given` and take none of the ports."""
+        """Return the one choice, if there is one, that exactly those runs take that come to `given` and take
+        none of the ports.
+        """
         if self._runs is None:
             return None
         missed = self._coming_to(given) & ~self._taking(ports)
-        for step, ways in self.ways.branches.items():
-            taken = tuple(way for way in ways if missed & self._taking([(step, way.handle)]))
-            if taken and missed == self._coming_to(given) & self._taking([(step, way.handle) for way in taken]):
+        for step, branches in self.flow.branches.items():
+            taken = tuple(branch for branch in branches if missed & self._taking([(step, branch.handle)]))
+            if taken and missed == self._coming_to(given) & self._taking([(step, branch.handle) for branch in taken]):
                 return Choice(step, taken, True)
         return None
 
     def _coming_to(self, id_: str | None) -> int:
-        """The numbers of the runs that come to a step, as bits; of all runs for None."""
+        """Return the numbers of the runs that come to a step, as bits; of all runs for None."""
         return self._taking([(id_, "")]) if id_ is not None else (1 << len(self._runs or ())) - 1
 
     def _taking(self, ports: Sequence[Port]) -> int:
-        """The numbers of the runs that take one of the ports, as bits."""
+        """Return the numbers of the runs that take one of the ports, as bits."""
         found = 0
         for port in ports:
             if port not in self._taken:
-                bit = self.ways.bit(port) if port[0] in self.ways.timely else 0
+                bit = self.flow.bit(port) if port[0] in self.flow.timely else 0
                 self._taken[port] = sum([1 << number for number, run in enumerate(self._runs or ()) if run & bit])
             found |= self._taken[port]
         return found
 
 
-def _played(ways: Ways) -> list[int] | None:
-    """The ports taken in each run that can be, as bits; None if there are too many of them."""
-    runs = [ways.bits[id_, ""] for id_ in ways.entries] or [0]
+def _played(flow: FlowGraph) -> list[int] | None:
+    """Return the ports taken in each run that can be, as bits; None if there are too many of them."""
+    runs = [flow.bits[id_, ""] for id_ in flow.entries] or [0]
     work = 0
-    for id_ in ways.order:
-        own = into = ways.bits[id_, ""]  # that of an entry is set in the runs that begin there
-        for port in ways.into[id_]:
-            into |= ways.bit(port) if port[0] in ways.timely else 0
-        if id_ not in ways.branches:
+    for id_ in flow.order:
+        own = into = flow.bits[id_, ""]  # that of an entry is set in the runs that begin there
+        for port in flow.into[id_]:
+            into |= flow.bit(port) if port[0] in flow.timely else 0
+        if id_ not in flow.branches:
             runs = [run | own if run & into else run for run in runs]
         else:
-            taken = [own | ways.bits[id_, branch.handle] for branch in ways.branches[id_]]
-            runs = [after for run in runs for after in ([run | way for way in taken] if run & into else (run,))]
+            taken = [own | flow.bits[id_, branch.handle] for branch in flow.branches[id_]]
+            runs = [after for run in runs for after in ([run | branch for branch in taken] if run & into else (run,))]
         work += len(runs)
         if len(runs) > MAX_RUNS or work > MAX_WORK:
             return None
@@ -316,17 +335,20 @@ TIMEOUT = "__timeout"
 
 
 def cases(step: Step) -> Sequence[Branch]:
-    """The ways out of an if-else: one for each case, and `false` where none holds. Old ones have conditions and no cases."""
+    """Return the ways out of an if-else: one for each case, and `false` where none holds.
+
+    Old ones have conditions and no cases.
+    """
     found = [mapping(each) for each in sequence(step.data.get("cases"))] or [{"case_id": "true"}]
-    ways = []
+    branches = []
     for number, case in enumerate(found):
         name = text(case.get("name")) or ("IF" if number == 0 else f"ELIF {number}" if len(found) > 2 else "ELIF")
-        ways.append(Branch(text(case.get("case_id") or case.get("id")) or "true", name))
-    return [*ways, Branch("false", "ELSE")]
+        branches.append(Branch(text(case.get("case_id") or case.get("id")) or "true", name))
+    return [*branches, Branch("false", "ELSE")]
 
 
 def classes(step: Step) -> Sequence[Branch]:
-    """The ways out of a classifier, one for each class."""
+    """Return the ways out of a classifier, one for each class."""
     found = [mapping(each) for each in sequence(step.data.get("classes"))]
     return [
         Branch(text(each.get("id")), text(each.get("label") or each.get("name")) or text(each.get("id")))
@@ -335,7 +357,10 @@ def classes(step: Step) -> Sequence[Branch]:
 
 
 def actions(step: Step) -> Sequence[Branch]:
-    """The ways out of a form, one for each button, and one for when nobody pressed any. Forms before 1.13 have one way out."""
+    """Return the ways out of a form, one for each button, and one for when nobody pressed any.
+
+    Forms before 1.13 have one way out.
+    """
     found = [mapping(each) for each in sequence(step.data.get("user_actions"))]
     if not found:
         return ()
@@ -346,17 +371,17 @@ def actions(step: Step) -> Sequence[Branch]:
 MAX_PARTS = 4
 
 
-def only_when(ports: Sequence[Port], given: str | None, paths: Paths, graph: Graph) -> str:
+def only_when(ports: Sequence[Port], given: str | None, runs: Runs, graph: Graph) -> str:
     """When a run takes one of the ports, beyond coming to `given`."""
-    reachable = [port for port in ports if paths.reaches(port[0])]
+    reachable = [port for port in ports if runs.reaches(port[0])]
     if not reachable:
         return f"never, since no way leads to {_titles([id_ for id_, _ in ports], graph)}"
-    choices = paths.ways.choices(reachable, given)
+    choices = runs.flow.choices(reachable, given)
     necessary = [each for each in choices if each.necessary]
     words = "only when " + _listed([_taken(each, graph) for each in necessary], " and ") if necessary else ""
-    if necessary and paths.enough(necessary, reachable, given):
+    if necessary and runs.enough(necessary, reachable, given):
         return words
-    if prevented := paths.prevented(reachable, given):
+    if prevented := runs.prevented(reachable, given):
         return f"missing when {_taken(prevented, graph)}"
     others = [each.step for each in choices if not each.necessary]
     if not others:
@@ -372,9 +397,9 @@ def _depends(ids: Sequence[str], graph: Graph) -> str:
 
 def _taken(choice: Choice, graph: Graph) -> str:
     step = graph.steps[choice.step]
-    if choice.ways[0].outcome:
-        return f"{step} {choice.ways[0].label}"
-    labels = [quoted(way.label) for way in choice.ways]
+    if choice.branches[0].outcome:
+        return f"{step} {choice.branches[0].label}"
+    labels = [quoted(branch.label) for branch in choice.branches]
     return f"the branch {_listed(labels, ' or ')} of {step} is taken"
 
 

@@ -1,11 +1,14 @@
-"""Where selectors lead: through the graph to the node that makes a value, however many nodes only pass it on. Never fails, always ends."""
+"""Where selectors lead: through the graph to the node that makes a value, however many nodes only pass it on.
+
+Never fails, always ends.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 from difygen.model import ArrayOf, JsonValue, Primitive, Type, is_small, merge
-from difygen.parser.dsl.control_flow import Branch, Paths, only_when
+from difygen.parser.dsl.control_flow import Branch, Runs, only_when
 from difygen.parser.dsl.graph import Graph, Step, mapping, named, quoted, sequence, text, texts
 from difygen.parser.dsl.node_types import NODE_TYPES
 from difygen.parser.dsl.nullability import Need, Unknown, Value, member, nothing, unknown
@@ -16,7 +19,7 @@ MAX_CHAIN = 48
 
 FAIL, SUCCESS = "fail-branch", "source"
 _ERRORS = ("error_message", "error_type")
-_FOLLOWING = unknown("cyclic-selector", "it is made from itself")
+_RESOLVING = unknown("cyclic-selector", "it is made from itself")
 
 _SYSTEM: dict[str, Type] = {
     "files": ArrayOf(Primitive.FILE),
@@ -43,12 +46,12 @@ class Resolver:
             "env": _declarations(workflow.get("environment_variables")),
             "conversation": _declarations(workflow.get("conversation_variables")),
         }
-        self._known: dict[tuple[str, str], Value] = {}
+        self._resolved: dict[tuple[str, str], Value] = {}
         self._depth = 0
-        self._paths: dict[str | None, Paths] = {}
+        self._runs: dict[str | None, Runs] = {}
 
-    def follow(self, selector: JsonValue, scope: str | None) -> Value:
-        """What a selector leads to, seen from within the container `scope` (None for the workflow itself)."""
+    def resolve(self, selector: JsonValue, scope: str | None) -> Value:
+        """Return what a selector leads to, seen from within the container `scope` (None for the workflow itself)."""
         parts = texts(selector)
         if len(parts) < 2:
             return nothing("empty-selector", "no variable is chosen for it")
@@ -67,7 +70,10 @@ class Resolver:
         return value
 
     def variable(self, group: str, name: str) -> Value:
-        """A variable of `sys`, `env` or `conversation`. Of environment variables only types are ever looked at."""
+        """Return a variable of `sys`, `env` or `conversation`.
+
+        Of environment variables only types are ever looked at.
+        """
         if group == "sys":
             if name in _SYSTEM:
                 return Value(_SYSTEM[name])
@@ -82,42 +88,44 @@ class Resolver:
         return nothing("missing-node", f"there is no node {quoted(group)}, which it is taken from")
 
     def decided(self, selector: JsonValue, by: Step) -> bool:
-        """Whether the step that a selector leads to has run or been skipped for good once `by` runs."""
+        """Return whether the step that a selector leads to has run or been skipped for good once `by` runs."""
         source = self.graph.steps.get(next(iter(texts(selector)), ""))
         if source is None or source.parent != by.parent:
             return True
-        return self.paths(by.parent).ways.comes_before(source.id, by.id)
+        return self.runs(by.parent).flow.comes_before(source.id, by.id)
 
     def missing(self, value: Value, container: Step) -> str:
-        """Why `value`, made within a container, may be missing after one of its rounds; empty if it is always there."""
+        """Return why `value`, made within a container, may be missing after one of its rounds; empty if it is
+        always there.
+        """
         return value.null or self.unmet(value, container.id, None)
 
     def unmet(self, value: Value, level: str | None, given: str | None) -> str:
-        """Why a value may not be there when `given` runs (at the end, for None); empty if it always is."""
+        """Return why a value may not be there when `given` runs (at the end, for None); empty if it always is."""
         for need in value.needs:
             if any(self.graph.steps[id_].parent != level for id_, _ in need.ports):
                 continue  # made outside of this container, before it
-            paths = self.paths(level)
-            if not paths.always(need.ports, given):
-                return need.words or only_when(need.ports, given, paths, self.graph)
+            runs = self.runs(level)
+            if not runs.always(need.ports, given):
+                return need.words or only_when(need.ports, given, runs, self.graph)
         return ""
 
-    def paths(self, level: str | None) -> Paths:
-        """The runs of the workflow, or of the inside of a container."""
-        if level not in self._paths:
-            self._paths[level] = Paths(self.graph, level, self.branches_of)
-        return self._paths[level]
+    def runs(self, level: str | None) -> Runs:
+        """Return the runs of the workflow, or of the inside of a container."""
+        if level not in self._runs:
+            self._runs[level] = Runs(self.graph, level, self.branches_of)
+        return self._runs[level]
 
     def branches_of(self, step: Step) -> Sequence[Branch]:
-        """The ways out of a step, of which a run takes one; none where it takes all."""
+        """Return the ways out of a step, of which a run takes one; none where it takes all."""
         type_ = NODE_TYPES.get(step.type)
         if type_ is None:
             handles = dict.fromkeys(edge.handle for edge in self.graph.edges_of(step.id))
             return [Branch(each, each) for each in handles] if len(handles) > 1 else ()
-        ways = list(type_.branches(step)) if type_.branches is not None else []
+        branches = list(type_.branches(step)) if type_.branches is not None else []
         if step.data.get("error_strategy") == FAIL:
-            ways = [*(ways or [Branch(SUCCESS, "succeeds", True)]), Branch(FAIL, "fails", True)]
-        return ways
+            branches = [*(branches or [Branch(SUCCESS, "succeeds", True)]), Branch(FAIL, "fails", True)]
+        return branches
 
     def _encloses(self, container: str, scope: str | None) -> bool:
         while scope is not None:
@@ -128,21 +136,21 @@ class Resolver:
 
     def _field(self, step: Step, name: str) -> Value:
         key = (step.id, name)
-        known = self._known.get(key)
+        known = self._resolved.get(key)
         if known is not None:
             return known
         if self._depth >= MAX_CHAIN:
             return unknown("selector-chain-too-long", f"more than {MAX_CHAIN} nodes pass it on")
-        self._known[key] = _FOLLOWING
+        self._resolved[key] = _RESOLVING
         self._depth += 1
-        value = self._made(step, name)
+        value = self._derived(step, name)
         self._depth -= 1
         if not is_small(value.type):
             value = value._replace(type=Primitive.ANY, unknown=Unknown("type-too-large", "its type has too many parts"))
-        self._known[key] = value = _named(value, step)
+        self._resolved[key] = value = _with_title(value, step)
         return value
 
-    def _made(self, step: Step, name: str) -> Value:
+    def _derived(self, step: Step, name: str) -> Value:
         type_ = NODE_TYPES.get(step.type)
         if type_ is None:
             reason = f"{step} is a node of type {quoted(step.type)}, which difygen does not know"
@@ -162,10 +170,10 @@ class Resolver:
         return self._guarded(step, name, value, strategy)
 
     def _guarded(self, step: Step, name: str, value: Value, strategy: JsonValue) -> Value:
-        """The value as it is where the node may fail without ending the run."""
+        """Return the value as it is where the node may fail without ending the run."""
         if strategy == FAIL:
-            ways = tuple((step.id, way.handle) for way in self.branches_of(step) if way.handle != FAIL)
-            return value._replace(needs=(Need(ways), *value.needs))
+            branches = tuple((step.id, branch.handle) for branch in self.branches_of(step) if branch.handle != FAIL)
+            return value._replace(needs=(Need(branches), *value.needs))
         value = value._replace(needs=(Need(((step.id, ""),)), *value.needs))
         if strategy != "default-value":
             return value
@@ -184,8 +192,8 @@ def _error_field(step: Step, strategy: JsonValue) -> Value:
     return Value(Primitive.STRING, "only when {node} fails", (Need(((step.id, ""),)),))
 
 
-def _named(value: Value, step: Step) -> Value:
-    """The value with the step's title in its words."""
+def _with_title(value: Value, step: Step) -> Value:
+    """Return the value with the step's title in its words."""
     why = value.unknown
     if "{node}" in value.null or (why is not None and "{node}" in why.reason):
         value = value._replace(null=value.null.replace("{node}", str(step)))
@@ -199,7 +207,7 @@ def _named(value: Value, step: Step) -> Value:
 
 
 def _declarations(variables: JsonValue) -> dict[str, Type]:
-    """Names and types of environment or conversation variables; never their values."""
+    """Return names and types of environment or conversation variables; never their values."""
     found: dict[str, Type] = {}
     for each in map(mapping, sequence(variables)):
         found[text(each.get("name"))] = type_of(each.get("value_type")) or Primitive.ANY

@@ -1,10 +1,13 @@
-"""The canvas of a workflow: its steps and how they are connected, without what only the editor needs. Knows no node type's fields."""
+"""The canvas of a workflow: its steps and how they are connected, without what only the editor needs.
+
+Knows no node type's fields.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from difygen.cursor import Report, shown
+from difygen.cursor import Diagnostics, shown
 from difygen.model import Edge, JsonValue, Node
 
 PATH = ("workflow", "graph", "nodes")
@@ -53,15 +56,15 @@ class Graph:
                 self._levels[parent][1].append(edge)
 
     def level(self, parent: str | None) -> tuple[dict[str, Step], list[Edge]]:
-        """The steps of the workflow itself or of the inside of a container, and the edges between them."""
+        """Return the steps of the workflow itself or of the inside of a container, and the edges between them."""
         return self._levels.get(parent, ({}, []))
 
     def edges_of(self, id_: str) -> list[Edge]:
-        """The edges that leave a step."""
+        """Return the edges that leave a step."""
         return self._leaving.get(id_, [])
 
     def nodes(self) -> tuple[Node, ...]:
-        """The steps that a run shows."""
+        """Return the steps that a run shows."""
         return tuple(
             Node(id=step.id, type=step.type, title=step.title, parent=step.parent)
             for step in self.steps.values()
@@ -69,16 +72,16 @@ class Graph:
         )
 
     def shown_edges(self) -> tuple[Edge, ...]:
-        """The edges between those."""
+        """Return the edges between those."""
         hidden = {step.id for step in self.steps.values() if step.type in CONTAINER_STARTS}
         return tuple([each for each in self.edges if each.source not in hidden and each.target not in hidden])
 
     def first(self, *types: str) -> Step | None:
-        """The first step of one of several types, if there is one."""
+        """Return the first step of one of several types, if there is one."""
         return next((step for step in self.steps.values() if step.type in types), None)
 
 
-def read_graph(canvas: Mapping[str, JsonValue], report: Report) -> Graph:
+def read_graph(canvas: Mapping[str, JsonValue], report: Diagnostics) -> Graph:
     """Take steps and edges from `workflow.graph`. What has not the shape of a node or an edge is left out."""
     steps: dict[str, Step] = {}
     for index, node in enumerate(sequence(canvas.get("nodes"))):
@@ -94,7 +97,7 @@ def read_graph(canvas: Mapping[str, JsonValue], report: Report) -> Graph:
     return Graph(steps, _edges(canvas, steps))
 
 
-def _step(node: Mapping[str, JsonValue], index: int, report: Report) -> Step | None:
+def _step(node: Mapping[str, JsonValue], index: int, report: Diagnostics) -> Step | None:
     data = mapping(node.get("data"))
     type_ = text(data.get("type"))
     if not type_ or node.get("type") in _NOTES:
@@ -109,7 +112,8 @@ def _step(node: Mapping[str, JsonValue], index: int, report: Report) -> Step | N
 def _adopt(steps: dict[str, Step]) -> None:
     """Settle which container holds which steps: each that exists, and none that would hold itself.
 
-    The editor writes `parentId` and `iteration_id` or `loop_id`; those alone are left behind when a step is copied out of its container.
+    The editor writes `parentId` and `iteration_id` or `loop_id`; those alone are left behind when a step is copied
+    out of its container.
     """
     holding = {step.parent for step in steps.values() if step.type not in CONTAINER_STARTS}
     for step in steps.values():
@@ -148,40 +152,42 @@ _NO_MAPPING: Mapping[str, JsonValue] = {}
 
 
 def mapping(value: JsonValue) -> Mapping[str, JsonValue]:
-    """The value if it is a mapping, else an empty one."""
+    """Return the value if it is a mapping, else an empty one."""
     return value if isinstance(value, dict) else _NO_MAPPING
 
 
 def sequence(value: JsonValue) -> Sequence[JsonValue]:
-    """The value if it is a list, else an empty one."""
+    """Return the value if it is a list, else an empty one."""
     return value if isinstance(value, list) else ()
 
 
 def text(value: JsonValue) -> str:
-    """Text as Dify would read it: ids, selectors and options that a person forgot to quote come as numbers or booleans."""
+    """Return text as Dify would read it: ids, selectors and options that a person forgot to quote come as
+    numbers or booleans.
+    """
     if isinstance(value, str):
         return value
     return str(value) if isinstance(value, int | float) else ""
 
 
 def texts(value: JsonValue) -> tuple[str, ...]:
-    """The scalars of a list, as text."""
+    """Return the scalars of a list, as text."""
     return tuple([text(each) for each in sequence(value) if isinstance(each, str | int | float)])
 
 
 def named(value: str) -> str:
-    """A name of the file within a sentence, as code."""
+    """Return a name of the file within a sentence, as code."""
     return f"`{shown(value)}`"
 
 
 def quoted(value: str) -> str:
-    """A title of the file within a sentence: on one line, printable, and not endless."""
+    """Return a title of the file within a sentence: on one line, printable, and not endless."""
     plain = " ".join("".join([each if each.isprintable() else " " for each in value[: 4 * MAX_QUOTED]]).split())
     return f"'{plain}'" if len(plain) <= MAX_QUOTED else f"'{plain[: MAX_QUOTED - 1]}…'"
 
 
 def json_of(text: str) -> JsonValue:
-    """The value of a JSON text, or None if it is none."""
+    """Return the value of a JSON text, or None if it is none."""
     import json  # few files have any
 
     try:

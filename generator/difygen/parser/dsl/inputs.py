@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import NamedTuple
 
-from difygen.cursor import Report
+from difygen.cursor import Diagnostics
 from difygen.model import INPUT_KINDS, ArrayOf, Input, InputKind, JsonValue, ObjectOf, OneOf, Primitive, Type, merge
 from difygen.parser.dsl.graph import PATH, Graph, json_of, mapping, quoted, sequence, text, texts
 from difygen.parser.dsl.nullability import Value
@@ -27,8 +27,8 @@ _TYPES: dict[InputKind, Type] = {
 }
 
 
-def read_inputs(graph: Graph, report: Report) -> tuple[tuple[Input, ...], dict[str, Value]]:
-    """The inputs in the order of the file, and what their variables hold in a run."""
+def read_inputs(graph: Graph, report: Diagnostics) -> tuple[tuple[Input, ...], dict[str, Value]]:
+    """Return the inputs in the order of the file, and what their variables hold in a run."""
     start = graph.first("start")
     if start is None:
         return (), {}
@@ -48,7 +48,7 @@ def read_inputs(graph: Graph, report: Report) -> tuple[tuple[Input, ...], dict[s
     return tuple(inputs.values()), values
 
 
-def _kind(variable: Mapping[str, JsonValue], report: Report, path: tuple[str | int, ...]) -> InputKind | None:
+def _kind(variable: Mapping[str, JsonValue], report: Diagnostics, path: tuple[str | int, ...]) -> InputKind | None:
     kind = variable.get("type")
     if "variable" not in variable:
         report.warn("input-without-name", "A variable of the start node has no name and is left out.", path)
@@ -89,7 +89,7 @@ def _input(name: str, kind: InputKind, variable: Mapping[str, JsonValue], defaul
 
 
 def _description(variable: Mapping[str, JsonValue]) -> str:
-    """What the form tells the person who fills it in."""
+    """Return what the form tells the person who fills it in."""
     parts = [text(variable.get(key)).strip() for key in ("description", "hint")]
     for key, words in (("unit", "In {}."), ("placeholder", "For example: {}")):
         shown = text(variable.get(key)).strip()
@@ -98,14 +98,14 @@ def _description(variable: Mapping[str, JsonValue]) -> str:
 
 
 def _length(value: JsonValue) -> int | None:
-    """A limit, which may be a number as text. Old files have one at every variable, and 0 is none."""
+    """Return a limit, which may be a number as text. Old files have one at every variable, and 0 is none."""
     if isinstance(value, str) and value.strip().isdecimal() and len(value) < 10:
         value = int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 
 def _shape(variable: Mapping[str, JsonValue]) -> ObjectOf | None:
-    """The type of a JSON object with a schema, which may be a mapping or text."""
+    """Return the type of a JSON object with a schema, which may be a mapping or text."""
     schema = variable.get("json_schema")
     if isinstance(schema, str):
         schema = json_of(schema) if schema.strip() else None
@@ -118,7 +118,7 @@ def _shape(variable: Mapping[str, JsonValue]) -> ObjectOf | None:
 
 
 def _value(input_: Input, default: Default) -> Value:
-    """What nodes see of an input: also what Dify puts in its place when it is left out."""
+    """Return what nodes see of an input: also what Dify puts in its place when it is left out."""
     type_: Type = _TYPES[input_.kind]
     if input_.kind == "select" and input_.options:
         type_ = OneOf(input_.options, closed=False)
@@ -136,8 +136,9 @@ _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 class Default(NamedTuple):
     """`value` is what a caller may send, in its JSON type; None if there is nothing of use.
 
-    `refused` means that the server refuses a run that leaves the input out, since it refuses the default itself. `instead` is the type
-    of a default that the server passes on although it does not belong there (`''` for a checkbox).
+    `refused` means that the server refuses a run that leaves the input out, since it refuses the default itself.
+    `instead` is the type of a default that the server passes on although it does not belong there (`''` for a
+    checkbox).
     """
 
     value: JsonValue = None
@@ -149,9 +150,9 @@ NONE = Default()
 
 
 def default_of(
-    variable: Mapping[str, JsonValue], kind: InputKind, report: Report, path: tuple[str | int, ...]
+    variable: Mapping[str, JsonValue], kind: InputKind, report: Diagnostics, path: tuple[str | int, ...]
 ) -> Default:
-    """The default of an optional input. A required one must be sent whatever its default is."""
+    """Return the default of an optional input. A required one must be sent whatever its default is."""
     raw = variable.get("default")
     if raw is None or variable.get("required") is True:
         return NONE
@@ -159,9 +160,10 @@ def default_of(
     if why:
         name = quoted(text(variable.get("variable")))
         if found.refused:
-            hint = "Dify refuses runs that leave it out, so it is a required argument. Remove the default in Dify, or correct it."
+            hint = "Dify refuses runs that leave it out, so it is a required argument."
         else:
-            hint = "The client does not send it. Remove the default in Dify, or correct it."
+            hint = "The client does not send it."
+        hint += " Remove the default in Dify, or correct it."
         report.warn(
             "default-not-usable", f"The default of the input {name} is not used: {why}.", (*path, "default"), hint
         )
@@ -169,7 +171,7 @@ def default_of(
 
 
 def _judged(raw: JsonValue, kind: InputKind, variable: Mapping[str, JsonValue]) -> tuple[Default, str]:
-    """What comes of a default, and what is wrong with it."""
+    """Return what comes of a default, and what is wrong with it."""
     if kind == "number":
         return _number(raw)
     if kind == "checkbox":

@@ -1,4 +1,6 @@
-"""What nodes give where that depends on their settings: functions of the node table, the shapes that they share, and what they may ask."""
+"""What nodes give where that depends on their settings: functions of the node table, the shapes that they
+share, and what they may ask.
+"""
 
 from __future__ import annotations
 
@@ -70,17 +72,19 @@ class Lookup(Protocol):
     def inputs(self) -> Mapping[str, Value]:
         """The start node's variables."""
 
-    def follow(self, selector: JsonValue, scope: str | None) -> Value:
-        """What a selector leads to, seen from within the container `scope` (None for the workflow itself)."""
+    def resolve(self, selector: JsonValue, scope: str | None) -> Value:
+        """Return what a selector leads to, seen from within the container `scope` (None for the workflow itself)."""
 
     def variable(self, group: str, name: str) -> Value:
-        """A variable of `sys`, `env` or `conversation`."""
+        """Return a variable of `sys`, `env` or `conversation`."""
 
     def decided(self, selector: JsonValue, by: Step) -> bool:
-        """Whether the step that a selector leads to has run or been skipped for good once `by` runs."""
+        """Return whether the step that a selector leads to has run or been skipped for good once `by` runs."""
 
     def missing(self, value: Value, container: Step) -> str:
-        """Why `value`, made within a container, may be missing after one of its rounds; empty if it is always there."""
+        """Return why `value`, made within a container, may be missing after one of its rounds; empty if it is
+        always there.
+        """
 
 
 Derive: TypeAlias = Callable[[Step, str, Lookup], Value | None]
@@ -91,7 +95,7 @@ NOT_TRIGGERED = "null when the run was not started by the trigger {node}"
 
 
 def declared(word: JsonValue, name: str, null: str = "") -> Value:
-    """A field of the type that the node itself names."""
+    """Return a field of the type that the node itself names."""
     type_ = type_of(word)
     if type_ is None or type_ is Primitive.ANY:
         return Value(
@@ -105,7 +109,7 @@ def declared(word: JsonValue, name: str, null: str = "") -> Value:
 
 
 def _schema(value: JsonValue) -> JsonValue:
-    """A JSON Schema, whether as a mapping or as the text that some editors store."""
+    """Return a JSON Schema, whether as a mapping or as the text that some editors store."""
     if isinstance(value, str) and value.strip():
         from difygen.parser.dsl.graph import json_of
 
@@ -123,17 +127,20 @@ def _of_schema(schema: JsonValue, name: str, null: str) -> Value:
 
 
 def start_variable(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """A start variable; the start node also holds all `sys` variables."""
+    """Return a start variable; the start node also holds all `sys` variables."""
     return lookup.inputs.get(name) or system_variable(step, name, lookup)
 
 
 def system_variable(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """The `sys` variables, which the node that begins a run holds as well."""
+    """Return the `sys` variables, which the node that begins a run holds as well."""
     return lookup.variable("sys", name.removeprefix("sys.")) if name.startswith("sys.") else None
 
 
 def structured_output(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """What an LLM gives beside its text. Engines before August 2026 leave it out where the answer could not be parsed."""
+    """Return what an LLM gives beside its text.
+
+    Engines before August 2026 leave it out where the answer could not be parsed.
+    """
     enabled = step.data.get("structured_output_enabled") or step.data.get("structured_output_switch_on")
     if name != "structured_output" or not enabled:
         return None
@@ -143,7 +150,7 @@ def structured_output(step: Step, name: str, lookup: Lookup) -> Value | None:
 
 
 def retrieved(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """The texts that a knowledge base gave; without a query there are none."""
+    """Return the texts that a knowledge base gave; without a query there are none."""
     if name != "result":
         return None
     asked = sequence(step.data.get("query_variable_selector")) or sequence(step.data.get("query_attachment_selector"))
@@ -151,7 +158,10 @@ def retrieved(step: Step, name: str, lookup: Lookup) -> Value | None:
 
 
 def code_output(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """An output that the code declares. Dify takes null for every declared type, and in lists of anything but numbers."""
+    """Return an output that the code declares.
+
+    Dify takes null for every declared type, and in lists of anything but numbers.
+    """
     outputs = mapping(step.data.get("outputs"))
     if name not in outputs:
         return None
@@ -166,7 +176,7 @@ def code_output(step: Step, name: str, lookup: Lookup) -> Value | None:
 
 
 def _sure_of(step: Step, name: str) -> int:
-    """How sure it is that the code gives a value: 0 if it is not, 2 if its lists have no null in them either."""
+    """Return how sure it is that the code gives a value: 0 if it is not, 2 if its lists have no null in them either."""
     code = step.data.get("code")
     if not isinstance(code, str) or step.data.get("code_language") != "python3":
         return 0
@@ -202,7 +212,9 @@ def _undeclared(code: str, name: str) -> Value:
 
 
 def plugin_output(fields: Mapping[str, Type | Value]) -> Derive:
-    """The outputs of a tool or an agent: what all have, and what `output_schema` says, which may take the place of those."""
+    """Return the outputs of a tool or an agent: what all have, and what `output_schema` says, which may take
+    the place of those.
+    """
 
     def derive(step: Step, name: str, lookup: Lookup) -> Value | None:
         common = fields.get(name)
@@ -228,7 +240,7 @@ _AGENT_DEFAULTS: dict[str, Type] = {
 
 
 def agent_output(first_version: Derive) -> Derive:
-    """The outputs of an agent, which a second version (DSL 0.7.0) declares in `agent_job`."""
+    """Return the outputs of an agent, which a second version (DSL 0.7.0) declares in `agent_job`."""
 
     def derive(step: Step, name: str, lookup: Lookup) -> Value | None:
         if "agent_job" not in step.data:
@@ -256,7 +268,7 @@ def _agent_field(output: Mapping[str, JsonValue], name: str) -> Value:
 
 
 def parameter(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """A parameter. One that was not found is empty, not null, and one of a choice may then be none of them."""
+    """Return a parameter. One that was not found is empty, not null, and one of a choice may then be none of them."""
     for each in map(mapping, sequence(step.data.get("parameters"))):
         if text(each.get("name")) == name:
             options = texts(each.get("options"))
@@ -270,17 +282,19 @@ _FORM_TYPES: dict[str, Type] = {"file": Primitive.FILE, "file-list": ArrayOf(Pri
 
 
 def form_field(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """A field of a form that a person fills in; not there when nobody did in time."""
+    """Return a field of a form that a person fills in; not there when nobody did in time."""
     for each in map(mapping, sequence(step.data.get("inputs"))):
         if text(each.get("output_variable_name")) == name:
-            ways = tuple((step.id, way.handle) for way in actions(step) if way.handle != TIMEOUT)
+            ports = tuple((step.id, branch.handle) for branch in actions(step) if branch.handle != TIMEOUT)
             type_ = _FORM_TYPES.get(text(each.get("type")), Primitive.STRING)
-            return Value(type_, needs=(Need(ways),) if ways else ())
+            return Value(type_, needs=(Need(ports),) if ports else ())
     return None
 
 
 def webhook_field(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """What came with the request that triggered the run: headers are text, parameters and body have declared types."""
+    """Return what came with the request that triggered the run: headers are text, parameters and body have
+    declared types.
+    """
     for each in map(mapping, sequence(step.data.get("headers"))):
         if text(each.get("name")).replace("-", "_") == name:
             return Value(Primitive.STRING, NOT_TRIGGERED)
@@ -294,7 +308,7 @@ def webhook_field(step: Step, name: str, lookup: Lookup) -> Value | None:
 
 
 def event_field(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """A part of the event that triggered the run."""
+    """Return a part of the event that triggered the run."""
     found = system_variable(step, name, lookup)
     properties = mapping(mapping(_schema(step.data.get("output_schema"))).get("properties"))
     if found is None and name in properties:
@@ -303,7 +317,7 @@ def event_field(step: Step, name: str, lookup: Lookup) -> Value | None:
 
 
 def datasource_field(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """A field of a knowledge pipeline's source."""
+    """Return a field of a knowledge pipeline's source."""
     if name == "file" and step.data.get("provider_type") == "local_file":
         return Value(Primitive.FILE)
     reason = f"what the data source {{node}} holds in {named(name)} depends on its provider"
@@ -311,5 +325,5 @@ def datasource_field(step: Step, name: str, lookup: Lookup) -> Value | None:
 
 
 def index_field(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """A field of a knowledge pipeline's last step."""
+    """Return a field of a knowledge pipeline's last step."""
     return _undeclared("knowledge-index-field", name)

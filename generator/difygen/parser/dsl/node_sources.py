@@ -1,4 +1,7 @@
-"""What nodes make of other nodes' values: choose one, go through a list, take one apart. The functions of the node table that follow selectors."""
+"""What nodes make of other nodes' values: choose one, go through a list, take one apart.
+
+The functions of the node table that follow selectors.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,9 @@ from difygen.parser.type_syntax import type_of
 
 
 def aggregated(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """The first of several variables that has a value, alone as `output` or for each group as an object with one."""
+    """Return the first of several variables that has a value, alone as `output` or for each group as an object
+    with one.
+    """
     settings = mapping(step.data.get("advanced_settings"))
     if not settings.get("group_enabled"):
         return _first_of(step, step.data, lookup) if name == "output" else None
@@ -39,7 +44,7 @@ def aggregated(step: Step, name: str, lookup: Lookup) -> Value | None:
 def _first_of(step: Step, group: Mapping[str, JsonValue], lookup: Lookup) -> Value:
     none = "null when none of the variables of {node} has a value"
     selectors = sequence(group.get("variables"))
-    found = [(lookup.follow(each, step.parent), lookup.decided(each, step)) for each in selectors]
+    found = [(lookup.resolve(each, step.parent), lookup.decided(each, step)) for each in selectors]
     values = [value for value, _ in found if value.type is not Primitive.NULL]
     if not values:
         noted = declared(group.get("output_type"), "output", none)
@@ -52,14 +57,14 @@ def _first_of(step: Step, group: Mapping[str, JsonValue], lookup: Lookup) -> Val
 
 
 def iterated(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """The results of all rounds in one list; within the iteration also the member and its number."""
+    """Return the results of all rounds in one list; within the iteration also the member and its number."""
     if name == "index":
         return Value(Primitive.INTEGER)
     if name == "item":
         return _member(step, lookup)
     if name != "output":
         return None
-    inner = lookup.follow(step.data.get("output_selector"), step.id)
+    inner = lookup.resolve(step.data.get("output_selector"), step.id)
     if inner.type in (Primitive.ANY, Primitive.NULL):
         return _as_cached(step, inner)
     dropped = step.data.get("error_handle_mode") == "continue-on-error" or lookup.missing(inner, step)
@@ -70,7 +75,7 @@ def iterated(step: Step, name: str, lookup: Lookup) -> Value | None:
 
 
 def _as_cached(step: Step, inner: Value) -> Value:
-    """What the editor took the results for. It writes `array[string]` where it does not know."""
+    """Return what the editor took the results for. It writes `array[string]` where it does not know."""
     cached = items_of(type_of(step.data.get("output_type")) or Primitive.ANY)
     if cached in (None, Primitive.ANY, Primitive.STRING):
         return Value(ArrayOf(Primitive.ANY), unknown=inner.unknown)
@@ -78,7 +83,9 @@ def _as_cached(step: Step, inner: Value) -> Value:
 
 
 def _flat(type_: Type) -> Type:
-    """The members of the rounds' lists, where all rounds give lists: Dify then joins them (all but 1.9.0 and 1.9.1)."""
+    """Return the members of the rounds' lists, where all rounds give lists: Dify then joins them (all but 1.9.0
+    and 1.9.1).
+    """
     inner = items_of(type_)
     if isinstance(type_, ArrayOf) or inner is None:
         return type_ if inner is None else inner
@@ -86,7 +93,7 @@ def _flat(type_: Type) -> Type:
 
 
 def _member(step: Step, lookup: Lookup) -> Value:
-    source = lookup.follow(step.data.get("iterator_selector"), step.parent)
+    source = lookup.resolve(step.data.get("iterator_selector"), step.parent)
     found = items_of(source.type)
     if found is None or found is Primitive.ANY:
         return Value(
@@ -97,7 +104,7 @@ def _member(step: Step, lookup: Lookup) -> Value:
 
 
 def looped(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """The loop's variables after its last round."""
+    """Return the loop's variables after its last round."""
     for each in map(mapping, sequence(step.data.get("loop_variables"))):
         if text(each.get("label")) == name:
             return declared(each.get("var_type"), name)
@@ -107,10 +114,13 @@ def looped(step: Step, name: str, lookup: Lookup) -> Value | None:
 
 
 def extracted(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """The text of a file, or of each of several. The newest engine gives an empty list for a file that is not there."""
+    """Return the text of a file, or of each of several.
+
+    The newest engine gives an empty list for a file that is not there.
+    """
     if name != "text":
         return None
-    source = lookup.follow(step.data.get("variable_selector"), step.parent)
+    source = lookup.resolve(step.data.get("variable_selector"), step.parent)
     if source.type in (Primitive.ANY, Primitive.NULL):
         several = step.data.get("is_array_file") is True
     else:
@@ -121,10 +131,10 @@ def extracted(step: Step, name: str, lookup: Lookup) -> Value | None:
 
 
 def from_list(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """What is left of a list, and its first and last member."""
+    """Return what is left of a list, and its first and last member."""
     if name not in ("result", "first_record", "last_record"):
         return None
-    source = lookup.follow(step.data.get("variable"), step.parent)
+    source = lookup.resolve(step.data.get("variable"), step.parent)
     item = items_of(source.type)
     if item is None or item is Primitive.ANY:
         cached = declared(step.data.get("var_type") or f"array[{text(step.data.get('item_var_type'))}]", "result")

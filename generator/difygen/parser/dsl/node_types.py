@@ -1,12 +1,15 @@
-"""The table of node types: what each makes, and the ways out of those that branch. Knows no graph beyond what a `Lookup` tells.
+"""The table of node types: what each makes, and the ways out of those that branch.
+
+Knows no graph beyond what a `Lookup` tells.
 
 To add a node type, add one row to `NODE_TYPES` and one case to `tests/test_dsl_nodes.py`:
 
-* `fields` are the outputs that every such node has, as types, or as a `Value` where one can be null in words of its own;
-* `derive` makes the outputs that depend on the node's settings or on other nodes, and returns None for names that it does not know;
+* `fields` are the outputs that every such node has, as types, or as a `Value` where one can be null in its own words;
+* `derive` gives the outputs that depend on the node's settings or on other nodes, and None for names it does not know;
 * `branches` lists the handles of a node that takes one way of several.
 
-What all nodes share (error strategies, selectors that go deeper, skipped steps) happens elsewhere and needs no word here.
+What all nodes share (error strategies, selectors that go deeper, skipped steps) happens elsewhere and needs no word
+here.
 """
 
 from __future__ import annotations

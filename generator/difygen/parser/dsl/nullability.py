@@ -1,4 +1,7 @@
-"""What a selector leads to: a type, and what has to happen in a run for there to be a value of it. Knows no node type."""
+"""What a selector leads to: a type, and what has to happen in a run for there to be a value of it.
+
+Knows no node type.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ MAX_CLAUSES = 16
 
 
 class Need(NamedTuple):
-    """Ports of which a run must have taken at least one for a value to be there. `words` say when that is not so, if it is not obvious."""
+    """Ports of which a run must have taken at least one for a value to be there.
+
+    `words` say when that is not so, if it is not obvious.
+    """
 
     ports: tuple[Port, ...]
     words: str = ""
@@ -28,9 +34,9 @@ class Unknown(NamedTuple):
 class Value(NamedTuple):
     """What stands at a selector.
 
-    `type` is NULL where no run ever has a value there, and ANY where nothing is known; `unknown` then says why. All of `needs` must be
-    met for the value to be there; `null` says in words why it may be null or missing even then. In both, `{node}` stands for the title
-    of the step that makes the value.
+    `type` is NULL where no run ever has a value there, and ANY where nothing is known; `unknown` then says why. All
+    of `needs` must be met for the value to be there; `null` says in words why it may be null or missing even then.
+    In both, `{node}` stands for the title of the step that makes the value.
     """
 
     type: Type
@@ -40,7 +46,7 @@ class Value(NamedTuple):
 
 
 def unknown(code: str, reason: str) -> Value:
-    """A value of which nothing is known."""
+    """Return a value of which nothing is known."""
     return Value(Primitive.ANY, unknown=Unknown(code, reason))
 
 
@@ -50,7 +56,7 @@ def nothing(code: str, reason: str) -> Value:
 
 
 def any_of(values: Iterable[Value], words: str) -> tuple[Need, ...] | None:
-    """What is needed for at least one of several values to be there, or None if that is too much to write down."""
+    """Return what is needed for at least one of several values to be there, or None if that is too much."""
     clauses: list[tuple[Port, ...]] = [()]
     for value in values:
         clauses = [clause + need.ports for clause in clauses for need in value.needs]
@@ -60,7 +66,10 @@ def any_of(values: Iterable[Value], words: str) -> tuple[Need, ...] | None:
 
 
 def member(value: Value, name: str) -> Value:
-    """What stands at `name` within a value. Dify walks objects and the attributes of files; lists cannot be indexed."""
+    """Return what stands at `name` within a value.
+
+    Dify walks objects and the attributes of files; lists cannot be indexed.
+    """
     type_, _ = without_null(value.type)
     if isinstance(type_, UnionOf):
         found = [member(value._replace(type=each), name) for each in type_.members]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from difygen.cursor import Report
+from difygen.cursor import Diagnostics
 from difygen.model import ArrayOf, JsonValue, ObjectOf, OneOf, Output, Primitive, Type, UnionOf, merge, without_null
 from difygen.parser.dsl.control_flow import only_when
 from difygen.parser.dsl.dataflow import Resolver
@@ -36,14 +36,14 @@ class Item(NamedTuple):
         return (*PATH, self.end.index, "data", "outputs", self.number)
 
 
-def read_outputs(resolver: Resolver, report: Report) -> tuple[Output, ...]:
-    """Everything that the End nodes may give, in the order of the file."""
+def read_outputs(resolver: Resolver, report: Diagnostics) -> tuple[Output, ...]:
+    """Return everything that the End nodes may give, in the order of the file."""
     ends = [step for step in resolver.graph.steps.values() if step.type == "end"]
     if not ends:
         report.warn("no-end-node", "The workflow has no End node, so it gives no outputs.", PATH)
     items: dict[str, list[Item]] = {}
     for end in ends:
-        if end.parent is None and not resolver.paths(None).reaches(end.id):
+        if end.parent is None and not resolver.runs(None).reaches(end.id):
             report.warn(
                 "unreachable-end", f"No way leads to the End node {end}, so its outputs never come.", (*PATH, end.index)
             )
@@ -52,8 +52,8 @@ def read_outputs(resolver: Resolver, report: Report) -> tuple[Output, ...]:
     return tuple(_output(name, found, resolver) for name, found in items.items())
 
 
-def _items(end: Step, resolver: Resolver, report: Report) -> list[Item]:
-    """The outputs of one End node. Of several with one name, Dify keeps the last."""
+def _items(end: Step, resolver: Resolver, report: Diagnostics) -> list[Item]:
+    """Return the outputs of one End node. Of several with one name, Dify keeps the last."""
     outputs: dict[str, list[int]] = {}
     every = [mapping(each) for each in sequence(end.data.get("outputs"))]
     for index, each in enumerate(every):
@@ -68,9 +68,9 @@ def _items(end: Step, resolver: Resolver, report: Report) -> list[Item]:
     return items
 
 
-def _item(end: Step, index: int, output: Mapping[str, JsonValue], resolver: Resolver, report: Report) -> Item:
+def _item(end: Step, index: int, output: Mapping[str, JsonValue], resolver: Resolver, report: Diagnostics) -> Item:
     name, selector = text(output.get("variable")), texts(output.get("value_selector"))
-    value = resolver.follow(output.get("value_selector"), end.parent)
+    value = resolver.resolve(output.get("value_selector"), end.parent)
     null = "; ".join(dict.fromkeys(each for each in _nulls(end, selector, value, resolver) if each))
     path = (*PATH, end.index, "data", "outputs", index)
     type_ = _settled(name, end, value, output.get("value_type"), report, path)
@@ -78,15 +78,20 @@ def _item(end: Step, index: int, output: Mapping[str, JsonValue], resolver: Reso
 
 
 def _nulls(end: Step, selector: tuple[str, ...], value: Value, resolver: Resolver) -> list[str]:
-    """All reasons for which the output of an End node may be null."""
+    """Return all reasons for which the output of an End node may be null."""
     unmet = resolver.unmet(value, end.parent, end.id)
     if not unmet and not resolver.decided(list(selector), end):
         unmet = f"null when {resolver.graph.steps[selector[0]]} is not done by the time that {end} runs"
     return [unmet, value.null]
 
 
-def _settled(name: str, end: Step, value: Value, word: JsonValue, report: Report, path: tuple[str | int, ...]) -> Type:
-    """The type to go by: the one that was found, else the one that the editor noted. Warns where that is in doubt."""
+def _settled(
+    name: str, end: Step, value: Value, word: JsonValue, report: Diagnostics, path: tuple[str | int, ...]
+) -> Type:
+    """Return the type to go by: the one that was found, else the one that the editor noted.
+
+    Warns where that is in doubt.
+    """
     noted = type_of(word)
     found, _ = without_null(value.type)
     if value.type is Primitive.NULL:
@@ -122,7 +127,7 @@ def _reason(value: Value) -> str:
 
 
 def _agree(found: Type, noted: Type) -> bool:
-    """Whether the editor's coarse type allows what was found."""
+    """Return whether the editor's coarse type allows what was found."""
     if found is Primitive.ANY or noted is Primitive.ANY:
         return True
     if isinstance(found, UnionOf):
@@ -141,7 +146,7 @@ def _coarse(type_: Type) -> object:
 
 
 def _output(name: str, items: list[Item], resolver: Resolver) -> Output:
-    possible = [item for item in items if item.end.parent is not None or resolver.paths(None).reaches(item.end.id)]
+    possible = [item for item in items if item.end.parent is not None or resolver.runs(None).reaches(item.end.id)]
     reasons = [_absent(items, resolver), *(item.null for item in possible)]
     reasons = list(dict.fromkeys(reason for reason in reasons if reason))
     types = [item.type for item in possible or items]
@@ -157,14 +162,14 @@ def _output(name: str, items: list[Item], resolver: Resolver) -> Output:
 
 
 def _absent(items: list[Item], resolver: Resolver) -> str:
-    """Why none of the End nodes that give an output may run."""
+    """Return why none of the End nodes that give an output may run."""
     outer = [item.end for item in items if item.end.parent is None]
     ports = tuple((end.id, "") for end in outer)
-    paths = resolver.paths(None)
-    if ports and paths.always(ports):
+    runs = resolver.runs(None)
+    if ports and runs.always(ports):
         return ""
-    if ports and paths.ways.order:
-        return only_when(ports, None, paths, resolver.graph)
+    if ports and runs.flow.order:
+        return only_when(ports, None, runs, resolver.graph)
     containers = {str(resolver.graph.steps[item.end.parent]) for item in items if item.end.parent is not None}
     return f"only when {' or '.join(sorted(containers))} goes through a round" if containers else ""
 
@@ -172,8 +177,8 @@ def _absent(items: list[Item], resolver: Resolver) -> str:
 def _may_be_joined(items: list[Item], resolver: Resolver) -> bool:
     if any(item.end.parent is not None for item in items):
         return True
-    paths = resolver.paths(None)
+    runs = resolver.runs(None)
     ids = [item.end.id for item in items]
     return len(ids) > MAX_COMPARED or any(
-        paths.together(first, second) for number, first in enumerate(ids) for second in ids[:number]
+        runs.together(first, second) for number, first in enumerate(ids) for second in ids[:number]
     )
