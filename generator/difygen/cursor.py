@@ -22,7 +22,7 @@ MAX_SUGGESTIONS = 100
 """How many findings of one file get a suggestion: looking for the nearest word is slow."""
 
 
-class SourceMap(Protocol):
+class Locator(Protocol):
     """A file that knows where things stand in it."""
 
     def locate(self, *path: str | int, key: bool = False) -> Location:
@@ -35,7 +35,7 @@ class SourceMap(Protocol):
 class Diagnostics:
     """Where the checks of one file put what they find."""
 
-    def __init__(self, document: SourceMap) -> None:
+    def __init__(self, document: Locator) -> None:
         self._document = document
         self._found: list[Diagnostic] = []
 

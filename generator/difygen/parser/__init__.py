@@ -5,7 +5,7 @@ Decides whether `spec` or `dsl` reads a file; those know the formats.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
@@ -35,7 +35,11 @@ def read(data: bytes, file: str) -> Reading:
     if not isinstance(document, Document):
         return Reading(None, document)
     if isinstance(inner := document.root.get("data"), str) and len(document.root) == 1:
-        return _read_answer(inner, file)
+        # What Dify's console answers to an export request: the export as text, in the key `data`.
+        reading = read(inner.encode(errors="replace"), f"{file}#data")
+        hint = "Lines are counted within the text of `data`."
+        found = tuple(each._replace(hint=f"{each.hint} {hint}".strip()) for each in reading.diagnostics)
+        return Reading(reading.workflow and replace(reading.workflow, source=file), found)
     report = Diagnostics(document)
     workflow = _read_root(document.root, file, report)
     found = (*document.diagnostics, *report.in_order())
@@ -48,26 +52,10 @@ def _read_root(root: Mapping[str, JsonValue], file: str, report: Diagnostics) ->
         from difygen.parser.dsl import read_dsl
 
         return read_dsl(root, file, report)
-    if any(key in root for key in SPEC_KEYS) or _nearly(root):
+    if any(key in root for key in SPEC_KEYS) or any(nearest(key, SPEC_KEYS) for key in islice(root, 20)):
         from difygen.parser.spec import read_spec
 
         return read_spec(root, file, report)
     message = "This is neither a spec (with `inputs` and `outputs`) nor a file that Dify exported"
     report.error("unknown-format", f"{message} (with `app` and `workflow`).", ())
     return None
-
-
-def _nearly(keys: Iterable[str]) -> bool:
-    return any(nearest(key, SPEC_KEYS) for key in islice(keys, 20))
-
-
-def _read_answer(text: str, file: str) -> Reading:
-    """Read what Dify's console answers to an export request: the export as text, in the key `data`."""
-    reading = read(text.encode(errors="replace"), f"{file}#data")
-    found = tuple(_within_data(diagnostic) for diagnostic in reading.diagnostics)
-    return Reading(reading.workflow and replace(reading.workflow, source=file), found)
-
-
-def _within_data(diagnostic: Diagnostic) -> Diagnostic:
-    counted = "Lines are counted within the text of `data`."
-    return diagnostic._replace(hint=f"{diagnostic.hint} {counted}".strip())

@@ -66,7 +66,10 @@ class _Conversion:
         return reduce(_both, parts)
 
     def _declared(self, schema: Schema, depth: int) -> Type:
-        words = schema.get("type", _implied_type(schema))
+        implied = "array" if isinstance(schema.get("items"), Mapping) else None
+        if isinstance(schema.get("properties"), Mapping):
+            implied = "object"
+        words = schema.get("type", implied)
         return _any_of(self._named(word, schema, depth) for word in (_list(words) or [words]))
 
     def _named(self, word: JsonValue, schema: Schema, depth: int) -> Type:
@@ -107,13 +110,6 @@ def _resolve(root: JsonValue, reference: str) -> JsonValue:
         else:
             return None
     return place
-
-
-def _implied_type(schema: Schema) -> JsonValue:
-    """Return the type that a schema without `type` is written for."""
-    if isinstance(schema.get("properties"), Mapping):
-        return "object"
-    return "array" if isinstance(schema.get("items"), Mapping) else None
 
 
 def _type_of_values(values: Sequence[JsonValue]) -> Type:
@@ -159,7 +155,11 @@ def _common(first: Type, second: Type) -> Type | None:
     if first is Primitive.ANY:
         return second
     if isinstance(first, UnionOf) or isinstance(second, UnionOf):
-        return _common_members(_members(first), _members(second))
+        ones, others = _members(first), _members(second)
+        if len(ones) * len(others) > MAX_COMBINATIONS:
+            return union(*ones)  # too many to go through; each side alone holds every value, too
+        found = [common for one in ones for other in others if (common := _common(one, other)) is not None]
+        return _any_of(found) if found else None
     if isinstance(first, ObjectOf) and isinstance(second, ObjectOf):
         return _merged(first, second)
     if isinstance(first, ArrayOf) and isinstance(second, ArrayOf):
@@ -178,13 +178,6 @@ def _narrower(narrow: Type, wide: Type) -> Type | None:
         or (narrow is Primitive.FILE and isinstance(wide, ObjectOf))
     )
     return narrow if fits else None
-
-
-def _common_members(first: tuple[Type, ...], second: tuple[Type, ...]) -> Type | None:
-    if len(first) * len(second) > MAX_COMBINATIONS:
-        return union(*first)  # too many to go through; each side alone holds every value, too
-    found = [common for one in first for other in second if (common := _common(one, other)) is not None]
-    return _any_of(found) if found else None
 
 
 def _merged(first: ObjectOf, second: ObjectOf) -> ObjectOf:
@@ -218,3 +211,14 @@ def _description(schema: JsonValue) -> str:
         return ""
     texts = (schema.get("description"), schema.get("title"))
     return next((text for text in texts if isinstance(text, str) and text.strip()), "")
+
+
+def json_of(text: str) -> JsonValue:
+    """Return the value of a JSON text, or None if it is none."""
+    import json  # few files have any
+
+    try:
+        value: JsonValue = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 from difygen.cursor import Cursor, Diagnostics, listed, shown
 from difygen.model import INPUT_KINDS, App, Example, Input, InputKind, JsonValue, ObjectOf, Output, Primitive, UnionOf
-from difygen.parser.json_schema import type_of_schema
+from difygen.parser.json_schema import json_of, type_of_schema
 from difygen.parser.spec_types import ITEM, OUTPUT, check_input_value, check_value, description, fits, read_type
 
 SPEC_KEYS = ("name", "title", "description", "inputs", "outputs", "examples")
@@ -19,7 +19,8 @@ def read_spec(content: Mapping[str, JsonValue], file: str, report: Diagnostics) 
     """Read a spec, noting everything that is wrong with it."""
     root = Cursor(content, (), report, "The spec")
     root.only(SPEC_KEYS, "a spec")
-    inputs, outputs = _inputs(root), _outputs(root)
+    inputs = tuple(each for name, cursor in _members(root, "inputs") if (each := read_input(name, cursor)) is not None)
+    outputs = tuple(_output(name, cursor) for name, cursor in _members(root, "outputs"))
     return App(
         name=_name(root, file),
         source=file,
@@ -46,15 +47,10 @@ def _name(root: Cursor, file: str) -> str:
     return text
 
 
-def _inputs(root: Cursor) -> tuple[Input, ...]:
-    members = root.mapping_of("inputs", "names to types")
-    found = [read_input(name, cursor) for name, cursor in members.members()] if members is not None else []
-    return tuple(input_ for input_ in found if input_ is not None)
-
-
-def _outputs(root: Cursor) -> tuple[Output, ...]:
-    members = root.mapping_of("outputs", "names to types")
-    return tuple(_output(name, cursor) for name, cursor in members.members()) if members is not None else ()
+def _members(root: Cursor, key: str) -> Iterable[tuple[str, Cursor]]:
+    """Return what stands in the mapping of that key, if it is there and a mapping."""
+    found = root.mapping_of(key, "names to types")
+    return found.members() if found is not None else ()
 
 
 def _output(name: str, cursor: Cursor) -> Output:
@@ -137,8 +133,14 @@ def read_input(name: str, cursor: Cursor) -> Input | None:
     kind = _kind(declared)
     if kind is None:
         return None
-    _check_keys(cursor, kind)
-    return _with_default(cursor, _without_default(name, kind, cursor))
+    for key, member in cursor.members():
+        if key in ALL_KEYS and key not in COMMON_KEYS and key not in INPUT_KEYS[kind]:
+            kinds = listed([each for each in INPUT_KINDS if key in INPUT_KEYS[each]])
+            member.error("key-not-applicable", f"`{key}` does not apply to `{kind}`.", f"It is for {kinds}.", key=True)
+    input_ = _without_default(name, kind, cursor)
+    default = _applying(cursor, kind, "default")
+    usable = default is not None and check_input_value(default, input_)
+    return replace(input_, default=default.value) if default is not None and usable else input_
 
 
 def _kind(cursor: Cursor) -> InputKind | None:
@@ -152,13 +154,6 @@ def _kind(cursor: Cursor) -> InputKind | None:
     hint = f"Did you mean `{foreign}`?" if foreign else cursor.report.suggestion(word, INPUT_KINDS)
     cursor.error("unknown-type", f"`{shown(word)}` is not an input type.", hint)
     return None
-
-
-def _check_keys(cursor: Cursor, kind: InputKind) -> None:
-    for key, member in cursor.members():
-        if key in ALL_KEYS and key not in COMMON_KEYS and key not in INPUT_KEYS[kind]:
-            kinds = listed([each for each in INPUT_KINDS if key in INPUT_KEYS[each]])
-            member.error("key-not-applicable", f"`{key}` does not apply to `{kind}`.", f"It is for {kinds}.", key=True)
 
 
 def _without_default(name: str, kind: InputKind, cursor: Cursor) -> Input:
@@ -182,13 +177,6 @@ def _without_default(name: str, kind: InputKind, cursor: Cursor) -> Input:
     )
     _check_extensions(cursor, input_)
     return input_
-
-
-def _with_default(cursor: Cursor, input_: Input) -> Input:
-    default = cursor.get("default")
-    if default is None or "default" not in INPUT_KEYS[input_.kind] or not check_input_value(default, input_):
-        return input_
-    return replace(input_, default=default.value)
 
 
 def _applying(cursor: Cursor, kind: InputKind, key: str) -> Cursor | None:
@@ -242,7 +230,7 @@ def _object_type(cursor: Cursor, kind: InputKind) -> ObjectOf | None:
 
 
 def _type_of_schema(cursor: Cursor) -> ObjectOf | None:
-    schema = _parsed(cursor) if isinstance(cursor.value, str) else cursor.value
+    schema = json_of(cursor.value) if isinstance(cursor.value, str) else cursor.value
     if not isinstance(schema, dict):
         code = "bad-json" if isinstance(cursor.value, str) else "wrong-type"
         cursor.expect("a JSON Schema", "Give a JSON Schema as a mapping or as JSON text.", code)
@@ -254,13 +242,6 @@ def _type_of_schema(cursor: Cursor) -> ObjectOf | None:
     if type_ is not Primitive.ANY and not any(isinstance(member, ObjectOf) for member in members):
         cursor.error("schema-not-object", "The JSON Schema allows no object.", "Its `type` must be `object`.")
     return None
-
-
-def _parsed(cursor: Cursor) -> JsonValue:
-    try:
-        return cast(JsonValue, json.loads(cursor.text()))
-    except (ValueError, RecursionError):
-        return None
 
 
 EXAMPLE_KEYS = ("inputs", "outputs")
@@ -284,20 +265,20 @@ def _example(cursor: Cursor, root: Cursor, inputs: Sequence[Input], outputs: Seq
     required = [input_.name for input_ in inputs if input_.required and input_.default is None]
     always = [output.name for output in outputs if not output.optional] if cursor.has("outputs") else []
     return Example(
-        inputs=_values(cursor, "inputs", root, required, {each.name: _input_check(each) for each in inputs}),
-        outputs=_values(cursor, "outputs", root, always, {each.name: _output_check(each) for each in outputs}),
+        inputs=_values(
+            cursor, "inputs", root, required, {each.name: partial(check_input_value, input_=each) for each in inputs}
+        ),
+        outputs=_values(
+            cursor, "outputs", root, always, {each.name: partial(_check_output, output=each) for each in outputs}
+        ),
     )
 
 
 Check = Callable[[Cursor], object]
 
 
-def _input_check(input_: Input) -> Check:
-    return lambda cursor: check_input_value(cursor, input_)
-
-
-def _output_check(output: Output) -> Check:
-    return lambda cursor: (cursor.value is None and output.optional) or check_value(cursor, output.type)
+def _check_output(cursor: Cursor, output: Output) -> bool:
+    return (cursor.value is None and output.optional) or check_value(cursor, output.type)
 
 
 def _values(
@@ -311,16 +292,10 @@ def _values(
     for name, value in given.items():
         if name in checks:
             checks[name](value)
-        else:
-            _note_unknown(name, value, key, root, tuple(checks))
+        elif (declared := root.get(key)) is None or not declared.has(name):
+            # A declaration with a mistake in it is no second mistake here.
+            hint = value.report.suggestion(name, tuple(checks)) if checks else ""
+            value.error("unknown-name", f"`{shown(name)}` is none of the spec's {key}.", hint, key=True)
     if missing := [name for name in required if name not in given]:
         (values or cursor).error("missing-value", f"The example's {key} lack {listed(missing)}.", key=True)
     return {name: value.value for name, value in given.items()}
-
-
-def _note_unknown(name: str, value: Cursor, key: str, root: Cursor, known: Sequence[str]) -> None:
-    """Note a name that is not declared. A declaration with a mistake in it is no second mistake here."""
-    declared = root.get(key)
-    if declared is None or not declared.has(name):
-        hint = value.report.suggestion(name, known) if known else ""
-        value.error("unknown-name", f"`{shown(name)}` is none of the spec's {key}.", hint, key=True)

@@ -98,12 +98,9 @@ def _any_of(cursor: Cursor, depth: int) -> Type:
     if not isinstance(choices.value, list) or len(choices.value) < 2:
         choices.expect("a list of at least two types")
         return Primitive.ANY
-    type_ = union(*(_choice(choice, depth) for choice in choices))
+    types = [Primitive.NULL if each.value in (None, "null") else read_type(each, ITEM, depth + 1) for each in choices]
+    type_ = union(*types)
     return Primitive.ANY if type_ is Primitive.NULL else type_
-
-
-def _choice(choice: Cursor, depth: int) -> Type:
-    return Primitive.NULL if choice.value in (None, "null") else read_type(choice, ITEM, depth + 1)
 
 
 def _declared(cursor: Cursor, depth: int) -> Type:
@@ -150,14 +147,12 @@ def _object(cursor: Cursor, base: Type | None, depth: int) -> Type:
         _refuse(cursor, "properties", "Only `object` and `array[object]` have properties.")
     if not isinstance(members.value, dict):
         members.expect("a mapping of names to types")
-    properties = tuple(_property(name, member, depth) for name, member in members.members())
+    properties = tuple(
+        Property(name, read_type(each, PROPERTY, depth + 1), not each.flag_of("optional"), description(each))
+        for name, each in members.members()
+    )
     object_ = ObjectOf(properties) if arrays else _with_description(ObjectOf(properties), cursor)
     return array_of(object_, arrays)
-
-
-def _property(name: str, cursor: Cursor, depth: int) -> Property:
-    type_ = read_type(cursor, PROPERTY, depth + 1)
-    return Property(name, type_, not cursor.flag_of("optional"), description(cursor))
 
 
 def _array(cursor: Cursor, base: Type | None, depth: int) -> Type:
@@ -219,7 +214,13 @@ def check_input_value(cursor: Cursor, input_: Input) -> bool:
         case "file":
             return check_value(cursor, Primitive.FILE)
         case "file-list":
-            return check_value(cursor, ArrayOf(Primitive.FILE)) and _check_count(cursor, input_.max_length)
+            if not check_value(cursor, ArrayOf(Primitive.FILE)):
+                return False
+            count, limit = len(list(cursor)), input_.max_length
+            if limit is not None and count > limit:
+                cursor.error("too-long", f"{cursor.name} has {count} files, and `max_length` is {limit}.")
+                return False
+            return True
     return check_value(cursor, input_.type or ObjectOf())
 
 
@@ -282,14 +283,6 @@ def _check_text(cursor: Cursor, limit: int | None) -> bool:
     length = len(cursor.text())
     if limit is not None and length > limit:
         cursor.error("too-long", f"{cursor.name} has {length} characters, and `max_length` is {limit}.")
-        return False
-    return True
-
-
-def _check_count(cursor: Cursor, limit: int | None) -> bool:
-    count = len(list(cursor))
-    if limit is not None and count > limit:
-        cursor.error("too-long", f"{cursor.name} has {count} files, and `max_length` is {limit}.")
         return False
     return True
 

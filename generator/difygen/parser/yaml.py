@@ -14,6 +14,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import cast
 
 import yaml
@@ -35,19 +36,7 @@ from yaml.events import (
 from difygen.cursor import shown
 from difygen.diagnostics import Diagnostic, Location
 from difygen.model import JsonValue
-from difygen.parser.source_map import (
-    Event,
-    Lines,
-    NextEvent,
-    Place,
-    Repeated,
-    Unreadable,
-    explain,
-    find,
-    index_of,
-    places_of,
-    repeated_keys,
-)
+from difygen.parser.source_map import Event, NextEvent, SourceMap, Unreadable, explain
 
 MAX_BYTES = 10 * 1024 * 1024  # Dify's own limit for an import
 MAX_DEPTH = 100
@@ -67,40 +56,27 @@ _JSON_TOKEN = re.compile(r'[{}\[\]]|"(?:[^"\\]|\\.)*"|[^\s{}\[\],:"]+')
 class Document:
     """A file that was read: `root` is its mapping, `diagnostics` are mistakes that did not stop the reading."""
 
-    def __init__(self, file: str, root: dict[str, JsonValue], text: bytes | str) -> None:
+    def __init__(self, file: str, root: dict[str, JsonValue], text: bytes | str, repeated_keys: bool) -> None:
         self.file = file
         self.root = root
-        self.diagnostics: tuple[Diagnostic, ...] = ()
         self._text = text
-        self._places: Place | None = None
-        self._repeated: Repeated = []
-        self._lines: Lines | None = None
+        self.diagnostics = self._map.repeated_keys() if repeated_keys else ()
 
     def locate(self, *path: str | int, key: bool = False) -> Location:
         """Return where the value at `path` starts, or its key.
 
         What is missing is where the nearest thing around it is.
-
-        Positions cost a second walk through the file, once: asking is for when something is wrong.
         """
-        if self._lines is None:
-            self._lines = Lines(self._text, self.file)
-        return self._lines.at(index_of(self._place(), path, key))
+        return self._map.locate(*path, key=key)
 
     def written(self, *path: str | int) -> str | None:
         """Return the scalar at `path` as its author wrote it (`yes`, where its value is true), without quotes."""
-        place = find(self._place(), path)
-        return place.text if place is not None else None
+        return self._map.written(*path)
 
-    def note_repeated_keys(self) -> None:
-        """Find the keys that occur twice in one mapping, once it is known that there are any."""
-        self._place()
-        self.diagnostics = repeated_keys(self._text, self.file, self._repeated)
-
-    def _place(self) -> Place:
-        if self._places is None:
-            self._places, self._repeated = places_of(_events(self._text))
-        return self._places
+    @cached_property
+    def _map(self) -> SourceMap:
+        """Positions cost a second pass through the file: they are asked for when something is wrong."""
+        return SourceMap(self._text, self.file, _events(self._text))
 
 
 def load(data: bytes, file: str) -> Document | tuple[Diagnostic, ...]:
@@ -108,19 +84,13 @@ def load(data: bytes, file: str) -> Document | tuple[Diagnostic, ...]:
     if len(data) > MAX_BYTES:
         message = f"The file has {len(data):,} bytes; Dify and difygen read definitions of at most {MAX_BYTES:,}."
         return (Diagnostic("error", "file-too-large", message, Location(file)),)
-    text = _text_of(data.removeprefix(b"\xef\xbb\xbf"))
+    data = data.removeprefix(b"\xef\xbb\xbf")
+    # JSON is read as text, and YAML as the bytes it came in: decoding those is the C parser's work.
+    text = (as_json(data) if data.lstrip().startswith(b"{") else None) or data
     try:
         return _load(text, file)
     except (Unreadable, yaml.YAMLError) as error:
         return (explain(error, text, file),)
-
-
-def _text_of(data: bytes) -> bytes | str:
-    """JSON as text, and YAML as the bytes it came in: decoding those is the C parser's work."""
-    if not data.lstrip().startswith(b"{"):
-        return data
-    text = as_json(data)
-    return data if text is None else text
 
 
 def _events(text: bytes | str) -> NextEvent:
@@ -142,10 +112,7 @@ def _load(text: bytes | str, file: str) -> Document:
         if "maximum nesting depth" in str(error.problem) and error.problem_mark and isinstance(text, bytes):
             _Builder(_events(text.decode()[: error.problem_mark.index].encode())).document()
         raise
-    document = Document(file, root, text)
-    if builder.repeated:
-        document.note_repeated_keys()
-    return document
+    return Document(file, root, text, builder.repeated)
 
 
 class _Builder:

@@ -162,7 +162,9 @@ class Resolver:
             value = type_.derive(step, name, self)
         strategy = step.data.get("error_strategy")
         if value is None and name in _ERRORS and strategy in (FAIL, "default-value"):
-            return _error_field(step, strategy)
+            if strategy == FAIL:
+                return Value(Primitive.STRING, needs=(Need(((step.id, FAIL),)),))
+            return Value(Primitive.STRING, "only when {node} fails", (Need(((step.id, ""),)),))
         if value is None:
             return nothing(
                 "unknown-field", f"{step} is a node of type {quoted(step.type)}, which has no {quoted(name)}"
@@ -184,12 +186,6 @@ class Resolver:
         return value._replace(
             null=value.null or f"null when {{node}} fails, for which it has no default value {named(name)}"
         )
-
-
-def _error_field(step: Step, strategy: JsonValue) -> Value:
-    if strategy == FAIL:
-        return Value(Primitive.STRING, needs=(Need(((step.id, FAIL),)),))
-    return Value(Primitive.STRING, "only when {node} fails", (Need(((step.id, ""),)),))
 
 
 def _with_title(value: Value, step: Step) -> Value:

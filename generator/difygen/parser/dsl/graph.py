@@ -184,14 +184,3 @@ def quoted(value: str) -> str:
     """Return a title of the file within a sentence: on one line, printable, and not endless."""
     plain = " ".join("".join([each if each.isprintable() else " " for each in value[: 4 * MAX_QUOTED]]).split())
     return f"'{plain}'" if len(plain) <= MAX_QUOTED else f"'{plain[: MAX_QUOTED - 1]}…'"
-
-
-def json_of(text: str) -> JsonValue:
-    """Return the value of a JSON text, or None if it is none."""
-    import json  # few files have any
-
-    try:
-        value: JsonValue = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value

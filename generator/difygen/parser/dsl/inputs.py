@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from difygen.cursor import Diagnostics
 from difygen.model import INPUT_KINDS, ArrayOf, Input, InputKind, JsonValue, ObjectOf, OneOf, Primitive, Type, merge
-from difygen.parser.dsl.graph import PATH, Graph, json_of, mapping, quoted, sequence, text, texts
+from difygen.parser.dsl.graph import PATH, Graph, mapping, quoted, sequence, text, texts
 from difygen.parser.dsl.nullability import Value
 
 _KINDS: dict[JsonValue, InputKind] = {kind: kind for kind in INPUT_KINDS}
@@ -106,13 +106,13 @@ def _length(value: JsonValue) -> int | None:
 
 def _shape(variable: Mapping[str, JsonValue]) -> ObjectOf | None:
     """Return the type of a JSON object with a schema, which may be a mapping or text."""
+    from difygen.parser.json_schema import json_of, type_of_schema
+
     schema = variable.get("json_schema")
     if isinstance(schema, str):
         schema = json_of(schema) if schema.strip() else None
     if not isinstance(schema, dict) or not schema:
         return None
-    from difygen.parser.json_schema import type_of_schema
-
     type_ = type_of_schema(schema)
     return type_ if isinstance(type_, ObjectOf) else None
 
@@ -185,11 +185,8 @@ def _judged(raw: JsonValue, kind: InputKind, variable: Mapping[str, JsonValue]) 
     if kind == "select":
         good = raw in texts(variable.get("options"))
         return (Default(raw), "") if good else (Default(refused=True), "it is none of the options")
-    return _text(raw, variable.get("max_length"))
-
-
-def _text(raw: str, max_length: JsonValue) -> tuple[Default, str]:
-    limit = int(max_length) if isinstance(max_length, str) and max_length.isdecimal() else max_length
+    limit = variable.get("max_length")
+    limit = int(limit) if isinstance(limit, str) and limit.isdecimal() else limit
     if isinstance(limit, int) and 0 < limit < len(raw):
         return Default(refused=True), "it is longer than the input may be"
     return Default(raw), ""

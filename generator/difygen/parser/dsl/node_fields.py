@@ -111,7 +111,7 @@ def declared(word: JsonValue, name: str, null: str = "") -> Value:
 def _schema(value: JsonValue) -> JsonValue:
     """Return a JSON Schema, whether as a mapping or as the text that some editors store."""
     if isinstance(value, str) and value.strip():
-        from difygen.parser.dsl.graph import json_of
+        from difygen.parser.json_schema import json_of
 
         return json_of(value)
     return value if isinstance(value, dict) and value else None
@@ -253,18 +253,14 @@ def agent_output(first_version: Derive) -> Derive:
             return Value(default, _given(name)) if default is not None else None
         for each in map(mapping, outputs):
             if text(each.get("name")) == name:
-                return _agent_field(each, name)
+                null = "" if each.get("required") is True else _given(name)
+                if each.get("type") != "array":
+                    return declared(each.get("type"), name, null)
+                item = text(mapping(each.get("array_item")).get("type")) or "any"
+                return declared(f"array[{item}]", name, null)
         return None
 
     return derive
-
-
-def _agent_field(output: Mapping[str, JsonValue], name: str) -> Value:
-    null = "" if output.get("required") is True else _given(name)
-    if output.get("type") != "array":
-        return declared(output.get("type"), name, null)
-    item = mapping(output.get("array_item")).get("type")
-    return declared(f"array[{text(item) or 'any'}]", name, null)
 
 
 def parameter(step: Step, name: str, lookup: Lookup) -> Value | None:

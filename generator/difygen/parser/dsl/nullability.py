@@ -81,7 +81,11 @@ def member(value: Value, name: str) -> Value:
     if isinstance(type_, ObjectOf):
         return _property(value, type_, name)
     if type_ is Primitive.FILE:
-        return _attribute(value, name)
+        if name not in _ATTRIBUTES:
+            return nothing("unknown-attribute", f"files have no attribute {named(name)}")
+        type_, nullable = _ATTRIBUTES[name]
+        missing = f"null when the file has no {named(name)}" if nullable else ""
+        return value._replace(type=type_, null=value.null or missing)
     if type_ is Primitive.ANY or type_ is Primitive.NULL:
         return value
     if isinstance(type_, ArrayOf):
@@ -125,11 +129,3 @@ _ATTRIBUTES: dict[str, tuple[Type, bool]] = {
     "extension": (Primitive.STRING, True),
     "related_id": (Primitive.STRING, True),
 }
-
-
-def _attribute(value: Value, name: str) -> Value:
-    if name not in _ATTRIBUTES:
-        return nothing("unknown-attribute", f"files have no attribute {named(name)}")
-    type_, nullable = _ATTRIBUTES[name]
-    null = f"null when the file has no {named(name)}" if nullable else ""
-    return value._replace(type=type_, null=value.null or null)

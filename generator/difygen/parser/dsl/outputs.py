@@ -71,18 +71,13 @@ def _items(end: Step, resolver: Resolver, report: Diagnostics) -> list[Item]:
 def _item(end: Step, index: int, output: Mapping[str, JsonValue], resolver: Resolver, report: Diagnostics) -> Item:
     name, selector = text(output.get("variable")), texts(output.get("value_selector"))
     value = resolver.resolve(output.get("value_selector"), end.parent)
-    null = "; ".join(dict.fromkeys(each for each in _nulls(end, selector, value, resolver) if each))
-    path = (*PATH, end.index, "data", "outputs", index)
-    type_ = _settled(name, end, value, output.get("value_type"), report, path)
-    return Item(end, index, name, selector, type_, null)
-
-
-def _nulls(end: Step, selector: tuple[str, ...], value: Value, resolver: Resolver) -> list[str]:
-    """Return all reasons for which the output of an End node may be null."""
     unmet = resolver.unmet(value, end.parent, end.id)
     if not unmet and not resolver.decided(list(selector), end):
         unmet = f"null when {resolver.graph.steps[selector[0]]} is not done by the time that {end} runs"
-    return [unmet, value.null]
+    null = "; ".join(dict.fromkeys(each for each in (unmet, value.null) if each))
+    path = (*PATH, end.index, "data", "outputs", index)
+    type_ = _settled(name, end, value, output.get("value_type"), report, path)
+    return Item(end, index, name, selector, type_, null)
 
 
 def _settled(
