@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
+from difflib import ndiff
+from pathlib import Path
 
 import pytest
-from difygen.project.lock import Lock, LockedWorkflow, LockError, format_lock, hash_bytes, is_inside, parse_lock
+from difygen.project.lock import (
+    Lock,
+    LockedWorkflow,
+    LockError,
+    format_contract,
+    format_lock,
+    hash_bytes,
+    is_inside,
+    parse_lock,
+)
+from projects import Project
 
-CONTRACT = '{"inputs":[],"name":"concat","outputs":[{"name":"result","type":"string"}]}'
+CONTRACT = format_contract({"inputs": [], "name": "concat", "outputs": [{"name": "字段", "type": "string"}]})
 CONCAT = LockedWorkflow(
-    "../specs/concat.yaml", "specs/concat.yaml", "11", "22", ("ConcatClient", "run_concat"), "concat", CONTRACT
+    "../specs/concat.yaml", "specs/concat.yaml", "11", ("ConcatClient", "run_concat"), "concat", CONTRACT
 )
 LOCK = Lock("1.2.3", "00", {"concat.py": "aa", "__init__.py": "bb"}, {"concat": CONCAT})
 
@@ -27,9 +40,20 @@ def test_a_lock_is_sorted_json_with_one_fact_a_line() -> None:
         ' "options": "00",\n'
         ' "workflows": {\n'
         '  "concat": {\n'
-        '   "contract": {"inputs":[],"name":"concat","outputs":[{"name":"result","type":"string"}]},\n'
-        '   "exports": ["ConcatClient", "run_concat"],\n'
-        '   "meaning": "22",\n'
+        '   "contract": {\n'
+        '    "inputs": [],\n'
+        '    "name": "concat",\n'
+        '    "outputs": [\n'
+        "     {\n"
+        '      "name": "字段",\n'
+        '      "type": "string"\n'
+        "     }\n"
+        "    ]\n"
+        "   },\n"
+        '   "exports": [\n'
+        '    "ConcatClient",\n'
+        '    "run_concat"\n'
+        "   ],\n"
         '   "name": "concat",\n'
         '   "origin": "specs/concat.yaml",\n'
         '   "source": "../specs/concat.yaml",\n'
@@ -61,6 +85,22 @@ def test_a_lock_that_was_laid_out_by_another_tool_says_the_same(text: str) -> No
     (workflow,) = parse_lock(text).workflows.values()
     assert json.loads(workflow.contract) == json.loads(CONTRACT)
     assert workflow._replace(contract="") == CONCAT._replace(contract="")
+
+
+def test_a_text_that_does_not_show_or_turns_its_line_around_is_escaped() -> None:
+    texts = {
+        "a": "\u202edne\u2069",
+        "b": "\x9b31m",
+        "c": "\ud800",
+        "d": "\u2028",
+        "e": "\x00\x7f",
+        "f": "客户 \U0001f600",
+    }
+    lock = LOCK._replace(workflows={"x": CONCAT._replace(contract=format_contract(texts), origin="\udcff.yml")})
+    text = format_lock(lock)
+    assert not set("\u202e\u2069\x9b\ud800\udcff\u2028\x00\x7f") & set(text) and "客户 \U0001f600" in text
+    assert parse_lock(text) == lock
+    assert json.loads(parse_lock(text).workflows["x"].contract) == texts
 
 
 @pytest.mark.parametrize("end", range(0, len(format_lock(LOCK)) - 3, 7))
@@ -105,3 +145,29 @@ def test_paths_inside(path: str) -> None:
 )
 def test_paths_that_lead_out(path: str) -> None:
     assert not is_inside(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        ("max_length: 48", "max_length: 40", ['-"max_length": 48,', '+"max_length": 40,']),
+        ("max_length: 48", "label: 文本", ['-"max_length": 48,', '+"label": "文本",']),
+        ("options: [a, b]", "options: [a, b, c]", ['-"b"', '+"b",', '+"c"']),
+    ],
+)
+def test_a_change_of_one_input_changes_the_lines_of_that_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str, lines: list[str]
+) -> None:
+    spec = (
+        "name: concat\ninputs:\n  first: number\n  text: {type: text-input, max_length: 48}\n"
+        "  choice: {type: select, options: [a, b]}\n  last: number\noutputs:\n  result: string\n"
+    )
+    project = Project(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    locks = []
+    for text in (spec, spec.replace(old, new)):
+        project.write("specs/concat.yaml", text)
+        assert project.generate().code == 0
+        locks.append((project.client / "difygen.lock").read_text("utf-8").splitlines())
+    changed = [line[0] + line[1:].strip() for line in ndiff(*locks) if line[0] in "+-"]
+    assert [line for line in changed if not re.search(r'concat\.py"|_hash"', line)] == lines

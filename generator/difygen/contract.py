@@ -6,8 +6,6 @@ left out. Knows neither files nor Python names.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar, cast
@@ -63,19 +61,6 @@ def load(contract: JsonValue, source: str = "") -> App:
         return _load_workflow(cast(Mapping[str, Any], contract), source)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ContractError(f"not a workflow's contract: {error!r}") from error
-
-
-def canonical(value: object) -> str:
-    """The one JSON text of `value`: ASCII, sorted keys, no blanks."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def meaning_hash(workflow: App) -> str:
-    """A hash of all that generated code can depend on. Layout, comments and node positions of the definition do not count."""
-    graph = [[edge.source, edge.target, edge.handle] for edge in workflow.edges]
-    examples = [[dict(example.inputs), dict(example.outputs)] for example in workflow.examples]
-    origins = [output.selectors for output in workflow.outputs]
-    return hashlib.sha256(canonical([dump(workflow), graph, examples, origins]).encode()).hexdigest()
 
 
 def _filled(**members: object) -> JsonObject:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
@@ -17,7 +18,11 @@ FORMAT = 1
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 _CONTRACT = '\n   "contract": '
-"""How the line of a workflow's contract begins."""
+"""How a workflow's contract begins."""
+
+_CONTRACT_END = "\n   },"
+
+_HIDDEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 class LockError(ValueError):
@@ -35,7 +40,6 @@ class LockedWorkflow(NamedTuple):
     source: str
     origin: str
     source_hash: str
-    meaning: str
     exports: tuple[str, ...]
     name: str
     contract: str
@@ -66,24 +70,28 @@ def hash_bytes(data: bytes) -> str:
 
 
 def format_lock(lock: Lock) -> str:
-    """The text of the file: one fact a line, so that two branches merge and a reviewer can read the difference."""
-    files = ",\n".join(f"  {_json(path)}: {_json(digest)}" for path, digest in sorted(lock.files.items()))
-    workflows = ",\n".join(
-        f"  {_json(module)}: {{\n{_format_workflow(one)}\n  }}" for module, one in sorted(lock.workflows.items())
-    )
-    members = {
-        "files": f"{{\n{files}\n }}" if files else "{}",
-        "format": _json(FORMAT),
-        "generator": _json(lock.generator),
-        "options": _json(lock.options),
-        "workflows": f"{{\n{workflows}\n }}" if workflows else "{}",
+    """Return the text of the file: one fact a line, so that two branches merge and a reviewer can read the difference."""
+    modules = sorted(lock.workflows)
+    record = {
+        "files": dict(lock.files),
+        "format": FORMAT,
+        "generator": lock.generator,
+        "options": lock.options,
+        "workflows": {module: _record(lock.workflows[module]) for module in modules},
     }
-    return "{\n" + ",\n".join(f' "{name}": {text}' for name, text in members.items()) + "\n}\n"
+    head, *rest = f"{_json(record)}\n".split(f"{_CONTRACT}null")
+    contracts = (lock.workflows[module].contract for module in modules)
+    return "".join([head, *(f"{_CONTRACT}{one}{text}" for one, text in zip(contracts, rest, strict=True))])
+
+
+def format_contract(contract: object) -> str:
+    """Return the text of a contract as it stands in the file."""
+    return _json(contract).replace("\n", "\n   ")
 
 
 def parse_lock(text: str) -> Lock:
     """The lock of a text that `format_lock` wrote. Raises `LockError` for anything else."""
-    short, contracts = _set_contracts_aside(text)
+    short, contracts = _set_contracts_aside(text.replace("\r\n", "\n"))
     try:
         loaded = json.loads(short)
     except ValueError as error:
@@ -107,34 +115,40 @@ def is_inside(path: str) -> bool:
 
 
 def _json(value: object) -> str:
-    return json.dumps(value, sort_keys=True)
+    """Return JSON in its own script, with escapes for what does not show, turns its line around, or is no Unicode."""
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _format_workflow(workflow: LockedWorkflow) -> str:
-    members: dict[str, object] = {
+def _record(workflow: LockedWorkflow) -> dict[str, object]:
+    """Return what the file says of a workflow, with nothing in place of its contract, which is a text already."""
+    record: dict[str, object] = {
+        "contract": None,
         "exports": list(workflow.exports),
-        "meaning": workflow.meaning,
         "name": workflow.name,
         "origin": workflow.origin,
         "source": workflow.source,
         "source_hash": workflow.source_hash,
     }
     if workflow.renamed:
-        members["renamed"] = dict(workflow.renamed)
+        record["renamed"] = dict(workflow.renamed)
     if workflow.warnings:
-        members["warnings"] = workflow.warnings
-    lines = [f'   "{name}": {_json(value)}' for name, value in sorted(members.items())]
-    return ",\n".join([f"{_CONTRACT[1:]}{workflow.contract}", *lines])
+        record["warnings"] = workflow.warnings
+    return record
 
 
 def _set_contracts_aside(text: str) -> tuple[str, list[str]]:
-    """The text with numbers in place of the contracts, and the contracts. Parsing them would take most of the time, mostly for nothing."""
+    """Return the text with numbers in place of the contracts, and the contracts.
+
+    Parsing them would take most of the time, mostly for nothing.
+    """
     contracts: list[str] = []
     pieces: list[str] = []
     done = 0
-    while (start := text.find(_CONTRACT, done) + len(_CONTRACT)) >= len(_CONTRACT):
-        end = text.find("\n", start)
-        if not text.endswith("},", start, end):
+    while (start := text.find(f"{_CONTRACT}{{\n", done)) >= 0:
+        start += len(_CONTRACT)
+        end = text.find(_CONTRACT_END, start) + len(_CONTRACT_END)
+        if end < start:
             break  # laid out by another tool
         pieces += text[done:start], f"{len(contracts)},"
         contracts.append(text[start : end - 1])
@@ -160,10 +174,9 @@ def _load_workflows(
             one["source"],
             one["origin"],
             one["source_hash"],
-            one["meaning"],
             tuple(one["exports"]),
             one["name"],
-            contracts[contract] if isinstance(contract, int) else _json(contract),
+            contracts[contract] if isinstance(contract, int) else format_contract(contract),
             one.get("renamed", {}),
             one.get("warnings", 0),
         )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from difygen.code import Identifier
-from difygen.contract import canonical, dump, meaning_hash
+from difygen.contract import dump
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.generate import Module, generate_module, module_names
 from difygen.model import App
@@ -15,7 +15,7 @@ from difygen.options import Options
 from difygen.parser import read
 from difygen.plan.names import Wanted
 from difygen.project.files import read_file
-from difygen.project.lock import LockedWorkflow, hash_bytes
+from difygen.project.lock import LockedWorkflow, format_contract, hash_bytes
 
 OTHER_THINGS = ("unknown-format", "unsupported-kind", "unsupported-mode")
 """What is said of a file that defines no workflow: a mistake if the user named it, but not if it lies about in a folder."""
@@ -40,7 +40,6 @@ class Made(NamedTuple):
     source_hash: str
     wanted: str
     module: Module | None
-    meaning: str
     contract: str
     renamed: Mapping[str, str]
     diagnostics: tuple[Diagnostic, ...]
@@ -58,7 +57,6 @@ class Made(NamedTuple):
             self.task.source,
             self.task.origin,
             self.source_hash,
-            self.meaning,
             tuple(self.module.exports),
             self.wanted,
             self.contract,
@@ -73,10 +71,10 @@ def make(task: Task, options: Options) -> Made:
         data = task.data if task.data is not None else read_file(task.path, special=task.named)
     except OSError as error:
         finding = Diagnostic("error", "unreadable", f"It cannot be read: {error.strerror}.", Location(task.shown))
-        return Made(task, "", "", None, "", "", {}, (finding,))
+        return Made(task, "", "", None, "", {}, (finding,))
     reading = read(data, task.shown)
     if reading.workflow is None or has_errors(reading.diagnostics):
-        return Made(task, hash_bytes(data), "", None, "", "", {}, reading.diagnostics)
+        return Made(task, hash_bytes(data), "", None, "", {}, reading.diagnostics)
     workflow = replace(reading.workflow, source=task.origin)
     name = Identifier(task.name) if task.name else module_names([Wanted(workflow.name, task.origin)])[0][0]
     module = generate_module(workflow, options, name)
@@ -88,8 +86,7 @@ def make(task: Task, options: Options) -> Made:
         hash_bytes(data),
         workflow.name,
         module,
-        meaning_hash(workflow),
-        canonical(dump(workflow)),
+        format_contract(dump(workflow)),
         renamed,
         findings,
     )
