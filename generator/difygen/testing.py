@@ -3,8 +3,8 @@
     with mock_dify("specs/concat.yaml", handler=lambda inputs: {"result": "ok"}) as dify:
         client = ConcatClient(base_url=dify.base_url, api_key=dify.api_key, user="test")
 
-In pytest, `pytest_plugins = ["difygen.testing"]` in conftest.py gives the fixture `dify_mock`: call it with the same arguments, and
-the environment points at the server until the test is over. Needs the extra `difygen[mock]`.
+In pytest, `pytest_plugins = ["difygen.testing"]` in conftest.py gives the fixture `dify_mock`: call it with the same
+arguments, and the environment points at the server until the test is over. Needs the extra `difygen[mock]`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
+from difygen.mock import HINT
 from difygen.model import App
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from difygen.mock.server import MockServer
 
 Handler = Callable[..., Any]
-"""Gets a run's inputs (and the workflow's name, if it takes two arguments) and returns the outputs, a dict of JSON values.
+"""Gets a run's inputs (and the workflow's name, if it takes two arguments), returns the outputs, a dict of JSON values.
 
 What it raises makes the run fail. It may be a coroutine function.
 """
@@ -50,25 +51,28 @@ class MockRun:
 
 
 class MockDify:
-    """A mock server that is running. `base_url` ends in /v1; `api_key` opens the first workflow, `api_keys` each by its name."""
+    """A mock server that is running.
 
-    def __init__(self, server: MockServer, api_keys: Mapping[str, str], variables: Mapping[str, str]) -> None:
+    `base_url` ends in /v1; `api_key` opens the first workflow, `api_keys` each by its name.
+    """
+
+    def __init__(self, server: MockServer) -> None:
         self._server = server
-        self._variables = dict(variables)
         self.base_url = f"{server.origin}/v1"
-        self.api_keys = dict(api_keys)
+        apps = server.state.keys.items()
+        self.api_keys = {app.key_name: key or f"app-{app.key_name}" for key, app in apps}
         self.api_key = next(iter(self.api_keys.values()))
+        self._variables = {app.key_variable: self.api_keys[app.key_name] for _, app in apps}
 
     @property
     def environment(self) -> dict[str, str]:
         """The variables that make every generated client call this server."""
-        keys = {self._variables[name]: key for name, key in self.api_keys.items()}
-        return {"DIFY_BASE_URL": self.base_url, "DIFY_API_KEY": self.api_key, **keys}
+        return {"DIFY_BASE_URL": self.base_url, "DIFY_API_KEY": self.api_key, **self._variables}
 
     @property
     def runs(self) -> list[MockRun]:
         """The runs so far, oldest first."""
-        return [_told(run) for run in list(self._server.state.runs.by_id.values())]
+        return [_record_of(run) for run in list(self._server.state.runs.by_id.values())]
 
     @property
     def last_run(self) -> MockRun:
@@ -86,7 +90,7 @@ class MockDify:
         return f"<MockDify {self.base_url} {', '.join(self.api_keys)}>"
 
 
-def _told(run: Run) -> MockRun:
+def _record_of(run: Run) -> MockRun:
     return MockRun(
         workflow=run.definition.key_name,
         user=run.user,
@@ -116,8 +120,8 @@ def mock_dify(
     Args:
         sources: definition files or folders (specs or exports), or `App` objects.
         handler: computes the outputs of runs. Without it they are a spec's example, or made up of the declared types.
-        api_key: the only key that is taken; with several workflows a key by name. None: any key for one workflow, `app-NAME`
-            for each of several.
+        api_key: the only key that is taken; with several workflows a key by name. None: any key for one workflow,
+            `app-NAME` for each of several.
         latency: seconds that each node takes.
         ping_interval: seconds between two pings of a stream.
         fail_rate: share of the runs that fail, evenly spread: 0.5 is every second one.
@@ -126,53 +130,38 @@ def mock_dify(
 
     Raises MockSetupError for wrong definitions. A request's header `X-Mock-Fault` provokes one fault at a time.
     """
-    server, keys, variables = _server(sources, api_key, cut_after, port, handler, latency, ping_interval, fail_rate)
-    server.start()
     try:
-        yield MockDify(server, keys, variables)
-    finally:
-        server.stop()
-
-
-def _server(
-    sources: Sequence[Source],
-    api_key: str | Mapping[str, str] | None,
-    cut_after: int | str | None,
-    port: int,
-    handler: Handler | None,
-    latency: float,
-    ping_interval: float,
-    fail_rate: float,
-) -> tuple[MockServer, dict[str, str], dict[str, str]]:
-    from difygen.mock import HINT
-
-    try:
+        from difygen.mock.definition import load_definitions
+        from difygen.mock.endpoints import ServerOptions
         from difygen.mock.errors import Cut
-        from difygen.mock.loading import load_definitions
         from difygen.mock.server import MockServer, keys_for, listening_socket
     except ModuleNotFoundError as error:
         raise MockSetupError(f"{HINT} ({error})") from error
     loaded = load_definitions([each if isinstance(each, App) else fspath(each) for each in sources])
     if not loaded.usable:
-        raise MockSetupError(
-            "\n".join(map(str, loaded.diagnostics)) or "There is nothing to serve: no source was given."
-        )
-    names = [definition.key_name for definition in loaded.definitions]
-    by_name = {names[0]: api_key} if isinstance(api_key, str) else dict(api_key or {})
-    if unknown := by_name.keys() - set(names):
-        raise MockSetupError(f"No workflow is called {', '.join(sorted(unknown))}; there is {', '.join(names)}.")
-    keys = keys_for(loaded.definitions, {key: name for name, key in by_name.items()})
-    server = MockServer(
-        keys,
-        listening_socket("127.0.0.1", port),
+        problems = "\n".join(map(str, loaded.diagnostics))
+        raise MockSetupError(problems or "There is nothing to serve: no source was given.")
+    options = ServerOptions(
         handler=handler,
         latency=latency,
         ping_interval=ping_interval,
         fail_rate=fail_rate,
         cut=None if cut_after is None else Cut.parse(str(cut_after)),
     )
-    variables = {each.key_name: each.key_variable for each in loaded.definitions}
-    return server, {each.key_name: key or f"app-{each.key_name}" for key, each in keys.items()}, variables
+    keys = keys_for(loaded.definitions, _names_by_key(api_key, [each.key_name for each in loaded.definitions]))
+    server = MockServer(keys, listening_socket("127.0.0.1", port), options)
+    server.start()
+    try:
+        yield MockDify(server)
+    finally:
+        server.stop()
+
+
+def _names_by_key(api_key: str | Mapping[str, str] | None, names: Sequence[str]) -> dict[str, str]:
+    keys = {names[0]: api_key} if isinstance(api_key, str) else dict(api_key or {})
+    if unknown := keys.keys() - set(names):
+        raise MockSetupError(f"No workflow is called {', '.join(sorted(unknown))}; there is {', '.join(names)}.")
+    return {key: name for name, key in keys.items()}
 
 
 try:
@@ -183,7 +172,7 @@ else:
 
     @pytest.fixture
     def dify_mock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., MockDify]]:
-        """A function like `mock_dify` that starts a server for the rest of the test and points the environment at it."""
+        """Return a function like `mock_dify`: the environment points at its server until the test is over."""
         with ExitStack() as servers:
 
             def start(*sources: Source, **options: Any) -> MockDify:

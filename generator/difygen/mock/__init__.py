@@ -16,6 +16,7 @@ The way of a request:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from difygen.options import Options
 
@@ -23,48 +24,39 @@ EXTRA = ("jsonschema", "multipart", "python_multipart", "referencing", "starlett
 HINT = "The mock server needs more packages: pip install 'difygen[mock]'"
 
 
-def run_mock(
-    sources: Sequence[str],
-    *,
-    host: str = "127.0.0.1",
-    port: int = 8098,
-    api_key: Sequence[str] = (),
-    latency: float = 0.0,
-    ping_interval: float = 10.0,
-    fail_rate: float = 0.0,
-    cut_after: str | None = None,
-    handler: str | None = None,
-    options: Options | None = None,
-    base_folder: str = ".",
-    output: str | None = None,
-) -> int:
-    """`difygen mock`: serve the workflows of `sources` until Ctrl-C. Returns the exit code.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MockOptions:
+    """What the command line asks of a mock server.
 
     `api_key` are keys, NAME=KEY where there are several workflows. `latency` is how many seconds each node takes.
     `fail_rate` of the runs fail, evenly spread. `cut_after` is "3" (events) or "120b" (bytes of the body).
-    `options` and `output` are the project's: apps are called as in its package. Paths start at `base_folder`.
     `handler` is MODULE:FUNCTION or FILE.py:FUNCTION; without the function, the one that is called like the workflow.
+    `options` and `output` are the project's: apps are called as in its package. Paths start at `base_folder`.
     """
-    import click
+
+    sources: Sequence[str]
+    host: str = "127.0.0.1"
+    port: int = 8098
+    api_key: Sequence[str] = ()
+    latency: float = 0.0
+    ping_interval: float = 10.0
+    fail_rate: float = 0.0
+    cut_after: str | None = None
+    handler: str | None = None
+    options: Options = field(default_factory=Options)
+    base_folder: str = "."
+    output: str | None = None
+
+
+def run_mock(options: MockOptions) -> int:
+    """Serve workflows until Ctrl-C, and return the exit code."""
+    from difygen.console import WRONG, say
 
     try:
         from difygen.mock.command import serve
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in EXTRA:
             raise
-        click.echo(HINT, err=True)
-        return 2
-    return serve(
-        sources,
-        host=host,
-        port=port,
-        api_key=api_key,
-        latency=latency,
-        ping_interval=ping_interval,
-        fail_rate=fail_rate,
-        cut_after=cut_after,
-        handler=handler,
-        options=options or Options(),
-        base_folder=base_folder,
-        output=output,
-    )
+        say(HINT)
+        return WRONG
+    return serve(options)

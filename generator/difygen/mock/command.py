@@ -10,123 +10,87 @@ import socket
 from collections.abc import Mapping, Sequence
 from math import isfinite
 
-import click
-
-from difygen.mock.definition import Definition
+from difygen.console import OK, WRONG, UsageProblem, echo, finish, say
+from difygen.mock import MockOptions
+from difygen.mock.definition import Definition, load_definitions
+from difygen.mock.endpoints import ServerOptions
 from difygen.mock.errors import Cut, UnknownFaultError
-from difygen.mock.loading import load_definitions
 from difygen.mock.server import MockServer, keys_for, listening_socket
-from difygen.mock.values import Handler, HandlerError, load_handler
-from difygen.options import Options
-
-WRONG = 2
+from difygen.mock.values import HandlerError, load_handler
 
 
-class _WrongError(Exception):
-    """An argument that cannot be used: one sentence for the user, without its capital and its full stop."""
+def serve(options: MockOptions) -> int:
+    """Serve until Ctrl-C. Return 0 after a clean end, 2 for a wrong argument, a wrong definition or a port in use."""
+    return finish(lambda: _serve(options), "Stopped before anything was served.")
 
 
-def serve(
-    sources: Sequence[str],
-    *,
-    host: str,
-    port: int,
-    api_key: Sequence[str],
-    latency: float,
-    ping_interval: float,
-    fail_rate: float,
-    cut_after: str | None,
-    handler: str | None,
-    options: Options = Options(),  # noqa: B008 - immutable
-    base_folder: str = ".",
-    output: str | None = None,
-) -> int:
-    """Serve until Ctrl-C. The exit code: 0 after a clean end, 2 for a wrong argument, a wrong definition or a port in use."""
-    loaded = load_definitions(sources, options, base_folder=base_folder, output=output)
+def _serve(options: MockOptions) -> int:
+    loaded = load_definitions(options.sources, options.options, base_folder=options.base_folder, output=options.output)
     for diagnostic in loaded.diagnostics:
-        click.echo(str(diagnostic), err=True)
+        say(str(diagnostic))
     if not loaded.usable:
         return WRONG
+    server_options = _server_options(options)
+    keys = keys_for(loaded.definitions, _given_keys(options.api_key, loaded.definitions))
+    server = MockServer(keys, _listener(options.host, options.port), server_options)
+    with contextlib.suppress(KeyboardInterrupt):  # before the server handles signals itself
+        server.run(on_ready=lambda: echo(_greeting(server.origin, keys)))
+    return OK
+
+
+def _server_options(options: MockOptions) -> ServerOptions:
+    if not (isfinite(options.latency) and options.latency >= 0):
+        raise UsageProblem(f"--latency is {options.latency:g}; it must be a number of seconds, 0 or more.")
+    if not options.ping_interval > 0:
+        raise UsageProblem(f"--ping-interval is {options.ping_interval:g}; it must be more than 0.")
+    if not 0 <= options.fail_rate <= 1:
+        raise UsageProblem(f"--fail-rate is {options.fail_rate:g}; it is a share, from 0 to 1.")
     try:
-        _check_numbers(latency=latency, ping_interval=ping_interval, fail_rate=fail_rate)
-        keys = keys_for(loaded.definitions, _given_keys(api_key, loaded.definitions))
-        cut = _cut(cut_after)
-        function = _handler(handler)
-        listener = _listener(host, port)
-    except _WrongError as error:
-        sentence = str(error).rstrip(".")
-        click.echo(f"Error: {sentence[:1].upper()}{sentence[1:]}.", err=True)
-        return WRONG
-    server = MockServer(
-        keys,
-        listener,
-        handler=function,
-        latency=latency,
-        ping_interval=ping_interval,
-        fail_rate=fail_rate,
+        cut = None if options.cut_after is None else Cut.parse(options.cut_after)
+    except UnknownFaultError as error:
+        raise UsageProblem(f"--cut-after: {error}.") from None
+    try:
+        handler = None if options.handler is None else load_handler(options.handler)
+    except HandlerError as error:
+        raise UsageProblem(f"--handler: {str(error).rstrip('.')}.") from None
+    return ServerOptions(
+        handler=handler,
+        latency=options.latency,
+        ping_interval=options.ping_interval,
+        fail_rate=options.fail_rate,
         cut=cut,
     )
-    with contextlib.suppress(KeyboardInterrupt):  # before the server handles signals itself
-        server.run(on_ready=lambda: click.echo(_greeting(server.origin, keys)))
-    return 0
-
-
-def _check_numbers(*, latency: float, ping_interval: float, fail_rate: float) -> None:
-    if not (isfinite(latency) and latency >= 0):
-        raise _WrongError(f"--latency is {latency:g}; it must be a number of seconds, 0 or more")
-    if not ping_interval > 0:
-        raise _WrongError(f"--ping-interval is {ping_interval:g}; it must be more than 0")
-    if not 0 <= fail_rate <= 1:
-        raise _WrongError(f"--fail-rate is {fail_rate:g}; it is a share, from 0 to 1")
 
 
 def _given_keys(values: Sequence[str], definitions: Sequence[Definition]) -> dict[str, str]:
-    """`NAME=KEY` as app by key; a bare KEY is that of the only workflow."""
+    """Return `NAME=KEY` as app by key; a bare KEY is that of the only workflow."""
     names = [definition.key_name for definition in definitions]
     keys: dict[str, str] = {}
     for value in values:
         name, separator, key = value.partition("=")
         if not separator and len(names) > 1:
-            raise _WrongError(f"with several workflows a key is given as NAME=KEY; the names are {', '.join(names)}")
+            raise UsageProblem(f"With several workflows a key is given as NAME=KEY; the names are {', '.join(names)}.")
         if separator and name not in names:
-            raise _WrongError(f"no workflow is called {name!r}; there is {', '.join(names)}")
+            raise UsageProblem(f"No workflow is called {name!r}; there is {', '.join(names)}.")
         keys[key if separator else value] = name if separator else names[0]
     if "" in keys:
-        raise _WrongError("an API key cannot be empty")
+        raise UsageProblem("An API key cannot be empty.")
     if not all(key.isascii() and key.isprintable() and " " not in key for key in keys):
-        raise _WrongError("an API key cannot hold blanks or characters beyond ASCII: no header could carry it")
+        raise UsageProblem("An API key cannot hold blanks or characters beyond ASCII: no header could carry it.")
     return keys
-
-
-def _cut(text: str | None) -> Cut | None:
-    if text is None:
-        return None
-    try:
-        return Cut.parse(str(text))
-    except UnknownFaultError as error:
-        raise _WrongError(f"--cut-after: {error}") from None
-
-
-def _handler(text: str | None) -> Handler | None:
-    if text is None:
-        return None
-    try:
-        return load_handler(text)
-    except HandlerError as error:
-        raise _WrongError(f"--handler: {error}") from None
 
 
 def _listener(host: str, port: int) -> socket.socket:
     try:
         return listening_socket(host, port)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        hint = ". With --port 0 a free one is taken" if getattr(error, "errno", None) == errno.EADDRINUSE else ""
-        raise _WrongError(f"cannot listen on {host}:{port}: {reason}{hint}") from None
+        reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
+        hint = " With --port 0 a free one is taken." if getattr(error, "errno", None) == errno.EADDRINUSE else ""
+        raise UsageProblem(f"Cannot listen on {host}:{port}: {reason}.{hint}") from None
 
 
 def _greeting(origin: str, keys: Mapping[str, Definition]) -> str:
-    """Where the server listens, which key opens what, and two ways to call it."""
+    """Return where the server listens, which key opens what, and two ways to call it."""
     base_url = f"{origin}/v1"
     lines = [f"Dify's Service API, mocked, at {base_url} (Ctrl-C stops it)", ""]
     width = max(len(each.key_name) for each in keys.values())
@@ -146,16 +110,13 @@ def _greeting(origin: str, keys: Mapping[str, Definition]) -> str:
 
 
 def _sample(definition: Definition) -> dict[str, object]:
-    """Inputs that the workflow takes: an example's, else values for what is required. A file cannot be made up."""
+    """Return inputs that the workflow takes: an example's, else values for what is required, but for files."""
     if definition.workflow.examples:
         return dict(definition.workflow.examples[0].inputs)
-    rows = [row for row in definition.variables if row.get("required")]
-    return {str(row["variable"]): _sample_value(row) for row in rows if row.get("type") not in ("file", "file-list")}
-
-
-def _sample_value(row: Mapping[str, object]) -> object:
-    options = row.get("options")
-    if isinstance(options, list) and options:
-        return options[0]
-    kinds = {"number": 1, "checkbox": True, "json_object": {}}
-    return kinds.get(str(row.get("type")), "hello")
+    sample: dict[str, object] = {}
+    for row in definition.variables:
+        kind, options = str(row.get("type")), row.get("options") or ()
+        if row.get("required") and kind not in ("file", "file-list"):
+            values = {"number": 1, "checkbox": True, "json_object": {}}
+            sample[str(row["variable"])] = next(iter(options), values.get(kind, "hello"))
+    return sample

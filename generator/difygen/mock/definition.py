@@ -5,13 +5,24 @@ A definition without a graph (a spec) gets the smallest one: start, one node tha
 
 from __future__ import annotations
 
+import os
+import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
+from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.model import App, ArrayOf, Edge, Input, Node, ObjectOf, OneOf, Primitive, Type, UnionOf
+from difygen.options import Options
+from difygen.parser import EXPORT_KEYS, read
 from difygen.parser.type_syntax import type_of_word
+from difygen.parser.yaml import Document, load
+from difygen.plan.names import key_variable
+from difygen.project.files import read_file
+from difygen.project.make import OTHER_THINGS
+from difygen.project.names import assign_names
+from difygen.project.sources import STDIN, Source, discover
 
 JsonObject = dict[str, Any]
 Selector = tuple[str, ...]
@@ -57,7 +68,8 @@ _JSON_SCHEMA_WORDS = {
 class Definition:
     """One app of the mock server.
 
-    `variables` are as the server shows them. `ends` says for every End node which output comes from where, in the definition's order.
+    `variables` are as the server shows them. `ends` says for every End node which output comes from where, in the
+    order of the definition.
     """
 
     workflow: App
@@ -85,7 +97,7 @@ class Definition:
 
 
 def define(workflow: App, export: JsonObject | None = None, *, key_name: str, key_variable: str) -> Definition:
-    """Return the definition of `workflow`. `export` is the root of the Dify export that it was read from, if it was one."""
+    """Return the definition of `workflow`. `export` is the root of the Dify export that it was read from, if any."""
     graph = _mapping(_mapping((export or {}).get("workflow")).get("graph"))
     settings = {str(node["id"]): _mapping(node.get("data")) for node in graph.get("nodes") or () if "id" in node}
     nodes, edges = (workflow.nodes, workflow.edges) if workflow.nodes else _smallest_graph(workflow)
@@ -130,7 +142,7 @@ def _smallest_graph(workflow: App) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
 
 
 def _end_outputs(workflow: App, settings: JsonObject | None) -> tuple[tuple[str, Selector], ...]:
-    """Return the outputs of an End node: its rows in the export, or those of a spec, which the one working node gives."""
+    """Return the outputs of an End node: its rows in the export, or those of a spec, which one node gives."""
     if settings is None:
         return tuple(
             (each.name, each.selectors[0] if each.selectors else (BODY, each.name)) for each in workflow.outputs
@@ -202,6 +214,74 @@ def json_schema(type_: Type) -> JsonObject:
         case UnionOf(members=alternatives):
             return {"anyOf": [json_schema(member) for member in alternatives]}
     return {"type": _JSON_SCHEMA_WORDS[type_]} if type_ in _JSON_SCHEMA_WORDS else {}
+
+
+# From files
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The definitions that could be read, and what is wrong with the files."""
+
+    definitions: tuple[Definition, ...]
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def usable(self) -> bool:
+        """Return whether there is something to serve and nothing wrong with it."""
+        return bool(self.definitions) and not has_errors(self.diagnostics)
+
+
+def load_definitions(
+    sources: Iterable[str | App],
+    options: Options = Options(),  # noqa: B008 - immutable
+    *,
+    base_folder: str = ".",
+    output: str | None = None,
+) -> Loaded:
+    """Read files, folders and patterns; apps are taken as they are. They are called as in the package `output`."""
+    given = list(sources)
+    found, problems = discover((each for each in given if not isinstance(each, App)), base_folder)
+    rows: list[tuple[Source, App, JsonObject | None]] = [
+        (Source(os.path.abspath(each.source), each.source), each, None) for each in given if isinstance(each, App)
+    ]
+    for source in found:
+        app, export, diagnostics = _read(source)
+        codes = {each.code for each in diagnostics if each.severity == "error"}
+        if source.named or not codes or not codes <= set(OTHER_THINGS):  # else another file that lies in the folder
+            problems += diagnostics
+        if app is not None:
+            rows.append((source, app, export))
+    named = [(source, app.name) for source, app, _ in rows]
+    names, naming = assign_names(named, options.names, base_folder=base_folder, output=output)
+    definitions = [
+        define(app, export, key_name=name, key_variable=key_variable(options, app, name))
+        for (_, app, export), name in zip(rows, names, strict=True)
+    ]
+    return Loaded(tuple(definitions), (*problems, *naming))
+
+
+def _read(source: Source) -> tuple[App | None, JsonObject | None, Sequence[Diagnostic]]:
+    try:
+        data = sys.stdin.buffer.read() if source.path == STDIN else read_file(source.path, special=source.named)
+    except OSError as error:
+        problem = f"It cannot be read: {error.strerror or error}."
+        return None, None, [Diagnostic("error", "unreadable", problem, Location(source.shown))]
+    reading = read(data, source.shown)
+    export = _export(data, source.shown) if reading.workflow is not None else None
+    return reading.workflow, export, reading.diagnostics
+
+
+def _export(data: bytes, file: str) -> JsonObject | None:
+    """Return the root of an export; an answer of Dify's console holds it as text. None for a spec."""
+    document = load(data, file)
+    if not isinstance(document, Document):
+        return None
+    inner = document.root.get("data")
+    if isinstance(inner, str) and len(document.root) == 1:
+        return _export(inner.encode(errors="replace"), file)
+    root = cast("dict[str, Any]", document.root)
+    return root if any(key in root for key in EXPORT_KEYS) and "inputs" not in root else None
 
 
 # What an app says of itself

@@ -1,4 +1,7 @@
-"""The endpoints of Dify's Service API for workflow apps. Each takes an authenticated request and returns a response, or raises `ApiError`."""
+"""The endpoints of Dify's Service API for workflow apps.
+
+Each takes an authenticated request and returns a response, or raises `ApiError`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from starlette.datastructures import UploadFile
@@ -28,6 +31,7 @@ from difygen.mock.validation import (
     required_user,
     system_files,
 )
+from difygen.mock.values import Handler
 
 JSON = "application/json"
 EXPOSED_HEADERS = "X-Env, X-Trace-Id, X-Version"
@@ -39,17 +43,31 @@ _BLOCKING_JSON = "application/json; charset=utf-8"
 _ANONYMOUS = "DEFAULT-USER"
 
 
-@dataclass(slots=True)
-class ServerState:
-    """Everything that one mock server knows. `keys` selects the app; the key "" stands for any."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """How a server behaves unless a request asks for a fault.
 
-    keys: Mapping[str, Definition]
-    runs: RunStore
-    files: FileStore
+    `handler` computes outputs, `latency` is how many seconds each node takes, `ping_interval` the seconds between two
+    pings, `fail_rate` the share of runs that fail, and `cut` is where every connection is cut.
+    """
+
+    handler: Handler | None = None
+    latency: float = 0.0
     ping_interval: float = 10.0
-    fail_rate: FailRate = field(default_factory=lambda: FailRate(0.0))
+    fail_rate: float = 0.0
     cut: Cut | None = None
-    closing: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class ServerState:
+    """Everything that one mock server knows. `keys` selects the app by API key; the key "" stands for any."""
+
+    def __init__(self, keys: Mapping[str, Definition], origin: str, options: ServerOptions) -> None:
+        self.keys = keys
+        self.options = options
+        self.files = FileStore(origin)
+        self.runs = RunStore(self.files, options.latency, options.handler)
+        self.failures = FailRate(options.fail_rate)
+        self.closing = asyncio.Event()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +124,15 @@ async def run_workflow(request: ApiRequest) -> Response:
     files = system_files(payload.files, state.files)
     inputs = checked_inputs(request.definition.variables, payload.inputs, state.files)
     faults = request.faults
-    if state.fail_rate.next_fails():
+    if state.failures.next_fails():
         faults = Faults({"failed": "", **faults.words})
     run = state.runs.start(request.definition, user, payload.inputs, inputs, files, faults)
     if payload.response_mode != "streaming":
         return await _blocking(state, run)
     frames = _frames(run.follow(0))
     if "silent" not in faults:
-        frames = with_pings(frames, state.ping_interval)
-    return StreamResponse(frames, state.closing, faults.cut or state.cut)
+        frames = with_pings(frames, state.options.ping_interval)
+    return StreamResponse(frames, state.closing, faults.cut or state.options.cut)
 
 
 def _check_version(definition: Definition, workflow_id: str) -> None:
@@ -136,7 +154,7 @@ async def _blocking(state: ServerState, run: Run) -> Response:
         raise ApiError(last["status"], last["code"], last["message"])
     body = {"task_id": run.task_id, "workflow_run_id": run.id, "data": run.blocking_data()}
     whole = Response(json.dumps(body), headers={"content-type": _BLOCKING_JSON})
-    if cut := run.faults.cut or state.cut:
+    if cut := run.faults.cut or state.options.cut:
         length = cut.bytes if cut.bytes is not None else len(whole.body) // 2
         return CutResponse(whole, min(len(whole.body) - 1, length))
     return whole
@@ -173,7 +191,7 @@ async def run_events(request: ApiRequest) -> Response:
         snapshot = query.get("include_state_snapshot", "").lower() == "true"
         stays = query.get("continue_on_pause", "").lower() == "true"
         last = () if stays and not snapshot else tuple(e for e in _TERMINAL if not (stays and e == "workflow_paused"))
-        frames = with_pings(_joined(run, snapshot, last), state.ping_interval)
+        frames = with_pings(_joined(run, snapshot, last), state.options.ping_interval)
         response = StreamResponse(frames, state.closing, request.faults.cut)
     response.headers["cache-control"] = "no-cache"
     return response
@@ -185,7 +203,7 @@ async def _finished(run: Run) -> AsyncGenerator[bytes, None]:
 
 
 async def _joined(run: Run, snapshot: bool, last_events: tuple[str, ...]) -> AsyncGenerator[bytes, None]:
-    """Yield a snapshot of what has happened, if asked for, then what happens from now on; a pause that lasts is sent again."""
+    """Yield a snapshot of what has happened, if asked for, then what happens next. A lasting pause is sent again."""
     position = len(run.events)
     past = [_without_values(event) for event in run.events if event["event"] in _IN_SNAPSHOTS] if snapshot else []
     if run.status == "paused" and snapshot:
@@ -209,7 +227,10 @@ def _without_values(event: JsonObject) -> JsonObject:
 
 
 async def run_detail(request: ApiRequest) -> Response:
-    """Answer `GET /workflows/run/{workflow_run_id}`: every field null for an unknown run, 500 for what is no UUID (seen on 1.12.1)."""
+    """Answer `GET /workflows/run/{workflow_run_id}`.
+
+    Every field is null for an unknown run; what is no UUID is a 500 (seen on 1.12.1).
+    """
     request.require_workflow("advanced-chat")
     run_id = request.parameter("workflow_run_id")
     if not is_uuid(run_id):

@@ -31,7 +31,7 @@ class ApiError(Exception):
         self.message = message
 
     def body(self) -> dict[str, object]:
-        """Return the envelope. An unhandled exception of the real server has its keys in another order (seen on 1.12.1)."""
+        """Return the envelope. An unhandled exception of the real server has another order of keys (seen on 1.12.1)."""
         if self.code == "unknown":
             return {"message": self.message, "code": self.code, "status": self.status}
         return {"code": self.code, "message": self.message, "status": self.status}

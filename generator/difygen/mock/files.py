@@ -1,4 +1,4 @@
-"""Uploaded files and file inputs: kinds, limits, signed links and the file object of inputs and outputs, as on 1.12.1."""
+"""Uploaded files and file inputs: kinds, limits, signed links, the file object of inputs and outputs, as on 1.12.1."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ FORBIDDEN_IN_NAMES = '/\\:*?"<>|'
 
 
 def kind_of(extension: str, mime_type: str = "") -> str:
-    """The kind that Dify detects for a file: by extension, else by MIME type, else `custom`."""
+    """Return the kind that Dify detects for a file: by extension, else by MIME type, else `custom`."""
     if kind := _KIND_OF.get(extension.lower().removeprefix(".")):
         return kind
     major = mime_type.partition("/")[0]
@@ -44,7 +44,7 @@ def kind_of(extension: str, mime_type: str = "") -> str:
 
 
 def size_limit(extension: str) -> int:
-    """How many bytes a file with that extension may have."""
+    """Return how many bytes a file with that extension may have."""
     return LIMITS.get(_KIND_OF.get(extension.lower(), ""), 15) * _MEGABYTE
 
 
@@ -83,13 +83,13 @@ class FileStore:
         return file
 
     def link(self, file: StoredFile) -> str:
-        """A signed link to the file's bytes: outside /v1, without a key, good for five minutes."""
+        """Return a signed link to the file's bytes: outside /v1, without a key, good for five minutes."""
         timestamp, nonce = str(int(time.time())), uuid.uuid4().hex
         sign = quote(self._sign(file.id, timestamp, nonce), safe="")
         return f"{self.origin}/files/{file.id}/file-preview?timestamp={timestamp}&nonce={nonce}&sign={sign}"
 
     def open(self, file_id: str, query: Mapping[str, str]) -> StoredFile | None:
-        """The file behind a link, or None if the link is wrong or too old."""
+        """Return the file behind a link, or None if the link is wrong or too old."""
         timestamp, nonce, sign = (query.get(name, "") for name in ("timestamp", "nonce", "sign"))
         good = hmac.compare_digest(self._sign(file_id, timestamp, nonce).encode(), sign.encode())
         if not good or time.time() - int(timestamp) > LINK_SECONDS:
@@ -101,7 +101,7 @@ class FileStore:
         return base64.urlsafe_b64encode(digest).decode()
 
     def uploaded(self, file: StoredFile) -> JsonObject:
-        """The answer to an upload."""
+        """Return the answer to an upload."""
         return {
             "id": file.id,
             "name": file.name,
@@ -120,7 +120,10 @@ class FileStore:
         }
 
     def resolve(self, mapping: Mapping[str, object], variable: Mapping[str, object], *, strict: bool) -> JsonObject:
-        """The file object that a run sees for one file input. `strict` holds for single files, not for lists (seen on 1.12.1)."""
+        """Return the file object that a run sees for one file input, or refuse it.
+
+        `strict` holds for single files, not for lists (seen on 1.12.1).
+        """
         file = self._local(mapping, strict) if _method(mapping) != "remote_url" else _remote(mapping, strict)
         if not _allowed(file, variable):
             raise invalid_param(f"File validation failed for file: {file['filename']}")
@@ -141,11 +144,12 @@ class FileStore:
         return file | {"remote_url": self.link(stored), "related_id": stored.id, "url": self.link(stored)}
 
     def example(self, name: str) -> JsonObject:
-        """A file for an output that nobody prescribed: a text that can really be downloaded."""
+        """Return a file for an output that nobody prescribed: a text that can really be downloaded."""
         content = f"{name}, written by difygen mock\n".encode()
         key = str(uuid.uuid5(uuid.NAMESPACE_URL, f"difygen:example:{name}"))
-        known = self.files.get(key)
-        stored = known or StoredFile(key, f"{_file_name(name)}.txt", content, "text/plain", "", int(time.time()))
+        stored = self.files.get(key) or StoredFile(
+            key, f"{_file_name(name)}.txt", content, "text/plain", "", int(time.time())
+        )
         self.files[key] = stored
         file = file_object("document", "tool_file", stored.name, ".txt", "text/plain", len(content))
         return file | {"related_id": key, "url": self.link(stored)}
@@ -156,7 +160,7 @@ def _file_name(name: str) -> str:
 
 
 def is_uuid(value: object) -> bool:
-    """Whether the value is the text of a UUID."""
+    """Return whether the value is the text of a UUID."""
     try:
         uuid.UUID(str(value))
     except ValueError:
@@ -165,7 +169,7 @@ def is_uuid(value: object) -> bool:
 
 
 def file_object(kind: str, method: str, name: str | None, extension: str, mime_type: str, size: int) -> JsonObject:
-    """Dify's file object, as outputs carry it (seen on 1.12.1)."""
+    """Return Dify's file object, as outputs carry it (seen on 1.12.1)."""
     return {
         "dify_model_identity": "__dify__file__",
         "id": None,
@@ -183,18 +187,18 @@ def file_object(kind: str, method: str, name: str | None, extension: str, mime_t
 
 
 def is_file(value: object) -> bool:
-    """Whether an output value is a file object."""
+    """Return whether an output value is a file object."""
     return isinstance(value, Mapping) and value.get("dify_model_identity") == "__dify__file__"
 
 
 def files_in(outputs: Mapping[str, object]) -> list[object]:
-    """The file objects among outputs, those of lists included: the `files` of an event."""
+    """Return the file objects among outputs, those of lists included: the `files` of an event."""
     values = [each for value in outputs.values() for each in (value if isinstance(value, list) else [value])]
     return [value for value in values if is_file(value)]
 
 
 def usable(mapping: Mapping[str, object]) -> bool:
-    """Whether a member of a file list is looked at; the others are dropped without a word (seen on 1.12.1)."""
+    """Return whether a member of a file list is looked at; others are dropped without a word (seen on 1.12.1)."""
     method = mapping.get("transfer_method")
     return bool(method) and (method != "remote_url" or bool(mapping.get("url") or mapping.get("remote_url")))
 
@@ -216,7 +220,7 @@ def _checked_kind(mapping: Mapping[str, object], detected: str, strict: bool) ->
 
 
 def _remote(mapping: Mapping[str, object], strict: bool) -> JsonObject:
-    """A remote file, judged by its URL alone: the mock opens no connection to anywhere."""
+    """Return a remote file, judged by its URL alone: the mock opens no connection to anywhere."""
     url = str(mapping.get("url") or mapping.get("remote_url") or "")
     if not url:
         raise invalid_param("Invalid file url")

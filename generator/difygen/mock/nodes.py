@@ -1,7 +1,7 @@
-"""What the nodes of a run give: a function per node type, a person's form, and what an error strategy makes of a failure.
+"""What the nodes of a run give: a function per node type, a person's form, what an error strategy makes of a failure.
 
-Types without a function give what the End nodes ask of them. Forms have the shapes that were recorded on the commit that became 1.13,
-and those of the sources of 1.14.
+Types without a function give what the End nodes ask of them. Forms have the shapes that were recorded on the commit
+that became 1.13, and those of the sources of 1.14.
 """
 
 from __future__ import annotations
@@ -195,8 +195,8 @@ _SIMULATED: Mapping[str, Callable[[Node, JsonObject, VariablePool], NodeResult]]
 def failing_node(definition: Definition, faults: Faults, handler_failed: bool) -> str:
     """Return the id of the node that fails in this run, empty if none does.
 
-    It is the one that the fault names, else for a failure that is handled the first that handles any, else the first that does any
-    work, else the last.
+    It is the one that the fault names, else for a failure that is handled the first that handles any, else the first
+    that does any work, else the last.
     """
     if not (handler_failed or "failed" in faults or "partial" in faults):
         return ""
@@ -210,7 +210,7 @@ def failing_node(definition: Definition, faults: Faults, handler_failed: bool) -
 
 
 def handled_failure(settings: JsonObject, result: NodeResult, problem: str) -> NodeResult:
-    """Return what a node gives whose failure the workflow handles: its default values, and what went wrong (seen on 1.12.1)."""
+    """Return what a node gives whose failure is handled: its default values, and what went wrong (seen on 1.12.1)."""
     strategy = settings.get("error_strategy") or "default-value"
     values = (_default_values(settings) or result.outputs) if strategy == "default-value" else {}
     outputs = values | {"error_message": problem, "error_type": "CodeExecutionError"}
@@ -218,7 +218,7 @@ def handled_failure(settings: JsonObject, result: NodeResult, problem: str) -> N
 
 
 def _default_values(settings: JsonObject) -> JsonObject:
-    """Return the values that a node's settings name for a failure. A number becomes a float, whatever it was (seen on 1.12.1)."""
+    """Return the values that settings name for a failure. A number becomes a float in any case (seen on 1.12.1)."""
     values: JsonObject = {}
     for row in rows_of(settings, "default_value"):
         value = row.get("value")
@@ -260,7 +260,7 @@ class Form:
 
     @classmethod
     def of(cls, node: Node, settings: JsonObject, pool: VariablePool) -> Form:
-        """Return the form of a node. One without buttons (an export of 1.12) gets a button, so that the run can go on."""
+        """Return the form of a node. One without buttons (an export of 1.12) gets one, so that the run can go on."""
         inputs = rows_of(settings, "inputs")
         defaults = {str(row.get("output_variable_name")): row.get("default") for row in inputs}
         return cls(
@@ -320,7 +320,7 @@ class Form:
         }
 
     def submit(self, action: str, answers: Mapping[str, Any]) -> Form:
-        """Return the form with somebody's answers, or refuse them: one submission, an action of the form, every input."""
+        """Return the form with answers, or refuse them: one submission, an action of the form, every input."""
         self.check_open()
         if action not in [each.get("id") for each in self.actions]:
             raise ApiError(400, "invalid_form_data", f"Invalid action: {action}")

@@ -1,4 +1,4 @@
-"""Runs in progress and past: drives simulations, lets streams and waiting requests follow, and keeps what detail and logs show."""
+"""Runs in progress and past: drives simulations, lets requests follow them, and keeps what detail and logs show."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ class Run:
         return self.over and self.stored_status != "running"
 
     def detail(self) -> JsonObject:
-        """Return the body of `GET /workflows/run/{id}`. Inputs (`sys.*` included) and outputs are JSON text (seen on 1.12.1)."""
+        """Return the run's detail. Inputs (`sys.*` included) and outputs are JSON text (seen on 1.12.1)."""
         simulation, running = self.simulation, self.stored_status == "running"
         inputs = self.inputs | simulation.system | {"sys.timestamp": simulation.created_at}
         values = (
@@ -211,7 +211,10 @@ class _RunEndedError(Exception):
 
 @dataclass(slots=True)
 class RunStore:
-    """The runs of a server, newest last; very old ones are forgotten. `latency` and `handler` are for runs that nothing else is said of."""
+    """The runs of a server, newest last; very old ones are forgotten.
+
+    `latency` is how many seconds each node takes; `handler` computes the outputs of every run.
+    """
 
     files: FileStore
     latency: float = 0.0
@@ -233,7 +236,10 @@ class RunStore:
         files: list[JsonObject],
         faults: Faults,
     ) -> Run:
-        """Start a run, which goes on by itself, whether anybody follows or not. `given` are the inputs before they were checked."""
+        """Start a run, which goes on by itself, whether anybody follows or not.
+
+        `given` are the inputs before they were checked.
+        """
         run_id, task_id = str(uuid.uuid4()), str(uuid.uuid4())
         system = {
             "sys.files": files,

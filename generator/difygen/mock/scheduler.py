@@ -1,4 +1,4 @@
-"""Which node runs when: the nodes of one level, the rounds of iterations and loops, and the text that End nodes are due.
+"""Which node runs when: the nodes of one level, the rounds of iterations and loops, the text that End nodes are due.
 
 What happens in a run is a sequence of effects: an event to send, or something that the run waits for.
 """
@@ -56,7 +56,10 @@ class NodeFailedError(Exception):
 
 
 class Scheduler:
-    """The nodes of one level (the workflow, or one round of an iteration or loop), each when all that lead to it are done."""
+    """The nodes of one level, each when all that lead to it are done.
+
+    A level is the workflow, or one round of an iteration or loop.
+    """
 
     def __init__(self, definition: Definition, parent: str | None) -> None:
         self._nodes = {node.id: node for node in definition.nodes if node.parent == parent}
@@ -86,7 +89,7 @@ class Scheduler:
             yield self._nodes[self._ready.popleft()]
 
     def complete(self, node: Node, branch: str | None = None) -> None:
-        """Go on from a node by one of its branches (None: by all). The others, and what only they lead to, are skipped."""
+        """Go on from a node by one of its branches, by all for None; skip the others and what only they lead to."""
         decided = deque((edge, branch is None or edge.handle == branch) for edge in self._out[node.id])
         while decided:
             edge, taken = decided.popleft()
@@ -142,7 +145,10 @@ class EndText:
         self._sent: dict[str, int] = {}
 
     def due(self, *, reached: str = "") -> Iterator[JsonObject]:
-        """Yield the `data` of the chunks that can go out now. `reached` is an End that has just started: all of its text is due."""
+        """Yield the `data` of the chunks that can go out now.
+
+        `reached` is an End that has just started: all of its text is due.
+        """
         certain = self._scheduler.certain_nodes()
         self._queue += [end for end in self._definition.ends if end in certain and end not in self._queue]
         if reached and reached not in self._queue:
@@ -178,7 +184,7 @@ class EndText:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """A round of an iteration or loop. `fails` says that it is the one in which a failure that was asked for happens."""
+    """A round of an iteration or loop. `fails` says that a failure that was asked for happens in this one."""
 
     kind: str
     node_id: str
@@ -191,7 +197,7 @@ class Round:
 
 
 class ContainerRun:
-    """One run of an iteration or loop: its own events around its rounds. The id of its events is the node's (seen on 1.12.1)."""
+    """One run of an iteration or loop: its own events around its rounds, with the node's id (seen on 1.12.1)."""
 
     def __init__(
         self, node: Node, settings: JsonObject, pool: VariablePool, event: Callable[[str, JsonObject], JsonObject]
@@ -255,7 +261,7 @@ class ContainerRun:
         self._collected.append(self._pool.get(selector) if self._pool.is_derived(selector) else _MADE_UP)
 
     def _outputs(self) -> JsonObject:
-        """Return what the node gives: what follows from the inputs, else what is prescribed or made up, one for each round."""
+        """Return what the node gives: for each round what follows from the inputs, else is prescribed or made up."""
         expected = self._pool.expected_outputs(self._node.id)
         if self._kind == "loop":
             return expected | {"loop_round": len(self._items)}

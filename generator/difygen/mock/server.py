@@ -1,4 +1,4 @@
-"""The mock server: the ASGI app with its routes, keys and faults, and the web server that runs it in a thread or in the foreground."""
+"""The mock server: the ASGI app with its routes, keys and faults, and the web server that runs it."""
 
 from __future__ import annotations
 
@@ -23,24 +23,28 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from difygen.mock import endpoints
 from difygen.mock.definition import Definition, app_info, app_parameters, app_site
-from difygen.mock.endpoints import CORS, EXPOSED_HEADERS, ApiRequest, Endpoint, ServerState, json_response, page
+from difygen.mock.endpoints import (
+    CORS,
+    EXPOSED_HEADERS,
+    ApiRequest,
+    Endpoint,
+    ServerOptions,
+    ServerState,
+    json_response,
+    page,
+)
 from difygen.mock.errors import (
     HEADER,
     INTERNAL_ERROR,
     NOT_FOUND_PAGE,
     ApiError,
-    Cut,
-    FailRate,
     Faults,
     UnknownFaultError,
     bad_request,
     unauthorized,
     unhandled,
 )
-from difygen.mock.files import FileStore
-from difygen.mock.runs import RunStore
 from difygen.mock.streams import TRANSPORT, DroppedResponse
-from difygen.mock.values import Handler
 
 VERSION = "1.12.1"
 _SERVER_HEADERS = [(b"x-version", VERSION.encode()), (b"x-env", b"PRODUCTION")]
@@ -127,7 +131,7 @@ class _DifyHeaders:
 
 
 def _handle_with(endpoint: Endpoint, methods: tuple[str, ...]) -> Callable[[Request], Awaitable[Response]]:
-    """Return what Starlette calls for an endpoint: preflights, keys and faults come first, and errors become answers."""
+    """Return what Starlette calls for an endpoint: preflights, keys and faults come first; errors become answers."""
 
     async def handle(http: Request) -> Response:
         if http.method == "OPTIONS":
@@ -230,23 +234,12 @@ class MockServer:
     """One mock server. `keys` selects the app by API key; the key "" stands for any key."""
 
     def __init__(
-        self,
-        keys: Mapping[str, Definition],
-        listener: socket.socket,
-        *,
-        handler: Handler | None = None,
-        latency: float = 0.0,
-        ping_interval: float = 10.0,
-        fail_rate: float = 0.0,
-        cut: Cut | None = None,
+        self, keys: Mapping[str, Definition], listener: socket.socket, options: ServerOptions | None = None
     ) -> None:
         host, port = listener.getsockname()[:2]
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         self.origin = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        files = FileStore(self.origin)
-        self.state = ServerState(
-            keys, RunStore(files, latency, handler), files, ping_interval, FailRate(fail_rate), cut
-        )
+        self.state = ServerState(keys, self.origin, options or ServerOptions())
         self._listener = listener
         config = uvicorn.Config(
             create_app(self.state),
@@ -264,7 +257,10 @@ class MockServer:
         self._thread: threading.Thread | None = None
 
     def run(self, on_ready: Callable[[], None]) -> None:
-        """Serve in the foreground until Ctrl-C. `on_ready` is called once requests are answered and signals are handled."""
+        """Serve in the foreground until Ctrl-C.
+
+        `on_ready` is called once requests are answered and signals are handled.
+        """
         self._server.on_ready = on_ready
         self._server.run([self._listener])
 
@@ -304,7 +300,8 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """End the server on Ctrl-C and a polite kill, which are not raised once more when it has ended.
 
-        Also where the parent ignores Ctrl-C, as a shell does for `difygen mock &` in a script: whoever sends the signal means it.
+        Also where the parent ignores Ctrl-C, as a shell does for `difygen mock &` in a script: whoever sends the signal
+        means it.
         """
         with super().capture_signals():
             yield

@@ -267,7 +267,7 @@ class Simulation:
             self.prescribe(answer)
 
     def _seconds(self, node: Node) -> float:
-        """Return how long a node takes. The fault `slow` is for the node that it names, else for the first that works."""
+        """Return how long a node takes. The fault `slow` is for the node that it names, else the first that works."""
         slow = self.faults.slow
         if node.type == "start":
             return 0.0

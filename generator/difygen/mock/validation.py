@@ -1,4 +1,4 @@
-"""Dify 1.12.1's rules for a request: the body, the user, and every input with its coercions and the texts of its refusals.
+"""Dify 1.12.1's rules for a request: the body, the user, and every input with its coercions and refusals.
 
 Each rule was probed one value at a time against a real server; tests replay all of those probes.
 """
@@ -54,7 +54,7 @@ class HumanInputFormSubmitPayload(BaseModel):
 
 
 def checked(model: type[M], data: object) -> M:
-    """`data` as `model`, or the refusal with pydantic's report in the wording of the server's release."""
+    """Return `data` as `model`, or refuse it with pydantic's report in the wording of the server's release."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
@@ -62,7 +62,7 @@ def checked(model: type[M], data: object) -> M:
 
 
 def json_body(content_type: str, body: bytes) -> JsonObject:
-    """The JSON object of a request, or the refusal: 415 for another type, 400 for no JSON, 500 for JSON that is no object."""
+    """Return the JSON object of a request, or refuse it: 415 another type, 400 no JSON, 500 no object."""
     mime_type = content_type.partition(";")[0].strip().lower()
     if mime_type != "application/json" and not mime_type.endswith("+json"):
         message = "Did not attempt to load JSON data because the request Content-Type was not 'application/json'."
@@ -82,7 +82,7 @@ def _no_constant(name: str) -> float:
 
 
 def _integer(text: str) -> int | float:
-    """Integers beyond 64 bits arrive as floats (seen on 1.12.1)."""
+    """Return an integer, or a float for one beyond 64 bits (seen on 1.12.1)."""
     if len(text) > 20:
         return float(text)
     number = int(text)
@@ -90,7 +90,7 @@ def _integer(text: str) -> int | float:
 
 
 def required_user(values: Mapping[str, Any]) -> str:
-    """The caller's `user`, which is made a text whatever it is; too long a one breaks the real server."""
+    """Return the caller's `user`, made a text whatever it is; too long a one breaks the real server."""
     user = values.get("user")
     if not user:
         raise invalid_param("Arg user must be provided.")
@@ -100,7 +100,10 @@ def required_user(values: Mapping[str, Any]) -> str:
 
 
 def checked_inputs(variables: tuple[JsonObject, ...], given: Mapping[str, Any], store: FileStore) -> JsonObject:
-    """What the run gets for every variable, in their order. The first variable that does not fit ends it; others are dropped."""
+    """Return what the run gets for every variable, in their order, and nothing else.
+
+    The first variable that does not fit is refused.
+    """
     values = {name: _value(variable, given.get(name)) for variable in variables if (name := _name(variable))}
     return {_name(variable): _files(variable, values[_name(variable)], store) for variable in variables}
 
@@ -213,12 +216,12 @@ def _files(variable: JsonObject, value: Any, store: FileStore) -> Any:
 
 
 def system_files(files: list[dict[str, Any]] | None, store: FileStore) -> list[JsonObject]:
-    """What `sys.files` holds: the request's `files`, whether the app has file upload switched on or not (seen on 1.12.1)."""
+    """Return what `sys.files` holds: the request's `files`, file upload switched on or not (seen on 1.12.1)."""
     return [store.resolve(member, {}, strict=True) for member in files or () if usable(member)]
 
 
 def schema_error(variables: tuple[JsonObject, ...], inputs: Mapping[str, Any]) -> str | None:
-    """Why the start node fails: an object that does not match its variable's schema. `{}` is not looked at (seen on 1.12.1)."""
+    """Return why the start node fails: an object does not match its schema. `{}` is not looked at (seen on 1.12.1)."""
     for variable in variables:
         value, schema = inputs.get(_name(variable)), _schema(variable)
         if variable.get("type") == "json_object" and value and schema:
@@ -239,7 +242,7 @@ def _schema(variable: JsonObject) -> JsonObject:
 
 
 def schema_problem(schema: JsonObject, value: object) -> str:
-    """What a JSON Schema has against a value, in the words of the library that the real server uses; empty for nothing.
+    """Return what a JSON Schema has against a value, in the words of the server's own library; empty for nothing.
 
     A schema that is broken, or refers to a document elsewhere, is not held against the value.
     """

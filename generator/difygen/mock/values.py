@@ -1,4 +1,4 @@
-"""The values of a run, and where they come from: its nodes, a spec's example, a user's function, or made up by declared type.
+"""The values of a run, and where they come from: its nodes, a spec's example, a user's function, or made up.
 
 Code nodes are never executed. Templates are rendered only where they do nothing but put values in.
 """
@@ -44,9 +44,10 @@ class HandlerError(ValueError):
 
 @dataclass(slots=True)
 class VariablePool:
-    """What selectors resolve to, as in Dify's engine. `derived` are the values that follow from the inputs; the rest is made up.
+    """What selectors resolve to, as in Dify's engine.
 
-    `prescribed` are outputs that the run is to end with: the nodes that they come from give them.
+    `derived` are the values that follow from the inputs; the rest is made up. `prescribed` are outputs that the run
+    ends with: the nodes that they come from give them.
     """
 
     definition: Definition
@@ -285,7 +286,7 @@ def _load_file(path: str) -> ModuleType:
 
 
 def _by_workflow_name(module: ModuleType) -> Handler:
-    """Return a handler that calls the module's function of the workflow's name, and has nothing to say if there is none."""
+    """Return a handler that calls the module's function of the workflow's name, if there is one."""
 
     def call(inputs: JsonObject, name: str) -> Any:
         function = getattr(module, name, None)
@@ -304,7 +305,7 @@ def _with_two_parameters(function: Handler) -> Handler:
 
 
 async def call_handler(handler: Handler, inputs: JsonObject, name: str) -> JsonObject | None:
-    """Return what the user's function gives, run in a thread so that a slow one holds nobody up. None: it has nothing to say.
+    """Return what the user's function gives, or None if it has nothing to say. A slow one holds nobody up.
 
     Raises what the function raises, and TypeError if it gives anything but a JSON object.
     """
@@ -320,7 +321,7 @@ async def call_handler(handler: Handler, inputs: JsonObject, name: str) -> JsonO
 
 
 async def _call_in_thread(function: Handler, *arguments: Any) -> Any:
-    """Call a function in a daemon thread of its own: the pools of asyncio and anyio would keep the process alive for it."""
+    """Call a function in a daemon thread of its own: pools of threads would keep the process alive for it."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Any] = loop.create_future()
 
