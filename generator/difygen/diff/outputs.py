@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from difygen.diff.common import Found, PublicNames, described, renamed, reordered
 from difygen.diff.types import fits, is_model, plain, properties, words
-from difygen.model import App, ArrayOf, ObjectOf, Output, Primitive, Property, Type, UnionOf, union
+from difygen.model import App, ArrayOf, ObjectOf, Output, Primitive, Property, Type, or_null, without_null
 
 
 def compare_outputs(old: App, new: App, old_names: PublicNames, new_names: PublicNames) -> Iterator[Found]:
@@ -26,18 +26,14 @@ def compare_outputs(old: App, new: App, old_names: PublicNames, new_names: Publi
 
 
 def _compare_output(subject: str, old: Output, new: Output) -> Iterator[Found]:
-    yield from _compare_read(subject, _nullable(old.type, old.optional), _nullable(new.type, new.optional))
+    yield from _compare_read(subject, or_null(old.type, old.optional), or_null(new.type, new.optional))
     if (old.description, old.reason) != (new.description, new.reason):
         yield "text-changed", subject, f"The description of `{new.name}` changed."
 
 
-def _nullable(type_: Type, optional: bool) -> Type:
-    return union(type_, Primitive.NULL) if optional else type_
-
-
 def _compare_read(subject: str, old: Type, new: Type) -> Iterator[Found]:
     """A value that callers read, or a part of it. A value that may be absent is a union with NULL."""
-    (before, was_optional), (after, is_optional) = _without_null(old), _without_null(new)
+    (before, was_optional), (after, is_optional) = without_null(old), without_null(new)
     if is_optional and not was_optional and before != Primitive.ANY:
         yield "output-now-optional", subject, "It was always there and may be missing or null."
     elif was_optional and not is_optional and after != Primitive.ANY:
@@ -54,12 +50,6 @@ def _compare_read(subject: str, old: Type, new: Type) -> Iterator[Found]:
         yield rule, subject, f"It was {words(before)} and is {words(after)}."
 
 
-def _without_null(type_: Type) -> tuple[Type, bool]:
-    if isinstance(type_, UnionOf) and Primitive.NULL in type_.members:
-        return union(*(member for member in type_.members if member != Primitive.NULL)), True
-    return type_, False
-
-
 def _compare_read_object(subject: str, old: ObjectOf, new: ObjectOf) -> Iterator[Found]:
     before, after = properties(old), properties(new)
     for name, member in before.items():
@@ -74,4 +64,4 @@ def _compare_read_object(subject: str, old: ObjectOf, new: ObjectOf) -> Iterator
 
 
 def _member(member: Property) -> Type:
-    return _nullable(member.type, not member.required)
+    return or_null(member.type, not member.required)

@@ -21,6 +21,8 @@ from difygen.diagnostics import Diagnostic, Location
 
 Event: TypeAlias = Any  # of the parser: told apart by class, and the published stubs leave out what most of them hold
 NextEvent: TypeAlias = Callable[[], Event]
+_LOOKS_LIKE_JSON = re.compile(rb'\s*\{\s*"')
+_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
 class Unreadable(Exception):
@@ -138,10 +140,6 @@ class SourceMap:
         for source in merged:
             for member_name, member in source.members.items():
                 place.members.setdefault(member_name, member)
-
-
-_LOOKS_LIKE_JSON = re.compile(rb'\s*\{\s*"')
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
 class _Sentence(NamedTuple):

@@ -13,6 +13,56 @@ from difygen.parser.json_schema import json_of, type_of_schema
 from difygen.parser.spec_types import ITEM, OUTPUT, check_input_value, check_value, description, fits, read_type
 
 SPEC_KEYS = ("name", "title", "description", "inputs", "outputs", "examples")
+FILE_TYPES = ("image", "document", "audio", "video", "custom")
+UPLOAD_METHODS = ("local_file", "remote_url")
+COMMON_KEYS = ("type", "label", "description", "required")
+_FILE_KEYS = ("allowed_file_types", "allowed_file_extensions", "allowed_file_upload_methods")
+INPUT_KEYS: dict[InputKind, tuple[str, ...]] = {
+    "text-input": ("default", "max_length"),
+    "paragraph": ("default", "max_length"),
+    "select": ("default", "options"),
+    "number": ("default",),
+    "checkbox": ("default",),
+    "file": _FILE_KEYS,
+    "file-list": ("max_length", *_FILE_KEYS),
+    "json_object": ("default", "json_schema", "properties"),
+}
+"""What may be said about an input of each type, beside `COMMON_KEYS`."""
+ALL_KEYS = (*COMMON_KEYS, *dict.fromkeys(key for keys in INPUT_KEYS.values() for key in keys))
+FOREIGN_WORDS: dict[str, InputKind] = {
+    "text": "text-input",
+    "string": "text-input",
+    "str": "text-input",
+    "input": "text-input",
+    "textarea": "paragraph",
+    "enum": "select",
+    "dropdown": "select",
+    "int": "number",
+    "integer": "number",
+    "float": "number",
+    "bool": "checkbox",
+    "boolean": "checkbox",
+    "files": "file-list",
+    "array[file]": "file-list",
+    "object": "json_object",
+    "json": "json_object",
+    "dict": "json_object",
+}
+"""What other languages, and the outputs of a spec, call an input's type."""
+_FOREIGN_KEYS = {
+    "optional": "required: false",
+    "enum": "options",
+    "values": "options",
+    "choices": "options",
+    "schema": "json_schema",
+    "maxLength": "max_length",
+    "title": "label",
+    "hint": "description",
+    "placeholder": "description",
+}
+"""What JSON Schema, Dify's editor and the outputs of a spec call a key."""
+EXAMPLE_KEYS = ("inputs", "outputs")
+Check = Callable[[Cursor], object]
 
 
 def read_spec(content: Mapping[str, JsonValue], file: str, report: Diagnostics) -> App:
@@ -61,61 +111,6 @@ def _output(name: str, cursor: Cursor) -> Output:
         reason=cursor.text_of("reason"),
         description=description(cursor),
     )
-
-
-FILE_TYPES = ("image", "document", "audio", "video", "custom")
-UPLOAD_METHODS = ("local_file", "remote_url")
-
-COMMON_KEYS = ("type", "label", "description", "required")
-_FILE_KEYS = ("allowed_file_types", "allowed_file_extensions", "allowed_file_upload_methods")
-INPUT_KEYS: dict[InputKind, tuple[str, ...]] = {
-    "text-input": ("default", "max_length"),
-    "paragraph": ("default", "max_length"),
-    "select": ("default", "options"),
-    "number": ("default",),
-    "checkbox": ("default",),
-    "file": _FILE_KEYS,
-    "file-list": ("max_length", *_FILE_KEYS),
-    "json_object": ("default", "json_schema", "properties"),
-}
-"""What may be said about an input of each type, beside `COMMON_KEYS`."""
-
-ALL_KEYS = (*COMMON_KEYS, *dict.fromkeys(key for keys in INPUT_KEYS.values() for key in keys))
-
-FOREIGN_WORDS: dict[str, InputKind] = {
-    "text": "text-input",
-    "string": "text-input",
-    "str": "text-input",
-    "input": "text-input",
-    "textarea": "paragraph",
-    "enum": "select",
-    "dropdown": "select",
-    "int": "number",
-    "integer": "number",
-    "float": "number",
-    "bool": "checkbox",
-    "boolean": "checkbox",
-    "files": "file-list",
-    "array[file]": "file-list",
-    "object": "json_object",
-    "json": "json_object",
-    "dict": "json_object",
-}
-"""What other languages, and the outputs of a spec, call an input's type."""
-
-
-_FOREIGN_KEYS = {
-    "optional": "required: false",
-    "enum": "options",
-    "values": "options",
-    "choices": "options",
-    "schema": "json_schema",
-    "maxLength": "max_length",
-    "title": "label",
-    "hint": "description",
-    "placeholder": "description",
-}
-"""What JSON Schema, Dify's editor and the outputs of a spec call a key."""
 
 
 def read_input(name: str, cursor: Cursor) -> Input | None:
@@ -244,9 +239,6 @@ def _type_of_schema(cursor: Cursor) -> ObjectOf | None:
     return None
 
 
-EXAMPLE_KEYS = ("inputs", "outputs")
-
-
 def read_examples(root: Cursor, inputs: Sequence[Input], outputs: Sequence[Output]) -> tuple[Example, ...]:
     """Return the sample calls of a spec."""
     examples = root.get("examples")
@@ -272,9 +264,6 @@ def _example(cursor: Cursor, root: Cursor, inputs: Sequence[Input], outputs: Seq
             cursor, "outputs", root, always, {each.name: partial(_check_output, output=each) for each in outputs}
         ),
     )
-
-
-Check = Callable[[Cursor], object]
 
 
 def _check_output(cursor: Cursor, output: Output) -> bool:

@@ -16,20 +16,6 @@ MAX_DEPTH = 32
 
 _SHAPE_KEYS = ("properties", "items", "options")
 _IMPLIED_WORDS = dict(zip(_SHAPE_KEYS, ("object", "array", "string"), strict=True))
-
-
-@dataclass(frozen=True, slots=True)
-class Role:
-    """What a type is the type of, as messages call it, and the keys that its long form may have."""
-
-    what: str
-    keys: tuple[str, ...]
-
-
-ITEM = Role("a type", ("type", "description", *_SHAPE_KEYS, "open", "any_of", "nullable"))
-PROPERTY = Role("a property", (*ITEM.keys, "optional"))
-OUTPUT = Role("an output", (*PROPERTY.keys, "reason"))
-
 FOREIGN_WORDS = {
     "str": "string",
     "text": "string",
@@ -49,8 +35,6 @@ FOREIGN_WORDS = {
     "file-list": "array[file]",
 }
 """What other languages, and Dify's inputs, call a type."""
-
-
 _FOREIGN_KEYS = {
     "required": "optional: true",
     "enum": "options",
@@ -60,6 +44,27 @@ _FOREIGN_KEYS = {
     "title": "description",
 }
 """What JSON Schema, and the inputs of a spec, call a key."""
+_WORDS: dict[Type, str] = {
+    Primitive.STRING: "text",
+    Primitive.NUMBER: "a number",
+    Primitive.INTEGER: "a whole number",
+    Primitive.BOOLEAN: "true or false",
+    Primitive.FILE: "a file's mapping, with keys such as `type` and `transfer_method`",
+    Primitive.NULL: "null",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a type is the type of, as messages call it, and the keys that its long form may have."""
+
+    what: str
+    keys: tuple[str, ...]
+
+
+ITEM = Role("a type", ("type", "description", *_SHAPE_KEYS, "open", "any_of", "nullable"))
+PROPERTY = Role("a property", (*ITEM.keys, "optional"))
+OUTPUT = Role("an output", (*PROPERTY.keys, "reason"))
 
 
 def read_type(cursor: Cursor, role: Role, depth: int = 0) -> Type:
@@ -188,16 +193,6 @@ def description(cursor: Cursor) -> str:
     """Return the description in a long form. `read_type` has noted already what is wrong with it."""
     member = cursor.get("description")
     return member.value if member is not None and isinstance(member.value, str) else ""
-
-
-_WORDS: dict[Type, str] = {
-    Primitive.STRING: "text",
-    Primitive.NUMBER: "a number",
-    Primitive.INTEGER: "a whole number",
-    Primitive.BOOLEAN: "true or false",
-    Primitive.FILE: "a file's mapping, with keys such as `type` and `transfer_method`",
-    Primitive.NULL: "null",
-}
 
 
 def check_input_value(cursor: Cursor, input_: Input) -> bool:

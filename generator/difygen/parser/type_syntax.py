@@ -25,6 +25,13 @@ SIMPLE_WORDS: tuple[str, ...] = tuple(_SIMPLE)
 
 ARRAY_WORDS: tuple[str, ...] = tuple(f"array[{word}]" for word in SIMPLE_WORDS)
 """The arrays of those, for suggestions; arrays nest further."""
+_SPELLINGS: dict[str, Type] = {
+    "secret": Primitive.STRING,
+    "select": Primitive.STRING,
+    "float": Primitive.NUMBER,
+    "bool": Primitive.BOOLEAN,
+    "int": Primitive.INTEGER,
+}
 
 
 def type_of_word(word: str) -> Type | None:
@@ -45,15 +52,6 @@ def array_of(item: Type, times: int = 1) -> Type:
     for _ in range(times):
         item = ArrayOf(item)
     return item
-
-
-_SPELLINGS: dict[str, Type] = {
-    "secret": Primitive.STRING,
-    "select": Primitive.STRING,
-    "float": Primitive.NUMBER,
-    "bool": Primitive.BOOLEAN,
-    "int": Primitive.INTEGER,
-}
 
 
 def type_of(word: JsonValue) -> Type | None:

@@ -17,6 +17,21 @@ from difygen.parser.dsl.graph import PATH, Graph, mapping, quoted, read_graph, s
 from difygen.parser.dsl.inputs import read_inputs
 from difygen.parser.dsl.outputs import read_outputs
 
+NEWEST = (0, 7, 0)
+"""The newest version of the DSL that this reader was written for (Dify 1.16)."""
+MODES: tuple[AppMode, ...] = get_args(AppMode)
+_OTHER_KINDS = {
+    "rag_pipeline": "a knowledge pipeline, which fills a knowledge base and has no workflow API",
+    "snippet": "a snippet, a piece of a workflow that cannot be run by itself",
+}
+_OTHER_MODES: dict[str, str] = {
+    "advanced-chat": "a chatflow",
+    "chat": "a chatbot",
+    "agent-chat": "an agent",
+    "agent": "an agent",
+    "completion": "a text generator",
+}
+
 
 def read_dsl(root: Mapping[str, JsonValue], file: str, report: Diagnostics) -> App | None:
     """Read an export. Apps that are no workflows give an `App` with their mode and nothing else, and an error."""
@@ -78,24 +93,6 @@ def _check_beginning(graph: Graph, report: Diagnostics) -> None:
         (*PATH, trigger.index),
         "Dify runs it through the API all the same, without what the trigger brings.",
     )
-
-
-NEWEST = (0, 7, 0)
-"""The newest version of the DSL that this reader was written for (Dify 1.16)."""
-
-MODES: tuple[AppMode, ...] = get_args(AppMode)
-
-_OTHER_KINDS = {
-    "rag_pipeline": "a knowledge pipeline, which fills a knowledge base and has no workflow API",
-    "snippet": "a snippet, a piece of a workflow that cannot be run by itself",
-}
-_OTHER_MODES: dict[str, str] = {
-    "advanced-chat": "a chatflow",
-    "chat": "a chatbot",
-    "agent-chat": "an agent",
-    "agent": "an agent",
-    "completion": "a text generator",
-}
 
 
 def check_kind(root: Mapping[str, JsonValue], report: Diagnostics) -> bool:

@@ -37,6 +37,34 @@ _BINDING = frozenset(
         _ast.MatchMapping,
     )
 )
+_LOOKING = frozenset(("index", "count", "copy"))
+_READER_WORDS = "len str sum any all sorted list tuple set enumerate range print repr isinstance bool"
+_READERS = frozenset(_READER_WORDS.split())
+MAYBE, VALUE, FULL, PLAIN = 0, 1, 2, 3
+"""How sure: maybe None; a value, perhaps a list with None in it; a value, and no list with None in it; no list at
+all.
+"""
+ANY_NAME = "**"
+MAX_DEPTH = 60
+MAX_ROUNDS = 20
+_CALLS = "str int float bool len abs round repr sum any all isinstance ord chr hash dict"
+_PLAIN_CALLS = frozenset(_CALLS.split())
+_COPYING_CALLS = frozenset(("list", "tuple", "set", "sorted"))
+_METHODS = """
+    capitalize casefold center decode endswith expandtabs format hexdigest isalnum isalpha isdecimal isdigit islower
+    isnumeric isoformat isspace isupper join ljust lower lstrip removeprefix removesuffix replace rjust rstrip
+    startswith strftime strip swapcase title translate upper zfill
+"""
+_PLAIN_METHODS = frozenset(_METHODS.split())
+_LIST_METHODS = frozenset(("split", "rsplit", "splitlines"))
+_FUNCTIONS = {
+    ("json", "dumps"): PLAIN,
+    ("re", "sub"): PLAIN,
+    ("re", "findall"): FULL,
+    ("time", "time"): PLAIN,
+    ("html", "escape"): PLAIN,
+    ("html", "unescape"): PLAIN,
+}
 
 
 @dataclass(slots=True)
@@ -215,44 +243,10 @@ def _only_looks(parent: _ast.AST, role: str, names: Bindings) -> bool:
     return isinstance(parent, _ast.Compare | _ast.BinOp | _ast.UnaryOp | _ast.FormattedValue)
 
 
-_LOOKING = frozenset(("index", "count", "copy"))
-_READER_WORDS = "len str sum any all sorted list tuple set enumerate range print repr isinstance bool"
-_READERS = frozenset(_READER_WORDS.split())
-
-
 def _is_reader(function: _ast.expr, names: Bindings) -> bool:
     if isinstance(function, _ast.Name):
         return function.id in _READERS and function.id not in names.taken
     return isinstance(function, _ast.Attribute) and function.attr in ("join", "dumps")
-
-
-MAYBE, VALUE, FULL, PLAIN = 0, 1, 2, 3
-"""How sure: maybe None; a value, perhaps a list with None in it; a value, and no list with None in it; no list at
-all.
-"""
-
-ANY_NAME = "**"
-MAX_DEPTH = 60
-MAX_ROUNDS = 20
-
-_CALLS = "str int float bool len abs round repr sum any all isinstance ord chr hash dict"
-_PLAIN_CALLS = frozenset(_CALLS.split())
-_COPYING_CALLS = frozenset(("list", "tuple", "set", "sorted"))
-_METHODS = """
-    capitalize casefold center decode endswith expandtabs format hexdigest isalnum isalpha isdecimal isdigit islower
-    isnumeric isoformat isspace isupper join ljust lower lstrip removeprefix removesuffix replace rjust rstrip
-    startswith strftime strip swapcase title translate upper zfill
-"""
-_PLAIN_METHODS = frozenset(_METHODS.split())
-_LIST_METHODS = frozenset(("split", "rsplit", "splitlines"))
-_FUNCTIONS = {
-    ("json", "dumps"): PLAIN,
-    ("re", "sub"): PLAIN,
-    ("re", "findall"): FULL,
-    ("time", "time"): PLAIN,
-    ("html", "escape"): PLAIN,
-    ("html", "unescape"): PLAIN,
-}
 
 
 @lru_cache(maxsize=32)

@@ -20,6 +20,13 @@ least certain one.
 MAX_BITS = 250_000_000
 """How much may be written down about all steps and all ports: 30 MB for each relation between them."""
 MAX_KEPT = 8
+MAX_RUNS = 4096
+"""How many combinations of choices are played through. Beyond that, only what no choice can prevent counts as
+certain.
+"""
+MAX_WORK = 1 << 19
+TIMEOUT = "__timeout"
+MAX_PARTS = 4
 
 
 class Branch(NamedTuple):
@@ -242,13 +249,6 @@ def _with_seen(known: Sequence[Branch], out: Iterable[tuple[str, str]]) -> tuple
     return tuple(branches.values())
 
 
-MAX_RUNS = 4096
-"""How many combinations of choices are played through. Beyond that, only what no choice can prevent counts as
-certain.
-"""
-MAX_WORK = 1 << 19
-
-
 class Runs:
     """The runs of one level: the workflow itself, or the inside of a container."""
 
@@ -331,9 +331,6 @@ def _played(flow: FlowGraph) -> list[int] | None:
     return runs
 
 
-TIMEOUT = "__timeout"
-
-
 def cases(step: Step) -> Sequence[Branch]:
     """Return the ways out of an if-else: one for each case, and `false` where none holds.
 
@@ -366,9 +363,6 @@ def actions(step: Step) -> Sequence[Branch]:
         return ()
     buttons = [Branch(text(each.get("id")), text(each.get("title")) or text(each.get("id"))) for each in found]
     return [*buttons, Branch(TIMEOUT, "timeout")]
-
-
-MAX_PARTS = 4
 
 
 def only_when(ports: Sequence[Port], given: str | None, runs: Runs, graph: Graph) -> str:

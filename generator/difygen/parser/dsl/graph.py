@@ -6,6 +6,7 @@ Knows no node type's fields.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from difygen.cursor import Diagnostics, shown
 from difygen.model import Edge, JsonValue, Node
@@ -18,22 +19,20 @@ _NOTES = ("custom-note", "custom-data-source-empty")
 
 Port = tuple[str, str]
 """A step and the handle by which a run leaves it; the handle "" stands for the step having run at all."""
+MAX_QUOTED = 60
+_NO_MAPPING: Mapping[str, JsonValue] = {}
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Step:
     """A node of the canvas. `index` is its place in the file, `parent` the container that holds it."""
 
-    __slots__ = ("data", "id", "index", "parent", "title", "type")
-
-    def __init__(
-        self, id_: str, type_: str, title: str, data: Mapping[str, JsonValue], parent: str | None, index: int
-    ) -> None:
-        self.id = id_
-        self.type = type_
-        self.title = title
-        self.data = data
-        self.parent = parent
-        self.index = index
+    id: str
+    type: str
+    title: str
+    data: Mapping[str, JsonValue]
+    parent: str | None
+    index: int
 
     def __str__(self) -> str:
         return quoted(self.title or self.id)
@@ -93,7 +92,9 @@ def read_graph(canvas: Mapping[str, JsonValue], report: Diagnostics) -> Graph:
                 "repeated-node-id", f"Two nodes have the id {quoted(step.id)}; the last one counts.", (*PATH, index)
             )
         steps[step.id] = step
-    _adopt(steps)
+    for id_, parent in _parents(steps).items():
+        if parent != steps[id_].parent:
+            steps[id_] = replace(steps[id_], parent=parent)
     return Graph(steps, _edges(canvas, steps))
 
 
@@ -109,29 +110,31 @@ def _step(node: Mapping[str, JsonValue], index: int, report: Diagnostics) -> Ste
     return Step(id_, type_, text(data.get("title")), data, text(node.get("parentId")) or None, index)
 
 
-def _adopt(steps: dict[str, Step]) -> None:
-    """Settle which container holds which steps: each that exists, and none that would hold itself.
+def _parents(steps: Mapping[str, Step]) -> dict[str, str | None]:
+    """Return which container holds each step: one that exists, and none that would hold itself.
 
     The editor writes `parentId` and `iteration_id` or `loop_id`; those alone are left behind when a step is copied
     out of its container.
     """
     holding = {step.parent for step in steps.values() if step.type not in CONTAINER_STARTS}
+    parents: dict[str, str | None] = {}
     for step in steps.values():
+        parent = step.parent
         claimed = text(step.data.get("iteration_id") or step.data.get("loop_id"))
-        if step.parent is None and claimed and claimed not in holding:
-            step.parent = claimed
-        if step.parent not in steps:
-            step.parent = None
+        if parent is None and claimed and claimed not in holding:
+            parent = claimed
+        parents[step.id] = parent if parent in steps else None
     rooted: set[str] = set()
-    for step in steps.values():
+    for id_ in steps:
         trail: dict[str, None] = {}
-        each: Step | None = step
-        while each is not None and each.id not in rooted:
-            if each.id in trail:
-                each.parent = None
-            trail[each.id] = None
-            each = steps[each.parent] if each.parent is not None else None
+        each: str | None = id_
+        while each is not None and each not in rooted:
+            if each in trail:
+                parents[each] = None
+            trail[each] = None
+            each = parents[each]
         rooted.update(trail)
+    return parents
 
 
 def _edges(canvas: Mapping[str, JsonValue], steps: Mapping[str, Step]) -> list[Edge]:
@@ -144,11 +147,6 @@ def _edges(canvas: Mapping[str, JsonValue], steps: Mapping[str, Step]) -> list[E
         handle = text(edge.get("sourceHandle")) or "source"
         edges[source, target, handle] = Edge(source=source, target=target, handle=handle)
     return list(edges.values())
-
-
-MAX_QUOTED = 60
-
-_NO_MAPPING: Mapping[str, JsonValue] = {}
 
 
 def mapping(value: JsonValue) -> Mapping[str, JsonValue]:

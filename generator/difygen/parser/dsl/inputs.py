@@ -25,6 +25,7 @@ _TYPES: dict[InputKind, Type] = {
     "file-list": ArrayOf(Primitive.FILE),
     "json_object": ObjectOf(),
 }
+_TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
 def read_inputs(graph: Graph, report: Diagnostics) -> tuple[tuple[Input, ...], dict[str, Value]]:
@@ -128,9 +129,6 @@ def _value(input_: Input, default: Default) -> Value:
         type_ = merge(type_, default.instead)
     given = input_.required or input_.default is not None
     return Value(type_, "" if given else f"null when the input {quoted(input_.name)} is left out")
-
-
-_TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
 class Default(NamedTuple):

@@ -63,6 +63,13 @@ RETRIEVED = ObjectOf(
         Property("icon", union(STRING, Primitive.NULL), required=False),
     )
 )
+NOT_TRIGGERED = "null when the run was not started by the trigger {node}"
+_AGENT_DEFAULTS: dict[str, Type] = {
+    "text": Primitive.STRING,
+    "files": ArrayOf(Primitive.FILE),
+    "json": ObjectOf(),  # an object here, where tools and older agents give a list
+}
+_FORM_TYPES: dict[str, Type] = {"file": Primitive.FILE, "file-list": ArrayOf(Primitive.FILE)}
 
 
 class Lookup(Protocol):
@@ -89,9 +96,6 @@ class Lookup(Protocol):
 
 Derive: TypeAlias = Callable[[Step, str, Lookup], Value | None]
 """A function of the table: the field of that name of a step, or None if it has none."""
-
-
-NOT_TRIGGERED = "null when the run was not started by the trigger {node}"
 
 
 def declared(word: JsonValue, name: str, null: str = "") -> Value:
@@ -232,13 +236,6 @@ def plugin_output(fields: Mapping[str, Type | Value]) -> Derive:
     return derive
 
 
-_AGENT_DEFAULTS: dict[str, Type] = {
-    "text": Primitive.STRING,
-    "files": ArrayOf(Primitive.FILE),
-    "json": ObjectOf(),  # an object here, where tools and older agents give a list
-}
-
-
 def agent_output(first_version: Derive) -> Derive:
     """Return the outputs of an agent, which a second version (DSL 0.7.0) declares in `agent_job`."""
 
@@ -272,9 +269,6 @@ def parameter(step: Step, name: str, lookup: Lookup) -> Value | None:
                 return Value(OneOf(options, closed=False) if options else Primitive.STRING)
             return declared(each.get("type"), name)
     return None
-
-
-_FORM_TYPES: dict[str, Type] = {"file": Primitive.FILE, "file-list": ArrayOf(Primitive.FILE)}
 
 
 def form_field(step: Step, name: str, lookup: Lookup) -> Value | None:

@@ -27,6 +27,8 @@ from difygen.parser.dsl.graph import Step
 from difygen.parser.dsl.node_fields import BOOLEAN, DATA, FILES, INTEGER, OBJECT, STRING, USAGE, Derive
 from difygen.parser.dsl.nullability import Value
 
+_PLUGIN: dict[str, Type | Value] = {"text": STRING, "files": FILES, "json": DATA}
+
 
 class NodeType(NamedTuple):
     """One row: see the head of this module."""
@@ -36,7 +38,6 @@ class NodeType(NamedTuple):
     branches: Callable[[Step], Sequence[Branch]] | None = None
 
 
-_PLUGIN: dict[str, Type | Value] = {"text": STRING, "files": FILES, "json": DATA}
 _AGGREGATOR = NodeType(derive=d.aggregated)
 
 NODE_TYPES: dict[str, NodeType] = {

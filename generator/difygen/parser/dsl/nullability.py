@@ -12,6 +12,17 @@ from difygen.model import ArrayOf, ObjectOf, Primitive, Property, Type, UnionOf,
 from difygen.parser.dsl.graph import Port, named
 
 MAX_CLAUSES = 16
+_ATTRIBUTES: dict[str, tuple[Type, bool]] = {
+    # name: type, and whether it can be null (what a file of that origin lacks)
+    "type": (Primitive.STRING, False),
+    "size": (Primitive.INTEGER, False),
+    "name": (Primitive.STRING, True),
+    "mime_type": (Primitive.STRING, True),
+    "transfer_method": (Primitive.STRING, False),
+    "url": (Primitive.STRING, True),
+    "extension": (Primitive.STRING, True),
+    "related_id": (Primitive.STRING, True),
+}
 
 
 class Need(NamedTuple):
@@ -116,16 +127,3 @@ def _found_property(value: Value, found: Property) -> Value:
         else None
     )
     return value._replace(type=type_, null=null, unknown=why)
-
-
-_ATTRIBUTES: dict[str, tuple[Type, bool]] = {
-    # name: type, and whether it can be null (what a file of that origin lacks)
-    "type": (Primitive.STRING, False),
-    "size": (Primitive.INTEGER, False),
-    "name": (Primitive.STRING, True),
-    "mime_type": (Primitive.STRING, True),
-    "transfer_method": (Primitive.STRING, False),
-    "url": (Primitive.STRING, True),
-    "extension": (Primitive.STRING, True),
-    "related_id": (Primitive.STRING, True),
-}
