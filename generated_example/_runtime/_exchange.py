@@ -14,7 +14,9 @@ from ._http import Answer, Call
 MAX_ERROR_SIZE = 1 << 20
 MAX_LAYERS = 4
 INFLATED_SIZE = 1 << 18
-GZIP, ZLIB, RAW_DEFLATE = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
+GZIP = 16 + zlib.MAX_WBITS
+ZLIB = zlib.MAX_WBITS
+RAW_DEFLATE = -zlib.MAX_WBITS
 
 
 class Exchange(Protocol):
