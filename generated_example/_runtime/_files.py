@@ -12,7 +12,6 @@ from typing import Annotated, Any, BinaryIO, Self, cast
 from urllib.parse import unquote, urlsplit
 
 from pydantic import (
-    VERSION,
     BaseModel,
     ConfigDict,
     GetCoreSchemaHandler,
@@ -33,13 +32,6 @@ from ._download import (
 from ._errors import ConfigurationError
 from ._http import UploadBody
 from ._records import Record, read_integer, read_maybe_text, read_moment, read_text
-
-BUILD_LATER = not VERSION.startswith(("2.11.", "2.12.", "2.13."))
-"""Whether models are built by whoever uses them first, and not with their module.
-
-These versions of pydantic build one model twice where two threads come at once: valid
-inputs are refused then, and outputs lose their type. A module is imported by one thread.
-"""
 
 FILE_TYPES: dict[str, str] = {
     extension: file_type
@@ -64,7 +56,7 @@ class File(BaseModel):
     otherwise. Download soon, with `download()` or the client's method of that name.
     """
 
-    model_config = ConfigDict(extra="allow", defer_build=BUILD_LATER)
+    model_config = ConfigDict(extra="allow")
 
     type: str | None = None
     transfer_method: str | None = None

@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from ._files import BUILD_LATER, PreparedFile
+from ._files import PreparedFile
 
 ResponseMode = Literal["blocking", "streaming"]
 """How `run` waits: for one answer, or by collecting a stream of events.
@@ -88,10 +88,11 @@ one against nothing (seen on 1.12.1)."""
 class Inputs(BaseModel):
     """What a workflow takes. Refuses what the server would refuse, before it is sent."""
 
+    # Models are built with their modules, under Python's lock of an import: threads that
+    # build one at its first use get each other's halves from some releases of pydantic.
     model_config = ConfigDict(
         extra="forbid",
         populate_by_name=True,
-        defer_build=BUILD_LATER,
         protected_namespaces=(),
     )
 
@@ -140,7 +141,6 @@ class Outputs(BaseModel):
     model_config = ConfigDict(
         extra="allow",
         populate_by_name=True,
-        defer_build=BUILD_LATER,
         protected_namespaces=(),
     )
 
