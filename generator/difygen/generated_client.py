@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from difygen.console import DefinitionProblem, printable
-from difygen.model import App
+from difygen.model import App, AppKind
 
 if TYPE_CHECKING:
     from difygen.diagnostics import Diagnostic
@@ -62,7 +62,7 @@ def generated(workflow: App, options: Options | None = None) -> Iterator[Generat
         module_name = _write(workflow, options, Path(folder) / package)
         sys.path.insert(0, folder)
         try:
-            yield _load(import_module(package), import_module(f"{package}.{module_name}"))
+            yield _load(import_module(package), import_module(f"{package}.{module_name}"), workflow.kind)
         finally:
             sys.path.remove(folder)
             for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
@@ -107,15 +107,15 @@ def _write(workflow: App, options: Options | None, folder: Path) -> str:
     )
 
 
-def _load(package: ModuleType, module: ModuleType) -> GeneratedClient:
+def _load(package: ModuleType, module: ModuleType, kind: AppKind) -> GeneratedClient:
     runtime = import_module(f"{package.__name__}._runtime")
-    client = _subclass(module, runtime.WorkflowClient)
+    client = _subclass(module, getattr(runtime, kind.client))
     inputs = getattr(module, f"{client.__name__.removesuffix('Client')}Inputs")
     wire_names = {name: str(field.serialization_alias or name) for name, field in inputs.model_fields.items()}
     return GeneratedClient(
         package=package,
         client=client,
-        async_client=_subclass(module, runtime.AsyncWorkflowClient),
+        async_client=_subclass(module, getattr(runtime, f"Async{kind.client}")),
         inputs=inputs,
         outputs=client._workflow.outputs,
         key_variables=tuple(client._workflow.api_key_variables),

@@ -20,7 +20,107 @@ InputKind = Literal["text-input", "paragraph", "select", "number", "checkbox", "
 INPUT_KINDS: tuple[InputKind, ...] = get_args(InputKind)
 
 AppMode = Literal["workflow", "advanced-chat", "chat", "agent-chat", "completion", "agent"]
-"""Dify's own names for the kinds of app. Only `workflow` apps get a client today."""
+"""Dify's own names for the modes of an app."""
+
+APP_MODES: tuple[AppMode, ...] = get_args(AppMode)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppKind:
+    """How one kind of app differs from the others. Whoever needs to know asks the row, and keeps no table of its own.
+
+    `name` is a spec's word for it and `modes` are Dify's; `noun` is how messages call it. `verbs` are the methods of a
+    client that start it, waiting and streaming, by whose names the functions of a module are called. `start` and `stop`
+    are endpoints below the API's root. An app ends at a node of `terminal_nodes` (none where it has no graph), and its
+    stream with one of `terminal_events`. `client` is the runtime's class that a generated client extends, in its
+    blocking form, `info` the record that tells it about the app, `options` that of the arguments which all calls share.
+    """
+
+    name: str
+    modes: tuple[AppMode, ...]
+    noun: str
+    verbs: tuple[str, str]
+    start: str
+    stop: str
+    terminal_nodes: tuple[str, ...] = ()
+    terminal_events: tuple[str, ...]
+    client: str
+    info: str
+    options: str
+    is_supported: bool = False
+    """Whether a client can be generated."""
+
+
+_TURN_EVENTS = ("message_end", "error")
+
+WORKFLOW = AppKind(
+    name="workflow",
+    modes=("workflow",),
+    noun="a workflow",
+    verbs=("run", "stream"),
+    start="workflows/run",
+    stop="workflows/tasks/{task_id}/stop",
+    terminal_nodes=("end",),
+    terminal_events=("workflow_finished", "workflow_paused", "error"),
+    client="WorkflowClient",
+    info="WorkflowInfo",
+    options="RunOptions",
+    is_supported=True,
+)
+CHATFLOW = AppKind(
+    name="chatflow",
+    modes=("advanced-chat",),
+    noun="a chatflow",
+    verbs=("chat", "stream"),
+    start="chat-messages",
+    stop="chat-messages/{task_id}/stop",
+    terminal_nodes=("answer",),
+    terminal_events=("workflow_finished", "workflow_paused", "error"),  # since 1.13.1 after message_end
+    client="ChatflowClient",
+    info="ChatInfo",
+    options="TurnOptions",
+)
+CHAT = AppKind(
+    name="chat",
+    modes=("chat",),
+    noun="a chatbot",
+    verbs=("chat", "stream"),
+    start="chat-messages",
+    stop="chat-messages/{task_id}/stop",
+    terminal_events=_TURN_EVENTS,
+    client="ChatClient",
+    info="ChatInfo",
+    options="TurnOptions",
+)
+AGENT = AppKind(
+    name="agent",
+    modes=("agent-chat", "agent"),
+    noun="an agent",
+    verbs=("chat", "stream"),
+    start="chat-messages",
+    stop="chat-messages/{task_id}/stop",
+    terminal_events=_TURN_EVENTS,
+    client="ChatClient",
+    info="ChatInfo",
+    options="TurnOptions",
+)
+COMPLETION = AppKind(
+    name="completion",
+    modes=("completion",),
+    noun="a text generator",
+    verbs=("complete", "stream"),
+    start="completion-messages",
+    stop="completion-messages/{task_id}/stop",
+    terminal_events=_TURN_EVENTS,
+    client="CompletionClient",
+    info="CompletionInfo",
+    options="TurnOptions",
+)
+
+APP_KINDS: Mapping[AppMode, AppKind] = {
+    mode: kind for kind in (WORKFLOW, CHATFLOW, CHAT, AGENT, COMPLETION) for mode in kind.modes
+}
+"""The kind of app that each of Dify's modes is."""
 
 
 class Primitive(Enum):
@@ -218,7 +318,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """The contract of one workflow app, and as much of its graph as its callers can use.
+    """The contract of one app, and as much of its graph as its callers can use.
 
     `name` is the definition's own name for it, not yet a Python name; `source` is how messages and docstrings call the definition
     (a relative path with forward slashes, or "-").
@@ -234,3 +334,8 @@ class App:
     nodes: tuple[Node, ...] = ()
     edges: tuple[Edge, ...] = ()
     examples: tuple[Example, ...] = ()
+
+    @property
+    def kind(self) -> AppKind:
+        """The row of everything that depends on the kind of app."""
+        return APP_KINDS[self.mode]

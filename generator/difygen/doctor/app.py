@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
 from difygen.doctor.report import Section
 from difygen.doctor.settings import Address, Key, runtime_module
+from difygen.model import APP_KINDS, WORKFLOW, AppKind, AppMode
 
 WHERE = "Dify shows an app's keys under API Access."
 _AROUND = "'\"`{}[]<>()“”‘’ "
-MODES = {
-    "workflow": "a workflow",
-    "advanced-chat": "a chatflow",
-    "chat": "a chatbot",
-    "agent-chat": "an agent",
-    "agent": "an agent",
-    "completion": "a text generator",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,19 +59,22 @@ def check_key_form(section: Section, key: Key) -> str | None:
 
 
 def check_app(
-    section: Section, client: httpx.Client, address: Address, key: str, timeout: float
+    section: Section, client: httpx.Client, address: Address, key: str, timeout: float, expected: AppKind = WORKFLOW
 ) -> Mapping[str, Any] | None:
-    """Check what the key opens; the live app's `/parameters` where it is a published workflow."""
+    """Check what the key opens; the live app's `/parameters` where it is a published app of the expected kind."""
     info = fetch(client, f"{address.url}/info", key, timeout)
     if not info.ok:
         section.problem("app", *_refusal(info))
         return None
     mode = info.body.get("mode") if info.body else None
     name = _quoted(info.body.get("name") if info.body else None)
-    if mode != "workflow" and isinstance(mode, str):
+    kind = APP_KINDS.get(cast(AppMode, mode))
+    if isinstance(mode, str) and kind is not expected:
         fix = "Use the key of the workflow itself, or generate from this app's own definition."
         section.problem(
-            "app", f"The key belongs to {MODES.get(mode, 'an app of mode ' + mode)}{name}, not to a workflow.", fix
+            "app",
+            f"The key belongs to {kind.noun if kind else 'an app of mode ' + mode}{name}, not to {expected.noun}.",
+            fix,
         )
         return None
     section.ok(

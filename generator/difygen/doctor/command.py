@@ -26,7 +26,7 @@ from difygen.doctor.server import (
 )
 from difygen.doctor.settings import Address, Key, candidates, check_base_url, key_of_environment, key_of_file
 from difygen.generated_client import SHARED_KEY, key_variables_of
-from difygen.model import App
+from difygen.model import WORKFLOW, App
 from difygen.options import Options
 from difygen.project.definitions import definition_files, read_workflow
 
@@ -112,7 +112,8 @@ class Examination:
         elif server is None:
             section.skip("app", "not looked at, since no server of Dify's answers.")
         else:
-            live = check_app(section, server.client, server.address, meant, self._options.timeout)
+            kind = app.kind if app else WORKFLOW
+            live = check_app(section, server.client, server.address, meant, self._options.timeout, kind)
             if live is not None and app is not None:
                 self._examine_contract(section, app, server, meant, live)
 

@@ -100,7 +100,7 @@ def _greeting(origin: str, keys: Mapping[str, Definition]) -> str:
     body = json.dumps({"inputs": _sample(first), "user": "me", "response_mode": "streaming"}, ensure_ascii=False)
     lines += [
         "",
-        f"  curl -N {base_url}/workflows/run -H {shlex.quote(f'Authorization: Bearer {key}')} \\",
+        f"  curl -N {base_url}/{first.workflow.kind.start} -H {shlex.quote(f'Authorization: Bearer {key}')} \\",
         "       -H 'Content-Type: application/json' \\",
         f"       -d {shlex.quote(body)}",
         "",

@@ -101,7 +101,11 @@ def define(workflow: App, export: JsonObject | None = None, *, key_name: str, ke
     graph = _mapping(_mapping((export or {}).get("workflow")).get("graph"))
     settings = {str(node["id"]): _mapping(node.get("data")) for node in graph.get("nodes") or () if "id" in node}
     nodes, edges = (workflow.nodes, workflow.edges) if workflow.nodes else _smallest_graph(workflow)
-    ends = {node.id: _end_outputs(workflow, settings.get(node.id)) for node in nodes if node.type == "end"}
+    ends = {
+        node.id: _end_outputs(workflow, settings.get(node.id))
+        for node in nodes
+        if node.type in workflow.kind.terminal_nodes
+    }
     return Definition(
         workflow=workflow,
         key_name=key_name,

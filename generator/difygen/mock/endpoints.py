@@ -32,12 +32,12 @@ from difygen.mock.validation import (
     system_files,
 )
 from difygen.mock.values import Handler
+from difygen.model import CHATFLOW, WORKFLOW, AppKind
 
 JSON = "application/json"
 EXPOSED_HEADERS = "X-Env, X-Trace-Id, X-Version"
 CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": EXPOSED_HEADERS}
 
-_TERMINAL = ("workflow_finished", "workflow_paused", "error")
 _IN_SNAPSHOTS = ("workflow_started", "node_started", "node_finished")
 _BLOCKING_JSON = "application/json; charset=utf-8"
 _ANONYMOUS = "DEFAULT-USER"
@@ -87,9 +87,9 @@ class ApiRequest:
         """Return a part of the path."""
         return str(self.http.path_params[name])
 
-    def require_workflow(self, *modes: str) -> None:
-        """Refuse the keys of other apps."""
-        if self.definition.workflow.mode not in ("workflow", *modes):
+    def require_workflow(self, *others: AppKind) -> None:
+        """Refuse the keys of apps that are neither workflows nor of the other kinds."""
+        if self.definition.workflow.kind not in (WORKFLOW, *others):
             raise ApiError(400, "not_workflow_app", WRONG_MODE)
 
 
@@ -148,7 +148,7 @@ async def _blocking(state: ServerState, run: Run) -> Response:
         async for last in events:
             if last["event"] == "workflow_paused":  # the other ends are the end of the events too
                 break
-    if last is None or last["event"] not in _TERMINAL:  # the server is shutting down
+    if last is None or last["event"] not in WORKFLOW.terminal_events:  # the server is shutting down
         return DroppedResponse()
     if last["event"] == "error":
         raise ApiError(last["status"], last["code"], last["message"])
@@ -161,7 +161,7 @@ async def _blocking(state: ServerState, run: Run) -> Response:
 
 
 async def _frames(
-    events: AsyncIterator[JsonObject], last_events: tuple[str, ...] = _TERMINAL
+    events: AsyncIterator[JsonObject], last_events: tuple[str, ...] = WORKFLOW.terminal_events
 ) -> AsyncGenerator[bytes, None]:
     async for event in events:
         yield frame(event)
@@ -181,7 +181,7 @@ async def run_events(request: ApiRequest) -> Response:
     """Answer `GET /workflow/{workflow_run_id}/events`, as the sources of 1.14 have it."""
     state, query = request.state, request.http.query_params
     user = required_user(query)
-    request.require_workflow("advanced-chat")
+    request.require_workflow(CHATFLOW)
     run = state.runs.find(request.definition, request.parameter("workflow_run_id"))
     if run is None or run.user != user:
         raise not_found("Workflow run not found")
@@ -190,7 +190,11 @@ async def run_events(request: ApiRequest) -> Response:
     else:
         snapshot = query.get("include_state_snapshot", "").lower() == "true"
         stays = query.get("continue_on_pause", "").lower() == "true"
-        last = () if stays and not snapshot else tuple(e for e in _TERMINAL if not (stays and e == "workflow_paused"))
+        last = (
+            ()
+            if stays and not snapshot
+            else tuple(e for e in WORKFLOW.terminal_events if not (stays and e == "workflow_paused"))
+        )
         frames = with_pings(_joined(run, snapshot, last), state.options.ping_interval)
         response = StreamResponse(frames, state.closing, request.faults.cut)
     response.headers["cache-control"] = "no-cache"
@@ -231,7 +235,7 @@ async def run_detail(request: ApiRequest) -> Response:
 
     Every field is null for an unknown run; what is no UUID is a 500 (seen on 1.12.1).
     """
-    request.require_workflow("advanced-chat")
+    request.require_workflow(CHATFLOW)
     run_id = request.parameter("workflow_run_id")
     if not is_uuid(run_id):
         raise unhandled()

@@ -200,7 +200,7 @@ class Simulation:
     # From node to node
 
     def _top_level(self, node: Node) -> Effects:
-        if node.type == "end" and "paused" in self.faults and not self._paused:
+        if node.type in self.definition.workflow.kind.terminal_nodes and "paused" in self.faults and not self._paused:
             yield from self._ask_human(_PAUSE)
         self.totals.steps += 1
         branch = yield from self._step(node, self._scheduler, None)
@@ -230,7 +230,7 @@ class Simulation:
     def _run_node(self, node: Node, scheduler: Scheduler, round_: Round | None) -> NodeEffects:
         execution = NodeExecution(node, round_)
         yield self.event("node_started", execution.started())
-        if node.type == "end":
+        if node.type in self.definition.workflow.kind.terminal_nodes:
             yield from self._chunks(node.id)
         yield from self._compute(node)
         seconds = self._seconds(node)
@@ -242,7 +242,7 @@ class Simulation:
             yield Delay(seconds)
         self._pool.put(node.id, result.outputs, derived=result.derived)
         self.totals.tokens += int(result.metadata.get("total_tokens", 0))
-        if node.type == "end":
+        if node.type in self.definition.workflow.kind.terminal_nodes:
             self.outputs |= result.outputs
         chunks = [] if round_ else list(self._chunks())
         for chunk in chunks:
@@ -280,7 +280,7 @@ class Simulation:
         if node.type == "start":
             values = self.inputs | self.system | {"sys.timestamp": self.created_at}
             return NodeResult(inputs=values, outputs=values, derived=True)
-        if node.type == "end":
+        if node.type in self.definition.workflow.kind.terminal_nodes:
             outputs = self._end_outputs(node)
             return NodeResult(inputs=outputs, outputs=outputs, derived=True)
         return result_of(node, self.definition.settings_of(node), self._pool)

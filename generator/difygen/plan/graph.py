@@ -63,7 +63,7 @@ def plan_info(known: ClientNames, name: Identifier, nodes: NodesPlan | None, nam
     if texts:
         pairs = (prefixed(compose("{}: ", literal(output.name)), _sources(output, nodes)) for output in texts)
         arguments.append(Bracket(Code("text_sources={"), tuple(pairs), Code("}")))
-    return assignment(name, call(names.use("._runtime", "WorkflowInfo"), *arguments), limit=names.limit)
+    return assignment(name, call(names.use("._runtime", known.workflow.kind.info), *arguments), limit=names.limit)
 
 
 def _sources(output: Output, nodes: NodesPlan | None) -> Doc:

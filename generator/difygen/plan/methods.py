@@ -95,14 +95,14 @@ class ClientNames(NamedTuple):
 
 def plan_client(known: ClientNames, inputs: Sequence[InputPlan], names: Names) -> ClientPlan:
     """The sync client."""
-    head = _client_head(known.client, "WorkflowClient", known, names)
+    head = _client_head(known.client, known.workflow.kind.client, known, names)
     about = client_docstring(known, names)
     return ClientPlan(known.client, head, about, (_run(known, inputs, names), _stream(known, inputs, names)))
 
 
 def plan_async_client(known: ClientNames, inputs: Sequence[InputPlan], names: Names, *, alone: bool) -> ClientPlan:
     """The async client; `alone` if there is no sync one to refer to."""
-    head = _client_head(known.async_client, "AsyncWorkflowClient", known, names)
+    head = _client_head(known.async_client, f"Async{known.workflow.kind.client}", known, names)
     about = client_docstring(known, names) if alone else docstring([f"`{known.client}` for asyncio."], INDENT)
     methods = (
         _run(known, inputs, names, twin=not alone, asynchronous=True),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from difygen.code import Identifier, has_surrogate, visible
 from difygen.diagnostics import Diagnostic, Location, nearest
-from difygen.model import App, Type
+from difygen.model import WORKFLOW, App, AppKind, Type
 from difygen.naming import (
     MAX_WORKFLOW_NAME,
     MODEL_ATTRIBUTES,
@@ -44,10 +44,10 @@ class Checked(NamedTuple):
     problems: tuple[Diagnostic, ...]
 
 
-def module_names(name: str) -> tuple[str, ...]:
-    """The public names of a workflow that is called `name`: its module, its functions, its classes."""
-    bare = name.rstrip("_")
-    return (name, *(f"{verb}_{bare}" for verb in ("run", "stream", "arun", "astream")), *class_names(name))
+def module_names(name: str, kind: AppKind = WORKFLOW) -> tuple[str, ...]:
+    """Return the public names of an app that is called `name`: its module, its functions, its classes."""
+    verbs = (*kind.verbs, *(f"a{verb}" for verb in kind.verbs))
+    return (name, *(f"{verb}_{name.rstrip('_')}" for verb in verbs), *class_names(name))
 
 
 def class_names(name: str) -> tuple[str, ...]:

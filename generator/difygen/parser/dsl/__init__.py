@@ -7,11 +7,10 @@ later counts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import get_args
 
 from difygen.cursor import Diagnostics
 from difygen.diagnostics import nearest
-from difygen.model import App, AppMode, JsonValue
+from difygen.model import APP_KINDS, APP_MODES, WORKFLOW, App, AppMode, JsonValue
 from difygen.parser.dsl.dataflow import Resolver
 from difygen.parser.dsl.graph import PATH, Graph, mapping, quoted, read_graph, sequence, text
 from difygen.parser.dsl.inputs import read_inputs
@@ -19,17 +18,10 @@ from difygen.parser.dsl.outputs import read_outputs
 
 NEWEST = (0, 7, 0)
 """The newest version of the DSL that this reader was written for (Dify 1.16)."""
-MODES: tuple[AppMode, ...] = get_args(AppMode)
+
 _OTHER_KINDS = {
     "rag_pipeline": "a knowledge pipeline, which fills a knowledge base and has no workflow API",
     "snippet": "a snippet, a piece of a workflow that cannot be run by itself",
-}
-_OTHER_MODES: dict[str, str] = {
-    "advanced-chat": "a chatflow",
-    "chat": "a chatbot",
-    "agent-chat": "an agent",
-    "agent": "an agent",
-    "completion": "a text generator",
 }
 
 
@@ -40,7 +32,7 @@ def read_dsl(root: Mapping[str, JsonValue], file: str, report: Diagnostics) -> A
     mode = mode_of(root, report)
     if mode is None:
         return None
-    if mode != "workflow":
+    if not APP_KINDS[mode].is_supported:
         refuse_mode(mode, report)
         return _workflow(root, file, mode)
     check_version(root, report)
@@ -139,7 +131,7 @@ def mode_of(root: Mapping[str, JsonValue], report: Diagnostics) -> AppMode | Non
     """Return the app's mode, if there is one that Dify knows."""
     app = mapping(root.get("app"))
     word = text(app.get("mode"))
-    for mode in MODES:
+    for mode in APP_MODES:
         if mode == word:
             return mode
     if not word and _looks_like_workflow(root):
@@ -150,7 +142,7 @@ def mode_of(root: Mapping[str, JsonValue], report: Diagnostics) -> AppMode | Non
     if not word:
         report.error("no-mode", "The app has no `mode`, and nothing else says what kind of app it is.", ("app",))
         return None
-    known = nearest(word, MODES)
+    known = nearest(word, APP_MODES)
     hint = f"Did you mean `{known}`?" if known else "difygen makes clients for apps of the mode `workflow`."
     report.error("unknown-mode", f"{quoted(word)} is no mode of an app that difygen knows.", ("app", "mode"), hint)
     return None
@@ -158,11 +150,12 @@ def mode_of(root: Mapping[str, JsonValue], report: Diagnostics) -> AppMode | Non
 
 def refuse_mode(mode: AppMode, report: Diagnostics) -> None:
     """Say that apps of this mode get no client."""
-    message = f"This app is {_OTHER_MODES[mode]} (mode `{mode}`), and difygen makes clients for workflow apps only."
+    message = f"This app is {APP_KINDS[mode].noun} (mode `{mode}`), and difygen makes clients for workflow apps only."
     report.error("unsupported-mode", message, ("app", "mode"))
 
 
 def _looks_like_workflow(root: Mapping[str, JsonValue]) -> bool:
     nodes = sequence(mapping(mapping(root.get("workflow")).get("graph")).get("nodes"))
     types = {text(mapping(mapping(node).get("data")).get("type")) for node in nodes}
-    return "end" in types and "answer" not in types
+    others = {type_ for kind in APP_KINDS.values() if kind is not WORKFLOW for type_ in kind.terminal_nodes}
+    return not types.isdisjoint(WORKFLOW.terminal_nodes) and types.isdisjoint(others)

@@ -6,7 +6,19 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from difygen.cursor import Diagnostics
-from difygen.model import ArrayOf, JsonValue, ObjectOf, OneOf, Output, Primitive, Type, UnionOf, merge, without_null
+from difygen.model import (
+    WORKFLOW,
+    ArrayOf,
+    JsonValue,
+    ObjectOf,
+    OneOf,
+    Output,
+    Primitive,
+    Type,
+    UnionOf,
+    merge,
+    without_null,
+)
 from difygen.parser.dsl.control_flow import only_when
 from difygen.parser.dsl.dataflow import Resolver
 from difygen.parser.dsl.graph import PATH, Step, mapping, quoted, sequence, text, texts
@@ -38,7 +50,7 @@ class Item(NamedTuple):
 
 def read_outputs(resolver: Resolver, report: Diagnostics) -> tuple[Output, ...]:
     """Return everything that the End nodes may give, in the order of the file."""
-    ends = [step for step in resolver.graph.steps.values() if step.type == "end"]
+    ends = [step for step in resolver.graph.steps.values() if step.type in WORKFLOW.terminal_nodes]
     if not ends:
         report.warn("no-end-node", "The workflow has no End node, so it gives no outputs.", PATH)
     items: dict[str, list[Item]] = {}
