@@ -12,8 +12,7 @@ import yaml
 from click.testing import CliRunner, Result
 from difygen.cli import root
 from difygen.config import Config, load_config
-from difygen.init.spec_text import spec_text
-from difygen.init.yaml_text import yaml_text
+from difygen.init import spec_text, yaml_text
 from difygen.model import (
     INPUT_KINDS,
     App,

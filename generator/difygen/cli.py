@@ -193,7 +193,7 @@ def diff(
 @click.option("--force", is_flag=True, help="Overwrite what is there.")
 def init(**arguments: Any) -> None:
     """Write a commented difygen.toml, or from an EXPORT a spec to review."""
-    from difygen.init.command import run_init
+    from difygen.init import run_init
 
     _end(run_init(**arguments))
 

@@ -1,0 +1,392 @@
+"""`difygen init`: a commented file of settings to start from, or the spec of an export, for people to review.
+
+Overwrites nothing unless told to.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import click
+import yaml
+
+from difygen.config import OWN_FILE, PROJECT_FILE, Config, load_config
+from difygen.diagnostics import has_errors
+from difygen.model import (
+    App,
+    ArrayOf,
+    Input,
+    JsonValue,
+    ObjectOf,
+    OneOf,
+    Output,
+    Primitive,
+    Property,
+    Type,
+    UnionOf,
+)
+from difygen.parser import read
+from difygen.parser.spec import INPUT_KEYS
+from difygen.parser.type_syntax import MAX_NESTING
+from difygen.project.files import read_file
+
+SCHEMA_FILE = "difygen.schema.json"
+Json = dict[str, Any]
+
+USUAL_FOLDERS = ("specs", "exports", "workflows", "dify")
+
+_SETTINGS = """\
+# Settings of difygen. `difygen` alone does what stands here, and `difygen check` tells in CI whether it is done.
+# Paths start at the folder of this file.
+
+# The definitions: specs, files that Dify exported, folders of them, or patterns such as "exports/*.yml".
+sources = ["{source}"]
+
+# The package to write; one self-contained file, if it ends in .py.
+output = "dify_client"
+
+# The longest line of the generated code.
+# line_length = 88
+
+# Which clients to write: "both", "sync" or "async".
+# emit = "both"
+
+# A folder of templates that replace difygen's own, one by one.
+# templates = "templates"
+
+# A package to import the runtime from, in place of a copy in each output; `difygen runtime` writes it.
+# runtime = "our_project.dify_runtime"
+
+# What to do differently for one workflow, by its name in Python.
+# [workflows.concat]
+# The definition that is to have this name:
+# source = "exports/字段拼接.yml"
+# Python names for inputs and outputs, by their names in Dify:
+# rename = {{ "文本" = "text" }}
+# Types of outputs, where the definition does not tell:
+# outputs = {{ result = "string" }}
+# The environment variable that holds the API key:
+# env = "CONCAT_API_KEY"
+"""
+
+_SPEC_HEAD = """\
+# yaml-language-server: $schema={schema}
+# What callers of this workflow send and get. Review it: outputs are what the export tells about them.
+"""
+
+
+_SHORT = 100
+"""How long a mapping or a list may be, as Python writes it, to stand on one line."""
+_WIDE = 1 << 30
+"""No text is broken into lines that it does not have."""
+_SPECIAL = re.compile(r"[^\n -~]")
+
+
+def run_init(export: str | None = None, output: str | None = None, force: bool = False) -> int:
+    """Write a file of settings, or for an export its spec.
+
+    Return 1 if something is in the way, 2 if the export is wrong.
+    """
+    if export is not None:
+        return _init_spec(export, output, force)
+    return _init_settings(output or OWN_FILE, force)
+
+
+def _init_settings(path: str, force: bool) -> int:
+    if os.path.basename(path) == PROJECT_FILE:
+        return _refuse(
+            f"{path} is not written; put the settings into its table [tool.difygen], as `difygen init -o -` prints them"
+        )
+    known = load_config(os.path.dirname(path) or ".")
+    if known is not None and not force and path != "-" and not os.path.exists(path):
+        file = known.file if isinstance(known, Config) else known[0].location.file
+        return _refuse(f"{file} has settings of difygen already")
+    return _write(path, settings_text(), force)
+
+
+def settings_text(folder: str = ".") -> str:
+    """Return the commented settings, with the folder that most likely holds the definitions."""
+    found = (name for name in USUAL_FOLDERS if os.path.isdir(os.path.join(folder, name)))
+    return _SETTINGS.format(source=next(found, USUAL_FOLDERS[0]))
+
+
+def _init_spec(export: str, output: str | None, force: bool) -> int:
+    try:
+        data = _data_of(export)
+    except OSError as error:
+        click.echo(f"{export}: error: It cannot be read: {error.strerror}.", err=True)
+        return 2
+    reading = read(data, export)
+    for found in reading.diagnostics:
+        click.echo(str(found), err=True)
+    if reading.workflow is None or has_errors(reading.diagnostics):
+        return 2
+    text = f"{_SPEC_HEAD.format(schema=SCHEMA_FILE)}{spec_text(reading.workflow)}"
+    path = output or _path_of(reading.workflow)
+    code = _write(path, text, force)
+    if code == 0 and path != "-":
+        _review(text, path)
+        _add_schema(os.path.dirname(path))
+    return code
+
+
+def _data_of(export: str) -> bytes:
+    if export == "-":
+        return sys.stdin.buffer.read()
+    return read_file(export, special=True)
+
+
+def _path_of(workflow: App) -> str:
+    from difygen.generate import module_names
+    from difygen.plan.names import Wanted
+
+    (name,), _ = module_names([Wanted(workflow.name, workflow.source)])
+    return f"specs/{name}.yaml"
+
+
+def _review(text: str, path: str) -> None:
+    """Say what a spec cannot take over from the export, so that somebody has to decide."""
+    for found in read(text.encode(), path).diagnostics:
+        click.echo(str(found), err=True)
+
+
+def schema_text() -> str:
+    """Return the JSON Schema of specs, which is beside the code in an installed wheel, and with the specs in a checkout."""
+    package = os.path.dirname(os.path.abspath(__file__))
+    checkout = os.path.dirname(os.path.dirname(package))
+    for folder in (package, os.path.join(checkout, "specs")):
+        with suppress(FileNotFoundError), open(os.path.join(folder, SCHEMA_FILE), encoding="utf-8") as file:
+            return file.read()
+    raise FileNotFoundError(SCHEMA_FILE)
+
+
+def _add_schema(folder: str) -> None:
+    """Put the JSON Schema beside the first spec of a folder, so that editors complete and check it."""
+    path = os.path.join(folder, SCHEMA_FILE)
+    if not os.path.exists(path):
+        _write(path, schema_text(), force=False)
+
+
+def _write(path: str, text: str, force: bool) -> int:
+    if path == "-":
+        click.echo(text, nl=False)
+        return 0
+    if os.path.isdir(path):
+        return _refuse(f"{path} is a folder; -o names the file to write")
+    if os.path.exists(path) and not force:
+        return _refuse(f"{path} exists already; --force overwrites it")
+    try:
+        _write_file(path, text)
+    except OSError as error:
+        return _refuse(f"{path} cannot be written: {error.strerror}")
+    click.echo(f"wrote {path}")
+    return 0
+
+
+def _write_file(path: str, text: str) -> None:
+    """Write a file as a whole or not at all."""
+    if folder := os.path.dirname(path):
+        os.makedirs(folder, exist_ok=True)
+    draft = f"{path}.difygen-new"
+    try:
+        with open(draft, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.replace(draft, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(draft)
+        raise
+
+
+def _refuse(why: str) -> int:
+    click.echo(f"Error: {why}.", err=True)
+    return 1
+
+
+# The spec of an export
+
+
+def spec_text(workflow: App) -> str:
+    """Return the spec that says the same as a workflow, as YAML. Reading it back gives the same contract."""
+    return yaml_text(spec_of(workflow))
+
+
+def yaml_text(root: Mapping[str, JsonValue]) -> str:
+    """Return a mapping as YAML that people like to read, and that is read back with the same values.
+
+    Mappings and lists deep down stand on one line if they are short; long texts stand as blocks. Only quoted texts hold
+    characters that do not print, and these are escaped.
+    """
+    laid_out = {
+        key: {name: _laid_out(each) for name, each in value.items()} if isinstance(value, Mapping) else _laid_out(value)
+        for key, value in root.items()
+    }
+    text: str = yaml.dump(laid_out, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDE)
+    return _SPECIAL.sub(_escape, text)
+
+
+def _laid_out(value: JsonValue) -> JsonValue:
+    """Return a value whose short mappings and lists are of the types that are written on one line."""
+    if isinstance(value, Mapping):
+        short = not any(isinstance(each, Mapping) and each for each in value.values()) and len(str(value)) <= _SHORT
+        return _OneLineMapping(value) if short else {key: _laid_out(each) for key, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        short = not any(isinstance(each, Mapping) and each for each in value) and len(str(value)) <= _SHORT
+        return _OneLineList(value) if short else [_laid_out(each) for each in value]
+    return value
+
+
+class _OneLineMapping(dict[str, JsonValue]):
+    """A mapping that is written in braces."""
+
+
+class _OneLineList(list[JsonValue]):
+    """A list that is written in brackets."""
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes YAML without aliases, lists indented below their keys."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        """Choose the style of a text: a block if it has lines, quotes if it has characters that do not print."""
+        lines = text.removesuffix("\n").split("\n")
+        printable = all(line.isprintable() and line == line.rstrip() for line in lines)
+        is_block = len(lines) > 1 and printable and lines[0][:1] not in ("", " ") and bool(lines[-1])
+        style = "|" if is_block else None if text.isprintable() else '"'
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_text)
+_Dumper.add_representer(
+    _OneLineMapping, lambda dumper, value: dumper.represent_mapping("tag:yaml.org,2002:map", value, flow_style=True)
+)
+_Dumper.add_representer(
+    _OneLineList, lambda dumper, value: dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True)
+)
+
+
+def _escape(found: re.Match[str]) -> str:
+    if found[0].isprintable():
+        return found[0]
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def spec_of(workflow: App) -> Json:
+    """Return the spec as plain values, with everything left out that goes without saying."""
+    name = workflow.name if workflow.name.strip() else ""
+    spec = _filled(name=name, title=workflow.title, description=workflow.description)
+    spec["inputs"] = {input_.name: _input(input_) for input_ in workflow.inputs}
+    spec["outputs"] = {output.name: _output(output) for output in workflow.outputs}
+    if workflow.examples:
+        spec["examples"] = [_filled(inputs=each.inputs, outputs=each.outputs) for each in workflow.examples]
+    return spec
+
+
+def _filled(**values: object) -> Json:
+    return {key: value for key, value in values.items() if value not in ("", (), None, {})}
+
+
+def _input(input_: Input) -> JsonValue:
+    long: Json = {"type": input_.kind, **_filled(label=input_.label, description=input_.description)}
+    if input_.required == (input_.default is not None):
+        long["required"] = input_.required
+    said = _filled(
+        max_length=input_.max_length or None,
+        options=_texts(input_.options),
+        allowed_file_types=_texts(input_.allowed_file_types),
+        allowed_file_extensions=_texts(input_.allowed_file_extensions),
+        allowed_file_upload_methods=_texts(input_.allowed_file_upload_methods),
+    )
+    if input_.type is not None:
+        said["properties"] = _properties(input_.type)
+    if input_.default is not None:
+        said["default"] = input_.default
+    long |= {key: value for key, value in said.items() if key in INPUT_KEYS[input_.kind]}
+    return input_.kind if len(long) == 1 else long
+
+
+def _texts(texts: tuple[str, ...]) -> list[str] | None:
+    return list(dict.fromkeys(texts)) or None
+
+
+def _output(output: Output) -> JsonValue:
+    return _described(output.type, output.description, {"optional": output.optional, "reason": output.reason})
+
+
+def _property(property_: Property) -> JsonValue:
+    return _described(property_.type, property_.description, {"optional": not property_.required})
+
+
+def _described(type_: Type, description: str, said: Mapping[str, object]) -> JsonValue:
+    """Return a type with what is said about the place that has it."""
+    said = {key: value for key, value in said.items() if value}
+    word = word_of(type_)
+    if word is not None and not description and not said:
+        return word
+    long = _long(type_)
+    if description:
+        long = {**{key: long[key] for key in long if key == "type"}, "description": description} | long
+        long["description"] = description
+    return long | said
+
+
+def word_of(type_: Type) -> str | None:
+    """Return the word for a type, if there is one that says all about it."""
+    arrays = 0
+    while isinstance(type_, ArrayOf):
+        type_, arrays = type_.item, arrays + 1
+    if type_ == ObjectOf():
+        word = "object"
+    elif isinstance(type_, Primitive) and type_ is not Primitive.NULL:
+        word = type_.value
+    else:
+        return None
+    return f"{'array[' * arrays}{word}{']' * arrays}" if arrays <= MAX_NESTING else None
+
+
+def _type(type_: Type) -> JsonValue:
+    return word_of(type_) or _long(type_)
+
+
+def _long(type_: Type) -> Json:
+    """Return the long form of a type, to which more can be added."""
+    if (word := word_of(type_)) is not None:
+        return {"type": word}
+    match type_:
+        case ObjectOf(properties, description):
+            shape = {"properties": _properties(type_)} if properties else {}
+            return {"type": "object", **_filled(description=description), **shape}
+        case ArrayOf(ObjectOf(properties, "") as item) if properties:
+            return {"type": "array[object]", "properties": _properties(item)}
+        case ArrayOf(item):
+            return {"type": "array", "items": _type(item)}
+        case OneOf(values, closed):
+            open_ = {} if closed else {"open": True}
+            return {"type": "string", "options": list(values), **open_} if values else {"type": "string"}
+        case UnionOf(members):
+            return _union(members)
+    return {"type": "any"}  # NULL by itself: nothing is known about a value that is never there
+
+
+def _union(members: tuple[Type, ...]) -> Json:
+    *others, last = members
+    if last is not Primitive.NULL:
+        return {"any_of": ["null" if member is Primitive.NULL else _type(member) for member in members]}
+    base = _long(others[0]) if len(others) == 1 else _union(tuple(others))
+    return {**base, "nullable": True}
+
+
+def _properties(type_: ObjectOf) -> Json:
+    return {property_.name: _property(property_) for property_ in type_.properties}

@@ -1,1 +1,0 @@
-"""`difygen init`: settings to start from, or a spec written from an export. `command` is the way in."""
