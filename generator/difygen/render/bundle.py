@@ -122,8 +122,8 @@ def _note(statement: ast.Import | ast.ImportFrom, piece: Piece) -> None:
     elif statement.level:
         piece.needs.add(statement.module or "")
     else:
-        names = (Code(ast.unparse(name)) for name in statement.names)
-        piece.imports[statement.module or ""] = tuple(names)
+        module = statement.module or ""  # it may stand in two statements: one is for `import name as other`
+        piece.imports[module] = (*piece.imports.get(module, ()), *(Code(ast.unparse(name)) for name in statement.names))
 
 
 def _is_for_types(statement: ast.stmt) -> TypeGuard[ast.If]:
