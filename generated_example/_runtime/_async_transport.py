@@ -4,7 +4,6 @@ A client may be used from several event loops, one after the other or at the sam
 asyncio is imported by the functions that await, since blocking programs need none of it.
 """
 
-import threading
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -14,6 +13,7 @@ from collections.abc import (
 )
 from contextlib import suppress
 from math import isinf
+from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakMethod, WeakSet
@@ -267,7 +267,7 @@ class AsyncTransport:
         self._given = client
         self._max_concurrency = max_concurrency
         self._states: dict[asyncio.AbstractEventLoop, LoopState] = {}
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._make_request = RequestMaker()
 
     async def _state(self) -> LoopState:

@@ -5,7 +5,7 @@ stream is taken up again.
 """
 
 import os
-import threading
+from threading import Lock
 from time import monotonic
 from typing import Generic, TypeVar
 
@@ -88,7 +88,7 @@ class StreamSession(Generic[StreamedT]):
         self._exchange: Exchange | None = None
         self._decoder = SseDecoder(operations.options.max_answer_size)
         self._process = os.getpid()
-        self._use = threading.Lock()
+        self._use = Lock()
         self._slot: Slot | None = None
         self._has_begun = False
         self._was_sent = False

@@ -5,11 +5,12 @@ A flow is a coroutine either way. The blocking transport never suspends one, so 
 """
 
 import os
-import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from queue import Empty, SimpleQueue
+from threading import Event as Signal
+from threading import Lock
 from time import monotonic
 from typing import Any, Protocol, TypeVar
 
@@ -314,10 +315,10 @@ class SyncTransport:
         self._given = client
         self._client: Any = None
         self._process = 0
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._make_request = RequestMaker()
         self._watches: set[Watch] = set()
-        self._closing = threading.Event()
+        self._closing = Signal()
         self._slots: SimpleQueue[None] | None = None
         if max_concurrency:
             self._slots = SimpleQueue()
@@ -342,7 +343,7 @@ class SyncTransport:
         with self._lock:
             client, self._client = self._client, None
             watches, self._watches = self._watches, set()
-            closing, self._closing = self._closing, threading.Event()
+            closing, self._closing = self._closing, Signal()
         closing.set()
         for watch in watches:
             watch.close()
