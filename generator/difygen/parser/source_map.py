@@ -21,8 +21,9 @@ from difygen.diagnostics import Diagnostic, Location
 
 Event: TypeAlias = Any  # of the parser: told apart by class, and the published stubs leave out what most of them hold
 NextEvent: TypeAlias = Callable[[], Event]
-_LOOKS_LIKE_JSON = re.compile(rb'\s*\{\s*"')
-_UNPRINTABLE = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+# Patterns are compiled where they are used: most files have nothing wrong with them.
+_LOOKS_LIKE_JSON = rb'\s*\{\s*"'
+_UNPRINTABLE = "[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 
 
 class Unreadable(Exception):
@@ -190,7 +191,7 @@ def explain(error: Unreadable | YAMLError, text: bytes | str, file: str) -> Diag
     data = text.encode() if isinstance(text, str) else text
     if isinstance(error, ReaderError):
         return _undecodable(error, data, file)
-    if _LOOKS_LIKE_JSON.match(data) and (found := _json_error(data, file)) is not None:
+    if re.match(_LOOKS_LIKE_JSON, data) and (found := _json_error(data, file)) is not None:
         return found
     assert isinstance(error, MarkedYAMLError)
     mark = error.problem_mark or error.context_mark
@@ -207,7 +208,7 @@ def _undecodable(error: ReaderError, data: bytes, file: str) -> Diagnostic:
         where = location(before, file, len(before))
         message = f"The byte 0x{data[invalid.start]:02x} is not UTF-8."
         return Diagnostic("error", "not-utf-8", message, where, "Save the file as UTF-8.")
-    unprintable = _UNPRINTABLE.search(text)
+    unprintable = re.search(_UNPRINTABLE, text)
     index = unprintable.start() if unprintable else len(text)
     name = f"U+{ord(text[index]):04X}" if unprintable else f"({error.reason})"
     hint = (

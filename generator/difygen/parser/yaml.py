@@ -50,7 +50,7 @@ _Loader: type = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 _PATTERNS = yaml.SafeLoader.yaml_implicit_resolvers
 _COLLECTION_TAGS = ("!", f"{TAG}map", f"{TAG}seq")
 _UNSEEN = object()
-_JSON_TOKEN = re.compile(r'[{}\[\]]|"(?:[^"\\]|\\.)*"|[^\s{}\[\],:"]+')
+_JSON_TOKEN = r'[{}\[\]]|"(?:[^"\\]|\\.)*"|[^\s{}\[\],:"]+'
 
 
 class Document:
@@ -337,7 +337,7 @@ def json_events(text: str) -> Iterator[Event]:
     """Return the events of a text that `as_json` let through."""
     yield StreamStartEvent()
     yield DocumentStartEvent()
-    for token in _JSON_TOKEN.finditer(text):
+    for token in re.finditer(_JSON_TOKEN, text):
         mark = Mark("", token.start(), 0, 0, None, 0)
         yield _event(token.group(), mark)
     yield DocumentEndEvent()
