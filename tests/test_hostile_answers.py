@@ -20,7 +20,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from runtime import DifyError, Run, RunPausedError, _events
 from runtime._http import httpx
-from runtime._records import Record
+from runtime._responses import Record
 
 DEEP: Any = []
 for _ in range(300):

@@ -11,7 +11,7 @@ import pytest
 import runtime
 from fault_events import RUN_ID, TASK_ID
 from runtime import _errors
-from runtime._answers import error_of, json_object
+from runtime._protocol import error_of, json_object
 from runtime._http import Answer, Call
 from runtime._protocol import MAX_BACKOFF, backoff, retry_delay
 

@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError
 from replay import RECORDINGS, cases, recording
 from runtime import Checkbox, FileInput, FileRules, Inputs, JsonObject, NodeFinished, Number, Outputs, Run, Text
 from runtime._events import EVENT_TYPES, make_event
-from runtime._runs import make_run
+from runtime._models import make_run
 
 Document = Annotated[FileInput, FileRules(types=("document", "image"), methods=("local_file", "remote_url"))]
 

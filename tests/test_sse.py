@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from replay import cases, recording
-from runtime._sse import SseDecoder
+from runtime._event_stream import SseDecoder
 
 PING = b'{"event":"ping"}'
 SEPARATORS = "a\u2028b\u2029c\u0085d\x0be\x0cf\x1cg"

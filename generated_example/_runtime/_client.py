@@ -1,34 +1,139 @@
 """The blocking client: every method runs a flow of `_operations` to its end."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Generic, Self
+from typing import Any, BinaryIO, Generic, Self
 
-from ._apps import (
+from ._event_stream import text_filter
+from ._events import Event, TextChunk
+from ._files import Destination, File, UploadedFile
+from ._http import Client, check_client
+from ._models import Inputs, OutputsT, ResponseMode, Run, WorkflowInfo
+from ._operations import ClientOptions, Operations, at_least
+from ._responses import (
     AppInfo,
     AppParameters,
     AppSite,
+    Form,
     LogEntry,
     LogNews,
     LogPage,
     log_filters,
 )
-from ._download import Destination
-from ._files import File, UploadedFile
-from ._forms import Form
-from ._http import check_client
-from ._models import Inputs, OutputsT, ResponseMode, WorkflowInfo
-from ._operations import ClientOptions, Operations, at_least
-from ._run_stream import RunStream
-from ._runs import Run
-from ._stream import StreamSession, run_to_end
+from ._session import StreamSession, run_to_end
 from ._transport import SyncTransport, run_now
 
-if TYPE_CHECKING:
-    from ._http import httpx
+
+class RunStream(Generic[OutputsT]):
+    """The events of a run, as they happen, and its typed result.
+
+        with stream_x(...) as stream:
+            for event in stream:
+                ...
+            run = stream.result()
+
+    The run starts with the first event that is asked for. Leaving the `with` block closes
+    the connection; so does breaking out of a loop that stands outside of one. The run
+    itself goes on at the server, unless `stop_on_exit` was set.
+
+    Events of the types WorkflowFinished and WorkflowPaused are the last. An ErrorEvent
+    and a broken stream raise after the events before them. A connection that breaks is
+    taken up again: at most `max_reconnects` times in a row without anything new, and
+    within the `timeout`; then the stored run is read. No event is delivered twice.
+
+    The run is started once, whatever is done with this object. A wait that was interrupted
+    may be repeated: it goes on with the run, or raises a StreamInterruptedError where no
+    event told the run's id. One thread at a time may wait for events.
+    """
+
+    def __init__(self, session: StreamSession[OutputsT]) -> None:
+        self._session = session
+        self._managed = False
+
+    @property
+    def workflow_run_id(self) -> str | None:
+        """The run, for `get_run()` and `resume()`. None before the first event."""
+        return self._session.state.workflow_run_id
+
+    @property
+    def task_id(self) -> str | None:
+        """The run while it goes on, for `stop()`. None before the first event."""
+        return self._session.state.task_id
+
+    def __enter__(self) -> Self:
+        self._managed = True
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Iterator[Event]:
+        session = self._session
+        pending = session.pending
+        try:
+            while True:
+                with suppress(IndexError):  # another thread took the last one
+                    while pending:
+                        yield pending.popleft()
+                if not run_now(session.fill()):
+                    return
+        finally:
+            self._leave()
+
+    def __next__(self) -> Event:
+        while run_now(self._session.fill()):
+            with suppress(IndexError):
+                return self._session.pending.popleft()
+        raise StopIteration
+
+    def text(self, source: str | Sequence[str]) -> Iterator[str]:
+        """The pieces of text of one source, as they come; other events are passed over.
+
+        All pieces of all sources joined are *not* an output, which is why one is chosen:
+        Dify sends every End output as display text (seen on 1.12.1). Take values from
+        `result().outputs`.
+
+        Args:
+            source: The name of an output, the id of a node (or a member of the generated
+                enum of nodes), or a node id and a variable: `("llm", "text")`.
+        """
+        matches = text_filter(source, self._session.operations.workflow.text_sources)
+        for event in self:
+            if isinstance(event, TextChunk) and event.text and matches(event):
+                yield event.text
+
+    def result(self) -> Run[OutputsT]:
+        """The run, once it has ended. Reads the events that were not taken yet.
+
+        Raises:
+            RunError: It ended, but not well; the exception carries the run.
+            DifyError: How it ended is not known, or its outputs do not fit.
+        """
+        try:
+            return run_now(self._session.finish())
+        finally:
+            self._leave()
+
+    def close(self) -> None:
+        """Close the connection. May be called more than once."""
+        run_now(self._session.aclose())
+
+    def _leave(self) -> None:
+        if not (self._managed or self._session.is_in_use):
+            self.close()
+
+    def __del__(self) -> None:
+        with suppress(Exception):
+            self._session.drop()
 
 
 class WorkflowClient(Generic[OutputsT]):
@@ -72,7 +177,7 @@ class WorkflowClient(Generic[OutputsT]):
         max_reconnects: int = 5,
         max_concurrency: int | None = None,
         max_answer_size: int = 256_000_000,
-        http_client: "httpx.Client | None" = None,
+        http_client: Client | None = None,
     ) -> None:
         options = ClientOptions(
             base_url=base_url,

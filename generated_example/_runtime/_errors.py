@@ -22,11 +22,7 @@ DifyError
 """
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from ._forms import Form
-    from ._runs import Run
+from typing import Any
 
 
 class DifyError(Exception):
@@ -260,53 +256,3 @@ class ServerError(APIError):
 
 class UnexpectedResponseError(APIError):
     """An answer that is not one of Dify's API: a web page, a redirect, a wrong shape."""
-
-
-class RunError(DifyError):
-    """The run ended, but not well. `run` holds everything that is known about it."""
-
-    def __init__(self, message: str, *, run: "Run[Any]") -> None:
-        super().__init__(message)
-        self.run = run
-        self.workflow_run_id = run.workflow_run_id
-        self.task_id = run.task_id
-
-
-class RunFailedError(RunError):
-    """The run's status is `failed`; the message is the run's own error."""
-
-
-class RunStoppedError(RunError):
-    """The run's status is `stopped`: by somebody, or by a time limit of the server."""
-
-
-class RunPausedError(RunError):
-    """The run waits for human input.
-
-    Submit one of `forms` with the client's `submit_form()`, then follow the run with
-    `resume(error.workflow_run_id)`. A blocking call does not get the forms' tokens from
-    Dify before 1.14: `forms` is empty then.
-    """
-
-    @property
-    def forms(self) -> tuple["Form", ...]:
-        """The forms that the run waits for."""
-        return self.run.forms
-
-
-class OutputsError(DifyError, ValueError):
-    """The outputs do not fit the generated model, or the run has none.
-
-    Attributes:
-        outputs: What the server sent.
-        run: The run; its `raw` holds everything.
-    """
-
-    def __init__(
-        self, message: str, *, outputs: Mapping[str, Any], run: "Run[Any]"
-    ) -> None:
-        super().__init__(message)
-        self.outputs = outputs
-        self.run = run
-        self.workflow_run_id = run.workflow_run_id
-        self.task_id = run.task_id

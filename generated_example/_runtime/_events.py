@@ -8,9 +8,10 @@ and documented up to 1.16.
 
 from typing import Any
 
-from ._forms import Form, forms_of
-from ._records import (
+from ._responses import (
+    Form,
     Record,
+    forms_of,
     read_flag,
     read_integer,
     read_maybe_integer,

@@ -45,7 +45,7 @@ class GeneratedClient:
         """What a call may raise that is no bug: wrong inputs, the client's exceptions, files that went away."""
         from pydantic import ValidationError
 
-        errors = import_module(f"{self.package.__name__}._runtime._errors")
+        errors = import_module(f"{self.package.__name__}._runtime")
         return (ValidationError, errors.DifyError, OSError)
 
     def arguments(self, values: Mapping[str, object]) -> dict[str, object]:

@@ -4,17 +4,8 @@ Generated modules import what they need from here; so may you. Names that start 
 underscore, and the modules behind this one, are not for use from outside.
 """
 
-from ._apps import (
-    AppInfo,
-    AppParameters,
-    AppSite,
-    InputVariable,
-    LogEntry,
-    LoggedRun,
-    LogPage,
-)
-from ._async_client import AsyncRunLogs, AsyncWorkflowClient
-from ._client import RunLogs, WorkflowClient
+from ._async_client import AsyncRunLogs, AsyncRunStream, AsyncWorkflowClient
+from ._client import RunLogs, RunStream, WorkflowClient
 from ._errors import (
     AnswerTooLargeError,
     APIError,
@@ -35,14 +26,9 @@ from ._errors import (
     InvalidParamError,
     NotFoundError,
     NotWorkflowAppError,
-    OutputsError,
     PermissionDeniedError,
     ProviderError,
     RateLimitError,
-    RunError,
-    RunFailedError,
-    RunPausedError,
-    RunStoppedError,
     ServerError,
     StreamDecodeError,
     StreamError,
@@ -83,21 +69,36 @@ from ._events import (
     WorkflowStarted,
 )
 from ._files import File, FileInput, FileRules, UploadedFile
-from ._forms import Form, FormAction, FormInput
 from ._models import (
     Checkbox,
     Inputs,
     JsonObject,
     Number,
     Outputs,
+    OutputsError,
     ResponseMode,
+    Run,
+    RunError,
+    RunFailedError,
+    RunPausedError,
+    RunStoppedError,
     SchemaChecked,
     Text,
     WorkflowInfo,
     WorkflowNode,
 )
-from ._run_stream import AsyncRunStream, RunStream
-from ._runs import Run
+from ._responses import (
+    AppInfo,
+    AppParameters,
+    AppSite,
+    Form,
+    FormAction,
+    FormInput,
+    InputVariable,
+    LogEntry,
+    LoggedRun,
+    LogPage,
+)
 
 __all__ = [
     "APIError",
@@ -195,3 +196,7 @@ __all__ = [
     "WorkflowPaused",
     "WorkflowStarted",
 ]
+
+for _name in __all__:  # tracebacks, help() and pickles name them as users import them
+    if isinstance(_public := globals()[_name], type):
+        _public.__module__ = __name__.removesuffix("._runtime")

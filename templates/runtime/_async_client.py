@@ -1,34 +1,137 @@
 """The async client: every method awaits a flow of `_operations`."""
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Generic, Self
+from typing import Any, BinaryIO, Generic, Self
 
-from ._apps import (
+from ._async_transport import AsyncTransport
+from ._event_stream import text_filter
+from ._events import Event, TextChunk
+from ._files import Destination, File, UploadedFile
+from ._http import AsyncClient, check_client
+from ._models import Inputs, OutputsT, ResponseMode, Run, WorkflowInfo
+from ._operations import ClientOptions, Operations, at_least
+from ._responses import (
     AppInfo,
     AppParameters,
     AppSite,
+    Form,
     LogEntry,
     LogNews,
     LogPage,
     log_filters,
 )
-from ._async_transport import AsyncTransport
-from ._download import Destination
-from ._files import File, UploadedFile
-from ._forms import Form
-from ._http import check_client
-from ._models import Inputs, OutputsT, ResponseMode, WorkflowInfo
-from ._operations import ClientOptions, Operations, at_least
-from ._run_stream import AsyncRunStream
-from ._runs import Run
-from ._stream import StreamSession, run_to_end
+from ._session import StreamSession, run_to_end
 
-if TYPE_CHECKING:
-    from ._http import httpx
+
+class AsyncRunStream(Generic[OutputsT]):
+    """The events of a run, as they happen, and its typed result.
+
+        async with astream_x(...) as stream:
+            async for event in stream:
+                ...
+            run = await stream.result()
+
+    The run starts with the first event that is asked for. Leaving the `async with` block
+    closes the connection, and so does cancelling the task; the run itself goes on at the
+    server, unless `stop_on_exit` was set.
+
+    Events of the types WorkflowFinished and WorkflowPaused are the last. An ErrorEvent
+    and a broken stream raise after the events before them. A connection that breaks is
+    taken up again: at most `max_reconnects` times in a row without anything new, and
+    within the `timeout`; then the stored run is read. No event is delivered twice.
+
+    The run is started once, whatever is done with this object. A wait that was cancelled
+    may be repeated: it goes on with the run, or raises a StreamInterruptedError where no
+    event told the run's id. One task at a time may wait for events.
+    """
+
+    def __init__(self, session: StreamSession[OutputsT]) -> None:
+        self._session = session
+        self._managed = False
+
+    @property
+    def workflow_run_id(self) -> str | None:
+        """The run, for `get_run()` and `resume()`. None before the first event."""
+        return self._session.state.workflow_run_id
+
+    @property
+    def task_id(self) -> str | None:
+        """The run while it goes on, for `stop()`. None before the first event."""
+        return self._session.state.task_id
+
+    async def __aenter__(self) -> Self:
+        self._managed = True
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        session = self._session
+        pending = session.pending
+        try:
+            while True:
+                while pending:
+                    yield pending.popleft()
+                if not await session.fill():
+                    return
+        finally:
+            await self._leave()
+
+    async def __anext__(self) -> Event:
+        if await self._session.fill():
+            return self._session.pending.popleft()
+        raise StopAsyncIteration
+
+    async def text(self, source: str | Sequence[str]) -> AsyncIterator[str]:
+        """The pieces of text of one source, as they come; other events are passed over.
+
+        All pieces of all sources joined are *not* an output, which is why one is chosen:
+        Dify sends every End output as display text (seen on 1.12.1). Take values from
+        `(await result()).outputs`.
+
+        Args:
+            source: The name of an output, the id of a node (or a member of the generated
+                enum of nodes), or a node id and a variable: `("llm", "text")`.
+        """
+        matches = text_filter(source, self._session.operations.workflow.text_sources)
+        async for event in self:
+            if isinstance(event, TextChunk) and event.text and matches(event):
+                yield event.text
+
+    async def result(self) -> Run[OutputsT]:
+        """The run, once it has ended. Reads the events that were not taken yet.
+
+        Raises:
+            RunError: It ended, but not well; the exception carries the run.
+            DifyError: How it ended is not known, or its outputs do not fit.
+        """
+        try:
+            return await self._session.finish()
+        finally:
+            await self._leave()
+
+    async def aclose(self) -> None:
+        """Close the connection. May be called more than once."""
+        await self._session.aclose()
+
+    async def _leave(self) -> None:
+        if not (self._managed or self._session.is_in_use):
+            await self.aclose()
+
+    def __del__(self) -> None:
+        with suppress(Exception):
+            self._session.drop()
 
 
 class AsyncWorkflowClient(Generic[OutputsT]):
@@ -74,7 +177,7 @@ class AsyncWorkflowClient(Generic[OutputsT]):
         max_reconnects: int = 5,
         max_concurrency: int | None = None,
         max_answer_size: int = 256_000_000,
-        http_client: "httpx.AsyncClient | None" = None,
+        http_client: AsyncClient | None = None,
     ) -> None:
         options = ClientOptions(
             base_url=base_url,

@@ -29,6 +29,9 @@ from ._settings import Secret
 
 if TYPE_CHECKING:
     import httpx as httpx  # noqa: PLC0414  (for tests to share)
+    from httpx import AsyncClient as AsyncClient  # noqa: PLC0414
+    from httpx import Client as Client  # noqa: PLC0414
+
 
 LOGGER = logging.getLogger(__name__.partition("._runtime")[0])
 CONNECT_TIMEOUT = 10.0
@@ -70,6 +73,7 @@ def http_library() -> Any:
 
 
 if not TYPE_CHECKING:
+    Client = AsyncClient = Any  # the library is not loaded for annotations
 
     def __getattr__(name: str) -> Any:
         if name == "httpx":

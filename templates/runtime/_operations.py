@@ -9,9 +9,6 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
-from ._answers import error_of, json_object, unexpected
-from ._apps import AppInfo, AppParameters, AppSite, LogPage
-from ._download import Destination, absolute_url, download
 from ._errors import (
     ConfigurationError,
     ConnectionFailedError,
@@ -24,27 +21,44 @@ from ._errors import (
     TooManyRequestsError,
     UnexpectedResponseError,
 )
-from ._exchange import Exchange, read_all, read_error
-from ._files import File, FileSource, UploadedFile, named_source, upload_body, url_of
-from ._forms import Form
+from ._files import (
+    Destination,
+    File,
+    FileSource,
+    UploadedFile,
+    absolute_url,
+    download,
+    named_source,
+    upload_body,
+    url_of,
+)
 from ._http import Answer, Call
-from ._models import Inputs, Outputs, WorkflowInfo
+from ._models import Inputs, Outputs, Run, WorkflowInfo, is_same_run, make_run, settle
 from ._protocol import (
     SETTLED,
     blocking_payload,
+    error_of,
     form_call,
     get_call,
+    json_object,
     post_call,
     retry_delay,
     run_call,
     run_detail,
     segment,
-    settle,
+    unexpected,
 )
-from ._records import to_maybe_text, to_text
-from ._runs import Run, is_same_run, make_run
+from ._responses import (
+    AppInfo,
+    AppParameters,
+    AppSite,
+    Form,
+    LogPage,
+    to_maybe_text,
+    to_text,
+)
 from ._settings import Secret, Settings, read_settings, read_user
-from ._transport import Transport
+from ._transport import Exchange, Transport, read_all, read_error
 
 ResultsT = TypeVar("ResultsT", bound=Outputs)
 AttemptT = TypeVar("AttemptT")
@@ -221,7 +235,7 @@ class Operations(Generic[ResultsT]):
             await self.upload_inputs(inputs, name, deadline)
             call = run_call(
                 settings,
-                inputs,
+                inputs.to_wire(),
                 user=name,
                 response_mode="blocking",
                 workflow_id=workflow_id,

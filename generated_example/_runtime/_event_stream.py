@@ -1,14 +1,17 @@
-"""What is known of a run from its events: no I/O, only what they mean for the stream.
+"""From the bytes of an event stream to what they mean for a run, without I/O.
 
+Works on bytes and ends lines at LF, CR and CRLF alone: Dify sends U+2028, U+2029 and U+0085
+raw inside of JSON (seen on 1.12.1), where `str.splitlines` and most line iterators cut.
 Decides which events go to the caller, which one is the last, and what error says that
 there is none.
 """
 
+import json
+import sys
 from collections import deque
-from collections.abc import Container
-from typing import Any
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Any, cast
 
-from ._answers import dify_error
 from ._errors import (
     APIError,
     DifyError,
@@ -19,20 +22,205 @@ from ._errors import (
 from ._events import (
     EVENT_TYPES,
     Event,
+    TextChunk,
     UnknownEvent,
     WorkflowFinished,
     WorkflowPaused,
 )
-from ._forms import forms_of
-from ._payloads import NOTABLE, PLAIN_EVENTS, payload_of
-from ._records import to_integer, to_maybe_integer, to_object, to_text
-from ._runs import is_same_run
+from ._models import WorkflowNode, is_same_run
+from ._protocol import dify_error
+from ._responses import forms_of, to_integer, to_maybe_integer, to_object, to_text
+from ._transport import Exchange, too_large
+
+BOM = b"\xef\xbb\xbf"
+PING_DATA = b'{"event":"ping"}'
+
+
+class SseDecoder:
+    """Cuts a stream of bytes into the data of its events, however it arrives in pieces.
+
+    Every byte is looked at once: line ends are searched in the new piece only, and an
+    unfinished line waits as a list of pieces, so that one of many megabytes costs no more
+    than many short ones.
+
+    An event of more than `max_size` bytes ends in an `AnswerTooLargeError`.
+
+    Dify's `event: ping` has no data, for which the standard dispatches nothing; here it
+    gives the data that newer pings have.
+    """
+
+    __slots__ = (
+        "_after_cr",
+        "_at_start",
+        "_data",
+        "_event",
+        "_held",
+        "_line",
+        "_max_size",
+        "last_event_id",
+    )
+
+    def __init__(self, max_size: int = sys.maxsize) -> None:
+        self.last_event_id = ""
+        self._max_size = max_size
+        self._held = 0
+        self._data: list[bytes] = []
+        self._event = b""
+        self._line: list[bytes] = []
+        self._after_cr = False
+        self._at_start = True
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """The data of the events that this piece completes."""
+        if self._at_start:
+            piece = self._without_bom(piece)
+        if self._after_cr and piece:
+            self._after_cr = False
+            if piece[0] == 10:
+                piece = piece[1:]
+        if b"\r" in piece:
+            self._after_cr = piece[-1] == 13
+            piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        lines = piece.split(b"\n")
+        rest = lines.pop()
+        if lines and self._line:
+            self._line.append(lines[0])
+            lines[0] = b"".join(self._line)
+            self._line.clear()
+        if rest:
+            self._line.append(rest)
+        held = self._held = self._held + len(piece)
+        events: list[bytes] = []
+        if lines and ((events := self._take(lines)) or not self._data):
+            self._held = len(rest) + sum(map(len, self._data))
+        if held > self._max_size and self._is_too_large(events):
+            raise too_large("An event of the stream", self._max_size)
+        return events
+
+    def _is_too_large(self, events: list[bytes]) -> bool:
+        return max([self._held, *map(len, events)]) > self._max_size
+
+    def finish(self) -> list[bytes]:
+        """The data of an event that the end of the stream left without its blank line.
+
+        The standard drops such an event; what is lost here would be the result of a run.
+        """
+        lines = [b"".join(self._line), b""]
+        self._line.clear()
+        return self._take(lines)
+
+    def _without_bom(self, piece: bytes) -> bytes:
+        start = b"".join(self._line) + piece
+        self._line.clear()
+        if len(start) < 3 and BOM.startswith(start):
+            if start:
+                self._line.append(start)
+            return b""
+        self._at_start = False
+        return start[3:] if start[:3] == BOM else start
+
+    def _take(self, lines: list[bytes]) -> list[bytes]:
+        events: list[bytes] = []
+        data = self._data
+        for line in lines:
+            if line[:6] == b"data: ":
+                data.append(line[6:])
+            elif line:
+                self._take_field(line)
+            elif self._event == b"ping":
+                events.append(PING_DATA)
+                self._event = b""
+                data.clear()
+            elif data:
+                events.append(data[0] if len(data) == 1 else b"\n".join(data))
+                data.clear()
+                self._event = b""
+            else:
+                self._event = b""
+        return events
+
+    def _take_field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        if value[:1] == b" ":
+            value = value[1:]
+        if name == b"data":
+            self._data.append(value)
+        elif name == b"event":
+            self._event = value
+        elif name == b"id" and b"\0" not in value:
+            self.last_event_id = value.decode("utf-8", "replace")
+
+
+NOTABLE = frozenset(
+    (
+        "workflow_started",
+        "workflow_finished",
+        "workflow_paused",
+        "node_started",
+        "node_finished",
+        "node_retry",
+        "human_input_required",
+        "error",
+    )
+)
+"""Events that end a stream, or that a snapshot repeats."""
+
+PLAIN_EVENTS = {name: kind for name, kind in EVENT_TYPES.items() if name not in NOTABLE}
+"""All others, which are nearly all of a long stream."""
+
+read_json = json.JSONDecoder().raw_decode
+
+
+def payload_of(data: bytes) -> dict[str, Any]:
+    """The JSON object of an event.
+
+    Raises:
+        ValueError: It is not UTF-8, not JSON, or not an object.
+    """
+    text = data.decode()
+    try:
+        payload, end = read_json(text)
+    except ValueError:
+        payload, end = None, -1
+    if end != len(text):  # something stands around it: blanks, or it is no JSON
+        payload = json.loads(text)
+    if payload.__class__ is not dict:
+        raise ValueError("expected an object")
+    return cast(dict[str, Any], payload)
+
+
+def is_stream(exchange: Exchange) -> bool:
+    """Whether a response can hold events: it says so, or says nothing against it."""
+    kind = exchange.headers.get("content-type", "").lower()
+    if "event-stream" in kind:
+        return True
+    silent = not kind or kind.startswith(("text/plain", "application/octet-stream"))
+    return silent and exchange.headers.get("content-length") is None
+
+
+def text_filter(
+    source: str | Sequence[str], sources: Mapping[str, Sequence[Sequence[str]]]
+) -> Callable[[TextChunk], bool]:
+    """What picks the pieces of one source: an output, a node, or a node and a variable."""
+    if not isinstance(source, str):
+        wanted = [tuple(source)]
+    elif source in sources and not isinstance(source, WorkflowNode):
+        wanted = [tuple(selector) for selector in sources[source]]
+    else:
+        wanted = [(str(source),)]
+
+    def matches(chunk: TextChunk) -> bool:
+        selector = chunk.from_variable_selector
+        return any(selector[: len(prefix)] == prefix for prefix in wanted)
+
+    return matches
+
 
 MAX_REMEMBERED = 10_000
 MAX_ID_LENGTH = 255
 
 
-class FollowedRun:
+class RunState:
     """A run as its events tell it, however many connections they come over.
 
     Attributes:
