@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakMethod, WeakSet
 
 from ._errors import DifyError
-from ._exchange import Exchange, decoded
 from ._http import (
     Call,
     OpenUpload,
@@ -35,10 +34,18 @@ from ._http import (
     timeouts,
     translate,
 )
-from ._transport import closed_while_waiting, log_call, new_client, no_free_slot
+from ._transport import (
+    Exchange,
+    closed_while_waiting,
+    decoded,
+    log_call,
+    new_client,
+    no_free_slot,
+)
 
 if TYPE_CHECKING:
     import asyncio
+
 
 WaitedT = TypeVar("WaitedT")
 CLOSING_TIMEOUT = 5.0

@@ -9,7 +9,6 @@ from threading import Lock
 from time import monotonic
 from typing import Generic, TypeVar
 
-from ._answers import unexpected
 from ._errors import (
     APIError,
     ConfigurationError,
@@ -23,17 +22,13 @@ from ._errors import (
     StreamInterruptedError,
     TooManyRequestsError,
 )
-from ._exchange import Exchange, read_error
-from ._followed import FollowedRun
+from ._event_stream import RunState, SseDecoder, is_stream
 from ._http import LOGGER, Call, seconds_left
-from ._models import Inputs, Outputs, ResponseMode
+from ._models import Inputs, Outputs, ResponseMode, Run, settle
 from ._operations import Operations
-from ._payloads import is_stream
-from ._protocol import backoff, events_call, run_call, settle
-from ._records import to_object
-from ._runs import Run
-from ._sse import SseDecoder
-from ._transport import Slot
+from ._protocol import backoff, events_call, run_call, unexpected
+from ._responses import to_object
+from ._transport import Exchange, Slot, read_error
 
 StreamedT = TypeVar("StreamedT", bound=Outputs)
 STOP_TIMEOUT = 5.0
@@ -51,7 +46,7 @@ REFUSED = (APIError, ConfigurationError, ConnectionFailedError)
 
 
 class StreamSession(Generic[StreamedT]):
-    """One run that is followed: its connection, its decoder, and what is `known` of it.
+    """One run that is followed: its connection, its decoder, and the `state` that its events give.
 
     `pending` holds the events of one piece of the stream and no more, until the caller
     has taken them. `fill` gets the next ones.
@@ -75,8 +70,8 @@ class StreamSession(Generic[StreamedT]):
         workflow_run_id: str | None = None,
     ) -> None:
         self.operations = operations
-        self.known = FollowedRun(workflow_run_id, operations.submitted)
-        self.pending = self.known.pending
+        self.state = RunState(workflow_run_id, operations.submitted)
+        self.pending = self.state.pending
         self.stop_on_exit = stop_on_exit
         self._settings = operations.settings()
         self._user = operations.user(user)
@@ -121,19 +116,19 @@ class StreamSession(Generic[StreamedT]):
                 "This stream is in use: another thread or task waits for its events. One "
                 "at a time may iterate it or ask for its result"
             )
-        known = self.known
+        state = self.state
         try:
             while not self.pending:
-                if known.is_over:
-                    if known.error is not None:
-                        raise known.error
+                if state.is_over:
+                    if state.error is not None:
+                        raise state.error
                     return False
                 await self._advance()
         except BaseException as error:
-            was_closed = known.is_over and isinstance(error, Exception)
+            was_closed = state.is_over and isinstance(error, Exception)
             await self._break_off(error)
-            if was_closed and known.error is not None and known.error is not error:
-                raise known.error from error  # by another thread or task
+            if was_closed and state.error is not None and state.error is not error:
+                raise state.error from error  # by another thread or task
             raise
         finally:
             self._use.release()
@@ -147,12 +142,12 @@ class StreamSession(Generic[StreamedT]):
 
     def run(self) -> Run[StreamedT]:
         """The run that the terminal event tells about."""
-        known = self.known
+        state = self.state
         if self._run is None:
-            if known.terminal is None:
+            if state.terminal is None:
                 raise self._closed_early()
-            raw = known.terminal.raw
-            ids = {"workflow_run_id": known.workflow_run_id, "task_id": known.task_id}
+            raw = state.terminal.raw
+            ids = {"workflow_run_id": state.workflow_run_id, "task_id": state.task_id}
             self._run = self.operations.make_run(
                 {**raw, **ids}, to_object(raw.get("data")), self._settings
             )
@@ -162,12 +157,12 @@ class StreamSession(Generic[StreamedT]):
         """Close the connection; ask the server to stop the run, if that is wanted."""
         if self._process != os.getpid():
             return
-        known = self.known
-        if known.terminal is None and known.error is None:
-            known.error = self._closed_early()
-        known.is_over = True
+        state = self.state
+        if state.terminal is None and state.error is None:
+            state.error = self._closed_early()
+        state.is_over = True
         # Two may close at once: an async generator is finalized in a task of its own.
-        stops = self.stop_on_exit and self._was_sent and known.terminal is None
+        stops = self.stop_on_exit and self._was_sent and state.terminal is None
         self.stop_on_exit = False
         if stops:
             await self.operations.transport.finish(self._close_and_stop())
@@ -177,7 +172,7 @@ class StreamSession(Generic[StreamedT]):
     def drop(self) -> None:
         """Close what nobody holds any more; where that cannot be awaited, a bit later."""
         slot = self._slot
-        if slot is None or self.known.is_over or self._process != os.getpid():
+        if slot is None or self.state.is_over or self._process != os.getpid():
             return
         try:
             slot.close_later(self.aclose)
@@ -187,40 +182,40 @@ class StreamSession(Generic[StreamedT]):
 
     def _closed_early(self) -> StreamInterruptedError:
         if self._was_sent:
-            return self.known.interrupted("The stream was closed before the run ended")
+            return self.state.interrupted("The stream was closed before the run ended")
         return StreamInterruptedError("The stream was closed before it started a run")
 
     async def _close_and_stop(self) -> None:
         await self._let_go()
-        if isinstance(self.known.error, REFUSED):
+        if isinstance(self.state.error, REFUSED):
             return
-        if self.known.task_id is None:
+        if self.state.task_id is None:
             self._say_not_stopped("no event told its task")
             return
         deadline = monotonic() + STOP_TIMEOUT
         try:
-            await self.operations.stop_by(self.known.task_id, self._user, deadline)
+            await self.operations.stop_by(self.state.task_id, self._user, deadline)
         except BaseException as error:
             self._say_not_stopped(type(error).__name__)
             if not isinstance(error, Exception):
                 raise
 
     def _say_not_stopped(self, why: str) -> None:
-        run_id = self.known.workflow_run_id or "that may have been started"
+        run_id = self.state.workflow_run_id or "that may have been started"
         LOGGER.warning("the run %s was not stopped: %s", run_id, why)
 
     async def _break_off(self, error: BaseException) -> None:
         """Take note of what ended a wait: an error for good, an interruption for now."""
-        known = self.known
-        if not known.is_over:
+        state = self.state
+        if not state.is_over:
             if isinstance(error, DifyError):
-                known.end_with(error)
-            elif self._was_sent and known.workflow_run_id is None:
+                state.end_with(error)
+            elif self._was_sent and state.workflow_run_id is None:
                 why = f"The stream was broken off by {type(error).__name__}"
-                known.end_with(known.interrupted(f"{why}; a run may have been started"))
+                state.end_with(state.interrupted(f"{why}; a run may have been started"))
         if isinstance(error, GeneratorExit):
             return  # nobody can wait here any more
-        if known.is_over or not self._was_sent:
+        if state.is_over or not self._was_sent:
             await self._let_go()
         else:
             await self._close_exchange()
@@ -233,7 +228,7 @@ class StreamSession(Generic[StreamedT]):
             await self._recover(None)
         else:
             await self._read(self._exchange)
-        if self.known.is_over:
+        if self.state.is_over:
             await self._let_go()
 
     async def _begin(self) -> None:
@@ -249,13 +244,13 @@ class StreamSession(Generic[StreamedT]):
             await operations.upload_inputs(self._inputs, self._user, self._deadline)
             call = run_call(
                 self._settings,
-                self._inputs,
+                self._inputs.to_wire(),
                 user=self._user,
                 response_mode="streaming",
                 workflow_id=self._workflow_id,
                 trace_id=self._trace_id,
             )
-        if self.known.is_over:  # closed meanwhile
+        if self.state.is_over:  # closed meanwhile
             return
         self._was_sent = True
         if call is None:
@@ -271,7 +266,7 @@ class StreamSession(Generic[StreamedT]):
         if not is_stream(exchange):
             raise unexpected(await read_error(exchange), call)
         self._exchange = exchange
-        self.known.news = 0
+        self.state.news = 0
 
     async def _read(self, exchange: Exchange) -> None:
         problem: DifyError | None = None
@@ -281,10 +276,10 @@ class StreamSession(Generic[StreamedT]):
         except (ConnectionLostError, IdleTimeoutError) as error:
             problem = error
         if piece is not None:
-            self.known.take(self._decoder.feed(piece))
+            self.state.take(self._decoder.feed(piece))
             return
-        self.known.take(self._decoder.finish(), at_end=True)
-        if not self.known.is_over:
+        self.state.take(self._decoder.finish(), at_end=True)
+        if not self.state.is_over:
             await self._close_exchange()
             self._count_failure()
             await self._recover(problem)
@@ -297,7 +292,7 @@ class StreamSession(Generic[StreamedT]):
         last_event_id = self._decoder.last_event_id
         call = events_call(
             self._settings,
-            self.known.workflow_run_id or "",
+            self.state.workflow_run_id or "",
             self._user,
             continue_on_pause=self._inputs is None,
             last_event_id=last_event_id,
@@ -305,14 +300,14 @@ class StreamSession(Generic[StreamedT]):
         await self._open(call, max_retries)
         self._decoder = SseDecoder(self.operations.options.max_answer_size)
         self._decoder.last_event_id = last_event_id
-        self.known.is_reattached = True
+        self.state.is_reattached = True
 
     async def _recover(self, problem: DifyError | None) -> None:
         """The connection is gone, the run is not: take it up again, else poll it."""
-        run_id = self.known.workflow_run_id
+        run_id = self.state.workflow_run_id
         limit = self.operations.options.max_reconnects
         if run_id is None or limit <= 0:
-            raise self.known.interrupted(None, problem)
+            raise self.state.interrupted(None, problem)
         while self._has_events and self._failures <= limit:
             wait = self._reconnect_at - monotonic()
             if wait > 0:
@@ -334,12 +329,12 @@ class StreamSession(Generic[StreamedT]):
         only are not made at once again even then.
         """
         now = monotonic()
-        self._failures = 1 if self.known.news else self._failures + 1
+        self._failures = 1 if self.state.news else self._failures + 1
         lived = now - self._opened_at
         self._short_lives = 0 if lived >= LONG_ENOUGH else self._short_lives + 1
         attempts = max(self._failures, self._short_lives)
         self._reconnect_at = now + (backoff(attempts - 2) if attempts > 1 else 0.0)
-        self.known.news = 0
+        self.state.news = 0
 
     async def _read_result(self, run_id: str, problem: DifyError | None) -> None:
         """Wait for the stored run, and make of it the event that the stream lacks."""
@@ -349,11 +344,11 @@ class StreamSession(Generic[StreamedT]):
             raise
         except DifyError as error:
             why = f"Its stored record could not be read: {error}"
-            raise self.known.interrupted(why, problem) from error
+            raise self.state.interrupted(why, problem) from error
         paused = detail.get("status") == "paused"
         name = "workflow_paused" if paused else "workflow_finished"
-        ids = {"workflow_run_id": run_id, "task_id": self.known.task_id}
-        self.known.take_payload({"event": name, **ids, "data": detail})
+        ids = {"workflow_run_id": run_id, "task_id": self.state.task_id}
+        self.state.take_payload({"event": name, **ids, "data": detail})
 
     async def _close_exchange(self) -> None:
         exchange, self._exchange = self._exchange, None
