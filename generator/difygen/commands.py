@@ -121,7 +121,6 @@ def run_call(source: str, **arguments: Any) -> int:
 
 def run_mock(sources: tuple[str, ...], **arguments: Any) -> int:
     """`difygen mock`. Returns the exit code."""
-    from difygen.mock import MockOptions
     from difygen.mock import run_mock as mock
 
     settings = _load(None)
@@ -131,7 +130,7 @@ def run_mock(sources: tuple[str, ...], **arguments: Any) -> int:
         raise JobError(_no_source())
     output = _from(base_folder, settings)
     options = _options(settings, base_folder)
-    return mock(MockOptions(sources=chosen, **arguments, options=options, base_folder=base_folder, output=output))
+    return mock(sources=chosen, **arguments, options=options, base_folder=base_folder, output=output)
 
 
 def run_doctor(sources: tuple[str, ...], **arguments: Any) -> int:

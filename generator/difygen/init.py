@@ -117,7 +117,7 @@ def settings_text(folder: str = ".") -> str:
 
 def _init_spec(export: str, output: str | None, force: bool) -> int:
     try:
-        data = _data_of(export)
+        data = sys.stdin.buffer.read() if export == "-" else read_file(export, special=True)
     except OSError as error:
         click.echo(f"{export}: error: It cannot be read: {error.strerror}.", err=True)
         return 2
@@ -130,15 +130,12 @@ def _init_spec(export: str, output: str | None, force: bool) -> int:
     path = output or _path_of(reading.workflow)
     code = _write(path, text, force)
     if code == 0 and path != "-":
-        _review(text, path)
+        for found in read(
+            text.encode(), path
+        ).diagnostics:  # what a spec cannot take over, so that somebody has to decide
+            click.echo(str(found), err=True)
         _add_schema(os.path.dirname(path))
     return code
-
-
-def _data_of(export: str) -> bytes:
-    if export == "-":
-        return sys.stdin.buffer.read()
-    return read_file(export, special=True)
 
 
 def _path_of(workflow: App) -> str:
@@ -149,14 +146,8 @@ def _path_of(workflow: App) -> str:
     return f"specs/{name}.yaml"
 
 
-def _review(text: str, path: str) -> None:
-    """Say what a spec cannot take over from the export, so that somebody has to decide."""
-    for found in read(text.encode(), path).diagnostics:
-        click.echo(str(found), err=True)
-
-
 def schema_text() -> str:
-    """Return the JSON Schema of specs, which is beside the code in an installed wheel, and with the specs in a checkout."""
+    """Return the JSON Schema of specs: beside the code in an installed wheel, with the specs in a checkout."""
     package = os.path.dirname(os.path.abspath(__file__))
     checkout = os.path.dirname(os.path.dirname(package))
     for folder in (package, os.path.join(checkout, "specs")):

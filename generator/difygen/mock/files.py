@@ -147,16 +147,11 @@ class FileStore:
         """Return a file for an output that nobody prescribed: a text that can really be downloaded."""
         content = f"{name}, written by difygen mock\n".encode()
         key = str(uuid.uuid5(uuid.NAMESPACE_URL, f"difygen:example:{name}"))
-        stored = self.files.get(key) or StoredFile(
-            key, f"{_file_name(name)}.txt", content, "text/plain", "", int(time.time())
-        )
+        safe_name = "".join("_" if character in FORBIDDEN_IN_NAMES else character for character in name) or "file"
+        stored = self.files.get(key) or StoredFile(key, f"{safe_name}.txt", content, "text/plain", "", int(time.time()))
         self.files[key] = stored
         file = file_object("document", "tool_file", stored.name, ".txt", "text/plain", len(content))
         return file | {"related_id": key, "url": self.link(stored)}
-
-
-def _file_name(name: str) -> str:
-    return "".join("_" if character in FORBIDDEN_IN_NAMES else character for character in name) or "file"
 
 
 def is_uuid(value: object) -> bool:

@@ -57,8 +57,8 @@ class Totals:
 
 
 @dataclass(slots=True)
-class NodeExecution:
-    """One execution of a node: the fields of its events, in the order of the wire (seen on 1.12.1)."""
+class NodeEvents:
+    """The events of one execution of a node: their fields in the order of the wire (seen on 1.12.1)."""
 
     node: Node
     round: Round | None = None
@@ -228,7 +228,7 @@ class Simulation:
     # One node
 
     def _run_node(self, node: Node, scheduler: Scheduler, round_: Round | None) -> NodeEffects:
-        execution = NodeExecution(node, round_)
+        execution = NodeEvents(node, round_)
         yield self.event("node_started", execution.started())
         if node.type in self.definition.workflow.kind.terminal_nodes:
             yield from self._chunks(node.id)
@@ -323,7 +323,7 @@ class Simulation:
         fails = node.id == failing_node(self.definition, self.faults, self.error is not None)
         return (self.error or FAILURE) if fails and (round_ is None or round_.fails) else ""
 
-    def _fail(self, execution: NodeExecution, result: NodeResult, problem: str) -> NodeEffects:
+    def _fail(self, execution: NodeEvents, result: NodeResult, problem: str) -> NodeEffects:
         """Try a node again, then handle its failure if it has a strategy or the fault wants one, else end the run."""
         node = execution.node
         settings, nothing = self.definition.settings_of(node), NodeResult(inputs=result.inputs)
@@ -349,14 +349,14 @@ class Simulation:
         """Pause until somebody has submitted the node's form, and go on by the branch of its button."""
         self._paused = True
         form = Form.of(node, self.definition.settings_of(node), self._pool)
-        yield self.event("node_started", NodeExecution(node).started())
+        yield self.event("node_started", NodeEvents(node).started())
         yield self.event("human_input_required", form.required())
         self.status = "paused"
         answered: Form = yield Pause(form, self.event("workflow_paused", self._paused_data(form)))
         self.status = "running"
         self.totals.steps += 1  # the node runs once more (seen before 1.13)
         yield self.event("workflow_started", self._started_data(reason="resumption"))
-        execution, result = NodeExecution(node), NodeResult(outputs=answered.outputs())
+        execution, result = NodeEvents(node), NodeResult(outputs=answered.outputs())
         yield self.event("node_started", execution.started())
         yield self.event("human_input_form_filled", answered.filled())
         self._pool.put(node.id, result.outputs, derived=True)
