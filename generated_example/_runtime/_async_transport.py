@@ -305,7 +305,7 @@ class AsyncTransport:
 
         with self._lock:
             states = dict(self._states)
-        closers = {}
+        closers: dict[asyncio.AbstractEventLoop, AsyncGenerator[None] | None] = {}
         for loop, state in states.items():
             closers[loop], state.closer, state.client = state.closer, None, None
         here = asyncio.get_running_loop()

@@ -56,6 +56,7 @@ class Exchange(Protocol):
     @property
     def status(self) -> int:
         """The HTTP status."""
+        ...
 
     @property
     def headers(self) -> Any:
@@ -351,10 +352,9 @@ class Watch:
 
     def attach(self, stream: Any) -> None:
         """Take note of the connection that is used, and have it ask `seconds`."""
-        kind: Any = type(stream)
-        if hasattr(stream, "start_tls") and not hasattr(kind, "is_watched"):
+        if hasattr(stream, "start_tls") and not hasattr(stream, "is_watched"):
             with suppress(TypeError):
-                stream.__class__ = watched(kind)
+                stream.__class__ = watched(stream.__class__)
         self.stream = stream
 
     def close(self) -> None:
@@ -394,6 +394,8 @@ class WatchedTimeout(float):
 def watched(kind: type[Any]) -> type[Any]:
     """The kind of connection that asks the watch of a timeout before it waits."""
 
+    plain: Any = kind
+
     class Watched(kind):  # type: ignore[misc]
         is_watched = True
 
@@ -401,16 +403,16 @@ def watched(kind: type[Any]) -> type[Any]:
             if isinstance(timeout, WatchedTimeout):
                 timeout.watch.stream = self
                 timeout = timeout.watch.seconds()
-            return super().read(max_bytes, timeout)
+            return plain.read(self, max_bytes, timeout)
 
         def write(self, buffer: bytes, timeout: float | None = None) -> None:
             if not isinstance(timeout, WatchedTimeout):
-                super().write(buffer, timeout)
+                plain.write(self, buffer, timeout)
                 return
             timeout.watch.stream = self
             for start in range(0, len(buffer), WRITE_SIZE):
                 part = buffer[start : start + WRITE_SIZE]
-                super().write(part, timeout.watch.seconds())
+                plain.write(self, part, timeout.watch.seconds())
 
     return Watched
 
