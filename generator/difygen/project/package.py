@@ -10,7 +10,6 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 from difygen import __version__
@@ -27,9 +26,6 @@ if TYPE_CHECKING:
     from difygen.diff.workflows import Change
     from difygen.project.workers import Progress
 
-
-_MANY = 100
-"""Files from which on a second thread pays."""
 
 _USUAL_SIZE = 1 << 16
 """Bytes that hold nearly every file, so that one call reads it."""
@@ -280,26 +276,7 @@ def _same_making(lock: Lock, request: Request) -> bool:
 
 def _intact(folder: str, lock: Lock) -> set[str]:
     """The files that are as the lock says."""
-    found = hash_files([os.path.join(folder, path) for path in lock.files])
-    return {path for (path, digest), is_ in zip(lock.files.items(), found, strict=True) if is_ == digest}
-
-
-def hash_files(paths: Sequence[str]) -> list[str]:
-    """The hash of each file's contents, or nothing if it cannot be read. Two threads read many: neither reading nor hashing holds the other up."""
-    hashes = [""] * len(paths)
-
-    def work(start: int, step: int) -> None:
-        for index in range(start, len(paths), step):
-            hashes[index] = hash_file(paths[index])
-
-    if len(paths) < _MANY:
-        work(0, 1)
-        return hashes
-    helper = Thread(target=work, args=(1, 2))
-    helper.start()
-    work(0, 2)
-    helper.join()
-    return hashes
+    return {path for path, digest in lock.files.items() if hash_file(os.path.join(folder, path)) == digest}
 
 
 def hash_file(path: str) -> str:
@@ -325,15 +302,14 @@ def hash_file(path: str) -> str:
 def _unchanged(request: Request, lock: Lock, kept: Collection[str]) -> dict[str, str]:
     """The modules that need not be made again, by the path of their source."""
     known = {one.source: (module, one) for module, one in lock.workflows.items()}
-    maybe: dict[str, tuple[str, str]] = {}
+    found = {}
     for source in request.sources:
         module, one = known.get(source.relative_to(request.folder), ("", None))
         if one and f"{module}.py" in kept and not (request.strict and one.warnings) and _may_be_read_twice(source):
-            maybe[source.path] = module, one.source_hash
-    found = dict(zip(maybe, hash_files(list(maybe)), strict=True))
-    if STDIN in found:
-        found[STDIN] = hash_bytes(request.stdin)
-    return {path: module for path, (module, digest) in maybe.items() if found[path] == digest}
+            digest = hash_bytes(request.stdin) if source.path == STDIN else hash_file(source.path)
+            if digest == one.source_hash:
+                found[source.path] = module
+    return found
 
 
 def _may_be_read_twice(source: Source) -> bool:
