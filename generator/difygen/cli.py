@@ -260,6 +260,17 @@ def call(**arguments: Any) -> None:
     _end(run_call(**arguments))
 
 
+@root.command(short_help="Print what apps take and give, and their names in Python.", context_settings=HELP_NAMES)
+@_sources(required=False)
+@click.option("--config", metavar="FILE", help="Settings to use instead of ./pyproject.toml or ./difygen.toml.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for other tools; docs/inspect.md has its members.")
+def inspect(**arguments: Any) -> None:
+    """Print what the apps of SOURCE... take and give, and how their clients call it, without writing anything."""
+    from difygen.commands import run_inspect
+
+    _end(run_inspect(**arguments))
+
+
 @root.command(short_help="Print the shell's completion script.", context_settings=HELP_NAMES)
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:

@@ -133,6 +133,19 @@ def run_mock(sources: tuple[str, ...], **arguments: Any) -> int:
     return mock(sources=chosen, **arguments, options=options, base_folder=base_folder, output=output)
 
 
+def run_inspect(sources: tuple[str, ...], *, config: str | None, as_json: bool) -> int:
+    """`difygen inspect`. Returns the exit code."""
+    from difygen.inspection import run_inspect as inspect
+
+    settings = _load(config)
+    base_folder = settings.folder if settings and not sources else "."
+    chosen = sources or (settings.sources if settings else ())
+    if not chosen:
+        raise JobError(_no_source())
+    options, output = _options(settings, base_folder), _from(base_folder, settings)
+    return inspect(chosen, options, base_folder=base_folder, output=output, as_json=as_json)
+
+
 def run_doctor(sources: tuple[str, ...], **arguments: Any) -> int:
     """`difygen doctor`. Returns the exit code."""
     from difygen.doctor.command import DoctorOptions

@@ -131,13 +131,18 @@ def mock_dify(
     Raises MockSetupError for wrong definitions. A request's header `X-Mock-Fault` provokes one fault at a time.
     """
     try:
-        from difygen.mock.definition import load_definitions
+        from difygen.config import load_config
+        from difygen.mock.definition import load_served
         from difygen.mock.endpoints import ServerOptions
         from difygen.mock.errors import Cut
         from difygen.mock.server import MockServer, keys_for, listening_socket
     except ModuleNotFoundError as error:
         raise MockSetupError(f"{HINT} ({error})") from error
-    loaded = load_definitions([each if isinstance(each, App) else fspath(each) for each in sources])
+    config = load_config()
+    if isinstance(config, tuple):
+        raise MockSetupError("\n".join(map(str, config)))
+    given = [each if isinstance(each, App) else fspath(each) for each in sources]
+    loaded = load_served(given, config.options, output=config.output) if config else load_served(given)
     if not loaded.usable:
         problems = "\n".join(map(str, loaded.diagnostics))
         raise MockSetupError(problems or "There is nothing to serve: no source was given.")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 
 from difygen.console import OK, WRONG, UsageProblem, echo, finish, say
-from difygen.mock.definition import Definition, load_definitions
+from difygen.mock.definition import Definition, load_served
 from difygen.mock.endpoints import ServerOptions
 from difygen.mock.errors import Cut, UnknownFaultError
 from difygen.mock.server import MockServer, keys_for, listening_socket
@@ -50,7 +50,7 @@ def serve(options: MockOptions) -> int:
 
 
 def _serve(options: MockOptions) -> int:
-    loaded = load_definitions(options.sources, options.options, base_folder=options.base_folder, output=options.output)
+    loaded = load_served(options.sources, options.options, base_folder=options.base_folder, output=options.output)
     for diagnostic in loaded.diagnostics:
         say(str(diagnostic))
     if not loaded.usable:

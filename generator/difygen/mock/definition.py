@@ -5,24 +5,19 @@ A definition without a graph (a spec) gets the smallest one: start, one node tha
 
 from __future__ import annotations
 
-import os
-import sys
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from difygen.diagnostics import Diagnostic, Location, has_errors
+from difygen.diagnostics import Diagnostic, has_errors
 from difygen.model import App, ArrayOf, Edge, Input, Node, ObjectOf, OneOf, Primitive, Type, UnionOf
 from difygen.options import Options
-from difygen.parser import EXPORT_KEYS, read
+from difygen.parser import EXPORT_KEYS
 from difygen.parser.type_syntax import type_of_word
 from difygen.parser.yaml import Document, load
 from difygen.plan.names import key_variable
-from difygen.project.files import read_file
-from difygen.project.make import OTHER_THINGS
-from difygen.project.names import assign_names
-from difygen.project.sources import STDIN, Source, discover
+from difygen.project.definitions import load_definitions
 
 JsonObject = dict[str, Any]
 Selector = tuple[str, ...]
@@ -236,7 +231,7 @@ class Loaded:
         return bool(self.definitions) and not has_errors(self.diagnostics)
 
 
-def load_definitions(
+def load_served(
     sources: Iterable[str | App],
     options: Options = Options(),  # noqa: B008 - immutable
     *,
@@ -244,36 +239,17 @@ def load_definitions(
     output: str | None = None,
 ) -> Loaded:
     """Read files, folders and patterns; apps are taken as they are. They are called as in the package `output`."""
-    given = list(sources)
-    found, problems = discover((each for each in given if not isinstance(each, App)), base_folder)
-    rows: list[tuple[Source, App, JsonObject | None]] = [
-        (Source(os.path.abspath(each.source), each.source), each, None) for each in given if isinstance(each, App)
-    ]
-    for source in found:
-        app, export, diagnostics = _read(source)
-        codes = {each.code for each in diagnostics if each.severity == "error"}
-        if source.named or not codes or not codes <= set(OTHER_THINGS):  # else another file that lies in the folder
-            problems += diagnostics
-        if app is not None:
-            rows.append((source, app, export))
-    named = [(source, app.name) for source, app, _ in rows]
-    names, naming = assign_names(named, options.names, base_folder=base_folder, output=output)
+    found, problems = load_definitions(sources, options, base_folder=base_folder, output=output)
     definitions = [
-        define(app, export, key_name=name, key_variable=key_variable(options, app, name))
-        for (_, app, export), name in zip(rows, names, strict=True)
+        define(
+            app,
+            None if data is None else _export(data, app.source),
+            key_name=name,
+            key_variable=key_variable(options, app, name),
+        )
+        for app, name, data in found
     ]
-    return Loaded(tuple(definitions), (*problems, *naming))
-
-
-def _read(source: Source) -> tuple[App | None, JsonObject | None, Sequence[Diagnostic]]:
-    try:
-        data = sys.stdin.buffer.read() if source.path == STDIN else read_file(source.path, special=source.named)
-    except OSError as error:
-        problem = f"It cannot be read: {error.strerror or error}."
-        return None, None, [Diagnostic("error", "unreadable", problem, Location(source.shown))]
-    reading = read(data, source.shown)
-    export = _export(data, source.shown) if reading.workflow is not None else None
-    return reading.workflow, export, reading.diagnostics
+    return Loaded(tuple(definitions), problems)
 
 
 def _export(data: bytes, file: str) -> JsonObject | None:

@@ -1,0 +1,94 @@
+"""The target "the names of the app as JSON": what each app takes and gives, and how its generated client calls all of it.
+
+For other tools: the JSON has a version, `format`, which goes up when a member changes its meaning or goes away. Members may be
+added, so readers leave out what they do not know.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from difygen.code import Identifier
+from difygen.console import WRONG, count, echo, one_line, say, table
+from difygen.contract import dump
+from difygen.diagnostics import has_errors
+from difygen.model import App
+from difygen.options import Options
+from difygen.plan.names import check_options
+from difygen.plan.workflow import node_constants, plan_workflow
+from difygen.project.definitions import load_definitions
+from difygen.project.make import pinned
+
+FORMAT = 1
+
+
+def run_inspect(
+    sources: Sequence[str], options: Options, *, base_folder: str, output: str | None, as_json: bool
+) -> int:
+    """Print the names and contracts of apps. Returns 0, or 2 if a definition or a setting is wrong."""
+    named, problems = load_definitions(sources, options, base_folder=base_folder, output=output)
+    findings = list(problems)
+    described = []
+    for app, name, _ in named:
+        planned = plan_workflow(app, options, Identifier(name))
+        findings += planned.diagnostics
+        if planned.plan:
+            described.append(describe(app, name, options, planned.plan.exports))
+    for finding in findings:
+        say(str(finding))
+    if has_errors(findings) or not described:
+        return WRONG
+    if as_json:
+        echo(json.dumps({"format": FORMAT, "apps": described}, indent=2))
+    else:
+        echo("\n\n".join(map(_summary, described)))
+    return 0
+
+
+def describe(app: App, name: str, options: Options, exports: Sequence[str]) -> dict[str, Any]:
+    """Return an app, called `name` in Python, in JSON's types: its contract, and for each wire name the Python name."""
+    checked, kind = check_options(app, options, name), app.kind
+    contract = dump(pinned(app, options, name))
+    constants = node_constants(app)
+    return {
+        "name": app.name,
+        "source": app.source,
+        "kind": kind.name,
+        "mode": app.mode,
+        "title": app.title,
+        "description": app.description,
+        "endpoint": kind.start,
+        "key_variables": [checked.key_variable, "DIFY_API_KEY"],
+        "python": {"module": name, "exports": list(exports)},
+        "inputs": [
+            {**dumped, "required": input_.required, "python": checked.inputs[input_.name]}
+            for dumped, input_ in zip(contract["inputs"], app.inputs, strict=True)
+        ],
+        "outputs": [
+            {**dumped, "optional": output.optional, "python": checked.outputs[output.name]}
+            for dumped, output in zip(contract["outputs"], app.outputs, strict=True)
+        ],
+        "nodes": [
+            {"id": node.id, "type": node.type, "title": node.title, "parent": node.parent, "python": constants[node.id]}
+            for node in app.nodes
+        ],
+    }
+
+
+def _summary(app: dict[str, Any]) -> str:
+    """An app in lines for people."""
+    rows = [("input", each["python"], each["kind"], "" if each["required"] else "optional") for each in app["inputs"]]
+    rows += [
+        (
+            "output",
+            each["python"],
+            each["type"] if isinstance(each["type"], str) else next(iter(each["type"])),
+            "optional" if each["optional"] else "",
+        )
+        for each in app["outputs"]
+    ]
+    head = f"{app['python']['module']}: {app['kind']} {one_line(app['name'])!r} of {app['source']}"
+    lines = [head, f"  key     {' or '.join(app['key_variables'])}", *(f"  {row}" for row in table(rows))]
+    return "\n".join([*lines, f"  {count(len(app['nodes']), 'node')}"])
