@@ -1,0 +1,179 @@
+"""The key stands in no traceback, whatever ends a call, wherever it was: not even with the variables of all frames."""
+
+import asyncio
+import gc
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from traceback import walk_tb
+from types import FrameType, TracebackType
+from typing import Any
+
+import pytest
+import rich.console
+import rich.traceback
+import runtime
+from concat_client import AsyncConcatClient, ConcatClient
+from driving import KEY
+from fault_events import NORMAL, blocking
+from runtime._http import httpx
+from servers import RUN, Server, as_json, by_mode, stream
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture(autouse=True)
+def key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that no variable of a test holds it."""
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+
+
+RUNTIME = str(Path(runtime.__file__).parent)
+LIBRARIES = (RUNTIME, str(Path(httpx.__file__).parent.parent / "http"))
+WORKING = {RUN: by_mode(streaming=stream(NORMAL), blocking=as_json(blocking()))}
+
+
+def shown(error: BaseException) -> str:
+    """What rich shows of an exception, with the variables of every frame below this file's."""
+    trace: TracebackType | None = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    text = io.StringIO()
+    console = rich.console.Console(file=text, width=200)
+    options: dict[str, Any] = {"show_locals": True, "locals_max_string": None, "locals_max_length": None}
+    console.print(rich.traceback.Traceback.from_exception(type(error), error, trace, max_frames=0, **options))
+    return text.getvalue()
+
+
+def variables(error: BaseException) -> str:
+    """The same without the looks of it, which take half a second."""
+    text = [repr(error)]
+    link: BaseException | None = error
+    while link is not None:
+        text += [repr(frame.f_locals) for frame, _ in walk_tb(link.__traceback__)]
+        link = link.__cause__ or link.__context__
+    return "\n".join(text)
+
+
+def call(url: str, kind: str, mode: runtime.ResponseMode, **options: Any) -> None:
+    if kind == "sync":
+        with ConcatClient(base_url=url, max_retries=0, **options) as client:
+            client.run(response_mode=mode)
+    else:
+        asyncio.run(acall(url, mode, **options))
+
+
+async def acall(url: str, mode: runtime.ResponseMode, **options: Any) -> None:
+    async with AsyncConcatClient(base_url=url, max_retries=0, **options) as client:
+        await client.run(response_mode=mode)
+
+
+def interrupt_at(place: Callable[[FrameType], bool], action: Callable[[], None]) -> BaseException | None:
+    """What comes out of `action` if somebody presses Ctrl-C at the first line that `place` is true of."""
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        if event == "line" and place(frame):
+            sys.settrace(None)
+            raise KeyboardInterrupt
+        return trace if frame.f_code.co_filename.startswith(LIBRARIES) else None
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        action()
+    except (KeyboardInterrupt, asyncio.CancelledError) as error:
+        return error
+    finally:
+        sys.settrace(before)
+    return None
+
+
+class Nth:
+    """The n-th line of the runtime that is run after the key was handed over."""
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+
+    def __call__(self, frame: FrameType) -> bool:
+        code = frame.f_code
+        if not code.co_filename.startswith(RUNTIME) or code.co_name == "__init__" or "Secret" in code.co_qualname:
+            return False
+        self.left -= 1
+        return self.left < 0
+
+
+# Where a socket is just made, an interrupt leaves it to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+@pytest.mark.parametrize("mode", ["blocking", "streaming"])
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_an_interrupt_anywhere_in_the_runtime(kind: str, mode: runtime.ResponseMode) -> None:
+    with Server(WORKING) as server:
+        number, error = 0, interrupt_at(Nth(0), lambda: call(server.url, kind, mode))
+        while error is not None:
+            assert KEY not in variables(error), f"line {number}"
+            number += 7
+            gc.collect()
+            error = interrupt_at(Nth(number), lambda: call(server.url, kind, mode))
+    assert number > 100
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+@pytest.mark.parametrize(
+    "function",
+    ["build_request", "_send_single_request", "handle_request", "_send_request_headers", "_receive_event", "read"],
+)
+def test_an_interrupt_in_the_http_library(kind: str, function: str) -> None:
+    """Its frames hold the request; what they held is gone when the exception has left them."""
+
+    def place(frame: FrameType) -> bool:
+        code = frame.f_code
+        return code.co_name in (function, f"{function}_async", function.replace("handle_", "handle_async_"))
+
+    with Server(WORKING) as server:
+        error = interrupt_at(place, lambda: call(server.url, kind, "blocking"))
+    assert error is not None
+    assert KEY not in shown(error)
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+def test_an_exception_of_the_callers_own_hook(kind: str) -> None:
+    """It comes out as it is, its lines too."""
+
+    def hook(request: Any) -> None:
+        headers = list(request.headers.raw)
+        raise ZeroDivisionError(len(headers))
+
+    async def ahook(request: Any) -> None:
+        hook(request)
+
+    given: Any = (
+        httpx.Client(event_hooks={"request": [hook]})
+        if kind == "sync"
+        else httpx.AsyncClient(event_hooks={"request": [ahook]})
+    )
+    with pytest.raises(ZeroDivisionError) as raised:
+        call("http://127.0.0.1:1", kind, "blocking", http_client=given)
+    assert KEY not in shown(raised.value)
+    assert "raise ZeroDivisionError(len(headers))" in shown(raised.value)
+
+
+@pytest.mark.parametrize("key", [f"{KEY} {KEY}", f"dataset-{KEY}", f"{KEY}\n{KEY}"])
+def test_a_key_that_is_none(key: str) -> None:
+    with pytest.raises(runtime.ConfigurationError) as raised:
+        call("http://127.0.0.1:1", "sync", "blocking", api_key=key)
+    assert KEY not in shown(raised.value)
+
+
+def test_what_the_caller_was_handling_keeps_its_variables() -> None:
+    def fail() -> None:
+        of_the_caller = "worth a look"
+        raise ZeroDivisionError(of_the_caller)
+
+    try:
+        fail()
+    except ZeroDivisionError as earlier:
+        with pytest.raises(runtime.ConnectionFailedError):
+            call("http://127.0.0.1:1", "sync", "blocking")
+        assert earlier.__traceback__ is not None and earlier.__traceback__.tb_next is not None
+        assert earlier.__traceback__.tb_next.tb_frame.f_locals == {"of_the_caller": "worth a look"}
