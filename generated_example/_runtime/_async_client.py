@@ -26,6 +26,7 @@ from ._responses import (
     log_filters,
 )
 from ._session import StreamSession, run_to_end
+from ._settings import Secret
 
 
 class AsyncRunStream(Generic[OutputsT]):
@@ -179,9 +180,11 @@ class AsyncWorkflowClient(Generic[OutputsT]):
         max_answer_size: int = 256_000_000,
         http_client: AsyncClient | None = None,
     ) -> None:
+        key = None if api_key is None else Secret(api_key)
+        del api_key  # or a traceback with variables would show it
         options = ClientOptions(
             base_url=base_url,
-            api_key=api_key,
+            api_key=key,
             user=user,
             timeout=timeout,
             idle_timeout=idle_timeout,

@@ -87,7 +87,7 @@ class ClientOptions:
         self,
         *,
         base_url: str | None,
-        api_key: str | None,
+        api_key: Secret | None,
         user: str | None,
         timeout: float,
         idle_timeout: float,
@@ -96,7 +96,7 @@ class ClientOptions:
         max_answer_size: int,
     ) -> None:
         self.base_url = base_url
-        self.api_key = None if api_key is None else Secret(api_key)
+        self.api_key = api_key
         self.user = user
         self.timeout = positive("timeout", timeout)
         self.idle_timeout = positive("idle_timeout", idle_timeout)

@@ -27,7 +27,11 @@ _WEB_PAGES = re.compile(
 
 
 class Secret:
-    """A text that shows itself only when asked by name: not in a repr, not in a log."""
+    """A text that shows itself only when asked by name: not in a repr, not in a log.
+
+    What looks into it is a method here, and binds it to no name: a traceback may be shown
+    with the variables of every function that it went through.
+    """
 
     __slots__ = ("_text",)
 
@@ -37,6 +41,33 @@ class Secret:
     def reveal(self) -> str:
         """The text itself."""
         return self._text
+
+    def trimmed(self) -> "Secret":
+        """The same without white space around it, and without the word Bearer."""
+        trimmed = Secret(self._text.strip())
+        if trimmed._text[:7].lower() == "bearer ":
+            return Secret(trimmed._text[7:].strip())
+        return trimmed
+
+    def problem_as_key(self) -> str:
+        """Why this can be no key of an app; "" if it can be one."""
+        if not self._text:
+            return "is empty"
+        if (
+            not self._text.isascii()
+            or not self._text.isprintable()
+            or " " in self._text
+        ):
+            return (
+                "holds a blank, a line break, or a character that no key has: copy it "
+                "again"
+            )
+        if self._text.startswith("dataset-"):
+            return (
+                "is one of the knowledge base (it starts with dataset-). A workflow needs "
+                "the key of its own app, which starts with app-"
+            )
+        return ""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and other._text == self._text
@@ -93,8 +124,8 @@ def read_user(user: str | None, default: str | None) -> str:
 
 def _key_from_environment(variables: Sequence[str]) -> Secret:
     for variable in variables:
-        if key := os.environ.get(variable):
-            return Secret(key)
+        if os.environ.get(variable):
+            return Secret(os.environ[variable])
     names = " or ".join(variables) or "the API key"
     raise ConfigurationError(
         f"No API key. Set the environment variable {names}, or give api_key= to the "
@@ -109,28 +140,13 @@ def _checked_settings(base_url: str, api_key: Secret) -> Settings:
 
 def check_api_key(api_key: Secret) -> Secret:
     """The key without white space around it, if it can be one."""
-    key = _text("api_key", api_key.reveal()).strip()
-    if key[:7].lower() == "bearer ":
-        key = key[7:].strip()
-    problem = _key_problem(key)
-    if problem:
+    if not isinstance(api_key.reveal(), str):
+        kind = type(api_key.reveal()).__name__
+        raise ConfigurationError(f"api_key must be a str, not {kind}")
+    key = api_key.trimmed()
+    if problem := key.problem_as_key():
         raise ConfigurationError(f"The API key {problem}")
-    return Secret(key)
-
-
-def _key_problem(key: str) -> str:
-    if not key:
-        return "is empty"
-    if not key.isascii() or not key.isprintable() or " " in key:
-        return (
-            "holds a blank, a line break, or a character that no key has: copy it again"
-        )
-    if key.startswith("dataset-"):
-        return (
-            "is one of the knowledge base (it starts with dataset-). A workflow needs the "
-            "key of its own app, which starts with app-"
-        )
-    return ""
+    return key
 
 
 def _text(name: str, value: object) -> str:

@@ -591,9 +591,7 @@ class SyncTransport:
 
     async def sleep(self, seconds: float) -> None:
         if self._closing.wait(seconds):
-            raise ClosedError(
-                "close() was called while a request waited to be repeated"
-            )
+            raise closed_while_waiting()
 
     async def do(self, function: Callable[..., ResultT], *arguments: Any) -> ResultT:
         return function(*arguments)
