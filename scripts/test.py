@@ -14,6 +14,7 @@ CHECKS: tuple[Sequence[str], ...] = (
     ("ruff", "check", "--quiet", "."),
     ("ruff", "check", "--quiet", "--isolated", "--target-version", "py311", "templates/runtime"),
     ("mypy", "--strict", "generator/difygen", "templates/runtime"),
+    ("scripts.derive_blocking", "--check"),
     ("pytest", "-n", "auto"),
 )
 

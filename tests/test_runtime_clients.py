@@ -4,8 +4,11 @@ import asyncio
 import importlib
 import logging
 import os
+import pickle
 import subprocess
 import sys
+import types
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -250,3 +253,23 @@ class TestDocumentation:
             value = getattr(runtime, name)
             if isinstance(value, type):
                 assert value.__doc__, name
+
+
+class TestPublicNames:
+    """What users see of where things come from, and what tools read from annotations."""
+
+    @pytest.mark.parametrize("name", runtime.__all__)
+    def test_annotations_can_be_read(self, name: str) -> None:
+        public = getattr(runtime, name)
+        typing.get_type_hints(public if isinstance(public, type) else type(public))
+        for member in vars(public).values() if isinstance(public, type) else ():
+            function = getattr(member, "fget", None) or member
+            if isinstance(function, types.FunctionType) and function.__module__.startswith("runtime"):
+                typing.get_type_hints(function)
+
+    @pytest.mark.parametrize("name", runtime.__all__)
+    def test_classes_show_the_module_that_users_import_them_from(self, name: str) -> None:
+        public = getattr(runtime, name)
+        if isinstance(public, type):
+            assert public.__module__ == "runtime"
+            assert pickle.loads(pickle.dumps(public)) is public
