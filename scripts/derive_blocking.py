@@ -56,6 +56,7 @@ PHRASES = {
         "How many runs may go on at a time; more wait their turn."
     ),
     "another task took": "another thread took",
+    "for entry in news.of(page):\n                yield entry\n": "yield from news.of(page)\n",
 }
 
 

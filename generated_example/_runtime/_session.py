@@ -153,7 +153,7 @@ class StreamSession(Generic[StreamedT]):
             )
         return self._run
 
-    async def aclose(self) -> None:
+    async def close(self) -> None:
         """Close the connection; ask the server to stop the run, if that is wanted."""
         if self._process != os.getpid():
             return
@@ -175,7 +175,7 @@ class StreamSession(Generic[StreamedT]):
         if slot is None or self.state.is_over or self._process != os.getpid():
             return
         try:
-            slot.close_later(self.aclose)
+            slot.close_later(self.close)
         except RuntimeError:
             if self.stop_on_exit:
                 self._say_not_stopped("its event loop is closed")
@@ -238,7 +238,7 @@ class StreamSession(Generic[StreamedT]):
             self._deadline = operations.deadline(self._timeout)
         self._slot = await operations.transport.acquire(self._deadline)
         if self.stop_on_exit:
-            self._slot.close_at_end(self.aclose)
+            self._slot.close_at_end(self.close)
         call = None
         if self._inputs is not None:
             await operations.upload_inputs(self._inputs, self._user, self._deadline)
@@ -397,4 +397,4 @@ async def run_to_end(
     try:
         return await session.finish()
     finally:
-        await session.aclose()
+        await session.close()

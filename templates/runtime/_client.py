@@ -426,7 +426,6 @@ class RunLogs:
     def __iter__(self) -> Iterator[LogEntry]:
         news = LogNews()
         for page in self.pages():
-            for entry in news.of(page):
-                yield entry
+            yield from news.of(page)
             if news.are_over:
                 return
