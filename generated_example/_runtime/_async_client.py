@@ -82,16 +82,18 @@ class AsyncRunStream(Generic[OutputsT]):
         pending = session.pending
         try:
             while True:
-                while pending:
-                    yield pending.popleft()
+                with suppress(IndexError):  # another task took the last one
+                    while pending:
+                        yield pending.popleft()
                 if not await session.fill():
                     return
         finally:
             await self._leave()
 
     async def __anext__(self) -> Event:
-        if await self._session.fill():
-            return self._session.pending.popleft()
+        while await self._session.fill():
+            with suppress(IndexError):
+                return self._session.pending.popleft()
         raise StopAsyncIteration
 
     async def text(self, source: str | Sequence[str]) -> AsyncIterator[str]:
@@ -124,7 +126,7 @@ class AsyncRunStream(Generic[OutputsT]):
 
     async def aclose(self) -> None:
         """Close the connection. May be called more than once."""
-        await self._session.aclose()
+        await self._session.close()
 
     async def _leave(self) -> None:
         if not (self._managed or self._session.is_in_use):

@@ -126,7 +126,7 @@ class RunStream(Generic[OutputsT]):
 
     def close(self) -> None:
         """Close the connection. May be called more than once."""
-        run_now(self._session.aclose())
+        run_now(self._session.close())
 
     def _leave(self) -> None:
         if not (self._managed or self._session.is_in_use):
