@@ -55,11 +55,11 @@ class Served:
 
 
 @contextmanager
-def serving(*arguments: str, launcher: Sequence[str] = ()) -> Iterator[Served]:
+def serving(*arguments: str, launcher: Sequence[str] = (), cwd: Path = ROOT) -> Iterator[Served]:
     """A server; `launcher` is a command that becomes the one behind it."""
     process = subprocess.Popen(
         [*launcher, *command(*arguments, "--port", "0")],
-        cwd=ROOT,
+        cwd=cwd,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

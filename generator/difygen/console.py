@@ -139,7 +139,7 @@ def _json_text(value: object, **layout: Any) -> str:
 
 
 def _is_unsafe(character: str) -> bool:
-    return character in _BIDI or unicodedata.category(character) in ("Cc", "Cs")
+    return character in _BIDI or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
 
 
 def _shown(character: str) -> str:
