@@ -17,11 +17,11 @@ from random import Random
 from typing import Any
 
 import pytest
-from difygen.diff.surfaces import surface
 from difygen.diff.workflows import Change, compare, is_breaking
 from difygen.generate import Generated, generate
 from difygen.model import App
 from difygen.options import Options
+from difygen.project.surfaces import surface
 from mypy import api
 from pydantic import ValidationError
 from random_workflows import change_somewhere, random_workflow, sample

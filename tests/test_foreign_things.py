@@ -289,7 +289,7 @@ def test_a_pipe_among_the_sources_is_passed_over_with_a_word(project: Path) -> N
 def test_a_pipe_that_the_user_named_is_given_up_when_nobody_writes(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("difygen.project.files.FIRST_BYTE", 0.2)
+    monkeypatch.setattr("difygen.files.FIRST_BYTE", 0.2)
     os.mkfifo("pipe.yaml")
     ran = difygen("pipe.yaml", "-o", "other")
     assert ran.code == 2 and "nobody wrote to the pipe within 0.2 s" in ran.err

@@ -14,9 +14,9 @@ from typing import cast, get_args
 
 from difygen.cursor import Cursor, Diagnostics, Path, shown
 from difygen.diagnostics import Diagnostic, Location, has_errors
+from difygen.files import read_file
 from difygen.model import JsonValue
 from difygen.options import Emit, Options
-from difygen.project.files import read_file
 
 OWN_FILE = "difygen.toml"
 PROJECT_FILE = "pyproject.toml"

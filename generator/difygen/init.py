@@ -17,6 +17,7 @@ import yaml
 
 from difygen.config import OWN_FILE, PROJECT_FILE, Config, load_config
 from difygen.diagnostics import has_errors
+from difygen.files import read_file
 from difygen.model import (
     App,
     ArrayOf,
@@ -33,7 +34,6 @@ from difygen.model import (
 from difygen.parser import read
 from difygen.parser.spec import INPUT_KEYS
 from difygen.parser.type_syntax import MAX_NESTING
-from difygen.project.files import read_file
 
 SCHEMA_FILE = "difygen.schema.json"
 Json = dict[str, Any]

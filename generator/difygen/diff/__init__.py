@@ -1,1 +1,1 @@
-"""Workflow x Workflow -> what callers notice. `workflows` is the way in, `rules` the table; `revisions` holds the command `diff`."""
+"""App x App -> what callers notice. `workflows` is the way in, `rules` the table. Knows no files, locks and revisions."""

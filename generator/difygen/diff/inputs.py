@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from difygen.diff.common import Found, PublicNames, described, renamed, reordered
+from difygen.diff.rules import Found, PublicNames, described, renamed, reordered
 from difygen.diff.types import accepts, input_type, is_model, max_length, plain, properties, words
 from difygen.model import App, ArrayOf, Input, ObjectOf, OneOf, Type
 from difygen.plan.inputs import usable_default

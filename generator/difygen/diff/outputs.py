@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from difygen.diff.common import Found, PublicNames, described, renamed, reordered
+from difygen.diff.rules import Found, PublicNames, described, renamed, reordered
 from difygen.diff.types import fits, is_model, plain, properties, words
 from difygen.model import App, ArrayOf, ObjectOf, Output, Primitive, Property, Type, or_null, without_null
 

@@ -1,8 +1,13 @@
-"""The rules of a comparison: what kinds of change there are, how bad each is for callers, and why. Nothing but the table."""
+"""The rules of a comparison: what kinds of change there are, how bad each is for callers, and why; what finds them all alike."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple
+
+from difygen.diff.types import properties
+from difygen.model import ObjectOf
 
 Effect = Literal["breaking", "compatible", "cosmetic"]
 
@@ -56,3 +61,39 @@ RULES: dict[str, Rule] = {
         Rule("order-changed", "cosmetic", "Values are passed and read by name."),
     )
 }
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+Found = tuple[str, str, str]
+"""Rule, subject, message."""
+
+
+class PublicNames(NamedTuple):
+    """The Python names of a generated module: of inputs and outputs by wire name, of node constants by id, and what it exports."""
+
+    inputs: Mapping[str, str] = _NOTHING
+    outputs: Mapping[str, str] = _NOTHING
+    nodes: Mapping[str, str] = _NOTHING
+    exports: Sequence[str] = ()
+
+
+def renamed(
+    what: str, subject: str, wire: str, old_names: Mapping[str, str], new_names: Mapping[str, str]
+) -> Iterator[Found]:
+    was, is_ = old_names.get(wire, wire), new_names.get(wire, wire)
+    if was != is_:
+        yield f"{what}-renamed", subject, f"`{was}` is now called `{is_}`."
+
+
+def reordered(subject: str, old: Sequence[str], new: Sequence[str]) -> Iterator[Found]:
+    if [name for name in old if name in new] != [name for name in new if name in old]:
+        yield "order-changed", subject, "The order changed."
+
+
+def described(subject: str, old: ObjectOf, new: ObjectOf) -> Iterator[Found]:
+    texts = [
+        (type_.description, {member.name: member.description for member in type_.properties}) for type_ in (old, new)
+    ]
+    if texts[0][0] != texts[1][0] or any(texts[1][1].get(name, text) != text for name, text in texts[0][1].items()):
+        yield "text-changed", subject, "Its description changed."
+    yield from reordered(subject, list(properties(old)), list(properties(new)))

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
-from difygen.diff.common import Found, PublicNames
 from difygen.diff.inputs import compare_inputs
 from difygen.diff.outputs import compare_outputs
-from difygen.diff.rules import EFFECTS, RULES, Effect
+from difygen.diff.rules import EFFECTS, RULES, Effect, Found, PublicNames
 from difygen.model import App
 
 Advice = Literal["major", "minor", "patch", "none"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from difygen.code import Identifier, has_surrogate, visible
 from difygen.diagnostics import Diagnostic, Location, nearest
@@ -23,10 +23,8 @@ from difygen.naming import (
     file_name_problem,
     snake_name,
 )
+from difygen.options import Options
 from difygen.plan.hints import output_name
-
-if TYPE_CHECKING:
-    from difygen.plan.workflow import Options
 
 IMPORTED_CLASSES = frozenset(
     {"Annotated", "Any", "ConfigDict", "Field", "Final", "Literal", "NotRequired", "Sequence", "StrictInt", "TypedDict"}

@@ -123,8 +123,8 @@ def _shown(problems: Iterable[Diagnostic], request: Request, wanted: Sequence[Na
 def changes_between(old: Lock, new: Lock) -> tuple[Change, ...]:
     """What changes for callers from one lock to the other. Workflows of which all is the same are not looked into."""
     from difygen.contract import ContractError
-    from difygen.diff.surfaces import surfaces
     from difygen.diff.workflows import compare_all
+    from difygen.project.surfaces import surfaces
 
     before, after = dict(old.workflows), dict(new.workflows)
     for module in before.keys() & after.keys():

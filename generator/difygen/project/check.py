@@ -9,8 +9,8 @@ from itertools import islice
 
 from difygen.code import visible
 from difygen.config import Config
+from difygen.files import read_file
 from difygen.options import Options
-from difygen.project.files import read_file
 from difygen.project.lock import LOCK_NAME, Lock, LockError
 from difygen.project.package import BuildReport, Request, prepare, resolve, without_collector
 from difygen.project.publish import EDITED, FOREIGN, Survey, place, read_lock, survey, survey_file

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from difygen.console import DefinitionProblem, UsageProblem
 from difygen.diagnostics import Diagnostic, Location, has_errors
+from difygen.files import MAX_BYTES, read_file
 from difygen.model import App
 from difygen.options import Options
 from difygen.parser import read
-from difygen.project.files import MAX_BYTES, read_file
 from difygen.project.make import OTHER_THINGS
 from difygen.project.names import assign_names
 from difygen.project.sources import Source, discover

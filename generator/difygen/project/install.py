@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from stat import S_IMODE
 from typing import NamedTuple
 
-from difygen.project.files import read_file
+from difygen.files import read_file
 from difygen.project.leftovers import BETWEEN, CACHE, INSIDE, stage_prefix, tidy, tidy_file
 from difygen.project.lock import LOCK_NAME, LockError, parse_lock
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import NamedTuple
 
-from difygen.project.files import read_file
+from difygen.files import read_file
 from difygen.project.lock import LOCK_NAME, LockError, parse_lock
 
 CACHE = "__pycache__"

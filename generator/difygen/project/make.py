@@ -9,12 +9,12 @@ from typing import NamedTuple
 from difygen.code import Identifier
 from difygen.contract import dump
 from difygen.diagnostics import Diagnostic, Location, has_errors
+from difygen.files import read_file
 from difygen.generate import Module, generate_module, module_names
 from difygen.model import App
 from difygen.options import Options
 from difygen.parser import read
 from difygen.plan.names import Wanted
-from difygen.project.files import read_file
 from difygen.project.lock import LockedWorkflow, format_contract, hash_bytes
 
 OTHER_THINGS = ("unknown-format", "unsupported-kind", "unsupported-mode")

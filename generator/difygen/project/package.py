@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from difygen import __version__
+from difygen.files import read_file
 from difygen.options import Options
-from difygen.project.files import read_file
 from difygen.project.lock import NOTHING, Lock, LockError, hash_bytes
 from difygen.project.publish import PublishError, SupersededError, publish, publish_file, read_lock
 from difygen.project.runtime import MARK, runtime_problems

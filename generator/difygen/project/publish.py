@@ -12,8 +12,8 @@ from errno import EFBIG
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import NamedTuple
 
+from difygen.files import read_file
 from difygen.project.exclusive import BusyError, exclusive
-from difygen.project.files import read_file
 from difygen.project.install import Delta, install, install_file
 from difygen.project.leftovers import NotOursError, has_leftovers, tidy
 from difygen.project.lock import LOCK_NAME, Lock, LockError, format_lock, hash_bytes, is_inside, parse_lock

@@ -16,15 +16,15 @@ import click
 from difygen.contract import ContractError
 from difygen.diagnostics import Diagnostic, has_errors
 from difygen.diff.report import Format, format_changes
-from difygen.diff.surfaces import surface, surfaces, without_exports
 from difygen.diff.workflows import Change, Surface, compare, compare_all, is_breaking
+from difygen.files import read_file
 from difygen.model import App
 from difygen.parser import read
-from difygen.project.files import read_file
 from difygen.project.lock import LOCK_NAME, LockError, parse_lock
 from difygen.project.make import OTHER_THINGS
 from difygen.project.names import Named, name_modules
 from difygen.project.sources import SUFFIXES, discover
+from difygen.project.surfaces import surface, surfaces, without_exports
 
 FailOn = Literal["breaking", "any"]
 
