@@ -1,0 +1,115 @@
+"""Runs a telling part of the suite with the oldest and the newest of everything that difygen and its clients need.
+
+Each environment is made anew in build/matrix/. The rest of the suite runs on the locked versions (`scripts/test.py`).
+Arguments choose environments by name. Without a network nothing is made, and that is said.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from environment import ROOT, ensure
+
+FOLDER = ROOT / "build" / "matrix"
+TOOLS = ("pytest>=8.2", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "hypothesis>=6.100", "trustme>=1.1", "httpx2>=2")
+CLIENTS = ("front_door", "generated_example", "runtime_models", "runtime_clients", "runtime_files")
+HTTP = (*CLIENTS, "connections", "faults", "runtime_errors")
+ALL = (*HTTP, "cli", "document", "generate_cases", "http_library", "layout", "mock_server", "spec", "testing")
+OPTION = "tests/test_cli.py::test_command[unknown_option]"  # the sentence is click's own, and the oldest click has another one
+HTTPX = "tests/test_runtime_clients.py::TestImports::test_either_library_will_do[httpx]"
+NO_NETWORK = ("error sending request", "dns error", "failed to lookup address", "Network connectivity is disabled")
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What is installed, for which Python (where there is one; else for the Python that runs this), and which tests it is held to."""
+
+    name: str
+    python: str
+    tests: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    deselected: tuple[str, ...] = ()
+
+
+ENVIRONMENTS = (
+    Environment("oldest", "3.11", ALL, options=("--resolution", "lowest-direct"), deselected=(OPTION,)),
+    Environment("pydantic-2.11.0", "3.12", CLIENTS, packages=("pydantic==2.11.0",)),
+    Environment("pydantic-2.11.4", "3.12", CLIENTS, packages=("pydantic==2.11.4",)),
+    Environment("pydantic-2.12", "3.13", CLIENTS, packages=("pydantic==2.12.*",)),
+    Environment("newest", "3.14", ALL),
+    Environment("httpx2", "3.13", HTTP, removed=("httpx", "httpcore"), deselected=(HTTPX,)),
+)
+
+
+def main() -> int:
+    uv = (str(ensure("test")), "-m", "uv")
+    asked = sys.argv[1:] or [each.name for each in ENVIRONMENTS]
+    failed = []
+    for environment in (each for each in ENVIRONMENTS if each.name in asked):
+        python = make(environment, uv)
+        if python is None:
+            print(f"skipped: no package registry can be reached, so that {', '.join(asked)} cannot be installed")
+            return 0
+        if run(environment, python):
+            failed.append(environment.name)
+    print(f"failed: {', '.join(failed)}" if failed else f"passed: {', '.join(asked)}")
+    return 1 if failed else 0
+
+
+def make(environment: Environment, uv: tuple[str, ...]) -> Path | None:
+    """Make an environment, and return its Python; None where there is no network."""
+    folder = FOLDER / environment.name
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    base = next(interpreters(environment.python), sys.executable)
+    subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", base, str(folder)], check=True)
+    pip = (*uv, "pip")
+    target = ("--quiet", "--python", str(python))
+    wanted = ("--editable", ".[mock,watch]", *TOOLS, *environment.packages, *environment.options)
+    done = subprocess.run(
+        [*pip, "install", *target, *wanted], check=False, cwd=ROOT, stderr=subprocess.PIPE, encoding="utf-8"
+    )
+    if done.returncode:
+        if any(sign in done.stderr for sign in NO_NETWORK):
+            return None
+        sys.exit(f"{environment.name}: {done.stderr}")
+    if environment.removed:
+        subprocess.run([*pip, "uninstall", *target, *environment.removed], check=True)
+    return python
+
+
+def interpreters(version: str) -> Iterator[str]:
+    """Find the installed Pythons of a version: on the path, and among those of pyenv."""
+    found = [shutil.which(f"python{version}")]
+    versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found += map(str, versions.glob(f"{version}.*/bin/python"))
+    for python in filter(None, found):
+        if not subprocess.run([python, "-c", ""], check=False, capture_output=True).returncode:
+            yield python
+
+
+def run(environment: Environment, python: Path) -> int:
+    """Run the tests of an environment, and return pytest's exit code."""
+    names = ("pydantic", "httpx", "httpx2", "PyYAML", "click", "black")
+    program = """if True:
+        import importlib.metadata, platform, sys
+        found = {each.name.lower(): each.version for each in importlib.metadata.distributions()}
+        print("Python", platform.python_version(), *(f"· {name} {found.get(name.lower(), '–')}" for name in sys.argv[1:]))"""
+    versions = subprocess.run([python, "-c", program, *names], check=True, stdout=subprocess.PIPE, encoding="utf-8")
+    print(f"\n$ {environment.name}: {versions.stdout.strip()}", flush=True)
+    tests = [f"tests/test_{name}.py" for name in environment.tests]
+    command = [str(python), "-m", "pytest", "-q", "-n", "auto", "-p", "no:cacheprovider", *tests]
+    command += [f"--deselect={test}" for test in environment.deselected]
+    settings = {"HTTP_LIBRARY": "httpx2"} if "httpx" in environment.removed else {}
+    return subprocess.run(command, check=False, cwd=ROOT, env={**os.environ, **settings}).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
