@@ -1,17 +1,20 @@
 """Files as people have them become inputs, are uploaded by streaming, and are downloaded whole or not at all."""
 
 import asyncio
+import errno
 import io
 import json
 import os
 import re
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
 import runtime
 from both_clients import KEY, Using, both_clients, with_sync
+from concat_client import ConcatClient
 from fault_events import NORMAL, RESULT, blocking, fin, reset
 from pydantic import Field, ValidationError
 from replay import cases, recording
@@ -410,6 +413,15 @@ class TestDownloads:
             ("/", "file"),
             ("..", "file"),
             ("a\0\nb.txt", "ab.txt"),
+            ("\u202egnp.exe", "gnp.exe"),
+            ("a.txt:hidden", "a.txt_hidden"),
+            ('<a>|"b"?*.txt', "_a___b___.txt"),
+            ("CON", "_CON"),
+            ("nul.txt", "_nul.txt"),
+            ("COM1 .log", "_COM1 .log"),
+            ("console.log", "console.log"),
+            ("%2e%2e%2fa.txt", "a.txt"),
+            ("x" * 300 + ".pdf", "x" * 200 + ".pdf"),
             ("字.txt", "字.txt"),
             (None, "file-preview"),
         ],
@@ -419,6 +431,73 @@ class TestDownloads:
             path = with_sync(server.url, lambda client: client.download(File(filename=name, url=SIGNED), tmp_path))
         assert path == tmp_path / written
         assert path.read_bytes() == b"x"
+
+    @both_clients
+    @pytest.mark.parametrize("given", ["a.pdf", "a"])
+    def test_a_folder_keeps_what_it_has(self, using: Using, given: str, tmp_path: Path) -> None:
+        """The name is the server's: it replaces nothing and follows nothing, whatever is there."""
+        folder, elsewhere = tmp_path / "folder", tmp_path / "elsewhere"
+        folder.mkdir()
+        elsewhere.write_bytes(b"private")
+        stem, dot, suffix = given.partition(".")
+        taken = [given, *(f"{stem} ({number}){dot}{suffix}" for number in range(1, 6))]
+        (folder / taken[0]).write_bytes(b"as it was")
+        (folder / taken[1]).symlink_to(elsewhere)
+        (folder / taken[2]).symlink_to(tmp_path / "nowhere")
+        os.mkfifo(folder / taken[3])
+        (folder / taken[4]).mkdir()
+        os.link(elsewhere, folder / taken[5])
+        with Server({FILE: answer(CONTENT)}) as server:
+            file = File(filename=given, url=SIGNED)
+            path = using(server.url, lambda client: client.download(file, folder))
+        assert path == folder / f"{stem} (6){dot}{suffix}"
+        assert path.read_bytes() == CONTENT
+        assert sorted(item.name for item in folder.iterdir()) == sorted([*taken, path.name])
+        assert (folder / taken[0]).read_bytes() == b"as it was"
+        assert elsewhere.read_bytes() == b"private"
+        assert not (tmp_path / "nowhere").exists()
+
+    def test_two_downloads_at_once_get_a_name_each(self, tmp_path: Path) -> None:
+        file = File(filename="a.pdf", url=SIGNED)
+        with (
+            Server({FILE: answer(CONTENT)}) as server,
+            ConcatClient(base_url=server.url, api_key=KEY) as client,
+            ThreadPoolExecutor(8) as pool,
+        ):
+            paths = list(pool.map(lambda _: client.download(file, tmp_path), range(16)))
+        assert sorted(paths) == sorted(tmp_path.iterdir())
+        assert len(paths) == 16
+
+    def test_a_file_system_without_links(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        def refuse(*_: object) -> None:
+            raise PermissionError(errno.EPERM, "Operation not permitted")
+
+        monkeypatch.setattr(os, "link", refuse)
+        (tmp_path / "a.pdf").write_bytes(b"as it was")
+        with Server({FILE: answer(CONTENT)}) as server:
+            file = File(filename="a.pdf", url=SIGNED)
+            path = with_sync(server.url, lambda client: client.download(file, tmp_path))
+        assert {item.name: item.read_bytes() for item in tmp_path.iterdir()} == {
+            "a.pdf": b"as it was",
+            path.name: CONTENT,
+        }
+
+    @both_clients
+    @pytest.mark.parametrize("kind", ["pipe", "link to a device", "missing folder"])
+    def test_what_is_no_regular_file_is_not_replaced(self, using: Using, kind: str, tmp_path: Path) -> None:
+        target = str(tmp_path / "x")
+        if kind == "pipe":
+            os.mkfifo(target)
+        elif kind == "missing folder":
+            target += "/"
+        else:
+            os.symlink("/dev/null", target)
+        before = list(tmp_path.iterdir())
+        with Server({FILE: answer(CONTENT)}) as server:
+            with pytest.raises(runtime.ConfigurationError, match="x"):
+                using(server.url, lambda client: client.download(SIGNED, target))
+            assert server.requests == []
+        assert list(tmp_path.iterdir()) == before
 
     def test_a_file_of_a_run_downloads_by_itself(self, tmp_path: Path) -> None:
         file = {"dify_model_identity": "__dify__file__", "filename": "a.txt", "url": SIGNED}
