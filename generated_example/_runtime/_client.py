@@ -358,7 +358,8 @@ class WorkflowClient(Generic[OutputsT]):
 
         Args:
             file: The file, or its URL, which may be relative.
-            path: Where to; a folder gets a file of the name that the server gave.
+            path: Where to; a folder gets a file of the name that the server gave, with
+                a number where that is taken.
         """
         return run_now(self._operations.download(file, path, timeout))
 

@@ -8,10 +8,12 @@ to the server, not to a foreign one.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from mimetypes import guess_type
 from pathlib import Path
+from stat import S_ISREG
 from time import monotonic
 from typing import Annotated, Any, BinaryIO, Self, cast
 from urllib.parse import unquote, urljoin, urlsplit
@@ -35,6 +37,9 @@ from ._responses import Record, read_integer, read_maybe_text, read_moment, read
 from ._transport import Exchange, SyncTransport, Transport, read_error, run_now
 
 MAX_REDIRECTS = 5
+MAX_NUMBER = 10_000
+NO_NAME = re.compile(r'[<>:"|?*]')
+WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d) *(\.|$)", re.IGNORECASE)
 DOWNLOAD_TIMEOUT = 1260.0
 DOWNLOAD_IDLE_TIMEOUT = 60.0
 EXPIRED = (
@@ -56,16 +61,24 @@ async def download(
 ) -> Path:
     """Stream the content of `url` to a file, which appears only when it is complete.
 
-    A `destination` that is a folder gets a file of the name that the server gave.
+    A `destination` that is a folder gets a file of the name that the server gave, with a
+    number where there is one of that name.
     """
     call = download_call(url)
-    path = target_path(destination, filename or call.shown)
+    path = Path(destination)
+    into_folder = path.is_dir()
+    if into_folder:
+        path /= safe_name(filename or call.shown)
+    else:
+        check_destination(destination)
     partial = path.with_name(f".{path.name[:40]}.{os.urandom(4).hex()}.part")
     exchange = await follow(transport, call, monotonic() + timeout, idle_timeout)
     try:
         with await transport.do(partial.open, "xb") as file:
             while (piece := await exchange.read()) is not None:
                 await transport.do(file.write, piece)
+        if into_folder:
+            return await transport.do(place_beside_others, partial, path)
         os.replace(partial, path)
     except BaseException:
         with suppress(OSError):
@@ -76,17 +89,57 @@ async def download(
     return path
 
 
-def target_path(destination: Destination, name: str) -> Path:
-    """Where to write: `destination`, or a file in it if it is a folder.
+def check_destination(destination: Destination) -> None:
+    """Refuse what must not be replaced by a file: a device, a pipe, a missing folder."""
+    if os.fspath(destination).endswith((os.sep, "/")):
+        raise ConfigurationError(f"There is no folder {os.fspath(destination)!r}")
+    with suppress(FileNotFoundError):
+        if not S_ISREG(os.stat(destination).st_mode):
+            raise ConfigurationError(
+                f"Cannot download to {os.fspath(destination)!r}: it is no regular file"
+            )
 
-    Of a name that came from a server, nothing but its last part is used.
+
+def place_beside_others(partial: Path, path: Path) -> Path:
+    """Give a complete file its name, or that name and a number; replace nothing.
+
+    Whatever has the name stays: a file, a link, even one that leads nowhere.
     """
-    path = Path(destination)
-    if not path.is_dir():
-        return path
+    for number in range(MAX_NUMBER):
+        numbered = f"{path.stem} ({number}){path.suffix}"
+        free = path.with_name(numbered) if number else path
+        with suppress(FileExistsError):
+            name_newly(partial, free)
+            return free
+    raise FileExistsError(f"{path} is there, and so is every name like it")
+
+
+def name_newly(partial: Path, free: Path) -> None:
+    """Give a file a name that nothing has.
+
+    Raises:
+        FileExistsError: Something has it.
+    """
+    try:
+        os.link(partial, free)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without links
+        free.open("xb").close()
+        os.replace(partial, free)
+    else:
+        os.unlink(partial)
+
+
+def safe_name(name: str) -> str:
+    """A name for a file, of one that came from a server: harmless on every system.
+
+    Nothing but its last part is used.
+    """
     last = unquote(name).replace("\\", "/").rpartition("/")[2]
-    safe = "".join(character for character in last if character.isprintable())
-    return path / (short_name(safe.strip(" .")) or "file")
+    printable = "".join(character for character in last if character.isprintable())
+    safe = short_name(NO_NAME.sub("_", printable).strip(" .")) or "file"
+    return f"_{safe}" if WINDOWS_DEVICE.match(safe) else safe
 
 
 def short_name(name: str) -> str:
@@ -226,6 +279,8 @@ class File(BaseModel):
 
     def download(self, path: Destination, *, timeout: float = DOWNLOAD_TIMEOUT) -> Path:
         """Stream the content to a file, or to a file of its own name in a folder.
+
+        In a folder nothing is replaced: where the name is taken, the file gets a number.
 
         The file appears only when it is complete. The API key is not needed and not sent.
 
