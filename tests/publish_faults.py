@@ -16,8 +16,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from difygen.files import hash_bytes
 from difygen.project import install
-from difygen.project.lock import LOCK_NAME, Lock, hash_bytes
+from difygen.project.lock import LOCK_NAME, Lock
 from difygen.project.publish import PublishError, publish
 
 GROWING = {"open", "os.link", "os.mkdir"}

@@ -58,7 +58,9 @@ def test_nothing_changed_means_nothing_touched_and_nothing_imported(project: Pro
     project.generate()
     before = project.stamps()
     program = (
-        "import sys; from difygen.project.regenerate import run_generate; assert run_generate(['specs'], 'client') == 0;"
+        "import sys; from difygen.commands import run_generate as run;"
+        "rest = dict.fromkeys(('name', 'templates', 'config'));"
+        "assert run(sources=('specs',), output='client', **rest) == 0;"
         "print(sorted({'yaml', 'jinja2', 'pydantic', 'rich', 'black', 'httpx', 'difygen.parser', 'difygen.generate'}"
         " & set(sys.modules)))"
     )

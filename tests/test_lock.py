@@ -8,13 +8,13 @@ from difflib import ndiff
 from pathlib import Path
 
 import pytest
+from difygen.files import hash_bytes
 from difygen.project.lock import (
     Lock,
     LockedWorkflow,
     LockError,
     format_contract,
     format_lock,
-    hash_bytes,
     is_inside,
     parse_lock,
 )

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from difygen.project.lock import LOCK_NAME, Lock, hash_bytes
+from difygen.files import hash_bytes
+from difygen.project.lock import LOCK_NAME, Lock
 from difygen.project.publish import (
     EDITED,
     FOLDER,

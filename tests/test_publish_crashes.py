@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from difygen.project.lock import hash_bytes
+from difygen.files import hash_bytes
 from difygen.project.publish import read_lock
 
 HERE = Path(__file__).parent

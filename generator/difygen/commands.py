@@ -8,27 +8,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
 from difygen.options import Options
+from difygen.project.request import Job
 
 if TYPE_CHECKING:
     from difygen.config import Config
     from difygen.diagnostics import Diagnostic
 
 SETTINGS_FILES = ("difygen.toml", "pyproject.toml")
-
-
-class Job(NamedTuple):
-    """What to build where. Relative paths start at `base_folder`. `settings` are those that say what there is to build, if any do."""
-
-    sources: tuple[str, ...]
-    output: str
-    options: Options
-    base_folder: str = "."
-    settings: Config | None = None
 
 
 class JobError(click.ClickException):
@@ -41,56 +32,25 @@ class JobError(click.ClickException):
         click.echo(self.message, file=file, err=True)
 
 
-def run_generate(*, force: bool, prune: bool, strict: bool, verbosity: int, **arguments: Any) -> int:
+def run_generate(**arguments: Any) -> int:
     """`difygen SOURCE… -o DIR`. Returns the exit code."""
     from difygen.project.regenerate import run_generate as generate
 
-    job = plan_job(**arguments)
-    return generate(
-        job.sources,
-        job.output,
-        job.options,
-        base_folder=job.base_folder,
-        force=force,
-        prune=prune,
-        strict=strict,
-        verbosity=verbosity,
-        settings=job.settings,
-    )
+    return generate(plan_job(**arguments))
 
 
-def run_check(*, strict: bool, verbosity: int, **arguments: Any) -> int:
+def run_check(**arguments: Any) -> int:
     """`difygen check`. Returns the exit code."""
     from difygen.project.regenerate import run_check as check
 
-    job = plan_job(**arguments)
-    return check(
-        job.sources,
-        job.output,
-        job.options,
-        base_folder=job.base_folder,
-        strict=strict,
-        verbosity=verbosity,
-        settings=job.settings,
-    )
+    return check(plan_job(**arguments))
 
 
-def run_watch(*, force: bool, prune: bool, strict: bool, verbosity: int, **arguments: Any) -> int:
+def run_watch(**arguments: Any) -> int:
     """`difygen --watch`. Returns the exit code."""
     from difygen.project.watch import run_watch as watch
 
-    job = plan_job(**arguments)
-    return watch(
-        job.sources,
-        job.output,
-        job.options,
-        base_folder=job.base_folder,
-        force=force,
-        prune=prune,
-        strict=strict,
-        verbosity=verbosity,
-        settings=job.settings,
-    )
+    return watch(plan_job(**arguments))
 
 
 def run_runtime(*, output: str | None, config: str | None, force: bool, verbosity: int) -> int:
@@ -156,9 +116,15 @@ def run_doctor(sources: tuple[str, ...], **arguments: Any) -> int:
 
 
 def plan_job(
-    *, sources: tuple[str, ...], output: str | None, name: str | None, templates: str | None, config: str | None
+    *,
+    sources: tuple[str, ...],
+    output: str | None,
+    name: str | None,
+    templates: str | None,
+    config: str | None,
+    **choices: Any,
 ) -> Job:
-    """The job of these arguments and of the project's settings.
+    """Return the job of these arguments and of the project's settings. `choices` are those that no setting speaks of.
 
     Raises:
         JobError: They do not make a job.
@@ -184,6 +150,7 @@ def plan_job(
         options=replace(options, single_file=target.endswith(".py")),
         base_folder=base_folder,
         settings=None if sources else settings,
+        **choices,
     )
 
 

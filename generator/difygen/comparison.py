@@ -21,9 +21,8 @@ from difygen.files import read_file
 from difygen.model import App
 from difygen.parser import read
 from difygen.project.lock import LOCK_NAME, LockError, parse_lock
-from difygen.project.make import OTHER_THINGS
 from difygen.project.names import Named, name_modules
-from difygen.project.sources import SUFFIXES, discover
+from difygen.project.sources import OTHER_THINGS, SUFFIXES, discover
 from difygen.project.surfaces import surface, surfaces, without_exports
 
 FailOn = Literal["breaking", "any"]

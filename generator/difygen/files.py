@@ -6,6 +6,7 @@ Imported on every run, so it may import next to nothing.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from stat import S_ISDIR, S_ISFIFO, S_ISREG
 
@@ -17,6 +18,9 @@ FIRST_BYTE = 10.0
 
 _READING = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 _PIECE = 1 << 20
+
+_USUAL_SIZE = 1 << 16
+"""Bytes that hold nearly every file, so that one call reads it."""
 
 
 def read_file(path: str, *, limit: int = MAX_BYTES, follow: bool = True, special: bool = False) -> bytes:
@@ -66,3 +70,28 @@ def _read(handle: int, path: str, limit: int) -> bytes:
         if size > limit:
             raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes", path)
     return b"".join(pieces)
+
+
+def hash_bytes(data: bytes) -> str:
+    """Return the hash that locks use."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def hash_file(path: str) -> str:
+    """The hash of a file's contents, or nothing if it cannot be read."""
+    try:
+        handle = os.open(path, _READING)
+    except OSError:
+        return ""
+    try:
+        data = os.read(handle, _USUAL_SIZE)
+        if len(data) < _USUAL_SIZE:
+            return hash_bytes(data)
+    except OSError:
+        return ""
+    finally:
+        os.close(handle)
+    try:
+        return hash_bytes(read_file(path))
+    except OSError:
+        return ""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import unified_diff
 from itertools import islice
 
 from difygen.code import visible
-from difygen.config import Config
 from difygen.files import read_file
-from difygen.options import Options
 from difygen.project.lock import LOCK_NAME, Lock, LockError
-from difygen.project.package import BuildReport, Request, prepare, resolve, without_collector
+from difygen.project.package import prepare, without_collector
 from difygen.project.publish import EDITED, FOREIGN, Survey, place, read_lock, survey, survey_file
+from difygen.project.request import BuildReport, Job, Request, resolve
 from difygen.project.workers import Progress
 
 MAX_LINES = 60
@@ -89,23 +88,15 @@ class CheckReport:
             yield "... (more lines differ)"
 
 
-def check(
-    sources: Sequence[str],
-    output: str,
-    options: Options | None = None,
-    *,
-    base_folder: str = ".",
-    jobs: int | None = None,
-    progress: Progress | None = None,
-    stdin: bytes = b"",
-    settings: Config | None = None,
-) -> CheckReport:
-    """Compare `output` with what `sources` give. Trusts no hash of the lock: every definition is read and every file generated."""
-    how = {"jobs": jobs, "progress": progress, "stdin": stdin, "trusting": False, "settings": settings}
+def check(job: Job, *, progress: Progress | None = None, stdin: bytes = b"") -> CheckReport:
+    """Compare the output of a job with what its sources give.
+
+    Trusts no hash of the lock: every definition is read and every file generated.
+    """
     with without_collector():
-        request, problems = resolve(sources, output, options or Options(), base_folder, how)
+        request, problems = resolve(job, trusting=False, stdin=stdin, progress=progress)
         if problems:
-            return CheckReport(BuildReport(output, diagnostics=tuple(problems)))
+            return CheckReport(BuildReport(job.output, diagnostics=tuple(problems)))
         if request.options.single_file:
             return _check_file(request)
         lock, problem = _read_lock(request.folder)

@@ -14,9 +14,8 @@ from difygen.files import MAX_BYTES, read_file
 from difygen.model import App
 from difygen.options import Options
 from difygen.parser import read
-from difygen.project.make import OTHER_THINGS
 from difygen.project.names import assign_names
-from difygen.project.sources import Source, discover
+from difygen.project.sources import OTHER_THINGS, Source, discover
 
 
 class NamedApp(NamedTuple):

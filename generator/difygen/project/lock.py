@@ -5,7 +5,6 @@ Reads and writes the text alone; knows no folder. Imported on every run, so it m
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -62,11 +61,6 @@ class Lock(NamedTuple):
     def wrote(self, path: str, digest: str) -> bool:
         """Whether difygen itself wrote those contents to that file."""
         return digest in self.files.get(path, "").split()
-
-
-def hash_bytes(data: bytes) -> str:
-    """The hash that locks use."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def format_lock(lock: Lock) -> str:

@@ -7,132 +7,41 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from difygen import __version__
-from difygen.files import read_file
+from difygen.files import hash_bytes, hash_file
 from difygen.options import Options
-from difygen.project.lock import NOTHING, Lock, LockError, hash_bytes
+from difygen.project.lock import Lock, LockError
 from difygen.project.publish import PublishError, SupersededError, publish, publish_file, read_lock
-from difygen.project.runtime import MARK, runtime_problems
-from difygen.project.sources import STDIN, Source, discover, names_by_source
+from difygen.project.request import BuildReport, Job, Prepared, Request, resolve, unused_settings
+from difygen.project.runtime import MARK
+from difygen.project.sources import STDIN, Source
 
 if TYPE_CHECKING:
-    from difygen.config import Config
-    from difygen.diagnostics import Diagnostic
-    from difygen.diff.workflows import Change
     from difygen.project.workers import Progress
 
 
-_USUAL_SIZE = 1 << 16
-"""Bytes that hold nearly every file, so that one call reads it."""
-
-_READING = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
-
-
-class BuildReport(NamedTuple):
-    """What a build did. Paths are relative to `output`.
-
-    `modules` are the workflows by their Python names; `hidden_warnings` counts those of definitions that did not change, which were
-    shown when they did; `skipped` are files of folders that define no workflow; `problem` says why nothing could be written;
-    `runtime` says which runtime was written, where that was what to do.
-    """
-
-    output: str
-    modules: tuple[str, ...] = ()
-    written: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    unchanged: int = 0
-    diagnostics: tuple[Diagnostic, ...] = ()
-    hidden_warnings: int = 0
-    skipped: tuple[Diagnostic, ...] = ()
-    changes: tuple[Change, ...] = ()
-    problem: str = ""
-    runtime: str = ""
-
-    @property
-    def failed(self) -> bool:
-        """Whether a definition has errors, so that nothing was written."""
-        return any(finding.severity == "error" for finding in self.diagnostics)
-
-    def exit_code(self, *, strict: bool = False) -> int:
-        """0 if all is well, 1 if files stand in the way (or for warnings, if `strict`), 2 if a definition has errors."""
-        if self.failed:
-            return 2
-        return 1 if self.problem or (strict and self.diagnostics) else 0
-
-
-class Request(NamedTuple):
-    """What to build, all paths resolved. `names` are the user's names of workflows, by source relative to `folder`."""
-
-    folder: str
-    shown: str
-    sources: tuple[Source, ...]
-    options: Options
-    names: Mapping[str, str]
-    fingerprint: str
-    settings: Config | None = None
-    prune: bool = False
-    base_folder: str = "."
-    stdin: bytes = b""
-    trusting: bool = True
-    strict: bool = False
-    jobs: int | None = None
-    progress: Progress | None = None
-
-
-class Prepared(NamedTuple):
-    """What the folder should hold: `texts` to be written if they differ, and `kept`, which are known to be right."""
-
-    report: BuildReport
-    texts: Mapping[str, str] = NOTHING
-    kept: Collection[str] = ()
-    lock: Lock = Lock("", "")
-
-
 def build(
-    sources: Sequence[str],
-    output: str,
-    options: Options | None = None,
-    *,
-    base_folder: str = ".",
-    force: bool = False,
-    prune: bool = False,
-    strict: bool = False,
-    jobs: int | None = None,
-    progress: Progress | None = None,
-    stdin: bytes = b"",
-    settings: Config | None = None,
+    job: Job, *, processes: int | None = None, progress: Progress | None = None, stdin: bytes = b""
 ) -> BuildReport:
-    """Make `output` the package of the workflows that `sources` define, and nothing else.
+    """Make the output of a job the package of the workflows that its sources define, and nothing else.
 
-    Relative paths start at `base_folder`. `force` overwrites files that difygen did not write, and trusts nothing that an earlier run
-    left; `prune` removes the clients of definitions that are there and not among the sources; `strict` brings the warnings of unchanged definitions up again. `settings` are those that say what there is to
-    build, if any do, and then all there is: their tables are to be about apps that there are. Nothing is written unless everything can be.
+    Nothing is written unless everything can be.
     """
-    how = {
-        "strict": strict,
-        "jobs": jobs,
-        "progress": progress,
-        "stdin": stdin,
-        "trusting": not force,
-        "settings": settings,
-        "prune": prune,
-    }
     with without_collector():
-        request, problems = resolve(sources, output, options or Options(), base_folder, how)
+        request, problems = resolve(job, trusting=not job.force, stdin=stdin, processes=processes, progress=progress)
         if problems:
-            return BuildReport(output, diagnostics=tuple(problems))
+            return BuildReport(job.output, diagnostics=tuple(problems))
         while True:
             try:
-                return _build(request, force=force)
+                return _build(request)
             except SupersededError:  # by another run, just now: look again at what it left
                 continue
             except PublishError as error:
-                return BuildReport(output, problem=str(error))
+                return BuildReport(job.output, problem=str(error))
 
 
 def build_runtime(folder: str, options: Options, *, force: bool = False) -> BuildReport:
@@ -154,28 +63,6 @@ def build_runtime(folder: str, options: Options, *, force: bool = False) -> Buil
     return report._replace(written=written, removed=done.stale, unchanged=len(texts) - len(written))
 
 
-def resolve(
-    sources: Sequence[str], output: str, options: Options, base_folder: str, settings: Mapping[str, object]
-) -> tuple[Request, list[Diagnostic]]:
-    """The request for these arguments, and what is wrong with them."""
-    shown = output if os.path.isabs(output) or base_folder in ("", ".") else os.path.join(base_folder, output)
-    folder = os.path.dirname(os.path.abspath(shown)) if options.single_file else os.path.abspath(shown)
-    found, problems = discover(sources, base_folder)
-    problems += runtime_problems(options.runtime, base_folder, folder)
-    names = names_by_source(options.names, found, folder, base_folder)
-    request = Request(
-        folder=folder,
-        shown=os.path.normpath(shown),
-        sources=tuple(found),
-        options=replace(options, names={}),
-        names=names,
-        fingerprint=_fingerprint(options, names),
-        base_folder=base_folder,
-        **settings,  # type: ignore[arg-type]
-    )
-    return request, problems
-
-
 def prepare(request: Request, lock: Lock | None) -> Prepared:
     """Find out what the folder should hold, reading as few definitions as `request` allows."""
     kept = _intact(request.folder, lock) if request.trusting and lock and _same_making(lock, request) else set()
@@ -191,15 +78,10 @@ def prepare(request: Request, lock: Lock | None) -> Prepared:
     return assemble(request, lock, same)
 
 
-def unused_settings(request: Request, modules: Iterable[str], names: Iterable[str]) -> tuple[Diagnostic, ...]:
-    """Return what the settings say about apps that there are not. `names` are those of the definitions."""
-    return request.settings.unused({*modules, *names}) if request.settings else ()
-
-
-def _build(request: Request, *, force: bool) -> BuildReport:
+def _build(request: Request) -> BuildReport:
     if request.options.single_file:
-        return _build_file(request, force=force)
-    lock, seen = _read_lock(request.shown, force)
+        return _build_file(request)
+    lock, seen = _read_lock(request.shown, request.job.force)
     if lock and lock.options == MARK:
         raise PublishError(
             f"{request.shown} holds the runtime that packages share\nnothing was written; choose another output"
@@ -207,21 +89,21 @@ def _build(request: Request, *, force: bool) -> BuildReport:
     prepared = prepare(request, lock)
     if prepared.report.failed:
         return prepared.report
-    if lock and not (request.prune or request.settings):
+    if lock and not (request.job.prune or request.job.settings):
         _refuse_to_drop(request, lock, prepared.lock)
     if prepared.lock is lock and not _has_leftovers(request.folder):
         return prepared.report
-    done = publish(request.shown, prepared.texts, prepared.kept, prepared.lock, seen=seen, force=force)
+    done = publish(request.shown, prepared.texts, prepared.kept, prepared.lock, seen=seen, force=request.job.force)
     written = tuple(sorted((*done.missing, *done.changed)))
     unchanged = len(prepared.lock.files) - len(written)
     return prepared.report._replace(written=written, removed=done.stale, unchanged=unchanged)
 
 
-def _build_file(request: Request, *, force: bool) -> BuildReport:
+def _build_file(request: Request) -> BuildReport:
     prepared = prepare(request, None)
     if prepared.report.failed:
         return prepared.report
-    done = publish_file(request.shown, prepared.texts[""], force=force)
+    done = publish_file(request.shown, prepared.texts[""], force=request.job.force)
     written = (*done.missing, *done.changed)
     return prepared.report._replace(written=written, unchanged=1 - len(written))
 
@@ -279,33 +161,13 @@ def _intact(folder: str, lock: Lock) -> set[str]:
     return {path for path, digest in lock.files.items() if hash_file(os.path.join(folder, path)) == digest}
 
 
-def hash_file(path: str) -> str:
-    """The hash of a file's contents, or nothing if it cannot be read."""
-    try:
-        handle = os.open(path, _READING)
-    except OSError:
-        return ""
-    try:
-        data = os.read(handle, _USUAL_SIZE)
-        if len(data) < _USUAL_SIZE:
-            return hash_bytes(data)
-    except OSError:
-        return ""
-    finally:
-        os.close(handle)
-    try:
-        return hash_bytes(read_file(path))
-    except OSError:
-        return ""
-
-
 def _unchanged(request: Request, lock: Lock, kept: Collection[str]) -> dict[str, str]:
     """The modules that need not be made again, by the path of their source."""
     known = {one.source: (module, one) for module, one in lock.workflows.items()}
     found = {}
     for source in request.sources:
         module, one = known.get(source.relative_to(request.folder), ("", None))
-        if one and f"{module}.py" in kept and not (request.strict and one.warnings) and _may_be_read_twice(source):
+        if one and f"{module}.py" in kept and not (request.job.strict and one.warnings) and _may_be_read_twice(source):
             digest = hash_bytes(request.stdin) if source.path == STDIN else hash_file(source.path)
             if digest == one.source_hash:
                 found[source.path] = module
@@ -315,29 +177,6 @@ def _unchanged(request: Request, lock: Lock, kept: Collection[str]) -> dict[str,
 def _may_be_read_twice(source: Source) -> bool:
     """Not so a pipe, which the user may have named."""
     return not source.named or source.path == STDIN or os.path.isfile(source.path)
-
-
-def _fingerprint(options: Options, names: Mapping[str, str]) -> str:
-    """A hash of all the wishes that generated code depends on, the text of the user's own templates included."""
-    import json
-
-    wishes = {
-        "emit": options.emit,
-        "env": dict(options.env),
-        "line_length": options.line_length,
-        "names": dict(names),
-        "outputs": {key: dict(words) for key, words in options.outputs.items()},
-        "rename": {key: dict(words) for key, words in options.rename.items()},
-        "runtime": options.runtime,
-        "templates": dict(_template_hashes(options.templates)) if options.templates else {},
-    }
-    return hash_bytes(json.dumps(wishes, sort_keys=True).encode())[:16]
-
-
-def _template_hashes(folder: str) -> Iterator[tuple[str, str]]:
-    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-    for name in names:
-        yield name, hash_file(os.path.join(folder, name))
 
 
 @contextmanager

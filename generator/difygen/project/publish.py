@@ -12,11 +12,11 @@ from errno import EFBIG
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import NamedTuple
 
-from difygen.files import read_file
+from difygen.files import hash_bytes, read_file
 from difygen.project.exclusive import BusyError, exclusive
 from difygen.project.install import Delta, install, install_file
 from difygen.project.leftovers import NotOursError, has_leftovers, tidy
-from difygen.project.lock import LOCK_NAME, Lock, LockError, format_lock, hash_bytes, is_inside, parse_lock
+from difygen.project.lock import LOCK_NAME, Lock, LockError, format_lock, is_inside, parse_lock
 
 EDITED = "was edited by hand"
 FOREIGN = "was not written by difygen"

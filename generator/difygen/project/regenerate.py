@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from difygen.options import Options
-from difygen.project.package import BuildReport, build, build_runtime
+from difygen.project.package import build, build_runtime
 from difygen.project.publish import place
+from difygen.project.request import BuildReport, Job
 from difygen.project.sources import STDIN
 
 if TYPE_CHECKING:
-    from difygen.config import Config
     from difygen.project.check import CheckReport
     from difygen.project.workers import Progress
 
@@ -24,65 +24,22 @@ _MANY = 40
 """From so many definitions on, progress is shown."""
 
 
-def run_generate(
-    sources: Sequence[str],
-    output: str,
-    options: Options | None = None,
-    *,
-    base_folder: str = ".",
-    force: bool = False,
-    prune: bool = False,
-    strict: bool = False,
-    jobs: int | None = None,
-    verbosity: int = NORMAL,
-    settings: Config | None = None,
-) -> int:
+def run_generate(job: Job) -> int:
     """Generate, and print what was done: findings to stderr, a summary to stdout. Returns the exit code."""
-    with _Progress(verbosity) as progress:
-        report = build(
-            sources,
-            output,
-            options,
-            base_folder=base_folder,
-            force=force,
-            prune=prune,
-            strict=strict,
-            jobs=jobs,
-            progress=progress.tell,
-            stdin=_read_stdin(sources),
-            settings=settings,
-        )
-    show_report(report, verbosity, strict=strict)
-    return report.exit_code(strict=strict)
+    with _Progress(job.verbosity) as progress:
+        report = build(job, progress=progress.tell, stdin=_read_stdin(job.sources))
+    show_report(report, job.verbosity, strict=job.strict)
+    return report.exit_code(strict=job.strict)
 
 
-def run_check(
-    sources: Sequence[str],
-    output: str,
-    options: Options | None = None,
-    *,
-    base_folder: str = ".",
-    strict: bool = False,
-    jobs: int | None = None,
-    verbosity: int = NORMAL,
-    settings: Config | None = None,
-) -> int:
-    """Say nothing and return 0 if `output` is what the sources give; print what differs and return 1 if not."""
+def run_check(job: Job) -> int:
+    """Say nothing and return 0 if the output is what the sources give; print what differs and return 1 if not."""
     from difygen.project.check import check
 
-    with _Progress(verbosity) as progress:
-        report = check(
-            sources,
-            output,
-            options,
-            base_folder=base_folder,
-            jobs=jobs,
-            progress=progress.tell,
-            stdin=_read_stdin(sources),
-            settings=settings,
-        )
-    _show_check(report, verbosity, strict=strict)
-    return report.exit_code(strict=strict)
+    with _Progress(job.verbosity) as progress:
+        report = check(job, progress=progress.tell, stdin=_read_stdin(job.sources))
+    _show_check(report, job.verbosity, strict=job.strict)
+    return report.exit_code(strict=job.strict)
 
 
 def run_runtime(folder: str, options: Options, *, force: bool = False, verbosity: int = NORMAL) -> int:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 
 import click
 
-from difygen.config import Config
-from difygen.options import Options
 from difygen.project.package import build
-from difygen.project.regenerate import NORMAL, show_report
+from difygen.project.regenerate import show_report
+from difygen.project.request import Job
 from difygen.project.sources import STDIN, SUFFIXES, discover
 
 _QUIET_TIME = 20
@@ -26,18 +26,7 @@ _PATIENCE = 500
 """Milliseconds after which that is no longer waited for."""
 
 
-def run_watch(
-    sources: Sequence[str],
-    output: str,
-    options: Options | None = None,
-    *,
-    base_folder: str = ".",
-    force: bool = False,
-    prune: bool = False,
-    strict: bool = False,
-    verbosity: int = NORMAL,
-    settings: Config | None = None,
-) -> int:
+def run_watch(job: Job) -> int:
     """Generate now and after every change, until Ctrl-C. Mistakes are printed, and the next change is waited for.
 
     Returns 0 after Ctrl-C, and 2 if there is nothing that could be watched.
@@ -45,19 +34,17 @@ def run_watch(
     if find_spec("watchfiles") is None:
         click.echo("--watch needs the package watchfiles: pip install 'difygen[watch]'", err=True)
         return 2
-    roots = _roots(sources, options, base_folder)
-    if STDIN in sources or not roots:
+    roots = _roots(job)
+    if STDIN in job.sources or not roots:
         click.echo("there is nothing to watch: no SOURCE is a file or a folder that exists", err=True)
         return 2
-    generate = partial(
-        build, sources, output, options, base_folder=base_folder, strict=strict, prune=prune, settings=settings
-    )
-    show = partial(show_report, verbosity=verbosity, strict=strict)
+    show = partial(show_report, verbosity=job.verbosity, strict=job.strict)
     try:
-        show(generate(force=force))
+        show(build(job))
         _prepare()
-        for number, _ in enumerate(_saves(roots, _Wanted(sources, output, options, base_folder))):
-            report = generate(jobs=1)  # the watcher has a thread of its own, so that this process must not be forked
+        later = replace(job, force=False)
+        for number, _ in enumerate(_saves(roots, _Wanted(job))):
+            report = build(later, processes=1)  # the watcher has a thread of its own: this process must not be forked
             if number or report.written or report.removed:
                 show(report)
     except KeyboardInterrupt:
@@ -90,11 +77,12 @@ def _prepare() -> None:
     gc.freeze()
 
 
-def _roots(sources: Iterable[str], options: Options | None, base_folder: str) -> list[str]:
+def _roots(job: Job) -> list[str]:
     """The folders to watch. A file is watched through its folder, as many editors replace it by a new one."""
-    roots = {_folder_of(os.path.abspath(os.path.join(base_folder, source))) for source in sources if source != STDIN}
-    if options and options.templates:
-        roots.add(os.path.abspath(options.templates))
+    sources = [os.path.abspath(os.path.join(job.base_folder, source)) for source in job.sources if source != STDIN]
+    roots = set(map(_folder_of, sources))
+    if job.options.templates:
+        roots.add(os.path.abspath(job.options.templates))
     return sorted(root for root in roots if os.path.isdir(root))
 
 
@@ -110,11 +98,10 @@ def _folder_of(path: str) -> str:
 class _Wanted:
     """Tells the changes that matter from all others, those of the package itself first of all."""
 
-    def __init__(self, sources: Sequence[str], output: str, options: Options | None, base_folder: str) -> None:
-        self._sources = tuple(sources)
-        self._base_folder = base_folder
-        self._output = os.path.abspath(os.path.join(base_folder, output))
-        self._templates = os.path.abspath(options.templates) if options and options.templates else None
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._output = os.path.abspath(os.path.join(job.base_folder, job.output))
+        self._templates = os.path.abspath(job.options.templates) if job.options.templates else None
         self._known = set(self._found())
 
     def __call__(self, change: object, path: str) -> bool:
@@ -127,4 +114,4 @@ class _Wanted:
         return path in self._known
 
     def _found(self) -> Iterator[str]:
-        return (source.path for source in discover(self._sources, self._base_folder)[0])
+        return (source.path for source in discover(self._job.sources, self._job.base_folder)[0])
