@@ -149,7 +149,7 @@ def package(folder: Path, count: int) -> str:
 
 
 def imports(rounds: int) -> list[Row]:
-    """(c): CPU of fresh processes, less what a bare interpreter takes. click and rich, which httpx would load, are hidden."""
+    """(c): CPU of fresh processes, less a bare interpreter's. click and rich, which httpx would load, are hidden."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         one, hundred = package(folder, 1), package(folder, 100)

@@ -1,8 +1,9 @@
-"""How well exports are read: what each file is answered with, how many outputs have a type, and why the others have none.
+"""How well exports are read: what each file is answered with, and how many outputs have a type, or why not.
 
-`python benchmarks/corpus.py [FOLDER]` reads every definition below FOLDER (by default the real exports that lie beside the
-repository) and prints a table. With `--check` it also generates one package of all of them and lets black, `mypy --strict` and an
-import of every module judge it; the exit code is 1 if one of them objects, or if less than 97 % of the outputs have a type.
+`python benchmarks/corpus.py [FOLDER]` reads every definition below FOLDER (by default the real exports that lie beside
+the repository) and prints a table. With `--check` it also generates one package of all of them and lets black, `mypy
+--strict` and an import of every module judge it; the exit code is 1 if one of them objects, or if less than 97 % of the
+outputs have a type.
 """
 
 from __future__ import annotations

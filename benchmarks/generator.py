@@ -1,16 +1,18 @@
-"""What generating costs, in units that every machine has: `u` is a bare `python -c pass` of the same environment in the same round.
+"""What generating costs, in a unit that every machine has: `u` is `python -c pass` of the same environment and round.
 
-`python benchmarks/generator.py` installs the checkout into an environment of its own (or takes one that is there: `--environment FOLDER`) and
-measures whole processes, interleaved, so that a slow phase of the machine hits all alike:
+`python benchmarks/generator.py` installs the checkout into an environment of its own (or takes one that is there:
+`--environment FOLDER`) and measures whole processes, interleaved, so that a slow phase of the machine hits all alike:
 
   (a) a first run over one export of 20 kB                                  at most 10 u
   (b) 1,000 exports, all changed, against one process that only parses them at most 1.0
   (c) 1,000 exports, nothing changed, after a fresh checkout                at most 8 u
   (d) --help                                                                at most 5.5 u
 
-Every round writes to folders of its own and nothing is deleted before the end: after deletions, creating files is slow for minutes. With
-`--callgrind` (a), (c) and (d) are counted in instructions as well, which no other process can disturb. `--peers FOLDER` measures the generators
-of other projects, in environments that are made there; without it they are left out, with a line that says so.
+Every round writes to folders of its own and nothing is deleted before the end: after deletions, creating files is slow
+for minutes. With `--callgrind` (a), (c) and (d) are counted in instructions as well, which no other process can
+disturb.
+`--peers FOLDER` measures the generators of other projects, in environments that are made there; without it they are
+left out, with a line that says so.
 """
 
 from __future__ import annotations
@@ -97,7 +99,7 @@ GRAPHQL_QUERY = "mutation Concat($inputs: ConcatInputs!) { concat(inputs: $input
 
 @dataclass(frozen=True)
 class Case:
-    """A process to measure. `command` gets a folder that no run before it has had. `unit` is the case that it is held against."""
+    """A process to measure, against the case `unit`. `command` gets a folder that no run before it has had."""
 
     name: str
     command: Callable[[Path], Sequence[str]]
@@ -212,7 +214,7 @@ def configure_ariadne(bench: Bench) -> Callable[[Path], None]:
 
 
 def measure(bench: Bench, cases: Sequence[Case], rounds: int) -> dict[str, list[float]]:
-    """Seconds of each case in each round, every other round in reverse order. The first round warms the caches and does not count."""
+    """Seconds of each case in each round, every other round in reverse order. The first one warms the caches only."""
     found: dict[str, list[float]] = {case.name: [] for case in cases}
     for number in range(rounds + 1):
         for case in cases if number % 2 == 0 else reversed(cases):

@@ -1,4 +1,4 @@
-"""What `difygen mock … --handler examples.handlers:concat` answers with: a function from a run's inputs to its outputs."""
+"""What `difygen mock … --handler examples.handlers:concat` answers with: functions from the inputs to the outputs."""
 
 from collections.abc import Mapping
 from typing import Any

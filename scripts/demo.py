@@ -1,4 +1,4 @@
-"""The main job in one command: sets up `.venv`, generates the client of specs/concat.yaml, and calls it against a mock Dify server."""
+"""The main job in one command: generates the client of specs/concat.yaml, and calls it against a mock Dify server."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""The repository's own virtual environment, `.venv`: made when it is missing, refreshed when what it shall hold has changed.
+"""The repository's own virtual environment, `.venv`: made when it is missing, refreshed when its lock has changed.
 
-What it holds is locked: `requirements/LEVEL.txt` names every package with its version and its hashes, and `scripts/lock.py` renews that.
+What it holds is locked: `requirements/LEVEL.txt` names every package with its version and its hashes, and
+`scripts/lock.py` renews that.
 """
 
 from __future__ import annotations

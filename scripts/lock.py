@@ -1,4 +1,4 @@
-"""Renews the locks, `requirements/*.txt`: the newest versions that pyproject.toml allows, for every Python and every platform.
+"""Renews the locks, `requirements/*.txt`: the newest versions that pyproject.toml allows, for every platform.
 
 Arguments go to `uv pip compile`: `python3 scripts/lock.py --upgrade-package httpx` renews one package alone.
 """
@@ -9,7 +9,8 @@ import sys
 
 from environment import ensure, locked, run
 
-# What a level asks for beyond difygen's own dependencies. The demo's packages are a part of those of the tests, in the same versions.
+# What a level asks for beyond difygen's own dependencies. The demo's packages are among those of the tests, in the same
+# versions.
 ASKED = {
     "test": ("--extra", "mock", "--extra", "watch", "--group", "dev"),
     "demo": ("--extra", "mock", "--group", "build", "--constraint", "requirements/test.txt"),

@@ -21,14 +21,15 @@ TOOLS = ("pytest>=8.2", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "hypothesis>
 CLIENTS = ("front_door", "generated_example", "runtime_models", "runtime_clients", "runtime_files")
 HTTP = (*CLIENTS, "connections", "faults", "runtime_errors")
 ALL = (*HTTP, "cli", "document", "generate_cases", "http_library", "layout", "mock_server", "spec", "testing")
-OPTION = "tests/test_cli.py::test_command[unknown_option]"  # the sentence is click's own, and the oldest click has another one
+# The sentence is click's own, and the oldest click has another one.
+OPTION = "tests/test_cli.py::test_command[unknown_option]"
 HTTPX = "tests/test_runtime_clients.py::TestImports::test_either_library_will_do[httpx]"
 NO_NETWORK = ("error sending request", "dns error", "failed to lookup address", "Network connectivity is disabled")
 
 
 @dataclass(frozen=True)
 class Environment:
-    """What is installed, for which Python (where there is one; else for the Python that runs this), and which tests it is held to."""
+    """What is installed, for which Python (if it is there), and which tests it is held to."""
 
     name: str
     python: str
@@ -68,8 +69,13 @@ def make(environment: Environment, uv: tuple[str, ...]) -> Path | None:
     """Make an environment, and return its Python; None where there is no network."""
     folder = FOLDER / environment.name
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    base = next(interpreters(environment.python), sys.executable)
-    subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", base, str(folder)], check=True)
+    base = next(interpreters(environment.python), "")
+    if not base:
+        print(
+            f"{environment.name}: Python {environment.python} is not installed here; this one takes its place",
+            flush=True,
+        )
+    subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", base or sys.executable, str(folder)], check=True)
     pip = (*uv, "pip")
     target = ("--quiet", "--python", str(python))
     wanted = ("--editable", ".[mock,watch]", *TOOLS, *environment.packages, *environment.options)
@@ -101,7 +107,8 @@ def run(environment: Environment, python: Path) -> int:
     program = """if True:
         import importlib.metadata, platform, sys
         found = {each.name.lower(): each.version for each in importlib.metadata.distributions()}
-        print("Python", platform.python_version(), *(f"· {name} {found.get(name.lower(), '–')}" for name in sys.argv[1:]))"""
+        versions = (f"· {name} {found.get(name.lower(), '–')}" for name in sys.argv[1:])
+        print("Python", platform.python_version(), *versions)"""
     versions = subprocess.run([python, "-c", program, *names], check=True, stdout=subprocess.PIPE, encoding="utf-8")
     print(f"\n$ {environment.name}: {versions.stdout.strip()}", flush=True)
     tests = [f"tests/test_{name}.py" for name in environment.tests]
