@@ -79,7 +79,9 @@ def _imports(pieces: Sequence[Piece], modules: Sequence[Module], limit: int, run
     block = import_block(merged, limit, first_party=runtime)
     if runtime:
         return block
-    for_types = sorted({line for piece in pieces for line in piece.for_types})
+    for_types = sorted(
+        {line for piece in pieces for line in piece.for_types}, key=lambda line: (line[:4] == "from", line)
+    )
     sections = [[line for line in for_types if is_third_party(line.split()[1]) is other] for other in (False, True)]
     late = "\n\n".join("\n".join(f"    {line}" for line in section) for section in sections if section)
     return Code(f"{block}\n\nif TYPE_CHECKING:\n{late}")

@@ -106,8 +106,12 @@ def is_third_party(module: str) -> bool:
 
 
 def _import(module: str, names: Iterable[Code], limit: int) -> Code:
-    names = tuple(names)
-    return from_import(Code(module), names, limit=limit) if names else compose("import {}", Code(module))
+    plain = [name for name in names if " as " not in name]
+    renamed = [name for name in names if " as " in name]  # each is a statement of its own, before the others
+    if not plain and not renamed:
+        return compose("import {}", Code(module))
+    statements = [*([name] for name in sorted(renamed)), *([plain] if plain else [])]
+    return Code("\n".join(from_import(Code(module), each, limit=limit) for each in statements))
 
 
 def export_list(names: Iterable[Identifier], limit: int) -> Code:
