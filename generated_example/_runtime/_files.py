@@ -19,6 +19,7 @@ from typing import Annotated, Any, BinaryIO, Self, cast
 from urllib.parse import unquote, urljoin, urlsplit
 
 from pydantic import (
+    VERSION,
     BaseModel,
     ConfigDict,
     GetCoreSchemaHandler,
@@ -226,6 +227,13 @@ async def download_async(
         await transport.close()
 
 
+BUILD_LATER = not VERSION.startswith(("2.11.", "2.12.", "2.13."))
+"""Whether models are built by whoever uses them first, and not with their module.
+
+These versions of pydantic build one model twice where two threads come at once: valid
+inputs are refused then, and outputs lose their type. A module is imported by one thread.
+"""
+
 FILE_TYPES: dict[str, str] = {
     extension: file_type
     for file_type, extensions in {
@@ -249,7 +257,7 @@ class File(BaseModel):
     otherwise. Download soon, with `download()` or the client's method of that name.
     """
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", defer_build=BUILD_LATER)
 
     type: str | None = None
     transfer_method: str | None = None

@@ -225,8 +225,10 @@ def build_request(
         content=content,
         extensions=extensions,
     )
-    if request.headers.get("accept-encoding") != "identity":
-        request.headers["Accept-Encoding"] = ACCEPTED  # what `_decoding` undoes
+    if request.headers.get("accept-encoding") not in (ACCEPTED, "identity"):
+        request.headers["Accept-Encoding"] = (
+            ACCEPTED  # the caller's client asks for more
+        )
     if call.key is not None:
         request.headers["Authorization"] = f"Bearer {call.key.reveal()}"
     return request

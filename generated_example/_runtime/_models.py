@@ -36,7 +36,7 @@ from pydantic_core import PydanticCustomError
 from ._errors import (
     DifyError,
 )
-from ._files import File, PreparedFile
+from ._files import BUILD_LATER, File, PreparedFile
 from ._responses import (
     Form,
     forms_of,
@@ -117,11 +117,10 @@ one against nothing (seen on 1.12.1)."""
 class Inputs(BaseModel):
     """What a workflow takes. Refuses what the server would refuse, before it is sent."""
 
-    # Models are built with their modules, under Python's lock of an import: threads that
-    # build one at its first use get each other's halves from some releases of pydantic.
     model_config = ConfigDict(
         extra="forbid",
         populate_by_name=True,
+        defer_build=BUILD_LATER,
         protected_namespaces=(),
     )
 
@@ -170,6 +169,7 @@ class Outputs(BaseModel):
     model_config = ConfigDict(
         extra="allow",
         populate_by_name=True,
+        defer_build=BUILD_LATER,
         protected_namespaces=(),
     )
 

@@ -494,8 +494,9 @@ class ThreadSlot:
     def release(self) -> None:
         # A queue, and not a semaphore, can be given to while the same thread, interrupted
         # by the garbage collector, is about to take from it.
-        with suppress(IndexError):
-            self._held.pop().put(None)
+        if self._held:
+            with suppress(IndexError):
+                self._held.pop().put(None)
 
     __del__ = release
 
