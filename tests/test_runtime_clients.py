@@ -262,7 +262,7 @@ class TestPublicNames:
     def test_annotations_can_be_read(self, name: str) -> None:
         public = getattr(runtime, name)
         typing.get_type_hints(public if isinstance(public, type) else type(public))
-        for member in vars(public).values() if isinstance(public, type) else ():
+        for member in list(vars(public).values()) if isinstance(public, type) else ():
             function = getattr(member, "fget", None) or member
             if isinstance(function, types.FunctionType) and function.__module__.startswith("runtime"):
                 typing.get_type_hints(function)
