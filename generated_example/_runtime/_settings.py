@@ -42,6 +42,10 @@ class Secret:
         """The text itself."""
         return self._text
 
+    def kind(self) -> type[object]:
+        """The type of what was given as the text, whatever its annotation says."""
+        return type(self._text)
+
     def trimmed(self) -> "Secret":
         """The same without white space around it, and without the word Bearer."""
         trimmed = Secret(self._text.strip())
@@ -140,9 +144,8 @@ def _checked_settings(base_url: str, api_key: Secret) -> Settings:
 
 def check_api_key(api_key: Secret) -> Secret:
     """The key without white space around it, if it can be one."""
-    if not isinstance(api_key.reveal(), str):
-        kind = type(api_key.reveal()).__name__
-        raise ConfigurationError(f"api_key must be a str, not {kind}")
+    if not issubclass(api_key.kind(), str):
+        raise ConfigurationError(f"api_key must be a str, not {api_key.kind().__name__}")
     key = api_key.trimmed()
     if problem := key.problem_as_key():
         raise ConfigurationError(f"The API key {problem}")
