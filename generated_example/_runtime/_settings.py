@@ -145,7 +145,9 @@ def _checked_settings(base_url: str, api_key: Secret) -> Settings:
 def check_api_key(api_key: Secret) -> Secret:
     """The key without white space around it, if it can be one."""
     if not issubclass(api_key.kind(), str):
-        raise ConfigurationError(f"api_key must be a str, not {api_key.kind().__name__}")
+        raise ConfigurationError(
+            f"api_key must be a str, not {api_key.kind().__name__}"
+        )
     key = api_key.trimmed()
     if problem := key.problem_as_key():
         raise ConfigurationError(f"The API key {problem}")
