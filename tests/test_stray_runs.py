@@ -25,6 +25,7 @@ from fault_events import (
     blocking,
     broken,
     detail,
+    fin,
     finished,
     silence,
 )
@@ -216,6 +217,34 @@ print(events.result().outputs.result)
         ):
             next(events)
         assert "was not stopped: no event told its task" in caplog.text
+
+    def test_cancelling_while_a_cut_stream_closes_leaves_no_connection_open(self) -> None:
+        async def call(client: AsyncConcatClient, after: float) -> None:
+            events = client.stream()
+            await anext(events)
+            task = asyncio.create_task(events.result())
+            await asyncio.sleep(after)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+        async def call_all(server: Server) -> None:
+            client = AsyncConcatClient(base_url=server.url, api_key=KEY, max_reconnects=0, **QUICK)
+            await asyncio.gather(*(call(client, number / 2000) for number in range(200)))
+            for _ in range(200):
+                if not [one for one in connections(client) if not one.is_idle()]:
+                    break
+                await asyncio.sleep(0.01)
+            assert [one.info() for one in connections(client) if not one.is_idle()] == []
+            await client.aclose()
+
+        with Server({RUN: broken(FIRST_HALF, fin)}) as server:
+            asyncio.run(call_all(server))
+
+
+def connections(client: AsyncConcatClient) -> list[Any]:
+    """The connections of the pool of the HTTP library."""
+    (state,) = client._transport._states.values()
+    return list(state.client._transport._pool.connections)
 
 
 def python(code: str, *arguments: str) -> str:
