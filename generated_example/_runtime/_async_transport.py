@@ -10,12 +10,13 @@ from collections.abc import (
     Awaitable,
     Callable,
     Coroutine,
+    Generator,
 )
 from contextlib import suppress
 from math import isinf
 from threading import Lock
 from time import monotonic
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakMethod, WeakSet
 
 from ._errors import DifyError
@@ -49,6 +50,54 @@ if TYPE_CHECKING:
 
 WaitedT = TypeVar("WaitedT")
 CLOSING_TIMEOUT = 5.0
+
+
+class Unhurried(Generic[WaitedT]):
+    """Awaits something, and cancels it only where it waits.
+
+    Where a connection breaks or a wait is cancelled, the HTTP library closes the
+    connection and lets other tasks run once meanwhile. Cancelled there, it would leave one
+    that is closed half in its pool for ever: a cancellation is held back until then.
+    """
+
+    __slots__ = ("_awaitable", "_cancelled_error")
+
+    def __init__(
+        self, awaitable: Awaitable[WaitedT], cancelled_error: type[BaseException]
+    ) -> None:
+        self._awaitable = awaitable
+        self._cancelled_error = cancelled_error
+
+    def __await__(self) -> Generator[Any, None, WaitedT]:
+        steps = self._awaitable.__await__()
+        held: BaseException | None = None
+        arrived: BaseException | None = None
+        while True:
+            try:
+                waited = steps.send(None) if arrived is None else steps.throw(arrived)
+                arrived = None
+                if held is not None and waited is not None:
+                    waited.cancel()
+                    arrived, held = held, None
+                    continue
+            except StopIteration as done:
+                if held is not None:
+                    raise held from None
+                result: WaitedT = done.value
+                return result
+            except Exception as error:
+                if held is not None:
+                    raise held from error
+                raise
+            try:
+                yield waited
+            except self._cancelled_error as error:
+                if waited is None:
+                    held = error
+                else:
+                    arrived = error
+            except BaseException as error:  # noqa: BLE001 - it is passed on
+                arrived = error
 
 
 class Alarm:
@@ -86,7 +135,7 @@ class Alarm:
         cancelling = task.cancelling()
         self._task = task
         try:
-            return await awaitable
+            return await Unhurried(awaitable, asyncio.CancelledError)
         except StopAsyncIteration:
             raise
         except BaseException as error:
