@@ -82,9 +82,11 @@ class AsyncRunStream(Generic[OutputsT]):
         pending = session.pending
         try:
             while True:
-                with suppress(IndexError):  # another task took the last one
+                try:
                     while pending:
                         yield pending.popleft()
+                except IndexError:
+                    pass  # another task took the last one; `suppress` costs too much
                 if not await session.fill():
                     return
         finally:
@@ -92,8 +94,10 @@ class AsyncRunStream(Generic[OutputsT]):
 
     async def __anext__(self) -> Event:
         while await self._session.fill():
-            with suppress(IndexError):
+            try:
                 return self._session.pending.popleft()
+            except IndexError:
+                continue
         raise StopAsyncIteration
 
     async def text(self, source: str | Sequence[str]) -> AsyncIterator[str]:

@@ -82,9 +82,11 @@ class RunStream(Generic[OutputsT]):
         pending = session.pending
         try:
             while True:
-                with suppress(IndexError):  # another thread took the last one
+                try:
                     while pending:
                         yield pending.popleft()
+                except IndexError:
+                    pass  # another thread took the last one; `suppress` costs too much
                 if not run_now(session.fill()):
                     return
         finally:
@@ -92,8 +94,10 @@ class RunStream(Generic[OutputsT]):
 
     def __next__(self) -> Event:
         while run_now(self._session.fill()):
-            with suppress(IndexError):
+            try:
                 return self._session.pending.popleft()
+            except IndexError:
+                continue
         raise StopIteration
 
     def text(self, source: str | Sequence[str]) -> Iterator[str]:

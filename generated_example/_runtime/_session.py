@@ -111,7 +111,7 @@ class StreamSession(Generic[StreamedT]):
                 "This stream belongs to the process that made it. Open another one here; "
                 "resume() follows the same run"
             )
-        if not self._use.acquire(blocking=False):
+        if not self._use.acquire(False):
             raise StreamError(
                 "This stream is in use: another thread or task waits for its events. One "
                 "at a time may iterate it or ask for its result"
