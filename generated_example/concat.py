@@ -3,7 +3,7 @@
 Written by difygen from specs/concat.yaml. Change that file and run difygen again.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Unpack
 
 from pydantic import Field
 
@@ -13,9 +13,10 @@ from ._runtime import (
     Inputs,
     Number,
     Outputs,
-    ResponseMode,
     Run,
+    RunOptions,
     RunStream,
+    StreamOptions,
     Text,
     WorkflowClient,
     WorkflowInfo,
@@ -73,10 +74,7 @@ class ConcatClient(WorkflowClient[ConcatOutputs]):
         num: float,
         list: Literal["list_a", "list_b", "list_c"],
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[ConcatOutputs]:
         """Run `concat` to its end and return the run.
 
@@ -84,14 +82,8 @@ class ConcatClient(WorkflowClient[ConcatOutputs]):
 
         Args:
             string: 文本, at most 48 characters.
-            num: A number.
-            list: One of the options.
             user: Whom the run is for; `DIFY_USER` if left out.
-            response_mode: "streaming" collects the result from a stream of events, for
-                runs that last longer than a proxy waits.
-            timeout: Seconds for the whole run; the client's if left out.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `RunOptions`.
 
         Returns:
             The run, which has succeeded. `.outputs` holds its typed outputs.
@@ -101,13 +93,10 @@ class ConcatClient(WorkflowClient[ConcatOutputs]):
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self._run(
+        return self.run_inputs(
             ConcatInputs(string=string, num=num, list=list),
             user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
     def stream(
@@ -117,10 +106,7 @@ class ConcatClient(WorkflowClient[ConcatOutputs]):
         num: float,
         list: Literal["list_a", "list_b", "list_c"],
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> RunStream[ConcatOutputs]:
         """Run `concat` and follow its events as they happen.
 
@@ -128,26 +114,18 @@ class ConcatClient(WorkflowClient[ConcatOutputs]):
 
         Args:
             string: 文本, at most 48 characters.
-            num: A number.
-            list: One of the options.
             user: Whom the run is for; `DIFY_USER` if left out.
-            timeout: Seconds for the whole run; the client's if left out.
-            stop_on_exit: Stop the run on the server when the stream is left early.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `StreamOptions`.
 
         Returns:
             A stream of events, for `with` and `for`. The run starts with the first
             event that is asked for. `stream.result()` gives what `run` returns, or
             raises what `run` raises.
         """
-        return self._stream(
+        return self.stream_inputs(
             ConcatInputs(string=string, num=num, list=list),
             user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
 
@@ -163,27 +141,16 @@ class AsyncConcatClient(AsyncWorkflowClient[ConcatOutputs]):
         num: float,
         list: Literal["list_a", "list_b", "list_c"],
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[ConcatOutputs]:
         """Run `concat` to its end and return the run.
 
         Takes what `ConcatClient.run` takes.
-
-        Args:
-            string: 文本, at most 48 characters.
-            num: A number.
-            list: One of the options.
         """
-        return await self._run(
+        return await self.run_inputs(
             ConcatInputs(string=string, num=num, list=list),
             user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
     def stream(
@@ -193,27 +160,16 @@ class AsyncConcatClient(AsyncWorkflowClient[ConcatOutputs]):
         num: float,
         list: Literal["list_a", "list_b", "list_c"],
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[ConcatOutputs]:
         """Run `concat` and follow its events as they happen.
 
         Takes what `ConcatClient.stream` takes.
-
-        Args:
-            string: 文本, at most 48 characters.
-            num: A number.
-            list: One of the options.
         """
-        return self._stream(
+        return self.stream_inputs(
             ConcatInputs(string=string, num=num, list=list),
             user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
 

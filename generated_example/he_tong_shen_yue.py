@@ -5,7 +5,7 @@ again.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Unpack
 
 from pydantic import Field
 
@@ -18,9 +18,10 @@ from ._runtime import (
     FileRules,
     Inputs,
     Outputs,
-    ResponseMode,
     Run,
+    RunOptions,
     RunStream,
+    StreamOptions,
     WorkflowClient,
     WorkflowInfo,
     WorkflowNode,
@@ -165,10 +166,7 @@ class HeTongShenYueClient(WorkflowClient[HeTongShenYueOutputs]):
         side: Literal["甲方", "乙方"],
         strict: bool | None = False,
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[HeTongShenYueOutputs]:
         """Run `合同审阅` to its end and return the run.
 
@@ -180,11 +178,7 @@ class HeTongShenYueClient(WorkflowClient[HeTongShenYueOutputs]):
             side: 我方立场.
             strict: 严格模式.
             user: Whom the run is for; `DIFY_USER` if left out.
-            response_mode: "streaming" collects the result from a stream of events, for
-                runs that last longer than a proxy waits.
-            timeout: Seconds for the whole run; the client's if left out.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `RunOptions`.
 
         Returns:
             The run, which has succeeded. `.outputs` holds its typed outputs.
@@ -194,7 +188,7 @@ class HeTongShenYueClient(WorkflowClient[HeTongShenYueOutputs]):
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self._run(
+        return self.run_inputs(
             HeTongShenYueInputs(
                 contract=contract,
                 attachments=attachments,
@@ -202,10 +196,7 @@ class HeTongShenYueClient(WorkflowClient[HeTongShenYueOutputs]):
                 strict=strict,
             ),
             user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
     def stream(
@@ -216,10 +207,7 @@ class HeTongShenYueClient(WorkflowClient[HeTongShenYueOutputs]):
         side: Literal["甲方", "乙方"],
         strict: bool | None = False,
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> RunStream[HeTongShenYueOutputs]:
         """Run `合同审阅` and follow its events as they happen.
 
@@ -231,17 +219,14 @@ class HeTongShenYueClient(WorkflowClient[HeTongShenYueOutputs]):
             side: 我方立场.
             strict: 严格模式.
             user: Whom the run is for; `DIFY_USER` if left out.
-            timeout: Seconds for the whole run; the client's if left out.
-            stop_on_exit: Stop the run on the server when the stream is left early.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `StreamOptions`.
 
         Returns:
             A stream of events, for `with` and `for`. The run starts with the first
             event that is asked for. `stream.result()` gives what `run` returns, or
             raises what `run` raises.
         """
-        return self._stream(
+        return self.stream_inputs(
             HeTongShenYueInputs(
                 contract=contract,
                 attachments=attachments,
@@ -249,10 +234,7 @@ class HeTongShenYueClient(WorkflowClient[HeTongShenYueOutputs]):
                 strict=strict,
             ),
             user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
 
@@ -269,22 +251,13 @@ class AsyncHeTongShenYueClient(AsyncWorkflowClient[HeTongShenYueOutputs]):
         side: Literal["甲方", "乙方"],
         strict: bool | None = False,
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[HeTongShenYueOutputs]:
         """Run `合同审阅` to its end and return the run.
 
         Takes what `HeTongShenYueClient.run` takes.
-
-        Args:
-            contract: 合同文件 (document).
-            attachments: 附件, at most 5 files (document or image).
-            side: 我方立场.
-            strict: 严格模式.
         """
-        return await self._run(
+        return await self.run_inputs(
             HeTongShenYueInputs(
                 contract=contract,
                 attachments=attachments,
@@ -292,10 +265,7 @@ class AsyncHeTongShenYueClient(AsyncWorkflowClient[HeTongShenYueOutputs]):
                 strict=strict,
             ),
             user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
     def stream(
@@ -306,22 +276,13 @@ class AsyncHeTongShenYueClient(AsyncWorkflowClient[HeTongShenYueOutputs]):
         side: Literal["甲方", "乙方"],
         strict: bool | None = False,
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[HeTongShenYueOutputs]:
         """Run `合同审阅` and follow its events as they happen.
 
         Takes what `HeTongShenYueClient.stream` takes.
-
-        Args:
-            contract: 合同文件 (document).
-            attachments: 附件, at most 5 files (document or image).
-            side: 我方立场.
-            strict: 严格模式.
         """
-        return self._stream(
+        return self.stream_inputs(
             HeTongShenYueInputs(
                 contract=contract,
                 attachments=attachments,
@@ -329,10 +290,7 @@ class AsyncHeTongShenYueClient(AsyncWorkflowClient[HeTongShenYueOutputs]):
                 strict=strict,
             ),
             user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
 

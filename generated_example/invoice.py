@@ -5,7 +5,7 @@ Written by difygen from specs/invoice.yaml. Change that file and run difygen aga
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired, Unpack
 
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
@@ -20,10 +20,11 @@ from ._runtime import (
     Inputs,
     Number,
     Outputs,
-    ResponseMode,
     Run,
+    RunOptions,
     RunStream,
     SchemaChecked,
+    StreamOptions,
     Text,
     WorkflowClient,
     WorkflowInfo,
@@ -161,10 +162,7 @@ class InvoiceClient(WorkflowClient[InvoiceOutputs]):
         notes: str | None = None,
         customer: InvoiceInputsCustomer,
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[InvoiceOutputs]:
         """Run `invoice` to its end and return the run.
 
@@ -179,11 +177,7 @@ class InvoiceClient(WorkflowClient[InvoiceOutputs]):
             notes: 備考, at most 2,000 characters.
             customer: 顧客.
             user: Whom the run is for; `DIFY_USER` if left out.
-            response_mode: "streaming" collects the result from a stream of events, for
-                runs that last longer than a proxy waits.
-            timeout: Seconds for the whole run; the client's if left out.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `RunOptions`.
 
         Returns:
             The run, which has succeeded. `.outputs` holds its typed outputs.
@@ -193,7 +187,7 @@ class InvoiceClient(WorkflowClient[InvoiceOutputs]):
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self._run(
+        return self.run_inputs(
             InvoiceInputs(
                 invoice=invoice,
                 attachments=attachments,
@@ -204,10 +198,7 @@ class InvoiceClient(WorkflowClient[InvoiceOutputs]):
                 customer=customer,
             ),
             user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
     def stream(
@@ -221,10 +212,7 @@ class InvoiceClient(WorkflowClient[InvoiceOutputs]):
         notes: str | None = None,
         customer: InvoiceInputsCustomer,
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> RunStream[InvoiceOutputs]:
         """Run `invoice` and follow its events as they happen.
 
@@ -239,17 +227,14 @@ class InvoiceClient(WorkflowClient[InvoiceOutputs]):
             notes: 備考, at most 2,000 characters.
             customer: 顧客.
             user: Whom the run is for; `DIFY_USER` if left out.
-            timeout: Seconds for the whole run; the client's if left out.
-            stop_on_exit: Stop the run on the server when the stream is left early.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `StreamOptions`.
 
         Returns:
             A stream of events, for `with` and `for`. The run starts with the first
             event that is asked for. `stream.result()` gives what `run` returns, or
             raises what `run` raises.
         """
-        return self._stream(
+        return self.stream_inputs(
             InvoiceInputs(
                 invoice=invoice,
                 attachments=attachments,
@@ -260,10 +245,7 @@ class InvoiceClient(WorkflowClient[InvoiceOutputs]):
                 customer=customer,
             ),
             user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
 
@@ -283,25 +265,13 @@ class AsyncInvoiceClient(AsyncWorkflowClient[InvoiceOutputs]):
         notes: str | None = None,
         customer: InvoiceInputsCustomer,
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[InvoiceOutputs]:
         """Run `invoice` to its end and return the run.
 
         Takes what `InvoiceClient.run` takes.
-
-        Args:
-            invoice: 請求書 (document or image). The invoice itself.
-            attachments: 添付ファイル, at most 5 files (document, .eml or .msg).
-            language: 言語.
-            threshold: Amounts above it need an approval.
-            strict: 厳密.
-            notes: 備考, at most 2,000 characters.
-            customer: 顧客.
         """
-        return await self._run(
+        return await self.run_inputs(
             InvoiceInputs(
                 invoice=invoice,
                 attachments=attachments,
@@ -312,10 +282,7 @@ class AsyncInvoiceClient(AsyncWorkflowClient[InvoiceOutputs]):
                 customer=customer,
             ),
             user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
     def stream(
@@ -329,25 +296,13 @@ class AsyncInvoiceClient(AsyncWorkflowClient[InvoiceOutputs]):
         notes: str | None = None,
         customer: InvoiceInputsCustomer,
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[InvoiceOutputs]:
         """Run `invoice` and follow its events as they happen.
 
         Takes what `InvoiceClient.stream` takes.
-
-        Args:
-            invoice: 請求書 (document or image). The invoice itself.
-            attachments: 添付ファイル, at most 5 files (document, .eml or .msg).
-            language: 言語.
-            threshold: Amounts above it need an approval.
-            strict: 厳密.
-            notes: 備考, at most 2,000 characters.
-            customer: 顧客.
         """
-        return self._stream(
+        return self.stream_inputs(
             InvoiceInputs(
                 invoice=invoice,
                 attachments=attachments,
@@ -358,10 +313,7 @@ class AsyncInvoiceClient(AsyncWorkflowClient[InvoiceOutputs]):
                 customer=customer,
             ),
             user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
 

@@ -4,16 +4,17 @@ Written by difygen from specs/nightly_report.yaml. Change that file and run dify
 again.
 """
 
-from typing import Any
+from typing import Any, Unpack
 
 from ._runtime import (
     AsyncRunStream,
     AsyncWorkflowClient,
     Inputs,
     Outputs,
-    ResponseMode,
     Run,
+    RunOptions,
     RunStream,
+    StreamOptions,
     WorkflowClient,
     WorkflowInfo,
 )
@@ -62,10 +63,7 @@ class NightlyReportClient(WorkflowClient[NightlyReportOutputs]):
         self,
         *,
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[NightlyReportOutputs]:
         """Run `nightly_report` to its end and return the run.
 
@@ -73,11 +71,7 @@ class NightlyReportClient(WorkflowClient[NightlyReportOutputs]):
 
         Args:
             user: Whom the run is for; `DIFY_USER` if left out.
-            response_mode: "streaming" collects the result from a stream of events, for
-                runs that last longer than a proxy waits.
-            timeout: Seconds for the whole run; the client's if left out.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `RunOptions`.
 
         Returns:
             The run, which has succeeded. `.outputs` holds its typed outputs.
@@ -87,23 +81,13 @@ class NightlyReportClient(WorkflowClient[NightlyReportOutputs]):
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self._run(
-            NightlyReportInputs(),
-            user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
-        )
+        return self.run_inputs(NightlyReportInputs(), user=user, **options)
 
     def stream(
         self,
         *,
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> RunStream[NightlyReportOutputs]:
         """Run `nightly_report` and follow its events as they happen.
 
@@ -111,24 +95,14 @@ class NightlyReportClient(WorkflowClient[NightlyReportOutputs]):
 
         Args:
             user: Whom the run is for; `DIFY_USER` if left out.
-            timeout: Seconds for the whole run; the client's if left out.
-            stop_on_exit: Stop the run on the server when the stream is left early.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `StreamOptions`.
 
         Returns:
             A stream of events, for `with` and `for`. The run starts with the first
             event that is asked for. `stream.result()` gives what `run` returns, or
             raises what `run` raises.
         """
-        return self._stream(
-            NightlyReportInputs(),
-            user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
-        )
+        return self.stream_inputs(NightlyReportInputs(), user=user, **options)
 
 
 class AsyncNightlyReportClient(AsyncWorkflowClient[NightlyReportOutputs]):
@@ -140,45 +114,25 @@ class AsyncNightlyReportClient(AsyncWorkflowClient[NightlyReportOutputs]):
         self,
         *,
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[NightlyReportOutputs]:
         """Run `nightly_report` to its end and return the run.
 
         Takes what `NightlyReportClient.run` takes.
         """
-        return await self._run(
-            NightlyReportInputs(),
-            user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
-        )
+        return await self.run_inputs(NightlyReportInputs(), user=user, **options)
 
     def stream(
         self,
         *,
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[NightlyReportOutputs]:
         """Run `nightly_report` and follow its events as they happen.
 
         Takes what `NightlyReportClient.stream` takes.
         """
-        return self._stream(
-            NightlyReportInputs(),
-            user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
-        )
+        return self.stream_inputs(NightlyReportInputs(), user=user, **options)
 
 
 _client = NightlyReportClient()

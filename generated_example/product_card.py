@@ -5,7 +5,7 @@ Written by difygen from specs/product_card.yml. Change that file and run difygen
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Literal, NotRequired, Unpack
 
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
@@ -17,10 +17,11 @@ from ._runtime import (
     Inputs,
     Number,
     Outputs,
-    ResponseMode,
     Run,
+    RunOptions,
     RunStream,
     SchemaChecked,
+    StreamOptions,
     Text,
     WorkflowClient,
     WorkflowInfo,
@@ -169,10 +170,7 @@ class ProductCardClient(WorkflowClient[ProductCardOutputs]):
         publish: bool | None = False,
         campaign: str | None = None,
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[ProductCardOutputs]:
         """Run `Product card` to its end and return the run.
 
@@ -180,16 +178,10 @@ class ProductCardClient(WorkflowClient[ProductCardOutputs]):
 
         Args:
             article: As the warehouse exports it.
-            tone: One of the options.
             words: Length of the description.
-            publish: True or False.
             campaign: At most 32 characters.
             user: Whom the run is for; `DIFY_USER` if left out.
-            response_mode: "streaming" collects the result from a stream of events, for
-                runs that last longer than a proxy waits.
-            timeout: Seconds for the whole run; the client's if left out.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `RunOptions`.
 
         Returns:
             The run, which has succeeded. `.outputs` holds its typed outputs.
@@ -199,7 +191,7 @@ class ProductCardClient(WorkflowClient[ProductCardOutputs]):
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self._run(
+        return self.run_inputs(
             ProductCardInputs(
                 article=article,
                 tone=tone,
@@ -208,10 +200,7 @@ class ProductCardClient(WorkflowClient[ProductCardOutputs]):
                 campaign=campaign,
             ),
             user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
     def stream(
@@ -223,10 +212,7 @@ class ProductCardClient(WorkflowClient[ProductCardOutputs]):
         publish: bool | None = False,
         campaign: str | None = None,
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> RunStream[ProductCardOutputs]:
         """Run `Product card` and follow its events as they happen.
 
@@ -234,22 +220,17 @@ class ProductCardClient(WorkflowClient[ProductCardOutputs]):
 
         Args:
             article: As the warehouse exports it.
-            tone: One of the options.
             words: Length of the description.
-            publish: True or False.
             campaign: At most 32 characters.
             user: Whom the run is for; `DIFY_USER` if left out.
-            timeout: Seconds for the whole run; the client's if left out.
-            stop_on_exit: Stop the run on the server when the stream is left early.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `StreamOptions`.
 
         Returns:
             A stream of events, for `with` and `for`. The run starts with the first
             event that is asked for. `stream.result()` gives what `run` returns, or
             raises what `run` raises.
         """
-        return self._stream(
+        return self.stream_inputs(
             ProductCardInputs(
                 article=article,
                 tone=tone,
@@ -258,10 +239,7 @@ class ProductCardClient(WorkflowClient[ProductCardOutputs]):
                 campaign=campaign,
             ),
             user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
 
@@ -279,23 +257,13 @@ class AsyncProductCardClient(AsyncWorkflowClient[ProductCardOutputs]):
         publish: bool | None = False,
         campaign: str | None = None,
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[ProductCardOutputs]:
         """Run `Product card` to its end and return the run.
 
         Takes what `ProductCardClient.run` takes.
-
-        Args:
-            article: As the warehouse exports it.
-            tone: One of the options.
-            words: Length of the description.
-            publish: True or False.
-            campaign: At most 32 characters.
         """
-        return await self._run(
+        return await self.run_inputs(
             ProductCardInputs(
                 article=article,
                 tone=tone,
@@ -304,10 +272,7 @@ class AsyncProductCardClient(AsyncWorkflowClient[ProductCardOutputs]):
                 campaign=campaign,
             ),
             user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
     def stream(
@@ -319,23 +284,13 @@ class AsyncProductCardClient(AsyncWorkflowClient[ProductCardOutputs]):
         publish: bool | None = False,
         campaign: str | None = None,
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[ProductCardOutputs]:
         """Run `Product card` and follow its events as they happen.
 
         Takes what `ProductCardClient.stream` takes.
-
-        Args:
-            article: As the warehouse exports it.
-            tone: One of the options.
-            words: Length of the description.
-            publish: True or False.
-            campaign: At most 32 characters.
         """
-        return self._stream(
+        return self.stream_inputs(
             ProductCardInputs(
                 article=article,
                 tone=tone,
@@ -344,10 +299,7 @@ class AsyncProductCardClient(AsyncWorkflowClient[ProductCardOutputs]):
                 campaign=campaign,
             ),
             user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
 

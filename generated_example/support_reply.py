@@ -9,7 +9,7 @@ again.
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Literal, NotRequired
+from typing import Annotated, Literal, NotRequired, Unpack
 
 from pydantic import ConfigDict, with_config
 from typing_extensions import TypedDict
@@ -20,10 +20,11 @@ from ._runtime import (
     Checkbox,
     Inputs,
     Outputs,
-    ResponseMode,
     Run,
+    RunOptions,
     RunStream,
     SchemaChecked,
+    StreamOptions,
     Text,
     WorkflowClient,
     WorkflowInfo,
@@ -113,25 +114,16 @@ class SupportReplyClient(WorkflowClient[SupportReplyOutputs]):
         tone: Literal["freundlich", "sachlich"] | None = None,
         context: SupportReplyInputsContext,
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[SupportReplyOutputs]:
         """Run `support-reply` to its end and return the run.
 
         Writes an answer to a customer's question.
 
         Args:
-            question: A text.
             tone: Tonfall.
-            context: A JSON object.
             user: Whom the run is for; `DIFY_USER` if left out.
-            response_mode: "streaming" collects the result from a stream of events, for
-                runs that last longer than a proxy waits.
-            timeout: Seconds for the whole run; the client's if left out.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `RunOptions`.
 
         Returns:
             The run, which has succeeded. `.outputs` holds its typed outputs.
@@ -141,13 +133,10 @@ class SupportReplyClient(WorkflowClient[SupportReplyOutputs]):
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self._run(
+        return self.run_inputs(
             SupportReplyInputs(question=question, tone=tone, context=context),
             user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
     def stream(
@@ -157,37 +146,26 @@ class SupportReplyClient(WorkflowClient[SupportReplyOutputs]):
         tone: Literal["freundlich", "sachlich"] | None = None,
         context: SupportReplyInputsContext,
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> RunStream[SupportReplyOutputs]:
         """Run `support-reply` and follow its events as they happen.
 
         Writes an answer to a customer's question.
 
         Args:
-            question: A text.
             tone: Tonfall.
-            context: A JSON object.
             user: Whom the run is for; `DIFY_USER` if left out.
-            timeout: Seconds for the whole run; the client's if left out.
-            stop_on_exit: Stop the run on the server when the stream is left early.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `StreamOptions`.
 
         Returns:
             A stream of events, for `with` and `for`. The run starts with the first
             event that is asked for. `stream.result()` gives what `run` returns, or
             raises what `run` raises.
         """
-        return self._stream(
+        return self.stream_inputs(
             SupportReplyInputs(question=question, tone=tone, context=context),
             user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
 
@@ -203,27 +181,16 @@ class AsyncSupportReplyClient(AsyncWorkflowClient[SupportReplyOutputs]):
         tone: Literal["freundlich", "sachlich"] | None = None,
         context: SupportReplyInputsContext,
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[SupportReplyOutputs]:
         """Run `support-reply` to its end and return the run.
 
         Takes what `SupportReplyClient.run` takes.
-
-        Args:
-            question: A text.
-            tone: Tonfall.
-            context: A JSON object.
         """
-        return await self._run(
+        return await self.run_inputs(
             SupportReplyInputs(question=question, tone=tone, context=context),
             user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
     def stream(
@@ -233,27 +200,16 @@ class AsyncSupportReplyClient(AsyncWorkflowClient[SupportReplyOutputs]):
         tone: Literal["freundlich", "sachlich"] | None = None,
         context: SupportReplyInputsContext,
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[SupportReplyOutputs]:
         """Run `support-reply` and follow its events as they happen.
 
         Takes what `SupportReplyClient.stream` takes.
-
-        Args:
-            question: A text.
-            tone: Tonfall.
-            context: A JSON object.
         """
-        return self._stream(
+        return self.stream_inputs(
             SupportReplyInputs(question=question, tone=tone, context=context),
             user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
 

@@ -4,7 +4,7 @@ fits, and says what the next step is.
 Written by difygen from specs/ticket_triage.yml. Change that file and run difygen again.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Unpack
 
 from pydantic import Field
 
@@ -15,9 +15,10 @@ from ._runtime import (
     Inputs,
     Number,
     Outputs,
-    ResponseMode,
     Run,
+    RunOptions,
     RunStream,
+    StreamOptions,
     Text,
     WorkflowClient,
     WorkflowInfo,
@@ -157,10 +158,7 @@ class TicketTriageClient(WorkflowClient[TicketTriageOutputs]):
         language: Literal["English", "Deutsch", "日本語"] | None = "English",
         order_value: float | None = None,
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[TicketTriageOutputs]:
         """Run `Ticket triage` to its end and return the run.
 
@@ -174,11 +172,7 @@ class TicketTriageClient(WorkflowClient[TicketTriageOutputs]):
             language: Language of the reply.
             order_value: In EUR.
             user: Whom the run is for; `DIFY_USER` if left out.
-            response_mode: "streaming" collects the result from a stream of events, for
-                runs that last longer than a proxy waits.
-            timeout: Seconds for the whole run; the client's if left out.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `RunOptions`.
 
         Returns:
             The run, which has succeeded. `.outputs` holds its typed outputs.
@@ -188,7 +182,7 @@ class TicketTriageClient(WorkflowClient[TicketTriageOutputs]):
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self._run(
+        return self.run_inputs(
             TicketTriageInputs(
                 subject=subject,
                 message=message,
@@ -196,10 +190,7 @@ class TicketTriageClient(WorkflowClient[TicketTriageOutputs]):
                 order_value=order_value,
             ),
             user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
     def stream(
@@ -210,10 +201,7 @@ class TicketTriageClient(WorkflowClient[TicketTriageOutputs]):
         language: Literal["English", "Deutsch", "日本語"] | None = "English",
         order_value: float | None = None,
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> RunStream[TicketTriageOutputs]:
         """Run `Ticket triage` and follow its events as they happen.
 
@@ -227,17 +215,14 @@ class TicketTriageClient(WorkflowClient[TicketTriageOutputs]):
             language: Language of the reply.
             order_value: In EUR.
             user: Whom the run is for; `DIFY_USER` if left out.
-            timeout: Seconds for the whole run; the client's if left out.
-            stop_on_exit: Stop the run on the server when the stream is left early.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `StreamOptions`.
 
         Returns:
             A stream of events, for `with` and `for`. The run starts with the first
             event that is asked for. `stream.result()` gives what `run` returns, or
             raises what `run` raises.
         """
-        return self._stream(
+        return self.stream_inputs(
             TicketTriageInputs(
                 subject=subject,
                 message=message,
@@ -245,10 +230,7 @@ class TicketTriageClient(WorkflowClient[TicketTriageOutputs]):
                 order_value=order_value,
             ),
             user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
 
@@ -265,23 +247,13 @@ class AsyncTicketTriageClient(AsyncWorkflowClient[TicketTriageOutputs]):
         language: Literal["English", "Deutsch", "日本語"] | None = "English",
         order_value: float | None = None,
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[TicketTriageOutputs]:
         """Run `Ticket triage` to its end and return the run.
 
         Takes what `TicketTriageClient.run` takes.
-
-        Args:
-            subject: At most 120 characters.
-            message: At most 4,000 characters. What the customer wrote, without the
-                signature.
-            language: Language of the reply.
-            order_value: In EUR.
         """
-        return await self._run(
+        return await self.run_inputs(
             TicketTriageInputs(
                 subject=subject,
                 message=message,
@@ -289,10 +261,7 @@ class AsyncTicketTriageClient(AsyncWorkflowClient[TicketTriageOutputs]):
                 order_value=order_value,
             ),
             user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
     def stream(
@@ -303,23 +272,13 @@ class AsyncTicketTriageClient(AsyncWorkflowClient[TicketTriageOutputs]):
         language: Literal["English", "Deutsch", "日本語"] | None = "English",
         order_value: float | None = None,
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[TicketTriageOutputs]:
         """Run `Ticket triage` and follow its events as they happen.
 
         Takes what `TicketTriageClient.stream` takes.
-
-        Args:
-            subject: At most 120 characters.
-            message: At most 4,000 characters. What the customer wrote, without the
-                signature.
-            language: Language of the reply.
-            order_value: In EUR.
         """
-        return self._stream(
+        return self.stream_inputs(
             TicketTriageInputs(
                 subject=subject,
                 message=message,
@@ -327,10 +286,7 @@ class AsyncTicketTriageClient(AsyncWorkflowClient[TicketTriageOutputs]):
                 order_value=order_value,
             ),
             user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
 

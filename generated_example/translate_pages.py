@@ -5,7 +5,7 @@ Written by difygen from specs/translate_pages.yml. Change that file and run dify
 again.
 """
 
-from typing import Annotated
+from typing import Annotated, Unpack
 
 from pydantic import Field
 
@@ -15,9 +15,10 @@ from ._runtime import (
     Inputs,
     Number,
     Outputs,
-    ResponseMode,
     Run,
+    RunOptions,
     RunStream,
+    StreamOptions,
     Text,
     WorkflowClient,
     WorkflowInfo,
@@ -97,10 +98,7 @@ class TranslatePagesClient(WorkflowClient[TranslatePagesOutputs]):
         target_language: str,
         page_length: float | None = 1200,
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[TranslatePagesOutputs]:
         """Run `Translate pages` to its end and return the run.
 
@@ -111,11 +109,7 @@ class TranslatePagesClient(WorkflowClient[TranslatePagesOutputs]):
             target_language: At most 30 characters. For example: Français.
             page_length: In characters.
             user: Whom the run is for; `DIFY_USER` if left out.
-            response_mode: "streaming" collects the result from a stream of events, for
-                runs that last longer than a proxy waits.
-            timeout: Seconds for the whole run; the client's if left out.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `RunOptions`.
 
         Returns:
             The run, which has succeeded. `.outputs` holds its typed outputs.
@@ -125,17 +119,14 @@ class TranslatePagesClient(WorkflowClient[TranslatePagesOutputs]):
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self._run(
+        return self.run_inputs(
             TranslatePagesInputs(
                 text=text,
                 target_language=target_language,
                 page_length=page_length,
             ),
             user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
     def stream(
@@ -145,10 +136,7 @@ class TranslatePagesClient(WorkflowClient[TranslatePagesOutputs]):
         target_language: str,
         page_length: float | None = 1200,
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> RunStream[TranslatePagesOutputs]:
         """Run `Translate pages` and follow its events as they happen.
 
@@ -159,27 +147,21 @@ class TranslatePagesClient(WorkflowClient[TranslatePagesOutputs]):
             target_language: At most 30 characters. For example: Français.
             page_length: In characters.
             user: Whom the run is for; `DIFY_USER` if left out.
-            timeout: Seconds for the whole run; the client's if left out.
-            stop_on_exit: Stop the run on the server when the stream is left early.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `StreamOptions`.
 
         Returns:
             A stream of events, for `with` and `for`. The run starts with the first
             event that is asked for. `stream.result()` gives what `run` returns, or
             raises what `run` raises.
         """
-        return self._stream(
+        return self.stream_inputs(
             TranslatePagesInputs(
                 text=text,
                 target_language=target_language,
                 page_length=page_length,
             ),
             user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
 
@@ -195,31 +177,20 @@ class AsyncTranslatePagesClient(AsyncWorkflowClient[TranslatePagesOutputs]):
         target_language: str,
         page_length: float | None = 1200,
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[TranslatePagesOutputs]:
         """Run `Translate pages` to its end and return the run.
 
         Takes what `TranslatePagesClient.run` takes.
-
-        Args:
-            text: At most 100,000 characters.
-            target_language: At most 30 characters. For example: Français.
-            page_length: In characters.
         """
-        return await self._run(
+        return await self.run_inputs(
             TranslatePagesInputs(
                 text=text,
                 target_language=target_language,
                 page_length=page_length,
             ),
             user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
     def stream(
@@ -229,31 +200,20 @@ class AsyncTranslatePagesClient(AsyncWorkflowClient[TranslatePagesOutputs]):
         target_language: str,
         page_length: float | None = 1200,
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[TranslatePagesOutputs]:
         """Run `Translate pages` and follow its events as they happen.
 
         Takes what `TranslatePagesClient.stream` takes.
-
-        Args:
-            text: At most 100,000 characters.
-            target_language: At most 30 characters. For example: Français.
-            page_length: In characters.
         """
-        return self._stream(
+        return self.stream_inputs(
             TranslatePagesInputs(
                 text=text,
                 target_language=target_language,
                 page_length=page_length,
             ),
             user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
 

@@ -55,7 +55,7 @@ class ConcatClient(WorkflowClient[ConcatOutputs]):
     ) -> Run[ConcatOutputs]:
         """Run `concat` to its end."""
         inputs = ConcatInputs(string=string, num=num, list=list)
-        return self._run(inputs, user=user, response_mode=response_mode, timeout=timeout)
+        return self.run_inputs(inputs, user=user, response_mode=response_mode, timeout=timeout)
 
     def stream(
         self,
@@ -69,7 +69,7 @@ class ConcatClient(WorkflowClient[ConcatOutputs]):
     ) -> RunStream[ConcatOutputs]:
         """Run `concat`, event by event."""
         inputs = ConcatInputs(string=string, num=num, list=list)
-        return self._stream(inputs, user=user, timeout=timeout, stop_on_exit=stop_on_exit)
+        return self.stream_inputs(inputs, user=user, timeout=timeout, stop_on_exit=stop_on_exit)
 
 
 class AsyncConcatClient(AsyncWorkflowClient[ConcatOutputs]):
@@ -89,7 +89,7 @@ class AsyncConcatClient(AsyncWorkflowClient[ConcatOutputs]):
     ) -> Run[ConcatOutputs]:
         """Run `concat` to its end."""
         inputs = ConcatInputs(string=string, num=num, list=list)
-        return await self._run(inputs, user=user, response_mode=response_mode, timeout=timeout)
+        return await self.run_inputs(inputs, user=user, response_mode=response_mode, timeout=timeout)
 
     def stream(
         self,
@@ -103,4 +103,4 @@ class AsyncConcatClient(AsyncWorkflowClient[ConcatOutputs]):
     ) -> AsyncRunStream[ConcatOutputs]:
         """Run `concat`, event by event."""
         inputs = ConcatInputs(string=string, num=num, list=list)
-        return self._stream(inputs, user=user, timeout=timeout, stop_on_exit=stop_on_exit)
+        return self.stream_inputs(inputs, user=user, timeout=timeout, stop_on_exit=stop_on_exit)

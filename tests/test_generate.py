@@ -55,7 +55,7 @@ def test_concat_gives_exactly_these_public_names(client: ModuleType) -> None:
     assert set(client.concat.__all__) == CONCAT_NAMES
     assert set(client.__all__) >= CONCAT_NAMES
     public = {name for name in vars(client.concat) if not name.startswith("_")}
-    runtime = set(vars(client._runtime)) | {"Annotated", "Field", "Literal"}
+    runtime = set(vars(client._runtime)) | {"Annotated", "Field", "Literal", "Unpack"}
     assert public - runtime == CONCAT_NAMES
 
 
@@ -87,7 +87,18 @@ def test_the_functions_are_the_methods_of_the_modules_own_clients(client: Module
     for name in ("run_concat", "stream_concat", "arun_concat", "astream_concat"):
         parameters = list(inspect.signature(getattr(client, name)).parameters.values())
         assert [parameter.name for parameter in parameters[:3]] == ["string", "num", "list"]
-        assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters)
+        assert [parameter.name for parameter in parameters[3:]] == ["user", "options"]
+        assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters[:4])
+        assert parameters[4].kind is inspect.Parameter.VAR_KEYWORD
+
+
+def test_an_unknown_option_is_refused_before_anything_is_sent(client: ModuleType) -> None:
+    inputs = {"string": "a", "num": 1, "list": "list_a"}
+    for method in ("run", "stream"):
+        with pytest.raises(TypeError, match="colour"):
+            getattr(client.ConcatClient(base_url="http://127.0.0.1:9", api_key="app-a", user="a"), method)(
+                **inputs, colour="red"
+            )
 
 
 def test_help_is_enough_to_call_a_workflow(client: ModuleType) -> None:

@@ -117,7 +117,9 @@ def does_only_what_it_says(tree: ast.Module) -> bool:
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         name = ast.unparse(call.func)
         assert (
-            name in CALLED or name in ("self._run", "self._stream") or re.fullmatch(r"[A-Z]\w*(Inputs|Client)", name)
+            name in CALLED
+            or name in ("self.run_inputs", "self.stream_inputs")
+            or re.fullmatch(r"[A-Z]\w*(Inputs|Client)", name)
         ), name
     return True
 

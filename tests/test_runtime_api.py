@@ -255,7 +255,7 @@ class TestRunRequests:
     @pytest.mark.parametrize("mode", ["blocking", "streaming"])
     def test_exactly_this_is_sent(self, using: Using, mode: str) -> None:
         with Server({RUN: by_mode(streaming=stream(NORMAL), blocking=as_json(blocking()))}) as server:
-            using(server.url, lambda client: client._run(INPUTS, response_mode=mode))
+            using(server.url, lambda client: client.run_inputs(INPUTS, response_mode=mode))
         [request] = server.requests
         assert request.json == {
             "inputs": {"string": "a", "num": 1, "list": "list_a"},
@@ -273,7 +273,7 @@ class TestRunRequests:
         version = "e738cb06-a46a-45bf-b230-e3532103efdf"
         with Server(routes) as server:
             options = {"response_mode": mode, "workflow_id": version, "trace_id": "trace-1_A"}
-            using(server.url, lambda client: client._run(INPUTS, **options))
+            using(server.url, lambda client: client.run_inputs(INPUTS, **options))
         [request] = server.requests
         assert request.path == f"/v1/workflows/{version}/run"
         assert request.headers["x-trace-id"] == "trace-1_A"
@@ -281,7 +281,7 @@ class TestRunRequests:
     @both_clients
     def test_another_response_mode(self, using: Using) -> None:
         with pytest.raises(ValueError, match="'blocking' or 'streaming'"):
-            using("http://127.0.0.1:1", lambda client: client._run(INPUTS, response_mode="batch"))
+            using("http://127.0.0.1:1", lambda client: client.run_inputs(INPUTS, response_mode="batch"))
 
     @both_clients
     def test_a_server_in_maintenance_goes_on_with_the_run_later(self, using: Using) -> None:
@@ -289,7 +289,7 @@ class TestRunRequests:
             {"event": "workflow_maintenance_paused", "workflow_run_id": RUN_ID}, 202, **{"Retry-After": "1"}
         )
         with Server({RUN: accepted, DETAIL: [as_json(detail("running")), as_json(detail())]}) as server:
-            run = using(server.url, lambda client: client._run(INPUTS))
+            run = using(server.url, lambda client: client.run_inputs(INPUTS))
         assert run.outputs.result == RESULT
         assert server.runs == 1
 
@@ -302,7 +302,7 @@ class TestHumanInput:
     @both_clients
     def test_a_pause_leads_to_forms(self, using: Using) -> None:
         with Server({RUN: stream(PAUSED)}) as server, pytest.raises(runtime.RunPausedError, match="Approve") as caught:
-            using(server.url, lambda client: client._run(INPUTS, response_mode="streaming"))
+            using(server.url, lambda client: client.run_inputs(INPUTS, response_mode="streaming"))
         [form] = caught.value.forms
         assert (form.form_token, form.node_title, form.form_content) == (
             FORM["form_token"],
@@ -333,7 +333,7 @@ class TestHumanInput:
             Server({RUN: replay("hitl_pause_streaming_approve")}) as server,
             pytest.raises(runtime.RunPausedError) as caught,
         ):
-            with_sync(server.url, lambda client: client._run(INPUTS, response_mode="streaming"))
+            with_sync(server.url, lambda client: client.run_inputs(INPUTS, response_mode="streaming"))
         [form] = caught.value.forms
         assert [(field.name, field.type, field.default["value"]) for field in form.inputs] == [
             ("comment", "paragraph", "looks fine")
@@ -442,7 +442,7 @@ class TestFollowingARun:
     def test_the_last_event_id_goes_along(self, using: Using) -> None:
         first = [b"id: 1-0\n" + piece for piece in FIRST_HALF]
         with Server({RUN: broken(first, fin), EVENTS: stream(SECOND_HALF)}) as server:
-            run = using(server.url, lambda client: client._run(INPUTS, response_mode="streaming"))
+            run = using(server.url, lambda client: client.run_inputs(INPUTS, response_mode="streaming"))
         assert run.outputs.result == RESULT
         assert server.requests[-1].headers["last-event-id"] == "1-0"
 

@@ -315,7 +315,7 @@ class TestUploads:
     def test_local_inputs_go_up_first_with_the_runs_own_user(self, using: Using, mode: str, text_file: Path) -> None:
         inputs = FileInputs(doc=text_file, docs=[("b.md", b"#"), "https://host/c.pdf"])
         with Server(UPLOADS) as server:
-            run = using(server.url, lambda client: client._run(inputs, user="the caller", response_mode=mode))
+            run = using(server.url, lambda client: client.run_inputs(inputs, user="the caller", response_mode=mode))
         assert run.outputs.result == RESULT
         *uploads, start = server.requests
         assert [parsed_form(upload)["user"] for upload in uploads] == ["the caller"] * 2
@@ -334,7 +334,7 @@ class TestUploads:
             Server({UPLOAD: as_json({"code": "file_too_large", "message": "", "status": 413}, 413)}) as server,
             pytest.raises(runtime.FileTooLargeError),
         ):
-            using(server.url, lambda client: client._run(FileInputs(doc=("a.txt", b"x"))))
+            using(server.url, lambda client: client.run_inputs(FileInputs(doc=("a.txt", b"x"))))
         assert server.runs == 0
 
 
@@ -511,7 +511,7 @@ class TestDownloads:
             _workflow = runtime.WorkflowInfo(name="made", outputs=Made)
 
         with Server(routes) as server, Client(base_url=server.url, api_key=KEY, user="u") as client:
-            made = client._run(FileInputs(doc={**local("document"), "upload_file_id": FILE_ID})).outputs.made
+            made = client.run_inputs(FileInputs(doc={**local("document"), "upload_file_id": FILE_ID})).outputs.made
             assert made.download_url == f"{server.origin}{SIGNED}"
             assert made.download(tmp_path).read_bytes() == CONTENT
             assert asyncio.run(made.adownload(tmp_path / "again")).read_bytes() == CONTENT

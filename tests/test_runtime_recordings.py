@@ -30,20 +30,20 @@ class Client(WorkflowClient[AnyOutputs]):
     _workflow = INFO
 
     def run(self, **options: Any) -> Run[AnyOutputs]:
-        return self._run(AnyInputs(), **options)
+        return self.run_inputs(AnyInputs(), **options)
 
     def stream(self) -> runtime.RunStream[AnyOutputs]:
-        return self._stream(AnyInputs())
+        return self.stream_inputs(AnyInputs())
 
 
 class AsyncClient(AsyncWorkflowClient[AnyOutputs]):
     _workflow = INFO
 
     async def run(self, **options: Any) -> Run[AnyOutputs]:
-        return await self._run(AnyInputs(), **options)
+        return await self.run_inputs(AnyInputs(), **options)
 
     def stream(self) -> runtime.AsyncRunStream[AnyOutputs]:
-        return self._stream(AnyInputs())
+        return self.stream_inputs(AnyInputs())
 
 
 Outcome = tuple[list[runtime.Event], Run[AnyOutputs] | Exception]

@@ -235,4 +235,4 @@ def test_trace_ids_that_the_server_would_ignore(trace_id: Any) -> None:
 
     client = ConcatClient(base_url="http://127.0.0.1:1", api_key=KEY, user="u")
     with pytest.raises(runtime.ConfigurationError, match="trace_id"):
-        client._run(ConcatInputs(string="a", num=1, list="list_a"), trace_id=trace_id)
+        client.run_inputs(ConcatInputs(string="a", num=1, list="list_a"), trace_id=trace_id)

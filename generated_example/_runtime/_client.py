@@ -6,13 +6,13 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Generic, Self
+from typing import Any, BinaryIO, Generic, Self, Unpack
 
 from ._event_stream import text_filter
 from ._events import Event, TextChunk
 from ._files import Destination, File, UploadedFile
 from ._http import Client, check_client
-from ._models import Inputs, OutputsT, ResponseMode, Run, WorkflowInfo
+from ._models import Inputs, OutputsT, Run, RunOptions, StreamOptions, WorkflowInfo
 from ._operations import ClientOptions, Operations, at_least
 from ._responses import (
     AppInfo,
@@ -220,50 +220,26 @@ class WorkflowClient(Generic[OutputsT]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._operations.options!r})"
 
-    def _run(
+    def run_inputs(
         self,
         inputs: Inputs,
         *,
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[OutputsT]:
-        """Run the workflow to its end; the generated `run` calls this."""
-        return run_now(
-            run_to_end(
-                self._operations,
-                inputs,
-                user=user,
-                response_mode=response_mode,
-                timeout=timeout,
-                workflow_id=workflow_id,
-                trace_id=trace_id,
-            )
-        )
+        """Run the workflow with inputs that are a model already, as `run` does."""
+        return run_now(run_to_end(self._operations, inputs, user=user, **options))
 
-    def _stream(
+    def stream_inputs(
         self,
         inputs: Inputs,
         *,
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> RunStream[OutputsT]:
-        """Run the workflow as a stream; the generated `stream` calls this."""
+        """Follow a run with inputs that are a model already, as `stream` does."""
         return RunStream(
-            StreamSession(
-                self._operations,
-                inputs=inputs,
-                user=user,
-                timeout=timeout,
-                stop_on_exit=stop_on_exit,
-                workflow_id=workflow_id,
-                trace_id=trace_id,
-            )
+            StreamSession(self._operations, inputs=inputs, user=user, **options)
         )
 
     def resume(

@@ -16,6 +16,7 @@ from typing import (
     Literal,
     NoReturn,
     Self,
+    TypedDict,
     TypeVar,
     cast,
 )
@@ -57,6 +58,39 @@ ResponseMode = Literal["blocking", "streaming"]
 Take "streaming" for runs that last longer than a proxy waits (60 to 100 seconds are
 common): the stream stays alive, and it is taken up again when it is cut.
 """
+
+
+class RunOptions(TypedDict, total=False):
+    """What every `run` takes beside the inputs and `user`, by keyword."""
+
+    response_mode: ResponseMode
+    """`"blocking"` if left out. `"streaming"` collects the result from a stream of events, for
+    runs that last longer than a proxy waits."""
+
+    timeout: float | None
+    """Seconds for the whole run; the client's if left out."""
+
+    workflow_id: str | None
+    """A published version to run in place of the latest one."""
+
+    trace_id: str | None
+    """Makes the run part of a trace of yours."""
+
+
+class StreamOptions(TypedDict, total=False):
+    """What every `stream` takes beside the inputs and `user`, by keyword."""
+
+    timeout: float | None
+    """Seconds for the whole run; the client's if left out."""
+
+    stop_on_exit: bool
+    """Stop the run on the server when the stream is left early."""
+
+    workflow_id: str | None
+    """A published version to run in place of the latest one."""
+
+    trace_id: str | None
+    """Makes the run part of a trace of yours."""
 
 
 def check_json(value: Any) -> Any:

@@ -62,7 +62,7 @@ class StreamSession(Generic[StreamedT]):
         operations: Operations[StreamedT],
         *,
         user: str | None,
-        timeout: float | None,
+        timeout: float | None = None,
         inputs: Inputs | None = None,
         workflow_id: str | None = None,
         trace_id: str | None = None,
@@ -368,10 +368,10 @@ async def run_to_end(
     inputs: Inputs,
     *,
     user: str | None,
-    response_mode: ResponseMode,
-    timeout: float | None,
-    workflow_id: str | None,
-    trace_id: str | None,
+    response_mode: ResponseMode = "blocking",
+    timeout: float | None = None,
+    workflow_id: str | None = None,
+    trace_id: str | None = None,
 ) -> Run[StreamedT]:
     """Run the workflow: for one answer, or by collecting its stream."""
     if response_mode == "blocking":

@@ -20,7 +20,9 @@ MAX_NAME = 60
 MAX_WORKFLOW_NAME = 40
 """Characters of a workflow's name, from which class names are built."""
 
-PARAMETERS = frozenset({"self", "user", "response_mode", "timeout", "stop_on_exit", "workflow_id", "trace_id"})
+PARAMETERS = frozenset(
+    {"self", "user", "response_mode", "timeout", "stop_on_exit", "workflow_id", "trace_id", "options"}
+)
 """What `run` and `stream` take beside the inputs."""
 
 MODEL_ATTRIBUTES = frozenset(

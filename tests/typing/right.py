@@ -33,6 +33,14 @@ def blocking() -> str:
     return run.outputs.result
 
 
+def rows(client: ConcatClient) -> str:
+    inputs = ConcatInputs(string="a", num=1, list="list_b")
+    run = client.run_inputs(inputs, user="me", response_mode="streaming", timeout=30)
+    assert_type(run, Run[ConcatOutputs])
+    with client.stream_inputs(inputs, stop_on_exit=True) as stream:
+        return stream.result().outputs.result
+
+
 def streaming() -> None:
     with stream_concat(string="a", num=1.5, list="list_a") as stream:
         assert_type(stream, RunStream[ConcatOutputs])

@@ -25,7 +25,7 @@ from difygen.layout import (
     value,
     width,
 )
-from difygen.model import App, Input, InputKind, JsonValue
+from difygen.model import App, Input, JsonValue
 from difygen.naming import MAX_NAME, nested_name
 from difygen.plan.hints import (
     BUILTINS,
@@ -46,14 +46,13 @@ MAX_INLINE_DEFAULT = 40
 
 
 class InputPlan(NamedTuple):
-    """An input: how a method takes it and what is said about it. `summary` is never empty."""
+    """An input: how a method takes it and what is said about it."""
 
     wire: str
     name: Identifier
     parameter_hint: Doc
     default: Code | None
     text: str
-    summary: str
 
 
 def plan_inputs(
@@ -79,7 +78,7 @@ def _plan_input(variable: Input, name: Identifier, owner: Identifier, names: Nam
     if not variable.required:
         hint = optional(hint)
     text = _input_text(variable, name)
-    return InputPlan(variable.name, name, hint, default, text, text or _SUMMARIES[variable.kind])
+    return InputPlan(variable.name, name, hint, default, text)
 
 
 def usable_default(variable: Input) -> bool:
@@ -190,18 +189,6 @@ def _file_hint(variable: Input, names: Names) -> Doc:
     if not settings:
         return hint
     return subscript(names.use("typing", "Annotated"), hint, call(names.use("._runtime", "FileRules"), *settings))
-
-
-_SUMMARIES: dict[InputKind, str] = {
-    "text-input": "A text.",
-    "paragraph": "A text.",
-    "select": "One of the options.",
-    "number": "A number.",
-    "checkbox": "True or False.",
-    "file": "A file.",
-    "file-list": "Files.",
-    "json_object": "A JSON object.",
-}
 
 
 def _input_text(variable: Input, name: Identifier) -> str:

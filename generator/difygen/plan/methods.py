@@ -44,41 +44,7 @@ class ClientPlan(NamedTuple):
     methods: tuple[MethodPlan, ...]
 
 
-class Setting(NamedTuple):
-    """A parameter beside the inputs."""
-
-    name: Identifier
-    hint: Code
-    default: Code
-    text: str
-
-
-_USER = Setting(Identifier("user"), Code("str | None"), Code("None"), "Whom the run is for; `DIFY_USER` if left out.")
-_RESPONSE_MODE = Setting(
-    Identifier("response_mode"),
-    Code("ResponseMode"),
-    Code('"blocking"'),
-    '"streaming" collects the result from a stream of events, for runs that last longer than a proxy waits.',
-)
-_TIMEOUT = Setting(
-    Identifier("timeout"), Code("float | None"), Code("None"), "Seconds for the whole run; the client's if left out."
-)
-_STOP_ON_EXIT = Setting(
-    Identifier("stop_on_exit"),
-    Code("bool"),
-    Code("False"),
-    "Stop the run on the server when the stream is left early.",
-)
-_WORKFLOW_ID = Setting(
-    Identifier("workflow_id"),
-    Code("str | None"),
-    Code("None"),
-    "A published version to run in place of the latest one.",
-)
-_TRACE_ID = Setting(Identifier("trace_id"), Code("str | None"), Code("None"), "Makes the run part of a trace of yours.")
-
-_RUN = (_USER, _RESPONSE_MODE, _TIMEOUT, _WORKFLOW_ID, _TRACE_ID)
-_STREAM = (_USER, _TIMEOUT, _STOP_ON_EXIT, _WORKFLOW_ID, _TRACE_ID)
+_USER = "user: Whom the run is for; `DIFY_USER` if left out."
 
 
 class ClientNames(NamedTuple):
@@ -133,7 +99,6 @@ def _wrapped(text: str, names: Names, indent: int = INDENT) -> list[str]:
 def _run(
     known: ClientNames, inputs: Sequence[InputPlan], names: Names, *, twin: bool = False, asynchronous: bool = False
 ) -> MethodPlan:
-    names.use("._runtime", "ResponseMode")
     returns = subscript(names.use("._runtime", "Run"), known.outputs)
     summary = f"Run `{one_line(known.workflow.name)}` to its end and return the run"
     ending = [
@@ -143,10 +108,12 @@ def _run(
     ]
     return MethodPlan(
         Code("async def run(" if asynchronous else "def run("),
-        _parameters(inputs, _RUN, names),
+        _parameters(inputs, "RunOptions", names),
         Code(flat(returns)),
-        _method_docstring(summary, known, inputs, _RUN, ending, names, "run" if twin else ""),
-        _body(Code("return await self._run(" if asynchronous else "return self._run("), known, inputs, _RUN, names),
+        _method_docstring(summary, known, inputs, "RunOptions", ending, names, "run" if twin else ""),
+        _body(
+            Code("return await self.run_inputs(" if asynchronous else "return self.run_inputs("), known, inputs, names
+        ),
     )
 
 
@@ -163,52 +130,50 @@ def _stream(
     ending = _section("Returns:", [text.format(*words)], names)
     return MethodPlan(
         Code("def stream("),
-        _parameters(inputs, _STREAM, names),
+        _parameters(inputs, "StreamOptions", names),
         Code(flat(returns)),
-        _method_docstring(summary, known, inputs, _STREAM, ending, names, "stream" if twin else ""),
-        _body(Code("return self._stream("), known, inputs, _STREAM, names),
+        _method_docstring(summary, known, inputs, "StreamOptions", ending, names, "stream" if twin else ""),
+        _body(Code("return self.stream_inputs("), known, inputs, names),
     )
 
 
-def _parameters(inputs: Iterable[InputPlan], settings: Iterable[Setting], names: Names) -> tuple[Code, ...]:
+def _parameters(inputs: Iterable[InputPlan], options: str, names: Names) -> tuple[Code, ...]:
     taken: list[tuple[Identifier, Doc, Code | None]] = [
         (plan.name, plan.parameter_hint, plan.default) for plan in inputs
     ]
-    taken += [(setting.name, setting.hint, setting.default) for setting in settings]
-    return tuple(
+    taken.append((Identifier("user"), Code("str | None"), Code("None")))
+    declared = (
         declaration(name, hint, default, indent=_DEPTH, comma=True, limit=names.limit) for name, hint, default in taken
     )
+    unpacked = compose("{}[{}]", names.use("typing", "Unpack"), names.use("._runtime", options))
+    return (*declared, compose("**options: {},", unpacked))
 
 
-def _body(
-    head: Code, known: ClientNames, inputs: Iterable[InputPlan], settings: Iterable[Setting], names: Names
-) -> Code:
+def _body(head: Code, known: ClientNames, inputs: Iterable[InputPlan], names: Names) -> Code:
     model = call(known.inputs, *(compose("{}={}", plan.name, plan.name) for plan in inputs))
-    passed = (compose("{}={}", setting.name, setting.name) for setting in settings)
-    return place(Bracket(head, (model, *passed), Code(")")), _DEPTH, limit=names.limit)
+    items = (model, Code("user=user"), Code("**options"))
+    return place(Bracket(head, items, Code(")")), _DEPTH, limit=names.limit)
 
 
 def _method_docstring(
     summary: str,
     known: ClientNames,
     inputs: Sequence[InputPlan],
-    settings: Sequence[Setting],
+    options: str,
     ending: Sequence[str],
     names: Names,
     twin: str,
 ) -> Code:
     """The docstring of a method; that of a `twin` of a sync method leaves what is said there."""
-    arguments = [(plan.name, plan.summary) for plan in inputs]
     lines = _wrapped(f"{summary}.", names, _DEPTH)
-    about = paragraphs(known.workflow.description)
     if twin:
         lines += ["", *_wrapped(f"Takes what `{known.client}.{twin}` takes.", names, _DEPTH)]
-    else:
-        lines += ["", *_wrapped(sentence(about[0]), names, _DEPTH)] if about else []
-        arguments += [(setting.name, setting.text) for setting in settings]
-    if arguments:
-        lines += ["", *_section("Args:", [f"{name}: {text}" for name, text in arguments], names)]
-    return docstring(lines if twin else [*lines, "", *ending], _DEPTH)
+        return docstring(lines, _DEPTH)
+    about = paragraphs(known.workflow.description)
+    lines += ["", *_wrapped(sentence(about[0]), names, _DEPTH)] if about else []
+    arguments = [f"{plan.name}: {plan.text}" for plan in inputs if plan.text]
+    arguments += [_USER, f"**options: See `{options}`."]
+    return docstring([*lines, "", *_section("Args:", arguments, names), "", *ending], _DEPTH)
 
 
 def _section(title: str, texts: Iterable[str], names: Names) -> list[str]:

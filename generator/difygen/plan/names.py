@@ -27,7 +27,19 @@ from difygen.options import Options
 from difygen.plan.hints import output_name
 
 IMPORTED_CLASSES = frozenset(
-    {"Annotated", "Any", "ConfigDict", "Field", "Final", "Literal", "NotRequired", "Sequence", "StrictInt", "TypedDict"}
+    {
+        "Annotated",
+        "Any",
+        "ConfigDict",
+        "Field",
+        "Final",
+        "Literal",
+        "NotRequired",
+        "Sequence",
+        "StrictInt",
+        "TypedDict",
+        "Unpack",
+    }
 )
 """Names of others that a generated module may import."""
 

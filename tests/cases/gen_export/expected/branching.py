@@ -3,15 +3,18 @@
 Written by difygen from definition.yml. Change that file and run difygen again.
 """
 
+from typing import Unpack
+
 from ._runtime import (
     AsyncRunStream,
     AsyncWorkflowClient,
     Inputs,
     Number,
     Outputs,
-    ResponseMode,
     Run,
+    RunOptions,
     RunStream,
+    StreamOptions,
     WorkflowClient,
     WorkflowInfo,
     WorkflowNode,
@@ -91,21 +94,13 @@ class BranchingClient(WorkflowClient[BranchingOutputs]):
         *,
         num: float,
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[BranchingOutputs]:
         """Run `branching` to its end and return the run.
 
         Args:
-            num: A number.
             user: Whom the run is for; `DIFY_USER` if left out.
-            response_mode: "streaming" collects the result from a stream of events, for
-                runs that last longer than a proxy waits.
-            timeout: Seconds for the whole run; the client's if left out.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `RunOptions`.
 
         Returns:
             The run, which has succeeded. `.outputs` holds its typed outputs.
@@ -115,48 +110,27 @@ class BranchingClient(WorkflowClient[BranchingOutputs]):
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self._run(
-            BranchingInputs(num=num),
-            user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
-        )
+        return self.run_inputs(BranchingInputs(num=num), user=user, **options)
 
     def stream(
         self,
         *,
         num: float,
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> RunStream[BranchingOutputs]:
         """Run `branching` and follow its events as they happen.
 
         Args:
-            num: A number.
             user: Whom the run is for; `DIFY_USER` if left out.
-            timeout: Seconds for the whole run; the client's if left out.
-            stop_on_exit: Stop the run on the server when the stream is left early.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `StreamOptions`.
 
         Returns:
             A stream of events, for `with` and `for`. The run starts with the first
             event that is asked for. `stream.result()` gives what `run` returns, or
             raises what `run` raises.
         """
-        return self._stream(
-            BranchingInputs(num=num),
-            user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
-        )
+        return self.stream_inputs(BranchingInputs(num=num), user=user, **options)
 
 
 class AsyncBranchingClient(AsyncWorkflowClient[BranchingOutputs]):
@@ -169,52 +143,26 @@ class AsyncBranchingClient(AsyncWorkflowClient[BranchingOutputs]):
         *,
         num: float,
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[BranchingOutputs]:
         """Run `branching` to its end and return the run.
 
         Takes what `BranchingClient.run` takes.
-
-        Args:
-            num: A number.
         """
-        return await self._run(
-            BranchingInputs(num=num),
-            user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
-        )
+        return await self.run_inputs(BranchingInputs(num=num), user=user, **options)
 
     def stream(
         self,
         *,
         num: float,
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[BranchingOutputs]:
         """Run `branching` and follow its events as they happen.
 
         Takes what `BranchingClient.stream` takes.
-
-        Args:
-            num: A number.
         """
-        return self._stream(
-            BranchingInputs(num=num),
-            user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
-        )
+        return self.stream_inputs(BranchingInputs(num=num), user=user, **options)
 
 
 _client = BranchingClient()

@@ -9,7 +9,7 @@ os.system('true')
 Written by difygen from definition.yaml. Change that file and run difygen again.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Unpack
 
 from pydantic import Field
 
@@ -18,9 +18,10 @@ from ._runtime import (
     AsyncWorkflowClient,
     Inputs,
     Outputs,
-    ResponseMode,
     Run,
+    RunOptions,
     RunStream,
+    StreamOptions,
     Text,
     WorkflowClient,
     WorkflowInfo,
@@ -81,10 +82,7 @@ class ImportOsClient(WorkflowClient[ImportOsOutputs]):
         x_int_1_y: str | None = '"""\\',
         pick: Literal['"]', "\n", "'", "\\", "{}", "\x1b[31m"],
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[ImportOsOutputs]:
         """Run `\"\""); import os #` to its end and return the run.
 
@@ -92,13 +90,8 @@ class ImportOsClient(WorkflowClient[ImportOsOutputs]):
 
         Args:
             x_int_1_y: Ends with ". \\. Sent as `x": int = 1 y`.
-            pick: One of the options.
             user: Whom the run is for; `DIFY_USER` if left out.
-            response_mode: "streaming" collects the result from a stream of events, for
-                runs that last longer than a proxy waits.
-            timeout: Seconds for the whole run; the client's if left out.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `RunOptions`.
 
         Returns:
             The run, which has succeeded. `.outputs` holds its typed outputs.
@@ -108,13 +101,10 @@ class ImportOsClient(WorkflowClient[ImportOsOutputs]):
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self._run(
+        return self.run_inputs(
             ImportOsInputs(x_int_1_y=x_int_1_y, pick=pick),
             user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
     def stream(
@@ -123,10 +113,7 @@ class ImportOsClient(WorkflowClient[ImportOsOutputs]):
         x_int_1_y: str | None = '"""\\',
         pick: Literal['"]', "\n", "'", "\\", "{}", "\x1b[31m"],
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> RunStream[ImportOsOutputs]:
         """Run `\"\""); import os #` and follow its events as they happen.
 
@@ -134,25 +121,18 @@ class ImportOsClient(WorkflowClient[ImportOsOutputs]):
 
         Args:
             x_int_1_y: Ends with ". \\. Sent as `x": int = 1 y`.
-            pick: One of the options.
             user: Whom the run is for; `DIFY_USER` if left out.
-            timeout: Seconds for the whole run; the client's if left out.
-            stop_on_exit: Stop the run on the server when the stream is left early.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `StreamOptions`.
 
         Returns:
             A stream of events, for `with` and `for`. The run starts with the first
             event that is asked for. `stream.result()` gives what `run` returns, or
             raises what `run` raises.
         """
-        return self._stream(
+        return self.stream_inputs(
             ImportOsInputs(x_int_1_y=x_int_1_y, pick=pick),
             user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
 
@@ -167,26 +147,16 @@ class AsyncImportOsClient(AsyncWorkflowClient[ImportOsOutputs]):
         x_int_1_y: str | None = '"""\\',
         pick: Literal['"]', "\n", "'", "\\", "{}", "\x1b[31m"],
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[ImportOsOutputs]:
         """Run `\"\""); import os #` to its end and return the run.
 
         Takes what `ImportOsClient.run` takes.
-
-        Args:
-            x_int_1_y: Ends with ". \\. Sent as `x": int = 1 y`.
-            pick: One of the options.
         """
-        return await self._run(
+        return await self.run_inputs(
             ImportOsInputs(x_int_1_y=x_int_1_y, pick=pick),
             user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
     def stream(
@@ -195,26 +165,16 @@ class AsyncImportOsClient(AsyncWorkflowClient[ImportOsOutputs]):
         x_int_1_y: str | None = '"""\\',
         pick: Literal['"]', "\n", "'", "\\", "{}", "\x1b[31m"],
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[ImportOsOutputs]:
         """Run `\"\""); import os #` and follow its events as they happen.
 
         Takes what `ImportOsClient.stream` takes.
-
-        Args:
-            x_int_1_y: Ends with ". \\. Sent as `x": int = 1 y`.
-            pick: One of the options.
         """
-        return self._stream(
+        return self.stream_inputs(
             ImportOsInputs(x_int_1_y=x_int_1_y, pick=pick),
             user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
 

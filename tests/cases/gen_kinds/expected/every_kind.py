@@ -11,7 +11,7 @@ Written by difygen from definition.yaml. Change that file and run difygen again.
 
 import builtins
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired, Unpack
 
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
@@ -27,10 +27,11 @@ from ._runtime import (
     JsonObject,
     Number,
     Outputs,
-    ResponseMode,
     Run,
+    RunOptions,
     RunStream,
     SchemaChecked,
+    StreamOptions,
     Text,
     WorkflowClient,
     WorkflowInfo,
@@ -207,10 +208,7 @@ class EveryKindClient(WorkflowClient[EveryKindOutputs]):
         profile: EveryKindInputsProfile | None = None,
         prompt: str | None = _PROMPT_DEFAULT,
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[EveryKindOutputs]:
         """Run `every kind` to its end and return the run.
 
@@ -220,21 +218,10 @@ class EveryKindClient(WorkflowClient[EveryKindOutputs]):
             text: At most 48 characters.
             paragraph: 段落. Any length.
             select: Which one?
-            select_long: One of the options.
-            number: A number.
-            number_default: A number.
-            checkbox: True or False.
             file: Image or document.
             file_list: At most 3 files (.csv).
-            object: A JSON object.
-            profile: A JSON object.
-            prompt: A text.
             user: Whom the run is for; `DIFY_USER` if left out.
-            response_mode: "streaming" collects the result from a stream of events, for
-                runs that last longer than a proxy waits.
-            timeout: Seconds for the whole run; the client's if left out.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `RunOptions`.
 
         Returns:
             The run, which has succeeded. `.outputs` holds its typed outputs.
@@ -244,7 +231,7 @@ class EveryKindClient(WorkflowClient[EveryKindOutputs]):
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self._run(
+        return self.run_inputs(
             EveryKindInputs(
                 text=text,
                 paragraph=paragraph,
@@ -260,10 +247,7 @@ class EveryKindClient(WorkflowClient[EveryKindOutputs]):
                 prompt=prompt,
             ),
             user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
     def stream(
@@ -282,10 +266,7 @@ class EveryKindClient(WorkflowClient[EveryKindOutputs]):
         profile: EveryKindInputsProfile | None = None,
         prompt: str | None = _PROMPT_DEFAULT,
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> RunStream[EveryKindOutputs]:
         """Run `every kind` and follow its events as they happen.
 
@@ -295,27 +276,17 @@ class EveryKindClient(WorkflowClient[EveryKindOutputs]):
             text: At most 48 characters.
             paragraph: 段落. Any length.
             select: Which one?
-            select_long: One of the options.
-            number: A number.
-            number_default: A number.
-            checkbox: True or False.
             file: Image or document.
             file_list: At most 3 files (.csv).
-            object: A JSON object.
-            profile: A JSON object.
-            prompt: A text.
             user: Whom the run is for; `DIFY_USER` if left out.
-            timeout: Seconds for the whole run; the client's if left out.
-            stop_on_exit: Stop the run on the server when the stream is left early.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `StreamOptions`.
 
         Returns:
             A stream of events, for `with` and `for`. The run starts with the first
             event that is asked for. `stream.result()` gives what `run` returns, or
             raises what `run` raises.
         """
-        return self._stream(
+        return self.stream_inputs(
             EveryKindInputs(
                 text=text,
                 paragraph=paragraph,
@@ -331,10 +302,7 @@ class EveryKindClient(WorkflowClient[EveryKindOutputs]):
                 prompt=prompt,
             ),
             user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
 
@@ -359,30 +327,13 @@ class AsyncEveryKindClient(AsyncWorkflowClient[EveryKindOutputs]):
         profile: EveryKindInputsProfile | None = None,
         prompt: str | None = _PROMPT_DEFAULT,
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[EveryKindOutputs]:
         """Run `every kind` to its end and return the run.
 
         Takes what `EveryKindClient.run` takes.
-
-        Args:
-            text: At most 48 characters.
-            paragraph: 段落. Any length.
-            select: Which one?
-            select_long: One of the options.
-            number: A number.
-            number_default: A number.
-            checkbox: True or False.
-            file: Image or document.
-            file_list: At most 3 files (.csv).
-            object: A JSON object.
-            profile: A JSON object.
-            prompt: A text.
         """
-        return await self._run(
+        return await self.run_inputs(
             EveryKindInputs(
                 text=text,
                 paragraph=paragraph,
@@ -398,10 +349,7 @@ class AsyncEveryKindClient(AsyncWorkflowClient[EveryKindOutputs]):
                 prompt=prompt,
             ),
             user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
     def stream(
@@ -420,30 +368,13 @@ class AsyncEveryKindClient(AsyncWorkflowClient[EveryKindOutputs]):
         profile: EveryKindInputsProfile | None = None,
         prompt: str | None = _PROMPT_DEFAULT,
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[EveryKindOutputs]:
         """Run `every kind` and follow its events as they happen.
 
         Takes what `EveryKindClient.stream` takes.
-
-        Args:
-            text: At most 48 characters.
-            paragraph: 段落. Any length.
-            select: Which one?
-            select_long: One of the options.
-            number: A number.
-            number_default: A number.
-            checkbox: True or False.
-            file: Image or document.
-            file_list: At most 3 files (.csv).
-            object: A JSON object.
-            profile: A JSON object.
-            prompt: A text.
         """
-        return self._stream(
+        return self.stream_inputs(
             EveryKindInputs(
                 text=text,
                 paragraph=paragraph,
@@ -459,10 +390,7 @@ class AsyncEveryKindClient(AsyncWorkflowClient[EveryKindOutputs]):
                 prompt=prompt,
             ),
             user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
 

@@ -4,7 +4,7 @@ Written by difygen from definition.yaml. Change that file and run difygen again.
 """
 
 import builtins
-from typing import Annotated, Any
+from typing import Annotated, Any, Unpack
 
 from pydantic import Field
 
@@ -15,9 +15,10 @@ from ._runtime import (
     Inputs,
     Number,
     Outputs,
-    ResponseMode,
     Run,
+    RunOptions,
     RunStream,
+    StreamOptions,
     Text,
     WorkflowClient,
     WorkflowInfo,
@@ -148,24 +149,17 @@ class Workflow2024NianDuBaoGaoClient(WorkflowClient[Workflow2024NianDuBaoGaoOutp
         input: str,
         self_: bool,
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[Workflow2024NianDuBaoGaoOutputs]:
         """Run `2024 年度报告` to its end and return the run.
 
         Args:
             class_: Sent as `class`.
-            list: A number.
             user_8d93: Sent as `user`.
-            user_: A text.
             user_name_586c: Sent as `userName`.
-            user_name: A text.
             user_name_5f20: Sent as `user name`.
             json_: Sent as `json`.
             model_config_: Sent as `model_config`.
-            model_name: A text.
             zi_duan: Sent as `字段`.
             robot: Sent as `🤖`.
             input_1: Sent as `1`.
@@ -173,11 +167,7 @@ class Workflow2024NianDuBaoGaoClient(WorkflowClient[Workflow2024NianDuBaoGaoOutp
             input: Sent as ``.
             self_: Sent as `self`.
             user: Whom the run is for; `DIFY_USER` if left out.
-            response_mode: "streaming" collects the result from a stream of events, for
-                runs that last longer than a proxy waits.
-            timeout: Seconds for the whole run; the client's if left out.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `RunOptions`.
 
         Returns:
             The run, which has succeeded. `.outputs` holds its typed outputs.
@@ -187,7 +177,7 @@ class Workflow2024NianDuBaoGaoClient(WorkflowClient[Workflow2024NianDuBaoGaoOutp
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self._run(
+        return self.run_inputs(
             Workflow2024NianDuBaoGaoInputs(
                 class_=class_,
                 list=list,
@@ -207,10 +197,7 @@ class Workflow2024NianDuBaoGaoClient(WorkflowClient[Workflow2024NianDuBaoGaoOutp
                 self_=self_,
             ),
             user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
     def stream(
@@ -233,24 +220,17 @@ class Workflow2024NianDuBaoGaoClient(WorkflowClient[Workflow2024NianDuBaoGaoOutp
         input: str,
         self_: bool,
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> RunStream[Workflow2024NianDuBaoGaoOutputs]:
         """Run `2024 年度报告` and follow its events as they happen.
 
         Args:
             class_: Sent as `class`.
-            list: A number.
             user_8d93: Sent as `user`.
-            user_: A text.
             user_name_586c: Sent as `userName`.
-            user_name: A text.
             user_name_5f20: Sent as `user name`.
             json_: Sent as `json`.
             model_config_: Sent as `model_config`.
-            model_name: A text.
             zi_duan: Sent as `字段`.
             robot: Sent as `🤖`.
             input_1: Sent as `1`.
@@ -258,17 +238,14 @@ class Workflow2024NianDuBaoGaoClient(WorkflowClient[Workflow2024NianDuBaoGaoOutp
             input: Sent as ``.
             self_: Sent as `self`.
             user: Whom the run is for; `DIFY_USER` if left out.
-            timeout: Seconds for the whole run; the client's if left out.
-            stop_on_exit: Stop the run on the server when the stream is left early.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `StreamOptions`.
 
         Returns:
             A stream of events, for `with` and `for`. The run starts with the first
             event that is asked for. `stream.result()` gives what `run` returns, or
             raises what `run` raises.
         """
-        return self._stream(
+        return self.stream_inputs(
             Workflow2024NianDuBaoGaoInputs(
                 class_=class_,
                 list=list,
@@ -288,10 +265,7 @@ class Workflow2024NianDuBaoGaoClient(WorkflowClient[Workflow2024NianDuBaoGaoOutp
                 self_=self_,
             ),
             user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
 
@@ -322,34 +296,13 @@ class AsyncWorkflow2024NianDuBaoGaoClient(
         input: str,
         self_: bool,
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[Workflow2024NianDuBaoGaoOutputs]:
         """Run `2024 年度报告` to its end and return the run.
 
         Takes what `Workflow2024NianDuBaoGaoClient.run` takes.
-
-        Args:
-            class_: Sent as `class`.
-            list: A number.
-            user_8d93: Sent as `user`.
-            user_: A text.
-            user_name_586c: Sent as `userName`.
-            user_name: A text.
-            user_name_5f20: Sent as `user name`.
-            json_: Sent as `json`.
-            model_config_: Sent as `model_config`.
-            model_name: A text.
-            zi_duan: Sent as `字段`.
-            robot: Sent as `🤖`.
-            input_1: Sent as `1`.
-            private: Sent as `_private`.
-            input: Sent as ``.
-            self_: Sent as `self`.
         """
-        return await self._run(
+        return await self.run_inputs(
             Workflow2024NianDuBaoGaoInputs(
                 class_=class_,
                 list=list,
@@ -369,10 +322,7 @@ class AsyncWorkflow2024NianDuBaoGaoClient(
                 self_=self_,
             ),
             user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
     def stream(
@@ -395,34 +345,13 @@ class AsyncWorkflow2024NianDuBaoGaoClient(
         input: str,
         self_: bool,
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[Workflow2024NianDuBaoGaoOutputs]:
         """Run `2024 年度报告` and follow its events as they happen.
 
         Takes what `Workflow2024NianDuBaoGaoClient.stream` takes.
-
-        Args:
-            class_: Sent as `class`.
-            list: A number.
-            user_8d93: Sent as `user`.
-            user_: A text.
-            user_name_586c: Sent as `userName`.
-            user_name: A text.
-            user_name_5f20: Sent as `user name`.
-            json_: Sent as `json`.
-            model_config_: Sent as `model_config`.
-            model_name: A text.
-            zi_duan: Sent as `字段`.
-            robot: Sent as `🤖`.
-            input_1: Sent as `1`.
-            private: Sent as `_private`.
-            input: Sent as ``.
-            self_: Sent as `self`.
         """
-        return self._stream(
+        return self.stream_inputs(
             Workflow2024NianDuBaoGaoInputs(
                 class_=class_,
                 list=list,
@@ -442,10 +371,7 @@ class AsyncWorkflow2024NianDuBaoGaoClient(
                 self_=self_,
             ),
             user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
 

@@ -3,7 +3,7 @@
 Written by difygen from definition.yaml. Change that file and run difygen again.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Unpack
 
 from pydantic import Field
 
@@ -12,8 +12,9 @@ from ._runtime import (
     AsyncWorkflowClient,
     Inputs,
     Outputs,
-    ResponseMode,
     Run,
+    RunOptions,
+    StreamOptions,
     Text,
     WorkflowInfo,
 )
@@ -60,22 +61,14 @@ class AsyncJoinerClient(AsyncWorkflowClient[JoinerOutputs]):
         string: str,
         option: Literal["a", "b"],
         user: str | None = None,
-        response_mode: ResponseMode = "blocking",
-        timeout: float | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[RunOptions],
     ) -> Run[JoinerOutputs]:
         """Run `concat` to its end and return the run.
 
         Args:
-            string: A text.
             option: Sent as `list`.
             user: Whom the run is for; `DIFY_USER` if left out.
-            response_mode: "streaming" collects the result from a stream of events, for runs that
-                last longer than a proxy waits.
-            timeout: Seconds for the whole run; the client's if left out.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `RunOptions`.
 
         Returns:
             The run, which has succeeded. `.outputs` holds its typed outputs.
@@ -85,13 +78,10 @@ class AsyncJoinerClient(AsyncWorkflowClient[JoinerOutputs]):
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return await self._run(
+        return await self.run_inputs(
             JoinerInputs(string=string, option=option),
             user=user,
-            response_mode=response_mode,
-            timeout=timeout,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
+            **options,
         )
 
     def stream(
@@ -100,35 +90,21 @@ class AsyncJoinerClient(AsyncWorkflowClient[JoinerOutputs]):
         string: str,
         option: Literal["a", "b"],
         user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
+        **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[JoinerOutputs]:
         """Run `concat` and follow its events as they happen.
 
         Args:
-            string: A text.
             option: Sent as `list`.
             user: Whom the run is for; `DIFY_USER` if left out.
-            timeout: Seconds for the whole run; the client's if left out.
-            stop_on_exit: Stop the run on the server when the stream is left early.
-            workflow_id: A published version to run in place of the latest one.
-            trace_id: Makes the run part of a trace of yours.
+            **options: See `StreamOptions`.
 
         Returns:
             A stream of events, for `async with` and `async for`. The run starts with the first
             event that is asked for. `await stream.result()` gives what `run` returns, or raises
             what `run` raises.
         """
-        return self._stream(
-            JoinerInputs(string=string, option=option),
-            user=user,
-            timeout=timeout,
-            stop_on_exit=stop_on_exit,
-            workflow_id=workflow_id,
-            trace_id=trace_id,
-        )
+        return self.stream_inputs(JoinerInputs(string=string, option=option), user=user, **options)
 
 
 _async_client = AsyncJoinerClient()
