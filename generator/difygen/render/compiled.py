@@ -232,6 +232,7 @@ RUNTIME_NAMES: tuple[str, ...] = (
 """What the runtime exports."""
 
 TAKEN_NAMES: tuple[str, ...] = (
+    "AsyncClient",
     "AsyncWorkflowClient",
     "WorkflowClient",
     "WorkflowNode",
