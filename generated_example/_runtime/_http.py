@@ -73,7 +73,8 @@ def http_library() -> Any:
 
 
 if not TYPE_CHECKING:
-    Client = AsyncClient = Any  # the library is not loaded for annotations
+    Client = Any  # the library is not loaded for annotations
+    AsyncClient = Any
 
     def __getattr__(name: str) -> Any:
         if name == "httpx":

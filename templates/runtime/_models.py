@@ -16,7 +16,6 @@ from typing import (
     Literal,
     NoReturn,
     Self,
-    TypedDict,
     TypeVar,
     cast,
 )
@@ -33,6 +32,7 @@ from pydantic import (
     WrapValidator,
 )
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict
 
 from ._errors import (
     DifyError,
