@@ -83,7 +83,7 @@ def floor(url: str) -> tuple[Texts, Calls]:
 def ours(url: str) -> tuple[Texts, Calls]:
     """The generated client: typed events, typed outputs."""
     import runtime
-    from concat_client import ConcatClient
+    from support.concat_client import ConcatClient
 
     client = ConcatClient(base_url=url, api_key=KEY)
 
@@ -208,7 +208,7 @@ def floor_async(url: str) -> tuple[Texts, Calls]:
 def ours_async(url: str) -> tuple[Texts, Calls]:
     """The generated async client."""
     import runtime
-    from concat_client import AsyncConcatClient
+    from support.concat_client import AsyncConcatClient
 
     runner = asyncio.Runner()
     client = AsyncConcatClient(base_url=url, api_key=KEY)

@@ -14,6 +14,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+pytest.register_assert_rewrite("support")
+
 if os.environ.get("HTTP_LIBRARY") == "httpx2":
     sys.modules["httpx"] = None  # type: ignore[assignment]
 

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from projects import CONCAT, REPORT, Project, difygen
+from support import GENERATOR, LAB
+from support.projects import CONCAT, REPORT, Project, difygen
 
-HERE = Path(__file__).parent
 LOWERED = "`string` took at most 48 characters and takes at most 40. Values that are longer are refused."
 
 
@@ -64,7 +64,7 @@ def test_nothing_changed_means_nothing_touched_and_nothing_imported(project: Pro
         "print(sorted({'yaml', 'jinja2', 'pydantic', 'rich', 'black', 'httpx', 'difygen.parser', 'difygen.generate'}"
         " & set(sys.modules)))"
     )
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent / "generator")}
+    environment = {**os.environ, "PYTHONPATH": str(GENERATOR)}
     out = subprocess.check_output([sys.executable, "-c", program], text=True, env=environment)
     assert out.splitlines()[0].endswith("files: nothing changed")
     assert out.splitlines()[1] == "[]"
@@ -192,7 +192,7 @@ def test_a_broken_lock_is_explained(project: Project) -> None:
 
 
 def test_warnings_of_unchanged_definitions_are_counted_and_strict_shows_them(project: Project) -> None:
-    shutil.copy(HERE / "dsl_lab" / "defaults_empty.yml", project.folder / "specs")
+    shutil.copy(LAB / "defaults_empty.yml", project.folder / "specs")
     first = project.generate()
     assert first.code == 0
     assert first.err.count("warning:") == 3
@@ -206,7 +206,7 @@ def test_warnings_of_unchanged_definitions_are_counted_and_strict_shows_them(pro
 
 
 def test_quiet_prints_errors_alone(project: Project) -> None:
-    shutil.copy(HERE / "dsl_lab" / "defaults_empty.yml", project.folder / "specs")
+    shutil.copy(LAB / "defaults_empty.yml", project.folder / "specs")
     ran = project.generate("specs", "-q")
     assert (ran.code, ran.out, ran.err) == (0, "", "")
     project.write("specs/broken.yaml", "inputs: [")
@@ -215,7 +215,7 @@ def test_quiet_prints_errors_alone(project: Project) -> None:
 
 def test_other_files_in_a_folder_are_left_out_but_named_files_are_mistakes(project: Project) -> None:
     project.write("specs/docker-compose.yml", "services: {}\n")
-    shutil.copy(HERE / "dsl_lab" / "chatflow.yml", project.folder / "specs")
+    shutil.copy(LAB / "chatflow.yml", project.folder / "specs")
     ran = project.generate()
     assert ran.code == 0
     assert ran.err == "left out 2 files that define no workflow (-v names them)\n"
@@ -304,14 +304,14 @@ def test_many_definitions_are_spread_over_processes_and_give_the_same(project: P
     for number in range(40):
         project.write(f"many/w{number}.yaml", CONCAT.replace("concat", f"flow {number}"))
     command = [sys.executable, "-m", "difygen", "many", "-q", "-o"]
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent / "generator")}
+    environment = {**os.environ, "PYTHONPATH": str(GENERATOR)}
     subprocess.run([*command, "client"], check=True, env=environment)
     assert len(project.modules()) == 40
     assert difygen("check", "many", "-o", "client").code == 0
 
 
 def test_runs_at_once_leave_the_package_of_one_of_them(project: Project) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(HERE.parent / "generator")}
+    environment = {**os.environ, "PYTHONPATH": str(GENERATOR)}
     command = [sys.executable, "-m", "difygen", "-q", "-o", "client"]
     both, one = ["specs"], ["specs/concat.yaml", "--prune"]
     for _ in range(3):

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from difygen.testing import MockDify, mock_dify
-from replay import recording
-from servers import RUN, STOP, Connection, Request, Server, as_json, html, unused_port
-from terminal import on_terminal, piped, redirected
+from support import LAB
+from support.replay import recording
+from support.servers import RUN, STOP, Connection, Request, Server, as_json, html, unused_port
+from support.terminal import on_terminal, piped, redirected
 
-LAB = Path(__file__).parent / "dsl_lab"
 CTRL_C = b"\x03"
 SPEC = """\
 name: concat

@@ -13,9 +13,9 @@ from difygen.call.rows import InputRow, ResultFile, read_rows, result_line
 from difygen.console import UsageProblem
 from difygen.model import App, Input
 from difygen.testing import MockDify, mock_dify
-from replay import recording
-from servers import RUN, Connection, Request, Server
-from terminal import on_terminal, piped, redirected
+from support.replay import recording
+from support.servers import RUN, Connection, Request, Server
+from support.terminal import on_terminal, piped, redirected
 
 SPEC = """\
 name: concat

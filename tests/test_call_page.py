@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import Browser, chromium
 from difygen.call.html import page_data, render_page
 from difygen.call.timeline import Timeline
 from difygen.model import App
-from replay import recording
+from support.browser import Browser, chromium
+from support.replay import recording
 
 WORKFLOW = App(name="demo", source="demo.yaml", title="演示 · demo", description="Shows a run.")
 ENTER, ESCAPE, LEFT, UP, RIGHT, DOWN = "\ue007", "\ue00c", "\ue012", "\ue013", "\ue014", "\ue015"

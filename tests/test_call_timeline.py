@@ -10,7 +10,7 @@ import pytest
 from difygen.call.progress import PlainView, closing, repetitions
 from difygen.call.timeline import Timeline
 from difygen.console import duration
-from replay import cases, recording
+from support.replay import cases, recording
 
 STREAMS = [case for case in cases() if any(event["event"] == "workflow_started" for event in recording(case).events)]
 

@@ -12,8 +12,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support import GENERATOR, TESTS
 
-CASES = Path(__file__).parent / "cases" / "cli"
+CASES = TESTS / "cases" / "cli"
 ANSWERS = ("stdout.txt", "stderr.txt", "exit_code")
 
 
@@ -23,7 +24,7 @@ def test_command(case: str, programs: Path, tmp_path: Path) -> None:
     shutil.copytree(CASES / case, folder, ignore=shutil.ignore_patterns("command", *ANSWERS))
     environment = {
         "PATH": os.pathsep.join((str(programs), os.environ["PATH"])),
-        "PYTHONPATH": str(Path(__file__).parent.parent / "generator"),
+        "PYTHONPATH": str(GENERATOR),
         "LC_ALL": "C.UTF-8",
         "COLUMNS": "100",
     }

@@ -24,7 +24,7 @@ from difygen.options import Options
 from difygen.project.surfaces import surface
 from mypy import api
 from pydantic import ValidationError
-from random_workflows import change_somewhere, random_workflow, sample
+from support.random_workflows import change_somewhere, random_workflow, sample
 
 COMPATIBLE, BREAKING = 90, 60
 """How many pairs there are of each kind."""

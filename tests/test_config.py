@@ -15,6 +15,7 @@ from difygen.options import Options
 from difygen.toml_places import places_of
 from hypothesis import given
 from hypothesis import strategies as st
+from support import GENERATOR
 
 WHOLE = """\
 [project]
@@ -244,7 +245,7 @@ def test_no_toml_parser_is_imported_without_need(project: Path) -> None:
         "import sys; from difygen.config import load_config; "
         "load_config(); print('tomllib' in sys.modules, 'yaml' in sys.modules)"
     )
-    source = str(Path(__file__).parent.parent / "generator")
+    source = str(GENERATOR)
     done = subprocess.run(
         [sys.executable, "-c", script], env={"PYTHONPATH": source}, capture_output=True, text=True, check=True
     )

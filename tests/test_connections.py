@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 import runtime
-from concat_client import AsyncConcatClient, ConcatClient
-from driving import DRIVES, KEY, MODES, Drive, everything_shown
-from fault_events import (
+from runtime._http import httpx
+from support.concat_client import AsyncConcatClient, ConcatClient
+from support.driving import DRIVES, KEY, MODES, Drive, everything_shown
+from support.fault_events import (
     FINISHED,
     NODES,
     NORMAL,
@@ -27,10 +28,9 @@ from fault_events import (
     raw,
     reset,
 )
-from live_run import LiveRun
-from proxies import Proxy
-from runtime._http import httpx
-from servers import (
+from support.live_run import LiveRun
+from support.proxies import Proxy
+from support.servers import (
     RUN,
     Connection,
     Request,

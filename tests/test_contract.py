@@ -10,7 +10,7 @@ from difygen.contract import ContractError, dump, load, visible
 from difygen.model import App, ArrayOf, Input, ObjectOf, Output, Primitive, Property
 from difygen.project.lock import format_contract
 from hypothesis import given
-from workflow_strategies import workflows
+from support.workflow_strategies import workflows
 
 CONCAT = App(
     name="concat",

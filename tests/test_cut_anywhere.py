@@ -2,9 +2,9 @@
 
 import pytest
 import runtime
-from driving import DRIVES
-from fault_events import NORMAL, RESULT, SECOND_HALF, STARTED, Ending, broken, fin, last_chunk, reset
-from servers import DETAIL, EVENTS, RUN, Connection, Request, Server, stream
+from support.driving import DRIVES
+from support.fault_events import NORMAL, RESULT, SECOND_HALF, STARTED, Ending, broken, fin, last_chunk, reset
+from support.servers import DETAIL, EVENTS, RUN, Connection, Request, Server, stream
 
 ALL = b"".join(NORMAL)
 NAMES = [

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from projects import CONCAT, REPORT, Project, Ran, difygen
+from support.projects import CONCAT, REPORT, Project, Ran, difygen
 
 LOWERED = "inputs.string  `string` took at most 48 characters and takes at most 40."
 

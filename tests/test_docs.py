@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from difygen.parser import read
+from support import ROOT
 
-ROOT = Path(__file__).parent.parent
 PAGES = [
     *sorted((ROOT / "docs").glob("*.md")),
     ROOT / "README.md",

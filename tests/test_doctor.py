@@ -15,9 +15,10 @@ from difygen.doctor.report import Report
 from difygen.doctor.server import TRAITS, parse_version, traits
 from difygen.doctor.settings import AddressProblem, candidates, parse_address
 from difygen.testing import mock_dify
-from replay import recording
-from servers import Connection, Request, Server, answer, as_json, authority, html, unused_port
-from terminal import on_terminal, piped, redirected
+from support import LAB
+from support.replay import recording
+from support.servers import Connection, Request, Server, answer, as_json, authority, html, unused_port
+from support.terminal import on_terminal, piped, redirected
 
 KEY = "app-SECRETSECRET"
 SPEC = """\
@@ -369,7 +370,7 @@ def test_an_export_agrees_with_what_its_own_server_tells(
     monkeypatch.setenv("DIFY_API_KEY", KEY)
     routes = dify(info=_recorded(f"info_{case}"), parameters=_recorded(f"parameters_{case}"))
     with Server(routes) as server:
-        code, checks = doctor(str(Path(__file__).parent / "dsl_lab" / f"{case}.yml"), base_url=server.url)
+        code, checks = doctor(str(LAB / f"{case}.yml"), base_url=server.url)
     assert (code, checks["inputs"]["outcome"], checks["inputs"]["details"]) == (0, "ok", [])
 
 
@@ -378,7 +379,7 @@ def test_an_empty_default_of_a_select_makes_it_required(doctor: Doctor, monkeypa
     monkeypatch.setenv("DIFY_API_KEY", KEY)
     routes = dify(info=_recorded("info_kitchen_sink"), parameters=_recorded("parameters_kitchen_sink"))
     with Server(routes) as server:
-        code, checks = doctor(str(Path(__file__).parent / "dsl_lab" / "kitchen_sink.yml"), base_url=server.url)
+        code, checks = doctor(str(LAB / "kitchen_sink.yml"), base_url=server.url)
     breaking = [detail for detail in checks["inputs"]["details"] if detail.startswith("breaking")]
     assert (code, breaking) == (1, ["breaking: `sel_opt` was optional and is required. Calls that leave it out fail."])
 
@@ -406,7 +407,7 @@ def test_a_definition_that_cannot_be_read_is_wrong_usage(
 
 def test_nodes_that_the_release_hangs_on(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIFY_API_KEY", KEY)
-    export = str(Path(__file__).parent / "dsl_lab" / "human_input.yml")
+    export = str(LAB / "human_input.yml")
     with Server(dify()) as server:
         code, checks = doctor(export, base_url=server.url)
     assert (code, checks["nodes"]["outcome"]) == (1, "problem")

@@ -14,8 +14,9 @@ from difygen.parser import read
 from difygen.parser.yaml import MAX_DEPTH, Document, load
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from support import LAB
 
-DSL_LAB = sorted((Path(__file__).parent / "dsl_lab").glob("*.yml"))
+DSL_LAB = sorted(LAB.glob("*.yml"))
 
 
 def root_of(text: str | bytes) -> JsonValue:

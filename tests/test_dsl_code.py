@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from difygen.model import ArrayOf, Primitive, union
 from difygen.parser.dsl.code import ANY_NAME, sure_outputs
-from dsl_files import chain, code, end, outputs, start
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.dsl_files import chain, code, end, outputs, start
 
 # expressions over the arguments a (a text), n (a number) and items (a list, maybe with None in it), and how sure they are:
 # 0 maybe None, 1 a value, 2 a value whose members are values

@@ -10,8 +10,8 @@ import pytest
 from difygen.diagnostics import has_errors
 from difygen.model import App, Primitive
 from difygen.parser import read
+from support import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT.parent / "shared" / "dsl-corpus"
 
 pytestmark = pytest.mark.skipif(not CORPUS.is_dir(), reason=f"the real exports are not there: {CORPUS.name}")

@@ -15,12 +15,27 @@ from difygen.model import App, Node, Primitive, UnionOf
 from difygen.parser import Reading, read
 from difygen.parser.dsl import read_dsl
 from difygen.parser.yaml import Document, load
-from dsl_files import chain, code, codes, edges, end, export, if_else, node, outputs, reading, start, template, variable
-from dsl_files import workflow as workflow_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import LAB
+from support.dsl_files import (
+    chain,
+    code,
+    codes,
+    edges,
+    end,
+    export,
+    if_else,
+    node,
+    outputs,
+    reading,
+    start,
+    template,
+    variable,
+)
+from support.dsl_files import workflow as workflow_of
 
-LAB = sorted((Path(__file__).parent / "dsl_lab").glob("*.yml"))
+EXPORTS = sorted(LAB.glob("*.yml"))
 DEMO = chain(start(variable("text")), template("t"), end(out=["t", "output"]))
 
 
@@ -275,7 +290,7 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
     return found
 
 
-PARSED = [yaml.safe_load(path.read_text("utf-8")) for path in LAB]
+PARSED = [yaml.safe_load(path.read_text("utf-8")) for path in EXPORTS]
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -384,7 +399,7 @@ def test_deeply_nested_schemas() -> None:
     assert outputs(chain(start(), model, end(out=["m", "structured_output"])))["out"].optional
 
 
-@pytest.mark.parametrize("path", LAB, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EXPORTS, ids=lambda path: path.stem)
 def test_lab_exports_have_no_surprises(path: Path) -> None:
     found = read(path.read_bytes(), path.name)
     if found.workflow is None:

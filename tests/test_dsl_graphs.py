@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from difygen.parser.dsl import control_flow
-from dsl_files import code, end, export, if_else, node, outputs, start, template, variable
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.dsl_files import code, end, export, if_else, node, outputs, start, template, variable
 
 SURE = 'def main():\n    return {"x": "a"}\n'
 Json = dict[str, Any]

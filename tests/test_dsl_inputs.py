@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from difygen.model import ArrayOf, Input, JsonValue, ObjectOf, Primitive, Property, union
 from difygen.parser import read
-from dsl_files import chain, codes, end, outputs, reading, start, variable, workflow
+from support.dsl_files import chain, codes, end, outputs, reading, start, variable, workflow
 
 LEFTOVERS: dict[str, Any] = {
     "max_length": 48,

@@ -9,7 +9,7 @@ from difygen.model import ArrayOf, ObjectOf, OneOf, Primitive, Property, Type, u
 from difygen.parser.dsl.control_flow import Branch
 from difygen.parser.dsl.node_fields import DATA, FILES, NOT_TRIGGERED, RETRIEVED, USAGE
 from difygen.parser.dsl.node_types import NODE_TYPES, NodeType
-from dsl_files import chain, code, codes, edges, end, export, node, outputs, start, template, variable
+from support.dsl_files import chain, code, codes, edges, end, export, node, outputs, start, template, variable
 
 STRING, NUMBER, INTEGER, BOOLEAN = Primitive.STRING, Primitive.NUMBER, Primitive.INTEGER, Primitive.BOOLEAN
 FILE, ANY, NULL, OBJECT = Primitive.FILE, Primitive.ANY, Primitive.NULL, ObjectOf()

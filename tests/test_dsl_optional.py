@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from difygen.model import ArrayOf, ObjectOf, Primitive, UnionOf, union
-from dsl_files import chain, code, codes, edges, end, export, if_else, node, outputs, start, template, variable
+from support.dsl_files import chain, code, codes, edges, end, export, if_else, node, outputs, start, template, variable
 
 SURE = 'def main():\n    return {"x": "a"}\n'
 STRING, NUMBER = Primitive.STRING, Primitive.NUMBER

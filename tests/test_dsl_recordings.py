@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from difygen.model import App, ArrayOf, ObjectOf, OneOf, Primitive, Type, UnionOf
 from difygen.parser import read
-from replay import cases, recording
+from support import LAB
+from support.replay import cases, recording
 
-HERE = Path(__file__).parent
 ENDED = ("succeeded", "partial-succeeded")
 FILE_MARK = "__dify__file__"
 MISUSED = ("defaults_null_c_empty_string", "defaults_null_j_empty_string")
@@ -24,10 +23,7 @@ def runs() -> Iterator[tuple[str, str, dict[str, Any]]]:
     for case in cases():
         found = recording(case)
         app = found.request.get("app")
-        if (
-            not str(found.request.get("path", "")).endswith("/workflows/run")
-            or not (HERE / "dsl_lab" / f"{app}.yml").exists()
-        ):
+        if not str(found.request.get("path", "")).endswith("/workflows/run") or not (LAB / f"{app}.yml").exists():
             continue
         for body in found.events if found.is_stream else [_json(found.body)]:
             if body.get("event", "workflow_finished") == "workflow_finished" and "data" in body:
@@ -46,7 +42,7 @@ RUNS = list(runs())
 
 
 def workflow(app: str) -> App:
-    found = read((HERE / "dsl_lab" / f"{app}.yml").read_bytes(), app).workflow
+    found = read((LAB / f"{app}.yml").read_bytes(), app).workflow
     assert found is not None
     return found
 

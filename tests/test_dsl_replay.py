@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from difygen.naming import class_name
-from packages import LAB, files_of, imported, workflow_of, write
 from pydantic import BaseModel, ValidationError
-from replay import Recording, cases, recording, replay
-from servers import Server
+from support import LAB
+from support.packages import files_of, imported, workflow_of, write
+from support.replay import Recording, cases, recording, replay
+from support.servers import Server
 
 WORKFLOWS = {path.stem: path for path in sorted(LAB.glob("*.yml")) if "chatflow" not in path.stem}
 

@@ -1,4 +1,4 @@
-"""The robustness matrix: every row of `fault_cases.CASES`, sync and async, streamed, collected and blocking."""
+"""The robustness matrix: every row of `support.fault_cases.CASES`, sync and async, streamed, collected and blocking."""
 
 import copy
 import logging
@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 import runtime
-from driving import DRIVES, KEY, MODES, Logged, Seen, everything_shown
-from fault_cases import CASES, Case, Outcome, Raises, Succeeds
-from servers import Server
+from support.driving import DRIVES, KEY, MODES, Logged, Seen, everything_shown
+from support.fault_cases import CASES, Case, Outcome, Raises, Succeeds
+from support.servers import Server
 
 ROWS = [
     pytest.param(case, mode, kind, id=f"{kind}-{mode}-{case.name}")

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from difygen.project import exclusive, leftovers
 from difygen.project.lock import LOCK_NAME
-from projects import Ran, difygen
+from support.projects import Ran, difygen
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes, devices and links are made as on Unix")
 

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from fault_events import event, finished
-from packages import ROOT
-from servers import RUN, Server, as_json, by_mode, stream
+from support import GENERATOR
+from support.fault_events import event, finished
+from support.servers import RUN, Server, as_json, by_mode, stream
 
 SPEC = """\
 name: docs
@@ -74,7 +74,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a definition and the package that the command makes of it."""
     folder = tmp_path_factory.mktemp("front")
     (folder / "docs.yaml").write_text(SPEC, "utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "generator")}
+    environment = {**os.environ, "PYTHONPATH": str(GENERATOR)}
     command = [sys.executable, "-W", "error", "-m", "difygen", "docs.yaml", "-o", "client"]
     subprocess.run(command, check=True, cwd=folder, env=environment, capture_output=True)
     return folder

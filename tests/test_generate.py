@@ -15,8 +15,9 @@ from difygen.generate import generate, generate_module, generate_package, module
 from difygen.model import App, Input, Node, ObjectOf, Output, Primitive, Property
 from difygen.options import Options
 from difygen.plan.names import Wanted
-from packages import CONCAT, LAB, ROOT, files_of, imported, python, workflow_from, workflow_of, write
 from pydantic import ValidationError
+from support import LAB, ROOT
+from support.packages import CONCAT, files_of, imported, python, workflow_from, workflow_of, write
 
 KINDS = workflow_from((ROOT / "tests" / "typing" / "kinds.yaml").read_text(encoding="utf-8"), "kinds.yaml")
 CONCAT_NAMES = {

@@ -8,7 +8,9 @@ import shutil
 import sys
 from pathlib import Path
 
-CASES = Path(__file__).parent / "cases"
+from support import TESTS
+
+CASES = TESTS / "cases"
 PACKAGE = ("__init__.py", "py.typed")
 """What follows from the runtime and from the names of the modules; `generated_example/` shows it."""
 
@@ -18,7 +20,7 @@ if __name__ == "__main__":
 import pytest
 from difygen.generate import generate
 from difygen.options import Options
-from packages import workflow_from, write
+from support.packages import workflow_from, write
 
 
 def made(case: Path) -> dict[str, str]:

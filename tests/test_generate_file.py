@@ -9,7 +9,8 @@ import black
 import pytest
 from difygen.options import Options
 from difygen.render.bundle import runtime_pieces
-from packages import CONCAT, LAB, files_of, imported, python, workflow_of, write
+from support import LAB, ROOT
+from support.packages import CONCAT, files_of, imported, python, workflow_of, write
 from test_typing import KINDS
 
 WORKFLOWS = [CONCAT, KINDS, workflow_of(LAB / "kitchen_sink.yml")]
@@ -86,7 +87,7 @@ def _bound(statements: Sequence[ast.stmt], module: str) -> Iterator[tuple[str, s
 
 def test_no_name_at_the_top_of_the_runtime_means_two_things() -> None:
     meanings: dict[str, set[str]] = defaultdict(set)
-    for path in sorted((Path(__file__).parent.parent / "templates" / "runtime").glob("_*.py")):
+    for path in sorted((ROOT / "templates" / "runtime").glob("_*.py")):
         if path.stem != "__init__":
             for name, meaning in _bound(ast.parse(path.read_text(encoding="utf-8")).body, path.stem):
                 meanings[name].add(meaning)

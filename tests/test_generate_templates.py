@@ -11,7 +11,8 @@ from difygen.render import compile as compile_templates
 from difygen.render import compiled as _compiled_templates
 from difygen.render import printing as render
 from difygen.render.printing import TEMPLATE_SETTINGS
-from packages import CONCAT, LAB, ROOT, files_of, workflow_of
+from support import LAB, ROOT
+from support.packages import CONCAT, files_of, workflow_of
 from test_typing import KINDS
 
 TEMPLATES = ROOT / "templates"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from difygen.options import Options
-from packages import CONCAT, LAB, files_of, workflow_of, write
+from support import LAB
+from support.packages import CONCAT, files_of, workflow_of, write
 from test_typing import KINDS
 
 WORKFLOWS = [CONCAT, KINDS, workflow_of(LAB / "kitchen_sink.yml")]

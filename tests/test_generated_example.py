@@ -9,7 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from packages import ROOT, imported
+from support import GENERATOR, ROOT
+from support.packages import imported
 
 EXAMPLE = ROOT / "generated_example"
 
@@ -21,7 +22,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 def test_the_example_is_what_the_specs_give(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "specs", tmp_path / "specs")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "generator")}
+    environment = {**os.environ, "PYTHONPATH": str(GENERATOR)}
     command = [sys.executable, "-m", "difygen", "specs", "-o", "generated_example"]
     subprocess.run(command, check=True, cwd=tmp_path, env=environment, capture_output=True)
     assert tree(tmp_path / "generated_example") == tree(EXAMPLE)

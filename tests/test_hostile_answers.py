@@ -14,13 +14,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from concat_client import ConcatClient
-from fault_events import FORM, PAUSED, RUN_ID, blocking, detail, event
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from runtime import DifyError, Run, RunPausedError, _events
 from runtime._http import httpx
 from runtime._responses import Record
+from support.concat_client import ConcatClient
+from support.fault_events import FORM, PAUSED, RUN_ID, blocking, detail, event
 
 DEEP: Any = []
 for _ in range(300):

@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parent.parent
+from support import ROOT
 
 
 def python(code: str) -> str:
@@ -18,7 +17,7 @@ def python(code: str) -> str:
 
 
 def test_importing_and_building_a_client_loads_neither_httpx_nor_asyncio() -> None:
-    code = "import sys, concat_client; concat_client.ConcatClient(); concat_client.AsyncConcatClient(); print("
+    code = "import sys, support.concat_client as made; made.ConcatClient(); made.AsyncConcatClient(); print("
     assert python(code + "{'httpx', 'httpx2', 'asyncio', 'ssl'} & set(sys.modules))") == "set()"
 
 
@@ -37,7 +36,7 @@ def test_without_either_the_error_says_what_to_install() -> None:
     code = """
 import sys; sys.modules.update(httpx=None, httpx2=None)
 import runtime
-from concat_client import ConcatClient
+from support.concat_client import ConcatClient
 try:
     ConcatClient(base_url="http://127.0.0.1:9/v1", api_key="app-x").run()
 except runtime.ConfigurationError as error:
@@ -61,7 +60,7 @@ def test_an_httpx_with_another_api_is_named_with_what_to_install(tmp_path: Path,
 import sys; sys.path.insert(0, {str(tmp_path)!r}); sys.modules["httpx2"] = None
 import asyncio
 import runtime
-from concat_client import AsyncConcatClient, ConcatClient
+from support.concat_client import AsyncConcatClient, ConcatClient
 settings = dict(base_url="http://127.0.0.1:9/v1", api_key="app-x", user="u")
 try:
     ConcatClient(**settings).run()

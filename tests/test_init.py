@@ -35,11 +35,11 @@ from difygen.parser import read
 from difygen.parser.spec import FILE_TYPES, INPUT_KEYS, UPLOAD_METHODS
 from hypothesis import example, given
 from hypothesis import strategies as st
-from workflow_strategies import json_values, names, texts
+from support import LAB, ROOT
+from support.workflow_strategies import json_values, names, texts
 
-TESTS = Path(__file__).parent
-EXPORTS = sorted((TESTS / "dsl_lab").glob("*.yml"))
-CONCAT = TESTS / "dsl_lab" / "concat.yml"
+EXPORTS = sorted(LAB.glob("*.yml"))
+CONCAT = LAB / "concat.yml"
 
 
 def init(*arguments: str) -> Result:
@@ -224,7 +224,7 @@ def test_the_spec_of_an_export_has_the_same_contract(path: Path) -> None:
         check_round_trip(workflow)
 
 
-@pytest.mark.parametrize("path", sorted((TESTS.parent / "specs").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "specs").glob("*.yaml")), ids=lambda path: path.stem)
 def test_a_spec_that_is_read_and_written_is_the_same(path: Path) -> None:
     workflow = read(path.read_bytes(), path.name).workflow
     assert workflow is not None

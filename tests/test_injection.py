@@ -18,9 +18,9 @@ from difygen.model import App, Input
 from difygen.naming import class_name
 from difygen.options import Options
 from difygen.plan.inputs import usable_default
-from hostile import SENDABLE, TEXTS, WORKFLOWS, payload_workflow
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.hostile import SENDABLE, TEXTS, WORKFLOWS, payload_workflow
 
 CALLED = frozenset({"Field", "FileRules", "ConfigDict", "with_config", "TypedDict", "WorkflowInfo"})
 

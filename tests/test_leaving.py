@@ -11,9 +11,10 @@ from contextlib import suppress
 
 import pytest
 import runtime
-from concat_client import AsyncConcatClient, ConcatClient
-from driving import KEY, QUICK
-from fault_events import (
+from runtime._http import httpx
+from support.concat_client import AsyncConcatClient, ConcatClient
+from support.driving import KEY, QUICK
+from support.fault_events import (
     FIRST_HALF,
     NORMAL,
     RESULT,
@@ -23,9 +24,8 @@ from fault_events import (
     node_started,
     silence,
 )
-from live_run import LiveRun
-from runtime._http import httpx
-from servers import DETAIL, RUN, STOP, Server, answer, as_json, authority, by_mode, stream
+from support.live_run import LiveRun
+from support.servers import DETAIL, RUN, STOP, Server, answer, as_json, authority, by_mode, stream
 
 pytestmark = pytest.mark.timeout(30)
 

@@ -18,9 +18,10 @@ from typing import Any
 
 import pytest
 import runtime
-from concat_client import AsyncConcatClient, ConcatClient
-from driving import DRIVES, KEY, QUICK
-from fault_events import (
+from runtime._http import httpx
+from support.concat_client import AsyncConcatClient, ConcatClient
+from support.driving import DRIVES, KEY, QUICK
+from support.fault_events import (
     FIRST_HALF,
     NORMAL,
     RESULT,
@@ -35,8 +36,7 @@ from fault_events import (
     silence,
     text_chunk,
 )
-from runtime._http import httpx
-from servers import (
+from support.servers import (
     RUN,
     SSE,
     STOP,

@@ -18,7 +18,7 @@ from difygen.project.lock import (
     is_inside,
     parse_lock,
 )
-from projects import Project
+from support.projects import Project
 
 CONTRACT = format_contract({"inputs": [], "name": "concat", "outputs": [{"name": "字段", "type": "string"}]})
 CONCAT = LockedWorkflow(

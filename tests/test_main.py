@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from support import GENERATOR
 
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-ENVIRONMENT["PYTHONPATH"] = str(Path(__file__).parents[1] / "generator")
+ENVIRONMENT["PYTHONPATH"] = str(GENERATOR)
 
 
 @pytest.mark.parametrize(

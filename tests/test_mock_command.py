@@ -19,11 +19,11 @@ import httpx
 import pytest
 from click.testing import CliRunner
 from difygen.cli import root
+from support import GENERATOR, ROOT
 
-ROOT = Path(__file__).parent.parent
 CONCAT = "specs/concat.yaml"
 INPUTS = {"string": "a", "num": 1, "list": "list_a"}
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT / "generator"), "PYTHONUNBUFFERED": "1"}
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(GENERATOR), "PYTHONUNBUFFERED": "1"}
 HINDER = "import sys; sys.modules['uvicorn'] = None; from difygen.cli import main; main()"
 
 

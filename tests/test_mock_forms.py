@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from difygen.testing import MockDify, mock_dify
-from mock_player import PAUSES, check, events_of
-from replay import recording
+from support import LAB
+from support.mock_player import PAUSES, check, events_of
+from support.replay import recording
 
 EXPORT = """
 app: {mode: workflow, name: human_input}
@@ -205,7 +205,7 @@ def test_events_are_for_the_user_of_the_run(
 
 
 def test_any_workflow_can_be_made_to_pause() -> None:
-    with mock_dify(Path(__file__).parent / "dsl_lab" / "concat.yml") as dify:
+    with mock_dify(LAB / "concat.yml") as dify:
         headers = {"Authorization": f"Bearer {dify.api_key}", "X-Mock-Fault": "paused"}
         inputs = {"string": "a", "num": 1, "list": "list_a"}
         with httpx.Client(base_url=dify.base_url, headers=headers, trust_env=False) as client:

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 from difygen.testing import MockDify, mock_dify
-from mock_player import LAB, events_of
+from support import LAB
+from support.mock_player import events_of
 
 HTTP = httpx.Client(timeout=10, trust_env=False, verify=False)
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from difygen.testing import mock_dify
-from mock_player import (
+from support.mock_player import (
     APPS,
     CLIENT_LEFT,
     DEVIATIONS,
@@ -27,7 +27,7 @@ from mock_player import (
     events_of,
     told,
 )
-from replay import cases
+from support.replay import cases
 
 
 @pytest.fixture(scope="module")

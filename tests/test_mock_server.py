@@ -27,9 +27,9 @@ from difygen.model import (
     UnionOf,
 )
 from difygen.testing import MockDify, MockSetupError, mock_dify
-from mock_player import events_of
+from support import LAB, ROOT
+from support.mock_player import events_of
 
-LAB = Path(__file__).parent / "dsl_lab"
 HTTP = httpx.Client(timeout=10, trust_env=False, verify=False)
 """One for all tests: loading the certificates anew costs more than most of them."""
 
@@ -540,7 +540,7 @@ def test_a_handler_is_found_in_a_module_and_in_a_file(tmp_path: Path, monkeypatc
 
 
 def test_the_faults_of_the_documentation_are_those_that_exist() -> None:
-    page = (Path(__file__).parent.parent / "docs" / "mock.md").read_text("utf-8")
+    page = (ROOT / "docs" / "mock.md").read_text("utf-8")
     section = page.partition("## Faults on demand\n")[2].partition("\n## ")[0]
     told = {line.split("`")[1]: line.split("|")[2].strip() for line in section.splitlines() if line.startswith("| `")}
     assert told == dict(FAULTS)

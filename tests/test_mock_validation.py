@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,8 +12,8 @@ from difygen.mock.errors import ApiError
 from difygen.mock.files import FileStore
 from difygen.mock.validation import checked_inputs, json_body
 from difygen.testing import MockDify, mock_dify
+from support import LAB, TESTS
 
-TESTS = Path(__file__).parent
 PROBES: list[dict[str, Any]] = json.loads((TESTS / "recordings" / "inputs-matrix.json").read_text("utf-8"))
 REQUIRED = {"text_req": "t", "para_req": "p", "num_req": 1, "sel_req": "a", "chk_req": True}
 NOT_ECHOED = "sel_req"
@@ -26,7 +25,7 @@ MADE_BY_CODE = ("is out of range", "is not a valid array", "exceeds 64-bit range
 
 @pytest.fixture(scope="module")
 def dify() -> Iterator[MockDify]:
-    with mock_dify(TESTS / "dsl_lab" / "kitchen_sink.yml") as dify:
+    with mock_dify(LAB / "kitchen_sink.yml") as dify:
         yield dify
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from difygen.testing import mock_dify
-from projects import difygen
-from servers import RUN, Server, as_json
-from terminal import piped
+from support.projects import difygen
+from support.servers import RUN, Server, as_json
+from support.terminal import piped
 from test_mock_command import serving
 
 SPEC = "name: concat\ninputs: {string: text-input}\noutputs: {result: string}\n"

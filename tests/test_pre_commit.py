@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from projects import CONCAT, Project
+from support import GENERATOR, ROOT
+from support.projects import CONCAT, Project
 
-HOOKS = Path(__file__).parents[1] / ".pre-commit-hooks.yaml"
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "generator")}
+HOOKS = ROOT / ".pre-commit-hooks.yaml"
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(GENERATOR)}
 
 
 def hooks() -> dict[str, dict[str, object]]:

@@ -12,15 +12,15 @@ from typing import Any
 import pytest
 from difygen.files import hash_bytes
 from difygen.project.publish import read_lock
+from support import GENERATOR, TESTS
 
-HERE = Path(__file__).parent
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(HERE.parent / "generator")}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(GENERATOR)}
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the faults are injected into forked processes")
 
 
 def reports(folder: Path, *arguments: str) -> list[dict[str, Any]]:
-    command = [sys.executable, str(HERE / "publish_faults.py"), str(folder), *arguments]
+    command = [sys.executable, str(TESTS / "support" / "publish_faults.py"), str(folder), *arguments]
     done = subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True, text=True)
     found: list[dict[str, Any]] = json.loads(done.stdout)
     assert found[-1]["ended"] == "untouched", "the last attempt got through without a fault"
@@ -54,7 +54,7 @@ def test_where_folders_cannot_be_exchanged_only_a_kill_can_leave_a_mixture(tmp_p
 RUN = """
 import sys
 from pathlib import Path
-from publish_faults import NEW, OLD, put
+from support.publish_faults import NEW, OLD, put
 from difygen.project.publish import RefusedError, SupersededError
 for turn in range(30):
     try:
@@ -65,7 +65,7 @@ for turn in range(30):
 
 
 def test_runs_at_once_do_not_corrupt_each_other(tmp_path: Path) -> None:
-    environment = {**ENVIRONMENT, "PYTHONPATH": f"{HERE}{os.pathsep}{ENVIRONMENT['PYTHONPATH']}"}
+    environment = {**ENVIRONMENT, "PYTHONPATH": f"{TESTS}{os.pathsep}{ENVIRONMENT['PYTHONPATH']}"}
     folder = tmp_path / "client"
     runs = [subprocess.Popen([sys.executable, "-c", RUN, folder], env=environment) for _ in range(4)]
     assert [run.wait() for run in runs] == [0, 0, 0, 0]

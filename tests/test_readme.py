@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from support import GENERATOR, ROOT
 
-ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<language>\w+)\n(?P<body>.*?)```\n", re.DOTALL)
 UPDATE = bool(os.environ.get("UPDATE_README"))
@@ -67,7 +67,7 @@ class Session:
             name: value for name, value in os.environ.items() if not name.startswith("DIFY") and name != "PYTHONPATH"
         } | {
             "PATH": os.pathsep.join((str(programs), str(Path(sys.executable).parent), os.environ["PATH"])),
-            "PYTHONPATH": os.pathsep.join((str(folder), str(ROOT / "generator"))),
+            "PYTHONPATH": os.pathsep.join((str(folder), str(GENERATOR))),
             "COLUMNS": "100",
             "NO_COLOR": "1",
             "PYTHONUNBUFFERED": "1",

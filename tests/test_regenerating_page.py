@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 from difygen.diff.rules import RULES
-from projects import CONCAT, Project, Ran, difygen
+from support import ROOT
+from support.projects import CONCAT, Project, Ran, difygen
 
-ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "regenerating.md").read_text("utf-8")
 WORKFLOW, HOOKS = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
 

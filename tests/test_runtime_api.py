@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import runtime
-from both_clients import Using, both_clients, with_sync
-from concat_client import AsyncConcatClient, ConcatClient, ConcatInputs
-from fault_events import (
+from support.both_clients import Using, both_clients, with_sync
+from support.concat_client import AsyncConcatClient, ConcatClient, ConcatInputs
+from support.fault_events import (
     FIRST_HALF,
     FORM,
     NO_SUCH_RUN,
@@ -31,8 +31,8 @@ from fault_events import (
     finished,
     text_chunk,
 )
-from replay import cases, recording, replay
-from servers import DETAIL, EVENTS, RUN, STOP, Connection, Request, Server, as_json, by_mode, html, stream
+from support.replay import cases, recording, replay
+from support.servers import DETAIL, EVENTS, RUN, STOP, Connection, Request, Server, as_json, by_mode, html, stream
 
 LOGS = "GET /v1/workflows/logs"
 FORMS = "* /v1/form/human_input/*"

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 import runtime
-from both_clients import KEY, Using, both_clients, with_sync
-from concat_client import AsyncConcatClient, ConcatClient, ConcatInputs
-from fault_events import NORMAL, RESULT, RUN_ID, blocking, detail
 from runtime._http import http_library
-from servers import DETAIL, RUN, Server, as_json, by_mode, stream
+from support.both_clients import KEY, Using, both_clients, with_sync
+from support.concat_client import AsyncConcatClient, ConcatClient, ConcatInputs
+from support.fault_events import NORMAL, RESULT, RUN_ID, blocking, detail
+from support.servers import DETAIL, RUN, Server, as_json, by_mode, stream
 
 TEMPLATES = Path(runtime.__file__).parent.parent
 WORKING = {RUN: by_mode(streaming=stream(NORMAL), blocking=as_json(blocking())), DETAIL: as_json(detail())}

@@ -13,14 +13,14 @@ from typing import Annotated, Any
 
 import pytest
 import runtime
-from both_clients import KEY, Using, both_clients, with_sync
-from concat_client import ConcatClient
-from fault_events import NORMAL, RESULT, blocking, fin, reset
 from pydantic import Field, ValidationError
-from replay import cases, recording
 from runtime import File, FileInput, FileRules, Inputs, UploadedFile
 from runtime._files import detected_type
-from servers import RUN, Connection, Request, Server, answer, as_json, by_mode, stream
+from support.both_clients import KEY, Using, both_clients, with_sync
+from support.concat_client import ConcatClient
+from support.fault_events import NORMAL, RESULT, blocking, fin, reset
+from support.replay import cases, recording
+from support.servers import RUN, Connection, Request, Server, answer, as_json, by_mode, stream
 
 UPLOAD = "POST /v1/files/upload"
 FILE_ID = "12b1f860-ba5d-4c3b-95fa-e10557b56e1f"

@@ -9,12 +9,12 @@ from typing import Annotated, Any, Literal
 
 import pytest
 import runtime
-from fault_events import RUN_ID, WORKFLOW_ID
 from pydantic import Field, ValidationError
-from replay import RECORDINGS, cases, recording
 from runtime import Checkbox, FileInput, FileRules, Inputs, JsonObject, NodeFinished, Number, Outputs, Run, Text
 from runtime._events import EVENT_TYPES, make_event
 from runtime._models import make_run
+from support.fault_events import RUN_ID, WORKFLOW_ID
+from support.replay import RECORDINGS, cases, recording
 
 Document = Annotated[FileInput, FileRules(types=("document", "image"), methods=("local_file", "remote_url"))]
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import runtime
-from replay import CHUNKINGS, Recording, cases, recording, replay
 from runtime import AsyncWorkflowClient, Inputs, Outputs, Run, WorkflowClient, WorkflowInfo
-from servers import Server
+from support.replay import CHUNKINGS, Recording, cases, recording, replay
+from support.servers import Server
 
 RUNS = ["POST /v1/workflows/run", "POST /v1/workflows/*/run"]
 

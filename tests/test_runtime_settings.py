@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import runtime
-from concat_client import AsyncConcatClient, ConcatClient
-from fault_events import NORMAL, blocking
 from runtime._settings import Secret, check_api_key, normalize_base_url, origin_of
-from servers import RUN, Server, as_json, by_mode, stream
+from support.concat_client import AsyncConcatClient, ConcatClient
+from support.fault_events import NORMAL, blocking
+from support.servers import RUN, Server, as_json, by_mode, stream
 
 KEY = "app-SecretThatMustNotLeak"
 WORKING = {RUN: by_mode(streaming=stream(NORMAL), blocking=as_json(blocking()))}
@@ -231,7 +231,7 @@ def test_nothing_is_read_or_opened_before_the_first_call() -> None:
 
 @pytest.mark.parametrize("trace_id", ["", "with blank", "x" * 129, "a/b", 5])
 def test_trace_ids_that_the_server_would_ignore(trace_id: Any) -> None:
-    from concat_client import ConcatInputs
+    from support.concat_client import ConcatInputs
 
     client = ConcatClient(base_url="http://127.0.0.1:1", api_key=KEY, user="u")
     with pytest.raises(runtime.ConfigurationError, match="trace_id"):

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from projects import CONCAT, REPORT, Project, difygen
+from support.projects import CONCAT, REPORT, Project, difygen
 
 RUNTIME = "our/dify_runtime"
 SETTINGS = 'runtime = "our.dify_runtime"\n'

@@ -22,9 +22,9 @@ from difygen.model import (
 from difygen.parser import Reading, read
 from hypothesis import example, given
 from hypothesis import strategies as st
+from support import ROOT, TESTS
 
-ROOT = Path(__file__).parent.parent
-CASES = Path(__file__).parent / "cases"
+CASES = TESTS / "cases"
 SPECS = sorted((ROOT / "specs").glob("*.yaml"))
 
 

@@ -16,8 +16,9 @@ from difygen.parser.spec import ALL_KEYS, COMMON_KEYS, INPUT_KEYS
 from difygen.parser.type_syntax import ARRAY_WORDS, SIMPLE_WORDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support import ROOT, TESTS
 
-SPECS = Path(__file__).parent.parent / "specs"
+SPECS = ROOT / "specs"
 SCHEMA = json.loads((SPECS / "difygen.schema.json").read_text(encoding="utf-8"))
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
 
@@ -58,7 +59,7 @@ def test_editors_offer_every_word_and_key() -> None:
 
 
 def test_the_mistakes_that_it_can_find_it_finds() -> None:
-    path = Path(__file__).parent / "cases" / "spec_mistakes" / "spec.yaml"
+    path = TESTS / "cases" / "spec_mistakes" / "spec.yaml"
     assert not VALIDATOR.is_valid(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from replay import cases, recording
 from runtime._event_stream import SseDecoder
+from support.replay import cases, recording
 
 PING = b'{"event":"ping"}'
 SEPARATORS = "a\u2028b\u2029c\u0085d\x0be\x0cf\x1cg"

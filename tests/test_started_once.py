@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 import runtime
-from concat_client import AsyncConcatClient, ConcatClient
-from driving import KEY, QUICK
-from fault_events import FIRST_HALF, NORMAL, PING, RESULT, broken, detail, dify_error, silence
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from interrupting import DRIVERS, ERRORS, OPERATIONS, Interruption
-from servers import DETAIL, EVENTS, RUN, Connection, Request, Routes, Server, as_json, html, stream
+from support.concat_client import AsyncConcatClient, ConcatClient
+from support.driving import KEY, QUICK
+from support.fault_events import FIRST_HALF, NORMAL, PING, RESULT, broken, detail, dify_error, silence
+from support.interrupting import DRIVERS, ERRORS, OPERATIONS, Interruption
+from support.servers import DETAIL, EVENTS, RUN, Connection, Request, Routes, Server, as_json, html, stream
 
 pytestmark = pytest.mark.timeout(120)
 

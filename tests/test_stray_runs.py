@@ -8,14 +8,14 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 import runtime
-from concat_client import AsyncConcatClient, ConcatClient
-from driving import DRIVES, KEY, QUICK
-from fault_events import (
+from support import TESTS
+from support.concat_client import AsyncConcatClient, ConcatClient
+from support.driving import DRIVES, KEY, QUICK
+from support.fault_events import (
     FIRST_HALF,
     NORMAL,
     PING,
@@ -29,8 +29,8 @@ from fault_events import (
     finished,
     silence,
 )
-from live_run import LiveRun
-from servers import DETAIL, EVENTS, RUN, STOP, Connection, Request, Server, as_json, by_mode, html, stream
+from support.live_run import LiveRun
+from support.servers import DETAIL, EVENTS, RUN, STOP, Connection, Request, Server, as_json, by_mode, html, stream
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -167,7 +167,7 @@ class TestLeftBehind:
         code = """
 import os, sys
 import runtime
-from concat_client import ConcatClient
+from support.concat_client import ConcatClient
 
 client = ConcatClient(base_url=sys.argv[1], api_key="app-x", idle_timeout=5.0)
 events = client.stream(stop_on_exit=True)
@@ -248,7 +248,7 @@ def connections(client: AsyncConcatClient) -> list[Any]:
 
 
 def python(code: str, *arguments: str) -> str:
-    here = Path(__file__).parent
+    here = TESTS
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(here.parent / "templates"), str(here)])}
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=30).stdout

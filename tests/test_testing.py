@@ -21,8 +21,8 @@ from difygen.naming import class_name, snake_name
 from difygen.parser import read
 from difygen.project.sources import discover
 from difygen.testing import MockDify, mock_dify
+from support import GENERATOR, ROOT
 
-ROOT = Path(__file__).parent.parent
 SOURCES = {"specs": ROOT / "specs", "dsl_lab": ROOT / "tests" / "dsl_lab"}
 
 
@@ -140,7 +140,7 @@ def test_the_environment_is_as_before():
 
 def python(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Run Python as in another project: without this one's settings, but with its packages."""
-    paths = os.pathsep.join([str(ROOT / "generator"), str(ROOT / "templates")])
+    paths = os.pathsep.join([str(GENERATOR), str(ROOT / "templates")])
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("DIFY_", "PYTEST_"))}
     return subprocess.run(
         [sys.executable, *arguments],

@@ -17,11 +17,11 @@ import rich.console
 import rich.traceback
 import runtime
 from _pytest._io.saferepr import saferepr
-from concat_client import AsyncConcatClient, ConcatClient
-from driving import KEY
-from fault_events import NORMAL, blocking
 from runtime._http import httpx
-from servers import RUN, Server, as_json, by_mode, stream
+from support.concat_client import AsyncConcatClient, ConcatClient
+from support.driving import KEY
+from support.fault_events import NORMAL, blocking
+from support.servers import RUN, Server, as_json, by_mode, stream
 
 pytestmark = pytest.mark.timeout(60)
 

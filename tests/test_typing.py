@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from difygen.options import Options
-from hostile import SENDABLE, payload_workflow
-from packages import CONCAT, files_of, workflow_from, write
+from support import TESTS
+from support.hostile import SENDABLE, payload_workflow
+from support.packages import CONCAT, files_of, workflow_from, write
 
-TYPING = Path(__file__).parent / "typing"
+TYPING = TESTS / "typing"
 KINDS = workflow_from((TYPING / "kinds.yaml").read_text(encoding="utf-8"), "kinds.yaml")
 
 GENERATED = ("client", "hostile", "sync_only", "concat_client.py")

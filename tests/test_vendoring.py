@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from difygen.testing import MockDify, mock_dify
 from packaging.requirements import Requirement
-from projects import CONCAT, REPORT, difygen
+from support.projects import CONCAT, REPORT, difygen
 
 
 def needed(names: list[str]) -> dict[str, Distribution]:

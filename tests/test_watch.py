@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from projects import CONCAT, REPORT, Project
+from support import GENERATOR
+from support.projects import CONCAT, REPORT, Project
 
 pytest.importorskip("watchfiles", reason="the extra `watch` is not installed")
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1] / "generator"), "PYTHONUNBUFFERED": "1"}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(GENERATOR), "PYTHONUNBUFFERED": "1"}
 PATIENCE = 60
 
 

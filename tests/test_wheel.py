@@ -9,8 +9,7 @@ import venv
 from pathlib import Path
 
 import pytest
-
-ROOT = Path(__file__).parent.parent
+from support import GENERATOR, ROOT
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +31,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def difygen(program: list[str], output: Path) -> dict[str, bytes]:
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
     if program[0] == sys.executable:
-        environment["PYTHONPATH"] = str(ROOT / "generator")
+        environment["PYTHONPATH"] = str(GENERATOR)
     subprocess.run([*program, "specs", "-o", str(output)], cwd=ROOT, env=environment, check=True, capture_output=True)
     paths = sorted(path for path in output.rglob("*") if path.is_file())
     return {path.relative_to(output).as_posix(): path.read_bytes() for path in paths if path.name != "difygen.lock"}

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from difygen.project.workers import spread
+from support import GENERATOR
 
-GENERATOR = Path(__file__).parent.parent / "generator"
 PROGRAM = """
 import os, sys
 from difygen.project.workers import spread

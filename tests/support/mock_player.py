@@ -9,17 +9,16 @@ import json
 import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import httpx
 from difygen.testing import MockDify
-from replay import Recording, cases, recording
 
-TESTS = Path(__file__).parent
-LAB = TESTS / "dsl_lab"
+from support import LAB, ROOT
+from support.replay import Recording, cases, recording
+
 APPS = {path.stem for path in LAB.glob("*.yml")} - {"chatflow", "llm_chatflow"}
-TABLE = TESTS.parent / "docs" / "mock.md"
+TABLE = ROOT / "docs" / "mock.md"
 
 KEYS = {"auth_bad_key": "app-wrong", "auth_bad_key_streaming": "app-wrong", "upload_bad_key": "app-wrong"}
 OTHER_APP = {"run_detail_other_app_key": "branching"}

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fault_events import (
+from support.fault_events import (
     ERROR,
     ERROR_BEFORE_START,
     FINISHED,
@@ -46,7 +46,7 @@ from fault_events import (
     text_chunk,
     unframed,
 )
-from servers import DETAIL, EVENTS, RUN, SSE, Handler, Routes, answer, as_json, by_mode, gzipped, html, stream
+from support.servers import DETAIL, EVENTS, RUN, SSE, Handler, Routes, answer, as_json, by_mode, gzipped, html, stream
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-SOURCE_ROOT = Path(__file__).parents[1] / "generator"
+from support import GENERATOR
+
 _PATIENCE = 60.0
 _STEERING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\r")
 
@@ -42,7 +43,7 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.upper().startswith(("DIFY_", "HTTP", "ALL_PROXY", "COLUMNS", "LINES"))
     }
-    fixed = {"PYTHONPATH": str(SOURCE_ROOT), "TERM": "xterm-256color", "NO_PROXY": "*", "PYTHONWARNINGS": "error"}
+    fixed = {"PYTHONPATH": str(GENERATOR), "TERM": "xterm-256color", "NO_PROXY": "*", "PYTHONWARNINGS": "error"}
     return {**kept, **fixed, **(extra or {})}
 
 

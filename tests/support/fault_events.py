@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from servers import SSE, Connection, Handler, Request, as_json
+from support.servers import SSE, Connection, Handler, Request, as_json
 
 RUN_ID = "2b55b6c8-f983-4d80-8f09-83538e37351a"
 TASK_ID = "48b73350-23a5-4087-9864-3d19ed6af80f"

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
-from concat_client import AsyncConcatClient, ConcatClient, ConcatOutputs
 from runtime import Run
+
+from support.concat_client import AsyncConcatClient, ConcatClient, ConcatOutputs
 
 KEY = "app-SecretThatMustNotLeak"
 MODES = ("streamed", "collected", "blocking")

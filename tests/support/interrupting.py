@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Itera
 from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 
-from concat_client import AsyncConcatClient, ConcatClient
-from driving import KEY
 from runtime import DifyError
 from runtime._http import httpx
+
+from support.concat_client import AsyncConcatClient, ConcatClient
+from support.driving import KEY
 
 ResultT = TypeVar("ResultT")
 LIMITS: dict[str, Any] = {

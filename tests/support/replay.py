@@ -3,12 +3,12 @@
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from servers import Connection, Handler, Request
+from support import TESTS
+from support.servers import Connection, Handler, Request
 
-RECORDINGS = Path(__file__).parent / "recordings"
+RECORDINGS = TESTS / "recordings"
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from difygen.model import App
 from difygen.options import Options
 from difygen.parser import read
 
-ROOT = Path(__file__).resolve().parent.parent
+from support import ROOT
+
 SPECS = ROOT / "specs"
-LAB = ROOT / "tests" / "dsl_lab"
 
 
 def workflow_of(path: Path) -> App:

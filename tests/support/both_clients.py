@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from concat_client import AsyncConcatClient, ConcatClient
+
+from support.concat_client import AsyncConcatClient, ConcatClient
 
 KEY = "app-SecretThatMustNotLeak"
 OPTIONS: dict[str, Any] = {"api_key": KEY, "user": "tester", "timeout": 10.0, "idle_timeout": 5.0, "max_retries": 0}
