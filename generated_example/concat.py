@@ -35,11 +35,9 @@ __all__ = [
 
 
 class ConcatInputs(Inputs):
-    """What `concat` takes."""
+    """What `concat` takes; `run` says what each of them is."""
 
     string: Annotated[Text, Field(max_length=48)]
-    """文本, at most 48 characters."""
-
     num: Number
     list: Literal["list_a", "list_b", "list_c"]
 
@@ -60,9 +58,8 @@ _WORKFLOW = WorkflowInfo(
 class ConcatClient(WorkflowClient[ConcatOutputs]):
     """Runs `concat`, all calls over one pool of connections.
 
-    Reads no setting and opens no connection before the first call. What the
-    constructor is not given comes from the environment: `DIFY_BASE_URL`,
-    `DIFY_CONCAT_API_KEY` or `DIFY_API_KEY`, `DIFY_USER`.
+    What it is not given comes at the first call from `DIFY_BASE_URL`,
+    `DIFY_CONCAT_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -76,7 +73,7 @@ class ConcatClient(WorkflowClient[ConcatOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[ConcatOutputs]:
-        """Run `concat` to its end and return the run.
+        """Run `concat` to its end and return the run, which has succeeded.
 
         Joins three inputs into one string.
 
@@ -85,19 +82,13 @@ class ConcatClient(WorkflowClient[ConcatOutputs]):
             user: Whom the run is for; `DIFY_USER` if left out.
             **options: See `RunOptions`.
 
-        Returns:
-            The run, which has succeeded. `.outputs` holds its typed outputs.
-
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self.run_inputs(
-            ConcatInputs(string=string, num=num, list=list),
-            user=user,
-            **options,
-        )
+        inputs = ConcatInputs(string=string, num=num, list=list)
+        return self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -108,25 +99,13 @@ class ConcatClient(WorkflowClient[ConcatOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[ConcatOutputs]:
-        """Run `concat` and follow its events as they happen.
+        """Run `concat` as a stream of events, for `with` and `for`.
 
-        Joins three inputs into one string.
-
-        Args:
-            string: 文本, at most 48 characters.
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `StreamOptions`.
-
-        Returns:
-            A stream of events, for `with` and `for`. The run starts with the first
-            event that is asked for. `stream.result()` gives what `run` returns, or
-            raises what `run` raises.
+        Takes what `run` takes. The run starts with the first event that is asked
+        for; `stream.result()` returns or raises what `run` does.
         """
-        return self.stream_inputs(
-            ConcatInputs(string=string, num=num, list=list),
-            user=user,
-            **options,
-        )
+        inputs = ConcatInputs(string=string, num=num, list=list)
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 class AsyncConcatClient(AsyncWorkflowClient[ConcatOutputs]):
@@ -143,15 +122,9 @@ class AsyncConcatClient(AsyncWorkflowClient[ConcatOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[ConcatOutputs]:
-        """Run `concat` to its end and return the run.
-
-        Takes what `ConcatClient.run` takes.
-        """
-        return await self.run_inputs(
-            ConcatInputs(string=string, num=num, list=list),
-            user=user,
-            **options,
-        )
+        """Run `concat` to its end, like `ConcatClient.run`."""
+        inputs = ConcatInputs(string=string, num=num, list=list)
+        return await self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -162,15 +135,9 @@ class AsyncConcatClient(AsyncWorkflowClient[ConcatOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[ConcatOutputs]:
-        """Run `concat` and follow its events as they happen.
-
-        Takes what `ConcatClient.stream` takes.
-        """
-        return self.stream_inputs(
-            ConcatInputs(string=string, num=num, list=list),
-            user=user,
-            **options,
-        )
+        """Run `concat` as a stream of events, like `ConcatClient.stream`."""
+        inputs = ConcatInputs(string=string, num=num, list=list)
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 _client = ConcatClient()

@@ -43,22 +43,15 @@ __all__ = [
 
 
 class HeTongShenYueInputs(Inputs):
-    """What `合同审阅` takes."""
+    """What `合同审阅` takes; `run` says what each of them is."""
 
     contract: Annotated[FileInput, FileRules(types=("document",))]
-    """合同文件 (document)."""
-
     attachments: Annotated[
         Sequence[Annotated[FileInput, FileRules(types=("document", "image"))]] | None,
         Field(max_length=5),
     ] = None
-    """附件, at most 5 files (document or image)."""
-
     side: Literal["甲方", "乙方"]
-    """我方立场."""
-
     strict: Checkbox | None = False
-    """严格模式."""
 
 
 class HeTongShenYueOutputsShenYueJieGuoRisksItem(Outputs):
@@ -90,22 +83,13 @@ class HeTongShenYueOutputsShenYueJieGuo(Outputs):
 
 
 class HeTongShenYueOutputs(Outputs):
-    """What `合同审阅` gives.
-
-    Not always there:
-        shen_yue_jie_guo, currency: Only when the answer of '审阅合同' can be read as
-            its schema asks.
-        wen_jian_ming: Null when the file has no `name`.
-        first_image: Null when '图片附件' leaves no member in its list.
-    """
+    """What `合同审阅` gives."""
 
     shen_yue_jie_guo: Annotated[
         HeTongShenYueOutputsShenYueJieGuo | None,
         Field(alias="审阅结果"),
     ] = None
-    """Only when the answer of '审阅合同' can be read as its schema asks. Received as
-    `审阅结果`.
-    """
+    """Only when the answer of '审阅合同' can be read as its schema asks."""
 
     high_risks: list[str]
     safe_to_sign: bool
@@ -116,7 +100,7 @@ class HeTongShenYueOutputs(Outputs):
     """
 
     wen_jian_ming: Annotated[str | None, Field(alias="文件名")] = None
-    """Null when the file has no `name`. Received as `文件名`."""
+    """Null when the file has no `name`."""
 
     first_image: File | None = None
     """Null when '图片附件' leaves no member in its list."""
@@ -151,9 +135,8 @@ _WORKFLOW = WorkflowInfo(
 class HeTongShenYueClient(WorkflowClient[HeTongShenYueOutputs]):
     """Runs `合同审阅`, all calls over one pool of connections.
 
-    Reads no setting and opens no connection before the first call. What the
-    constructor is not given comes from the environment: `DIFY_BASE_URL`,
-    `DIFY_HE_TONG_SHEN_YUE_API_KEY` or `DIFY_API_KEY`, `DIFY_USER`.
+    What it is not given comes at the first call from `DIFY_BASE_URL`,
+    `DIFY_HE_TONG_SHEN_YUE_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -168,7 +151,7 @@ class HeTongShenYueClient(WorkflowClient[HeTongShenYueOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[HeTongShenYueOutputs]:
-        """Run `合同审阅` to its end and return the run.
+        """Run `合同审阅` to its end and return the run, which has succeeded.
 
         读取一份合同，列出各方、金额与风险条款，并给出建议。
 
@@ -180,24 +163,18 @@ class HeTongShenYueClient(WorkflowClient[HeTongShenYueOutputs]):
             user: Whom the run is for; `DIFY_USER` if left out.
             **options: See `RunOptions`.
 
-        Returns:
-            The run, which has succeeded. `.outputs` holds its typed outputs.
-
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self.run_inputs(
-            HeTongShenYueInputs(
-                contract=contract,
-                attachments=attachments,
-                side=side,
-                strict=strict,
-            ),
-            user=user,
-            **options,
+        inputs = HeTongShenYueInputs(
+            contract=contract,
+            attachments=attachments,
+            side=side,
+            strict=strict,
         )
+        return self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -209,33 +186,18 @@ class HeTongShenYueClient(WorkflowClient[HeTongShenYueOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[HeTongShenYueOutputs]:
-        """Run `合同审阅` and follow its events as they happen.
+        """Run `合同审阅` as a stream of events, for `with` and `for`.
 
-        读取一份合同，列出各方、金额与风险条款，并给出建议。
-
-        Args:
-            contract: 合同文件 (document).
-            attachments: 附件, at most 5 files (document or image).
-            side: 我方立场.
-            strict: 严格模式.
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `StreamOptions`.
-
-        Returns:
-            A stream of events, for `with` and `for`. The run starts with the first
-            event that is asked for. `stream.result()` gives what `run` returns, or
-            raises what `run` raises.
+        Takes what `run` takes. The run starts with the first event that is asked
+        for; `stream.result()` returns or raises what `run` does.
         """
-        return self.stream_inputs(
-            HeTongShenYueInputs(
-                contract=contract,
-                attachments=attachments,
-                side=side,
-                strict=strict,
-            ),
-            user=user,
-            **options,
+        inputs = HeTongShenYueInputs(
+            contract=contract,
+            attachments=attachments,
+            side=side,
+            strict=strict,
         )
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 class AsyncHeTongShenYueClient(AsyncWorkflowClient[HeTongShenYueOutputs]):
@@ -253,20 +215,14 @@ class AsyncHeTongShenYueClient(AsyncWorkflowClient[HeTongShenYueOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[HeTongShenYueOutputs]:
-        """Run `合同审阅` to its end and return the run.
-
-        Takes what `HeTongShenYueClient.run` takes.
-        """
-        return await self.run_inputs(
-            HeTongShenYueInputs(
-                contract=contract,
-                attachments=attachments,
-                side=side,
-                strict=strict,
-            ),
-            user=user,
-            **options,
+        """Run `合同审阅` to its end, like `HeTongShenYueClient.run`."""
+        inputs = HeTongShenYueInputs(
+            contract=contract,
+            attachments=attachments,
+            side=side,
+            strict=strict,
         )
+        return await self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -278,20 +234,14 @@ class AsyncHeTongShenYueClient(AsyncWorkflowClient[HeTongShenYueOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[HeTongShenYueOutputs]:
-        """Run `合同审阅` and follow its events as they happen.
-
-        Takes what `HeTongShenYueClient.stream` takes.
-        """
-        return self.stream_inputs(
-            HeTongShenYueInputs(
-                contract=contract,
-                attachments=attachments,
-                side=side,
-                strict=strict,
-            ),
-            user=user,
-            **options,
+        """Run `合同审阅` as a stream of events, like `HeTongShenYueClient.stream`."""
+        inputs = HeTongShenYueInputs(
+            contract=contract,
+            attachments=attachments,
+            side=side,
+            strict=strict,
         )
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 _client = HeTongShenYueClient()

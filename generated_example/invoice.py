@@ -55,11 +55,9 @@ class InvoiceInputsCustomer(TypedDict):
 
 
 class InvoiceInputs(Inputs):
-    """What `invoice` takes."""
+    """What `invoice` takes; `run` says what each of them is."""
 
     invoice: Annotated[FileInput, FileRules(types=("document", "image"))]
-    """請求書 (document or image). The invoice itself."""
-
     attachments: Annotated[
         Sequence[
             Annotated[
@@ -70,22 +68,11 @@ class InvoiceInputs(Inputs):
         | None,
         Field(max_length=5),
     ] = None
-    """添付ファイル, at most 5 files (document, .eml or .msg)."""
-
     language: Literal["ja", "en", "zh-Hans"] | None = "ja"
-    """言語."""
-
     threshold: Number | None = 1000
-    """Amounts above it need an approval."""
-
     strict: Checkbox | None = False
-    """厳密."""
-
     notes: Annotated[Text | None, Field(max_length=2000)] = None
-    """備考, at most 2,000 characters."""
-
     customer: Annotated[InvoiceInputsCustomer, SchemaChecked]
-    """顧客."""
 
 
 class InvoiceOutputsLinesItem(Outputs):
@@ -104,11 +91,7 @@ class InvoiceOutputsApproval(Outputs):
 
 
 class InvoiceOutputs(Outputs):
-    """What `invoice` gives.
-
-    Not always there:
-        approval: Only when the total is above the threshold.
-    """
+    """What `invoice` gives."""
 
     supplier: str
 
@@ -124,10 +107,7 @@ class InvoiceOutputs(Outputs):
     """Who has to approve it. Only when the total is above the threshold."""
 
     rejected: bool
-
     copy_: Annotated[File, Field(alias="copy")]
-    """Received as `copy`."""
-
     pages: list[File]
     table: list[list[str]]
     reference: str | int | None
@@ -144,9 +124,8 @@ _WORKFLOW = WorkflowInfo(
 class InvoiceClient(WorkflowClient[InvoiceOutputs]):
     """Runs `invoice`, all calls over one pool of connections.
 
-    Reads no setting and opens no connection before the first call. What the
-    constructor is not given comes from the environment: `DIFY_BASE_URL`,
-    `DIFY_INVOICE_API_KEY` or `DIFY_API_KEY`, `DIFY_USER`.
+    What it is not given comes at the first call from `DIFY_BASE_URL`,
+    `DIFY_INVOICE_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -164,7 +143,7 @@ class InvoiceClient(WorkflowClient[InvoiceOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[InvoiceOutputs]:
-        """Run `invoice` to its end and return the run.
+        """Run `invoice` to its end and return the run, which has succeeded.
 
         Reads an invoice and its attachments, and says what is to be paid to whom.
 
@@ -179,27 +158,21 @@ class InvoiceClient(WorkflowClient[InvoiceOutputs]):
             user: Whom the run is for; `DIFY_USER` if left out.
             **options: See `RunOptions`.
 
-        Returns:
-            The run, which has succeeded. `.outputs` holds its typed outputs.
-
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self.run_inputs(
-            InvoiceInputs(
-                invoice=invoice,
-                attachments=attachments,
-                language=language,
-                threshold=threshold,
-                strict=strict,
-                notes=notes,
-                customer=customer,
-            ),
-            user=user,
-            **options,
+        inputs = InvoiceInputs(
+            invoice=invoice,
+            attachments=attachments,
+            language=language,
+            threshold=threshold,
+            strict=strict,
+            notes=notes,
+            customer=customer,
         )
+        return self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -214,39 +187,21 @@ class InvoiceClient(WorkflowClient[InvoiceOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[InvoiceOutputs]:
-        """Run `invoice` and follow its events as they happen.
+        """Run `invoice` as a stream of events, for `with` and `for`.
 
-        Reads an invoice and its attachments, and says what is to be paid to whom.
-
-        Args:
-            invoice: 請求書 (document or image). The invoice itself.
-            attachments: 添付ファイル, at most 5 files (document, .eml or .msg).
-            language: 言語.
-            threshold: Amounts above it need an approval.
-            strict: 厳密.
-            notes: 備考, at most 2,000 characters.
-            customer: 顧客.
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `StreamOptions`.
-
-        Returns:
-            A stream of events, for `with` and `for`. The run starts with the first
-            event that is asked for. `stream.result()` gives what `run` returns, or
-            raises what `run` raises.
+        Takes what `run` takes. The run starts with the first event that is asked
+        for; `stream.result()` returns or raises what `run` does.
         """
-        return self.stream_inputs(
-            InvoiceInputs(
-                invoice=invoice,
-                attachments=attachments,
-                language=language,
-                threshold=threshold,
-                strict=strict,
-                notes=notes,
-                customer=customer,
-            ),
-            user=user,
-            **options,
+        inputs = InvoiceInputs(
+            invoice=invoice,
+            attachments=attachments,
+            language=language,
+            threshold=threshold,
+            strict=strict,
+            notes=notes,
+            customer=customer,
         )
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 class AsyncInvoiceClient(AsyncWorkflowClient[InvoiceOutputs]):
@@ -267,23 +222,17 @@ class AsyncInvoiceClient(AsyncWorkflowClient[InvoiceOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[InvoiceOutputs]:
-        """Run `invoice` to its end and return the run.
-
-        Takes what `InvoiceClient.run` takes.
-        """
-        return await self.run_inputs(
-            InvoiceInputs(
-                invoice=invoice,
-                attachments=attachments,
-                language=language,
-                threshold=threshold,
-                strict=strict,
-                notes=notes,
-                customer=customer,
-            ),
-            user=user,
-            **options,
+        """Run `invoice` to its end, like `InvoiceClient.run`."""
+        inputs = InvoiceInputs(
+            invoice=invoice,
+            attachments=attachments,
+            language=language,
+            threshold=threshold,
+            strict=strict,
+            notes=notes,
+            customer=customer,
         )
+        return await self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -298,23 +247,17 @@ class AsyncInvoiceClient(AsyncWorkflowClient[InvoiceOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[InvoiceOutputs]:
-        """Run `invoice` and follow its events as they happen.
-
-        Takes what `InvoiceClient.stream` takes.
-        """
-        return self.stream_inputs(
-            InvoiceInputs(
-                invoice=invoice,
-                attachments=attachments,
-                language=language,
-                threshold=threshold,
-                strict=strict,
-                notes=notes,
-                customer=customer,
-            ),
-            user=user,
-            **options,
+        """Run `invoice` as a stream of events, like `InvoiceClient.stream`."""
+        inputs = InvoiceInputs(
+            invoice=invoice,
+            attachments=attachments,
+            language=language,
+            threshold=threshold,
+            strict=strict,
+            notes=notes,
+            customer=customer,
         )
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 _client = InvoiceClient()

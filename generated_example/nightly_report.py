@@ -52,9 +52,8 @@ _WORKFLOW = WorkflowInfo(
 class NightlyReportClient(WorkflowClient[NightlyReportOutputs]):
     """Runs `nightly_report`, all calls over one pool of connections.
 
-    Reads no setting and opens no connection before the first call. What the
-    constructor is not given comes from the environment: `DIFY_BASE_URL`,
-    `DIFY_NIGHTLY_REPORT_API_KEY` or `DIFY_API_KEY`, `DIFY_USER`.
+    What it is not given comes at the first call from `DIFY_BASE_URL`,
+    `DIFY_NIGHTLY_REPORT_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -65,16 +64,13 @@ class NightlyReportClient(WorkflowClient[NightlyReportOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[NightlyReportOutputs]:
-        """Run `nightly_report` to its end and return the run.
+        """Run `nightly_report` to its end and return the run, which has succeeded.
 
         Sums up the day.
 
         Args:
             user: Whom the run is for; `DIFY_USER` if left out.
             **options: See `RunOptions`.
-
-        Returns:
-            The run, which has succeeded. `.outputs` holds its typed outputs.
 
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
@@ -89,18 +85,10 @@ class NightlyReportClient(WorkflowClient[NightlyReportOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[NightlyReportOutputs]:
-        """Run `nightly_report` and follow its events as they happen.
+        """Run `nightly_report` as a stream of events, for `with` and `for`.
 
-        Sums up the day.
-
-        Args:
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `StreamOptions`.
-
-        Returns:
-            A stream of events, for `with` and `for`. The run starts with the first
-            event that is asked for. `stream.result()` gives what `run` returns, or
-            raises what `run` raises.
+        Takes what `run` takes. The run starts with the first event that is asked
+        for; `stream.result()` returns or raises what `run` does.
         """
         return self.stream_inputs(NightlyReportInputs(), user=user, **options)
 
@@ -116,10 +104,7 @@ class AsyncNightlyReportClient(AsyncWorkflowClient[NightlyReportOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[NightlyReportOutputs]:
-        """Run `nightly_report` to its end and return the run.
-
-        Takes what `NightlyReportClient.run` takes.
-        """
+        """Run `nightly_report` to its end, like `NightlyReportClient.run`."""
         return await self.run_inputs(NightlyReportInputs(), user=user, **options)
 
     def stream(
@@ -128,9 +113,8 @@ class AsyncNightlyReportClient(AsyncWorkflowClient[NightlyReportOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[NightlyReportOutputs]:
-        """Run `nightly_report` and follow its events as they happen.
-
-        Takes what `NightlyReportClient.stream` takes.
+        """Run `nightly_report` as a stream of events, like
+        `NightlyReportClient.stream`.
         """
         return self.stream_inputs(NightlyReportInputs(), user=user, **options)
 

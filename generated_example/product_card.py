@@ -66,20 +66,13 @@ class ProductCardInputsArticle(TypedDict):
 
 
 class ProductCardInputs(Inputs):
-    """What `Product card` takes."""
+    """What `Product card` takes; `run` says what each of them is."""
 
     article: Annotated[ProductCardInputsArticle, SchemaChecked]
-    """As the warehouse exports it."""
-
     tone: Literal["matter-of-fact", "playful", "premium"] | None = "matter-of-fact"
-
     words: Number | None = 80
-    """Length of the description."""
-
     publish: Checkbox | None = False
-
     campaign: Annotated[Text | None, Field(max_length=32)] = None
-    """At most 32 characters."""
 
 
 class ProductCardOutputsCardSeo(Outputs):
@@ -105,13 +98,7 @@ class ProductCardOutputsCard(Outputs):
 
 
 class ProductCardOutputs(Outputs):
-    """What `Product card` gives.
-
-    Not always there:
-        card, headline, keywords: Only when the answer of 'Write the card' can be read
-            as its schema asks.
-        status_code: Only when 'Publish in the shop' succeeds.
-    """
+    """What `Product card` gives."""
 
     card: ProductCardOutputsCard | None = None
     """Only when the answer of 'Write the card' can be read as its schema asks."""
@@ -154,9 +141,8 @@ _WORKFLOW = WorkflowInfo(
 class ProductCardClient(WorkflowClient[ProductCardOutputs]):
     """Runs `Product card`, all calls over one pool of connections.
 
-    Reads no setting and opens no connection before the first call. What the
-    constructor is not given comes from the environment: `DIFY_BASE_URL`,
-    `DIFY_PRODUCT_CARD_API_KEY` or `DIFY_API_KEY`, `DIFY_USER`.
+    What it is not given comes at the first call from `DIFY_BASE_URL`,
+    `DIFY_PRODUCT_CARD_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -172,7 +158,7 @@ class ProductCardClient(WorkflowClient[ProductCardOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[ProductCardOutputs]:
-        """Run `Product card` to its end and return the run.
+        """Run `Product card` to its end and return the run, which has succeeded.
 
         Writes the product card of an article and publishes it in the shop.
 
@@ -183,25 +169,19 @@ class ProductCardClient(WorkflowClient[ProductCardOutputs]):
             user: Whom the run is for; `DIFY_USER` if left out.
             **options: See `RunOptions`.
 
-        Returns:
-            The run, which has succeeded. `.outputs` holds its typed outputs.
-
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self.run_inputs(
-            ProductCardInputs(
-                article=article,
-                tone=tone,
-                words=words,
-                publish=publish,
-                campaign=campaign,
-            ),
-            user=user,
-            **options,
+        inputs = ProductCardInputs(
+            article=article,
+            tone=tone,
+            words=words,
+            publish=publish,
+            campaign=campaign,
         )
+        return self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -214,33 +194,19 @@ class ProductCardClient(WorkflowClient[ProductCardOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[ProductCardOutputs]:
-        """Run `Product card` and follow its events as they happen.
+        """Run `Product card` as a stream of events, for `with` and `for`.
 
-        Writes the product card of an article and publishes it in the shop.
-
-        Args:
-            article: As the warehouse exports it.
-            words: Length of the description.
-            campaign: At most 32 characters.
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `StreamOptions`.
-
-        Returns:
-            A stream of events, for `with` and `for`. The run starts with the first
-            event that is asked for. `stream.result()` gives what `run` returns, or
-            raises what `run` raises.
+        Takes what `run` takes. The run starts with the first event that is asked
+        for; `stream.result()` returns or raises what `run` does.
         """
-        return self.stream_inputs(
-            ProductCardInputs(
-                article=article,
-                tone=tone,
-                words=words,
-                publish=publish,
-                campaign=campaign,
-            ),
-            user=user,
-            **options,
+        inputs = ProductCardInputs(
+            article=article,
+            tone=tone,
+            words=words,
+            publish=publish,
+            campaign=campaign,
         )
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 class AsyncProductCardClient(AsyncWorkflowClient[ProductCardOutputs]):
@@ -259,21 +225,15 @@ class AsyncProductCardClient(AsyncWorkflowClient[ProductCardOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[ProductCardOutputs]:
-        """Run `Product card` to its end and return the run.
-
-        Takes what `ProductCardClient.run` takes.
-        """
-        return await self.run_inputs(
-            ProductCardInputs(
-                article=article,
-                tone=tone,
-                words=words,
-                publish=publish,
-                campaign=campaign,
-            ),
-            user=user,
-            **options,
+        """Run `Product card` to its end, like `ProductCardClient.run`."""
+        inputs = ProductCardInputs(
+            article=article,
+            tone=tone,
+            words=words,
+            publish=publish,
+            campaign=campaign,
         )
+        return await self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -286,21 +246,15 @@ class AsyncProductCardClient(AsyncWorkflowClient[ProductCardOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[ProductCardOutputs]:
-        """Run `Product card` and follow its events as they happen.
-
-        Takes what `ProductCardClient.stream` takes.
-        """
-        return self.stream_inputs(
-            ProductCardInputs(
-                article=article,
-                tone=tone,
-                words=words,
-                publish=publish,
-                campaign=campaign,
-            ),
-            user=user,
-            **options,
+        """Run `Product card` as a stream of events, like `ProductCardClient.stream`."""
+        inputs = ProductCardInputs(
+            article=article,
+            tone=tone,
+            words=words,
+            publish=publish,
+            campaign=campaign,
         )
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 _client = ProductCardClient()

@@ -54,13 +54,10 @@ class SupportReplyInputsContext(TypedDict):
 
 
 class SupportReplyInputs(Inputs):
-    """What `support-reply` takes."""
+    """What `support-reply` takes; `run` says what each of them is."""
 
     question: Text
-
     tone: Literal["freundlich", "sachlich"] | None = None
-    """Tonfall."""
-
     context: Annotated[SupportReplyInputsContext, SchemaChecked]
 
 
@@ -73,12 +70,7 @@ class SupportReplyOutputsSourcesItem(Outputs):
 
 
 class SupportReplyOutputs(Outputs):
-    """What `support-reply` gives.
-
-    Not always there:
-        answer: Only when the question is clear.
-        question_back: Only when the question is not clear.
-    """
+    """What `support-reply` gives."""
 
     answer: str | None = None
     """Only when the question is clear."""
@@ -100,9 +92,8 @@ _WORKFLOW = WorkflowInfo(
 class SupportReplyClient(WorkflowClient[SupportReplyOutputs]):
     """Runs `support-reply`, all calls over one pool of connections.
 
-    Reads no setting and opens no connection before the first call. What the
-    constructor is not given comes from the environment: `DIFY_BASE_URL`,
-    `DIFY_SUPPORT_REPLY_API_KEY` or `DIFY_API_KEY`, `DIFY_USER`.
+    What it is not given comes at the first call from `DIFY_BASE_URL`,
+    `DIFY_SUPPORT_REPLY_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -116,7 +107,7 @@ class SupportReplyClient(WorkflowClient[SupportReplyOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[SupportReplyOutputs]:
-        """Run `support-reply` to its end and return the run.
+        """Run `support-reply` to its end and return the run, which has succeeded.
 
         Writes an answer to a customer's question.
 
@@ -125,19 +116,13 @@ class SupportReplyClient(WorkflowClient[SupportReplyOutputs]):
             user: Whom the run is for; `DIFY_USER` if left out.
             **options: See `RunOptions`.
 
-        Returns:
-            The run, which has succeeded. `.outputs` holds its typed outputs.
-
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self.run_inputs(
-            SupportReplyInputs(question=question, tone=tone, context=context),
-            user=user,
-            **options,
-        )
+        inputs = SupportReplyInputs(question=question, tone=tone, context=context)
+        return self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -148,25 +133,13 @@ class SupportReplyClient(WorkflowClient[SupportReplyOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[SupportReplyOutputs]:
-        """Run `support-reply` and follow its events as they happen.
+        """Run `support-reply` as a stream of events, for `with` and `for`.
 
-        Writes an answer to a customer's question.
-
-        Args:
-            tone: Tonfall.
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `StreamOptions`.
-
-        Returns:
-            A stream of events, for `with` and `for`. The run starts with the first
-            event that is asked for. `stream.result()` gives what `run` returns, or
-            raises what `run` raises.
+        Takes what `run` takes. The run starts with the first event that is asked
+        for; `stream.result()` returns or raises what `run` does.
         """
-        return self.stream_inputs(
-            SupportReplyInputs(question=question, tone=tone, context=context),
-            user=user,
-            **options,
-        )
+        inputs = SupportReplyInputs(question=question, tone=tone, context=context)
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 class AsyncSupportReplyClient(AsyncWorkflowClient[SupportReplyOutputs]):
@@ -183,15 +156,9 @@ class AsyncSupportReplyClient(AsyncWorkflowClient[SupportReplyOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[SupportReplyOutputs]:
-        """Run `support-reply` to its end and return the run.
-
-        Takes what `SupportReplyClient.run` takes.
-        """
-        return await self.run_inputs(
-            SupportReplyInputs(question=question, tone=tone, context=context),
-            user=user,
-            **options,
-        )
+        """Run `support-reply` to its end, like `SupportReplyClient.run`."""
+        inputs = SupportReplyInputs(question=question, tone=tone, context=context)
+        return await self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -202,15 +169,9 @@ class AsyncSupportReplyClient(AsyncWorkflowClient[SupportReplyOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[SupportReplyOutputs]:
-        """Run `support-reply` and follow its events as they happen.
-
-        Takes what `SupportReplyClient.stream` takes.
-        """
-        return self.stream_inputs(
-            SupportReplyInputs(question=question, tone=tone, context=context),
-            user=user,
-            **options,
-        )
+        """Run `support-reply` as a stream of events, like `SupportReplyClient.stream`."""
+        inputs = SupportReplyInputs(question=question, tone=tone, context=context)
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 _client = SupportReplyClient()

@@ -40,19 +40,12 @@ __all__ = [
 
 
 class TicketTriageInputs(Inputs):
-    """What `Ticket triage` takes."""
+    """What `Ticket triage` takes; `run` says what each of them is."""
 
     subject: Annotated[Text, Field(max_length=120)]
-    """At most 120 characters."""
-
     message: Annotated[Text, Field(max_length=4000)]
-    """At most 4,000 characters. What the customer wrote, without the signature."""
-
     language: Literal["English", "Deutsch", "日本語"] | None = "English"
-    """Language of the reply."""
-
     order_value: Number | None = None
-    """In EUR."""
 
 
 class TicketTriageOutputsSourcesItem(Outputs):
@@ -71,19 +64,7 @@ class TicketTriageOutputsSourcesItem(Outputs):
 
 
 class TicketTriageOutputs(Outputs):
-    """What `Ticket triage` gives.
-
-    Not always there:
-        reply: Missing when the branch 'IF' of 'Worth a look?' is taken.
-        order_number: Only when the branch 'Refund or return' of 'What is it about?' is
-            taken.
-        items: Only when the branch 'Refund or return' of 'What is it about?' is taken
-            and the branch 'ELSE' of 'Worth a look?' is taken.
-        sources: Only when the branch 'Technical problem' of 'What is it about?' is
-            taken.
-        needs_person: Only when the branch 'Refund or return' of 'What is it about?' is
-            taken and the branch 'IF' of 'Worth a look?' is taken.
-    """
+    """What `Ticket triage` gives."""
 
     reply: str | None = None
     """Missing when the branch 'IF' of 'Worth a look?' is taken."""
@@ -143,9 +124,8 @@ _WORKFLOW = WorkflowInfo(
 class TicketTriageClient(WorkflowClient[TicketTriageOutputs]):
     """Runs `Ticket triage`, all calls over one pool of connections.
 
-    Reads no setting and opens no connection before the first call. What the
-    constructor is not given comes from the environment: `DIFY_BASE_URL`,
-    `DIFY_TICKET_TRIAGE_API_KEY` or `DIFY_API_KEY`, `DIFY_USER`.
+    What it is not given comes at the first call from `DIFY_BASE_URL`,
+    `DIFY_TICKET_TRIAGE_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -160,7 +140,7 @@ class TicketTriageClient(WorkflowClient[TicketTriageOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[TicketTriageOutputs]:
-        """Run `Ticket triage` to its end and return the run.
+        """Run `Ticket triage` to its end and return the run, which has succeeded.
 
         Sorts a support ticket, drafts the reply that fits, and says what the next
         step is.
@@ -174,24 +154,18 @@ class TicketTriageClient(WorkflowClient[TicketTriageOutputs]):
             user: Whom the run is for; `DIFY_USER` if left out.
             **options: See `RunOptions`.
 
-        Returns:
-            The run, which has succeeded. `.outputs` holds its typed outputs.
-
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self.run_inputs(
-            TicketTriageInputs(
-                subject=subject,
-                message=message,
-                language=language,
-                order_value=order_value,
-            ),
-            user=user,
-            **options,
+        inputs = TicketTriageInputs(
+            subject=subject,
+            message=message,
+            language=language,
+            order_value=order_value,
         )
+        return self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -203,35 +177,18 @@ class TicketTriageClient(WorkflowClient[TicketTriageOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[TicketTriageOutputs]:
-        """Run `Ticket triage` and follow its events as they happen.
+        """Run `Ticket triage` as a stream of events, for `with` and `for`.
 
-        Sorts a support ticket, drafts the reply that fits, and says what the next
-        step is.
-
-        Args:
-            subject: At most 120 characters.
-            message: At most 4,000 characters. What the customer wrote, without the
-                signature.
-            language: Language of the reply.
-            order_value: In EUR.
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `StreamOptions`.
-
-        Returns:
-            A stream of events, for `with` and `for`. The run starts with the first
-            event that is asked for. `stream.result()` gives what `run` returns, or
-            raises what `run` raises.
+        Takes what `run` takes. The run starts with the first event that is asked
+        for; `stream.result()` returns or raises what `run` does.
         """
-        return self.stream_inputs(
-            TicketTriageInputs(
-                subject=subject,
-                message=message,
-                language=language,
-                order_value=order_value,
-            ),
-            user=user,
-            **options,
+        inputs = TicketTriageInputs(
+            subject=subject,
+            message=message,
+            language=language,
+            order_value=order_value,
         )
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 class AsyncTicketTriageClient(AsyncWorkflowClient[TicketTriageOutputs]):
@@ -249,20 +206,14 @@ class AsyncTicketTriageClient(AsyncWorkflowClient[TicketTriageOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[TicketTriageOutputs]:
-        """Run `Ticket triage` to its end and return the run.
-
-        Takes what `TicketTriageClient.run` takes.
-        """
-        return await self.run_inputs(
-            TicketTriageInputs(
-                subject=subject,
-                message=message,
-                language=language,
-                order_value=order_value,
-            ),
-            user=user,
-            **options,
+        """Run `Ticket triage` to its end, like `TicketTriageClient.run`."""
+        inputs = TicketTriageInputs(
+            subject=subject,
+            message=message,
+            language=language,
+            order_value=order_value,
         )
+        return await self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -274,20 +225,14 @@ class AsyncTicketTriageClient(AsyncWorkflowClient[TicketTriageOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[TicketTriageOutputs]:
-        """Run `Ticket triage` and follow its events as they happen.
-
-        Takes what `TicketTriageClient.stream` takes.
-        """
-        return self.stream_inputs(
-            TicketTriageInputs(
-                subject=subject,
-                message=message,
-                language=language,
-                order_value=order_value,
-            ),
-            user=user,
-            **options,
+        """Run `Ticket triage` as a stream of events, like `TicketTriageClient.stream`."""
+        inputs = TicketTriageInputs(
+            subject=subject,
+            message=message,
+            language=language,
+            order_value=order_value,
         )
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 _client = TicketTriageClient()

@@ -39,16 +39,11 @@ __all__ = [
 
 
 class TranslatePagesInputs(Inputs):
-    """What `Translate pages` takes."""
+    """What `Translate pages` takes; `run` says what each of them is."""
 
     text: Annotated[Text, Field(max_length=100000)]
-    """At most 100,000 characters."""
-
     target_language: Annotated[Text, Field(max_length=30)]
-    """At most 30 characters. For example: Français."""
-
     page_length: Number | None = 1200
-    """In characters."""
 
 
 class TranslatePagesOutputs(Outputs):
@@ -84,9 +79,8 @@ _WORKFLOW = WorkflowInfo(
 class TranslatePagesClient(WorkflowClient[TranslatePagesOutputs]):
     """Runs `Translate pages`, all calls over one pool of connections.
 
-    Reads no setting and opens no connection before the first call. What the
-    constructor is not given comes from the environment: `DIFY_BASE_URL`,
-    `DIFY_TRANSLATE_PAGES_API_KEY` or `DIFY_API_KEY`, `DIFY_USER`.
+    What it is not given comes at the first call from `DIFY_BASE_URL`,
+    `DIFY_TRANSLATE_PAGES_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -100,7 +94,7 @@ class TranslatePagesClient(WorkflowClient[TranslatePagesOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[TranslatePagesOutputs]:
-        """Run `Translate pages` to its end and return the run.
+        """Run `Translate pages` to its end and return the run, which has succeeded.
 
         Splits a text into pages, translates each and puts them together again.
 
@@ -111,23 +105,17 @@ class TranslatePagesClient(WorkflowClient[TranslatePagesOutputs]):
             user: Whom the run is for; `DIFY_USER` if left out.
             **options: See `RunOptions`.
 
-        Returns:
-            The run, which has succeeded. `.outputs` holds its typed outputs.
-
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self.run_inputs(
-            TranslatePagesInputs(
-                text=text,
-                target_language=target_language,
-                page_length=page_length,
-            ),
-            user=user,
-            **options,
+        inputs = TranslatePagesInputs(
+            text=text,
+            target_language=target_language,
+            page_length=page_length,
         )
+        return self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -138,31 +126,17 @@ class TranslatePagesClient(WorkflowClient[TranslatePagesOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[TranslatePagesOutputs]:
-        """Run `Translate pages` and follow its events as they happen.
+        """Run `Translate pages` as a stream of events, for `with` and `for`.
 
-        Splits a text into pages, translates each and puts them together again.
-
-        Args:
-            text: At most 100,000 characters.
-            target_language: At most 30 characters. For example: Français.
-            page_length: In characters.
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `StreamOptions`.
-
-        Returns:
-            A stream of events, for `with` and `for`. The run starts with the first
-            event that is asked for. `stream.result()` gives what `run` returns, or
-            raises what `run` raises.
+        Takes what `run` takes. The run starts with the first event that is asked
+        for; `stream.result()` returns or raises what `run` does.
         """
-        return self.stream_inputs(
-            TranslatePagesInputs(
-                text=text,
-                target_language=target_language,
-                page_length=page_length,
-            ),
-            user=user,
-            **options,
+        inputs = TranslatePagesInputs(
+            text=text,
+            target_language=target_language,
+            page_length=page_length,
         )
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 class AsyncTranslatePagesClient(AsyncWorkflowClient[TranslatePagesOutputs]):
@@ -179,19 +153,13 @@ class AsyncTranslatePagesClient(AsyncWorkflowClient[TranslatePagesOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[TranslatePagesOutputs]:
-        """Run `Translate pages` to its end and return the run.
-
-        Takes what `TranslatePagesClient.run` takes.
-        """
-        return await self.run_inputs(
-            TranslatePagesInputs(
-                text=text,
-                target_language=target_language,
-                page_length=page_length,
-            ),
-            user=user,
-            **options,
+        """Run `Translate pages` to its end, like `TranslatePagesClient.run`."""
+        inputs = TranslatePagesInputs(
+            text=text,
+            target_language=target_language,
+            page_length=page_length,
         )
+        return await self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -202,19 +170,15 @@ class AsyncTranslatePagesClient(AsyncWorkflowClient[TranslatePagesOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[TranslatePagesOutputs]:
-        """Run `Translate pages` and follow its events as they happen.
-
-        Takes what `TranslatePagesClient.stream` takes.
+        """Run `Translate pages` as a stream of events, like
+        `TranslatePagesClient.stream`.
         """
-        return self.stream_inputs(
-            TranslatePagesInputs(
-                text=text,
-                target_language=target_language,
-                page_length=page_length,
-            ),
-            user=user,
-            **options,
+        inputs = TranslatePagesInputs(
+            text=text,
+            target_language=target_language,
+            page_length=page_length,
         )
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 _client = TranslatePagesClient()

@@ -105,10 +105,10 @@ def test_an_unknown_option_is_refused_before_anything_is_sent(client: ModuleType
 def test_help_is_enough_to_call_a_workflow(client: ModuleType) -> None:
     text = inspect.getdoc(client.run_concat) or ""
     assert text.startswith(
-        "Run `concat` to its end and return the run.\n\nJoins three inputs into one string.\n\nArgs:\n"
+        "Run `concat` to its end and return the run, which has succeeded.\n\nJoins three inputs into one string.\n\nArgs:\n"
     )
     assert "    string: 文本, at most 48 characters.\n" in text
-    for section in ("Returns:", "Raises:", "DIFY_USER"):
+    for section in ("RunOptions", "Raises:", "DIFY_USER"):
         assert section in text
 
 

@@ -97,7 +97,7 @@ def _statements(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
 ALLOWED = {
     "module": (ast.Expr, ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, ast.ClassDef),
     "class": (ast.Expr, ast.AnnAssign, ast.Assign, ast.FunctionDef, ast.AsyncFunctionDef),
-    "function": (ast.Expr, ast.Return),
+    "function": (ast.Expr, ast.Assign, ast.Return),
 }
 MODULES = {"builtins", "collections.abc", "typing", "pydantic", "typing_extensions", "_runtime"}
 
@@ -113,7 +113,9 @@ def does_only_what_it_says(tree: ast.Module) -> bool:
         if isinstance(statement, ast.ImportFrom):
             assert statement.module in MODULES and all(name.asname is None for name in statement.names)
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef):
-            assert statement.name in ("run", "stream") and len(statement.body) == 2
+            assert statement.name in ("run", "stream") and len(statement.body) in (2, 3)
+        if block == "function" and isinstance(statement, ast.Assign):
+            assert [ast.unparse(target) for target in statement.targets] in (["inputs"], ["_inputs"])
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         name = ast.unparse(call.func)
         assert (

@@ -7,6 +7,7 @@ import unicodedata
 
 import pytest
 from difygen.code import Identifier
+from difygen.model import App, Node
 from difygen.naming import (
     MAX_NAME,
     MAX_WORKFLOW_NAME,
@@ -19,6 +20,7 @@ from difygen.naming import (
     nested_name,
     snake_name,
 )
+from difygen.plan.graph import node_constants
 from difygen.plan.names import Wanted, module_names, name_workflows
 from hypothesis import given
 from hypothesis import strategies as st
@@ -148,6 +150,23 @@ def test_class_and_constant_names_follow_from_the_snake_case_name() -> None:
     assert class_name("concat") == "Concat"
     assert class_name("http_server2_go") == "HttpServer2Go"
     assert constant_name("Check length") == "CHECK_LENGTH"
+    assert constant_name("!?", "llm") == "LLM"
+    assert constant_name("1st", fallback="node") == "NODE_1ST"
+    assert constant_name("", fallback="node") == "NODE"
+
+
+def test_nodes_that_would_be_called_the_same_are_numbered_from_the_oldest_on() -> None:
+    def constants(*nodes: tuple[str, str]) -> dict[str, Identifier]:
+        return node_constants(
+            App(name="w", source="", nodes=tuple(Node(id=id_, type="llm", title=title) for id_, title in nodes))
+        )
+
+    before = constants(("1735000000002", "LLM"), ("1735000000001", "?"), ("answer", ""), ("1735000000003", "LLM 2"))
+    assert before == {"1735000000002": "LLM_3", "1735000000001": "LLM", "answer": "ANSWER", "1735000000003": "LLM_2"}
+    after = constants(("1736000000000", "LLM"), *((id_, "LLM") for id_ in before if id_ != "1735000000003"))
+    assert after["1735000000001"] == "LLM" and after["1735000000002"] == "LLM_2" and after["1736000000000"] == "LLM_3"
+    long = constants(("1", "x" * 90), ("2", "x" * 90))
+    assert set(long.values()) == {"X" * MAX_NAME, "X" * MAX_NAME + "_2"}
     assert nested_name("ConcatOutputs", "person", "address") == "ConcatOutputsPersonAddress"
     assert len(nested_name("ConcatOutputs", "x" * 80, "y" * 80)) == MAX_NAME
 

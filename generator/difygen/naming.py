@@ -93,9 +93,10 @@ def class_name(snake: str) -> str:
     return "".join(word[:1].upper() + word[1:] for word in snake.split("_"))
 
 
-def constant_name(wire: str, fallback: str = "value") -> Identifier:
-    """The UPPER_CASE name of `wire`."""
-    return Identifier(snake_name(wire, fallback).rstrip("_").upper())
+def constant_name(*wires: str, fallback: str = "value") -> Identifier:
+    """Return the UPPER_CASE name of the first text that has letters or digits, cut if it is too long."""
+    name = next(filter(None, map(_words, wires)), "")
+    return Identifier(_leading(name, fallback)[:MAX_NAME].rstrip("_").upper())
 
 
 def nested_name(owner: str, *path: str) -> Identifier:
@@ -148,6 +149,19 @@ def assign(
     return {wire: names[wire] for wire in wires}
 
 
+def numbered(wanted: Mapping[str, Identifier]) -> dict[str, Identifier]:
+    """Return the wanted names, each once: of several that are the same, all but the first get a number that is free."""
+    taken: set[str] = set()
+    names: dict[str, Identifier] = {}
+    for wire, name in wanted.items():
+        free, number = name, 2
+        while free in taken or (free != name and free in wanted.values()):
+            free, number = Identifier(f"{name}_{number}"), number + 1
+        taken.add(free)
+        names[wire] = free
+    return names
+
+
 def distinct(name: str, wire: str, is_taken: Callable[[Identifier], bool]) -> Identifier:
     """`name`, or `name` and as much of a hash of `wire` as makes it free."""
     candidate = Identifier(name)
@@ -175,8 +189,17 @@ def _is_plain(wire: str) -> bool:
 
 
 def _fold(wire: str, fallback: str) -> str:
+    return _leading(_words(wire), fallback)
+
+
+def _words(wire: str) -> str:
+    """The words of a text in lower case, joined by underscores."""
     words = re.sub(_WORD_STARTS, "_", wire if wire.isascii() else _transliterated(wire))
-    name = re.sub(_NO_WORD, "_", words).strip("_").lower()
+    return re.sub(_NO_WORD, "_", words).strip("_").lower()
+
+
+def _leading(name: str, fallback: str) -> str:
+    """`name` as one that may begin an identifier."""
     if not name:
         return fallback
     return f"{fallback}_{name}" if name[0].isdigit() else name

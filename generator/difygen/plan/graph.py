@@ -6,12 +6,13 @@ Knows nothing of models and methods.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from difygen.code import Code, Identifier, compose, docstring, literal
 from difygen.layout import INDENT, Bracket, Doc, assignment, call, place, prefixed, strings, value
-from difygen.model import App, OneOf, Output, Primitive, Type, UnionOf
-from difygen.naming import assign, constant_name
+from difygen.model import App, Node, OneOf, Output, Primitive, Type, UnionOf
+from difygen.naming import constant_name, numbered
 from difygen.plan.hints import Names
 from difygen.plan.names import readable_id
 from difygen.plan.prose import one_line
@@ -30,9 +31,21 @@ class NodesPlan(NamedTuple):
 
 
 def node_constants(workflow: App) -> dict[str, Identifier]:
-    """The names of the nodes in their enumeration, by node id."""
-    wires = {node.id: node.id if readable_id(node.id) else node.title or node.type for node in workflow.nodes}
-    return assign(wires, lambda node_id: constant_name(wires[node_id], "node"))
+    """Return the names of the nodes in their enumeration, by node id.
+
+    A node is called by its id, if somebody chose that, else by its title, else by its type. Of several that would be called
+    the same, all but the oldest get a number: ids of Dify's are the times at which the nodes were added, so that adding one
+    renames no other.
+    """
+    oldest_first = sorted(
+        workflow.nodes, key=lambda node: (len(node.id), node.id) if node.id.isdecimal() else (inf, "")
+    )
+    names = numbered({node.id: _node_constant(node) for node in oldest_first})
+    return {node.id: names[node.id] for node in workflow.nodes}
+
+
+def _node_constant(node: Node) -> Identifier:
+    return constant_name(*((node.id,) if readable_id(node.id) else (node.title, node.type)), fallback="node")
 
 
 def plan_nodes(workflow: App, name: Identifier, names: Names) -> NodesPlan:

@@ -33,7 +33,6 @@ from difygen.plan.hints import (
     Names,
     annotated,
     class_head,
-    doc_lines,
     fields,
     optional,
     options,
@@ -65,10 +64,13 @@ def plan_inputs(
     for variable in workflow.inputs:
         plan = _plan_input(variable, pythonic[variable.name], owner, names)
         inputs.append(plan)
-        plans.append((_input_declaration(variable, plan, names, hidden), doc_lines(plan.text, names=names)))
+        plans.append((_input_declaration(variable, plan, names, hidden), []))
     base = names.use("._runtime", "Inputs")
-    about = docstring([f"What `{one_line(workflow.name)}` takes."], INDENT)
-    names.models.append(ModelPlan(owner, class_head(owner, base, limit=names.limit), about, fields(plans)))
+    about = f"What `{one_line(workflow.name)}` takes"
+    about += "; `run` says what each of them is." if any(plan.text for plan in inputs) else "."
+    names.models.append(
+        ModelPlan(owner, class_head(owner, base, limit=names.limit), docstring([about], INDENT), fields(plans))
+    )
     return tuple(inputs)
 
 

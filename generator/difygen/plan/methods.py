@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from difygen.code import Code, Identifier, compose, docstring
-from difygen.layout import INDENT, Bracket, Doc, call, declaration, flat, place, subscript
+from difygen.layout import INDENT, Doc, call, declaration, flat, place, prefixed, subscript, width
 from difygen.model import App
 from difygen.options import Options
 from difygen.plan.hints import Names, class_head
@@ -84,10 +84,7 @@ def _client_head(name: Identifier, base: str, known: ClientNames, names: Names) 
 def client_docstring(known: ClientNames, names: Names) -> Code:
     """How a client is set up."""
     variables = listed((f"`{variable}`" for variable in known.key_variables), "or")
-    text = (
-        "Reads no setting and opens no connection before the first call. What the constructor is not given comes from the "
-        f"environment: `DIFY_BASE_URL`, {variables}, `DIFY_USER`."
-    )
+    text = f"What it is not given comes at the first call from `DIFY_BASE_URL`, {variables}, and `DIFY_USER`."
     summary = f"Runs `{one_line(known.workflow.name)}`, all calls over one pool of connections."
     return docstring([*_wrapped(summary, names), "", *_wrapped(text, names)], INDENT)
 
@@ -100,20 +97,19 @@ def _run(
     known: ClientNames, inputs: Sequence[InputPlan], names: Names, *, twin: bool = False, asynchronous: bool = False
 ) -> MethodPlan:
     returns = subscript(names.use("._runtime", "Run"), known.outputs)
-    summary = f"Run `{one_line(known.workflow.name)}` to its end and return the run"
-    ending = [
-        *_section("Returns:", ["The run, which has succeeded. `.outputs` holds its typed outputs."], names),
-        "",
-        *_section("Raises:", _RAISES, names),
-    ]
+    name = one_line(known.workflow.name)
+    if twin:
+        about = _wrapped(f"Run `{name}` to its end, like `{known.client}.run`.", names, _DEPTH)
+    else:
+        about = _run_docstring(
+            f"Run `{name}` to its end and return the run, which has succeeded.", known, inputs, names
+        )
     return MethodPlan(
         Code("async def run(" if asynchronous else "def run("),
         _parameters(inputs, "RunOptions", names),
         Code(flat(returns)),
-        _method_docstring(summary, known, inputs, "RunOptions", ending, names, "run" if twin else ""),
-        _body(
-            Code("return await self.run_inputs(" if asynchronous else "return self.run_inputs("), known, inputs, names
-        ),
+        docstring(about, _DEPTH),
+        _body("return await self.run_inputs" if asynchronous else "return self.run_inputs", known, inputs, names),
     )
 
 
@@ -121,19 +117,23 @@ def _stream(
     known: ClientNames, inputs: Sequence[InputPlan], names: Names, *, twin: bool = False, asynchronous: bool = False
 ) -> MethodPlan:
     returns = subscript(names.use("._runtime", "AsyncRunStream" if asynchronous else "RunStream"), known.outputs)
-    summary = f"Run `{one_line(known.workflow.name)}` and follow its events as they happen"
+    name = one_line(known.workflow.name)
     words = ("async with", "async for", "await stream.result()") if asynchronous else ("with", "for", "stream.result()")
-    text = (
-        "A stream of events, for `{}` and `{}`. The run starts with the first event that is asked for. `{}` gives what `run` returns, or raises what "
-        "`run` raises."
-    )
-    ending = _section("Returns:", [text.format(*words)], names)
+    if twin:
+        about = _wrapped(f"Run `{name}` as a stream of events, like `{known.client}.stream`.", names, _DEPTH)
+    else:
+        text = (
+            "Takes what `run` takes. The run starts with the first event that is asked for; "
+            f"`{words[2]}` returns or raises what `run` does."
+        )
+        summary = f"Run `{name}` as a stream of events, for `{words[0]}` and `{words[1]}`."
+        about = [*_wrapped(summary, names, _DEPTH), "", *_wrapped(text, names, _DEPTH)]
     return MethodPlan(
         Code("def stream("),
         _parameters(inputs, "StreamOptions", names),
         Code(flat(returns)),
-        _method_docstring(summary, known, inputs, "StreamOptions", ending, names, "stream" if twin else ""),
-        _body(Code("return self.stream_inputs("), known, inputs, names),
+        docstring(about, _DEPTH),
+        _body("return self.stream_inputs", known, inputs, names),
     )
 
 
@@ -149,31 +149,25 @@ def _parameters(inputs: Iterable[InputPlan], options: str, names: Names) -> tupl
     return (*declared, compose("**options: {},", unpacked))
 
 
-def _body(head: Code, known: ClientNames, inputs: Iterable[InputPlan], names: Names) -> Code:
+def _body(send: str, known: ClientNames, inputs: Sequence[InputPlan], names: Names) -> Code:
+    """The statements of a method: in one where that fits on a line, else the inputs come first."""
     model = call(known.inputs, *(compose("{}={}", plan.name, plan.name) for plan in inputs))
-    items = (model, Code("user=user"), Code("**options"))
-    return place(Bracket(head, items, Code(")")), _DEPTH, limit=names.limit)
+    items = (Code("user=user"), Code("**options"))
+    whole = call(Code(send), model, *items)
+    if _DEPTH + width(flat(whole)) <= names.limit:
+        return Code(flat(whole))
+    local = Identifier("_inputs" if any(plan.name == "inputs" for plan in inputs) else "inputs")
+    first = place(prefixed(compose("{} = ", local), model), _DEPTH, limit=names.limit)
+    return compose("{}\n{}{}", first, Code(" " * _DEPTH), Code(flat(call(Code(send), local, *items))))
 
 
-def _method_docstring(
-    summary: str,
-    known: ClientNames,
-    inputs: Sequence[InputPlan],
-    options: str,
-    ending: Sequence[str],
-    names: Names,
-    twin: str,
-) -> Code:
-    """The docstring of a method; that of a `twin` of a sync method leaves what is said there."""
-    lines = _wrapped(f"{summary}.", names, _DEPTH)
-    if twin:
-        lines += ["", *_wrapped(f"Takes what `{known.client}.{twin}` takes.", names, _DEPTH)]
-        return docstring(lines, _DEPTH)
+def _run_docstring(summary: str, known: ClientNames, inputs: Sequence[InputPlan], names: Names) -> list[str]:
+    lines = _wrapped(summary, names, _DEPTH)
     about = paragraphs(known.workflow.description)
     lines += ["", *_wrapped(sentence(about[0]), names, _DEPTH)] if about else []
     arguments = [f"{plan.name}: {plan.text}" for plan in inputs if plan.text]
-    arguments += [_USER, f"**options: See `{options}`."]
-    return docstring([*lines, "", *_section("Args:", arguments, names), "", *ending], _DEPTH)
+    arguments += [_USER, "**options: See `RunOptions`."]
+    return [*lines, "", *_section("Args:", arguments, names), "", *_section("Raises:", _RAISES, names)]
 
 
 def _section(title: str, texts: Iterable[str], names: Names) -> list[str]:

@@ -40,12 +40,7 @@ class BranchingInputs(Inputs):
 
 
 class BranchingOutputs(Outputs):
-    """What `branching` gives.
-
-    Not always there:
-        big_text, num: Only when the branch 'IF' of 'IF' is taken.
-        small_text: Only when the branch 'ELSE' of 'IF' is taken.
-    """
+    """What `branching` gives."""
 
     big_text: str | None = None
     """Only when the branch 'IF' of 'IF' is taken."""
@@ -82,9 +77,8 @@ _WORKFLOW = WorkflowInfo(
 class BranchingClient(WorkflowClient[BranchingOutputs]):
     """Runs `branching`, all calls over one pool of connections.
 
-    Reads no setting and opens no connection before the first call. What the
-    constructor is not given comes from the environment: `DIFY_BASE_URL`,
-    `DIFY_BRANCHING_API_KEY` or `DIFY_API_KEY`, `DIFY_USER`.
+    What it is not given comes at the first call from `DIFY_BASE_URL`,
+    `DIFY_BRANCHING_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -96,14 +90,11 @@ class BranchingClient(WorkflowClient[BranchingOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[BranchingOutputs]:
-        """Run `branching` to its end and return the run.
+        """Run `branching` to its end and return the run, which has succeeded.
 
         Args:
             user: Whom the run is for; `DIFY_USER` if left out.
             **options: See `RunOptions`.
-
-        Returns:
-            The run, which has succeeded. `.outputs` holds its typed outputs.
 
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
@@ -119,16 +110,10 @@ class BranchingClient(WorkflowClient[BranchingOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[BranchingOutputs]:
-        """Run `branching` and follow its events as they happen.
+        """Run `branching` as a stream of events, for `with` and `for`.
 
-        Args:
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `StreamOptions`.
-
-        Returns:
-            A stream of events, for `with` and `for`. The run starts with the first
-            event that is asked for. `stream.result()` gives what `run` returns, or
-            raises what `run` raises.
+        Takes what `run` takes. The run starts with the first event that is asked
+        for; `stream.result()` returns or raises what `run` does.
         """
         return self.stream_inputs(BranchingInputs(num=num), user=user, **options)
 
@@ -145,10 +130,7 @@ class AsyncBranchingClient(AsyncWorkflowClient[BranchingOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[BranchingOutputs]:
-        """Run `branching` to its end and return the run.
-
-        Takes what `BranchingClient.run` takes.
-        """
+        """Run `branching` to its end, like `BranchingClient.run`."""
         return await self.run_inputs(BranchingInputs(num=num), user=user, **options)
 
     def stream(
@@ -158,10 +140,7 @@ class AsyncBranchingClient(AsyncWorkflowClient[BranchingOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[BranchingOutputs]:
-        """Run `branching` and follow its events as they happen.
-
-        Takes what `BranchingClient.stream` takes.
-        """
+        """Run `branching` as a stream of events, like `BranchingClient.stream`."""
         return self.stream_inputs(BranchingInputs(num=num), user=user, **options)
 
 

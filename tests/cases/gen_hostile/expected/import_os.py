@@ -40,23 +40,17 @@ __all__ = [
 
 
 class ImportOsInputs(Inputs):
-    """What `\"\""); import os #` takes."""
+    """What `\"\""); import os #` takes; `run` says what each of them is."""
 
     x_int_1_y: Annotated[Text | None, Field(alias='x": int = 1\n    y')] = '"""\\'
-    """Ends with ". \\. Sent as `x": int = 1 y`."""
-
     pick: Literal['"]', "\n", "'", "\\", "{}", "\x1b[31m"]
 
 
 class ImportOsOutputs(Outputs):
-    """What `\"\""); import os #` gives.
-
-    Not always there:
-        a_1_b: \"\"".
-    """
+    """What `\"\""); import os #` gives."""
 
     a_1_b: Annotated[str | None, Field(alias="a = 1; b")] = None
-    """# type: ignore. \"\"". Received as `a = 1; b`."""
+    """# type: ignore. \"\""."""
 
 
 _WORKFLOW = WorkflowInfo(
@@ -69,9 +63,8 @@ _WORKFLOW = WorkflowInfo(
 class ImportOsClient(WorkflowClient[ImportOsOutputs]):
     """Runs `\"\""); import os #`, all calls over one pool of connections.
 
-    Reads no setting and opens no connection before the first call. What the
-    constructor is not given comes from the environment: `DIFY_BASE_URL`,
-    `DIFY_IMPORT_OS_API_KEY` or `DIFY_API_KEY`, `DIFY_USER`.
+    What it is not given comes at the first call from `DIFY_BASE_URL`,
+    `DIFY_IMPORT_OS_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -84,7 +77,7 @@ class ImportOsClient(WorkflowClient[ImportOsOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[ImportOsOutputs]:
-        """Run `\"\""); import os #` to its end and return the run.
+        """Run `\"\""); import os #` to its end and return the run, which has succeeded.
 
         \"\"".
 
@@ -93,19 +86,13 @@ class ImportOsClient(WorkflowClient[ImportOsOutputs]):
             user: Whom the run is for; `DIFY_USER` if left out.
             **options: See `RunOptions`.
 
-        Returns:
-            The run, which has succeeded. `.outputs` holds its typed outputs.
-
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self.run_inputs(
-            ImportOsInputs(x_int_1_y=x_int_1_y, pick=pick),
-            user=user,
-            **options,
-        )
+        inputs = ImportOsInputs(x_int_1_y=x_int_1_y, pick=pick)
+        return self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -115,25 +102,13 @@ class ImportOsClient(WorkflowClient[ImportOsOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[ImportOsOutputs]:
-        """Run `\"\""); import os #` and follow its events as they happen.
+        """Run `\"\""); import os #` as a stream of events, for `with` and `for`.
 
-        \"\"".
-
-        Args:
-            x_int_1_y: Ends with ". \\. Sent as `x": int = 1 y`.
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `StreamOptions`.
-
-        Returns:
-            A stream of events, for `with` and `for`. The run starts with the first
-            event that is asked for. `stream.result()` gives what `run` returns, or
-            raises what `run` raises.
+        Takes what `run` takes. The run starts with the first event that is asked
+        for; `stream.result()` returns or raises what `run` does.
         """
-        return self.stream_inputs(
-            ImportOsInputs(x_int_1_y=x_int_1_y, pick=pick),
-            user=user,
-            **options,
-        )
+        inputs = ImportOsInputs(x_int_1_y=x_int_1_y, pick=pick)
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 class AsyncImportOsClient(AsyncWorkflowClient[ImportOsOutputs]):
@@ -149,15 +124,9 @@ class AsyncImportOsClient(AsyncWorkflowClient[ImportOsOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[ImportOsOutputs]:
-        """Run `\"\""); import os #` to its end and return the run.
-
-        Takes what `ImportOsClient.run` takes.
-        """
-        return await self.run_inputs(
-            ImportOsInputs(x_int_1_y=x_int_1_y, pick=pick),
-            user=user,
-            **options,
-        )
+        """Run `\"\""); import os #` to its end, like `ImportOsClient.run`."""
+        inputs = ImportOsInputs(x_int_1_y=x_int_1_y, pick=pick)
+        return await self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -167,15 +136,9 @@ class AsyncImportOsClient(AsyncWorkflowClient[ImportOsOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[ImportOsOutputs]:
-        """Run `\"\""); import os #` and follow its events as they happen.
-
-        Takes what `ImportOsClient.stream` takes.
-        """
-        return self.stream_inputs(
-            ImportOsInputs(x_int_1_y=x_int_1_y, pick=pick),
-            user=user,
-            **options,
-        )
+        """Run `\"\""); import os #` as a stream of events, like `ImportOsClient.stream`."""
+        inputs = ImportOsInputs(x_int_1_y=x_int_1_y, pick=pick)
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 _client = ImportOsClient()

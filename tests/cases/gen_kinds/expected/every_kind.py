@@ -88,25 +88,16 @@ class EveryKindInputsProfile(TypedDict):
 
 
 class EveryKindInputs(Inputs):
-    """What `every kind` takes."""
+    """What `every kind` takes; `run` says what each of them is."""
 
     text: Annotated[Text, Field(max_length=48)]
-    """At most 48 characters."""
-
     paragraph: Text | None = None
-    """段落. Any length."""
-
     select: Literal["a", "b"]
-    """Which one?"""
-
     select_long: EveryKindInputsSelectLong | None = "another of many"
     number: Number
     number_default: Number | None = 0.5
     checkbox: Checkbox | None = True
-
     file: Annotated[FileInput, FileRules(types=("image", "document"))]
-    """Image or document."""
-
     file_list: Annotated[
         Sequence[
             Annotated[FileInput, FileRules(types=("custom",), extensions=(".csv",))]
@@ -114,8 +105,6 @@ class EveryKindInputs(Inputs):
         | None,
         Field(max_length=3),
     ] = None
-    """At most 3 files (.csv)."""
-
     object: JsonObject
     profile: Annotated[EveryKindInputsProfile, SchemaChecked] | None = None
     prompt: Text | None = _PROMPT_DEFAULT
@@ -142,11 +131,7 @@ class EveryKindOutputsPeopleItem(Outputs):
 
 
 class EveryKindOutputs(Outputs):
-    """What `every kind` gives.
-
-    Not always there:
-        maybe: Only when there is something to say.
-    """
+    """What `every kind` gives."""
 
     string: str
     number: int | float
@@ -185,9 +170,8 @@ _WORKFLOW = WorkflowInfo(
 class EveryKindClient(WorkflowClient[EveryKindOutputs]):
     """Runs `every kind`, all calls over one pool of connections.
 
-    Reads no setting and opens no connection before the first call. What the
-    constructor is not given comes from the environment: `DIFY_BASE_URL`,
-    `DIFY_EVERY_KIND_API_KEY` or `DIFY_API_KEY`, `DIFY_USER`.
+    What it is not given comes at the first call from `DIFY_BASE_URL`,
+    `DIFY_EVERY_KIND_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -210,7 +194,7 @@ class EveryKindClient(WorkflowClient[EveryKindOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[EveryKindOutputs]:
-        """Run `every kind` to its end and return the run.
+        """Run `every kind` to its end and return the run, which has succeeded.
 
         Every kind of input and of output.
 
@@ -223,32 +207,26 @@ class EveryKindClient(WorkflowClient[EveryKindOutputs]):
             user: Whom the run is for; `DIFY_USER` if left out.
             **options: See `RunOptions`.
 
-        Returns:
-            The run, which has succeeded. `.outputs` holds its typed outputs.
-
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self.run_inputs(
-            EveryKindInputs(
-                text=text,
-                paragraph=paragraph,
-                select=select,
-                select_long=select_long,
-                number=number,
-                number_default=number_default,
-                checkbox=checkbox,
-                file=file,
-                file_list=file_list,
-                object=object,
-                profile=profile,
-                prompt=prompt,
-            ),
-            user=user,
-            **options,
+        inputs = EveryKindInputs(
+            text=text,
+            paragraph=paragraph,
+            select=select,
+            select_long=select_long,
+            number=number,
+            number_default=number_default,
+            checkbox=checkbox,
+            file=file,
+            file_list=file_list,
+            object=object,
+            profile=profile,
+            prompt=prompt,
         )
+        return self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -268,42 +246,26 @@ class EveryKindClient(WorkflowClient[EveryKindOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[EveryKindOutputs]:
-        """Run `every kind` and follow its events as they happen.
+        """Run `every kind` as a stream of events, for `with` and `for`.
 
-        Every kind of input and of output.
-
-        Args:
-            text: At most 48 characters.
-            paragraph: 段落. Any length.
-            select: Which one?
-            file: Image or document.
-            file_list: At most 3 files (.csv).
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `StreamOptions`.
-
-        Returns:
-            A stream of events, for `with` and `for`. The run starts with the first
-            event that is asked for. `stream.result()` gives what `run` returns, or
-            raises what `run` raises.
+        Takes what `run` takes. The run starts with the first event that is asked
+        for; `stream.result()` returns or raises what `run` does.
         """
-        return self.stream_inputs(
-            EveryKindInputs(
-                text=text,
-                paragraph=paragraph,
-                select=select,
-                select_long=select_long,
-                number=number,
-                number_default=number_default,
-                checkbox=checkbox,
-                file=file,
-                file_list=file_list,
-                object=object,
-                profile=profile,
-                prompt=prompt,
-            ),
-            user=user,
-            **options,
+        inputs = EveryKindInputs(
+            text=text,
+            paragraph=paragraph,
+            select=select,
+            select_long=select_long,
+            number=number,
+            number_default=number_default,
+            checkbox=checkbox,
+            file=file,
+            file_list=file_list,
+            object=object,
+            profile=profile,
+            prompt=prompt,
         )
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 class AsyncEveryKindClient(AsyncWorkflowClient[EveryKindOutputs]):
@@ -329,28 +291,22 @@ class AsyncEveryKindClient(AsyncWorkflowClient[EveryKindOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[EveryKindOutputs]:
-        """Run `every kind` to its end and return the run.
-
-        Takes what `EveryKindClient.run` takes.
-        """
-        return await self.run_inputs(
-            EveryKindInputs(
-                text=text,
-                paragraph=paragraph,
-                select=select,
-                select_long=select_long,
-                number=number,
-                number_default=number_default,
-                checkbox=checkbox,
-                file=file,
-                file_list=file_list,
-                object=object,
-                profile=profile,
-                prompt=prompt,
-            ),
-            user=user,
-            **options,
+        """Run `every kind` to its end, like `EveryKindClient.run`."""
+        inputs = EveryKindInputs(
+            text=text,
+            paragraph=paragraph,
+            select=select,
+            select_long=select_long,
+            number=number,
+            number_default=number_default,
+            checkbox=checkbox,
+            file=file,
+            file_list=file_list,
+            object=object,
+            profile=profile,
+            prompt=prompt,
         )
+        return await self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -370,28 +326,22 @@ class AsyncEveryKindClient(AsyncWorkflowClient[EveryKindOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[EveryKindOutputs]:
-        """Run `every kind` and follow its events as they happen.
-
-        Takes what `EveryKindClient.stream` takes.
-        """
-        return self.stream_inputs(
-            EveryKindInputs(
-                text=text,
-                paragraph=paragraph,
-                select=select,
-                select_long=select_long,
-                number=number,
-                number_default=number_default,
-                checkbox=checkbox,
-                file=file,
-                file_list=file_list,
-                object=object,
-                profile=profile,
-                prompt=prompt,
-            ),
-            user=user,
-            **options,
+        """Run `every kind` as a stream of events, like `EveryKindClient.stream`."""
+        inputs = EveryKindInputs(
+            text=text,
+            paragraph=paragraph,
+            select=select,
+            select_long=select_long,
+            number=number,
+            number_default=number_default,
+            checkbox=checkbox,
+            file=file,
+            file_list=file_list,
+            object=object,
+            profile=profile,
+            prompt=prompt,
         )
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 _client = EveryKindClient()

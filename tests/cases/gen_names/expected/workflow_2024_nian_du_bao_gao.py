@@ -37,78 +37,37 @@ __all__ = [
 
 
 class Workflow2024NianDuBaoGaoInputs(Inputs):
-    """What `2024 年度报告` takes."""
+    """What `2024 年度报告` takes; `run` says what each of them is."""
 
     class_: Annotated[Text, Field(alias="class")]
-    """Sent as `class`."""
-
     list: Number
-
     user_8d93: Annotated[Text, Field(alias="user")]
-    """Sent as `user`."""
-
     user_: Text
-
     user_name_586c: Annotated[Text, Field(alias="userName")]
-    """Sent as `userName`."""
-
     user_name: Text
-
     user_name_5f20: Annotated[Text, Field(alias="user name")]
-    """Sent as `user name`."""
-
     json_: Annotated[Text, Field(alias="json")]
-    """Sent as `json`."""
-
     model_config_: Annotated[Text, Field(alias="model_config")]
-    """Sent as `model_config`."""
-
     model_name: Text
-
     zi_duan: Annotated[Text, Field(alias="字段")]
-    """Sent as `字段`."""
-
     robot: Annotated[Text, Field(alias="🤖")]
-    """Sent as `🤖`."""
-
     input_1: Annotated[Text, Field(alias="1")]
-    """Sent as `1`."""
-
     private: Annotated[Text, Field(alias="_private")]
-    """Sent as `_private`."""
-
     input: Annotated[Text, Field(alias="")]
-    """Sent as ``."""
-
     self_: Annotated[Checkbox, Field(alias="self")]
-    """Sent as `self`."""
 
 
 class Workflow2024NianDuBaoGaoOutputs(Outputs):
     """What `2024 年度报告` gives."""
 
     list: builtins.list[builtins.str]
-
     dict_: Annotated[dict[builtins.str, Any], Field(alias="dict")]
-    """Received as `dict`."""
-
     copy_: Annotated[builtins.str, Field(alias="copy")]
-    """Received as `copy`."""
-
     user: builtins.str
-
     import_: Annotated[builtins.str, Field(alias="import")]
-    """Received as `import`."""
-
     jie_guo: Annotated[builtins.str, Field(alias="结果")]
-    """Received as `结果`."""
-
     output_2: Annotated[builtins.str, Field(alias="2")]
-    """Received as `2`."""
-
     action_id: Annotated[builtins.str, Field(alias="__action_id")]
-    """Received as `__action_id`."""
-
     str: builtins.str
 
 
@@ -122,9 +81,8 @@ _WORKFLOW = WorkflowInfo(
 class Workflow2024NianDuBaoGaoClient(WorkflowClient[Workflow2024NianDuBaoGaoOutputs]):
     """Runs `2024 年度报告`, all calls over one pool of connections.
 
-    Reads no setting and opens no connection before the first call. What the
-    constructor is not given comes from the environment: `DIFY_BASE_URL`,
-    `DIFY_WORKFLOW_2024_NIAN_DU_BAO_GAO_API_KEY` or `DIFY_API_KEY`, `DIFY_USER`.
+    What it is not given comes at the first call from `DIFY_BASE_URL`,
+    `DIFY_WORKFLOW_2024_NIAN_DU_BAO_GAO_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -151,7 +109,7 @@ class Workflow2024NianDuBaoGaoClient(WorkflowClient[Workflow2024NianDuBaoGaoOutp
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[Workflow2024NianDuBaoGaoOutputs]:
-        """Run `2024 年度报告` to its end and return the run.
+        """Run `2024 年度报告` to its end and return the run, which has succeeded.
 
         Args:
             class_: Sent as `class`.
@@ -169,36 +127,30 @@ class Workflow2024NianDuBaoGaoClient(WorkflowClient[Workflow2024NianDuBaoGaoOutp
             user: Whom the run is for; `DIFY_USER` if left out.
             **options: See `RunOptions`.
 
-        Returns:
-            The run, which has succeeded. `.outputs` holds its typed outputs.
-
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self.run_inputs(
-            Workflow2024NianDuBaoGaoInputs(
-                class_=class_,
-                list=list,
-                user_8d93=user_8d93,
-                user_=user_,
-                user_name_586c=user_name_586c,
-                user_name=user_name,
-                user_name_5f20=user_name_5f20,
-                json_=json_,
-                model_config_=model_config_,
-                model_name=model_name,
-                zi_duan=zi_duan,
-                robot=robot,
-                input_1=input_1,
-                private=private,
-                input=input,
-                self_=self_,
-            ),
-            user=user,
-            **options,
+        inputs = Workflow2024NianDuBaoGaoInputs(
+            class_=class_,
+            list=list,
+            user_8d93=user_8d93,
+            user_=user_,
+            user_name_586c=user_name_586c,
+            user_name=user_name,
+            user_name_5f20=user_name_5f20,
+            json_=json_,
+            model_config_=model_config_,
+            model_name=model_name,
+            zi_duan=zi_duan,
+            robot=robot,
+            input_1=input_1,
+            private=private,
+            input=input,
+            self_=self_,
         )
+        return self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -222,51 +174,30 @@ class Workflow2024NianDuBaoGaoClient(WorkflowClient[Workflow2024NianDuBaoGaoOutp
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[Workflow2024NianDuBaoGaoOutputs]:
-        """Run `2024 年度报告` and follow its events as they happen.
+        """Run `2024 年度报告` as a stream of events, for `with` and `for`.
 
-        Args:
-            class_: Sent as `class`.
-            user_8d93: Sent as `user`.
-            user_name_586c: Sent as `userName`.
-            user_name_5f20: Sent as `user name`.
-            json_: Sent as `json`.
-            model_config_: Sent as `model_config`.
-            zi_duan: Sent as `字段`.
-            robot: Sent as `🤖`.
-            input_1: Sent as `1`.
-            private: Sent as `_private`.
-            input: Sent as ``.
-            self_: Sent as `self`.
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `StreamOptions`.
-
-        Returns:
-            A stream of events, for `with` and `for`. The run starts with the first
-            event that is asked for. `stream.result()` gives what `run` returns, or
-            raises what `run` raises.
+        Takes what `run` takes. The run starts with the first event that is asked
+        for; `stream.result()` returns or raises what `run` does.
         """
-        return self.stream_inputs(
-            Workflow2024NianDuBaoGaoInputs(
-                class_=class_,
-                list=list,
-                user_8d93=user_8d93,
-                user_=user_,
-                user_name_586c=user_name_586c,
-                user_name=user_name,
-                user_name_5f20=user_name_5f20,
-                json_=json_,
-                model_config_=model_config_,
-                model_name=model_name,
-                zi_duan=zi_duan,
-                robot=robot,
-                input_1=input_1,
-                private=private,
-                input=input,
-                self_=self_,
-            ),
-            user=user,
-            **options,
+        inputs = Workflow2024NianDuBaoGaoInputs(
+            class_=class_,
+            list=list,
+            user_8d93=user_8d93,
+            user_=user_,
+            user_name_586c=user_name_586c,
+            user_name=user_name,
+            user_name_5f20=user_name_5f20,
+            json_=json_,
+            model_config_=model_config_,
+            model_name=model_name,
+            zi_duan=zi_duan,
+            robot=robot,
+            input_1=input_1,
+            private=private,
+            input=input,
+            self_=self_,
         )
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 class AsyncWorkflow2024NianDuBaoGaoClient(
@@ -298,32 +229,26 @@ class AsyncWorkflow2024NianDuBaoGaoClient(
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[Workflow2024NianDuBaoGaoOutputs]:
-        """Run `2024 年度报告` to its end and return the run.
-
-        Takes what `Workflow2024NianDuBaoGaoClient.run` takes.
-        """
-        return await self.run_inputs(
-            Workflow2024NianDuBaoGaoInputs(
-                class_=class_,
-                list=list,
-                user_8d93=user_8d93,
-                user_=user_,
-                user_name_586c=user_name_586c,
-                user_name=user_name,
-                user_name_5f20=user_name_5f20,
-                json_=json_,
-                model_config_=model_config_,
-                model_name=model_name,
-                zi_duan=zi_duan,
-                robot=robot,
-                input_1=input_1,
-                private=private,
-                input=input,
-                self_=self_,
-            ),
-            user=user,
-            **options,
+        """Run `2024 年度报告` to its end, like `Workflow2024NianDuBaoGaoClient.run`."""
+        inputs = Workflow2024NianDuBaoGaoInputs(
+            class_=class_,
+            list=list,
+            user_8d93=user_8d93,
+            user_=user_,
+            user_name_586c=user_name_586c,
+            user_name=user_name,
+            user_name_5f20=user_name_5f20,
+            json_=json_,
+            model_config_=model_config_,
+            model_name=model_name,
+            zi_duan=zi_duan,
+            robot=robot,
+            input_1=input_1,
+            private=private,
+            input=input,
+            self_=self_,
         )
+        return await self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -347,32 +272,28 @@ class AsyncWorkflow2024NianDuBaoGaoClient(
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[Workflow2024NianDuBaoGaoOutputs]:
-        """Run `2024 年度报告` and follow its events as they happen.
-
-        Takes what `Workflow2024NianDuBaoGaoClient.stream` takes.
+        """Run `2024 年度报告` as a stream of events, like
+        `Workflow2024NianDuBaoGaoClient.stream`.
         """
-        return self.stream_inputs(
-            Workflow2024NianDuBaoGaoInputs(
-                class_=class_,
-                list=list,
-                user_8d93=user_8d93,
-                user_=user_,
-                user_name_586c=user_name_586c,
-                user_name=user_name,
-                user_name_5f20=user_name_5f20,
-                json_=json_,
-                model_config_=model_config_,
-                model_name=model_name,
-                zi_duan=zi_duan,
-                robot=robot,
-                input_1=input_1,
-                private=private,
-                input=input,
-                self_=self_,
-            ),
-            user=user,
-            **options,
+        inputs = Workflow2024NianDuBaoGaoInputs(
+            class_=class_,
+            list=list,
+            user_8d93=user_8d93,
+            user_=user_,
+            user_name_586c=user_name_586c,
+            user_name=user_name,
+            user_name_5f20=user_name_5f20,
+            json_=json_,
+            model_config_=model_config_,
+            model_name=model_name,
+            zi_duan=zi_duan,
+            robot=robot,
+            input_1=input_1,
+            private=private,
+            input=input,
+            self_=self_,
         )
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 _client = Workflow2024NianDuBaoGaoClient()

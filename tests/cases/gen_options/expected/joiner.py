@@ -23,19 +23,16 @@ __all__ = ["AsyncJoinerClient", "JoinerInputs", "JoinerOutputs", "arun_joiner", 
 
 
 class JoinerInputs(Inputs):
-    """What `concat` takes."""
+    """What `concat` takes; `run` says what each of them is."""
 
     string: Text
-
     option: Annotated[Literal["a", "b"], Field(alias="list")]
-    """Sent as `list`."""
 
 
 class JoinerOutputs(Outputs):
     """What `concat` gives."""
 
     text: Annotated[str, Field(alias="result")]
-    """Received as `result`."""
 
 
 _WORKFLOW = WorkflowInfo(
@@ -48,9 +45,8 @@ _WORKFLOW = WorkflowInfo(
 class AsyncJoinerClient(AsyncWorkflowClient[JoinerOutputs]):
     """Runs `concat`, all calls over one pool of connections.
 
-    Reads no setting and opens no connection before the first call. What the constructor is not
-    given comes from the environment: `DIFY_BASE_URL`, `JOINER_KEY` or `DIFY_API_KEY`,
-    `DIFY_USER`.
+    What it is not given comes at the first call from `DIFY_BASE_URL`, `JOINER_KEY` or
+    `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -63,26 +59,20 @@ class AsyncJoinerClient(AsyncWorkflowClient[JoinerOutputs]):
         user: str | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[JoinerOutputs]:
-        """Run `concat` to its end and return the run.
+        """Run `concat` to its end and return the run, which has succeeded.
 
         Args:
             option: Sent as `list`.
             user: Whom the run is for; `DIFY_USER` if left out.
             **options: See `RunOptions`.
 
-        Returns:
-            The run, which has succeeded. `.outputs` holds its typed outputs.
-
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return await self.run_inputs(
-            JoinerInputs(string=string, option=option),
-            user=user,
-            **options,
-        )
+        inputs = JoinerInputs(string=string, option=option)
+        return await self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -92,17 +82,10 @@ class AsyncJoinerClient(AsyncWorkflowClient[JoinerOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[JoinerOutputs]:
-        """Run `concat` and follow its events as they happen.
+        """Run `concat` as a stream of events, for `async with` and `async for`.
 
-        Args:
-            option: Sent as `list`.
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `StreamOptions`.
-
-        Returns:
-            A stream of events, for `async with` and `async for`. The run starts with the first
-            event that is asked for. `await stream.result()` gives what `run` returns, or raises
-            what `run` raises.
+        Takes what `run` takes. The run starts with the first event that is asked for; `await
+        stream.result()` returns or raises what `run` does.
         """
         return self.stream_inputs(JoinerInputs(string=string, option=option), user=user, **options)
 
