@@ -22,8 +22,8 @@ from difygen.model import (
     Primitive,
     Property,
     Type,
-    union,
 )
+from difygen.type_algebra import union
 
 STRING, NUMBER, INTEGER, ANY, NULL, FILE, BOOLEAN = (
     Primitive.STRING,

@@ -7,8 +7,9 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from difygen.model import ArrayOf, Primitive, union
+from difygen.model import ArrayOf, Primitive
 from difygen.parser.dsl.code import ANY_NAME, sure_outputs
+from difygen.type_algebra import union
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.dsl_files import chain, code, end, outputs, start

@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 import pytest
-from difygen.model import ArrayOf, Input, JsonValue, ObjectOf, Primitive, Property, union
+from difygen.model import ArrayOf, Input, JsonValue, ObjectOf, Primitive, Property
 from difygen.parser import read
+from difygen.type_algebra import union
 from support.dsl_files import chain, codes, end, outputs, reading, start, variable, workflow
 
 LEFTOVERS: dict[str, Any] = {

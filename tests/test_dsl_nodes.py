@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from difygen.model import ArrayOf, ObjectOf, OneOf, Primitive, Property, Type, union
+from difygen.model import ArrayOf, ObjectOf, OneOf, Primitive, Property, Type
 from difygen.parser.dsl.control_flow import Branch
 from difygen.parser.dsl.node_fields import DATA, FILES, NOT_TRIGGERED, RETRIEVED, USAGE
 from difygen.parser.dsl.node_types import NODE_TYPES, NodeType
+from difygen.type_algebra import union
 from support.dsl_files import chain, code, codes, edges, end, export, node, outputs, start, template, variable
 
 STRING, NUMBER, INTEGER, BOOLEAN = Primitive.STRING, Primitive.NUMBER, Primitive.INTEGER, Primitive.BOOLEAN

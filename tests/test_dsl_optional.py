@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from difygen.model import ArrayOf, ObjectOf, Primitive, UnionOf, union
+from difygen.model import ArrayOf, ObjectOf, Primitive, UnionOf
+from difygen.type_algebra import union
 from support.dsl_files import chain, code, codes, edges, end, export, if_else, node, outputs, start, template, variable
 
 SURE = 'def main():\n    return {"x": "a"}\n'

@@ -15,6 +15,7 @@ from difygen.config import Config, load_config
 from difygen.init import spec_text, yaml_text
 from difygen.model import (
     INPUT_KINDS,
+    INPUT_TRAITS,
     App,
     ArrayOf,
     Example,
@@ -28,11 +29,11 @@ from difygen.model import (
     Property,
     Type,
     UnionOf,
-    union,
 )
 from difygen.options import Options
 from difygen.parser import read
-from difygen.parser.spec import FILE_TYPES, INPUT_KEYS, UPLOAD_METHODS
+from difygen.parser.spec import FILE_TYPES, UPLOAD_METHODS
+from difygen.type_algebra import union
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support import LAB, ROOT
@@ -274,7 +275,7 @@ def inputs_of(draw: st.DrawFn, name: str) -> Input:
         "allowed_file_extensions": st.lists(words, max_size=2, unique=True).map(tuple),
         "allowed_file_upload_methods": st.lists(st.sampled_from(UPLOAD_METHODS), unique=True).map(tuple),
     }
-    said = {key: draw(values[key]) for key in INPUT_KEYS[kind] if key in values}
+    said = {key: draw(values[key]) for key in INPUT_TRAITS[kind].keys if key in values}
     input_ = Input(name=name, kind=kind, required=draw(st.booleans()), label=draw(texts), description=draw(texts), **said)  # type: ignore[arg-type]
     if kind == "json_object" and input_.default is None:
         input_ = replace(input_, type=draw(objects))

@@ -9,8 +9,8 @@ import jsonschema
 import pytest
 from difygen.model import ArrayOf, JsonValue, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
 from difygen.parser.json_schema import type_of_schema
-from difygen.parser.spec_types import fits
-from difygen.parser.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
+from difygen.type_algebra import fits
+from difygen.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
 from hypothesis import example, given
 from hypothesis import strategies as st
 

@@ -10,10 +10,10 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from difygen.model import INPUT_KINDS, InputKind
+from difygen.model import INPUT_KINDS, INPUT_TRAITS, InputKind
 from difygen.parser import read
-from difygen.parser.spec import ALL_KEYS, COMMON_KEYS, INPUT_KEYS
-from difygen.parser.type_syntax import ARRAY_WORDS, SIMPLE_WORDS
+from difygen.parser.spec import ALL_KEYS, COMMON_KEYS
+from difygen.type_syntax import ARRAY_WORDS, SIMPLE_WORDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import ROOT, TESTS
@@ -113,7 +113,7 @@ VALUES: dict[str, st.SearchStrategy[Json]] = {
 
 def long_inputs(kind: InputKind) -> st.SearchStrategy[Json]:
     required = {"options"} if kind == "select" else set()
-    keys = {key: VALUES[key] for key in (*COMMON_KEYS, *INPUT_KEYS[kind]) if key != "type"}
+    keys = {key: VALUES[key] for key in (*COMMON_KEYS, *INPUT_TRAITS[kind].keys) if key != "type"}
     return mapping(
         {"type": st.just(kind), **{key: keys[key] for key in required}},
         {key: value for key, value in keys.items() if key not in required},

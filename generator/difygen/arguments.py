@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from difygen.console import UsageProblem
 from difygen.diagnostics import nearest
-from difygen.model import App, Input, JsonValue
+from difygen.model import App, ArrayOf, Input, JsonValue, ObjectOf, OneOf, Primitive
 from difygen.project.definitions import content
 
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
@@ -22,17 +22,6 @@ _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.A
 _SCHEME = re.compile(r"https?://", re.ASCII | re.IGNORECASE)
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0")
 _LONGEST_INTEGER = 4300  # digits that Python turns into an int; far beyond what a run survives
-
-_PLACEHOLDERS: Mapping[str, str] = {
-    "text-input": "TEXT",
-    "paragraph": "TEXT|@FILE",
-    "select": "OPTION",
-    "number": "NUMBER",
-    "checkbox": "true|false",
-    "file": "PATH|URL",
-    "file-list": "PATH|URL",
-    "json_object": "JSON|@FILE",
-}
 
 Values = dict[str, object]
 """Wire name -> value, as the generated client takes it: JSON values, and `Path` or URL for files."""
@@ -70,33 +59,42 @@ def collecting(problems: list[str]) -> Iterator[None]:
 
 def value_from_text(input_: Input, text: str) -> object:
     """Read `text` as a value of the input's kind. Nothing in it is special: no `@file`, no escapes."""
-    reader = _READERS.get(input_.kind)
-    return reader(input_, text) if reader else text
+    match input_.value_type:
+        case Primitive.NUMBER:
+            return _number(input_, text)
+        case Primitive.BOOLEAN:
+            return _checkbox(input_, text)
+        case ObjectOf():
+            return _object(input_, text)
+        case OneOf(values):
+            return _option(input_, text, values)
+        case Primitive.FILE:
+            return _file(input_, text)
+        case ArrayOf():
+            return _file_list_cell(input_, text)
+    return text
 
 
 def value_from_json(input_: Input, value: JsonValue) -> object:
     """Return a JSON value as the client takes it: texts in the place of files are paths or URLs."""
-    if input_.kind == "file" and isinstance(value, str):
-        return _file(input_, value)
-    if input_.kind == "file-list":
-        members = [value] if isinstance(value, str) else value
-        if isinstance(members, Sequence):
-            return [_file(input_, member) if isinstance(member, str) else member for member in members]
-    return value
+    if not input_.traits.is_file:
+        return value
+    if input_.value_type is Primitive.FILE:
+        return _file(input_, value) if isinstance(value, str) else value
+    members = [value] if isinstance(value, str) else value
+    if not isinstance(members, Sequence):
+        return value
+    return [_file(input_, member) if isinstance(member, str) else member for member in members]
 
 
 def usage_line(workflow: App) -> str:
     """Say how a call of the app is written, inputs that may be left out in brackets."""
-    words = [_usage(input_) for input_ in workflow.inputs]
+    words = []
+    for input_ in workflow.inputs:
+        options = "|".join(input_.options)
+        text = f"{input_.name}={options if 0 < len(options) <= 60 else input_.traits.placeholder}"
+        words.append(text if input_.required and input_.default is None else f"[{text}]")
     return f"{workflow.name} takes {' '.join(words)}" if words else f"{workflow.name} takes no inputs."
-
-
-def _usage(input_: Input) -> str:
-    value = _PLACEHOLDERS[input_.kind]
-    if input_.kind == "select" and len("|".join(input_.options)) <= 60:
-        value = "|".join(input_.options)
-    text = f"{input_.name}={value}"
-    return text if input_.required and input_.default is None else f"[{text}]"
 
 
 def unknown_input(name: str, workflow: App) -> str:
@@ -112,7 +110,7 @@ def unknown_input(name: str, workflow: App) -> str:
 def _split(
     argument: str, inputs: Mapping[str, Input], python_names: Mapping[str, str], workflow: App
 ) -> tuple[str, str]:
-    """An argument's wire name and text. A known name that holds `=` wins over the first `=`."""
+    """Return an argument's wire name and text. A known name that holds `=` wins over the first `=`."""
     names = {**python_names, **{name: name for name in inputs}}
     for name in sorted(names, key=len, reverse=True):
         if argument.startswith(f"{name}="):
@@ -124,7 +122,7 @@ def _split(
 
 
 def _decoded(argument: str) -> str:
-    """The argument as UTF-8, in every locale: Python keeps bytes that are not the locale's as lone surrogates."""
+    """Return the argument as UTF-8, in every locale: Python keeps bytes that are not the locale's as lone surrogates."""
     try:
         return os.fsencode(argument).decode()
     except UnicodeError:
@@ -133,25 +131,24 @@ def _decoded(argument: str) -> str:
 
 
 def _typed(input_: Input, texts: Sequence[str]) -> object:
+    if input_.traits.is_file:  # `report.pdf` and `@report.pdf` are the same file; `@@name` is one that begins with `@`
+        texts = [text.removeprefix("@") for text in texts]
     if input_.kind == "file-list":
-        return [_file(input_, _unescaped_path(text)) for text in texts]
+        return [_file(input_, text) for text in texts]
     if len(texts) > 1:
         raise UsageProblem(f"{input_.name} is given {len(texts)} times; it takes one value.")
-    if input_.kind == "file":
-        return _file(input_, _unescaped_path(texts[0]))
-    return value_from_text(input_, _content(input_, texts[0]))
+    if not input_.traits.is_file:
+        texts = [_content(input_, texts[0])]
+    return value_from_text(input_, texts[0])
 
 
 def _content(input_: Input, text: str) -> str:
-    """The text that is meant: a file's where it says `@file`, standard input's for `@-`, and `@…` for `@@…`."""
+    """Return the text that is meant: a file's where it says `@file`, standard input's for `@-`, and `@…` for `@@…`."""
     if not text.startswith("@"):
         return text
-    if text.startswith("@@"):
-        return text[1:]
-    return _read(input_, text[1:])
-
-
-def _read(input_: Input, name: str) -> str:
+    name = text[1:]
+    if name.startswith("@"):
+        return name
     try:
         return content(name).decode("utf-8-sig")
     except OSError as error:
@@ -159,11 +156,6 @@ def _read(input_: Input, name: str) -> str:
         raise UsageProblem(f"{input_.name}: cannot read {name!r}: {_reason(error)}.{advice}") from error
     except UnicodeDecodeError as error:
         raise UsageProblem(f"{input_.name}: {name!r} is not UTF-8 text (byte {error.start}).") from error
-
-
-def _unescaped_path(text: str) -> str:
-    """`report.pdf` and `@report.pdf` are the same file; a name that begins with `@` is written `@@name`."""
-    return text.removeprefix("@")
 
 
 def _file(input_: Input, text: str) -> Path | str:
@@ -210,9 +202,9 @@ def _object(input_: Input, text: str) -> JsonValue:
     return value
 
 
-def _select(input_: Input, text: str) -> str:
-    """The text as it is. A wrong one is left for the client to refuse, unless a near option can be named."""
-    if text in input_.options or (close := nearest(text, input_.options)) is None:
+def _option(input_: Input, text: str, options: Sequence[str]) -> str:
+    """Return the text as it is. A wrong one is left for the client to refuse, unless a near option can be named."""
+    if text in options or (close := nearest(text, options)) is None:
         return text
     raise UsageProblem(f"{input_.name} has no option {_quoted(text)}; did you mean {close!r}?")
 
@@ -237,13 +229,3 @@ def _quoted(text: str) -> str:
 
 def _reason(error: Exception) -> str:
     return (getattr(error, "strerror", None) or str(error)).lower()
-
-
-_READERS: Mapping[str, Callable[[Input, str], object]] = {
-    "number": _number,
-    "checkbox": _checkbox,
-    "json_object": _object,
-    "select": _select,
-    "file": _file,
-    "file-list": _file_list_cell,
-}

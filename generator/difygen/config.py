@@ -296,7 +296,7 @@ def _check_name(part: Cursor) -> bool:
 
 
 def _check_word(part: Cursor) -> bool:
-    from difygen.parser.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
+    from difygen.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
 
     word = part.text()
     known = not isinstance(part.value, str) or type_of_word(word) is not None

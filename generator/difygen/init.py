@@ -32,8 +32,7 @@ from difygen.model import (
     UnionOf,
 )
 from difygen.parser import read
-from difygen.parser.spec import INPUT_KEYS
-from difygen.parser.type_syntax import MAX_NESTING
+from difygen.type_syntax import word_of
 
 SCHEMA_FILE = "difygen.schema.json"
 Json = dict[str, Any]
@@ -304,7 +303,7 @@ def _input(input_: Input) -> JsonValue:
         said["properties"] = _properties(input_.type)
     if input_.default is not None:
         said["default"] = input_.default
-    long |= {key: value for key, value in said.items() if key in INPUT_KEYS[input_.kind]}
+    long |= {key: value for key, value in said.items() if key in input_.traits.keys}
     return input_.kind if len(long) == 1 else long
 
 
@@ -331,20 +330,6 @@ def _described(type_: Type, description: str, said: Mapping[str, object]) -> Jso
         long = {**{key: long[key] for key in long if key == "type"}, "description": description} | long
         long["description"] = description
     return long | said
-
-
-def word_of(type_: Type) -> str | None:
-    """Return the word for a type, if there is one that says all about it."""
-    arrays = 0
-    while isinstance(type_, ArrayOf):
-        type_, arrays = type_.item, arrays + 1
-    if type_ == ObjectOf():
-        word = "object"
-    elif isinstance(type_, Primitive) and type_ is not Primitive.NULL:
-        word = type_.value
-    else:
-        return None
-    return f"{'array[' * arrays}{word}{']' * arrays}" if arrays <= MAX_NESTING else None
 
 
 def _type(type_: Type) -> JsonValue:

@@ -1,7 +1,8 @@
-"""The model that everything else speaks: a workflow's contract, whatever file it was read from.
+"""The model that everything else speaks: an app's contract, whatever file it was read from.
 
-Frozen records without behaviour or I/O. Texts in here come from a definition and are not trusted: they reach generated code only
-through the literal and docstring doors of `difygen.code`.
+Frozen records without I/O, and the two tables of what they are made of: the kinds of app and the kinds of input. Texts in
+here come from a definition and are not trusted: they reach generated code only through the literal and docstring doors
+of `difygen.code`.
 """
 
 from __future__ import annotations
@@ -144,7 +145,10 @@ class ArrayOf:
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """A member of an object. `required` says whether the key is always there; a value that may be null is a union with NULL."""
+    """A member of an object.
+
+    `required` says whether the key is always there; a value that may be null is a union with NULL.
+    """
 
     name: str
     type: Type
@@ -173,7 +177,7 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class UnionOf:
-    """Any of several types: at least two, distinct and not unions themselves. `union` builds one."""
+    """Any of several types: at least two, distinct and not unions themselves. `type_algebra.union` builds one."""
 
     members: tuple[Type, ...]
 
@@ -181,82 +185,95 @@ class UnionOf:
 Type = Primitive | ArrayOf | ObjectOf | OneOf | UnionOf
 
 
-def union(*types: Type) -> Type:
-    """The smallest type that holds all of `types`: flattened, without repetitions, ANY if any of them is ANY."""
-    members: dict[Type, None] = {}
-    for type_ in types:
-        members.update(dict.fromkeys(type_.members if isinstance(type_, UnionOf) else (type_,)))
-    if Primitive.ANY in members:
-        return Primitive.ANY
-    return next(iter(members)) if len(members) == 1 else UnionOf(tuple(members))
+_FILE_KEYS = ("allowed_file_types", "allowed_file_extensions", "allowed_file_upload_methods")
 
 
-MAX_TYPE_SIZE = 5_000
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputTraits:
+    """How one kind of input differs from the others. Whoever needs to know asks the row, and keeps no table of its own.
+
+    `type` is that of its values, of which `Input.value_type` may say more. `unit` is what its `max_length` counts, empty
+    where it means nothing. `keys` are what a spec may say about it, beside what it may say about all, and `spellings`
+    what other languages, and the outputs of a spec, call it. `placeholder` stands for its value in a line of usage,
+    and `sample` is a value to try it with.
+    """
+
+    type: Type
+    unit: Literal["", "characters", "files"] = ""
+    keys: tuple[str, ...]
+    spellings: tuple[str, ...] = ()
+    placeholder: str
+    sample: JsonValue = None
+
+    @property
+    def is_file(self) -> bool:
+        """Return whether its values are files, so that no definition can hold one."""
+        return self.type in (Primitive.FILE, ArrayOf(Primitive.FILE))
 
 
-def merge(*types: Type) -> Type:
-    """The union as one would write it: no `integer` beside `number`, no list of choices beside `string`."""
-    found = union(*types)
-    if not isinstance(found, UnionOf):
-        return found
-    members = [each for each in found.members if not (each is Primitive.INTEGER and Primitive.NUMBER in found.members)]
-    choices = [each for each in members if isinstance(each, OneOf)]
-    if choices:
-        members = [each for each in members if not isinstance(each, OneOf)]
-        if Primitive.STRING not in members:
-            members.append(_all_choices(choices))
-    return union(*members)
-
-
-def _all_choices(choices: list[OneOf]) -> OneOf:
-    values = dict.fromkeys(value for each in choices for value in each.values)
-    return OneOf(tuple(values), all(each.closed for each in choices))
-
-
-def without_null(type_: Type) -> tuple[Type, bool]:
-    """The type of the values that are not null, and whether there was a null among them."""
-    if not isinstance(type_, UnionOf) or Primitive.NULL not in type_.members:
-        return type_, False
-    return union(*(each for each in type_.members if each is not Primitive.NULL)), True
-
-
-def or_null(type_: Type, null: object) -> Type:
-    """The type with null among its values, if there is a reason for it."""
-    return union(type_, Primitive.NULL) if null and type_ is not Primitive.ANY else type_
-
-
-def items_of(type_: Type) -> Type | None:
-    """The type of the members of a list, or None if no value of the type is a list."""
-    if isinstance(type_, ArrayOf):
-        return type_.item
-    if isinstance(type_, UnionOf):
-        items = [each.item for each in type_.members if isinstance(each, ArrayOf)]
-        return merge(*items) if items else None
-    return Primitive.ANY if type_ is Primitive.ANY else None
-
-
-def is_small(type_: Type) -> bool:
-    """Whether a type has few enough parts to be written down: hostile graphs can double a type with every step."""
-    waiting: list[Type] = [type_]
-    for _ in range(MAX_TYPE_SIZE):
-        if not waiting:
-            return True
-        each = waiting.pop()
-        if isinstance(each, ArrayOf):
-            waiting.append(each.item)
-        elif isinstance(each, ObjectOf):
-            waiting.extend(member.type for member in each.properties)
-        elif isinstance(each, UnionOf):
-            waiting.extend(each.members)
-    return False
+INPUT_TRAITS: Mapping[str, InputTraits] = {
+    "text-input": InputTraits(
+        type=Primitive.STRING,
+        unit="characters",
+        keys=("default", "max_length"),
+        spellings=("text", "string", "str", "input"),
+        placeholder="TEXT",
+        sample="hello",
+    ),
+    "paragraph": InputTraits(
+        type=Primitive.STRING,
+        unit="characters",
+        keys=("default", "max_length"),
+        spellings=("textarea",),
+        placeholder="TEXT|@FILE",
+        sample="hello",
+    ),
+    "select": InputTraits(
+        type=Primitive.STRING,
+        keys=("default", "options"),
+        spellings=("enum", "dropdown"),
+        placeholder="OPTION",
+        sample="hello",
+    ),
+    "number": InputTraits(
+        type=Primitive.NUMBER,
+        keys=("default",),
+        spellings=("int", "integer", "float"),
+        placeholder="NUMBER",
+        sample=1,
+    ),
+    "checkbox": InputTraits(
+        type=Primitive.BOOLEAN,
+        keys=("default",),
+        spellings=("bool", "boolean"),
+        placeholder="true|false",
+        sample=True,
+    ),
+    "file": InputTraits(type=Primitive.FILE, keys=_FILE_KEYS, placeholder="PATH|URL"),
+    "file-list": InputTraits(
+        type=ArrayOf(Primitive.FILE),
+        unit="files",
+        keys=("max_length", *_FILE_KEYS),
+        spellings=("files", "array[file]"),
+        placeholder="PATH|URL",
+    ),
+    "json_object": InputTraits(
+        type=ObjectOf(),
+        keys=("default", "json_schema", "properties"),
+        spellings=("object", "json", "dict"),
+        placeholder="JSON|@FILE",
+        sample={},
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
     """A variable of the start node: what a caller sends.
 
-    `default` is a usable default in its JSON type, or None for none: readers drop defaults that the server itself would refuse, with a
-    diagnostic. `max_length` counts code points of a text and members of a file list. `type` is set for `json_object` alone.
+    `default` is a usable default in its JSON type, or None for none: readers drop defaults that the server itself would
+    refuse, with a diagnostic. `max_length` counts code points of a text and members of a file list. `type` is set for
+    `json_object` alone.
     """
 
     name: str
@@ -272,13 +289,26 @@ class Input:
     allowed_file_upload_methods: tuple[str, ...] = ()
     type: ObjectOf | None = None
 
+    @property
+    def traits(self) -> InputTraits:
+        """The row of everything that depends on the kind of input."""
+        return INPUT_TRAITS[self.kind]
+
+    @property
+    def value_type(self) -> Type:
+        """The type of what a caller passes. A select without options takes any text, as far as anybody can say."""
+        if self.kind == "select" and self.options:
+            return OneOf(tuple(dict.fromkeys(self.options)))
+        return self.type or self.traits.type
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """A key of the run's `outputs`: what a caller gets.
 
-    `optional` means that the key may be absent or null, and `reason` says when, in words a reader of the workflow understands.
-    `selectors` are the places in the graph that the value comes from ((node id, field, ...)); empty where the definition does not tell.
+    `optional` means that the key may be absent or null, and `reason` says when, in words a reader of the workflow
+    understands. `selectors` are the places in the graph that the value comes from ((node id, field, ...)); empty where
+    the definition does not tell.
     """
 
     name: str
@@ -320,8 +350,8 @@ class Example:
 class App:
     """The contract of one app, and as much of its graph as its callers can use.
 
-    `name` is the definition's own name for it, not yet a Python name; `source` is how messages and docstrings call the definition
-    (a relative path with forward slashes, or "-").
+    `name` is the definition's own name for it, not yet a Python name; `source` is how messages and docstrings call the
+    definition (a relative path with forward slashes, or "-").
     """
 
     name: str

@@ -1,19 +1,7 @@
 """Strategies for workflows that somebody made up to do harm, or without thinking."""
 
-from difygen.model import (
-    App,
-    ArrayOf,
-    Input,
-    Node,
-    ObjectOf,
-    OneOf,
-    Output,
-    Primitive,
-    Property,
-    Type,
-    UnionOf,
-    union,
-)
+from difygen.model import App, ArrayOf, Input, Node, ObjectOf, OneOf, Output, Primitive, Property, Type, UnionOf
+from difygen.type_algebra import union
 from hypothesis import strategies as st
 
 PAYLOADS = [

@@ -21,8 +21,8 @@ from difygen.model import (
     Property,
     Type,
     UnionOf,
-    union,
 )
+from difygen.type_algebra import union
 
 NAMES = ["text", "num", "class", "型", "a b", "data", "user", "result", "list"]
 OPTIONS = ["a", "b", "cc", "x" * 30, "型"]

@@ -19,7 +19,6 @@ from difygen.model import App, Input, JsonValue
 from difygen.project.definitions import content
 
 DONE = ("succeeded", "partial-succeeded")
-TEXT_KINDS = ("text-input", "paragraph")
 _MOST_SHOWN = 20
 
 
@@ -129,7 +128,7 @@ def _values(workflow: App, inputs: Mapping[str, Input], cells: Mapping[str, _Cel
         input_ = inputs.get(name)
         if input_ is None:
             problems.append(unknown_input(name, workflow))
-        elif cell.is_text and cell.value == "" and not (input_.required and input_.kind in TEXT_KINDS):
+        elif cell.is_text and cell.value == "" and not (input_.required and input_.traits.unit == "characters"):
             continue  # an empty cell says nothing, but for a required text, which may be empty
         else:
             with collecting(problems):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from difygen.diff.rules import Found, PublicNames, described, renamed, reordered
-from difygen.diff.types import accepts, input_type, is_model, max_length, plain, properties, words
+from difygen.diff.types import accepts, is_model, max_length, plain, properties
 from difygen.model import App, ArrayOf, Input, ObjectOf, OneOf, Type
 from difygen.plan.inputs import usable_default
+from difygen.type_syntax import type_in_words
 
 
 def compare_inputs(old: App, new: App, old_names: PublicNames, new_names: PublicNames) -> Iterator[Found]:
@@ -36,7 +37,7 @@ def _compare_input(subject: str, old: Input, new: Input) -> Iterator[Found]:
     yield from _compare_presence(subject, old, new)
     yield from _compare_input_type(subject, old, new)
     yield from _compare_length(subject, old, new)
-    if old.kind == new.kind and old.kind in ("file", "file-list"):
+    if old.kind == new.kind and old.traits.is_file:
         yield from _compare_files(subject, old, new)
     if (old.label, old.description) != (new.label, new.description):
         yield "text-changed", subject, f"The label or description of `{new.name}` changed."
@@ -62,10 +63,10 @@ def _default(variable: Input) -> str:
 
 
 def _compare_input_type(subject: str, old: Input, new: Input) -> Iterator[Found]:
-    before, after = input_type(old), input_type(new)
-    if isinstance(before, str) or isinstance(after, str):
+    before, after = old.value_type, new.value_type
+    if old.traits.is_file or new.traits.is_file:
         if before != after:
-            yield "input-type-changed", subject, f"`{new.name}` was {words(before)} and is {words(after)}."
+            yield "input-type-changed", subject, f"`{new.name}` was {_words(old)} and is {_words(new)}."
         return
     if isinstance(before, OneOf) and isinstance(after, OneOf):
         yield from _compare_options(subject, before.values, after.values)
@@ -74,6 +75,10 @@ def _compare_input_type(subject: str, old: Input, new: Input) -> Iterator[Found]
         yield "input-type-changed", subject, f"`{new.name}` no longer takes options of more than {max_length(new)} characters."
         return
     yield from _compare_sent(subject, before, after)
+
+
+def _words(variable: Input) -> str:
+    return variable.kind if variable.traits.is_file else type_in_words(variable.value_type)
 
 
 def _all_fit(values: Iterable[str], limit: int | None) -> bool:
@@ -102,7 +107,7 @@ def _compare_sent(subject: str, old: Type, new: Type) -> Iterator[Found]:
         yield from _compare_sent_object(subject, old, new)
     else:
         rule = "input-type-widened" if accepts(after, before) else "input-type-changed"
-        yield rule, subject, f"It was {words(old)} and is {words(new)}."
+        yield rule, subject, f"It was {type_in_words(old)} and is {type_in_words(new)}."
 
 
 def _compare_sent_object(subject: str, old: ObjectOf, new: ObjectOf) -> Iterator[Found]:
@@ -125,9 +130,9 @@ def _compare_sent_object(subject: str, old: ObjectOf, new: ObjectOf) -> Iterator
 
 def _compare_length(subject: str, old: Input, new: Input) -> Iterator[Found]:
     before, after = max_length(old), max_length(new)
-    if before == after or input_type(old) != input_type(new):
+    if before == after or old.value_type != new.value_type:
         return
-    unit = "files" if new.kind == "file-list" else "characters"
+    unit = new.traits.unit
     message = f"`{new.name}` took {_limit(before)} {unit} and takes {_limit(after)}."
     yield (
         "length-lowered" if before is None or (after is not None and after < before) else "length-raised"

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from difygen.diff.rules import Found, PublicNames, described, renamed, reordered
-from difygen.diff.types import fits, is_model, plain, properties, words
-from difygen.model import App, ArrayOf, ObjectOf, Output, Primitive, Property, Type, or_null, without_null
+from difygen.diff.types import fits, is_model, plain, properties
+from difygen.model import App, ArrayOf, ObjectOf, Output, Primitive, Property, Type
+from difygen.type_algebra import or_null, without_null
+from difygen.type_syntax import type_in_words
 
 
 def compare_outputs(old: App, new: App, old_names: PublicNames, new_names: PublicNames) -> Iterator[Found]:
@@ -47,7 +49,7 @@ def _compare_read(subject: str, old: Type, new: Type) -> Iterator[Found]:
         yield from _compare_read_object(subject, before, after)
     else:
         rule = "output-type-narrowed" if fits(plain(before), plain(after)) else "output-type-changed"
-        yield rule, subject, f"It was {words(before)} and is {words(after)}."
+        yield rule, subject, f"It was {type_in_words(before)} and is {type_in_words(after)}."
 
 
 def _compare_read_object(subject: str, old: ObjectOf, new: ObjectOf) -> Iterator[Found]:

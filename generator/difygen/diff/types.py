@@ -8,33 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from difygen.model import ArrayOf, Input, ObjectOf, OneOf, Primitive, Property, Type, UnionOf, union
-
-_TEXT_KINDS = ("text-input", "paragraph")
-
-
-def input_type(variable: Input) -> Type | str:
-    """What a caller passes for an input; files are known by their kind alone."""
-    match variable.kind:
-        case "text-input" | "paragraph":
-            return Primitive.STRING
-        case "select":
-            return OneOf(tuple(dict.fromkeys(variable.options))) if variable.options else Primitive.STRING
-        case "number":
-            return Primitive.NUMBER
-        case "checkbox":
-            return Primitive.BOOLEAN
-        case "json_object":
-            return variable.type or ObjectOf()
-    return variable.kind
+from difygen.model import ArrayOf, Input, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
+from difygen.type_algebra import union
 
 
 def max_length(variable: Input) -> int | None:
     """The limit of a text or a list of files; other kinds have none."""
-    return variable.max_length or None if variable.kind in (*_TEXT_KINDS, "file-list") else None
+    return variable.max_length or None if variable.traits.unit else None
 
 
-def is_model(type_: Type | str) -> bool:
+def is_model(type_: Type) -> bool:
     """Whether the type is a class of its own in the generated code."""
     return isinstance(type_, ObjectOf) and bool(type_.properties)
 
@@ -138,23 +121,3 @@ def _has_class(type_: Type) -> bool:
 def _keeps_classes(old: Type, new: Type) -> bool:
     """Whether no class that code may name is gone from a union."""
     return not _has_class(old) or _has_class(new)
-
-
-def words(type_: Type | str) -> str:
-    """The type in a spec's words."""
-    match type_:
-        case str():
-            return type_
-        case Primitive():
-            return type_.value
-        case ArrayOf(item):
-            return f"array[{words(item)}]"
-        case OneOf(values, closed=True) if values:
-            return f"one of {', '.join(map(repr, values))}" if len(values) < 5 else f"one of {len(values)} options"
-        case UnionOf(members):
-            return " or ".join(map(words, members))
-        case ObjectOf(members) if members:
-            return f"object with {', '.join(member.name for member in members[:4])}{', …' if len(members) > 4 else ''}"
-        case ObjectOf():
-            return "object"
-    return "string"

@@ -136,12 +136,8 @@ def _greeting(origin: str, keys: Mapping[str, Definition]) -> str:
 
 def _sample(definition: Definition) -> dict[str, object]:
     """Return inputs that the workflow takes: an example's, else values for what is required, but for files."""
-    if definition.workflow.examples:
-        return dict(definition.workflow.examples[0].inputs)
-    sample: dict[str, object] = {}
-    for row in definition.variables:
-        kind, options = str(row.get("type")), row.get("options") or ()
-        if row.get("required") and kind not in ("file", "file-list"):
-            values = {"number": 1, "checkbox": True, "json_object": {}}
-            sample[str(row["variable"])] = next(iter(options), values.get(kind, "hello"))
-    return sample
+    workflow = definition.workflow
+    if workflow.examples:
+        return dict(workflow.examples[0].inputs)
+    required = [each for each in workflow.inputs if each.required and not each.traits.is_file]
+    return {each.name: next(iter(each.options), each.traits.sample) for each in required}

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from difygen.diagnostics import Diagnostic, has_errors
-from difygen.model import App, ArrayOf, Edge, Input, Node, ObjectOf, OneOf, Primitive, Type, UnionOf
+from difygen.model import App, Edge, Input, Node, Primitive, Type
 from difygen.options import Options
 from difygen.parser import EXPORT_KEYS
-from difygen.parser.type_syntax import type_of_word
 from difygen.parser.yaml import Document, load
 from difygen.plan.names import key_variable
 from difygen.project.definitions import load_definitions
+from difygen.type_syntax import schema_of_type, type_of_word
 
 JsonObject = dict[str, Any]
 Selector = tuple[str, ...]
@@ -50,13 +50,6 @@ _FEATURES: JsonObject = {
     "more_like_this": {"enabled": False},
 }
 _BRANCHING = ("if-else", "question-classifier", "human-input")
-_JSON_SCHEMA_WORDS = {
-    Primitive.STRING: "string",
-    Primitive.NUMBER: "number",
-    Primitive.INTEGER: "integer",
-    Primitive.BOOLEAN: "boolean",
-    Primitive.NULL: "null",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,28 +184,13 @@ def _variable(input_: Input) -> JsonObject:
         "type": input_.kind,
         "variable": input_.name,
     }
-    if input_.kind in ("file", "file-list"):
+    if input_.traits.is_file:
         row["allowed_file_types"] = list(input_.allowed_file_types)
         row["allowed_file_extensions"] = list(input_.allowed_file_extensions)
         row["allowed_file_upload_methods"] = list(input_.allowed_file_upload_methods) or ["local_file", "remote_url"]
     if input_.type is not None and input_.type.properties:
-        row["json_schema"] = json_schema(input_.type)
+        row["json_schema"] = schema_of_type(input_.type)
     return row
-
-
-def json_schema(type_: Type) -> JsonObject:
-    """Return the JSON Schema of a type, as a `json_object` variable carries it."""
-    match type_:
-        case ArrayOf(item=item):
-            return {"type": "array", "items": json_schema(item)}
-        case ObjectOf(properties=properties):
-            members = {each.name: json_schema(each.type) for each in properties}
-            return {"type": "object", "properties": members, "required": [p.name for p in properties if p.required]}
-        case OneOf(values=values):
-            return {"type": "string", "enum": list(values)} if type_.closed else {"type": "string"}
-        case UnionOf(members=alternatives):
-            return {"anyOf": [json_schema(member) for member in alternatives]}
-    return {"type": _JSON_SCHEMA_WORDS[type_]} if type_ in _JSON_SCHEMA_WORDS else {}
 
 
 # From files

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, Literal, TypeVar
 
@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, ValidationError
 from difygen.mock.definition import JsonObject
 from difygen.mock.errors import ApiError, bad_request, internal, invalid_param, unhandled
 from difygen.mock.files import FileStore, usable
+from difygen.model import INPUT_TRAITS, ArrayOf, ObjectOf, Primitive, Type
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -113,39 +114,55 @@ def _name(variable: JsonObject) -> str:
 
 
 def _value(variable: JsonObject, value: Any) -> Any:
-    name, kind, required = _name(variable), variable.get("type"), bool(variable.get("required"))
+    name, required = _name(variable), bool(variable.get("required"))
     if value is None:
         if required:
             raise invalid_param(f"{name} is required in input form")
         value = variable.get("default")
         if value is None:
             return None
-    if kind in ("file", "file-list") and not required and value == "":
-        return None
-    check = _CHECKS.get(str(kind))
-    value = check(variable, name, value) if check else value
+    traits = INPUT_TRAITS.get(str(variable.get("type")))
+    if traits is not None:
+        if traits.is_file and not required and value == "":
+            return None
+        value = _of_type(traits.type, variable, name, value)
     return value.replace("\x00", "") if isinstance(value, str) else value
 
 
-def _text(variable: JsonObject, name: str, value: Any) -> Any:
-    if not isinstance(value, str):
-        raise invalid_param(f"(type '{variable['type']}') {name} in input form must be a string")
-    limit = _limit(variable)
+def _of_type(type_: Type, variable: JsonObject, name: str, value: Any) -> Any:
+    """Return what the server makes of a value, or refuse it."""
+    match type_:
+        case Primitive.NUMBER:
+            return _number(name, value)
+        case Primitive.BOOLEAN:
+            return _checkbox(name, value)
+        case Primitive.FILE if not isinstance(value, dict):
+            raise invalid_param(f"{name} in input form must be a file")
+        case ArrayOf():
+            if not isinstance(value, list) or not all(isinstance(member, dict) for member in value):
+                raise invalid_param(f"{name} in input form must be a list of files")
+            _check_length(variable, name, value, "files")
+        case ObjectOf() if value and not isinstance(value, dict):
+            raise invalid_param(f"{name} in input form must be a dict")
+        case Primitive.STRING if not isinstance(value, str):
+            raise invalid_param(f"(type '{variable['type']}') {name} in input form must be a string")
+        case Primitive.STRING if variable["type"] == "select":
+            options = variable.get("options") or []
+            if value not in options:
+                raise invalid_param(f"{name} in input form must be one of the following: {options}")
+        case Primitive.STRING:
+            _check_length(variable, name, value, "characters")
+    return value
+
+
+def _check_length(variable: JsonObject, name: str, value: Sequence[object], unit: str) -> None:
+    text = str(variable.get("max_length") or 0)
+    limit = int(text) if text.isdecimal() else 0
     if limit and len(value) > limit:
-        raise invalid_param(f"{name} in input form must be less than {limit} characters")
-    return value
+        raise invalid_param(f"{name} in input form must be less than {limit} {unit}")
 
 
-def _select(variable: JsonObject, name: str, value: Any) -> Any:
-    if not isinstance(value, str):
-        raise invalid_param(f"(type 'select') {name} in input form must be a string")
-    options = variable.get("options") or []
-    if value not in options:
-        raise invalid_param(f"{name} in input form must be one of the following: {options}")
-    return value
-
-
-def _number(variable: JsonObject, name: str, value: Any) -> Any:
+def _number(name: str, value: Any) -> Any:
     if isinstance(value, int | float):  # True is a number to this server
         return value
     if not isinstance(value, str):
@@ -158,7 +175,7 @@ def _number(variable: JsonObject, name: str, value: Any) -> Any:
         raise invalid_param(f"{name} in input form must be a valid number") from None
 
 
-def _checkbox(variable: JsonObject, name: str, value: Any) -> Any:
+def _checkbox(name: str, value: Any) -> Any:
     word = value.strip().lower() if isinstance(value, str) else None
     if word in _TRUE or (word is None and not isinstance(value, bool) and value == 1):
         return True
@@ -167,44 +184,6 @@ def _checkbox(variable: JsonObject, name: str, value: Any) -> Any:
     if isinstance(value, dict):
         raise invalid_param(f"Invalid input type for ['{name}']")
     return value
-
-
-def _json_object(variable: JsonObject, name: str, value: Any) -> Any:
-    if value and not isinstance(value, dict):
-        raise invalid_param(f"{name} in input form must be a dict")
-    return value
-
-
-def _file(variable: JsonObject, name: str, value: Any) -> Any:
-    if not isinstance(value, dict):
-        raise invalid_param(f"{name} in input form must be a file")
-    return value
-
-
-def _file_list(variable: JsonObject, name: str, value: Any) -> Any:
-    if not isinstance(value, list) or not all(isinstance(member, dict) for member in value):
-        raise invalid_param(f"{name} in input form must be a list of files")
-    limit = _limit(variable)
-    if limit and len(value) > limit:
-        raise invalid_param(f"{name} in input form must be less than {limit} files")
-    return value
-
-
-_CHECKS = {
-    "text-input": _text,
-    "paragraph": _text,
-    "select": _select,
-    "number": _number,
-    "checkbox": _checkbox,
-    "json_object": _json_object,
-    "file": _file,
-    "file-list": _file_list,
-}
-
-
-def _limit(variable: JsonObject) -> int:
-    text = str(variable.get("max_length") or 0)
-    return int(text) if text.isdecimal() else 0
 
 
 def _files(variable: JsonObject, value: Any, store: FileStore) -> Any:

@@ -7,22 +7,22 @@ that a schema stands in.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 
-from difygen.model import ArrayOf, JsonValue, ObjectOf, OneOf, Primitive, Property, Type, UnionOf, union
-from difygen.parser.type_syntax import type_of_word
+from difygen.model import ArrayOf, JsonValue, ObjectOf, OneOf, Primitive, Property, Type
+from difygen.type_algebra import any_if_null, common, merge, or_null, union
+from difygen.type_syntax import type_of_word
 
 MAX_DEPTH = 24
 MAX_SCHEMAS = 1_000
-MAX_COMBINATIONS = 64
 
 Schema = Mapping[str, JsonValue]
 
 
 def type_of_schema(schema: JsonValue) -> Type:
     """Return the type of the values that a schema allows. Never fails: a part that is no schema at all is ANY."""
-    return _whole(_Conversion(schema).type_of(schema, 0))
+    return any_if_null(_Conversion(schema).type_of(schema, 0))
 
 
 class _Conversion:
@@ -40,7 +40,7 @@ class _Conversion:
         reference = schema.get("$ref")
         # Draft 7: whatever stands beside a reference is ignored.
         found = self._referenced(reference, depth) if isinstance(reference, str) else self._described(schema, depth)
-        return union(found, Primitive.NULL) if schema.get("nullable") is True else found
+        return or_null(found, schema.get("nullable") is True)
 
     def _referenced(self, reference: str, depth: int) -> Type:
         if reference in self._open:
@@ -61,23 +61,23 @@ class _Conversion:
             parts.append(_type_of_values(values))
         for choices in (_list(schema.get("anyOf")), _list(schema.get("oneOf"))):
             if choices:
-                parts.append(_any_of(self.type_of(choice, depth + 1) for choice in choices))
+                parts.append(merge(*(self.type_of(choice, depth + 1) for choice in choices)))
         parts.extend(self.type_of(part, depth + 1) for part in _list(schema.get("allOf")))
-        return reduce(_both, parts)
+        return reduce(lambda one, other: common(one, other) or Primitive.ANY, parts)
 
     def _declared(self, schema: Schema, depth: int) -> Type:
         implied = "array" if isinstance(schema.get("items"), Mapping) else None
         if isinstance(schema.get("properties"), Mapping):
             implied = "object"
         words = schema.get("type", implied)
-        return _any_of(self._named(word, schema, depth) for word in (_list(words) or [words]))
+        return merge(*(self._named(word, schema, depth) for word in (_list(words) or [words])))
 
     def _named(self, word: JsonValue, schema: Schema, depth: int) -> Type:
         if word == "object":
             return self._object(schema, depth)
         if word == "array":
             # A list of `items` types single places, which a type cannot say.
-            return ArrayOf(_whole(self.type_of(schema.get("items"), depth + 1)))
+            return ArrayOf(any_if_null(self.type_of(schema.get("items"), depth + 1)))
         if word == "null":
             return Primitive.NULL
         return (type_of_word(word) if isinstance(word, str) else None) or Primitive.ANY
@@ -87,7 +87,7 @@ class _Conversion:
         members = members if isinstance(members, Mapping) else {}
         required = dict.fromkeys(name for name in _list(schema.get("required")) if isinstance(name, str))
         properties = [
-            Property(name, _whole(self.type_of(member, depth + 1)), name in required, _description(member))
+            Property(name, any_if_null(self.type_of(member, depth + 1)), name in required, _description(member))
             for name, member in members.items()
         ]
         properties += [Property(name, Primitive.ANY) for name in required if name not in members]
@@ -126,80 +126,6 @@ def _type_of_value(value: JsonValue) -> Type:
     if isinstance(value, int | float):
         return Primitive.NUMBER  # 1 and 1.0 are the same value to a schema
     return ObjectOf() if isinstance(value, Mapping) else ArrayOf(Primitive.ANY)
-
-
-def _any_of(types: Iterable[Type]) -> Type:
-    """Return the union, with all values of strings in one list: `oneOf: [{const: a}, {const: b}]` is how some
-    write an enum.
-    """
-    found = union(*types)
-    if not isinstance(found, UnionOf):
-        return found
-    enums = [member for member in found.members if isinstance(member, OneOf)]
-    if Primitive.STRING in found.members:
-        return union(*(member for member in found.members if member not in enums))
-    if len(enums) < 2:
-        return found
-    values = dict.fromkeys(value for member in enums for value in member.values)
-    return union(OneOf(tuple(values), closed=False), *(member for member in found.members if member not in enums))
-
-
-def _both(first: Type, second: Type) -> Type:
-    """Return the type of the values that are of both types; ANY where the schema contradicts itself."""
-    return _common(first, second) or Primitive.ANY
-
-
-def _common(first: Type, second: Type) -> Type | None:
-    if first == second or second is Primitive.ANY:
-        return first
-    if first is Primitive.ANY:
-        return second
-    if isinstance(first, UnionOf) or isinstance(second, UnionOf):
-        ones, others = _members(first), _members(second)
-        if len(ones) * len(others) > MAX_COMBINATIONS:
-            return union(*ones)  # too many to go through; each side alone holds every value, too
-        found = [common for one in ones for other in others if (common := _common(one, other)) is not None]
-        return _any_of(found) if found else None
-    if isinstance(first, ObjectOf) and isinstance(second, ObjectOf):
-        return _merged(first, second)
-    if isinstance(first, ArrayOf) and isinstance(second, ArrayOf):
-        return ArrayOf(_both(first.item, second.item))
-    if isinstance(first, OneOf) and isinstance(second, OneOf):
-        values = tuple(value for value in first.values if value in set(second.values))
-        return OneOf(values, first.closed or second.closed) if values else None
-    return _narrower(first, second) or _narrower(second, first)
-
-
-def _narrower(narrow: Type, wide: Type) -> Type | None:
-    """Return `narrow` if all its values are of the type `wide` as well."""
-    fits = (
-        (isinstance(narrow, OneOf) and wide is Primitive.STRING)
-        or (narrow is Primitive.INTEGER and wide is Primitive.NUMBER)
-        or (narrow is Primitive.FILE and isinstance(wide, ObjectOf))
-    )
-    return narrow if fits else None
-
-
-def _merged(first: ObjectOf, second: ObjectOf) -> ObjectOf:
-    properties = {each.name: each for each in first.properties}
-    for each in second.properties:
-        known = properties.get(each.name, each)
-        properties[each.name] = Property(
-            each.name,
-            _both(known.type, each.type),
-            known.required or each.required,
-            known.description or each.description,
-        )
-    return ObjectOf(tuple(properties.values()), first.description or second.description)
-
-
-def _members(type_: Type) -> tuple[Type, ...]:
-    return type_.members if isinstance(type_, UnionOf) else (type_,)
-
-
-def _whole(type_: Type) -> Type:
-    """NULL is only ever a member of a union: what can be nothing but null is as good as unknown."""
-    return Primitive.ANY if type_ is Primitive.NULL else type_
 
 
 def _list(value: JsonValue) -> list[JsonValue]:

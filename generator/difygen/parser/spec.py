@@ -8,47 +8,28 @@ from functools import partial
 from typing import cast
 
 from difygen.cursor import Cursor, Diagnostics, listed, shown
-from difygen.model import INPUT_KINDS, App, Example, Input, InputKind, JsonValue, ObjectOf, Output, Primitive, UnionOf
+from difygen.model import (
+    INPUT_KINDS,
+    INPUT_TRAITS,
+    App,
+    Example,
+    Input,
+    InputKind,
+    JsonValue,
+    ObjectOf,
+    Output,
+    Primitive,
+)
 from difygen.parser.json_schema import json_of, type_of_schema
-from difygen.parser.spec_types import ITEM, OUTPUT, check_input_value, check_value, description, fits, read_type
+from difygen.parser.spec_types import ITEM, OUTPUT, check_input_value, check_value, description, read_type
+from difygen.type_algebra import fits, members_of
 
 SPEC_KEYS = ("name", "title", "description", "inputs", "outputs", "examples")
 FILE_TYPES = ("image", "document", "audio", "video", "custom")
 UPLOAD_METHODS = ("local_file", "remote_url")
 COMMON_KEYS = ("type", "label", "description", "required")
-_FILE_KEYS = ("allowed_file_types", "allowed_file_extensions", "allowed_file_upload_methods")
-INPUT_KEYS: dict[InputKind, tuple[str, ...]] = {
-    "text-input": ("default", "max_length"),
-    "paragraph": ("default", "max_length"),
-    "select": ("default", "options"),
-    "number": ("default",),
-    "checkbox": ("default",),
-    "file": _FILE_KEYS,
-    "file-list": ("max_length", *_FILE_KEYS),
-    "json_object": ("default", "json_schema", "properties"),
-}
-"""What may be said about an input of each type, beside `COMMON_KEYS`."""
-ALL_KEYS = (*COMMON_KEYS, *dict.fromkeys(key for keys in INPUT_KEYS.values() for key in keys))
-FOREIGN_WORDS: dict[str, InputKind] = {
-    "text": "text-input",
-    "string": "text-input",
-    "str": "text-input",
-    "input": "text-input",
-    "textarea": "paragraph",
-    "enum": "select",
-    "dropdown": "select",
-    "int": "number",
-    "integer": "number",
-    "float": "number",
-    "bool": "checkbox",
-    "boolean": "checkbox",
-    "files": "file-list",
-    "array[file]": "file-list",
-    "object": "json_object",
-    "json": "json_object",
-    "dict": "json_object",
-}
-"""What other languages, and the outputs of a spec, call an input's type."""
+ALL_KEYS = (*COMMON_KEYS, *dict.fromkeys(key for traits in INPUT_TRAITS.values() for key in traits.keys))
+FOREIGN_WORDS = {spelling: kind for kind, traits in INPUT_TRAITS.items() for spelling in traits.spellings}
 _FOREIGN_KEYS = {
     "optional": "required: false",
     "enum": "options",
@@ -129,8 +110,8 @@ def read_input(name: str, cursor: Cursor) -> Input | None:
     if kind is None:
         return None
     for key, member in cursor.members():
-        if key in ALL_KEYS and key not in COMMON_KEYS and key not in INPUT_KEYS[kind]:
-            kinds = listed([each for each in INPUT_KINDS if key in INPUT_KEYS[each]])
+        if key in ALL_KEYS and key not in COMMON_KEYS and key not in INPUT_TRAITS[kind].keys:
+            kinds = listed([each for each in INPUT_KINDS if key in INPUT_TRAITS[each].keys])
             member.error("key-not-applicable", f"`{key}` does not apply to `{kind}`.", f"It is for {kinds}.", key=True)
     input_ = _without_default(name, kind, cursor)
     default = _applying(cursor, kind, "default")
@@ -176,7 +157,7 @@ def _without_default(name: str, kind: InputKind, cursor: Cursor) -> Input:
 
 def _applying(cursor: Cursor, kind: InputKind, key: str) -> Cursor | None:
     """Return the value of a key, unless it has been noted that the key means nothing here."""
-    return cursor.get(key) if key in INPUT_KEYS[kind] else None
+    return cursor.get(key) if key in INPUT_TRAITS[kind].keys else None
 
 
 def _texts(cursor: Cursor, kind: InputKind, key: str) -> tuple[str, ...]:
@@ -233,8 +214,7 @@ def _type_of_schema(cursor: Cursor) -> ObjectOf | None:
     type_ = type_of_schema(schema)
     if isinstance(type_, ObjectOf):
         return type_
-    members = type_.members if isinstance(type_, UnionOf) else (type_,)
-    if type_ is not Primitive.ANY and not any(isinstance(member, ObjectOf) for member in members):
+    if type_ is not Primitive.ANY and not any(isinstance(member, ObjectOf) for member in members_of(type_)):
         cursor.error("schema-not-object", "The JSON Schema allows no object.", "Its `type` must be `object`.")
     return None
 

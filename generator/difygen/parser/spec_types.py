@@ -5,12 +5,13 @@ Knows no input or output.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from difygen.cursor import Cursor, listed, shown
-from difygen.model import ArrayOf, Input, JsonValue, ObjectOf, OneOf, Primitive, Property, Type, UnionOf, union
-from difygen.parser.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, array_of, type_of_word
+from difygen.model import INPUT_TRAITS, ArrayOf, Input, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
+from difygen.type_algebra import any_if_null, array_of, fits, or_null, union
+from difygen.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, type_of_word, word_of
 
 MAX_DEPTH = 32
 
@@ -19,20 +20,15 @@ _IMPLIED_WORDS = dict(zip(_SHAPE_KEYS, ("object", "array", "string"), strict=Tru
 FOREIGN_WORDS = {
     "str": "string",
     "text": "string",
-    "text-input": "string",
-    "paragraph": "string",
-    "select": "string",
     "int": "integer",
     "float": "number",
     "bool": "boolean",
-    "checkbox": "boolean",
     "dict": "object",
     "map": "object",
     "json": "object",
-    "json_object": "object",
     "list": "array[any]",
     "files": "array[file]",
-    "file-list": "array[file]",
+    **{kind: word_of(traits.type) for kind, traits in INPUT_TRAITS.items()},
 }
 """What other languages, and Dify's inputs, call a type."""
 _FOREIGN_KEYS = {
@@ -80,7 +76,7 @@ def read_type(cursor: Cursor, role: Role, depth: int = 0) -> Type:
     cursor.only(role.keys, role.what, _FOREIGN_KEYS)
     cursor.text_of("description")
     type_ = _any_of(cursor, depth) if cursor.has("any_of") else _declared(cursor, depth)
-    return union(type_, Primitive.NULL) if cursor.flag_of("nullable") else type_
+    return or_null(type_, cursor.flag_of("nullable"))
 
 
 def _named(cursor: Cursor) -> Type | None:
@@ -104,8 +100,7 @@ def _any_of(cursor: Cursor, depth: int) -> Type:
         choices.expect("a list of at least two types")
         return Primitive.ANY
     types = [Primitive.NULL if each.value in (None, "null") else read_type(each, ITEM, depth + 1) for each in choices]
-    type_ = union(*types)
-    return Primitive.ANY if type_ is Primitive.NULL else type_
+    return any_if_null(union(*types))
 
 
 def _declared(cursor: Cursor, depth: int) -> Type:
@@ -197,26 +192,16 @@ def description(cursor: Cursor) -> str:
 
 def check_input_value(cursor: Cursor, input_: Input) -> bool:
     """Note what keeps the server from taking a value for an input; whether there is nothing."""
-    match input_.kind:
-        case "text-input" | "paragraph":
-            return _check_text(cursor, input_.max_length)
-        case "select":
-            return check_value(cursor, OneOf(input_.options)) if input_.options else True
-        case "number":
-            return check_value(cursor, Primitive.NUMBER)
-        case "checkbox":
-            return check_value(cursor, Primitive.BOOLEAN)
-        case "file":
-            return check_value(cursor, Primitive.FILE)
-        case "file-list":
-            if not check_value(cursor, ArrayOf(Primitive.FILE)):
-                return False
-            count, limit = len(list(cursor)), input_.max_length
-            if limit is not None and count > limit:
-                cursor.error("too-long", f"{cursor.name} has {count} files, and `max_length` is {limit}.")
-                return False
-            return True
-    return check_value(cursor, input_.type or ObjectOf())
+    if input_.kind == "select" and not input_.options:
+        return True  # that there is nothing to choose from has been noted
+    if not check_value(cursor, input_.value_type):
+        return False
+    limit, unit = input_.max_length, input_.traits.unit
+    size = len(cursor.value) if unit and isinstance(cursor.value, str | list) else 0
+    if limit is not None and size > limit:
+        cursor.error("too-long", f"{cursor.name} has {size} {unit}, and `max_length` is {limit}.")
+        return False
+    return True
 
 
 def check_value(cursor: Cursor, type_: Type) -> bool:
@@ -233,53 +218,6 @@ def check_value(cursor: Cursor, type_: Type) -> bool:
     else:
         cursor.expect(_described(type_), code="wrong-value")
     return False
-
-
-def fits(value: JsonValue, type_: Type) -> bool:
-    """Return whether a value is of a type."""
-    match type_:
-        case ArrayOf(item):
-            return isinstance(value, list) and all(fits(each, item) for each in value)
-        case ObjectOf(properties):
-            if not isinstance(value, dict):
-                return False
-            return all(
-                fits(value[each.name], each.type) if each.name in value else not each.required for each in properties
-            )
-        case OneOf(values, closed):
-            return isinstance(value, str) and (not closed or value in values)
-        case UnionOf(members):
-            return any(fits(value, member) for member in members)
-    return _PRIMITIVES[type_](value)
-
-
-def _is_number(value: JsonValue) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_whole(value: JsonValue) -> bool:
-    return value.is_integer() if isinstance(value, float) else _is_number(value)
-
-
-_PRIMITIVES: dict[Primitive, Callable[[JsonValue], bool]] = {
-    Primitive.STRING: lambda value: isinstance(value, str),
-    Primitive.NUMBER: _is_number,
-    Primitive.INTEGER: _is_whole,
-    Primitive.BOOLEAN: lambda value: isinstance(value, bool),
-    Primitive.FILE: lambda value: isinstance(value, dict),
-    Primitive.ANY: lambda value: True,
-    Primitive.NULL: lambda value: value is None,
-}
-
-
-def _check_text(cursor: Cursor, limit: int | None) -> bool:
-    if not check_value(cursor, Primitive.STRING):
-        return False
-    length = len(cursor.text())
-    if limit is not None and length > limit:
-        cursor.error("too-long", f"{cursor.name} has {length} characters, and `max_length` is {limit}.")
-        return False
-    return True
 
 
 def _check_object(cursor: Cursor, type_: ObjectOf) -> bool:

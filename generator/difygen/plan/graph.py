@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from difygen.code import Code, Identifier, compose, docstring, literal
 from difygen.layout import INDENT, Bracket, Doc, assignment, call, place, prefixed, strings, value
-from difygen.model import App, Node, OneOf, Output, Primitive, Type, UnionOf
+from difygen.model import App, Node, OneOf, Output, Primitive, Type
 from difygen.naming import constant_name, numbered
 from difygen.plan.hints import Names
 from difygen.plan.names import readable_id
 from difygen.plan.prose import one_line
+from difygen.type_algebra import members_of
 
 if TYPE_CHECKING:
     from difygen.plan.methods import ClientNames
@@ -92,5 +93,4 @@ def _selector(selector: tuple[str, ...], nodes: NodesPlan | None) -> Doc:
 
 
 def _is_text(type_: Type) -> bool:
-    members = type_.members if isinstance(type_, UnionOf) else (type_,)
-    return any(member is Primitive.STRING or isinstance(member, OneOf) for member in members)
+    return any(member is Primitive.STRING or isinstance(member, OneOf) for member in members_of(type_))

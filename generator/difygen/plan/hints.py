@@ -6,7 +6,7 @@ Outputs become models whose members are attributes; objects that a caller sends 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from difygen.code import NOTHING, Code, Identifier, compose, docstring, literal
@@ -28,6 +28,7 @@ from difygen.model import ArrayOf, ObjectOf, OneOf, Primitive, Property, Type, U
 from difygen.naming import MAX_NAME, MODEL_ATTRIBUTES, assign, distinct, nested_name, shortened, snake_name
 from difygen.plan.prose import listed, paragraphs, sentence, wrap
 from difygen.render.compiled import TAKEN_NAMES
+from difygen.type_algebra import members_of, merge
 
 ANY = Code("Any")
 
@@ -128,20 +129,10 @@ def output_hint(type_: Type, name: Identifier, where: str, names: Names, hidden:
         case OneOf(values, closed=True) if values:
             return options(values, name, names)
         case UnionOf(members):
-            return bar(*(output_hint(member, name, where, names, hidden) for member in merged(members)))
+            return bar(*(output_hint(member, name, where, names, hidden) for member in members_of(merge(*members))))
         case Primitive():
             return _output_primitive(type_, names, hidden)
     return names.builtin("str", hidden)
-
-
-def merged(members: Sequence[Type]) -> list[Type]:
-    """The members of a union with all their options as one member, or none where any text may stand."""
-    options_ = [member for member in members if isinstance(member, OneOf)]
-    others: list[Type] = [member for member in members if not isinstance(member, OneOf)]
-    if Primitive.STRING in others or not options_:
-        return others
-    values = tuple(dict.fromkeys(value for member in options_ for value in member.values))
-    return [OneOf(values, closed=all(member.closed for member in options_)), *others]
 
 
 def _output_primitive(type_: Primitive, names: Names, hidden: Collection[str]) -> Doc:
@@ -210,8 +201,12 @@ def class_head(name: Identifier, base: Doc, *, limit: int) -> Code:
 
 def hinted_values(type_: Type) -> str:
     """The values that a text is expected, but not bound, to have."""
-    members = type_.members if isinstance(type_, UnionOf) else (type_,)
-    values = [value for member in members if isinstance(member, OneOf) and not member.closed for value in member.values]
+    values = [
+        value
+        for member in members_of(type_)
+        if isinstance(member, OneOf) and not member.closed
+        for value in member.values
+    ]
     return f"Expected to be {listed(map(literal, values), 'or')}." if values else ""
 
 

@@ -17,11 +17,11 @@ from difygen.plan.hints import (
     class_head,
     doc_lines,
     fields,
-    merged,
     model_docstring,
     options,
 )
 from difygen.plan.prose import one_line, sentence
+from difygen.type_algebra import members_of, merge
 
 _ANNOTATIONS = frozenset({"Any", "Checkbox", "Literal", "NotRequired", "Number", "Sequence", "Text", *BUILTINS})
 """What stands in the annotations of a typed dictionary; a key of that name would hide it."""
@@ -86,7 +86,7 @@ def _json_hint(type_: Type, name: Identifier, where: str, names: Names) -> Doc:
         case OneOf(values) if values:  # the server holds the schema against the object, whoever wrote it
             return options(values, name, names)
         case UnionOf(members):
-            return bar(*(_json_hint(member, name, where, names) for member in merged(members)))
+            return bar(*(_json_hint(member, name, where, names) for member in members_of(merge(*members))))
         case Primitive.NUMBER:
             return names.use("._runtime", "Number")
         case Primitive.INTEGER:

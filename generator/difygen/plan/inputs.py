@@ -25,7 +25,7 @@ from difygen.layout import (
     value,
     width,
 )
-from difygen.model import App, Input, JsonValue
+from difygen.model import App, ArrayOf, Input, JsonValue, ObjectOf, OneOf, Primitive
 from difygen.naming import MAX_NAME, nested_name
 from difygen.plan.hints import (
     BUILTINS,
@@ -85,9 +85,7 @@ def _plan_input(variable: Input, name: Identifier, owner: Identifier, names: Nam
 
 def usable_default(variable: Input) -> bool:
     """Whether the client sends the default itself. Files have none that a client could send."""
-    if variable.default is None or variable.kind in ("file", "file-list"):
-        return False
-    return _is_json(variable.default)
+    return variable.default is not None and not variable.traits.is_file and _is_json(variable.default)
 
 
 def _is_json(data: JsonValue) -> bool:
@@ -116,7 +114,7 @@ def _default(variable: Input, name: Identifier, hint: Doc, names: Names) -> Code
 
 def _constant_hint(variable: Input, hint: Doc, names: Names) -> Code | None:
     """What makes the constant fit the parameter: an option by its value, a typed dictionary even with keys of its own."""
-    if variable.kind == "select" and variable.options:
+    if isinstance(variable.value_type, OneOf):
         return names.use("typing", "Final")
     if isinstance(variable.default, str):
         return None
@@ -127,19 +125,19 @@ def _constant_hint(variable: Input, hint: Doc, names: Names) -> Code | None:
 def _parameter_hint(variable: Input, name: Identifier, owner: Identifier, names: Names) -> Doc:
     """The type of a parameter, in Python's own words."""
     nested = nested_name(owner, name)
-    match variable.kind:
-        case "select" if variable.options:
-            return options(variable.options, nested, names)
-        case "number":
+    match variable.value_type:
+        case OneOf(values):
+            return options(values, nested, names)
+        case Primitive.NUMBER:
             return Code("float")
-        case "checkbox":
+        case Primitive.BOOLEAN:
             return Code("bool")
-        case "file":
+        case Primitive.FILE:
             return names.use("._runtime", "FileInput")
-        case "file-list":
+        case ArrayOf():
             return subscript(names.use("collections.abc", "Sequence"), names.use("._runtime", "FileInput"))
-        case "json_object":
-            return object_hint(variable.type, nested, f"`{name}` of `{owner}`", names)
+        case ObjectOf() as object_:
+            return object_hint(object_, nested, f"`{name}` of `{owner}`", names)
     return Code("str")
 
 
@@ -148,26 +146,26 @@ def _input_declaration(variable: Input, plan: InputPlan, names: Names, hidden: C
     if not variable.required:
         hint = optional(hint)
     settings = {} if plan.name == plan.wire else {"alias": literal(plan.wire)}
-    if variable.max_length and variable.kind in ("text-input", "paragraph", "file-list"):
+    if variable.max_length and variable.traits.unit:
         settings["max_length"] = literal(variable.max_length)
     return declaration(plan.name, annotated(hint, settings, names), plan.default, indent=INDENT, limit=names.limit)
 
 
 def _field_hint(variable: Input, plan: InputPlan, names: Names) -> Doc:
     """The type of a field, in the runtime's words, which say what Dify takes."""
-    match variable.kind:
-        case "number":
-            return names.use("._runtime", "Number")
-        case "checkbox":
-            return names.use("._runtime", "Checkbox")
-        case "file":
-            return _file_hint(variable, names)
-        case "file-list":
-            return subscript(names.use("collections.abc", "Sequence"), _file_hint(variable, names))
-        case "json_object":
-            return _object_hint(plan.parameter_hint, names)
-        case "select" if variable.options:
+    match variable.value_type:
+        case OneOf():
             return plan.parameter_hint
+        case Primitive.NUMBER:
+            return names.use("._runtime", "Number")
+        case Primitive.BOOLEAN:
+            return names.use("._runtime", "Checkbox")
+        case Primitive.FILE:
+            return _file_hint(variable, names)
+        case ArrayOf():
+            return subscript(names.use("collections.abc", "Sequence"), _file_hint(variable, names))
+        case ObjectOf():
+            return _object_hint(plan.parameter_hint, names)
     return names.use("._runtime", "Text")
 
 
@@ -218,13 +216,12 @@ def _same(label: str, name: str) -> bool:
 
 
 def _size(variable: Input) -> str:
-    if not variable.max_length or variable.kind not in ("text-input", "paragraph", "file-list"):
-        return ""
-    return f"at most {variable.max_length:,} {'files' if variable.kind == 'file-list' else 'characters'}"
+    unit = variable.traits.unit
+    return f"at most {variable.max_length:,} {unit}" if variable.max_length and unit else ""
 
 
 def _file_kinds(variable: Input) -> str:
-    if variable.kind not in ("file", "file-list"):
+    if not variable.traits.is_file:
         return ""
     kinds = [kind for kind in variable.allowed_file_types if kind != "custom"]
     if "custom" in variable.allowed_file_types:

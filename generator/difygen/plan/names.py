@@ -202,7 +202,7 @@ def _types(workflow: App, pinned: Mapping[str, str], problems: list[Diagnostic])
     types = {output.name: output.type for output in workflow.outputs}
     _check_known(pinned, types, "outputs", workflow, problems)
     for output, word in pinned.items():
-        from difygen.parser.type_syntax import type_of_word  # only when a type is pinned
+        from difygen.type_syntax import type_of_word  # only when a type is pinned
 
         type_ = type_of_word(word)
         if type_ is None:

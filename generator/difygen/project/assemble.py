@@ -108,7 +108,7 @@ def pinned(workflow: App, options: Options, name: str) -> App:
     words = options.outputs.get(name) or options.outputs.get(workflow.name)
     if not words:
         return workflow
-    from difygen.parser.type_syntax import type_of_word
+    from difygen.type_syntax import type_of_word
 
     types = {output: type_of_word(word) for output, word in words.items()}
     outputs = [replace(output, type=types.get(output.name) or output.type) for output in workflow.outputs]

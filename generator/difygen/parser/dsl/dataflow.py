@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from difygen.model import ArrayOf, JsonValue, Primitive, Type, is_small, merge
+from difygen.model import ArrayOf, JsonValue, Primitive, Type
 from difygen.parser.dsl.control_flow import Branch, Runs, only_when
 from difygen.parser.dsl.graph import Graph, Step, mapping, named, quoted, sequence, text, texts
 from difygen.parser.dsl.node_types import NODE_TYPES
 from difygen.parser.dsl.nullability import Need, Unknown, Value, member, nothing, unknown
-from difygen.parser.type_syntax import type_of
+from difygen.type_algebra import is_small, merge
+from difygen.type_syntax import type_of
 
 MAX_CHAIN = 48
 """How many nodes may pass a value on before it counts as unknown."""

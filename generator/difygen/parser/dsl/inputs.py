@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import isfinite
 from typing import NamedTuple
 
 from difygen.cursor import Diagnostics
-from difygen.model import INPUT_KINDS, ArrayOf, Input, InputKind, JsonValue, ObjectOf, OneOf, Primitive, Type, merge
+from difygen.model import (
+    INPUT_KINDS,
+    INPUT_TRAITS,
+    ArrayOf,
+    Input,
+    InputKind,
+    JsonValue,
+    ObjectOf,
+    OneOf,
+    Primitive,
+    Type,
+)
 from difygen.parser.dsl.graph import PATH, Graph, mapping, quoted, sequence, text, texts
 from difygen.parser.dsl.nullability import Value
+from difygen.type_algebra import merge
 
-_KINDS: dict[JsonValue, InputKind] = {kind: kind for kind in INPUT_KINDS}
-_WITH_LENGTH = ("text-input", "paragraph", "file-list")
-_FILES = ("file", "file-list")
-
-_TYPES: dict[InputKind, Type] = {
-    "text-input": Primitive.STRING,
-    "paragraph": Primitive.STRING,
-    "select": Primitive.STRING,
-    "number": Primitive.NUMBER,
-    "checkbox": Primitive.BOOLEAN,
-    "file": Primitive.FILE,
-    "file-list": ArrayOf(Primitive.FILE),
-    "json_object": ObjectOf(),
-}
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
@@ -60,7 +59,7 @@ def _kind(variable: Mapping[str, JsonValue], report: Diagnostics, path: tuple[st
             "input-not-sent", f"The input {name} is filled in by an external tool and is not part of the API.", path
         )
         return None
-    known = _KINDS.get(kind) if isinstance(kind, str) else None
+    known = next((each for each in INPUT_KINDS if each == kind), None)
     if known is None:
         message = f"The input {name} has the type {quoted(text(kind))}, which difygen does not know, and is left out."
         if variable.get("required") is True:
@@ -72,7 +71,7 @@ def _kind(variable: Mapping[str, JsonValue], report: Diagnostics, path: tuple[st
 
 
 def _input(name: str, kind: InputKind, variable: Mapping[str, JsonValue], default: Default) -> Input:
-    files = kind in _FILES
+    traits = INPUT_TRAITS[kind]
     return Input(
         name=name,
         kind=kind,
@@ -80,22 +79,20 @@ def _input(name: str, kind: InputKind, variable: Mapping[str, JsonValue], defaul
         default=default.value,
         label=text(variable.get("label")),
         description=_description(variable),
-        max_length=_length(variable.get("max_length")) if kind in _WITH_LENGTH else None,
+        max_length=_length(variable.get("max_length")) if traits.unit else None,
         options=tuple(dict.fromkeys(texts(variable.get("options")))) if kind == "select" else (),
-        allowed_file_types=texts(variable.get("allowed_file_types")) if files else (),
-        allowed_file_extensions=texts(variable.get("allowed_file_extensions")) if files else (),
-        allowed_file_upload_methods=texts(variable.get("allowed_file_upload_methods")) if files else (),
+        allowed_file_types=texts(variable.get("allowed_file_types")) if traits.is_file else (),
+        allowed_file_extensions=texts(variable.get("allowed_file_extensions")) if traits.is_file else (),
+        allowed_file_upload_methods=texts(variable.get("allowed_file_upload_methods")) if traits.is_file else (),
         type=_shape(variable) if kind == "json_object" else None,
     )
 
 
 def _description(variable: Mapping[str, JsonValue]) -> str:
     """Return what the form tells the person who fills it in."""
-    parts = [text(variable.get(key)).strip() for key in ("description", "hint")]
-    for key, words in (("unit", "In {}."), ("placeholder", "For example: {}")):
-        shown = text(variable.get(key)).strip()
-        parts.append(words.replace("{}", shown) if shown else "")
-    return "\n".join(dict.fromkeys(part for part in parts if part))
+    sentences = {"description": "{}", "hint": "{}", "unit": "In {}.", "placeholder": "For example: {}"}
+    shown = {key: text(variable.get(key)).strip() for key in sentences}
+    return "\n".join(dict.fromkeys(sentences[key].replace("{}", each) for key, each in shown.items() if each))
 
 
 def _length(value: JsonValue) -> int | None:
@@ -120,11 +117,9 @@ def _shape(variable: Mapping[str, JsonValue]) -> ObjectOf | None:
 
 def _value(input_: Input, default: Default) -> Value:
     """Return what nodes see of an input: also what Dify puts in its place when it is left out."""
-    type_: Type = _TYPES[input_.kind]
-    if input_.kind == "select" and input_.options:
-        type_ = OneOf(input_.options, closed=False)
-    elif input_.type is not None:
-        type_ = input_.type
+    type_ = input_.value_type
+    if isinstance(type_, OneOf):
+        type_ = replace(type_, closed=False)  # outputs that pass it on are expected, not bound
     if default.instead is not None:
         type_ = merge(type_, default.instead)
     given = input_.required or input_.default is not None
@@ -170,14 +165,15 @@ def default_of(
 
 def _judged(raw: JsonValue, kind: InputKind, variable: Mapping[str, JsonValue]) -> tuple[Default, str]:
     """Return what comes of a default, and what is wrong with it."""
-    if kind == "number":
-        return _number(raw)
-    if kind == "checkbox":
-        return _checkbox(raw)
-    if kind == "json_object":
-        return _object(raw)
-    if kind in ("file", "file-list"):
-        return NONE, "" if raw in ("", [], {}) else "a file cannot be written into a definition"
+    match INPUT_TRAITS[kind].type:
+        case Primitive.NUMBER:
+            return _number(raw)
+        case Primitive.BOOLEAN:
+            return _checkbox(raw)
+        case ObjectOf():
+            return _object(raw)
+        case Primitive.FILE | ArrayOf():
+            return NONE, "" if raw in ("", [], {}) else "a file cannot be written into a definition"
     if not isinstance(raw, str):
         return Default(refused=True), "it is not text"
     if kind == "select":

@@ -7,23 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeAlias
 
-from difygen.model import (
-    ArrayOf,
-    JsonValue,
-    ObjectOf,
-    OneOf,
-    Primitive,
-    Property,
-    Type,
-    merge,
-    or_null,
-    union,
-    without_null,
-)
+from difygen.model import INPUT_TRAITS, ArrayOf, JsonValue, ObjectOf, OneOf, Primitive, Property, Type
 from difygen.parser.dsl.control_flow import TIMEOUT, actions
 from difygen.parser.dsl.graph import Step, mapping, named, sequence, text, texts
 from difygen.parser.dsl.nullability import Need, Unknown, Value
-from difygen.parser.type_syntax import type_of
+from difygen.type_algebra import merge, or_null, union, without_null
+from difygen.type_syntax import type_of
 
 STRING, NUMBER, INTEGER, BOOLEAN = Primitive.STRING, Primitive.NUMBER, Primitive.INTEGER, Primitive.BOOLEAN
 OBJECT = ObjectOf()
@@ -69,7 +58,6 @@ _AGENT_DEFAULTS: dict[str, Type] = {
     "files": ArrayOf(Primitive.FILE),
     "json": ObjectOf(),  # an object here, where tools and older agents give a list
 }
-_FORM_TYPES: dict[str, Type] = {"file": Primitive.FILE, "file-list": ArrayOf(Primitive.FILE)}
 
 
 class Lookup(Protocol):
@@ -276,7 +264,8 @@ def form_field(step: Step, name: str, lookup: Lookup) -> Value | None:
     for each in map(mapping, sequence(step.data.get("inputs"))):
         if text(each.get("output_variable_name")) == name:
             ports = tuple((step.id, branch.handle) for branch in actions(step) if branch.handle != TIMEOUT)
-            type_ = _FORM_TYPES.get(text(each.get("type")), Primitive.STRING)
+            traits = INPUT_TRAITS.get(text(each.get("type")))
+            type_ = traits.type if traits is not None and traits.is_file else Primitive.STRING  # the rest comes as text
             return Value(type_, needs=(Need(ports),) if ports else ())
     return None
 

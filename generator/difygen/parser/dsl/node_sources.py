@@ -7,22 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from difygen.model import (
-    ArrayOf,
-    JsonValue,
-    ObjectOf,
-    Primitive,
-    Property,
-    Type,
-    items_of,
-    merge,
-    or_null,
-    without_null,
-)
+from difygen.model import ArrayOf, JsonValue, ObjectOf, Primitive, Property, Type
 from difygen.parser.dsl.graph import Step, mapping, sequence, text
 from difygen.parser.dsl.node_fields import Lookup, declared
 from difygen.parser.dsl.nullability import Unknown, Value, any_of, nothing
-from difygen.parser.type_syntax import type_of
+from difygen.type_algebra import items_of, merge, or_null, without_null
+from difygen.type_syntax import type_of
 
 
 def aggregated(step: Step, name: str, lookup: Lookup) -> Value | None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from difygen.model import ArrayOf, ObjectOf, Primitive, Property, Type, UnionOf, merge, without_null
+from difygen.model import ArrayOf, ObjectOf, Primitive, Property, Type, UnionOf
 from difygen.parser.dsl.graph import Port, named
+from difygen.type_algebra import merge, without_null
 
 MAX_CLAUSES = 16
 _ATTRIBUTES: dict[str, tuple[Type, bool]] = {
