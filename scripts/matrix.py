@@ -20,9 +20,9 @@ FOLDER = ROOT / "build" / "matrix"
 TOOLS = ("pytest>=8.2", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "hypothesis>=6.100", "trustme>=1.1", "httpx2>=2")
 CLIENTS = ("front_door", "generated_example", "runtime_models", "runtime_clients", "runtime_files")
 HTTP = (*CLIENTS, "connections", "faults", "runtime_errors")
-ALL = (*HTTP, "cli", "document", "generate_cases", "http_library", "layout", "mock_server", "spec", "testing")
+ALL = (*HTTP, "cases", "document", "http_library", "layout", "mock_server", "spec", "testing")
 # The sentence is click's own, and the oldest click has another one.
-OPTION = "tests/test_cli.py::test_command[unknown_option]"
+OPTION = "tests/test_cases.py::test_case[cli/unknown_option]"
 HTTPX = "tests/test_runtime_clients.py::TestImports::test_either_library_will_do[httpx]"
 NO_NETWORK = ("error sending request", "dns error", "failed to lookup address", "Network connectivity is disabled")
 

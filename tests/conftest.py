@@ -28,6 +28,10 @@ hypothesis.settings.register_profile("difygen", deadline=None, suppress_health_c
 hypothesis.settings.load_profile("difygen")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update", action="store_true", help="write what comes out now into cases and the README")
+
+
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the command `difygen`: this checkout, with this Python."""

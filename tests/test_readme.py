@@ -6,7 +6,7 @@
     <!-- file: NAME -->   the block below is written to NAME
 
 A line `…` in an output stands for any number of lines; seconds, ids and versions may differ. The page says port 8098; what runs here
-has a free one. UPDATE_README=1 writes the real output into the page instead of comparing it.
+has a free one. `--update` writes the real output into the page; read it before you commit it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from support import GENERATOR, ROOT
 
 README = ROOT / "README.md"
 BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<language>\w+)\n(?P<body>.*?)```\n", re.DOTALL)
-UPDATE = bool(os.environ.get("UPDATE_README"))
 PORT = "8098"
 
 VARYING = (
@@ -160,7 +159,9 @@ def console(body: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.timeout(300)
-def test_every_command_and_program_of_the_readme_does_what_the_page_says(session: Session) -> None:
+def test_every_command_and_program_of_the_readme_does_what_the_page_says(
+    session: Session, request: pytest.FixtureRequest
+) -> None:
     text = README.read_text("utf-8")
     wrong: list[str] = []
     fresh: list[tuple[Block, str]] = []
@@ -192,7 +193,7 @@ def test_every_command_and_program_of_the_readme_does_what_the_page_says(session
             wrong.append(f"--- the page\n{block.body}--- the program\n{program_output}")
             fresh.append((block, program_output))
         program_output = None
-    if UPDATE:
+    if request.config.getoption("update"):
         for block, body in reversed(fresh):
             text = text[: block.start] + body + text[block.end :]
         README.write_text(text, "utf-8")

@@ -59,7 +59,7 @@ def test_editors_offer_every_word_and_key() -> None:
 
 
 def test_the_mistakes_that_it_can_find_it_finds() -> None:
-    path = TESTS / "cases" / "spec_mistakes" / "spec.yaml"
+    path = TESTS / "cases" / "spec" / "mistakes" / "spec.yaml"
     assert not VALIDATOR.is_valid(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 

@@ -1,0 +1,75 @@
+"""What the parser reads in a definition, as text for people: one fact a line, and nothing left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import MISSING, fields
+from typing import Any
+
+from difygen.model import App, ArrayOf, Edge, Node, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
+from difygen.parser import Reading
+
+
+def described(reading: Reading) -> str:
+    """Return the diagnostics of a reading, and its app if it gave one."""
+    lines = [str(found) for found in reading.diagnostics]
+    if reading.workflow is not None:
+        lines += _app(reading.workflow)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _app(app: App) -> Iterator[str]:
+    yield f"app {app.name!r} of {app.source!r}"
+    yield from _facts(app, "name", "source", "inputs", "outputs", "nodes", "edges", "examples")
+    for input_ in app.inputs:
+        yield f"input {input_.name!r}: {input_.kind}"
+        yield from _facts(input_, "name", "kind")
+    for output in app.outputs:
+        yield f"output {output.name!r}: {typed(output.type)}"
+        yield from _facts(output, "name", "type")
+    for node in app.nodes:
+        yield _node(node)
+    for edge in app.edges:
+        yield _edge(edge)
+    for example in app.examples:
+        yield "example"
+        yield from _facts(example)
+
+
+def _facts(record: Any, *said: str) -> Iterator[str]:
+    """Return the fields of a record that are not as usual, without those that are `said` already."""
+    for field in fields(record):
+        value = getattr(record, field.name)
+        usual = field.default if field.default_factory is MISSING else field.default_factory()
+        if field.name not in said and (value != usual or type(value) is not type(usual)):
+            yield f"    {field.name}: {typed(value) if isinstance(value, ObjectOf) else repr(value)}"
+
+
+def _node(node: Node) -> str:
+    return f"node {node.id!r}: {node.type} {node.title!r}" + (f" in {node.parent!r}" if node.parent is not None else "")
+
+
+def _edge(edge: Edge) -> str:
+    return f"edge {edge.source!r} -> {edge.target!r}" + (f" by {edge.handle!r}" if edge.handle != "source" else "")
+
+
+def typed(type_: Type) -> str:
+    """Return a type in words: `array[string | null]`, `{name: string, age?: integer}`, `'a' | 'b' | …` for an open choice."""
+    match type_:
+        case Primitive():
+            return type_.value
+        case ArrayOf(item):
+            return f"array[{typed(item)}]"
+        case OneOf(values, closed):
+            return " | ".join([*map(repr, values), *([] if closed else ["…"])])
+        case UnionOf(members):
+            return " | ".join(map(typed, members))
+        case ObjectOf(properties, description):
+            members = ", ".join(map(_property, properties)) or "…"
+            return f"{{{members}}}" + (f" ({description!r})" if description else "")
+
+
+def _property(member: Property) -> str:
+    name = member.name if member.name.isidentifier() else repr(member.name)
+    described = f" ({member.description!r})" if member.description else ""
+    return f"{name}{'' if member.required else '?'}: {typed(member.type)}{described}"

@@ -1,0 +1,89 @@
+"""Cases are folders: `tests/cases/AREA/NAME/` holds what goes in, and `expected/` holds what has to come out.
+
+| area        | what goes in                                   | what comes out                                                |
+| ----------- | ---------------------------------------------- | ------------------------------------------------------------- |
+| `cli`       | `command`, for a shell, and files              | what it prints and returns                                    |
+| `spec`      | definitions                                    | what is read in each: diagnostics, inputs, outputs, the graph |
+| `gen`       | definitions and their settings, `difygen.toml` | the modules                                                   |
+
+A new case is a new folder. `pytest tests/test_cases.py --update` writes what comes out now, `-k gen/names` of some cases alone.
+Read it before you commit it: what is written there is what the next run holds to be right.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from difygen.parser import read
+from support import GENERATOR, TESTS
+from support.described import described
+from support.packages import write
+from support.projects import difygen
+
+CASES = TESTS / "cases"
+DEFINITIONS = (".yaml", ".yml", ".json")
+
+
+def run_command(case: Path, folder: Path, programs: Path) -> dict[str, str]:
+    environment = {
+        "PATH": os.pathsep.join((str(programs), os.environ["PATH"])),
+        "PYTHONPATH": str(GENERATOR),
+        "LC_ALL": "C.UTF-8",
+        "COLUMNS": "100",
+    }
+    command = (case / "command").read_text("utf-8")
+    done = subprocess.run(
+        ["sh", "-c", command], check=False, cwd=folder, env=environment, capture_output=True, encoding="utf-8"
+    )
+    assert "Traceback" not in done.stderr
+    stdout = re.sub(r"\b\d\d(?= (written|unchanged)\b)", "<all>", done.stdout)  # the runtime's files among them
+    return {"stdout.txt": stdout, "stderr.txt": done.stderr, "exit_code": f"{done.returncode}\n"}
+
+
+def read_definitions(case: Path, folder: Path, programs: Path) -> dict[str, str]:
+    return {f"{path.stem}.txt": described(read(path.read_bytes(), path.name)) for path in definitions(folder)}
+
+
+def generate_modules(case: Path, folder: Path, programs: Path) -> dict[str, str]:
+    """What follows from the runtime and from the names of the modules alone is left out; `generated_example/` shows it."""
+    ran = difygen(*(path.name for path in definitions(folder)), "-o", "client")
+    assert (ran.code, ran.err) == (0, "")
+    modules = set((folder / "client").glob("*.py")) - {folder / "client" / "__init__.py"}
+    return {path.name: path.read_text("utf-8") for path in modules}
+
+
+def definitions(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix in DEFINITIONS)
+
+
+AREAS: dict[str, Callable[[Path, Path, Path], dict[str, str]]] = {
+    "cli": run_command,
+    "gen": generate_modules,
+    "spec": read_definitions,
+}
+
+
+def test_every_area_has_a_runner_and_cases() -> None:
+    assert {path.name for path in CASES.iterdir()} == set(AREAS)
+    assert all(any(CASES.glob(f"{area}/*/expected/*")) for area in AREAS)
+
+
+@pytest.mark.parametrize("case", [path.relative_to(CASES).as_posix() for path in sorted(CASES.glob("*/*"))])
+def test_case(
+    case: str, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    folder, expected = tmp_path / "here", CASES / case / "expected"
+    shutil.copytree(CASES / case, folder, ignore=shutil.ignore_patterns("command", "expected"))
+    monkeypatch.chdir(folder)
+    found = AREAS[Path(case).parent.name](CASES / case, folder, programs)
+    assert found
+    if request.config.getoption("update"):
+        shutil.rmtree(expected, ignore_errors=True)
+        write(expected, found)
+    assert found == {path.name: path.read_text("utf-8") for path in expected.iterdir()}
