@@ -58,9 +58,8 @@ def test_nothing_changed_means_nothing_touched_and_nothing_imported(project: Pro
     project.generate()
     before = project.stamps()
     program = (
-        "import sys; from difygen.commands import run_generate as run;"
-        "rest = dict.fromkeys(('name', 'templates', 'config'));"
-        "assert run(sources=('specs',), output='client', **rest) == 0;"
+        "import sys; from difygen.config import read_config; from difygen.project.package import run_generate as run;"
+        "assert run(read_config(sources=('specs',), output='client')) == 0;"
         "print(sorted({'yaml', 'jinja2', 'pydantic', 'rich', 'black', 'httpx', 'difygen.parser', 'difygen.generate'}"
         " & set(sys.modules)))"
     )

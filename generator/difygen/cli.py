@@ -41,6 +41,20 @@ class _Root(click.Group):
             args = ["generate", *args]
         return super().parse_args(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. What is wrong with what the user gave ends it with sentences and 2."""
+        try:
+            return super().invoke(ctx)
+        except (click.Abort, click.ClickException, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            from difygen.console import WRONG, UsageProblem
+
+            if not isinstance(error, UsageProblem):
+                raise
+            click.echo("\n".join(error.lines()), err=True)
+            ctx.exit(WRONG)
+
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         formatter.write_usage(ctx.command_path, "[SOURCE]... [-o DIR] [OPTIONS]")
         formatter.write_usage(ctx.command_path, "COMMAND [ARGUMENTS]", prefix="   or: ")
@@ -67,10 +81,15 @@ def _sources(*, required: bool) -> Callable[[CommandT], CommandT]:
     return click.argument("sources", metavar=metavar, nargs=-1, required=required)
 
 
+def _settings(command: CommandT) -> CommandT:
+    """Where the project's settings are: the same for every command."""
+    text = "Settings to use instead of ./pyproject.toml or ./difygen.toml."
+    return click.option("--config", metavar="FILE", help=text)(command)
+
+
 def _output(command: CommandT) -> CommandT:
     """Where the package is, and how its workflows are called: the same for `generate` and `check`."""
     for option in (
-        click.option("--config", metavar="FILE", help="Settings to use instead of ./pyproject.toml or ./difygen.toml."),
         click.option(
             "--templates", metavar="DIR", help="A folder of templates that replace difygen's own, one by one."
         ),
@@ -125,41 +144,52 @@ def root() -> None:
 @click.option("--force", is_flag=True, help="Overwrite and remove files that difygen did not write.")
 @click.option("--prune", is_flag=True, help="Remove the clients of definitions that are not among the SOURCEs.")
 @click.option("--watch", is_flag=True, help="Stay, and generate again whenever a SOURCE is saved.")
+@_settings
 @_verbosity
 def generate(watch: bool, **arguments: Any) -> None:
     """Write the client of every SOURCE into the package DIR."""
-    from difygen.commands import run_generate, run_watch
+    from difygen.config import read_config
 
-    _end(run_watch(**arguments) if watch else run_generate(**arguments))
+    config = read_config(needs=("sources", "output"), **arguments)
+    if watch:
+        from difygen.project.watch import run_watch
+
+        _end(run_watch(config))
+    from difygen.project.package import run_generate
+
+    _end(run_generate(config))
 
 
 @root.command(short_help="Tell whether a package is what its definitions give.", context_settings=HELP_NAMES)
 @_sources(required=False)
 @_output
+@_settings
 @_verbosity
 def check(**arguments: Any) -> None:
     """Tell whether a package is what its definitions give, for CI.
 
     Silent and 0 if it is, a short diff and 1 if it is not. Takes what generating takes, and writes nothing.
     """
-    from difygen.commands import run_check
+    from difygen.config import read_config
+    from difygen.project.check import run_check
 
-    _end(run_check(**arguments))
+    _end(run_check(read_config(needs=("sources", "output"), **arguments)))
 
 
 @root.command(short_help="Write the runtime alone, for packages that share it.", context_settings=HELP_NAMES)
 @click.option("-o", "--output", metavar="DIR", help="The package to write. Default: `runtime` of the settings.")
-@click.option("--config", metavar="FILE", help="Settings to use instead of ./pyproject.toml or ./difygen.toml.")
 @click.option("--force", is_flag=True, help="Overwrite and remove files that difygen did not write.")
+@_settings
 @_verbosity
-def runtime(**arguments: Any) -> None:
+def runtime(output: str | None, **arguments: Any) -> None:
     """Write the runtime alone, for packages that share it.
 
     Packages whose settings say `runtime = "our.dify_runtime"` import it from there, in place of bringing one each.
     """
-    from difygen.commands import run_runtime
+    from difygen.config import read_config
+    from difygen.project.runtime import run_runtime
 
-    _end(run_runtime(**arguments))
+    _end(run_runtime(read_config(**arguments), output))
 
 
 @root.command(short_help="Tell what changed for the callers of a workflow.", context_settings=HELP_NAMES)
@@ -180,7 +210,7 @@ def diff(
     OLD and NEW are a spec, an export, a generated package, its difygen.lock, or a file of a git revision such as
     HEAD~1:specs/concat.yaml.
     """
-    from difygen.comparison import run_diff
+    from difygen.project.compare import run_diff
 
     _end(run_diff(old, new, output_format=output_format, fail_on=fail_on))
 
@@ -191,11 +221,15 @@ def diff(
     "-o", "--output", metavar="FILE", help="What to write. Default: difygen.toml, or specs/<name>.yaml for an EXPORT."
 )
 @click.option("--force", is_flag=True, help="Overwrite what is there.")
-def init(**arguments: Any) -> None:
+@_settings
+def init(export: str | None, output: str | None, config: str | None, force: bool) -> None:
     """Write a commented difygen.toml, or from an EXPORT a spec to review."""
-    from difygen.init import run_init
+    from difygen.config import read_config
+    from difygen.init import init_settings, init_spec
 
-    _end(run_init(**arguments))
+    if export is None:
+        _end(init_settings(output or config, force=force))
+    _end(init_spec(read_config(sources=(export,), config=config, force=force), output))
 
 
 @root.command(short_help="Serve workflows as Dify's API would.", context_settings=HELP_NAMES)
@@ -208,14 +242,16 @@ def init(**arguments: Any) -> None:
 @click.option("--ping-interval", default=10.0, show_default=True, metavar="SECONDS", help="The time between pings.")
 @click.option("--fail-rate", default=0.0, metavar="SHARE", help="The share of runs that fail, from 0 to 1.")
 @click.option("--cut-after", metavar="N[b]", help="Cut every stream after N events, or N bytes with b.")
-def mock(**arguments: Any) -> None:
+@_settings
+def mock(sources: tuple[str, ...], config: str | None, **options: Any) -> None:
     """Serve SOURCE... as Dify's API would, to develop and test without a Dify server.
 
     Without a SOURCE, those of the project's settings are served.
     """
-    from difygen.commands import run_mock
+    from difygen.config import read_config
+    from difygen.mock import run_mock
 
-    _end(run_mock(**arguments))
+    _end(run_mock(config=read_config(sources=sources, config=config, needs=("sources",)), **options))
 
 
 @root.command(short_help="Find out why a server does not answer.", context_settings=HELP_NAMES)
@@ -225,11 +261,13 @@ def mock(**arguments: Any) -> None:
 @click.option("--input", "inputs", metavar="NAME=VALUE", multiple=True, help="An input of that run.")
 @click.option("--timeout", default=10.0, show_default=True, metavar="SECONDS", help="How long to wait in each step.")
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", help="How to print.")
-def doctor(**arguments: Any) -> None:
+@_settings
+def doctor(sources: tuple[str, ...], config: str | None, **options: Any) -> None:
     """Find out why a server does not answer, or answers differently than SOURCE... says."""
-    from difygen.commands import run_doctor
+    from difygen.config import read_config
+    from difygen.doctor.command import DoctorOptions, run_doctor
 
-    _end(run_doctor(**arguments))
+    _end(run_doctor(DoctorOptions(config=read_config(sources=sources, config=config), **options)))
 
 
 @root.command(short_help="Run a workflow from the terminal.", context_settings=HELP_NAMES)
@@ -246,7 +284,8 @@ def doctor(**arguments: Any) -> None:
     "--concurrency", type=click.IntRange(min=1), metavar="N", help="How many rows to run at a time. Default: 4."
 )
 @click.option("--output", metavar="FILE", help="Where the results of the rows go; what is done there is not run again.")
-def call(**arguments: Any) -> None:
+@_settings
+def call(source: str, config: str | None, **options: Any) -> None:
     """Run a workflow from the terminal: difygen call specs/concat.yaml string=hello num=3 list=list_b
 
     A VALUE is read by the type of its input: true or false, a number, JSON for objects, a path or URL for files. @FILE takes a
@@ -255,20 +294,23 @@ def call(**arguments: Any) -> None:
     The results go to standard output and the progress to standard error; Ctrl-C stops the run on the server. Exit codes: 0 it
     succeeded, 1 it did not, 2 something about the call was wrong, 130 Ctrl-C.
     """
-    from difygen.commands import run_call
+    from difygen.call.command import run_call
+    from difygen.call.options import CallOptions
+    from difygen.config import read_config
 
-    _end(run_call(**arguments))
+    _end(run_call(CallOptions(config=read_config(sources=(source,), config=config), **options)))
 
 
 @root.command(short_help="Print what apps take and give, and their names in Python.", context_settings=HELP_NAMES)
 @_sources(required=False)
-@click.option("--config", metavar="FILE", help="Settings to use instead of ./pyproject.toml or ./difygen.toml.")
+@_settings
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for other tools; docs/inspect.md has its members.")
-def inspect(**arguments: Any) -> None:
+def inspect(as_json: bool, **arguments: Any) -> None:
     """Print what the apps of SOURCE... take and give, and how their clients call it, without writing anything."""
-    from difygen.commands import run_inspect
+    from difygen.config import read_config
+    from difygen.inspection import run_inspect
 
-    _end(run_inspect(**arguments))
+    _end(run_inspect(read_config(needs=("sources",), **arguments), as_json=as_json))
 
 
 @root.command(short_help="Print the shell's completion script.", context_settings=HELP_NAMES)

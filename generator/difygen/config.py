@@ -1,314 +1,137 @@
-"""The settings of a project, `difygen.toml` or `[tool.difygen]` in pyproject.toml, to `Options` and what to build with them.
+"""What a command is to do: the command line and the project's settings in one record, which every command is given whole.
 
-Relative paths in a file of settings start at its folder. Knows nothing of command lines and of definitions.
+Where both speak, the command line wins; what settings say of single workflows holds in either case.
 """
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from keyword import iskeyword
-from typing import cast, get_args
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-from difygen.cursor import Cursor, Diagnostics, Path, shown
-from difygen.diagnostics import Diagnostic, Location, has_errors
-from difygen.files import read_file
-from difygen.model import JsonValue
-from difygen.options import Emit, Options
+from difygen.console import DefinitionProblem, UsageProblem
+from difygen.options import Options
 
-OWN_FILE = "difygen.toml"
-PROJECT_FILE = "pyproject.toml"
+if TYPE_CHECKING:
+    from difygen.diagnostics import Diagnostic
+    from difygen.settings import Settings
 
-KEYS = ("sources", "output", "line_length", "emit", "templates", "runtime", "workflows")
-WORKFLOW_KEYS = ("source", "name", "rename", "outputs", "env")
-LINE_LENGTHS = range(40, 321)
+SETTINGS_FILES = ("difygen.toml", "pyproject.toml")
 
-_USUAL = Options()
-
-_FOREIGN_KEYS = {"source": "sources", "out": "output", "line-length": "line_length", "workflow": "workflows"}
+SEE_HELP = "Try 'difygen --help' for help."
 
 
-class Settings:
-    """A file of settings that was read. Where things stand in it is found out when a message needs it."""
-
-    def __init__(self, file: str, text: str, table: Path, root: JsonValue) -> None:
-        self.file = file
-        self.root = root
-        self._text = text
-        self._table = table
-        self._places: Mapping[Path, int] | None = None
-
-    def locate(self, *path: str | int, key: bool = True) -> Location:
-        """Where the key at `path` stands, or the nearest one around it."""
-        from difygen.parser.source_map import location
-        from difygen.toml_places import places_of
-
-        if self._places is None:
-            self._places = places_of(self._text)
-        path = (*self._table, *path)
-        while path and path not in self._places:
-            path = path[:-1]
-        return location(self._text, self.file, self._places.get(path, 0))
-
-    def written(self, *path: str | int) -> str | None:
-        """Nothing: TOML has one way to write a value."""
-        return None
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What a project wants built: `sources` and `output` are relative to `folder`, in which the file of settings is."""
+    """What the command line and the settings ask for. Paths start at the current folder.
 
-    file: str
-    folder: str
+    `folder` is the project's: generated code calls definitions by their way from it. `options` say what the code is to be
+    like; their `names` are keyed by paths like `sources`. `settings` are the file that names the sources, if one does: they
+    are all that the package holds then. `force` overwrites files that difygen did not write, and trusts nothing that an
+    earlier run left; `prune` removes the clients of definitions that are there and not among the sources; `strict` brings
+    the warnings of unchanged definitions up again. `verbosity` is -1 for errors alone, 1 for every file.
+    """
+
     sources: tuple[str, ...] = ()
     output: str | None = None
-    options: Options = _USUAL
-    workflows: Mapping[str, Path] = field(default_factory=dict)
-    settings: Settings | None = field(default=None, repr=False, compare=False)
+    folder: str = "."
+    options: Options = field(default_factory=Options)
+    settings: Settings | None = None
+    force: bool = False
+    prune: bool = False
+    strict: bool = False
+    verbosity: int = 0
 
-    def place(self) -> Location:
-        """Where the settings start."""
-        return self.settings.locate() if self.settings is not None else Location(self.file)
+    @property
+    def package(self) -> str:
+        """The absolute path of the folder that the output is, or is in if it is a single file."""
+        output = os.path.abspath(self.output or self.folder)
+        return os.path.dirname(output) if self.options.single_file else output
 
-    def unused(self, known: Collection[str]) -> tuple[Diagnostic, ...]:
-        """The settings for workflows that there are not, `known` being all names of those that there are."""
-        if self.settings is None:
-            return ()
-        report = Diagnostics(self.settings)
-        for name, path in self.workflows.items():
-            if name not in known:
-                hint = report.suggestion(name, sorted(known)) if known else ""
-                report.error("unknown-workflow", f"No workflow is called `{shown(name)}`.", path, hint)
-        return report.in_order()
-
-
-def load_config(folder: str = ".", file: str | None = None) -> Config | tuple[Diagnostic, ...] | None:
-    """The settings of the project in `folder`, or those in `file`. None if there are none, and diagnostics if they are wrong."""
-    if file is not None:
-        return _load(file, _table_of(file))
-    prefix = "" if folder in ("", ".") else folder
-    own, project = os.path.join(prefix, OWN_FILE), os.path.join(prefix, PROJECT_FILE)
-    found = _load(own, ()) if os.path.lexists(own) else None
-    other = _load(project, _table_of(project), optional=True) if os.path.lexists(project) else None
-    if isinstance(found, Config) and isinstance(other, Config):
-        message = f"There are settings in {OWN_FILE}, too, and only one file may have some."
-        return (Diagnostic("error", "two-configs", message, other.place(), "Move them into one of the files."),)
-    return found if found is not None else other
+    def unused_settings(self, names: Collection[str]) -> tuple[Diagnostic, ...]:
+        """Return what the settings say about apps that there are not, `names` being all names of those that there are."""
+        return self.settings.unused(names) if self.settings else ()
 
 
-def _table_of(file: str) -> Path:
-    return ("tool", "difygen") if os.path.basename(file) == PROJECT_FILE else ()
+def read_config(
+    *,
+    sources: tuple[str, ...] = (),
+    output: str | None = None,
+    name: str | None = None,
+    templates: str | None = None,
+    config: str | None = None,
+    needs: Collection[str] = (),
+    **choices: Any,
+) -> Config:
+    """Return what these arguments and the settings of the project, or those in the file `config`, ask for.
+
+    Args:
+        sources: Definitions; without any, those of the settings.
+        output: The package, or the one file, to write.
+        name: The Python name of the workflow in the one source.
+        templates: A folder of templates.
+        config: A file of settings in place of the project's.
+        needs: "sources", "output": what the command cannot do without.
+        choices: What no settings speak of, by the names of `Config`'s fields.
+
+    Raises:
+        UsageProblem: The arguments or the settings are wrong.
+    """
+    settings = _load(config)
+    found = Config(sources=sources, **choices) if settings is None else _from_settings(settings, sources, choices)
+    if output is not None:
+        found = replace(found, output=output)
+    if "sources" in needs and not found.sources:
+        sentence = "No SOURCE was given, and there is no [tool.difygen] in pyproject.toml that names `sources`."
+        raise UsageProblem(sentence, note=SEE_HELP)
+    if "output" in needs and not found.output:
+        raise UsageProblem("No package to write was given: add -o DIR.", note=SEE_HELP)
+    options = replace(found.options, single_file=(found.output or "").endswith(".py"))
+    if name is not None:
+        options = replace(options, names={**options.names, _only_file(found.sources, name): name})
+    if templates is not None:
+        if not os.path.isdir(templates):
+            raise UsageProblem(f"--templates {templates!r} is no folder.", note=SEE_HELP)
+        options = replace(options, templates=templates)
+    return replace(found, options=options)
 
 
-def _load(file: str, table: Path, *, optional: bool = False) -> Config | tuple[Diagnostic, ...] | None:
-    try:
-        data = read_file(file)
-    except OSError as error:
-        return (Diagnostic("error", "unreadable", f"It cannot be read: {error.strerror}.", Location(file)),)
-    if optional and b"difygen" not in data:
-        return None  # without the cost of a TOML parser
-    parsed = _parse(data, file)
-    if isinstance(parsed, Diagnostic):
-        return None if optional and b"tool.difygen" not in data else (parsed,)
-    root, text = parsed
-    for key in table:
-        root = root.get(str(key)) if isinstance(root, dict) else None
-    if root is None:
-        message = "It has no table [tool.difygen]."
-        return None if optional else (Diagnostic("error", "no-settings", message, Location(file)),)
-    return _check(Settings(file, text, table, root))
-
-
-def _parse(data: bytes, file: str) -> tuple[JsonValue, str] | Diagnostic:
-    import tomllib  # only where there are settings
-
-    try:
-        text = data.decode().replace("\r\n", "\n").removeprefix("\ufeff")
-        return _plain(tomllib.loads(text)), text
-    except UnicodeDecodeError as error:
-        message = f"The byte 0x{data[error.start]:02x} is not UTF-8."
-        return Diagnostic("error", "not-utf-8", message, Location(file, data.count(b"\n", 0, error.start) + 1, 1))
-    except tomllib.TOMLDecodeError as error:
-        place = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
-        end = (text.count("\n") + 1, len(text) - text.rfind("\n"))
-        line, column = map(int, place.groups()) if place else end
-        said = str(error)[: place.start()] if place else str(error).removesuffix(" (at end of document)")
-        message = f"This is not TOML: {said[:1].lower()}{said[1:]}."
-        return Diagnostic("error", "toml-syntax", message, Location(file, line, column))
-    except (ValueError, RecursionError):
-        return Diagnostic("error", "toml-syntax", "This is not TOML that can be read.", Location(file))
-
-
-def _plain(value: object) -> JsonValue:
-    """A value of TOML in JSON's types: dates and times, which no setting takes, as text."""
-    if isinstance(value, dict):
-        return {key: _plain(member) for key, member in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value if isinstance(value, str | int | float) else str(value)
-
-
-def _check(settings: Settings) -> Config | tuple[Diagnostic, ...]:
-    report = Diagnostics(settings)
-    root = Cursor(settings.root, (), report, "[tool.difygen]")
-    folder = os.path.dirname(settings.file) or "."
-    if not isinstance(root.value, dict):
-        root.expect("a table")
-    root.only(KEYS, "difygen's settings", _FOREIGN_KEYS)
-    workflows = _Workflows(folder)
-    tables = root.get("workflows")
-    for key, table in tables.members() if tables is not None and _is_table(tables) else ():
-        workflows.add(key, table)
-    config = Config(
-        file=settings.file,
-        folder=folder,
-        sources=_filled_texts(root.get("sources")),
-        output=_path(root.get("output")),
-        options=Options(
-            names=workflows.names,
-            rename=workflows.rename,
-            outputs=workflows.outputs,
-            env=workflows.env,
-            line_length=_line_length(root.get("line_length")),
-            emit=_emit(root.get("emit")),
-            templates=_templates(root.get("templates"), folder),
-            runtime=_package(root.get("runtime")),
-        ),
-        workflows=workflows.places,
-        settings=settings,
-    )
-    found = report.in_order()
-    return found if has_errors(found) else config
-
-
-class _Workflows:
-    """The tables of single workflows, put together the way `Options` has them."""
-
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
-        self.names: dict[str, str] = {}
-        self.rename: dict[str, Mapping[str, str]] = {}
-        self.outputs: dict[str, Mapping[str, str]] = {}
-        self.env: dict[str, str] = {}
-        self.places: dict[str, Path] = {}
-
-    def add(self, key: str, table: Cursor) -> None:
-        if not _is_table(table):
-            return
-        table.only(WORKFLOW_KEYS, "a workflow's settings")
-        name = self._name(key, table)
-        if name in self.places:
-            table.error("repeated-name", f"Two tables are about the workflow `{shown(name)}`.")
-        self.places[name] = table.path
-        for setting, wanted, check in (("rename", self.rename, _check_name), ("outputs", self.outputs, _check_word)):
-            if (member := table.get(setting)) is not None and _is_table(member):
-                wanted[name] = {wire: value.text() for wire, value in member.members() if check(value)}
-        if (variable := table.get("env")) is not None and _check_variable(variable):
-            self.env[name] = variable.text()
-
-    def _name(self, key: str, table: Cursor) -> str:
-        """The name of the workflow in Python, if its source is given; else the table's, which may be that of the definition."""
-        source, name = table.get("source"), table.get("name")
-        if source is None:
-            if name is not None:
-                hint = "Add the `source` that the name is for, a path from this file."
-                name.error("missing-key", "A `name` needs a `source`.", hint)
-            return key
-        if name is None:
-            name = Cursor(key, table.path, table.report, "The name of the table")
-        path = _path(source) or ""
-        if path and not os.path.isfile(os.path.join(self._folder, path)):
-            source.error(
-                "no-such-source", f"There is no file `{shown(path)}`.", "Paths start at the folder of this file."
-            )
-        if path in self.names:
-            source.error("repeated-value", f"`{shown(path)}` has two names.", "Remove one of them.")
-        if not _check_name(name):
-            return key
-        self.names[path] = name.text()
-        return name.text()
-
-
-def _is_table(part: Cursor) -> bool:
-    if not isinstance(part.value, dict):
-        part.expect("a table")
-        return False
-    return True
-
-
-def _path(part: Cursor | None) -> str | None:
-    if part is not None and part.value == "":
-        part.expect("a path")
-    return part.text() or None if part is not None else None
-
-
-def _filled_texts(part: Cursor | None) -> tuple[str, ...]:
-    return part.texts() if part is not None else ()
-
-
-def _line_length(part: Cursor | None) -> int:
-    if part is None:
-        return _USUAL.line_length
-    if not isinstance(part.value, int) or isinstance(part.value, bool) or part.value not in LINE_LENGTHS:
-        part.expect(f"a number from {LINE_LENGTHS[0]} to {LINE_LENGTHS[-1]}")
-        return _USUAL.line_length
-    return part.value
-
-
-def _emit(part: Cursor | None) -> Emit:
-    if part is None:
-        return _USUAL.emit
-    if (word := part.text()) and word not in get_args(Emit):
-        hint = part.report.suggestion(word, get_args(Emit))
-        part.error("unknown-value", f"`{shown(word)}` is no value for `emit`.", hint)
-    return cast(Emit, word)
-
-
-def _templates(part: Cursor | None, folder: str) -> str | None:
-    path = _path(part)
-    if part is None or path is None:
+def _load(file: str | None) -> Settings | None:
+    if file is None and not any(map(os.path.lexists, SETTINGS_FILES)):
         return None
-    if not os.path.isdir(os.path.join(folder, path)):
-        part.error("no-such-folder", f"There is no folder `{shown(path)}`.", "Paths start at the folder of this file.")
-    return os.path.join(folder, path)
+    from difygen.settings import load_settings  # only where there is a file that may have some
+
+    loaded = load_settings(".", file)
+    if isinstance(loaded, tuple):
+        raise DefinitionProblem(*map(str, loaded))
+    return loaded
 
 
-def _package(part: Cursor | None) -> str | None:
-    """Check that a setting is the name of a package as in an import statement."""
-    name = part.text() if part is not None else ""
-    if part is not None and not all(word.isidentifier() and not iskeyword(word) for word in name.split(".")):
-        hint = "Write it as in an import statement, such as `our.dify_runtime`."
-        part.error("bad-name", f"`{shown(name)}` is not the name of a package.", hint)
-    return name or None
+def _from_settings(settings: Settings, sources: tuple[str, ...], choices: dict[str, Any]) -> Config:
+    """Return the settings with all their paths from the current folder, and with these sources, if there are any."""
+
+    def from_here(path: str) -> str:
+        is_here = settings.folder in ("", ".") or path == "-"
+        return path if is_here else os.path.normpath(os.path.join(settings.folder, path))
+
+    names = {from_here(source): name for source, name in settings.options.names.items()}
+    return Config(
+        sources=sources or tuple(map(from_here, settings.sources)),
+        output=from_here(settings.output) if settings.output else None,
+        folder="." if sources else settings.folder,
+        options=replace(settings.options, names=names),
+        settings=None if sources else settings,
+        **choices,
+    )
 
 
-def _check_name(part: Cursor) -> bool:
+def _only_file(sources: tuple[str, ...], name: str) -> str:
     from difygen.naming import explicit_name_problem
 
-    name = part.text()
-    problem = explicit_name_problem(name) if isinstance(part.value, str) else ""
-    if problem:
-        part.error("bad-name", f"`{shown(name)}` {problem}.", "Choose a lower-case name such as `my_name`.")
-    return isinstance(part.value, str) and not problem
-
-
-def _check_word(part: Cursor) -> bool:
-    from difygen.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
-
-    word = part.text()
-    known = not isinstance(part.value, str) or type_of_word(word) is not None
-    if not known:
-        hint = part.report.suggestion(word, (*SIMPLE_WORDS, *ARRAY_WORDS))
-        part.error("unknown-type", f"`{shown(word)}` is not a type.", hint)
-    return isinstance(part.value, str) and known
-
-
-def _check_variable(part: Cursor) -> bool:
-    name = part.text()
-    valid = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None
-    if isinstance(part.value, str) and not valid:
-        part.error("bad-env", f"`{shown(name)}` cannot be the name of an environment variable.")
-    return valid
+    if len(sources) != 1 or os.path.isdir(sources[0]):
+        sentence = "--name goes with a single file as SOURCE; in difygen.toml each workflow can have its own name."
+        raise UsageProblem(sentence, note=SEE_HELP)
+    if problem := explicit_name_problem(name):
+        raise UsageProblem(f"--name {name!r} {problem}.", note=SEE_HELP)
+    return sources[0]

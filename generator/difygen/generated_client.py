@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import count
 from pathlib import Path
@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from difygen.console import DefinitionProblem, printable
 from difygen.model import App, AppKind
+from difygen.options import Options
 
 if TYPE_CHECKING:
     from difygen.diagnostics import Diagnostic
-    from difygen.plan.workflow import Options
 
 
 SHARED_KEY = "DIFY_API_KEY"
@@ -55,31 +55,27 @@ class GeneratedClient:
 
 
 @contextmanager
-def generated(workflow: App, options: Options | None = None) -> Iterator[GeneratedClient]:
-    """Generate the client of one workflow and import it; it lives as long as the block."""
+def generated(workflow: App, name: str, options: Options) -> Iterator[GeneratedClient]:
+    """Generate the client of an app that is called `name`, and import it; it lives as long as the block."""
     package = f"difygen_call_{next(_numbers)}"
     with TemporaryDirectory(prefix="difygen-") as folder:
-        module_name = _write(workflow, options, Path(folder) / package)
+        module_name = _write(workflow, name, options, Path(folder) / package)
         sys.path.insert(0, folder)
         try:
             yield _load(import_module(package), import_module(f"{package}.{module_name}"), workflow.kind)
         finally:
             sys.path.remove(folder)
-            for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
-                del sys.modules[name]
+            for module in [each for each in sys.modules if each == package or each.startswith(f"{package}.")]:
+                del sys.modules[module]
 
 
-def key_variables_of(workflow: App, options: Options | None = None) -> tuple[str, ...]:
-    """Return the environment variables that the app's client reads its key from."""
-    from difygen.generate import module_names
-    from difygen.plan.names import Wanted, check_options
-    from difygen.plan.workflow import Options, plan_workflow
+def key_variables_of(workflow: App, name: str, options: Options) -> tuple[str, ...]:
+    """Return the environment variables that the client of an app that is called `name` reads its key from."""
+    from difygen.plan.names import check_options
 
-    chosen = options or Options()
-    (name,), problems = module_names([Wanted(workflow.name, workflow.source, chosen.names.get(workflow.source))])
-    problems = (*problems, *plan_workflow(workflow, chosen, name).diagnostics)
-    _refuse(problems)
-    return (check_options(workflow, chosen, name).key_variable, SHARED_KEY)
+    checked = check_options(workflow, options, name)
+    _refuse(checked.problems)
+    return (checked.key_variable, SHARED_KEY)
 
 
 def _refuse(diagnostics: tuple[Diagnostic, ...]) -> None:
@@ -88,14 +84,11 @@ def _refuse(diagnostics: tuple[Diagnostic, ...]) -> None:
         raise DefinitionProblem(*errors)
 
 
-def _write(workflow: App, options: Options | None, folder: Path) -> str:
+def _write(workflow: App, name: str, options: Options, folder: Path) -> str:
     """Write the package; the name of the workflow's module in it."""
-    from dataclasses import replace
-
     from difygen.generate import generate
-    from difygen.plan.workflow import Options
 
-    chosen = replace(options or Options(), emit="both", single_file=False, runtime=None)
+    chosen = replace(options, names={workflow.source: name}, emit="both", single_file=False, runtime=None)
     result = generate([workflow], chosen)
     _refuse(result.diagnostics)
     for path, text in result.files.items():

@@ -15,7 +15,7 @@ from typing import Any
 import click
 import yaml
 
-from difygen.config import OWN_FILE, PROJECT_FILE, Config, load_config
+from difygen.config import Config
 from difygen.diagnostics import has_errors
 from difygen.files import read_file
 from difygen.model import (
@@ -32,6 +32,9 @@ from difygen.model import (
     UnionOf,
 )
 from difygen.parser import read
+from difygen.project.definitions import assign_names
+from difygen.project.sources import STDIN, Source
+from difygen.settings import OWN_FILE, PROJECT_FILE, Settings, load_settings
 from difygen.type_syntax import word_of
 
 SCHEMA_FILE = "difygen.schema.json"
@@ -86,24 +89,16 @@ _WIDE = 1 << 30
 _SPECIAL = re.compile(r"[^\n -~]")
 
 
-def run_init(export: str | None = None, output: str | None = None, force: bool = False) -> int:
-    """Write a file of settings, or for an export its spec.
-
-    Return 1 if something is in the way, 2 if the export is wrong.
-    """
-    if export is not None:
-        return _init_spec(export, output, force)
-    return _init_settings(output or OWN_FILE, force)
-
-
-def _init_settings(path: str, force: bool) -> int:
+def init_settings(path: str | None, *, force: bool = False) -> int:
+    """Write a commented file of settings. Return 1 if something is in the way."""
+    path = path or OWN_FILE
     if os.path.basename(path) == PROJECT_FILE:
         return _refuse(
             f"{path} is not written; put the settings into its table [tool.difygen], as `difygen init -o -` prints them"
         )
-    known = load_config(os.path.dirname(path) or ".")
-    if known is not None and not force and path != "-" and not os.path.exists(path):
-        file = known.file if isinstance(known, Config) else known[0].location.file
+    there = load_settings(os.path.dirname(path) or ".")
+    if there is not None and not force and path != "-" and not os.path.exists(path):
+        file = there.file if isinstance(there, Settings) else there[0].location.file
         return _refuse(f"{file} has settings of difygen already")
     return _write(path, settings_text(), force)
 
@@ -114,7 +109,9 @@ def settings_text(folder: str = ".") -> str:
     return _SETTINGS.format(source=next(found, USUAL_FOLDERS[0]))
 
 
-def _init_spec(export: str, output: str | None, force: bool) -> int:
+def init_spec(config: Config, output: str | None) -> int:
+    """Write the spec of the export that is the source. Return 1 if something is in the way, 2 if the export is wrong."""
+    (export,) = config.sources
     try:
         data = sys.stdin.buffer.read() if export == "-" else read_file(export, special=True)
     except OSError as error:
@@ -126,8 +123,8 @@ def _init_spec(export: str, output: str | None, force: bool) -> int:
     if reading.workflow is None or has_errors(reading.diagnostics):
         return 2
     text = f"{_SPEC_HEAD.format(schema=SCHEMA_FILE)}{spec_text(reading.workflow)}"
-    path = output or _path_of(reading.workflow)
-    code = _write(path, text, force)
+    path = output or _path_of(reading.workflow, config)
+    code = _write(path, text, config.force)
     if code == 0 and path != "-":
         for found in read(
             text.encode(), path
@@ -137,11 +134,10 @@ def _init_spec(export: str, output: str | None, force: bool) -> int:
     return code
 
 
-def _path_of(workflow: App) -> str:
-    from difygen.generate import module_names
-    from difygen.plan.names import Wanted
-
-    (name,), _ = module_names([Wanted(workflow.name, workflow.source)])
+def _path_of(workflow: App, config: Config) -> str:
+    (export,) = config.sources
+    source = Source(STDIN if export == STDIN else os.path.abspath(export), export)
+    (name,), _ = assign_names([(source, workflow.name)], config)
     return f"specs/{name}.yaml"
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from difygen.code import Identifier
+from difygen.config import Config
 from difygen.console import WRONG, count, echo, one_line, say, table
 from difygen.contract import dump
 from difygen.diagnostics import has_errors
@@ -24,11 +25,10 @@ from difygen.project.definitions import load_definitions
 FORMAT = 1
 
 
-def run_inspect(
-    sources: Sequence[str], options: Options, *, base_folder: str, output: str | None, as_json: bool
-) -> int:
+def run_inspect(config: Config, *, as_json: bool) -> int:
     """Print the names and contracts of apps. Returns 0, or 2 if a definition or a setting is wrong."""
-    named, problems = load_definitions(sources, options, base_folder=base_folder, output=output)
+    options = config.options
+    named, problems = load_definitions(config)
     findings = list(problems)
     described = []
     for app, name, _ in named:

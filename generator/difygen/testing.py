@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
@@ -131,18 +131,20 @@ def mock_dify(
     Raises MockSetupError for wrong definitions. A request's header `X-Mock-Fault` provokes one fault at a time.
     """
     try:
-        from difygen.config import load_config
+        from difygen.config import read_config
+        from difygen.console import UsageProblem
         from difygen.mock.definition import load_served
         from difygen.mock.endpoints import ServerOptions
         from difygen.mock.errors import Cut
         from difygen.mock.server import MockServer, keys_for, listening_socket
     except ModuleNotFoundError as error:
         raise MockSetupError(f"{HINT} ({error})") from error
-    config = load_config()
-    if isinstance(config, tuple):
-        raise MockSetupError("\n".join(map(str, config)))
-    given = [each if isinstance(each, App) else fspath(each) for each in sources]
-    loaded = load_served(given, config.options, output=config.output) if config else load_served(given)
+    try:
+        config = read_config()
+    except UsageProblem as problem:
+        raise MockSetupError(str(problem)) from problem
+    files = tuple(fspath(each) for each in sources if not isinstance(each, App))
+    loaded = load_served(replace(config, sources=files), [each for each in sources if isinstance(each, App)])
     if not loaded.usable:
         problems = "\n".join(map(str, loaded.diagnostics))
         raise MockSetupError(problems or "There is nothing to serve: no source was given.")

@@ -12,11 +12,10 @@ from difygen.call.run import SingleCall
 from difygen.connection import read_connection
 from difygen.console import finish
 from difygen.generated_client import generated
-from difygen.options import Options
-from difygen.project.definitions import read_workflow
+from difygen.project.definitions import read_definition
 
 
-def run_call(options: CallOptions, generation: Options | None = None) -> int:
+def run_call(options: CallOptions) -> int:
     """Call an app once, or once per row of a table.
 
     Results go to standard output and everything else to standard error. Returns 0 for success, 1 if the run (or any
@@ -25,13 +24,13 @@ def run_call(options: CallOptions, generation: Options | None = None) -> int:
     """
     if isinstance(sys.stdout, TextIOWrapper):  # a lone surrogate, or another script, must not break a result
         sys.stdout.reconfigure(errors="backslashreplace")
-    return finish(lambda: _call(options, generation), "Interrupted; nothing was run.")
+    return finish(lambda: _call(options), "Interrupted; nothing was run.")
 
 
-def _call(options: CallOptions, generation: Options | None) -> int:
+def _call(options: CallOptions) -> int:
     options.check()
-    app = read_workflow(options.source)
-    with generated(app, generation) as client:
+    app, name, _ = read_definition(options.config)
+    with generated(app, name, options.config.options) as client:
         values = parse_arguments(app, options.values, client.wire_names)
         connection = read_connection(
             options.base_url, options.user, options.api_key_file, options.timeout, client.key_variables

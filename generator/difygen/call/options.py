@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from os import W_OK, access
 from os.path import dirname, exists, isdir
 
+from difygen.config import Config
 from difygen.console import UsageProblem
 
 DEFAULT_CONCURRENCY = 4
@@ -13,13 +14,13 @@ DEFAULT_CONCURRENCY = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOptions:
-    """A call of the app in `source` with `name=value` texts, or of every row of the table `inputs`.
+    """A call of the app in the source of `config` with `name=value` texts, or of every row of the table `inputs`.
 
     `events`, `json` and `html` choose what is shown of a run: its raw events, one JSON object, or (with neither)
     progress and outputs; and a page of its timeline. `timeout` is in seconds.
     """
 
-    source: str
+    config: Config
     values: tuple[str, ...] = ()
     user: str | None = None
     base_url: str | None = None
@@ -32,6 +33,11 @@ class CallOptions:
     inputs: str | None = None
     concurrency: int | None = None
     output: str | None = None
+
+    @property
+    def source(self) -> str:
+        """The definition of the app."""
+        return self.config.sources[0]
 
     def check(self) -> None:
         """Raise `UsageProblem` for options that say nothing together, or that cannot be followed."""

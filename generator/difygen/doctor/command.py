@@ -9,6 +9,7 @@ from typing import Any, Literal
 import click
 import httpx
 
+from difygen.config import Config
 from difygen.console import FAILED, OK, UsageProblem, echo, finish
 from difygen.doctor.app import WHERE, check_app, check_key_form
 from difygen.doctor.contract import check_drift, check_run
@@ -27,8 +28,7 @@ from difygen.doctor.server import (
 from difygen.doctor.settings import Address, Key, candidates, check_base_url, key_of_environment, key_of_file
 from difygen.generated_client import SHARED_KEY, key_variables_of
 from difygen.model import WORKFLOW, App
-from difygen.options import Options
-from difygen.project.definitions import definition_files, read_workflow
+from difygen.project.definitions import NamedApp, read_definitions
 
 LONGEST_TIMEOUT = 3600
 
@@ -40,7 +40,7 @@ class DoctorOptions:
     `timeout` is in seconds and for each step of a check.
     """
 
-    sources: tuple[str, ...] = ()
+    config: Config
     base_url: str | None = None
     api_key_file: str | None = None
     run: bool = False
@@ -69,20 +69,22 @@ class Server:
 class Examination:
     """All checks in their order: the server once, then the app of each definition."""
 
-    def __init__(self, options: DoctorOptions, generation: Options | None, report: Report) -> None:
-        self._options, self._generation, self._report = options, generation, report
+    def __init__(self, options: DoctorOptions, report: Report) -> None:
+        self._options, self._report = options, report
         self._server: Server | None = None
 
     def run(self) -> None:
         """Make the checks. Raises `UsageProblem` where a definition or an argument cannot be read."""
         options = self._options
-        apps = [read_workflow(file) for file in definition_files(options.sources)]
+        apps = read_definitions(options.config) if options.config.settings is None else []  # those that were named
         given = key_of_file(options.api_key_file) if options.api_key_file is not None else None
         with httpx.Client(timeout=options.timeout, follow_redirects=False) as client:
             self._server = self._examine_server(self._report.section("Server"), client)
-            for app in apps or (None,):
-                title = f"Workflow {app.name} ({app.source})" if app else "App"
-                self._examine_app(self._report.section(title), app, given)
+            for named in apps:
+                title = f"Workflow {named.app.name} ({named.app.source})"
+                self._examine_app(self._report.section(title), named, given)
+            if not apps:
+                self._examine_app(self._report.section("App"), None, given)
 
     def _examine_server(self, section: Section, client: httpx.Client) -> Server | None:
         address = check_base_url(section, self._options.base_url)
@@ -96,8 +98,9 @@ class Examination:
             return None
         return Server(address, _check_version(section, probe.version), client)
 
-    def _examine_app(self, section: Section, app: App | None, given: Key | None) -> None:
-        variables = (SHARED_KEY,) if app is None else key_variables_of(app, self._generation)
+    def _examine_app(self, section: Section, named: NamedApp | None, given: Key | None) -> None:
+        app = named.app if named else None
+        variables = key_variables_of(named.app, named.name, self._options.config.options) if named else (SHARED_KEY,)
         key = given or key_of_environment(variables)
         if key is None:
             names = " or ".join(variables)
@@ -114,10 +117,13 @@ class Examination:
         else:
             kind = app.kind if app else WORKFLOW
             live = check_app(section, server.client, server.address, meant, self._options.timeout, kind)
-            if live is not None and app is not None:
-                self._examine_contract(section, app, server, meant, live)
+            if live is not None and named is not None:
+                self._examine_contract(section, named, server, meant, live)
 
-    def _examine_contract(self, section: Section, app: App, server: Server, key: str, live: Mapping[str, Any]) -> None:
+    def _examine_contract(
+        self, section: Section, named: NamedApp, server: Server, key: str, live: Mapping[str, Any]
+    ) -> None:
+        app = named.app
         _check_nodes(section, app, server.version)
         fits = check_drift(section, app, live)
         if not self._options.run:
@@ -126,7 +132,7 @@ class Examination:
             section.skip("run", "not made, since the inputs have changed.")
         else:
             options = self._options
-            check_run(section, app, server.address, key, options.inputs, options.user, self._generation)
+            check_run(section, named, server.address, key, options.inputs, options.user, options.config.options)
 
 
 def _look_elsewhere(section: Section, client: httpx.Client, address: Address) -> None:
@@ -165,18 +171,18 @@ def _check_nodes(section: Section, workflow: App, version: Version | None) -> No
         section.problem("nodes", "The workflow waits for people, and this release has no API for their forms.", fix)
 
 
-def run_doctor(options: DoctorOptions, generation: Options | None = None) -> int:
+def run_doctor(options: DoctorOptions) -> int:
     """Check settings, server, app and drift, and print the findings as they come.
 
     Returns 0 if all is well, 1 for a problem, 2 for wrong arguments or definitions, 130 after Ctrl-C.
     """
-    return finish(lambda: _diagnose(options, generation), "Interrupted.")
+    return finish(lambda: _diagnose(options), "Interrupted.")
 
 
-def _diagnose(options: DoctorOptions, generation: Options | None) -> int:
+def _diagnose(options: DoctorOptions) -> int:
     options.check()
     report = Report(echo, _styled) if options.output_format == "text" else Report()
-    Examination(options, generation, report).run()
+    Examination(options, report).run()
     report.end()
     if options.output_format == "json":
         echo(report.as_json())

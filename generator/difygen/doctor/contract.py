@@ -15,6 +15,7 @@ from difygen.doctor.settings import Address
 from difygen.generated_client import GeneratedClient, generated, sentences
 from difygen.model import App
 from difygen.options import Options
+from difygen.project.definitions import NamedApp
 
 
 def check_drift(section: Section, definition: App, parameters: Mapping[str, Any]) -> bool:
@@ -89,15 +90,16 @@ _PATIENCE = 120.0  # seconds; a server whose worker is down pings for as long as
 
 def check_run(
     section: Section,
-    workflow: App,
+    named: NamedApp,
     address: Address,
     key: str,
     inputs: Sequence[str],
     user: str | None,
-    options: Options | None,
+    options: Options,
 ) -> None:
     """Run the workflow once, streaming, and say how it went."""
-    with generated(workflow, options) as loaded:
+    workflow = named.app
+    with generated(workflow, named.name, options) as loaded:
         values = parse_arguments(workflow, inputs, loaded.wire_names) if inputs else _example(workflow)
         missing = [
             each.name for each in workflow.inputs if each.required and each.default is None and each.name not in values

@@ -8,16 +8,16 @@ import json
 import shlex
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import isfinite
 
+from difygen.config import Config
 from difygen.console import OK, WRONG, UsageProblem, echo, finish, say
 from difygen.mock.definition import Definition, load_served
 from difygen.mock.endpoints import ServerOptions
 from difygen.mock.errors import Cut, UnknownFaultError
 from difygen.mock.server import MockServer, keys_for, listening_socket
 from difygen.mock.values import HandlerError, load_handler
-from difygen.options import Options
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +27,10 @@ class MockOptions:
     `api_key` are keys, NAME=KEY where there are several workflows. `latency` is how many seconds each node takes.
     `fail_rate` of the runs fail, evenly spread. `cut_after` is "3" (events) or "120b" (bytes of the body).
     `handler` is MODULE:FUNCTION or FILE.py:FUNCTION; without the function, the one that is called like the workflow.
-    `options` and `output` are the project's: apps are called as in its package. Paths start at `base_folder`.
+    The sources of `config` are served, and called as in the project's package.
     """
 
-    sources: Sequence[str]
+    config: Config
     host: str = "127.0.0.1"
     port: int = 8098
     api_key: Sequence[str] = ()
@@ -39,9 +39,6 @@ class MockOptions:
     fail_rate: float = 0.0
     cut_after: str | None = None
     handler: str | None = None
-    options: Options = field(default_factory=Options)
-    base_folder: str = "."
-    output: str | None = None
 
 
 def serve(options: MockOptions) -> int:
@@ -50,7 +47,7 @@ def serve(options: MockOptions) -> int:
 
 
 def _serve(options: MockOptions) -> int:
-    loaded = load_served(options.sources, options.options, base_folder=options.base_folder, output=options.output)
+    loaded = load_served(options.config)
     for diagnostic in loaded.diagnostics:
         say(str(diagnostic))
     if not loaded.usable:

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from difygen.config import Config
 from difygen.diagnostics import Diagnostic, has_errors
 from difygen.model import App, Edge, Input, Node, Primitive, Type
-from difygen.options import Options
 from difygen.parser import EXPORT_KEYS
 from difygen.parser.yaml import Document, load
 from difygen.plan.names import key_variable
@@ -209,21 +209,15 @@ class Loaded:
         return bool(self.definitions) and not has_errors(self.diagnostics)
 
 
-def load_served(
-    sources: Iterable[str | App],
-    options: Options = Options(),  # noqa: B008 - immutable
-    *,
-    base_folder: str = ".",
-    output: str | None = None,
-) -> Loaded:
-    """Read files, folders and patterns; apps are taken as they are. They are called as in the package `output`."""
-    found, problems = load_definitions(sources, options, base_folder=base_folder, output=output)
+def load_served(config: Config, apps: Iterable[App] = ()) -> Loaded:
+    """Read all sources, beside the apps that are given. They are called as in the project's package."""
+    found, problems = load_definitions(config, apps)
     definitions = [
         define(
             app,
             None if data is None else _export(data, app.source),
             key_name=name,
-            key_variable=key_variable(options, app, name),
+            key_variable=key_variable(config.options, app, name),
         )
         for app, name, data in found
     ]

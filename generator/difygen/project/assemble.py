@@ -20,10 +20,11 @@ from difygen.model import App
 from difygen.options import Options
 from difygen.parser import read
 from difygen.plan.names import Wanted
+from difygen.project.definitions import Named, held_names, name_modules
 from difygen.project.lock import Lock, LockedWorkflow, format_contract
-from difygen.project.names import Named, held_names, name_modules
 from difygen.project.publish import signed
-from difygen.project.request import BuildReport, Prepared, Request, unused_settings
+from difygen.project.report import BuildReport
+from difygen.project.request import Prepared, Request
 from difygen.project.sources import OTHER_THINGS, STDIN, origin_of
 from difygen.project.workers import spread
 from difygen.render.printing import TemplateProblem
@@ -140,7 +141,7 @@ def assemble(request: Request, lock: Lock | None, same: Mapping[str, str]) -> Pr
         made, locked, naming = _named(request, lock, made, locked)
         modules = [*locked, *(str(one.module.name) for one in made if one.module)]
         names = [*(one.name for one in locked.values()), *(one.wanted for one in made)]
-        unused = unused_settings(request, modules, names)
+        unused = request.config.unused_settings({*modules, *names})
         findings = [*(finding for one in made for finding in one.diagnostics), *naming, *unused]
     report = BuildReport(request.shown, diagnostics=tuple(sorted(set(findings), key=_place)), skipped=skipped)
     if report.failed:
@@ -160,7 +161,7 @@ def tasks(request: Request, lock: Lock | None, same: Mapping[str, str]) -> list[
     for source in request.sources:
         if source.path not in same:
             way = source.relative_to(request.folder)
-            origin = origins.get(way) or origin_of(source, request.folder, request.job.base_folder)
+            origin = origins.get(way) or origin_of(source, request.folder, request.config.folder)
             data = request.stdin if source.path == STDIN else None
             found.append(Task(source.path, source.shown, way, origin, source.named, request.names.get(way), data))
     return found

@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from difflib import unified_diff
 from itertools import islice
 
+import click
+
 from difygen.code import visible
+from difygen.config import Config
 from difygen.files import read_file
 from difygen.project.lock import LOCK_NAME, Lock, LockError
-from difygen.project.package import prepare, without_collector
+from difygen.project.package import prepare, read_stdin, without_collector
 from difygen.project.publish import EDITED, FOREIGN, Survey, place, read_lock, survey, survey_file
-from difygen.project.request import BuildReport, Job, Request, resolve
-from difygen.project.workers import Progress
+from difygen.project.report import BuildReport, Progress, progress_bar, show_findings
+from difygen.project.request import Request, resolve
 
 MAX_LINES = 60
 """Lines of differences that are shown of one file."""
@@ -88,15 +91,34 @@ class CheckReport:
             yield "... (more lines differ)"
 
 
-def check(job: Job, *, progress: Progress | None = None, stdin: bytes = b"") -> CheckReport:
-    """Compare the output of a job with what its sources give.
+def run_check(config: Config) -> int:
+    """Say nothing and return 0 if the output is what the sources give; print what differs and return 1 if not."""
+    with progress_bar(config) as progress:
+        found = check(config, progress=progress, stdin=read_stdin(config))
+    _show(found, config)
+    return found.exit_code(strict=config.strict)
+
+
+def _show(found: CheckReport, config: Config) -> None:
+    quiet = found.is_clean and not config.strict
+    show_findings(found.report, -1 if quiet else config.verbosity, strict=config.strict)
+    if found.report.problem:
+        click.echo(found.report.problem, err=True)
+    if config.verbosity < 0 or found.report.failed or found.is_clean:
+        return
+    for line in found.lines():
+        click.echo(line)
+
+
+def check(config: Config, *, progress: Progress | None = None, stdin: bytes = b"") -> CheckReport:
+    """Compare the output with what the sources give.
 
     Trusts no hash of the lock: every definition is read and every file generated.
     """
     with without_collector():
-        request, problems = resolve(job, trusting=False, stdin=stdin, progress=progress)
+        request, problems = resolve(config, trusting=False, stdin=stdin, progress=progress)
         if problems:
-            return CheckReport(BuildReport(job.output, diagnostics=tuple(problems)))
+            return CheckReport(BuildReport(request.shown, diagnostics=tuple(problems)))
         if request.options.single_file:
             return _check_file(request)
         lock, problem = _read_lock(request.folder)

@@ -7,60 +7,54 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from difygen import __version__
+from difygen.config import Config
 from difygen.files import hash_bytes, hash_file
-from difygen.options import Options
-from difygen.project.lock import Lock, LockError
-from difygen.project.publish import PublishError, SupersededError, publish, publish_file, read_lock
-from difygen.project.request import BuildReport, Job, Prepared, Request, resolve, unused_settings
+from difygen.project.lock import Lock
+from difygen.project.publish import PublishError, SupersededError, publish, publish_file, read_own_lock
+from difygen.project.report import BuildReport, Progress, progress_bar, show_report
+from difygen.project.request import Prepared, Request, resolve
 from difygen.project.runtime import MARK
 from difygen.project.sources import STDIN, Source
 
-if TYPE_CHECKING:
-    from difygen.project.workers import Progress
+
+def run_generate(config: Config) -> int:
+    """Generate, and print what was done. Return the exit code."""
+    with progress_bar(config) as progress:
+        report = build(config, progress=progress, stdin=read_stdin(config))
+    show_report(report, config)
+    return report.exit_code(strict=config.strict)
+
+
+def read_stdin(config: Config) -> bytes:
+    """Return the definition on standard input, if that is a source."""
+    return sys.stdin.buffer.read() if STDIN in config.sources else b""
 
 
 def build(
-    job: Job, *, processes: int | None = None, progress: Progress | None = None, stdin: bytes = b""
+    config: Config, *, processes: int | None = None, progress: Progress | None = None, stdin: bytes = b""
 ) -> BuildReport:
-    """Make the output of a job the package of the workflows that its sources define, and nothing else.
+    """Make the output the package of the workflows that its sources define, and nothing else.
 
     Nothing is written unless everything can be.
     """
     with without_collector():
-        request, problems = resolve(job, trusting=not job.force, stdin=stdin, processes=processes, progress=progress)
+        request, problems = resolve(
+            config, trusting=not config.force, stdin=stdin, processes=processes, progress=progress
+        )
         if problems:
-            return BuildReport(job.output, diagnostics=tuple(problems))
+            return BuildReport(request.shown, diagnostics=tuple(problems))
         while True:
             try:
                 return _build(request)
             except SupersededError:  # by another run, just now: look again at what it left
                 continue
             except PublishError as error:
-                return BuildReport(job.output, problem=str(error))
-
-
-def build_runtime(folder: str, options: Options, *, force: bool = False) -> BuildReport:
-    """Make `folder` the runtime of this version, for packages that share it, and nothing else."""
-    from difygen.generate import generate_runtime
-
-    report = BuildReport(folder, runtime=f"the runtime of difygen {__version__}")
-    texts = generate_runtime(options)
-    new = Lock(__version__, MARK, {path: hash_bytes(text.encode()) for path, text in texts.items()})
-    try:
-        old, seen = _read_lock(folder, force)
-        if old and old.workflows:
-            hint = "nothing was written; choose a folder of its own for the runtime"
-            raise PublishError(f"{folder} holds clients\n{hint}")
-        done = publish(folder, texts, (), new, seen=seen, force=force)
-    except PublishError as error:
-        return report._replace(problem=str(error))
-    written = tuple(sorted((*done.missing, *done.changed)))
-    return report._replace(written=written, removed=done.stale, unchanged=len(texts) - len(written))
+                return BuildReport(request.shown, problem=str(error))
 
 
 def prepare(request: Request, lock: Lock | None) -> Prepared:
@@ -69,7 +63,7 @@ def prepare(request: Request, lock: Lock | None) -> Prepared:
     same = _unchanged(request, lock, kept) if lock and kept else {}
     if lock and len(same) == len(request.sources) == len(lock.workflows) and len(kept) == len(lock.files):
         hidden = sum(one.warnings for one in lock.workflows.values())
-        unused = unused_settings(request, lock.workflows, (one.name for one in lock.workflows.values()))
+        unused = request.config.unused_settings({*lock.workflows, *(one.name for one in lock.workflows.values())})
         report = BuildReport(request.shown, tuple(lock.workflows), unchanged=len(kept), hidden_warnings=hidden)
         report = report._replace(diagnostics=unused)
         return Prepared(report, kept=kept, lock=lock)
@@ -81,7 +75,7 @@ def prepare(request: Request, lock: Lock | None) -> Prepared:
 def _build(request: Request) -> BuildReport:
     if request.options.single_file:
         return _build_file(request)
-    lock, seen = _read_lock(request.shown, request.job.force)
+    lock, seen = read_own_lock(request.shown, force=request.config.force)
     if lock and lock.options == MARK:
         raise PublishError(
             f"{request.shown} holds the runtime that packages share\nnothing was written; choose another output"
@@ -89,11 +83,11 @@ def _build(request: Request) -> BuildReport:
     prepared = prepare(request, lock)
     if prepared.report.failed:
         return prepared.report
-    if lock and not (request.job.prune or request.job.settings):
+    if lock and not (request.config.prune or request.config.settings):
         _refuse_to_drop(request, lock, prepared.lock)
     if prepared.lock is lock and not _has_leftovers(request.folder):
         return prepared.report
-    done = publish(request.shown, prepared.texts, prepared.kept, prepared.lock, seen=seen, force=request.job.force)
+    done = publish(request.shown, prepared.texts, prepared.kept, prepared.lock, seen=seen, force=request.config.force)
     written = tuple(sorted((*done.missing, *done.changed)))
     unchanged = len(prepared.lock.files) - len(written)
     return prepared.report._replace(written=written, removed=done.stale, unchanged=unchanged)
@@ -103,7 +97,7 @@ def _build_file(request: Request) -> BuildReport:
     prepared = prepare(request, None)
     if prepared.report.failed:
         return prepared.report
-    done = publish_file(request.shown, prepared.texts[""], force=request.job.force)
+    done = publish_file(request.shown, prepared.texts[""], force=request.config.force)
     written = (*done.missing, *done.changed)
     return prepared.report._replace(written=written, unchanged=1 - len(written))
 
@@ -137,20 +131,6 @@ def _has_leftovers(folder: str) -> bool:
     return has_leftovers(folder)
 
 
-def _read_lock(folder: str, force: bool) -> tuple[Lock | None, str]:
-    """The lock of the folder. One that cannot be used stands in the way, unless that is forced."""
-    try:
-        return read_lock(folder)
-    except LockError as error:
-        if force:
-            return None, ""
-        path = os.path.join(folder, "difygen.lock")
-        hint = "restore it from version control, or use --force to write it anew"
-        raise PublishError(f"{path} cannot be used: {error}\nnothing was written; {hint}") from error
-    except OSError as error:
-        raise PublishError(f"cannot read {folder}: {error.strerror}") from error
-
-
 def _same_making(lock: Lock, request: Request) -> bool:
     """Whether the same generator with the same options would write the same text again."""
     return lock.generator == __version__ and lock.options == request.fingerprint
@@ -167,7 +147,12 @@ def _unchanged(request: Request, lock: Lock, kept: Collection[str]) -> dict[str,
     found = {}
     for source in request.sources:
         module, one = known.get(source.relative_to(request.folder), ("", None))
-        if one and f"{module}.py" in kept and not (request.job.strict and one.warnings) and _may_be_read_twice(source):
+        if (
+            one
+            and f"{module}.py" in kept
+            and not (request.config.strict and one.warnings)
+            and _may_be_read_twice(source)
+        ):
             digest = hash_bytes(request.stdin) if source.path == STDIN else hash_file(source.path)
             if digest == one.source_hash:
                 found[source.path] = module

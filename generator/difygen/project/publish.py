@@ -102,6 +102,23 @@ def read_lock(folder: str) -> tuple[Lock | None, str]:
     return parse_lock(text), text
 
 
+def read_own_lock(folder: str, *, force: bool) -> tuple[Lock | None, str]:
+    """Return the lock of a folder that is to be written, and its text.
+
+    One that cannot be used stands in the way, unless that is forced. Raises `PublishError`.
+    """
+    try:
+        return read_lock(folder)
+    except LockError as error:
+        if force:
+            return None, ""
+        path = os.path.join(folder, "difygen.lock")
+        hint = "restore it from version control, or use --force to write it anew"
+        raise PublishError(f"{path} cannot be used: {error}\nnothing was written; {hint}") from error
+    except OSError as error:
+        raise PublishError(f"cannot read {folder}: {error.strerror}") from error
+
+
 def survey(folder: str, texts: Mapping[str, str], kept: Collection[str], lock: Lock | None) -> Survey:
     """Compare `folder` with the files it should hold: `texts`, and those in `kept`, which are known to be as the lock says."""
     lock = lock or Lock("", "")

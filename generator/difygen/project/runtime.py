@@ -11,14 +11,52 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from difygen import __version__
-from difygen.project.lock import LOCK_NAME, LockError
-from difygen.project.publish import read_lock
+from difygen.config import SEE_HELP, Config
+from difygen.console import UsageProblem
+from difygen.files import hash_bytes
+from difygen.project.lock import LOCK_NAME, Lock, LockError
+from difygen.project.publish import PublishError, publish, read_lock, read_own_lock
+from difygen.project.report import BuildReport, show_report
 
 if TYPE_CHECKING:
     from difygen.diagnostics import Diagnostic
 
 MARK = "runtime"
 """What the lock of a runtime has in place of the fingerprint of options."""
+
+
+def run_runtime(config: Config, folder: str | None) -> int:
+    """Write the runtime alone, for packages that share it: to `folder`, or to where the settings say. Return the exit code."""
+    package = config.options.runtime
+    if folder is None and package:
+        found = find_runtime(package, config.folder, config.package)
+        folder = os.path.relpath(found or os.path.join(config.folder, *package.split(".")))
+    if not folder:
+        raise UsageProblem("No folder to write was given: add -o DIR.", note=SEE_HELP)
+    if folder.endswith(".py"):
+        raise UsageProblem(f"The runtime is a package: -o {folder!r} is to be a folder.", note=SEE_HELP)
+    report = build_runtime(os.path.normpath(folder), config)
+    show_report(report, config)
+    return report.exit_code()
+
+
+def build_runtime(folder: str, config: Config) -> BuildReport:
+    """Make `folder` the runtime of this version, for packages that share it, and nothing else."""
+    from difygen.generate import generate_runtime
+
+    report = BuildReport(folder, runtime=f"the runtime of difygen {__version__}")
+    texts = generate_runtime(config.options)
+    new = Lock(__version__, MARK, {path: hash_bytes(text.encode()) for path, text in texts.items()})
+    try:
+        old, seen = read_own_lock(folder, force=config.force)
+        if old and old.workflows:
+            hint = "nothing was written; choose a folder of its own for the runtime"
+            raise PublishError(f"{folder} holds clients\n{hint}")
+        done = publish(folder, texts, (), new, seen=seen, force=config.force)
+    except PublishError as error:
+        return report._replace(problem=str(error))
+    written = tuple(sorted((*done.missing, *done.changed)))
+    return report._replace(written=written, removed=done.stale, unchanged=len(texts) - len(written))
 
 
 def find_runtime(package: str, base_folder: str, output_folder: str = ".") -> str | None:

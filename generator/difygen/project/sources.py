@@ -48,17 +48,17 @@ def _way(start: str, folder: str) -> str | None:
         return None
 
 
-def discover(sources: Iterable[str], base_folder: str = ".") -> tuple[list[Source], list[Diagnostic]]:
+def discover(sources: Iterable[str]) -> tuple[list[Source], list[Diagnostic]]:
     """The definition files that `sources` mean, each of them once, and what is wrong with those that mean none."""
     found: dict[str, Source] = {}
     problems: list[Diagnostic] = []
     for name in sources:
         some = False
-        for source in _expand(name, base_folder):
+        for source in _expand(name):
             some = True
             found.setdefault(source.path, source)
         if not some:
-            problems.append(_nothing(name, base_folder))
+            problems.append(_nothing(name))
     return sorted(found.values()), problems
 
 
@@ -76,15 +76,11 @@ def origin_of(source: Source, folder: str, base_folder: str) -> str:
     return os.path.basename(source.path)
 
 
-def names_by_source(
-    names: Mapping[str, str], sources: Sequence[Source], folder: str, base_folder: str
-) -> dict[str, str]:
-    """Return the user's names by source relative to the package, as the lock has them, whatever way they were given."""
+def names_by_source(names: Mapping[str, str], sources: Sequence[Source], folder: str) -> dict[str, str]:
+    """Return the user's names, which are by path, by source relative to the package, as the lock has them."""
     if not names:
         return {}
-    by_path = {
-        key if key == STDIN else os.path.abspath(os.path.join(base_folder, key)): name for key, name in names.items()
-    }
+    by_path = {key if key == STDIN else os.path.abspath(key): name for key, name in names.items()}
     return {source.relative_to(folder): by_path[source.path] for source in sources if source.path in by_path}
 
 
@@ -95,21 +91,15 @@ def _common(path: str, folder: str) -> str:
         return os.path.dirname(path)
 
 
-def _expand(name: str, base_folder: str) -> Iterator[Source]:
+def _expand(name: str) -> Iterator[Source]:
     if name == STDIN:
         yield Source(STDIN, STDIN)
-        return
-    path = _at(base_folder, name)
-    if os.path.isdir(path):
-        yield from _search(path)
-    elif os.path.exists(path):
-        yield _source(path, named=True)
+    elif os.path.isdir(name):
+        yield from _search(name)
+    elif os.path.exists(name):
+        yield _source(name, named=True)
     elif any(sign in name for sign in "*?["):
-        yield from _match(path)
-
-
-def _at(base_folder: str, name: str) -> str:
-    return name if base_folder in ("", ".") else os.path.normpath(os.path.join(base_folder, name))
+        yield from _match(name)
 
 
 def _match(pattern: str) -> Iterator[Source]:
@@ -145,16 +135,15 @@ def _shown(path: str) -> str:
     return path.removeprefix("./").replace(os.sep, "/").rstrip("/") or "."
 
 
-def _nothing(name: str, base_folder: str) -> Diagnostic:
+def _nothing(name: str) -> Diagnostic:
     from difygen.diagnostics import Diagnostic, Location
 
-    path = _at(base_folder, name)
-    if os.path.isdir(path):
+    if os.path.isdir(name):
         message = f"The folder holds no definitions: no file in it ends in {', '.join(SUFFIXES)}."
         return Diagnostic("error", "empty-folder", message, Location(name))
     if any(sign in name for sign in "*?["):
         return Diagnostic("error", "no-such-source", "No file matches this pattern.", Location(name))
-    return Diagnostic("error", "no-such-source", "There is no such file or folder.", Location(name), _similar(path))
+    return Diagnostic("error", "no-such-source", "There is no such file or folder.", Location(name), _similar(name))
 
 
 def _similar(path: str) -> str:

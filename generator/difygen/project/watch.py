@@ -11,9 +11,9 @@ from importlib.util import find_spec
 
 import click
 
+from difygen.config import Config
 from difygen.project.package import build
-from difygen.project.regenerate import show_report
-from difygen.project.request import Job
+from difygen.project.report import show_report
 from difygen.project.sources import STDIN, SUFFIXES, discover
 
 _QUIET_TIME = 20
@@ -26,7 +26,7 @@ _PATIENCE = 500
 """Milliseconds after which that is no longer waited for."""
 
 
-def run_watch(job: Job) -> int:
+def run_watch(config: Config) -> int:
     """Generate now and after every change, until Ctrl-C. Mistakes are printed, and the next change is waited for.
 
     Returns 0 after Ctrl-C, and 2 if there is nothing that could be watched.
@@ -34,16 +34,16 @@ def run_watch(job: Job) -> int:
     if find_spec("watchfiles") is None:
         click.echo("--watch needs the package watchfiles: pip install 'difygen[watch]'", err=True)
         return 2
-    roots = _roots(job)
-    if STDIN in job.sources or not roots:
+    roots = _roots(config)
+    if STDIN in config.sources or not roots:
         click.echo("there is nothing to watch: no SOURCE is a file or a folder that exists", err=True)
         return 2
-    show = partial(show_report, verbosity=job.verbosity, strict=job.strict)
+    show = partial(show_report, config=config)
     try:
-        show(build(job))
+        show(build(config))
         _prepare()
-        later = replace(job, force=False)
-        for number, _ in enumerate(_saves(roots, _Wanted(job))):
+        later = replace(config, force=False)
+        for number, _ in enumerate(_saves(roots, _Wanted(config))):
             report = build(later, processes=1)  # the watcher has a thread of its own: this process must not be forked
             if number or report.written or report.removed:
                 show(report)
@@ -77,12 +77,12 @@ def _prepare() -> None:
     gc.freeze()
 
 
-def _roots(job: Job) -> list[str]:
+def _roots(config: Config) -> list[str]:
     """The folders to watch. A file is watched through its folder, as many editors replace it by a new one."""
-    sources = [os.path.abspath(os.path.join(job.base_folder, source)) for source in job.sources if source != STDIN]
+    sources = [os.path.abspath(source) for source in config.sources if source != STDIN]
     roots = set(map(_folder_of, sources))
-    if job.options.templates:
-        roots.add(os.path.abspath(job.options.templates))
+    if config.options.templates:
+        roots.add(os.path.abspath(config.options.templates))
     return sorted(root for root in roots if os.path.isdir(root))
 
 
@@ -98,10 +98,10 @@ def _folder_of(path: str) -> str:
 class _Wanted:
     """Tells the changes that matter from all others, those of the package itself first of all."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._output = os.path.abspath(os.path.join(job.base_folder, job.output))
-        self._templates = os.path.abspath(job.options.templates) if job.options.templates else None
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._output = os.path.abspath(config.output or "")
+        self._templates = os.path.abspath(config.options.templates) if config.options.templates else None
         self._known = set(self._found())
 
     def __call__(self, change: object, path: str) -> bool:
@@ -114,4 +114,4 @@ class _Wanted:
         return path in self._known
 
     def _found(self) -> Iterator[str]:
-        return (source.path for source in discover(self._job.sources, self._job.base_folder)[0])
+        return (source.path for source in discover(self._config.sources)[0])

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
+from difygen.project.report import Progress
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-Progress = Callable[[int, int], None]
-"""What is told how many of how many are done."""
 
 _WORTHWHILE = 12
 """Items for each process below which starting it costs more than it saves."""

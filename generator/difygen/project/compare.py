@@ -20,8 +20,8 @@ from difygen.diff.workflows import Change, Surface, compare, compare_all, is_bre
 from difygen.files import read_file
 from difygen.model import App
 from difygen.parser import read
+from difygen.project.definitions import Named, name_modules
 from difygen.project.lock import LOCK_NAME, LockError, parse_lock
-from difygen.project.names import Named, name_modules
 from difygen.project.sources import OTHER_THINGS, SUFFIXES, discover
 from difygen.project.surfaces import surface, surfaces, without_exports
 

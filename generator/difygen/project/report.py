@@ -1,0 +1,128 @@
+"""What came of a build, and how it is said: findings to standard error, a summary to standard output, a bar while it takes long.
+
+Imported on every run, so it may import next to nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+import click
+
+from difygen.config import Config
+from difygen.console import count, is_terminal
+from difygen.project.publish import place
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
+    from difygen.diagnostics import Diagnostic
+    from difygen.diff.workflows import Change
+
+Progress = Callable[[int, int], None]
+"""What is called with how many of how many are done."""
+
+_MANY = 40
+"""From so many definitions on, progress is shown."""
+
+
+class BuildReport(NamedTuple):
+    """What a build did. Paths are relative to `output`.
+
+    `modules` are the workflows by their Python names; `hidden_warnings` counts those of definitions that did not change, which were
+    shown when they did; `skipped` are files of folders that define no workflow; `problem` says why nothing could be written;
+    `runtime` says which runtime was written, where that was what to do.
+    """
+
+    output: str
+    modules: tuple[str, ...] = ()
+    written: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    unchanged: int = 0
+    diagnostics: tuple[Diagnostic, ...] = ()
+    hidden_warnings: int = 0
+    skipped: tuple[Diagnostic, ...] = ()
+    changes: tuple[Change, ...] = ()
+    problem: str = ""
+    runtime: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether a definition has errors, so that nothing was written."""
+        return any(finding.severity == "error" for finding in self.diagnostics)
+
+    def exit_code(self, *, strict: bool = False) -> int:
+        """Return 0 if all is well, 1 if files stand in the way (or for warnings, if `strict`), 2 if a definition has errors."""
+        if self.failed:
+            return 2
+        return 1 if self.problem or (strict and self.diagnostics) else 0
+
+
+def show_report(report: BuildReport, config: Config) -> None:
+    """Print what a build did."""
+    show_findings(report, config.verbosity, strict=config.strict)
+    if report.problem:
+        click.echo(f"{click.style('error:', fg='red')} {report.problem}", err=True)
+    if config.verbosity < 0 or report.failed or report.problem:
+        return
+    if config.verbosity > 0:
+        for path in report.written:
+            click.echo(f"wrote {place(report.output, path)}")
+        for path in report.removed:
+            click.echo(f"removed {place(report.output, path)}")
+    click.echo(_summary(report))
+    if report.changes:
+        from difygen.diff.report import format_changes
+
+        click.echo(format_changes(report.changes))
+
+
+def show_findings(report: BuildReport, verbosity: int, *, strict: bool) -> None:
+    """Print what was found in the definitions: with `strict` all that was found, however quiet it is to be."""
+    for finding in report.diagnostics:
+        if finding.severity == "error" or verbosity >= 0 or strict:
+            click.echo(str(finding), err=True)
+    if verbosity > 0:
+        for finding in report.skipped:
+            click.echo(f"{finding.location}: skipped: {finding.message}", err=True)
+    elif report.skipped and verbosity == 0:
+        files = "1 file that defines" if len(report.skipped) == 1 else f"{len(report.skipped)} files that define"
+        them = "it" if len(report.skipped) == 1 else "them"
+        click.echo(f"left out {files} no workflow (-v names {them})", err=True)
+
+
+def _summary(report: BuildReport) -> str:
+    """Say in one line where, how many workflows, what happened to the files."""
+    numbers = ((len(report.written), "written"), (len(report.removed), "removed"), (report.unchanged, "unchanged"))
+    done = ", ".join(f"{number:,} {what}" for number, what in numbers if number)
+    files = done if report.written or report.removed else "nothing changed"
+    line = f"{report.output}: {report.runtime or count(len(report.modules), 'workflow')}; files: {files}"
+    if not report.hidden_warnings:
+        return line
+    return f"{line}\n{count(report.hidden_warnings, 'warning')} about unchanged definitions (--strict shows them)"
+
+
+@contextmanager
+def progress_bar(config: Config) -> Iterator[Progress | None]:
+    """Give a function that shows a bar on a terminal, for work that takes long enough to be watched."""
+    if config.verbosity < 0 or not is_terminal(sys.stderr):
+        yield None
+        return
+    with ExitStack() as stack:
+        shown: list[Bar] = []
+
+        def show(done: int, total: int) -> None:
+            if total < _MANY:
+                return
+            if not shown:
+                from rich.console import Console  # when there is something to show
+                from rich.progress import Progress as Bar
+
+                shown.append(stack.enter_context(Bar(console=Console(stderr=True), transient=True)))
+                shown[0].add_task("Reading definitions", total=total)
+            shown[0].update(shown[0].task_ids[0], completed=done)
+
+        yield show

@@ -1,0 +1,361 @@
+"""A file of settings, `difygen.toml` or `[tool.difygen]` in pyproject.toml: what it says, and each mistake with its place.
+
+Relative paths in it start at its folder. Knows nothing of command lines and of definitions.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from keyword import iskeyword
+from typing import cast, get_args
+
+from difygen.cursor import Cursor, Diagnostics, Path, shown
+from difygen.diagnostics import Diagnostic, Location, has_errors
+from difygen.files import read_file
+from difygen.model import JsonValue
+from difygen.options import Emit, Options
+
+OWN_FILE = "difygen.toml"
+PROJECT_FILE = "pyproject.toml"
+
+KEYS = ("sources", "output", "line_length", "emit", "templates", "runtime", "workflows")
+WORKFLOW_KEYS = ("source", "name", "rename", "outputs", "env")
+LINE_LENGTHS = range(40, 321)
+
+_DEFAULTS = Options()
+
+_FOREIGN_KEYS = {"source": "sources", "out": "output", "line-length": "line_length", "workflow": "workflows"}
+
+_TOKEN = re.compile(
+    r'#[^\n]*|"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|[][{}=,.\n]|[^][\s{}=,.#"\']+',
+    re.DOTALL,
+)
+
+
+class SettingsFile:
+    """A file of settings that was read. Where things stand in it is found out when a message needs it."""
+
+    def __init__(self, file: str, text: str, table: Path, root: JsonValue) -> None:
+        self.file = file
+        self.root = root
+        self._text = text
+        self._table = table
+        self._positions: Mapping[Path, int] | None = None
+
+    def locate(self, *path: str | int, key: bool = True) -> Location:
+        """Return where the key at `path` stands, or the nearest one around it."""
+        from difygen.parser.source_map import location  # for messages only, as it brings the YAML parser
+
+        if self._positions is None:
+            self._positions = key_positions(self._text)
+        path = (*self._table, *path)
+        while path and path not in self._positions:
+            path = path[:-1]
+        return location(self._text, self.file, self._positions.get(path, 0))
+
+    def written(self, *path: str | int) -> str | None:
+        """Return nothing: TOML has one way to write a value."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a file of settings says. `sources`, `output` and the names of `options` are relative to `folder`, which it is in.
+
+    `workflows` has the path in the file of each table about one workflow, by the workflow's name.
+    """
+
+    file: str
+    folder: str
+    sources: tuple[str, ...] = ()
+    output: str | None = None
+    options: Options = _DEFAULTS
+    workflows: Mapping[str, Path] = field(default_factory=dict)
+    source_file: SettingsFile | None = field(default=None, repr=False, compare=False)
+
+    def unused(self, names: Collection[str]) -> tuple[Diagnostic, ...]:
+        """Return the settings for workflows that there are not, `names` being all names of those that there are."""
+        if self.source_file is None:
+            return ()
+        report = Diagnostics(self.source_file)
+        for name, path in self.workflows.items():
+            if name not in names:
+                hint = report.suggestion(name, sorted(names)) if names else ""
+                report.error("unknown-workflow", f"No workflow is called `{shown(name)}`.", path, hint)
+        return report.in_order()
+
+
+def load_settings(folder: str = ".", file: str | None = None) -> Settings | tuple[Diagnostic, ...] | None:
+    """Return the settings of the project in `folder`, or those in `file`. None if there are none, diagnostics if they are wrong."""
+    if file is not None:
+        return _load(file, _table_of(file))
+    prefix = "" if folder in ("", ".") else folder
+    own, project = os.path.join(prefix, OWN_FILE), os.path.join(prefix, PROJECT_FILE)
+    found = _load(own, ()) if os.path.lexists(own) else None
+    other = _load(project, _table_of(project), optional=True) if os.path.lexists(project) else None
+    if isinstance(found, Settings) and isinstance(other, Settings) and other.source_file is not None:
+        message = f"There are settings in {OWN_FILE}, too, and only one file may have some."
+        place = other.source_file.locate()
+        return (Diagnostic("error", "two-configs", message, place, "Move them into one of the files."),)
+    return found if found is not None else other
+
+
+def _table_of(file: str) -> Path:
+    return ("tool", "difygen") if os.path.basename(file) == PROJECT_FILE else ()
+
+
+def _load(file: str, table: Path, *, optional: bool = False) -> Settings | tuple[Diagnostic, ...] | None:
+    try:
+        data = read_file(file)
+    except OSError as error:
+        return (Diagnostic("error", "unreadable", f"It cannot be read: {error.strerror}.", Location(file)),)
+    if optional and b"difygen" not in data:
+        return None  # without the cost of a TOML parser
+    parsed = _parse(data, file)
+    if isinstance(parsed, Diagnostic):
+        return None if optional and b"tool.difygen" not in data else (parsed,)
+    root, text = parsed
+    for key in table:
+        root = root.get(str(key)) if isinstance(root, dict) else None
+    if root is None:
+        message = "It has no table [tool.difygen]."
+        return None if optional else (Diagnostic("error", "no-settings", message, Location(file)),)
+    return _check(SettingsFile(file, text, table, root))
+
+
+def _parse(data: bytes, file: str) -> tuple[JsonValue, str] | Diagnostic:
+    import tomllib  # only where there are settings
+
+    try:
+        text = data.decode().replace("\r\n", "\n").removeprefix("\ufeff")
+        return _plain(tomllib.loads(text)), text
+    except UnicodeDecodeError as error:
+        message = f"The byte 0x{data[error.start]:02x} is not UTF-8."
+        return Diagnostic("error", "not-utf-8", message, Location(file, data.count(b"\n", 0, error.start) + 1, 1))
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
+        end = (text.count("\n") + 1, len(text) - text.rfind("\n"))
+        line, column = map(int, place.groups()) if place else end
+        said = str(error)[: place.start()] if place else str(error).removesuffix(" (at end of document)")
+        message = f"This is not TOML: {said[:1].lower()}{said[1:]}."
+        return Diagnostic("error", "toml-syntax", message, Location(file, line, column))
+    except (ValueError, RecursionError):
+        return Diagnostic("error", "toml-syntax", "This is not TOML that can be read.", Location(file))
+
+
+def _plain(value: object) -> JsonValue:
+    """Return a value of TOML in JSON's types: dates and times, which no setting takes, as text."""
+    if isinstance(value, dict):
+        return {key: _plain(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, str | int | float) else str(value)
+
+
+def key_positions(text: str) -> dict[Path, int]:
+    """Return the index at which each key of a TOML text starts, and each item of a list, by path.
+
+    `tomllib` does not tell them. It has parsed the text before. Lists of tables (`[[…]]`), which no setting is, count as one table.
+    """
+    import tomllib
+
+    found: dict[Path, int] = {}
+    table: Path = ()
+    path: Path = ()
+    opened: list[tuple[Path, int | None]] = (
+        []
+    )  # what is around: lists, with the number of their item, and inline tables
+    in_key = True
+    for match in _TOKEN.finditer(text):
+        token = match.group()
+        if token[0] == "#" or (token == "\n" and opened) or (token == "." and in_key):
+            continue
+        if token == "\n":
+            path, in_key = table, True
+        elif token == "=":
+            in_key = False
+        elif token == "," and opened[-1][1] is None:
+            path, in_key = opened[-1][0], True
+        elif token == ",":
+            opened[-1] = opened[-1][0], (opened[-1][1] or 0) + 1
+        elif token in "]}" and opened:
+            opened.pop()
+            in_key = False
+        elif in_key and token in "[]":  # around a header
+            table, path = path, () if token == "[" else path
+        elif in_key:
+            path = (*path, tomllib.loads(f"key = {token}")["key"] if token[0] in "\"'" else token)
+            found.setdefault(path, match.start())
+        else:  # a value
+            around, number = opened[-1] if opened else (path, None)
+            here = path if number is None else (*around, number)
+            found.setdefault(here, match.start())
+            if token in "[{":
+                opened.append((here, 0 if token == "[" else None))
+                path, in_key = here, token == "{"
+    return found
+
+
+def _check(file: SettingsFile) -> Settings | tuple[Diagnostic, ...]:
+    report = Diagnostics(file)
+    root = Cursor(file.root, (), report, "[tool.difygen]")
+    folder = os.path.dirname(file.file) or "."
+    if not isinstance(root.value, dict):
+        root.expect("a table")
+    root.only(KEYS, "difygen's settings", _FOREIGN_KEYS)
+    workflows = _Workflows(folder)
+    tables = root.get("workflows")
+    for key, table in tables.members() if tables is not None and _is_table(tables) else ():
+        workflows.add(key, table)
+    sources = root.get("sources")
+    settings = Settings(
+        file=file.file,
+        folder=folder,
+        sources=sources.texts() if sources is not None else (),
+        output=_path(root.get("output")),
+        options=Options(
+            names=workflows.names,
+            rename=workflows.rename,
+            outputs=workflows.outputs,
+            env=workflows.env,
+            line_length=_line_length(root.get("line_length")),
+            emit=_emit(root.get("emit")),
+            templates=_templates(root.get("templates"), folder),
+            runtime=_package(root.get("runtime")),
+        ),
+        workflows=workflows.paths,
+        source_file=file,
+    )
+    found = report.in_order()
+    return found if has_errors(found) else settings
+
+
+class _Workflows:
+    """The tables of single workflows, put together the way `Options` has them."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self.names: dict[str, str] = {}
+        self.rename: dict[str, Mapping[str, str]] = {}
+        self.outputs: dict[str, Mapping[str, str]] = {}
+        self.env: dict[str, str] = {}
+        self.paths: dict[str, Path] = {}
+
+    def add(self, key: str, table: Cursor) -> None:
+        if not _is_table(table):
+            return
+        table.only(WORKFLOW_KEYS, "a workflow's settings")
+        name = self._name(key, table)
+        if name in self.paths:
+            table.error("repeated-name", f"Two tables are about the workflow `{shown(name)}`.")
+        self.paths[name] = table.path
+        for setting, chosen, check in (("rename", self.rename, _check_name), ("outputs", self.outputs, _check_word)):
+            if (member := table.get(setting)) is not None and _is_table(member):
+                chosen[name] = {wire: value.text() for wire, value in member.members() if check(value)}
+        if (variable := table.get("env")) is not None and _check_variable(variable):
+            self.env[name] = variable.text()
+
+    def _name(self, key: str, table: Cursor) -> str:
+        """Return the name of the workflow in Python, if its source is given; else the table's, which may be that of the definition."""
+        source, name = table.get("source"), table.get("name")
+        if source is None:
+            if name is not None:
+                hint = "Add the `source` that the name is for, a path from this file."
+                name.error("missing-key", "A `name` needs a `source`.", hint)
+            return key
+        if name is None:
+            name = Cursor(key, table.path, table.report, "The name of the table")
+        path = _path(source) or ""
+        if path and not os.path.isfile(os.path.join(self._folder, path)):
+            source.error(
+                "no-such-source", f"There is no file `{shown(path)}`.", "Paths start at the folder of this file."
+            )
+        if path in self.names:
+            source.error("repeated-value", f"`{shown(path)}` has two names.", "Remove one of them.")
+        if not _check_name(name):
+            return key
+        self.names[path] = name.text()
+        return name.text()
+
+
+def _is_table(cursor: Cursor) -> bool:
+    if not isinstance(cursor.value, dict):
+        cursor.expect("a table")
+        return False
+    return True
+
+
+def _path(cursor: Cursor | None) -> str | None:
+    if cursor is not None and cursor.value == "":
+        cursor.expect("a path")
+    return cursor.text() or None if cursor is not None else None
+
+
+def _line_length(cursor: Cursor | None) -> int:
+    if cursor is None:
+        return _DEFAULTS.line_length
+    if not isinstance(cursor.value, int) or isinstance(cursor.value, bool) or cursor.value not in LINE_LENGTHS:
+        cursor.expect(f"a number from {LINE_LENGTHS[0]} to {LINE_LENGTHS[-1]}")
+        return _DEFAULTS.line_length
+    return cursor.value
+
+
+def _emit(cursor: Cursor | None) -> Emit:
+    if cursor is None:
+        return _DEFAULTS.emit
+    if (word := cursor.text()) and word not in get_args(Emit):
+        hint = cursor.report.suggestion(word, get_args(Emit))
+        cursor.error("unknown-value", f"`{shown(word)}` is no value for `emit`.", hint)
+    return cast(Emit, word)
+
+
+def _templates(cursor: Cursor | None, folder: str) -> str | None:
+    path = _path(cursor)
+    if cursor is None or path is None:
+        return None
+    if not os.path.isdir(os.path.join(folder, path)):
+        cursor.error(
+            "no-such-folder", f"There is no folder `{shown(path)}`.", "Paths start at the folder of this file."
+        )
+    return os.path.join(folder, path)
+
+
+def _package(cursor: Cursor | None) -> str | None:
+    """Check that a setting is the name of a package as in an import statement."""
+    name = cursor.text() if cursor is not None else ""
+    if cursor is not None and not all(word.isidentifier() and not iskeyword(word) for word in name.split(".")):
+        hint = "Write it as in an import statement, such as `our.dify_runtime`."
+        cursor.error("bad-name", f"`{shown(name)}` is not the name of a package.", hint)
+    return name or None
+
+
+def _check_name(cursor: Cursor) -> bool:
+    from difygen.naming import explicit_name_problem
+
+    name = cursor.text()
+    problem = explicit_name_problem(name) if isinstance(cursor.value, str) else ""
+    if problem:
+        cursor.error("bad-name", f"`{shown(name)}` {problem}.", "Choose a lower-case name such as `my_name`.")
+    return isinstance(cursor.value, str) and not problem
+
+
+def _check_word(cursor: Cursor) -> bool:
+    from difygen.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
+
+    word = cursor.text()
+    is_known = not isinstance(cursor.value, str) or type_of_word(word) is not None
+    if not is_known:
+        hint = cursor.report.suggestion(word, (*SIMPLE_WORDS, *ARRAY_WORDS))
+        cursor.error("unknown-type", f"`{shown(word)}` is not a type.", hint)
+    return isinstance(cursor.value, str) and is_known
+
+
+def _check_variable(cursor: Cursor) -> bool:
+    name = cursor.text()
+    is_valid = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None
+    if isinstance(cursor.value, str) and not is_valid:
+        cursor.error("bad-env", f"`{shown(name)}` cannot be the name of an environment variable.")
+    return is_valid
