@@ -79,9 +79,9 @@ class TestInterruptedAnywhere:
             case = (first, second, interruption.left, outcomes)
             assert all(is_fine(outcome, interruption) for outcome in outcomes), case
             driver.do("close", Interruption())
-            driver.run_another()
+            another = driver.run_another()
             driver.leave()
-        assert (posts(server, "text") <= 1, posts(server, "another")) == (True, 1), case
+        assert (posts(server, "text") <= 1, posts(server, "another")) == (True, 1), (case, another)
         return interruption.happened
 
 
@@ -133,10 +133,10 @@ class StreamUses(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.driver.do("close", Interruption())
-        self.driver.run_another()
+        another = self.driver.run_another()
         self.driver.leave()
         self.server.__exit__(None)
-        assert (posts(self.server, "text") <= 1, posts(self.server, "another")) == (True, 1)
+        assert (posts(self.server, "text") <= 1, posts(self.server, "another")) == (True, 1), another
 
 
 class BlockingUses(StreamUses):

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
-from contextlib import suppress
 from typing import Any, Generic, Protocol, TypeVar
 
 from runtime import DifyError
@@ -147,7 +146,7 @@ class Driver(Protocol):
 
     def do(self, operation: str, interruption: Interruption) -> object: ...
 
-    def run_another(self) -> None: ...
+    def run_another(self) -> object: ...
 
     def leave(self) -> None: ...
 
@@ -176,9 +175,11 @@ class BlockingDriver:
         finally:
             self.wire.interruption = Interruption()
 
-    def run_another(self) -> None:
-        with suppress(DifyError):
-            self.client.run(string="another", response_mode="streaming")
+    def run_another(self) -> object:
+        try:
+            return self.client.run(string="another", response_mode="streaming")
+        except DifyError as error:
+            return error
 
     def leave(self) -> None:
         self.client.close()
@@ -217,12 +218,14 @@ class AsyncDriver:
     def do(self, operation: str, interruption: Interruption) -> object:
         return self.runner.run(self._do(operation, interruption))
 
-    async def _run_another(self) -> None:
-        with suppress(DifyError):
-            await self.client.run(string="another", response_mode="streaming")
+    async def _run_another(self) -> object:
+        try:
+            return await self.client.run(string="another", response_mode="streaming")
+        except DifyError as error:
+            return error
 
-    def run_another(self) -> None:
-        self.runner.run(self._run_another())
+    def run_another(self) -> object:
+        return self.runner.run(self._run_another())
 
     def leave(self) -> None:
         self.runner.run(self.client.aclose())
