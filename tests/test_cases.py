@@ -3,7 +3,7 @@
 | area        | what goes in                                   | what comes out                                                |
 | ----------- | ---------------------------------------------- | ------------------------------------------------------------- |
 | `cli`       | `command`, for a shell, and files              | what it prints and returns                                    |
-| `spec`      | definitions                                    | what is read in each: diagnostics, inputs, outputs, the graph |
+| `dsl, spec` | definitions: exports of Dify, specs             | what is read in each: diagnostics, inputs, outputs, the graph |
 | `gen`       | definitions and their settings, `difygen.toml` | the modules                                                   |
 
 A new case is a new folder. `pytest tests/test_cases.py --update` writes what comes out now, `-k gen/names` of some cases alone.
@@ -17,6 +17,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,10 @@ def run_command(case: Path, folder: Path, programs: Path) -> dict[str, str]:
 
 
 def read_definitions(case: Path, folder: Path, programs: Path) -> dict[str, str]:
-    return {f"{path.stem}.txt": described(read(path.read_bytes(), path.name)) for path in definitions(folder)}
+    readings = {path.stem: read(path.read_bytes(), path.name) for path in definitions(folder)}
+    for found in chain.from_iterable(reading.diagnostics for reading in readings.values()):
+        assert found.location.line and found.message.endswith(".") and f"{found.message}{found.hint}".isprintable()
+    return {f"{stem}.txt": described(reading) for stem, reading in readings.items()}
 
 
 def generate_modules(case: Path, folder: Path, programs: Path) -> dict[str, str]:
@@ -64,6 +68,7 @@ def definitions(folder: Path) -> list[Path]:
 
 AREAS: dict[str, Callable[[Path, Path, Path], dict[str, str]]] = {
     "cli": run_command,
+    "dsl": read_definitions,
     "gen": generate_modules,
     "spec": read_definitions,
 }

@@ -1,4 +1,6 @@
-"""What the Python of code nodes never gives as None. Wherever it is said to be sure, the code is run to see whether that is so."""
+"""What the Python of code nodes never gives as None. Wherever it is said to be sure, the code is run to see whether that is so.
+
+What follows for the outputs of an app is in tests/cases/dsl/code_outputs."""
 
 from __future__ import annotations
 
@@ -7,12 +9,9 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from difygen.model import ArrayOf, Primitive
 from difygen.parser.dsl.code import ANY_NAME, sure_outputs
-from difygen.type_algebra import union
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.dsl_files import chain, code, end, outputs, start
 
 # expressions over the arguments a (a text), n (a number) and items (a list, maybe with None in it), and how sure they are:
 # 0 maybe None, 1 a value, 2 a value whose members are values
@@ -194,30 +193,3 @@ def test_strange_escapes_are_nobodys_warning() -> None:
 def test_no_text_breaks_the_reading(garbage: str, body: tuple[str, int]) -> None:
     place = len(garbage) * 7 % (len(body[0]) + 1)
     sure_outputs(f"def main():\n {body[0][:place]}{garbage}{body[0][place:]}")
-
-
-# --- through the front door ---
-
-
-def output_of(text: str, type_: str, **data: Any) -> Any:
-    node = code("c", text=text, outputs={"x": {"type": type_, "children": None}}, **data)
-    return outputs(chain(start(), node, end(out=["c", "x"])))["out"]
-
-
-def test_sure_outputs_are_not_optional() -> None:
-    found = output_of("def main():\n    return {'x': str(1)}\n", "string")
-    assert (found.type, found.optional) == (Primitive.STRING, False)
-
-
-def test_members_of_lists() -> None:
-    sure = "def main():\n    return {'x': 'a,b'.split(',')}\n"
-    unsure = "def main(items):\n    return {'x': [each for each in items]}\n"
-    assert output_of(sure, "array[string]").type == ArrayOf(Primitive.STRING)
-    assert output_of(unsure, "array[string]").type == ArrayOf(union(Primitive.STRING, Primitive.NULL))
-    assert output_of(unsure, "array[number]").type == ArrayOf(Primitive.NUMBER)
-
-
-def test_other_languages_are_not_read() -> None:
-    node = code("c", text="def main():\n    return {'x': str(1)}\n")
-    node["data"]["code_language"] = "javascript"
-    assert outputs(chain(start(), node, end(out=["c", "x"])))["out"].optional

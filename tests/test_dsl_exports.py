@@ -1,4 +1,4 @@
-"""Whole exports: kinds and modes of apps, versions, names, and files that are broken, hostile or huge. Every one gets an answer."""
+"""Exports that are broken, hostile or huge: every one gets an answer. What is read in ordinary ones is in tests/cases/dsl/."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import yaml
 from difygen.cursor import Diagnostics
 from difygen.diagnostics import has_errors
-from difygen.model import App, Node, Primitive, UnionOf
+from difygen.model import App, Primitive, UnionOf
 from difygen.parser import Reading, read
 from difygen.parser.dsl import read_dsl
 from difygen.parser.yaml import Document, load
@@ -20,7 +20,6 @@ from hypothesis import strategies as st
 from support import LAB
 from support.dsl_files import (
     chain,
-    code,
     codes,
     edges,
     end,
@@ -33,7 +32,6 @@ from support.dsl_files import (
     template,
     variable,
 )
-from support.dsl_files import workflow as workflow_of
 
 EXPORTS = sorted(LAB.glob("*.yml"))
 DEMO = chain(start(variable("text")), template("t"), end(out=["t", "output"]))
@@ -48,30 +46,11 @@ def the_error(found: Reading) -> str:
     return error.code
 
 
-# --- kinds, modes, versions ---
-
-
-def test_name_and_description_are_the_apps() -> None:
-    found = workflow_of(export([start(), end()], name="字段拼接", description="Joins.\nTwo lines."))
-    assert (found.name, found.title, found.description) == ("字段拼接", "字段拼接", "Joins.\nTwo lines.")
-    assert (found.source, found.mode) == ("demo.json", "workflow")
-
-
 def test_an_app_without_a_name_is_called_like_its_file() -> None:
     definition = json.dumps(export([start(), end()], name="  ")).encode()
     for file, name in [("exports/my flow.yml", "my flow"), ("-", "workflow"), ("a\\b.yml", "b")]:
         found = read(definition, file).workflow
         assert found is not None and found.name == name
-
-
-@pytest.mark.parametrize("description", [None, 5, [], {}])
-def test_descriptions_of_other_shapes(description: Any) -> None:
-    assert workflow_of(export([start(), end()], description=description)).description in ("", "5")
-
-
-@pytest.mark.parametrize("mode", ["advanced-chat", "chat", "agent-chat", "agent", "completion"])
-def test_apps_that_are_no_workflows(mode: str) -> None:
-    assert the_error(reading(export([start(), node("a", "answer")], mode=mode))) == "unsupported-mode"
 
 
 def test_the_reader_knows_the_mode_of_apps_without_a_client() -> None:
@@ -81,141 +60,9 @@ def test_the_reader_knows_the_mode_of_apps_without_a_client() -> None:
     assert found == App(name="demo", source="demo.json", title="demo", mode="advanced-chat")
 
 
-def test_old_chat_exports_have_no_workflow_at_all() -> None:
-    root = {"app": {"name": "x", "mode": "chat"}, "kind": "app", "model_config": {}, "version": "0.1.0"}
-    assert the_error(reading(root)) == "unsupported-mode"
-
-
-@pytest.mark.parametrize("mode", ["channel", "rag-pipeline", "wokflow", 5])
-def test_unknown_modes(mode: Any) -> None:
-    found = reading(export([start()], mode=mode))
-    assert the_error(found) == "unknown-mode"
-    assert ("`workflow`?" in found.diagnostics[0].hint) is (mode == "wokflow")
-
-
-def test_no_mode_is_a_workflow_if_it_looks_like_one() -> None:
-    definition = deepcopy(DEMO)
-    del definition["app"]["mode"]
-    assert codes(definition) == ["no-mode"]
-    assert outputs(definition)["out"].type is Primitive.STRING
-    assert the_error(reading(export([start(), node("a", "answer")], mode=""))) == "no-mode"
-
-
-def test_other_kinds_of_files() -> None:
-    pipeline = {"kind": "rag_pipeline", "rag_pipeline": {"name": "x"}, "version": "0.1.0", "workflow": {}}
-    assert the_error(reading(pipeline)) == "unsupported-kind"
-    assert the_error(reading({"kind": "snippet", "workflow": {}})) == "unsupported-kind"
-    assert the_error(reading({"kind": "app", "workflow": {}})) == "no-app"
-    assert the_error(reading({"app": [], "workflow": {}})) == "no-app"
-
-
-@pytest.mark.parametrize("kind", [None, "", "apps", 3])
-def test_missing_and_unknown_kinds_are_apps(kind: Any) -> None:
-    definition = deepcopy(DEMO)
-    definition["kind"] = kind
-    assert codes(definition) == []
-
-
-@pytest.mark.parametrize(
-    "version", ["0.0.1", "0.1.5", "0.6.0", "0.7.0", None, "", 0.5, "abc", "1.x", "0.7", "9" * 50, [], "٣.0"]
-)
-def test_versions_that_are_known_or_none(version: Any) -> None:
-    definition = deepcopy(DEMO)
-    definition["version"] = version
-    assert codes(definition) == []
-
-
-@pytest.mark.parametrize("version", ["0.7.1", "0.8.0", "1.0.0", 2])
-def test_newer_versions_are_read_with_a_warning(version: Any) -> None:
-    definition = deepcopy(DEMO)
-    definition["version"] = version
-    assert codes(definition) == ["newer-version"]
-    assert outputs(definition)["out"].type is Primitive.STRING
-
-
-def test_version_and_kind_may_be_missing() -> None:
-    definition = deepcopy(DEMO)
-    del definition["version"], definition["kind"]
-    assert codes(definition) == []
-
-
-@pytest.mark.parametrize("part", [None, [], "x", {}, {"graph": None}, {"graph": []}, {"graph": {"nodes": {}}}])
-def test_workflows_without_nodes(part: Any) -> None:
-    definition = export([])
-    definition["workflow"] = part
-    assert the_error(reading(definition)) == "no-nodes"
-
-
-def test_the_answer_of_the_console_is_unwrapped() -> None:
-    found = read(json.dumps({"data": yaml.safe_dump(DEMO, allow_unicode=True)}).encode(), "answer.json")
-    assert found.workflow is not None and [each.name for each in found.workflow.outputs] == ["out"]
-
-
 def test_yaml_and_json_read_alike() -> None:
     as_json, as_yaml = read(json.dumps(DEMO).encode(), "f"), read(yaml.safe_dump(DEMO).encode(), "f")
     assert as_json == as_yaml
-
-
-# --- beginnings without a Start node ---
-
-
-def test_triggers_give_a_client_without_inputs() -> None:
-    definition = chain(node("hook", "trigger-webhook", title="New order"), template("t"), end(out=["t", "output"]))
-    assert codes(definition) == ["started-by-trigger"]
-    assert workflow_of(definition).inputs == ()
-    assert not outputs(definition)["out"].optional
-
-
-def test_each_of_several_triggers_begins_runs_of_its_own() -> None:
-    nodes = [node("a", "trigger-schedule"), node("b", "trigger-schedule"), template("s"), template("t")]
-    nodes.append(end(s=["s", "output"], both=["sys", "user_id"]))
-    found = outputs(export(nodes, edges("a > s > end", "b > t > end")))
-    assert (found["s"].optional, found["both"].optional) == (True, False)
-
-
-def test_a_canvas_without_beginning() -> None:
-    assert codes(chain(template("t"), end(out=["t", "output"]))) == ["no-start-node"]
-
-
-# --- nodes and edges ---
-
-
-def test_nodes_are_those_that_a_run_shows() -> None:
-    note = {"id": "note", "type": "custom-note", "data": {"type": "", "title": "", "text": "hi"}}
-    box = node("box", "iteration", start_node_id="boxstart", title="Each page")
-    inside = [node("boxstart", "iteration-start", "box"), template("t", "box", title="Page")]
-    found = workflow_of(export([start(), note, box, *inside, end()], edges("start > box > end", "boxstart > t")))
-    assert found.nodes == (
-        Node(id="start", type="start", title="START"),
-        Node(id="box", type="iteration", title="Each page"),
-        Node(id="t", type="template-transform", title="Page", parent="box"),
-        Node(id="end", type="end", title="END"),
-    )
-    assert [(each.source, each.target) for each in found.edges] == [("start", "box"), ("box", "end")]
-
-
-def test_ids_and_selectors_that_nobody_quoted() -> None:
-    text = (
-        "app: {mode: workflow, name: x}\nkind: app\nversion: 0.1.0\nworkflow: {graph: {nodes: ["
-        "{id: 1, data: {type: start, variables: [{variable: yes, required: true, type: select, options: [1, no], label: x}]}},"
-        "{id: 2, data: {type: end, outputs: [{variable: 3, value_selector: [1, yes]}]}}],"
-        "edges: [{source: 1, target: 2}]}}"
-    )
-    found = read(text.encode(), "x.yml").workflow
-    assert found is not None
-    assert [each.options for each in found.inputs] == [("1", "False")]
-    (output,) = found.outputs
-    assert (output.name, output.optional) == ("3", False)
-
-
-def test_repeated_ids_and_nodes_without_id() -> None:
-    nodes = [start(), template("t"), node("t", "llm"), node("", "llm"), end(out=["t", "text"])]
-    definition = export(nodes, edges("start > t > end"))
-    assert codes(definition) == ["repeated-node-id", "node-without-id"]
-    assert not outputs(definition)["out"].optional
-
-
-# --- secrets ---
 
 
 def test_values_of_environment_variables_are_nowhere() -> None:
@@ -317,30 +164,6 @@ def test_hostile_names_and_titles_stay_within_their_sentence() -> None:
         assert text.isprintable() and len(text) < 500, text
 
 
-def test_selectors_in_a_circle() -> None:
-    nodes = [start(), node("a", "variable-aggregator", variables=[["b", "output"]])]
-    nodes += [node("b", "variable-aggregator", variables=[["a", "output"]]), end(out=["a", "output"])]
-    definition = export(nodes, edges("start > a > b > end"))
-    assert codes(definition) == ["cyclic-selector"]
-    box = node("box", "iteration", iterator_selector=["box", "output"], output_selector=["box", "item"])
-    assert codes(chain(start(), box, end(out=["box", "output"]))) == ["cyclic-selector"]
-
-
-def test_edges_in_a_circle() -> None:
-    nodes = [start(), template("a"), template("b"), end(out=["a", "output"])]
-    definition = export(nodes, edges("start > a > b > a", "b > end"))
-    assert outputs(definition)["out"].optional
-
-
-def test_containers_that_hold_each_other() -> None:
-    boxes = [
-        node("a", "iteration", "b", output_selector=["b", "output"]),
-        node("b", "loop", "a"),
-        node("c", "loop", "c"),
-    ]
-    assert workflow_of(export([start(), *boxes, end(out=["a", "output"])], edges("start > end"))).outputs
-
-
 def test_long_chains_end_in_a_warning() -> None:
     count = 3_000
     nodes = [start(variable("n0"))]
@@ -407,8 +230,3 @@ def test_lab_exports_have_no_surprises(path: Path) -> None:
     else:
         assert {each.code for each in found.diagnostics} <= {"default-not-usable"}
         assert all(each.type is not Primitive.ANY for each in found.workflow.outputs)
-
-
-def test_code_is_read_only_where_an_output_needs_it() -> None:
-    """A text that cannot be parsed is nobody's business unless an output comes from it."""
-    assert codes(chain(start(), code("c", text="def main(:"), end(out=["sys", "user_id"]))) == []

@@ -26,7 +26,8 @@ def _app(app: App) -> Iterator[str]:
         yield from _facts(input_, "name", "kind")
     for output in app.outputs:
         yield f"output {output.name!r}: {typed(output.type)}"
-        yield from _facts(output, "name", "type")
+        yield from _facts(output, "name", "type", "selectors")
+        yield from (f"    from: {'.'.join(selector)}" for selector in output.selectors)
     for node in app.nodes:
         yield _node(node)
     for edge in app.edges:
@@ -42,7 +43,7 @@ def _facts(record: Any, *said: str) -> Iterator[str]:
         value = getattr(record, field.name)
         usual = field.default if field.default_factory is MISSING else field.default_factory()
         if field.name not in said and (value != usual or type(value) is not type(usual)):
-            yield f"    {field.name}: {typed(value) if isinstance(value, ObjectOf) else repr(value)}"
+            yield f"    {field.name}: {typed(value, 2) if isinstance(value, ObjectOf) else repr(value)}"
 
 
 def _node(node: Node) -> str:
@@ -53,23 +54,32 @@ def _edge(edge: Edge) -> str:
     return f"edge {edge.source!r} -> {edge.target!r}" + (f" by {edge.handle!r}" if edge.handle != "source" else "")
 
 
-def typed(type_: Type) -> str:
-    """Return a type in words: `array[string | null]`, `{name: string, age?: integer}`, `'a' | 'b' | …` for an open choice."""
+def typed(type_: Type, depth: int = 1) -> str:
+    """Return a type in words: `array[string | null]`, `{name: string, age?: integer}`, `'a' | 'b' | …` for an open choice.
+
+    The properties of a larger object stand on lines of their own, `depth` steps to the right.
+    """
     match type_:
         case Primitive():
             return type_.value
         case ArrayOf(item):
-            return f"array[{typed(item)}]"
+            return f"array[{typed(item, depth)}]"
         case OneOf(values, closed):
             return " | ".join([*map(repr, values), *([] if closed else ["…"])])
         case UnionOf(members):
-            return " | ".join(map(typed, members))
+            return " | ".join(typed(member, depth) for member in members)
         case ObjectOf(properties, description):
-            members = ", ".join(map(_property, properties)) or "…"
-            return f"{{{members}}}" + (f" ({description!r})" if description else "")
+            said = [_property(each, depth + 1) for each in properties] or ["…"]
+            flat = len(said) < 4 and not any("\n" in each for each in said)
+            start, between, end = ("", ", ", "") if flat else (_line(depth + 1), _line(depth + 1), _line(depth))
+            return f"{{{start}{between.join(said)}{end}}}" + (f" ({description!r})" if description else "")
 
 
-def _property(member: Property) -> str:
+def _line(depth: int) -> str:
+    return "\n" + "    " * depth
+
+
+def _property(member: Property, depth: int) -> str:
     name = member.name if member.name.isidentifier() else repr(member.name)
-    described = f" ({member.description!r})" if member.description else ""
-    return f"{name}{'' if member.required else '?'}: {typed(member.type)}{described}"
+    description = f" ({member.description!r})" if member.description else ""
+    return f"{name}{'' if member.required else '?'}: {typed(member.type, depth)}{description}"

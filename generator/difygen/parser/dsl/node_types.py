@@ -2,7 +2,7 @@
 
 Knows no graph beyond what a `Lookup` tells.
 
-To add a node type, add one row to `NODE_TYPES` and one case to `tests/test_dsl_nodes.py`:
+To add a node type, add one row to `NODE_TYPES` and one folder to `tests/cases/dsl/`:
 
 * `fields` are the outputs that every such node has, as types, or as a `Value` where one can be null in its own words;
 * `derive` gives the outputs that depend on the node's settings or on other nodes, and None for names it does not know;
