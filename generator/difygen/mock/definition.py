@@ -6,18 +6,21 @@ A definition without a graph (a spec) gets the smallest one: start, one node tha
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from itertools import pairwise
+from typing import Any
 
 from difygen.config import Config
+from difygen.cursor import Diagnostics
 from difygen.diagnostics import Diagnostic, has_errors
 from difygen.model import App, Edge, Input, Node, Primitive, Type
 from difygen.parser import EXPORT_KEYS
+from difygen.parser.dsl.graph import Graph, Step, mapping, read_graph, sequence
 from difygen.parser.yaml import Document, load
 from difygen.plan.names import key_variable
 from difygen.project.definitions import load_definitions
-from difygen.type_syntax import schema_of_type, type_of_word
+from difygen.type_syntax import schema_of_type, type_of
 
 JsonObject = dict[str, Any]
 Selector = tuple[str, ...]
@@ -49,7 +52,6 @@ _FEATURES: JsonObject = {
     "annotation_reply": {"enabled": False},
     "more_like_this": {"enabled": False},
 }
-_BRANCHING = ("if-else", "question-classifier", "human-input")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +66,8 @@ class Definition:
     key_name: str
     key_variable: str
     variables: tuple[JsonObject, ...]
-    settings: Mapping[str, JsonObject]
     features: JsonObject
-    nodes: tuple[Node, ...]
-    edges: tuple[Edge, ...]
+    graph: Graph
     ends: Mapping[str, tuple[tuple[str, Selector], ...]]
     types: Mapping[Selector, Type] = field(default_factory=dict)
 
@@ -75,36 +75,26 @@ class Definition:
         """Return a UUID that is the same in every run of the mock, so that clients can keep it."""
         return str(uuid.uuid5(uuid.NAMESPACE_URL, f"difygen:{kind}:{self.workflow.name}"))
 
-    def settings_of(self, node: Node) -> JsonObject:
-        """Return the node's settings, its `data` in the export; empty for a node that has none."""
-        return self.settings.get(node.id, {})
 
-    def branches(self, node: Node) -> bool:
-        """Return whether it depends on the node's run which of its edges are taken."""
-        return node.type in _BRANCHING or self.settings.get(node.id, {}).get("error_strategy") == "fail-branch"
-
-
-def define(workflow: App, export: JsonObject | None = None, *, key_name: str, key_variable: str) -> Definition:
-    """Return the definition of `workflow`. `export` is the root of the Dify export that it was read from, if any."""
-    graph = _mapping(_mapping((export or {}).get("workflow")).get("graph"))
-    settings = {str(node["id"]): _mapping(node.get("data")) for node in graph.get("nodes") or () if "id" in node}
-    nodes, edges = (workflow.nodes, workflow.edges) if workflow.nodes else _smallest_graph(workflow)
+def define(workflow: App, export: Document | None = None, *, key_name: str, key_variable: str) -> Definition:
+    """Return the definition of `workflow`. `export` is the Dify export that it was read from, if any."""
+    exported = mapping(export.root.get("workflow")) if export else {}
+    graph = read_graph(mapping(exported.get("graph")), Diagnostics(export)) if export else _graph(workflow)
     ends = {
-        node.id: _end_outputs(workflow, settings.get(node.id))
-        for node in nodes
-        if node.type in workflow.kind.terminal_nodes
+        step.id: _end_outputs(workflow, step)
+        for step in graph.steps.values()
+        if step.type in workflow.kind.terminal_nodes
     }
+    start = graph.first("start")
     return Definition(
         workflow=workflow,
         key_name=key_name,
         key_variable=key_variable,
-        variables=_variables(workflow, settings, nodes),
-        settings=settings,
-        features=_mapping(_mapping((export or {}).get("workflow")).get("features")),
-        nodes=nodes,
-        edges=edges,
+        variables=tuple(rows_of(start.data, "variables") if start and start.data else map(_variable, workflow.inputs)),
+        features=dict(mapping(exported.get("features"))),
+        graph=graph,
         ends=ends,
-        types=_types(workflow, settings, ends),
+        types=_types(workflow, graph, ends),
     )
 
 
@@ -113,45 +103,43 @@ def selector_of(value: object) -> Selector:
     return tuple(map(str, value)) if isinstance(value, list | tuple) else ()
 
 
-def rows_of(settings: JsonObject, key: str) -> list[JsonObject]:
+def rows_of(settings: Mapping[str, Any], key: str) -> list[JsonObject]:
     """Return the objects of a list in a node's settings; what is no object is left out."""
-    rows = settings.get(key)
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+    return [row for row in sequence(settings.get(key)) if isinstance(row, dict)]
 
 
-def _mapping(value: object) -> JsonObject:
-    return value if isinstance(value, dict) else {}
+def _graph(workflow: App) -> Graph:
+    """Return the graph of an app without an export: its nodes, or the smallest that does its work."""
+    if workflow.nodes:
+        nodes, edges = workflow.nodes, workflow.edges
+    else:
+        nodes = (
+            Node(id="start", type="start", title="Start"),
+            Node(id=BODY, type="code", title=workflow.title or workflow.name),
+            *(Node(id=type_, type=type_, title=type_.capitalize()) for type_ in workflow.kind.terminal_nodes),
+        )
+        edges = tuple(Edge(source=one.id, target=other.id) for one, other in pairwise(nodes))
+    steps = {node.id: Step(node.id, node.type, node.title, {}, node.parent, at) for at, node in enumerate(nodes)}
+    return Graph(steps, [edge for edge in edges if edge.source in steps and edge.target in steps])
 
 
-def _smallest_graph(workflow: App) -> tuple[tuple[Node, ...], tuple[Edge, ...]]:
-    title = workflow.title or workflow.name
-    nodes = (
-        Node(id="start", type="start", title="Start"),
-        Node(id=BODY, type="code", title=title),
-        Node(id="end", type="end", title="End"),
-    )
-    return nodes, (Edge(source="start", target=BODY), Edge(source=BODY, target="end"))
-
-
-def _end_outputs(workflow: App, settings: JsonObject | None) -> tuple[tuple[str, Selector], ...]:
+def _end_outputs(workflow: App, end: Step) -> tuple[tuple[str, Selector], ...]:
     """Return the outputs of an End node: its rows in the export, or those of a spec, which one node gives."""
-    if settings is None:
+    if not end.data:
         return tuple(
             (each.name, each.selectors[0] if each.selectors else (BODY, each.name)) for each in workflow.outputs
         )
-    rows = [row for row in rows_of(settings, "outputs") if row.get("variable")]
+    rows = [row for row in rows_of(end.data, "outputs") if row.get("variable")]
     return tuple((str(row["variable"]), selector_of(row.get("value_selector"))) for row in rows)
 
 
-def _types(
-    workflow: App, settings: Mapping[str, JsonObject], ends: Mapping[str, tuple[tuple[str, Selector], ...]]
-) -> dict[Selector, Type]:
+def _types(workflow: App, graph: Graph, ends: Mapping[str, tuple[tuple[str, Selector], ...]]) -> dict[Selector, Type]:
     """Return the types of values that nodes give: what code nodes declare, then what End nodes make of them."""
     declared: dict[Selector, Type] = {
-        (node_id, str(name)): type_of_word(str(_mapping(row).get("type")).lower()) or Primitive.ANY
-        for node_id, data in settings.items()
-        if data.get("type") == "code"
-        for name, row in _mapping(data.get("outputs")).items()
+        (step.id, name): type_of(mapping(row).get("type")) or Primitive.ANY
+        for step in graph.steps.values()
+        if step.type == "code"
+        for name, row in mapping(step.data.get("outputs")).items()
     }
     outputs = {output.name: output.type for output in workflow.outputs}
     bound = {
@@ -161,14 +149,6 @@ def _types(
         if selector and name in outputs and outputs[name] is not Primitive.ANY
     }
     return {**declared, **bound}
-
-
-def _variables(workflow: App, settings: Mapping[str, JsonObject], nodes: Sequence[Node]) -> tuple[JsonObject, ...]:
-    """Return the start variables as `/parameters` shows them: an export's own, or a spec's in the same form."""
-    start = next((node.id for node in nodes if node.type == "start"), None)
-    if start is not None and start in settings:
-        return tuple(rows_of(settings[start], "variables"))
-    return tuple(_variable(input_) for input_ in workflow.inputs)
 
 
 def _variable(input_: Input) -> JsonObject:
@@ -224,16 +204,15 @@ def load_served(config: Config, apps: Iterable[App] = ()) -> Loaded:
     return Loaded(tuple(definitions), problems)
 
 
-def _export(data: bytes, file: str) -> JsonObject | None:
-    """Return the root of an export; an answer of Dify's console holds it as text. None for a spec."""
+def _export(data: bytes, file: str) -> Document | None:
+    """Return the export that a file holds; an answer of Dify's console holds it as text. None for a spec."""
     document = load(data, file)
     if not isinstance(document, Document):
         return None
     inner = document.root.get("data")
     if isinstance(inner, str) and len(document.root) == 1:
         return _export(inner.encode(errors="replace"), file)
-    root = cast("dict[str, Any]", document.root)
-    return root if any(key in root for key in EXPORT_KEYS) and "inputs" not in root else None
+    return document if any(key in document.root for key in EXPORT_KEYS) and "inputs" not in document.root else None
 
 
 # What an app says of itself

@@ -16,7 +16,7 @@ from typing import Any
 from difygen.mock.definition import Definition, JsonObject, rows_of, selector_of
 from difygen.mock.errors import ApiError, Faults
 from difygen.mock.values import VariablePool, as_text, fill_references, fill_template, holds
-from difygen.model import Node
+from difygen.parser.dsl.graph import Step, mapping, sequence
 
 FAILURE = "RuntimeError: this failure was asked for"
 FORM_SECONDS = 36 * 3600
@@ -39,30 +39,40 @@ class NodeResult:
     branch: str = ""
 
 
-def result_of(node: Node, settings: JsonObject, pool: VariablePool) -> NodeResult:
+def result_of(node: Step, pool: VariablePool) -> NodeResult:
     """Return what a node gives, its branch left open where only the caller can choose one."""
     simulate = _SIMULATED.get(node.type)
     if simulate:
-        return simulate(node, settings, pool)
-    return NodeResult(inputs=_variables(settings, pool), outputs=pool.expected_outputs(node.id))
+        return simulate(node, pool)
+    outputs = pool.expected_outputs(node.id)
+    if node.type == "question-classifier":
+        first = next(iter(rows_of(node.data, "classes")), {})
+        outputs = {"class_name": first.get("name"), "class_id": first.get("id"), "usage": _usage(1, 1)}
+        return NodeResult(outputs=outputs, branch=str(first.get("id") or ""))
+    if node.type == "document-extractor":
+        selector = list(selector_of(node.data.get("variable_selector")))
+        documents = pool.get(selector)
+        documents = documents if isinstance(documents, list) else [documents]
+        return NodeResult({"variable_selector": selector}, {"text": "mock text"} | outputs, {"documents": documents})
+    return NodeResult(inputs=_variables(node, pool), outputs=outputs)
 
 
-def _variables(settings: JsonObject, pool: VariablePool) -> JsonObject:
-    rows = rows_of(settings, "variables")
+def _variables(node: Step, pool: VariablePool) -> JsonObject:
+    rows = rows_of(node.data, "variables")
     return {str(row.get("variable")): pool.get(selector_of(row.get("value_selector"))) for row in rows}
 
 
-def _template(node: Node, settings: JsonObject, pool: VariablePool) -> NodeResult:
-    values = _variables(settings, pool)
-    text = fill_template(str(settings.get("template") or ""), values)
+def _template(node: Step, pool: VariablePool) -> NodeResult:
+    values = _variables(node, pool)
+    text = fill_template(str(node.data.get("template") or ""), values)
     if text is None or pool.is_prescribed(node.id):
         return NodeResult(inputs=values, outputs=pool.expected_outputs(node.id) or {"output": "mock output"})
-    selectors = [selector_of(row.get("value_selector")) for row in rows_of(settings, "variables")]
+    selectors = [selector_of(row.get("value_selector")) for row in rows_of(node.data, "variables")]
     return NodeResult(inputs=values, outputs={"output": text}, derived=all(map(pool.is_derived, selectors)))
 
 
-def _if_else(node: Node, settings: JsonObject, pool: VariablePool) -> NodeResult:
-    cases = rows_of(settings, "cases")
+def _if_else(node: Step, pool: VariablePool) -> NodeResult:
+    cases = rows_of(node.data, "cases")
     chosen = _case_that_holds(cases, pool)
     conditions = [row for case in cases for row in rows_of(case, "conditions")]
     inputs = {
@@ -111,15 +121,9 @@ def _case_result(case: JsonObject, chosen: str | None) -> JsonObject:
     return {"group": group, "results": [is_chosen for _ in conditions], "final_result": is_chosen}
 
 
-def _classifier(node: Node, settings: JsonObject, pool: VariablePool) -> NodeResult:
-    first = next(iter(rows_of(settings, "classes")), {})
-    outputs = {"class_name": first.get("name"), "class_id": first.get("id"), "usage": _usage(1, 1)}
-    return NodeResult(outputs=outputs, branch=str(first.get("id") or ""))
-
-
-def _model(node: Node, settings: JsonObject, pool: VariablePool) -> NodeResult:
+def _model(node: Step, pool: VariablePool) -> NodeResult:
     outputs: JsonObject = {"text": "mock text"} | pool.expected_outputs(node.id)
-    templates = settings.get("prompt_template")
+    templates = node.data.get("prompt_template")
     rows = templates if isinstance(templates, list) else [templates]
     prompts = [
         {"role": row.get("role", "user"), "text": fill_references(str(row.get("text") or ""), pool), "files": []}
@@ -128,7 +132,7 @@ def _model(node: Node, settings: JsonObject, pool: VariablePool) -> NodeResult:
     ]
     usage = _usage(sum(len(row["text"].split()) for row in prompts), len(as_text(outputs["text"]).split()))
     outputs = {"text": outputs.pop("text"), "reasoning_content": "", "usage": usage, "finish_reason": "stop", **outputs}
-    model = settings["model"] if isinstance(settings.get("model"), dict) else {}
+    model = mapping(node.data.get("model"))
     process_data: JsonObject = {
         "model_mode": model.get("mode", "chat"),
         "prompts": prompts,
@@ -161,8 +165,8 @@ def _usage(prompt_tokens: int, completion_tokens: int) -> JsonObject:
     }
 
 
-def _aggregator(node: Node, settings: JsonObject, pool: VariablePool) -> NodeResult:
-    selectors = [selector_of(each) for each in settings.get("variables") or () if isinstance(each, list)]
+def _aggregator(node: Step, pool: VariablePool) -> NodeResult:
+    selectors = [selector_of(each) for each in sequence(node.data.get("variables")) if isinstance(each, list)]
     found = next((selector for selector in selectors if selector in pool), None)
     if found is None or pool.is_prescribed(node.id):
         return NodeResult(outputs=pool.expected_outputs(node.id))
@@ -170,22 +174,12 @@ def _aggregator(node: Node, settings: JsonObject, pool: VariablePool) -> NodeRes
     return NodeResult({".".join(found[1:]): value}, {"output": value}, derived=pool.is_derived(found))
 
 
-def _extractor(node: Node, settings: JsonObject, pool: VariablePool) -> NodeResult:
-    selector = list(selector_of(settings.get("variable_selector")))
-    documents = pool.get(selector)
-    documents = documents if isinstance(documents, list) else [documents]
-    outputs = {"text": "mock text"} | pool.expected_outputs(node.id)
-    return NodeResult({"variable_selector": selector}, outputs, {"documents": documents})
-
-
-_SIMULATED: Mapping[str, Callable[[Node, JsonObject, VariablePool], NodeResult]] = {
+_SIMULATED: Mapping[str, Callable[[Step, VariablePool], NodeResult]] = {
     "template-transform": _template,
     "if-else": _if_else,
-    "question-classifier": _classifier,
     "llm": _model,
     "variable-aggregator": _aggregator,
     "variable-assigner": _aggregator,
-    "document-extractor": _extractor,
 }
 
 
@@ -202,14 +196,14 @@ def failing_node(definition: Definition, faults: Faults, handler_failed: bool) -
         return ""
     if faults.node:
         return faults.node
-    nodes = [node for node in definition.nodes if node.parent is None]
-    handling = [node for node in nodes if definition.settings_of(node).get("error_strategy")]
+    nodes = list(definition.graph.level(None)[0].values())
+    handling = [node for node in nodes if node.data.get("error_strategy")]
     working = [node for node in nodes if node.type not in _IDLE]
     candidates = (handling if "partial" in faults else []) or working or nodes[-1:]
     return candidates[0].id if candidates else ""
 
 
-def handled_failure(settings: JsonObject, result: NodeResult, problem: str) -> NodeResult:
+def handled_failure(settings: Mapping[str, Any], result: NodeResult, problem: str) -> NodeResult:
     """Return what a node gives whose failure is handled: its default values, and what went wrong (seen on 1.12.1)."""
     strategy = settings.get("error_strategy") or "default-value"
     values = (_default_values(settings) or result.outputs) if strategy == "default-value" else {}
@@ -217,7 +211,7 @@ def handled_failure(settings: JsonObject, result: NodeResult, problem: str) -> N
     return NodeResult(result.inputs, outputs, metadata={"error_strategy": strategy}, derived=True)
 
 
-def _default_values(settings: JsonObject) -> JsonObject:
+def _default_values(settings: Mapping[str, Any]) -> JsonObject:
     """Return the values that settings name for a failure. A number becomes a float in any case (seen on 1.12.1)."""
     values: JsonObject = {}
     for row in rows_of(settings, "default_value"):
@@ -231,7 +225,7 @@ def _default_values(settings: JsonObject) -> JsonObject:
     return values
 
 
-def max_retries(settings: JsonObject) -> int:
+def max_retries(settings: Mapping[str, Any]) -> int:
     """Return how often a node is tried again before it fails."""
     config = settings.get("retry_config")
     if not isinstance(config, dict) or not config.get("retry_enabled"):
@@ -259,16 +253,16 @@ class Form:
     answers: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, node: Node, settings: JsonObject, pool: VariablePool) -> Form:
+    def of(cls, node: Step, pool: VariablePool) -> Form:
         """Return the form of a node. One without buttons (an export of 1.12) gets one, so that the run can go on."""
-        inputs = rows_of(settings, "inputs")
+        inputs = rows_of(node.data, "inputs")
         defaults = {str(row.get("output_variable_name")): row.get("default") for row in inputs}
         return cls(
             node_id=node.id,
             node_title=node.title,
-            content=fill_references(str(settings.get("form_content") or ""), pool),
+            content=fill_references(str(node.data.get("form_content") or ""), pool),
             inputs=tuple(inputs),
-            actions=tuple(rows_of(settings, "user_actions") or [_ONLY_ACTION]),
+            actions=tuple(rows_of(node.data, "user_actions") or [_ONLY_ACTION]),
             defaults={
                 name: as_text(pool.get(selector_of(default.get("selector"))))
                 for name, default in defaults.items()

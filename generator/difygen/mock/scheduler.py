@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from difygen.mock.definition import Definition, JsonObject, Selector, selector_of
 from difygen.mock.nodes import Form
 from difygen.mock.values import ITEMS, VariablePool, as_text
-from difygen.model import Edge, Node
+from difygen.model import Edge
+from difygen.parser.dsl.graph import CONTAINER_STARTS, Step, reached
+from difygen.parser.dsl.node_types import branches_of
 
-SILENT = ("iteration-start", "loop-start", "loop-end")
+SILENT = (*CONTAINER_STARTS, "loop-end")
 """Nodes that run without an event of their own (seen on 1.12.1)."""
 CONTAINERS = ("iteration", "loop")
 LOOP_ROUNDS = 2
@@ -62,33 +64,24 @@ class Scheduler:
     """
 
     def __init__(self, definition: Definition, parent: str | None) -> None:
-        self._nodes = {node.id: node for node in definition.nodes if node.parent == parent}
-        self._branching = {node.id for node in self._nodes.values() if definition.branches(node)}
+        graph = definition.graph
+        self._nodes, edges = graph.level(parent)
+        self._branching = {node.id for node in self._nodes.values() if branches_of(graph, node)}
         self._out: defaultdict[str, list[Edge]] = defaultdict(list)
         self._in: defaultdict[str, list[Edge]] = defaultdict(list)
-        for edge in definition.edges:
-            if edge.source in self._nodes and edge.target in self._nodes:
-                self._out[edge.source].append(edge)
-                self._in[edge.target].append(edge)
+        for edge in edges:
+            self._out[edge.source].append(edge)
+            self._in[edge.target].append(edge)
         self._taken: dict[int, bool] = {}  # by the edge's id; edges that are not decided yet are missing
-        self._entries = self._entry_nodes(parent)
+        self._entries = graph.entries(parent)[:1]  # what no way leads to from there is not run
         self._ready = deque(self._entries)
         self.skipped: set[str] = set()
 
-    def _entry_nodes(self, parent: str | None) -> list[str]:
-        """Return where the level begins: one node. What no edge leads to otherwise is not run."""
-        roots = [node for node in self._nodes.values() if not self._in[node.id]]
-        if parent is None:
-            entries = [n for n in roots if n.type == "start"] or [n for n in roots if n.type.startswith("trigger-")]
-        else:
-            entries = [node for node in roots if node.type in SILENT]
-        return [node.id for node in (entries or roots)[:1]]
-
-    def __iter__(self) -> Iterator[Node]:
+    def __iter__(self) -> Iterator[Step]:
         while self._ready:
             yield self._nodes[self._ready.popleft()]
 
-    def complete(self, node: Node, branch: str | None = None) -> None:
+    def complete(self, node: Step, branch: str | None = None) -> None:
         """Go on from a node by one of its branches, by all for None; skip the others and what only they lead to."""
         decided = deque((edge, branch is None or edge.handle == branch) for edge in self._out[node.id])
         while decided:
@@ -103,32 +96,23 @@ class Scheduler:
                 self.skipped.add(edge.target)
                 decided.extend((onward, False) for onward in self._out[edge.target])
 
-    def certain_nodes(self) -> set[str]:
+    def certain_nodes(self) -> Collection[str]:
         """Return the nodes that will run for sure: reached without a branch that is still to be decided."""
-        seen: set[str] = set()
-        waiting = [*self._entries]
-        while waiting:
-            node_id = waiting.pop()
-            if node_id not in seen and node_id not in self.skipped:
-                seen.add(node_id)
-                edges = self._out[node_id]
-                waiting += [edge.target for edge in edges if self._taken.get(id(edge), node_id not in self._branching)]
-        return seen
 
-    def branches(self, node: Node) -> list[str]:
-        """Return the branches that leave a node, in the order of the definition."""
-        return list(dict.fromkeys(edge.handle for edge in self._out[node.id]))
+        def onward(node_id: str) -> list[str]:
+            certain = [edge for edge in self._out[node_id] if self._taken.get(id(edge), node_id not in self._branching)]
+            return [edge.target for edge in certain if edge.target not in self.skipped]
 
-    def reachable(self, node: Node, branch: str) -> set[str]:
+        return reached(self._entries, onward)
+
+    def branches(self, node: Step) -> list[str]:
+        """Return the branches by which a run may leave a node, in the order of the definition; none where it takes all."""
+        return list(dict.fromkeys(edge.handle for edge in self._out[node.id])) if node.id in self._branching else []
+
+    def reachable(self, node: Step, branch: str) -> Collection[str]:
         """Return the nodes that one branch of a node can lead to."""
-        seen: set[str] = set()
-        waiting = [edge.target for edge in self._out[node.id] if edge.handle == branch]
-        while waiting:
-            node_id = waiting.pop()
-            if node_id not in seen:
-                seen.add(node_id)
-                waiting += [edge.target for edge in self._out[node_id]]
-        return seen
+        targets = [edge.target for edge in self._out[node.id] if edge.handle == branch]
+        return reached(targets, lambda id_: [edge.target for edge in self._out[id_]])
 
 
 class EndText:
@@ -174,7 +158,7 @@ class EndText:
     def _chunks(self, selector: Selector) -> Iterator[JsonObject]:
         text = as_text(self._pool.get(selector))
         pieces = [text]
-        is_model = any(node.id == selector[0] and node.type == "llm" for node in self._definition.nodes)
+        is_model = (node := self._definition.graph.steps.get(selector[0])) is not None and node.type == "llm"
         if is_model and selector[1:] == ("text",):
             words = text.split(" ")
             pieces = [f"{word} " for word in words[:-1]] + [words[-1], "", ""]  # token by token, and two empty ones
@@ -199,11 +183,9 @@ class Round:
 class ContainerRun:
     """One run of an iteration or loop: its own events around its rounds, with the node's id (seen on 1.12.1)."""
 
-    def __init__(
-        self, node: Node, settings: JsonObject, pool: VariablePool, event: Callable[[str, JsonObject], JsonObject]
-    ) -> None:
+    def __init__(self, node: Step, pool: VariablePool, event: Callable[[str, JsonObject], JsonObject]) -> None:
         self._node = node
-        self._settings = settings
+        self._settings: Mapping[str, Any] = node.data
         self._pool = pool
         self._event = event
         self._kind = node.type
@@ -228,7 +210,7 @@ class ContainerRun:
         count = self._settings.get("loop_count")
         return list(range(min(count if isinstance(count, int) else 1, LOOP_ROUNDS)))
 
-    def effects(self, run_round: Callable[[Node, Round], Effects]) -> Generator[Effect, Any, JsonObject]:
+    def effects(self, run_round: Callable[[Step, Round], Effects]) -> Generator[Effect, Any, JsonObject]:
         """Run all rounds and return the outputs. An empty list gives no events at all (seen on 1.12.1)."""
         if not self._items:
             return self._outputs()
@@ -243,7 +225,7 @@ class ContainerRun:
         yield self._completed("succeeded")
         return self._outputs()
 
-    def _round(self, index: int, run_round: Callable[[Node, Round], Effects]) -> Effects:
+    def _round(self, index: int, run_round: Callable[[Step, Round], Effects]) -> Effects:
         clock, number = time.monotonic(), index + self._first_number
         self._pool.put(self._node.id, {"item": self._items[index], "index": index}, derived=True)
         fails = index == min(1, len(self._items) - 1)  # not the first, so that one has gone well

@@ -155,7 +155,7 @@ async def _answer(endpoint: Endpoint, http: Request) -> Response:
     state: ServerState = http.app.state.mock
     definition = _authenticate(state, http.headers.get("authorization"))
     faults = Faults.parse(http.headers.get(HEADER, ""))
-    faults.check_nodes([node.id for node in definition.nodes])
+    faults.check_nodes([node.id for node in definition.graph.nodes()])
     if "drop" in faults:
         await http.body()  # left unread, it would make the system reset the connection
     return _fault_response(faults, definition) or await endpoint(ApiRequest(state, definition, http, faults))

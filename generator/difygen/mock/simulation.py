@@ -31,9 +31,10 @@ from difygen.mock.scheduler import (
 )
 from difygen.mock.validation import schema_error
 from difygen.mock.values import VariablePool
-from difygen.model import Node
+from difygen.parser.dsl.graph import Step
+from difygen.parser.dsl.node_types import FAIL
 
-_PAUSE = Node(id="mock_pause", type="human-input", title="Pause")
+_PAUSE = Step("mock_pause", "human-input", "Pause", {}, None, -1)
 """The node at which a run pauses that has none of its own."""
 
 
@@ -60,7 +61,7 @@ class Totals:
 class NodeEvents:
     """The events of one execution of a node: their fields in the order of the wire (seen on 1.12.1)."""
 
-    node: Node
+    node: Step
     round: Round | None = None
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     created_at: int = field(default_factory=lambda: int(time.time()))
@@ -199,7 +200,7 @@ class Simulation:
 
     # From node to node
 
-    def _top_level(self, node: Node) -> Effects:
+    def _top_level(self, node: Step) -> Effects:
         if node.type in self.definition.workflow.kind.terminal_nodes and "paused" in self.faults and not self._paused:
             yield from self._ask_human(_PAUSE)
         self.totals.steps += 1
@@ -208,15 +209,15 @@ class Simulation:
         if branch is not None:  # a branch is decided: an End may be certain now
             yield from self._chunks()
 
-    def _round(self, container: Node, round_: Round) -> Effects:
+    def _round(self, container: Step, round_: Round) -> Effects:
         scheduler = Scheduler(self.definition, container.id)
         for node in scheduler:
             branch = None if node.type in SILENT else (yield from self._step(node, scheduler, round_))
             scheduler.complete(node, branch)
 
-    def _step(self, node: Node, scheduler: Scheduler, round_: Round | None) -> NodeEffects:
+    def _step(self, node: Step, scheduler: Scheduler, round_: Round | None) -> NodeEffects:
         if node.type in CONTAINERS:
-            container = ContainerRun(node, self.definition.settings_of(node), self._pool, self.event)
+            container = ContainerRun(node, self._pool, self.event)
             outputs = yield from container.effects(self._round)
             self._pool.put(node.id, outputs, derived=False)
             yield from self._chunks()
@@ -227,7 +228,7 @@ class Simulation:
 
     # One node
 
-    def _run_node(self, node: Node, scheduler: Scheduler, round_: Round | None) -> NodeEffects:
+    def _run_node(self, node: Step, scheduler: Scheduler, round_: Round | None) -> NodeEffects:
         execution = NodeEvents(node, round_)
         yield self.event("node_started", execution.started())
         if node.type in self.definition.workflow.kind.terminal_nodes:
@@ -254,7 +255,7 @@ class Simulation:
         yield self.event("node_finished", execution.finished(result))
         return self._branch(node, result, scheduler)
 
-    def _compute(self, node: Node) -> Effects:
+    def _compute(self, node: Step) -> Effects:
         """Ask for the run's outputs when the first node starts to work."""
         if node.type == "start" or self._asked:
             return
@@ -266,7 +267,7 @@ class Simulation:
             self._exact = True
             self.prescribe(answer)
 
-    def _seconds(self, node: Node) -> float:
+    def _seconds(self, node: Step) -> float:
         """Return how long a node takes. The fault `slow` is for the node that it names, else the first that works."""
         slow = self.faults.slow
         if node.type == "start":
@@ -276,16 +277,16 @@ class Simulation:
         self._slowed = True
         return self.latency + slow.seconds
 
-    def _result(self, node: Node) -> NodeResult:
+    def _result(self, node: Step) -> NodeResult:
         if node.type == "start":
             values = self.inputs | self.system | {"sys.timestamp": self.created_at}
             return NodeResult(inputs=values, outputs=values, derived=True)
         if node.type in self.definition.workflow.kind.terminal_nodes:
             outputs = self._end_outputs(node)
             return NodeResult(inputs=outputs, outputs=outputs, derived=True)
-        return result_of(node, self.definition.settings_of(node), self._pool)
+        return result_of(node, self._pool)
 
-    def _end_outputs(self, node: Node) -> JsonObject:
+    def _end_outputs(self, node: Step) -> JsonObject:
         """Return the End's outputs; what a handler returns beyond what any End has is kept too."""
         prescribed = self._pool.prescribed
         outputs = {
@@ -296,13 +297,13 @@ class Simulation:
         declared = {name for end in self.definition.ends.values() for name, _ in end}
         return outputs | {name: value for name, value in prescribed.items() if name not in declared}
 
-    def _branch(self, node: Node, result: NodeResult, scheduler: Scheduler) -> str | None:
+    def _branch(self, node: Step, result: NodeResult, scheduler: Scheduler) -> str | None:
         """Return the branch to go on by: the node's own, else the one to the prescribed outputs, else the first."""
         branches = scheduler.branches(node)
-        if not self.definition.branches(node) or not branches:
+        if not branches:
             return None
-        if self.definition.settings_of(node).get("error_strategy") == "fail-branch":
-            return next((branch for branch in branches if branch != "fail-branch"), "")
+        if node.data.get("error_strategy") == FAIL:
+            return next((branch for branch in branches if branch != FAIL), "")
         if result.derived:
             return result.branch
         branches.sort(key=lambda branch: branch != result.branch)  # what the node would say comes first
@@ -316,7 +317,7 @@ class Simulation:
 
     # Failures
 
-    def _problem(self, node: Node, round_: Round | None) -> str:
+    def _problem(self, node: Step, round_: Round | None) -> str:
         """Return why this execution of the node fails, or nothing."""
         if node.type == "start":
             return schema_error(self.definition.variables, self.inputs) or ""
@@ -326,7 +327,7 @@ class Simulation:
     def _fail(self, execution: NodeEvents, result: NodeResult, problem: str) -> NodeEffects:
         """Try a node again, then handle its failure if it has a strategy or the fault wants one, else end the run."""
         node = execution.node
-        settings, nothing = self.definition.settings_of(node), NodeResult(inputs=result.inputs)
+        settings, nothing = node.data, NodeResult(inputs=result.inputs)
         for attempt in range(1, max_retries(settings) + 1):
             self.totals.steps += execution.round is None
             retry = execution.finished(nothing, status="retry", error=problem)
@@ -341,14 +342,14 @@ class Simulation:
         handled = handled_failure(settings, result, problem)
         self._pool.put(node.id, handled.outputs, derived=True)
         yield self.event("node_finished", execution.finished(handled, status="exception", error="Unknown error"))
-        return "fail-branch" if strategy == "fail-branch" else None
+        return FAIL if strategy == FAIL else None
 
     # People
 
-    def _ask_human(self, node: Node) -> NodeEffects:
+    def _ask_human(self, node: Step) -> NodeEffects:
         """Pause until somebody has submitted the node's form, and go on by the branch of its button."""
         self._paused = True
-        form = Form.of(node, self.definition.settings_of(node), self._pool)
+        form = Form.of(node, self._pool)
         yield self.event("node_started", NodeEvents(node).started())
         yield self.event("human_input_required", form.required())
         self.status = "paused"

@@ -104,9 +104,9 @@ class VariablePool:
 
     def _prescribed_length(self, selector: Selector) -> int | None:
         """Return how long a list is that an iteration goes over whose outputs are prescribed; None if nobody says."""
-        for node_id, settings in self.definition.settings.items():
-            if selector_of(settings.get("iterator_selector")) == selector:
-                lists = [self.prescribed.get(name) for name in self._outputs_from(node_id)]
+        for step in self.definition.graph.steps.values():
+            if selector_of(step.data.get("iterator_selector")) == selector:
+                lists = [self.prescribed.get(name) for name in self._outputs_from(step.id)]
                 return next((len(value) for value in lists if isinstance(value, list)), None)
         return None
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from difygen.parser.dsl.graph import CONTAINER_STARTS, Graph, Port, Step, mapping, quoted, sequence, text
+from difygen.parser.dsl.graph import Graph, Port, Step, mapping, quoted, reached, sequence, text
 
 MAX_EFFORT = 500_000
 """How many edges and branches may be looked at for questions about single steps. Beyond that, the answer is the
@@ -67,20 +67,24 @@ class FlowGraph:
 
     def __init__(self, graph: Graph, level: str | None, branches_of: Callable[[Step], Sequence[Branch]]) -> None:
         steps, edges = graph.level(level)
-        self.entries = _entries(steps, graph, level)
+        self.entries = graph.entries(level)
         self.into: dict[str, list[Port]] = {id_: [] for id_ in steps}
         self.out: dict[str, list[tuple[str, str]]] = {id_: [] for id_ in steps}
         for edge in edges:
             self.into[edge.target].append((edge.source, edge.handle))
             self.out[edge.source].append((edge.handle, edge.target))
-        self.reached = _reached(self.entries, self.out)
+        self.reached = reached(self.entries, lambda id_: [target for _, target in self.out[id_]])
         for into in self.into.values():
             into[:] = [port for port in into if port[0] in self.reached]
         self.order = self._ordered()
         self.timely = frozenset(self.order)
-        self.branches = {
-            id_: _with_seen(known, self.out[id_]) for id_ in self.order if (known := branches_of(steps[id_]))
-        }
+        self.branches: dict[str, tuple[Branch, ...]] = {}
+        for id_ in self.order:
+            if declared := branches_of(steps[id_]):
+                branches = {branch.handle: branch for branch in declared}
+                for handle, _ in self.out[id_]:  # edges that use other handles: no output may look surer than it is
+                    branches.setdefault(handle, Branch(handle, handle))
+                self.branches[id_] = tuple(branches.values())
         self.bits = self._numbered()
         self._before: dict[str, set[str]] = {}
         self._effort = {"before": 2 * MAX_EFFORT, "choices": MAX_EFFORT}
@@ -206,47 +210,6 @@ class FlowGraph:
                 own |= shared
             follows[id_, ""] = own
         return follows
-
-
-def _entries(steps: dict[str, Step], graph: Graph, level: str | None) -> list[str]:
-    """Return where runs begin. Of several triggers each begins runs of its own."""
-    if level is None:
-        start = next((step.id for step in steps.values() if step.type == "start"), None)
-        if start is not None:
-            return [start]
-        triggers = [step.id for step in steps.values() if step.type.startswith("trigger-")]
-        if triggers:
-            return triggers
-    else:
-        wanted = graph.steps[level].data.get("start_node_id")
-        if isinstance(wanted, str) and wanted in steps:
-            return [wanted]
-        starts = [step.id for step in steps.values() if step.type in CONTAINER_STARTS]
-        if starts:
-            return starts[:1]
-    targets = {edge.target for edge in graph.level(level)[1]}
-    return [id_ for id_ in steps if id_ not in targets][:1]
-
-
-def _reached(entries: Iterable[str], out: dict[str, list[tuple[str, str]]]) -> dict[str, None]:
-    reached = dict.fromkeys(entries)
-    waiting = list(reached)
-    while waiting:
-        for _, target in out[waiting.pop()]:
-            if target not in reached:
-                reached[target] = None
-                waiting.append(target)
-    return reached
-
-
-def _with_seen(known: Sequence[Branch], out: Iterable[tuple[str, str]]) -> tuple[Branch, ...]:
-    """Return the ways out that a step declares, and those that edges use all the same: no output may look surer
-    than it is.
-    """
-    branches = {branch.handle: branch for branch in known}
-    for handle, _ in out:
-        branches.setdefault(handle, Branch(handle, handle))
-    return tuple(branches.values())
 
 
 class Runs:

@@ -5,12 +5,13 @@ Never fails, always ends.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 
 from difygen.model import ArrayOf, JsonValue, Primitive, Type
-from difygen.parser.dsl.control_flow import Branch, Runs, only_when
+from difygen.parser.dsl.control_flow import Runs, only_when
 from difygen.parser.dsl.graph import Graph, Step, mapping, named, quoted, sequence, text, texts
-from difygen.parser.dsl.node_types import NODE_TYPES
+from difygen.parser.dsl.node_types import FAIL, NODE_TYPES, branches_of
 from difygen.parser.dsl.nullability import Need, Unknown, Value, member, nothing, unknown
 from difygen.type_algebra import is_small, merge
 from difygen.type_syntax import type_of
@@ -18,7 +19,6 @@ from difygen.type_syntax import type_of
 MAX_CHAIN = 48
 """How many nodes may pass a value on before it counts as unknown."""
 
-FAIL, SUCCESS = "fail-branch", "source"
 _ERRORS = ("error_message", "error_type")
 _RESOLVING = unknown("cyclic-selector", "it is made from itself")
 
@@ -50,6 +50,7 @@ class Resolver:
         self._resolved: dict[tuple[str, str], Value] = {}
         self._depth = 0
         self._runs: dict[str | None, Runs] = {}
+        self._branches_of = partial(branches_of, graph)
 
     def resolve(self, selector: JsonValue, scope: str | None) -> Value:
         """Return what a selector leads to, seen from within the container `scope` (None for the workflow itself)."""
@@ -114,19 +115,8 @@ class Resolver:
     def runs(self, level: str | None) -> Runs:
         """Return the runs of the workflow, or of the inside of a container."""
         if level not in self._runs:
-            self._runs[level] = Runs(self.graph, level, self.branches_of)
+            self._runs[level] = Runs(self.graph, level, self._branches_of)
         return self._runs[level]
-
-    def branches_of(self, step: Step) -> Sequence[Branch]:
-        """Return the ways out of a step, of which a run takes one; none where it takes all."""
-        type_ = NODE_TYPES.get(step.type)
-        if type_ is None:
-            handles = dict.fromkeys(edge.handle for edge in self.graph.edges_of(step.id))
-            return [Branch(each, each) for each in handles] if len(handles) > 1 else ()
-        branches = list(type_.branches(step)) if type_.branches is not None else []
-        if step.data.get("error_strategy") == FAIL:
-            branches = [*(branches or [Branch(SUCCESS, "succeeds", True)]), Branch(FAIL, "fails", True)]
-        return branches
 
     def _encloses(self, container: str, scope: str | None) -> bool:
         while scope is not None:
@@ -175,7 +165,7 @@ class Resolver:
     def _guarded(self, step: Step, name: str, value: Value, strategy: JsonValue) -> Value:
         """Return the value as it is where the node may fail without ending the run."""
         if strategy == FAIL:
-            branches = tuple((step.id, branch.handle) for branch in self.branches_of(step) if branch.handle != FAIL)
+            branches = tuple((step.id, branch.handle) for branch in self._branches_of(step) if branch.handle != FAIL)
             return value._replace(needs=(Need(branches), *value.needs))
         value = value._replace(needs=(Need(((step.id, ""),)), *value.needs))
         if strategy != "default-value":

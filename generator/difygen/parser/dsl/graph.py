@@ -5,7 +5,7 @@ Knows no node type's fields.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from difygen.cursor import Diagnostics, shown
@@ -57,6 +57,26 @@ class Graph:
     def level(self, parent: str | None) -> tuple[dict[str, Step], list[Edge]]:
         """Return the steps of the workflow itself or of the inside of a container, and the edges between them."""
         return self._levels.get(parent, ({}, []))
+
+    def entries(self, level: str | None) -> list[str]:
+        """Return where runs of a level begin. Of several triggers each begins runs of its own."""
+        steps, edges = self.level(level)
+        if level is None:
+            start = next((step.id for step in steps.values() if step.type == "start"), None)
+            if start is not None:
+                return [start]
+            triggers = [step.id for step in steps.values() if step.type.startswith("trigger-")]
+            if triggers:
+                return triggers
+        else:
+            wanted = self.steps[level].data.get("start_node_id")
+            if isinstance(wanted, str) and wanted in steps:
+                return [wanted]
+            starts = [step.id for step in steps.values() if step.type in CONTAINER_STARTS]
+            if starts:
+                return starts[:1]
+        targets = {edge.target for edge in edges}
+        return [id_ for id_ in steps if id_ not in targets][:1]
 
     def edges_of(self, id_: str) -> list[Edge]:
         """Return the edges that leave a step."""
@@ -147,6 +167,18 @@ def _edges(canvas: Mapping[str, JsonValue], steps: Mapping[str, Step]) -> list[E
         handle = text(edge.get("sourceHandle")) or "source"
         edges[source, target, handle] = Edge(source=source, target=target, handle=handle)
     return list(edges.values())
+
+
+def reached(beginnings: Iterable[str], onward: Callable[[str], Iterable[str]]) -> dict[str, None]:
+    """Return the steps that some way leads to, where `onward` gives those that come next; the beginnings first."""
+    found = dict.fromkeys(beginnings)
+    waiting = list(found)
+    while waiting:
+        for target in onward(waiting.pop()):
+            if target not in found:
+                found[target] = None
+                waiting.append(target)
+    return found
 
 
 def mapping(value: JsonValue) -> Mapping[str, JsonValue]:

@@ -23,9 +23,12 @@ from difygen.parser.dsl import control_flow as b
 from difygen.parser.dsl import node_fields as f
 from difygen.parser.dsl import node_sources as d
 from difygen.parser.dsl.control_flow import Branch
-from difygen.parser.dsl.graph import Step
+from difygen.parser.dsl.graph import Graph, Step
 from difygen.parser.dsl.node_fields import BOOLEAN, DATA, FILES, INTEGER, OBJECT, STRING, USAGE, Derive
 from difygen.parser.dsl.nullability import Value
+
+FAIL, SUCCESS = "fail-branch", "source"
+"""The handles of a node whose failure has a branch of its own."""
 
 _PLUGIN: dict[str, Type | Value] = {"text": STRING, "files": FILES, "json": DATA}
 
@@ -93,3 +96,15 @@ NODE_TYPES: dict[str, NodeType] = {
     "datasource": NodeType({"datasource_type": STRING}, f.datasource_field),
     "knowledge-index": NodeType(derive=f.index_field),
 }
+
+
+def branches_of(graph: Graph, step: Step) -> Sequence[Branch]:
+    """Return the ways out of a step, of which a run takes one; none where it takes all."""
+    type_ = NODE_TYPES.get(step.type)
+    if type_ is None:
+        handles = dict.fromkeys(edge.handle for edge in graph.edges_of(step.id))
+        return [Branch(each, each) for each in handles] if len(handles) > 1 else ()
+    branches = list(type_.branches(step)) if type_.branches is not None else []
+    if step.data.get("error_strategy") == FAIL:
+        branches = [*(branches or [Branch(SUCCESS, "succeeds", True)]), Branch(FAIL, "fails", True)]
+    return branches
