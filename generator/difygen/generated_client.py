@@ -5,7 +5,7 @@ What a terminal calls is what a program would call."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -33,6 +33,7 @@ class GeneratedClient:
     """The classes of a generated module, and the wire names of its inputs by their Python names."""
 
     package: ModuleType
+    kind: AppKind
     client: type[Any]
     async_client: type[Any]
     inputs: type[Any]
@@ -49,9 +50,19 @@ class GeneratedClient:
         return (ValidationError, errors.DifyError, OSError)
 
     def arguments(self, values: Mapping[str, object]) -> dict[str, object]:
-        """Return values by wire name as keyword arguments of `run` and `stream`."""
+        """Return values by wire name as keyword arguments of the methods that start the app."""
         python_names = {wire: name for name, wire in self.wire_names.items()}
         return {python_names[wire]: value for wire, value in values.items()}
+
+    def start(self, client: Any) -> Callable[..., Any]:
+        """Return the method of a client that starts the app and waits for its end."""
+        method: Callable[..., Any] = getattr(client, self.kind.verbs[0])
+        return method
+
+    def stream(self, client: Any) -> Callable[..., Any]:
+        """Return the method of a client that starts the app and gives its events."""
+        method: Callable[..., Any] = getattr(client, self.kind.verbs[1])
+        return method
 
 
 @contextmanager
@@ -107,6 +118,7 @@ def _load(package: ModuleType, module: ModuleType, kind: AppKind) -> GeneratedCl
     wire_names = {name: str(field.serialization_alias or name) for name, field in inputs.model_fields.items()}
     return GeneratedClient(
         package=package,
+        kind=kind,
         client=client,
         async_client=_subclass(module, getattr(runtime, f"Async{kind.client}")),
         inputs=inputs,

@@ -51,6 +51,11 @@ class AppKind:
     is_supported: bool = False
     """Whether a client can be generated."""
 
+    @property
+    def word(self) -> str:
+        """The noun without its article."""
+        return self.noun.partition(" ")[2]
+
 
 _TURN_EVENTS = ("message_end", "error")
 

@@ -88,8 +88,8 @@ async def _call(
     arguments = loaded.arguments(row.values)
     try:
         if blocking:
-            return result_of(await client.run(**arguments)), None
-        async with client.stream(**arguments, stop_on_exit=True) as stream:
+            return result_of(await loaded.start(client)(**arguments)), None
+        async with loaded.stream(client)(**arguments, stop_on_exit=True) as stream:
             return result_of(await stream.result()), None
     except loaded.failures as error:
         run = getattr(error, "run", None)

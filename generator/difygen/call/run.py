@@ -78,7 +78,7 @@ class SingleCall:
         began = time.monotonic()
         try:
             with self._spinner():
-                return self._client.run(**arguments)
+                return self._loaded.start(self._client)(**arguments)
         except KeyboardInterrupt:
             say(
                 f"Interrupted after {duration(time.monotonic() - began)}. "
@@ -96,7 +96,7 @@ class SingleCall:
     def _stream(self, arguments: Mapping[str, object]) -> Any:
         with self._view() as view:
             try:
-                with self._client.stream(**arguments) as stream:
+                with self._loaded.stream(self._client)(**arguments) as stream:
                     for event in stream:
                         self._take(event.raw, view)
                     return stream.result()

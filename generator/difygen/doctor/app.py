@@ -70,7 +70,7 @@ def check_app(
     name = _quoted(info.body.get("name") if info.body else None)
     kind = APP_KINDS.get(cast(AppMode, mode))
     if isinstance(mode, str) and kind is not expected:
-        fix = "Use the key of the workflow itself, or generate from this app's own definition."
+        fix = f"Use the key of the {expected.word} itself, or generate from this app's own definition."
         section.problem(
             "app",
             f"The key belongs to {kind.noun if kind else 'an app of mode ' + mode}{name}, not to {expected.noun}.",
@@ -79,9 +79,13 @@ def check_app(
         return None
     section.ok(
         "app",
-        f"The key is valid and belongs to the workflow{name}." if mode else f"The key is valid{name and ' for'}{name}.",
+        (
+            f"The key is valid and belongs to the {expected.word}{name}."
+            if mode
+            else f"The key is valid{name and ' for'}{name}."
+        ),
     )
-    return _check_published(section, fetch(client, f"{address.url}/parameters", key, timeout))
+    return _check_published(section, fetch(client, f"{address.url}/parameters", key, timeout), expected)
 
 
 def fetch(client: httpx.Client, url: str, key: str, timeout: float) -> Answer:
@@ -100,13 +104,13 @@ def fetch(client: httpx.Client, url: str, key: str, timeout: float) -> Answer:
     )
 
 
-def _check_published(section: Section, answer: Answer) -> Mapping[str, Any] | None:
+def _check_published(section: Section, answer: Answer, kind: AppKind) -> Mapping[str, Any] | None:
     if answer.ok:
-        section.ok("published", "A version of the workflow is published.")
+        section.ok("published", f"A version of the {kind.word} is published.")
         return answer.body
     if answer.code == "app_unavailable":
-        fix = "Open the workflow in Dify and choose Publish; the API runs the published version only."
-        section.problem("published", "No version of the workflow is published.", fix)
+        fix = f"Open the {kind.word} in Dify and choose Publish; the API runs the published version only."
+        section.problem("published", f"No version of the {kind.word} is published.", fix)
     else:
         section.problem("published", f"GET /parameters failed: {_said(answer)}", "See the log of Dify's API.")
     return None

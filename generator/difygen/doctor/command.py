@@ -81,7 +81,7 @@ class Examination:
         with httpx.Client(timeout=options.timeout, follow_redirects=False) as client:
             self._server = self._examine_server(self._report.section("Server"), client)
             for named in apps:
-                title = f"Workflow {named.app.name} ({named.app.source})"
+                title = f"{named.app.kind.word.capitalize()} {named.app.name} ({named.app.source})"
                 self._examine_app(self._report.section(title), named, given)
             if not apps:
                 self._examine_app(self._report.section("App"), None, given)

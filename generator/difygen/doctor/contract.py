@@ -48,7 +48,7 @@ def live_workflow(definition: App, parameters: Mapping[str, Any]) -> App | None:
     nodes = [{"id": "start", "data": {"type": "start", "title": "Start", "variables": variables}}]
     export = {
         "kind": "app",
-        "app": {"name": definition.name, "mode": "workflow"},
+        "app": {"name": definition.name, "mode": definition.mode},
         "workflow": {"graph": {"nodes": nodes, "edges": []}},
     }
     reading = read(json.dumps(export).encode(), "/parameters")
@@ -116,7 +116,7 @@ def _run(
     try:
         with (
             loaded.client(base_url=url, api_key=key, user=user, timeout=_PATIENCE) as client,
-            client.stream(**arguments, stop_on_exit=True) as stream,
+            loaded.stream(client)(**arguments, stop_on_exit=True) as stream,
         ):
             run = stream.result()
             _ = run.outputs  # raises where they do not fit the definition

@@ -129,7 +129,7 @@ async def run_workflow(request: ApiRequest) -> Response:
     run = state.runs.start(request.definition, user, payload.inputs, inputs, files, faults)
     if payload.response_mode != "streaming":
         return await _blocking(state, run)
-    frames = _frames(run.follow(0))
+    frames = _frames(run.follow(0), request.definition.workflow.kind.terminal_events)
     if "silent" not in faults:
         frames = with_pings(frames, state.options.ping_interval)
     return StreamResponse(frames, state.closing, faults.cut or state.options.cut)
@@ -148,7 +148,7 @@ async def _blocking(state: ServerState, run: Run) -> Response:
         async for last in events:
             if last["event"] == "workflow_paused":  # the other ends are the end of the events too
                 break
-    if last is None or last["event"] not in WORKFLOW.terminal_events:  # the server is shutting down
+    if last is None or last["event"] not in run.definition.workflow.kind.terminal_events:  # the server is shutting down
         return DroppedResponse()
     if last["event"] == "error":
         raise ApiError(last["status"], last["code"], last["message"])
@@ -160,9 +160,7 @@ async def _blocking(state: ServerState, run: Run) -> Response:
     return whole
 
 
-async def _frames(
-    events: AsyncIterator[JsonObject], last_events: tuple[str, ...] = WORKFLOW.terminal_events
-) -> AsyncGenerator[bytes, None]:
+async def _frames(events: AsyncIterator[JsonObject], last_events: tuple[str, ...]) -> AsyncGenerator[bytes, None]:
     async for event in events:
         yield frame(event)
         if event["event"] in last_events:
@@ -190,12 +188,10 @@ async def run_events(request: ApiRequest) -> Response:
     else:
         snapshot = query.get("include_state_snapshot", "").lower() == "true"
         stays = query.get("continue_on_pause", "").lower() == "true"
-        last = (
-            ()
-            if stays and not snapshot
-            else tuple(e for e in WORKFLOW.terminal_events if not (stays and e == "workflow_paused"))
-        )
-        frames = with_pings(_joined(run, snapshot, last), state.options.ping_interval)
+        ends = request.definition.workflow.kind.terminal_events
+        if stays:
+            ends = tuple(event for event in ends if event != "workflow_paused") if snapshot else ()
+        frames = with_pings(_joined(run, snapshot, ends), state.options.ping_interval)
         response = StreamResponse(frames, state.closing, request.faults.cut)
     response.headers["cache-control"] = "no-cache"
     return response

@@ -20,7 +20,7 @@ from difygen.parser.dsl.graph import Step, mapping, sequence
 
 FAILURE = "RuntimeError: this failure was asked for"
 FORM_SECONDS = 36 * 3600
-_IDLE = ("start", "end", "if-else", "iteration", "loop")
+_IDLE = ("start", "if-else", "iteration", "loop")
 _ONLY_ACTION = {"id": "continue", "title": "Continue", "button_style": "primary"}
 
 
@@ -198,7 +198,8 @@ def failing_node(definition: Definition, faults: Faults, handler_failed: bool) -
         return faults.node
     nodes = list(definition.graph.level(None)[0].values())
     handling = [node for node in nodes if node.data.get("error_strategy")]
-    working = [node for node in nodes if node.type not in _IDLE]
+    idle = (*_IDLE, *definition.workflow.kind.terminal_nodes)
+    working = [node for node in nodes if node.type not in idle]
     candidates = (handling if "partial" in faults else []) or working or nodes[-1:]
     return candidates[0].id if candidates else ""
 

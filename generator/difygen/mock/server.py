@@ -45,6 +45,7 @@ from difygen.mock.errors import (
     unhandled,
 )
 from difygen.mock.streams import TRANSPORT, DroppedResponse
+from difygen.model import CHAT, COMPLETION, WORKFLOW
 
 VERSION = "1.12.1"
 _SERVER_HEADERS = [(b"x-version", VERSION.encode()), (b"x-env", b"PRODUCTION")]
@@ -54,10 +55,10 @@ _METHODS = "DELETE, GET, OPTIONS, PATCH, POST, PUT"
 _STARTING_SECONDS = 10.0
 
 _ROUTES: tuple[tuple[str, tuple[str, ...], Endpoint], ...] = (
-    ("/v1/workflows/run", ("POST",), endpoints.run_workflow),
+    (f"/v1/{WORKFLOW.start}", ("POST",), endpoints.run_workflow),
     ("/v1/workflows/{workflow_id}/run", ("POST",), endpoints.run_workflow),
-    ("/v1/workflows/tasks/{task_id}/stop", ("POST",), endpoints.stop_task),
-    ("/v1/workflows/run/{workflow_run_id}", ("GET",), endpoints.run_detail),
+    (f"/v1/{WORKFLOW.stop}", ("POST",), endpoints.stop_task),
+    (f"/v1/{WORKFLOW.start}/{{workflow_run_id}}", ("GET",), endpoints.run_detail),
     ("/v1/workflows/logs", ("GET",), endpoints.logs),
     ("/v1/workflow/{workflow_run_id}/events", ("GET",), endpoints.run_events),
     ("/v1/form/human_input/{form_token}", ("GET", "POST"), endpoints.form),
@@ -67,11 +68,11 @@ _ROUTES: tuple[tuple[str, tuple[str, ...], Endpoint], ...] = (
     ("/v1/parameters", ("GET",), page(app_parameters)),
     ("/v1/site", ("GET",), page(app_site)),
     ("/v1/meta", ("GET",), page(lambda definition: {"tool_icons": {}})),
-    ("/v1/chat-messages", ("POST",), endpoints.chat_only),
-    ("/v1/chat-messages/{task_id}/stop", ("POST",), endpoints.chat_only),
+    (f"/v1/{CHAT.start}", ("POST",), endpoints.chat_only),
+    (f"/v1/{CHAT.stop}", ("POST",), endpoints.chat_only),
     ("/v1/conversations", ("GET",), endpoints.chat_only),
     ("/v1/messages", ("GET",), endpoints.chat_only),
-    ("/v1/completion-messages", ("POST",), endpoints.completion_only),
+    (f"/v1/{COMPLETION.start}", ("POST",), endpoints.completion_only),
 )
 
 

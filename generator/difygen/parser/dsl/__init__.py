@@ -7,10 +7,11 @@ later counts.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from difygen.cursor import Diagnostics
 from difygen.diagnostics import nearest
-from difygen.model import APP_KINDS, APP_MODES, WORKFLOW, App, AppMode, JsonValue
+from difygen.model import APP_KINDS, APP_MODES, App, AppMode, JsonValue
 from difygen.parser.dsl.dataflow import Resolver
 from difygen.parser.dsl.graph import PATH, Graph, mapping, quoted, read_graph, sequence, text
 from difygen.parser.dsl.inputs import read_inputs
@@ -19,6 +20,8 @@ from difygen.parser.dsl.outputs import read_outputs
 NEWEST = (0, 7, 0)
 """The newest version of the DSL that this reader was written for (Dify 1.16)."""
 
+_SUPPORTED_MODES = " or ".join(f"`{mode}`" for mode, kind in APP_KINDS.items() if kind.is_supported)
+_SUPPORTED = " and ".join(dict.fromkeys(kind.word for kind in APP_KINDS.values() if kind.is_supported))
 _OTHER_KINDS = {
     "rag_pipeline": "a knowledge pipeline, which fills a knowledge base and has no workflow API",
     "snippet": "a snippet, a piece of a workflow that cannot be run by itself",
@@ -26,48 +29,30 @@ _OTHER_KINDS = {
 
 
 def read_dsl(root: Mapping[str, JsonValue], file: str, report: Diagnostics) -> App | None:
-    """Read an export. Apps that are no workflows give an `App` with their mode and nothing else, and an error."""
+    """Read an export. Apps of kinds that get no client give an `App` with their mode and nothing else, and an error."""
     if not check_kind(root, report):
         return None
     mode = mode_of(root, report)
     if mode is None:
         return None
-    if not APP_KINDS[mode].is_supported:
-        refuse_mode(mode, report)
-        return _workflow(root, file, mode)
+    block, kind = mapping(root.get("app")), APP_KINDS[mode]
+    name = text(block.get("name"))
+    if not name.strip():
+        name = file.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0].strip("-") or kind.name
+    app = App(name=name, source=file, mode=mode, title=name, description=text(block.get("description")))
+    if not kind.is_supported:
+        message = f"This app is {kind.noun} (mode `{mode}`), and difygen makes clients for {_SUPPORTED} apps only."
+        report.error("unsupported-mode", message, ("app", "mode"))
+        return app
     check_version(root, report)
-    canvas = mapping(mapping(root.get("workflow")).get("graph"))
-    graph = read_graph(canvas, report)
+    graph = read_graph(mapping(mapping(root.get("workflow")).get("graph")), report)
     if not graph.steps:
-        report.error("no-nodes", "The export of this workflow has no nodes.", PATH)
+        report.error("no-nodes", f"The export of this {kind.word} has no nodes.", PATH)
         return None
-    return _read_graph(root, file, graph, report)
-
-
-def _read_graph(root: Mapping[str, JsonValue], file: str, graph: Graph, report: Diagnostics) -> App:
     _check_beginning(graph, report)
     inputs, values = read_inputs(graph, report)
-    resolver = Resolver(graph, values, mapping(root.get("workflow")))
-    outputs = read_outputs(resolver, report)
-    common = _workflow(root, file, "workflow")
-    return App(
-        name=common.name,
-        source=common.source,
-        title=common.title,
-        description=common.description,
-        inputs=inputs,
-        outputs=outputs,
-        nodes=graph.nodes(),
-        edges=graph.shown_edges(),
-    )
-
-
-def _workflow(root: Mapping[str, JsonValue], file: str, mode: AppMode) -> App:
-    app = mapping(root.get("app"))
-    name = text(app.get("name"))
-    if not name.strip():
-        name = file.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0].strip("-") or "workflow"
-    return App(name=name, source=file, mode=mode, title=name, description=text(app.get("description")))
+    outputs = read_outputs(Resolver(graph, values, mapping(root.get("workflow"))), kind, report)
+    return replace(app, inputs=inputs, outputs=outputs, nodes=graph.nodes(), edges=graph.shown_edges())
 
 
 def _check_beginning(graph: Graph, report: Diagnostics) -> None:
@@ -100,7 +85,7 @@ def check_kind(root: Mapping[str, JsonValue], report: Diagnostics) -> bool:
             "unsupported-kind",
             f"This is the export of {_OTHER_KINDS[kind]}.",
             ("kind",),
-            "difygen makes clients for workflow apps.",
+            f"difygen makes clients for {_SUPPORTED} apps.",
         )
         return False
     if not mapping(root.get("app")):
@@ -134,28 +119,20 @@ def mode_of(root: Mapping[str, JsonValue], report: Diagnostics) -> AppMode | Non
     for mode in APP_MODES:
         if mode == word:
             return mode
-    if not word and _looks_like_workflow(root):
-        report.warn(
-            "no-mode", "The app has no `mode`; it is read as a workflow.", ("app",), "Dify writes `mode: workflow`."
-        )
-        return "workflow"
     if not word:
+        nodes = sequence(mapping(mapping(root.get("workflow")).get("graph")).get("nodes"))
+        types = {text(mapping(mapping(node).get("data")).get("type")) for node in nodes}
+        kinds = {kind for kind in APP_KINDS.values() if not types.isdisjoint(kind.terminal_nodes)}
+        if len(kinds) == 1 and (kind := kinds.pop()).is_supported:
+            message, hint = (
+                f"The app has no `mode`; it is read as {kind.noun}.",
+                f"Dify writes `mode: {kind.modes[0]}`.",
+            )
+            report.warn("no-mode", message, ("app",), hint)
+            return kind.modes[0]
         report.error("no-mode", "The app has no `mode`, and nothing else says what kind of app it is.", ("app",))
         return None
     known = nearest(word, APP_MODES)
-    hint = f"Did you mean `{known}`?" if known else "difygen makes clients for apps of the mode `workflow`."
+    hint = f"Did you mean `{known}`?" if known else f"difygen makes clients for apps of the mode {_SUPPORTED_MODES}."
     report.error("unknown-mode", f"{quoted(word)} is no mode of an app that difygen knows.", ("app", "mode"), hint)
     return None
-
-
-def refuse_mode(mode: AppMode, report: Diagnostics) -> None:
-    """Say that apps of this mode get no client."""
-    message = f"This app is {APP_KINDS[mode].noun} (mode `{mode}`), and difygen makes clients for workflow apps only."
-    report.error("unsupported-mode", message, ("app", "mode"))
-
-
-def _looks_like_workflow(root: Mapping[str, JsonValue]) -> bool:
-    nodes = sequence(mapping(mapping(root.get("workflow")).get("graph")).get("nodes"))
-    types = {text(mapping(mapping(node).get("data")).get("type")) for node in nodes}
-    others = {type_ for kind in APP_KINDS.values() if kind is not WORKFLOW for type_ in kind.terminal_nodes}
-    return not types.isdisjoint(WORKFLOW.terminal_nodes) and types.isdisjoint(others)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from difygen.cursor import Diagnostics
-from difygen.model import WORKFLOW, ArrayOf, JsonValue, ObjectOf, OneOf, Output, Primitive, Type, UnionOf
+from difygen.model import AppKind, ArrayOf, JsonValue, ObjectOf, OneOf, Output, Primitive, Type, UnionOf
 from difygen.parser.dsl.control_flow import only_when
 from difygen.parser.dsl.dataflow import Resolver
 from difygen.parser.dsl.graph import PATH, Step, mapping, quoted, sequence, text, texts
@@ -37,9 +37,9 @@ class Item(NamedTuple):
         return (*PATH, self.end.index, "data", "outputs", self.number)
 
 
-def read_outputs(resolver: Resolver, report: Diagnostics) -> tuple[Output, ...]:
+def read_outputs(resolver: Resolver, kind: AppKind, report: Diagnostics) -> tuple[Output, ...]:
     """Return everything that the End nodes may give, in the order of the file."""
-    ends = [step for step in resolver.graph.steps.values() if step.type in WORKFLOW.terminal_nodes]
+    ends = [step for step in resolver.graph.steps.values() if step.type in kind.terminal_nodes]
     if not ends:
         report.warn("no-end-node", "The workflow has no End node, so it gives no outputs.", PATH)
     items: dict[str, list[Item]] = {}
