@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from support.concat_client import AsyncConcatClient, ConcatClient
 from support.driving import KEY, QUICK
-from support.fault_events import FIRST_HALF, NORMAL, PING, RESULT, broken, detail, dify_error, silence
+from support.fault_events import FIRST_HALF, NORMAL, PING, RESULT, RUN_ID, broken, detail, dify_error, silence
 from support.interrupting import DRIVERS, ERRORS, OPERATIONS, Interruption
 from support.servers import DETAIL, EVENTS, RUN, Connection, Request, Routes, Server, as_json, html, stream
 
@@ -239,6 +239,7 @@ def test_waiting_for_a_moment_at_a_time() -> None:
 
     async def wait(server: Server) -> None:
         async with AsyncConcatClient(base_url=server.url, api_key=KEY, **QUICK) as client, client.stream() as events:
+            await client.get_run(RUN_ID)  # takes the time that a first request takes
             for _ in range(10):
                 with suppress(TimeoutError):
                     await asyncio.wait_for(anext(events, None), 0.05)

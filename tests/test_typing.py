@@ -10,12 +10,12 @@ import pytest
 from difygen.options import Options
 from support import TESTS
 from support.hostile import SENDABLE, payload_workflow
-from support.packages import CONCAT, files_of, workflow_from, write
+from support.packages import CONCAT, SHARING_A_NAME, files_of, workflow_from, write
 
 TYPING = TESTS / "typing"
 KINDS = workflow_from((TYPING / "kinds.yaml").read_text(encoding="utf-8"), "kinds.yaml")
 
-GENERATED = ("client", "hostile", "sync_only", "concat_client.py")
+GENERATED = ("client", "hostile", "sync_only", "sharing", "concat_client.py")
 """What tools must find nothing wrong with."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -34,6 +34,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder / "client", files_of([CONCAT, KINDS]))
     write(folder, {"concat_client.py": files_of([CONCAT, KINDS], Options(single_file=True))["client.py"]})
     write(folder / "hostile", files_of([payload_workflow(payload) for payload in SENDABLE]))
+    write(folder / "sharing", files_of(SHARING_A_NAME))
     write(folder / "sync_only", files_of([CONCAT], Options(emit="sync")))
     for caller in ("right.py", "wrong.py"):
         write(folder, {caller: (TYPING / caller).read_text(encoding="utf-8")})
@@ -79,7 +80,7 @@ def test_type_checkers_find_every_mistake_of_a_caller_and_nothing_else(project: 
 
 
 def test_ruff_finds_nothing_in_a_generated_package(project: Path) -> None:
-    settings = ("--isolated", "--no-cache", "--extend-select=I")
+    settings = ("--isolated", "--no-cache", "--extend-select=F,I,RUF100")
     assert run(project, "ruff", "check", *settings, *GENERATED) == "All checks passed!\n"
 
 

@@ -123,7 +123,12 @@ class StreamSession(Generic[StreamedT]):
                     if state.error is not None:
                         raise state.error
                     return False
-                await self._advance()
+                if self._exchange is None:
+                    await self._connect()
+                else:
+                    await self._read(self._exchange)
+                if state.is_over:
+                    await self._let_go()
         except BaseException as error:
             was_closed = state.is_over and isinstance(error, Exception)
             await self._break_off(error)
@@ -220,16 +225,12 @@ class StreamSession(Generic[StreamedT]):
         else:
             await self._close_exchange()
 
-    async def _advance(self) -> None:
-        """Take one step: open the connection, or read and decode a piece."""
-        if not self._was_sent:
-            await self._begin()
-        elif self._exchange is None:
+    async def _connect(self) -> None:
+        """Start the run; or go on with it, where a wait was interrupted."""
+        if self._was_sent:
             await self._recover(None)
         else:
-            await self._read(self._exchange)
-        if self.state.is_over:
-            await self._let_go()
+            await self._begin()
 
     async def _begin(self) -> None:
         operations = self.operations

@@ -163,7 +163,7 @@ def _parenthesized(doc: Doc, indent: int, limit: int, *, always: bool = False) -
 
 def from_import(module: Code, names: Iterable[Code], *, indent: int = 0, limit: int = LINE_LENGTH) -> Code:
     """`from module import names`, sorted as isort sorts them."""
-    ordered = tuple(sorted(set(names), key=_import_order))
+    ordered = tuple(sorted(set(names), key=import_order))
     line = f"from {module} import {', '.join(ordered)}"
     if indent + len(line) <= limit:
         return Code(line)
@@ -176,7 +176,7 @@ def export_order(name: str) -> tuple[int, list[object]]:
     return kind, natural(name)
 
 
-def _import_order(name: str) -> tuple[int, list[object]]:
+def import_order(name: str) -> tuple[int, list[object]]:
     """The same for an import, where case does not count."""
     return export_order(name)[0], natural(name.lower())
 

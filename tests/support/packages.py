@@ -35,6 +35,12 @@ def workflow_from(spec: str, file: str = "spec.yaml") -> App:
 
 CONCAT = workflow_of(SPECS / "concat.yaml")
 
+SHARING_A_NAME = tuple(
+    workflow_from(f"name: {name}\noutputs:\n  {output}: {{type: object, properties: {{size: integer}}}}\n")
+    for name, output in (("page", "outputs_page"), ("page_outputs", "page"))
+)
+"""Both have a class `PageOutputsOutputsPage`."""
+
 
 def files_of(workflows: Sequence[App], options: Options | None = None) -> dict[str, str]:
     """The files that workflows give."""

@@ -28,24 +28,42 @@ def init(context: Mapping[str, Any]) -> str:
     out: list[str] = []
     write = out.append
     write(trusted(context["docstring"]))
-    write("\n\nTYPE_CHECKING = False\nif TYPE_CHECKING:\n")
+    write("\n\n# What tools take for true by its name; `typing`, which has it too, takes time to import.\n")
+    write("TYPE_CHECKING: bool = False\nif TYPE_CHECKING:\n")
     for statement in context["imports"]:
         write("    ")
         write(trusted(statement))
         write("\n")
     write("\n")
-    write(trusted(context["exports"]))
-    write("\n\n")
-    write(trusted(context["homes"]))
-    write("\n_HOMES = {name: module for module, names in _NAMES.items() for name in names}\n\n")
-    write("if not TYPE_CHECKING:\n\n    def __getattr__(name: str) -> object:\n")
-    write('        from importlib import import_module\n\n        if f".{name}" in _NAMES:\n')
+    write(trusted(context["runtime"]))
+    write("\n")
+    if context["modules"]:
+        write("_NAMES = {\n")
+        for module in context["modules"]:
+            write("    ")
+            write(trusted(module.key))
+            write(': """\n')
+            for line in module.names:
+                write("        ")
+                write(trusted(line))
+                write("\n")
+            write('    """,\n')
+        write("}\n")
+    else:
+        write("_NAMES = {}\n")
+    write("_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}\n")
+    write("\nif not TYPE_CHECKING:\n\n    def __getattr__(name: str) -> object:\n")
+    write("        from importlib import import_module\n\n")
+    write('        if f".{name}" in (_RUNTIME, *_NAMES):\n')
     write('            return import_module(f".{name}", __name__)\n')
-    write("        if name not in _HOMES:\n")
+    write("        home = import_module(_HOMES.get(name, _RUNTIME), __name__)\n")
+    write('        if name == "__all__":\n')
+    write("            value = sorted([*home.__all__, *_HOMES])\n")
+    write("        elif name in _HOMES or name in home.__all__:\n")
+    write("            value = getattr(home, name)\n        else:\n")
     write('            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")\n')
-    write("        value = getattr(import_module(_HOMES[name], __name__), name)\n")
-    write("        globals()[name] = value\n        return value\n\n\n")
-    write("def __dir__() -> list[str]:\n    return sorted(__all__)\n")
+    write("        globals()[name] = value\n        return value\n\n")
+    write('    def __dir__() -> list[str]:\n        return __getattr__("__all__")\n')
     return "".join(out)
 
 

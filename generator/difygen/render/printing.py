@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from difygen.code import Code, Identifier, compose, docstring, literal
 from difygen.diagnostics import Diagnostic
-from difygen.layout import Bracket, Doc, assignment, export_order, from_import, natural, prefixed, strings
+from difygen.layout import INDENT, Bracket, Doc, assignment, export_order, from_import, import_order, natural
 from difygen.plan.names import module_names
 from difygen.plan.prose import listed, wrap
 from difygen.render import compiled
@@ -120,6 +120,13 @@ def export_list(names: Iterable[Identifier], limit: int) -> Code:
     return assignment(Identifier("__all__"), Bracket(Code("["), items, Code("]")), limit=limit)
 
 
+class Listed(NamedTuple):
+    """A module, as its package imports it, with lines of the names that the package re-exports."""
+
+    key: Code
+    names: tuple[Code, ...]
+
+
 def render_init(
     exports: Mapping[str, Sequence[Identifier]],
     *,
@@ -127,25 +134,36 @@ def render_init(
     overrides: str | None = None,
     runtime: str | None = None,
 ) -> str:
-    """The text of a package's `__init__.py`. `exports` are the public names by module."""
-    everything = without_clashes({"_runtime": tuple(map(Identifier, compiled.RUNTIME_NAMES)), **exports})
-    modules = {
-        runtime if runtime and name == "_runtime" else f".{name}": names for name, names in everything.items() if names
-    }
-    imports = [from_import(Code(module), names, indent=4, limit=limit) for module, names in modules.items()]
-    if runtime and len(imports) > 1:  # what is imported from elsewhere is a section of its own
+    """Return the text of a package's `__init__.py`. `exports` are the public names by module."""
+    ours = without_clashes({"_runtime": tuple(map(Identifier, compiled.RUNTIME_NAMES)), **exports})
+    del ours["_runtime"]
+    imports = [_star_import(runtime or RUNTIME)]
+    if runtime and ours:  # what is imported from elsewhere is a section of its own
         imports[0] = Code(f"{imports[0]}\n")
-    homes = tuple(
-        prefixed(compose("{}: ", literal(module)), strings(sorted(names, key=export_order)))
-        for module, names in modules.items()
-    )
+    for module, names in ours.items():
+        if len(names) == len(exports[module]):
+            imports.append(_star_import(f".{module}"))
+        else:
+            ordered = sorted(names, key=import_order)
+            imports += [compose("from .{} import {} as {}", Code(module), name, name) for name in ordered]
     context = {
         "docstring": package_docstring(sorted(exports), limit),
         "imports": imports,
-        "exports": export_list([name for names in everything.values() for name in names], limit),
-        "homes": assignment(Identifier("_NAMES"), Bracket(Code("{"), homes, Code("}")), limit=limit),
+        "runtime": assignment(Identifier("_RUNTIME"), literal(runtime or RUNTIME), limit=limit),
+        "modules": [
+            Listed(literal(f".{module}"), _name_lines(names, limit - 2 * INDENT)) for module, names in ours.items()
+        ],
     }
     return render("init", context, overrides)
+
+
+def _star_import(module: str) -> Code:
+    return Code(f"from {module} import *  # noqa: F403")
+
+
+def _name_lines(names: Iterable[Identifier], columns: int) -> tuple[Code, ...]:
+    """Names with blanks between them, in lines of at most that many columns."""
+    return tuple(map(Code, wrap(" ".join(sorted(names, key=export_order)), columns)))
 
 
 def without_clashes(exports: Mapping[str, Sequence[Identifier]]) -> dict[str, list[Identifier]]:
