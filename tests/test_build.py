@@ -58,7 +58,7 @@ def test_nothing_changed_means_nothing_touched_and_nothing_imported(project: Pro
     project.generate()
     before = project.stamps()
     program = (
-        "import sys; from difygen.config import read_config; from difygen.project.package import run_generate as run;"
+        "import sys; from difygen.config import read_config; from difygen.project.build import run_generate as run;"
         "assert run(read_config(sources=('specs',), output='client')) == 0;"
         "print(sorted({'yaml', 'jinja2', 'pydantic', 'rich', 'black', 'httpx', 'difygen.parser', 'difygen.generate'}"
         " & set(sys.modules)))"
@@ -299,7 +299,7 @@ def test_a_renamed_workflow_is_told_as_such(project: Project) -> None:
     assert project.modules() == {"join", "report"}
 
 
-def test_many_definitions_are_spread_over_processes_and_give_the_same(project: Project) -> None:
+def test_many_definitions_are_generated_as_they_are_checked(project: Project) -> None:
     for number in range(40):
         project.write(f"many/w{number}.yaml", CONCAT.replace("concat", f"flow {number}"))
     command = [sys.executable, "-m", "difygen", "many", "-q", "-o"]

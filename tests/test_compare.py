@@ -6,9 +6,10 @@ import json
 from dataclasses import replace
 
 import pytest
+from difygen.diff.public import PublicApp, PublicNames
 from difygen.diff.report import format_changes, summary
 from difygen.diff.rules import RULES
-from difygen.diff.workflows import Change, PublicNames, advice, compare, compare_all, is_breaking
+from difygen.diff.workflows import Change, advice, compare, compare_all, is_breaking
 from difygen.model import (
     App,
     ArrayOf,
@@ -251,13 +252,13 @@ def test_a_name_that_is_no_longer_exported_is_breaking() -> None:
     assert compare(NOTHING, NOTHING, old_names=new, new_names=old) == ()
 
 
-def surfaces(**workflows: App) -> dict[str, tuple[App, PublicNames]]:
-    return {module: (workflow, PublicNames()) for module, workflow in workflows.items()}
+def public(**workflows: App) -> dict[str, PublicApp]:
+    return {module: PublicApp(workflow, PublicNames()) for module, workflow in workflows.items()}
 
 
 def test_workflows_come_and_go() -> None:
-    old = surfaces(a=replace(NOTHING, name="a", source="a.yml"), b=NOTHING)
-    new = surfaces(b=NOTHING, c=replace(NOTHING, name="c", source="c.yml"))
+    old = public(a=replace(NOTHING, name="a", source="a.yml"), b=NOTHING)
+    new = public(b=NOTHING, c=replace(NOTHING, name="c", source="c.yml"))
     assert [(change.rule, change.workflow) for change in compare_all(old, new)] == [
         ("workflow-removed", "a"),
         ("workflow-added", "c"),
@@ -265,7 +266,7 @@ def test_workflows_come_and_go() -> None:
 
 
 def test_a_workflow_of_the_same_file_is_the_same_workflow() -> None:
-    changes = compare_all(surfaces(a=replace(NOTHING, name="a")), surfaces(b=replace(NOTHING, name="b")))
+    changes = compare_all(public(a=replace(NOTHING, name="a")), public(b=replace(NOTHING, name="b")))
     assert [(change.rule, change.message) for change in changes] == [("workflow-renamed", "`a` is now called `b`.")]
 
 

@@ -17,11 +17,11 @@ from random import Random
 from typing import Any
 
 import pytest
+from difygen.diff.public import public_app
 from difygen.diff.workflows import Change, compare, is_breaking
 from difygen.generate import Generated, generate
 from difygen.model import App
 from difygen.options import Options
-from difygen.project.surfaces import surface
 from mypy import api
 from pydantic import ValidationError
 from support.random_workflows import change_somewhere, random_workflow, sample
@@ -36,7 +36,7 @@ Pair = tuple[App, App]
 
 
 def judged(old: App, new: App) -> tuple[Change, ...]:
-    (before, old_names), (after, new_names) = surface(old, old.name), surface(new, new.name)
+    (before, old_names), (after, new_names) = public_app(old, old.name), public_app(new, new.name)
     return compare(before, after, old_names=old_names, new_names=new_names)
 
 

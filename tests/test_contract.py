@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from difygen.contract import ContractError, dump, load, visible
 from difygen.model import App, ArrayOf, Input, ObjectOf, Output, Primitive, Property
-from difygen.project.lock import format_contract
+from difygen.project.lockfile import format_contract
 from hypothesis import given
 from support.workflow_strategies import workflows
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from difygen.project import exclusive, leftovers
-from difygen.project.lock import LOCK_NAME
+from difygen.project import other_runs
+from difygen.project.lockfile import LOCK_NAME
 from support.projects import Ran, difygen
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes, devices and links are made as on Unix")
@@ -299,8 +299,8 @@ def test_a_pipe_that_the_user_named_is_given_up_when_nobody_writes(
 def test_a_lock_that_somebody_holds_is_waited_for_with_a_word(
     ends: bool, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exclusive, "NOTICE", 0.1)
-    monkeypatch.setattr(exclusive, "PATIENCE", 30.0 if ends else 0.5)
+    monkeypatch.setattr(other_runs, "NOTICE", 0.1)
+    monkeypatch.setattr(other_runs, "PATIENCE", 30.0 if ends else 0.5)
     handle = os.open(project, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
     release = threading.Thread(target=lambda: (time.sleep(0.6), os.close(handle)))
@@ -319,4 +319,4 @@ def test_the_word_for_what_is_in_the_way(project: Path) -> None:
         f"error: {project}/.client.difygen-1 is a symbolic link: difygen makes nothing like this under such a name, "
         "and does not touch it\nnothing was written; look at it, and move it away\n"
     )
-    assert leftovers.has_leftovers("client")
+    assert other_runs.has_leftovers("client")

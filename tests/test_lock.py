@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from difygen.files import hash_bytes
-from difygen.project.lock import (
+from difygen.project.lockfile import (
     Lock,
     LockedWorkflow,
     LockError,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from difygen.files import hash_bytes
-from difygen.project.lock import LOCK_NAME, Lock
-from difygen.project.publish import (
+from difygen.project.lockfile import LOCK_NAME, Lock
+from difygen.project.writer import (
     EDITED,
     FOLDER,
     FOREIGN,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from difygen.files import hash_bytes
-from difygen.project.publish import read_lock
+from difygen.project.lockfile import read_lock
 from support import GENERATOR, TESTS
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(GENERATOR)}
@@ -55,7 +55,7 @@ RUN = """
 import sys
 from pathlib import Path
 from support.publish_faults import NEW, OLD, put
-from difygen.project.publish import RefusedError, SupersededError
+from difygen.project.writer import RefusedError, SupersededError
 for turn in range(30):
     try:
         put(Path(sys.argv[1]), NEW if turn % 2 else OLD)

@@ -155,7 +155,7 @@ def generate(watch: bool, **arguments: Any) -> None:
         from difygen.project.watch import run_watch
 
         _end(run_watch(config))
-    from difygen.project.package import run_generate
+    from difygen.project.build import run_generate
 
     _end(run_generate(config))
 
@@ -187,7 +187,7 @@ def runtime(output: str | None, **arguments: Any) -> None:
     Packages whose settings say `runtime = "our.dify_runtime"` import it from there, in place of bringing one each.
     """
     from difygen.config import read_config
-    from difygen.project.runtime import run_runtime
+    from difygen.project.build import run_runtime
 
     _end(run_runtime(read_config(**arguments), output))
 
@@ -210,7 +210,7 @@ def diff(
     OLD and NEW are a spec, an export, a generated package, its difygen.lock, or a file of a git revision such as
     HEAD~1:specs/concat.yaml.
     """
-    from difygen.project.compare import run_diff
+    from difygen.comparison import run_diff
 
     _end(run_diff(old, new, output_format=output_format, fail_on=fail_on))
 

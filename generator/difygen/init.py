@@ -137,8 +137,8 @@ def init_spec(config: Config, output: str | None) -> int:
 def _path_of(workflow: App, config: Config) -> str:
     (export,) = config.sources
     source = Source(STDIN if export == STDIN else os.path.abspath(export), export)
-    (name,), _ = assign_names([(source, workflow.name)], config)
-    return f"specs/{name}.yaml"
+    (named,), _ = assign_names([(source, workflow, None)], config)
+    return f"specs/{named.name}.yaml"
 
 
 def schema_text() -> str:

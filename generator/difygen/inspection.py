@@ -19,8 +19,7 @@ from difygen.model import App
 from difygen.options import Options
 from difygen.plan.names import check_options
 from difygen.plan.workflow import node_constants, plan_workflow
-from difygen.project.assemble import pinned
-from difygen.project.definitions import load_definitions
+from difygen.project.definitions import load_definitions, pinned
 
 FORMAT = 1
 

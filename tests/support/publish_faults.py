@@ -18,8 +18,8 @@ from pathlib import Path
 
 from difygen.files import hash_bytes
 from difygen.project import install
-from difygen.project.lock import LOCK_NAME, Lock
-from difygen.project.publish import PublishError, publish
+from difygen.project.lockfile import LOCK_NAME, Lock
+from difygen.project.writer import PublishError, publish
 
 GROWING = {"open", "os.link", "os.mkdir"}
 EVENTS = GROWING | {"os.rename", "os.remove", "os.rmdir", "os.chmod", "ctypes.dlopen", "ctypes.dlsym"}

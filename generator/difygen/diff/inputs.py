@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from difygen.diff.rules import Found, PublicNames, described, renamed, reordered
+from difygen.diff.public import PublicNames
+from difygen.diff.rules import Found, described, renamed, reordered
 from difygen.diff.types import accepts, is_model, max_length, plain, properties
 from difygen.model import App, ArrayOf, Input, ObjectOf, OneOf, Type
 from difygen.plan.inputs import usable_default

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from difygen.diff.rules import Found, PublicNames, described, renamed, reordered
+from difygen.diff.public import PublicNames
+from difygen.diff.rules import Found, described, renamed, reordered
 from difygen.diff.types import fits, is_model, plain, properties
 from difygen.model import App, ArrayOf, ObjectOf, Output, Primitive, Property, Type
 from difygen.type_algebra import or_null, without_null

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from difygen.diff.types import properties
@@ -62,19 +61,8 @@ RULES: dict[str, Rule] = {
     )
 }
 
-_NOTHING: Mapping[str, str] = MappingProxyType({})
-
 Found = tuple[str, str, str]
 """Rule, subject, message."""
-
-
-class PublicNames(NamedTuple):
-    """The Python names of a generated module: of inputs and outputs by wire name, of node constants by id, and what it exports."""
-
-    inputs: Mapping[str, str] = _NOTHING
-    outputs: Mapping[str, str] = _NOTHING
-    nodes: Mapping[str, str] = _NOTHING
-    exports: Sequence[str] = ()
 
 
 def renamed(

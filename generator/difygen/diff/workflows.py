@@ -11,7 +11,8 @@ from typing import Literal, NamedTuple
 
 from difygen.diff.inputs import compare_inputs
 from difygen.diff.outputs import compare_outputs
-from difygen.diff.rules import EFFECTS, RULES, Effect, Found, PublicNames
+from difygen.diff.public import PublicApp, PublicNames
+from difygen.diff.rules import EFFECTS, RULES, Effect, Found
 from difygen.model import App
 
 Advice = Literal["major", "minor", "patch", "none"]
@@ -54,27 +55,25 @@ def compare(
     return by_effect(Change(rule, new.name, subject, message) for rule, subject, message in found)
 
 
-Surface = tuple[App, PublicNames]
-"""All that callers see of a workflow."""
-
-
-def compare_all(old: Mapping[str, Surface], new: Mapping[str, Surface]) -> tuple[Change, ...]:
+def compare_all(old: Mapping[str, PublicApp], new: Mapping[str, PublicApp]) -> tuple[Change, ...]:
     """What changes from one set of workflows, keyed by module name, to another."""
     found: list[Change] = []
     for before, after in _pairs(old, new):
         if before and after:
-            found += compare(before[0], after[0], old_names=before[1], new_names=after[1])
+            found += compare(before.app, after.app, old_names=before.names, new_names=after.names)
         elif before:
-            found.append(Change("workflow-removed", before[0].name, "", f"The workflow `{before[0].name}` is gone."))
+            found.append(Change("workflow-removed", before.app.name, "", f"The workflow `{before.app.name}` is gone."))
         elif after:
-            found.append(Change("workflow-added", after[0].name, "", f"The workflow `{after[0].name}` is new."))
+            found.append(Change("workflow-added", after.app.name, "", f"The workflow `{after.app.name}` is new."))
     return by_effect(found)
 
 
-def _pairs(old: Mapping[str, Surface], new: Mapping[str, Surface]) -> Iterator[tuple[Surface | None, Surface | None]]:
+def _pairs(
+    old: Mapping[str, PublicApp], new: Mapping[str, PublicApp]
+) -> Iterator[tuple[PublicApp | None, PublicApp | None]]:
     """Workflows that are the same one: of the same module, or else from the same file."""
-    gone = {old[module][0].source: module for module in old.keys() - new.keys() if old[module][0].source}
-    moved = {module: gone.pop(new[module][0].source, "") for module in sorted(new.keys() - old.keys())}
+    gone = {old[module].app.source: module for module in old.keys() - new.keys() if old[module].app.source}
+    moved = {module: gone.pop(new[module].app.source, "") for module in sorted(new.keys() - old.keys())}
     for module in sorted(old.keys() | new.keys()):
         if module in new:
             yield old.get(moved.get(module) or module), new[module]
@@ -136,8 +135,8 @@ def _compare_exports(old_names: PublicNames, new_names: PublicNames) -> Iterator
 __all__ = [
     "Advice",
     "Change",
+    "PublicApp",
     "PublicNames",
-    "Surface",
     "advice",
     "by_effect",
     "compare",

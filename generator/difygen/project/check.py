@@ -12,11 +12,11 @@ import click
 from difygen.code import visible
 from difygen.config import Config
 from difygen.files import read_file
-from difygen.project.lock import LOCK_NAME, Lock, LockError
-from difygen.project.package import prepare, read_stdin, without_collector
-from difygen.project.publish import EDITED, FOREIGN, Survey, place, read_lock, survey, survey_file
+from difygen.project.build import prepare, read_stdin, without_collector
+from difygen.project.lockfile import LOCK_NAME, Lock, LockError, read_lock
 from difygen.project.report import BuildReport, Progress, progress_bar, show_findings
 from difygen.project.request import Request, resolve
+from difygen.project.writer import EDITED, FOREIGN, Survey, place, survey, survey_file
 
 MAX_LINES = 60
 """Lines of differences that are shown of one file."""
@@ -119,7 +119,7 @@ def check(config: Config, *, progress: Progress | None = None, stdin: bytes = b"
         request, problems = resolve(config, trusting=False, stdin=stdin, progress=progress)
         if problems:
             return CheckReport(BuildReport(request.shown, diagnostics=tuple(problems)))
-        if request.options.single_file:
+        if config.options.single_file:
             return _check_file(request)
         lock, problem = _read_lock(request.folder)
         prepared = prepare(request, lock)

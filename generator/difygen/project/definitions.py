@@ -1,11 +1,11 @@
-"""Definition files as apps with their Python names: one decision about names for every command that says or needs one."""
+"""Definition files as apps with their Python names: one way to read them and one decision about names, for every command."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import NamedTuple
 
 from difygen.code import Identifier
@@ -16,22 +16,40 @@ from difygen.files import MAX_BYTES, read_file
 from difygen.generate import module_names
 from difygen.model import App
 from difygen.naming import snake_name
+from difygen.options import Options
 from difygen.parser import read
 from difygen.plan.names import Wanted
-from difygen.project.lock import Lock, LockError
-from difygen.project.publish import read_lock
-from difygen.project.sources import OTHER_THINGS, STDIN, Source, discover, names_by_source, origin_of
+from difygen.project.lockfile import Lock, LockError, read_lock
+from difygen.project.sources import STDIN, Source, discover, names_by_source, origin_of
+
+OTHER_THINGS = {"unknown-format", "unsupported-kind", "unsupported-mode"}
+"""What is said of a file that defines no workflow: a mistake if the user named it, but not if it lies about in a folder."""
+
+
+class DefinitionFile(NamedTuple):
+    """A definition file that was read: its bytes, its app unless a diagnostic is an error, and what is to be said of it."""
+
+    source: Source
+    data: bytes
+    app: App | None
+    diagnostics: tuple[Diagnostic, ...]
+
+    @property
+    def is_other_thing(self) -> bool:
+        """Whether the file was found in a folder and is no definition of a workflow."""
+        codes = {finding.code for finding in self.diagnostics if finding.severity == "error"}
+        return not self.source.named and bool(codes) and codes <= OTHER_THINGS
 
 
 class NamedApp(NamedTuple):
-    """A definition that was read: its app, what the app is called in Python, and the bytes it was read from, if it was."""
+    """An app and what it is called in Python, and the bytes of its definition, if it was read from some."""
 
     app: App
     name: str
     data: bytes | None = None
 
 
-class Named(NamedTuple):
+class Unnamed(NamedTuple):
     """An app to be named: its source relative to the package, its origin, and the name of its definition."""
 
     source: str
@@ -42,47 +60,18 @@ class Named(NamedTuple):
 # Reading
 
 
-def load_definitions(config: Config, apps: Iterable[App] = ()) -> tuple[list[NamedApp], tuple[Diagnostic, ...]]:
-    """Read all sources, and name their apps as in the package, together with those that are given.
-
-    What else lies in a folder is left out. Return all that is wrong, too.
-    """
-    found, problems = discover(config.sources)
-    rows: list[tuple[Source, App, bytes | None]] = [
-        (Source(os.path.abspath(app.source), app.source), app, None) for app in apps
-    ]
-    for source in found:
+def read_source(source: Source, data: bytes | None = None) -> DefinitionFile:
+    """Read a definition, from these bytes if they are known. Whatever is wrong with it is a diagnostic."""
+    if data is None:
         try:
             data = content(source.path, special=source.named)
         except OSError as error:
             message = f"It cannot be read: {error.strerror or error}."
-            problems.append(Diagnostic("error", "unreadable", message, Location(source.shown)))
-            continue
-        reading = read(data, source.shown)
-        errors = {each.code for each in reading.diagnostics if each.severity == "error"}
-        if source.named or not errors or not errors <= set(OTHER_THINGS):
-            problems += reading.diagnostics
-        if reading.workflow is not None:
-            rows.append((source, reading.workflow, data))
-    names, naming = assign_names([(source, app.name) for source, app, _ in rows], config)
-    named = [NamedApp(app, name, data) for (_, app, data), name in zip(rows, names, strict=True)]
-    return named, (*problems, *naming)
-
-
-def read_definitions(config: Config) -> list[NamedApp]:
-    """Read and name the apps of all sources. Raises `UsageProblem` with all that is wrong with the first that cannot be used."""
-    found, problems = discover(config.sources)
-    if problems:
-        raise DefinitionProblem(*map(str, problems))
-    return _named([(source, _read_app(source.shown)) for source in found], config)
-
-
-def read_definition(config: Config) -> NamedApp:
-    """Read and name the app of the one source, a file or standard input. Raises `UsageProblem` with all that is wrong."""
-    (name,) = config.sources
-    source = Source(STDIN if name == STDIN else os.path.abspath(name), name)
-    (named,) = _named([(source, _read_app(name))], config)
-    return named
+            finding = Diagnostic("error", "unreadable", message, Location(source.shown))
+            return DefinitionFile(source, b"", None, (finding,))
+    reading = read(data, source.shown)
+    app = None if has_errors(reading.diagnostics) else reading.workflow
+    return DefinitionFile(source, data, app, reading.diagnostics)
 
 
 def content(name: str, limit: int = MAX_BYTES, *, special: bool = True) -> bytes:
@@ -94,51 +83,96 @@ def content(name: str, limit: int = MAX_BYTES, *, special: bool = True) -> bytes
     return sys.stdin.buffer.read()
 
 
-def _read_app(file: str) -> App:
+def load_definitions(config: Config, apps: Iterable[App] = ()) -> tuple[list[NamedApp], tuple[Diagnostic, ...]]:
+    """Read all sources, and name their apps as in the package, together with those that are given.
+
+    What else lies in a folder is left out. Return all that is wrong, too.
+    """
+    found, problems = discover(config.sources)
+    files = [file for file in map(read_source, found) if not file.is_other_thing]
+    problems += [finding for file in files for finding in file.diagnostics]
+    rows = [(Source(os.path.abspath(app.source), app.source), app, None) for app in apps]
+    named, naming = assign_names([*rows, *((file.source, file.app, file.data) for file in files if file.app)], config)
+    return named, (*problems, *naming)
+
+
+def read_definitions(config: Config) -> list[NamedApp]:
+    """Read and name the apps of all sources. Raises `UsageProblem` with what is wrong with the first that cannot be used."""
+    found, problems = discover(config.sources)
+    if problems:
+        raise DefinitionProblem(*map(str, problems))
+    named, problems_of_names = assign_names([(source, _read_app(source), None) for source in found], config)
+    _refuse(problems_of_names)
+    return named
+
+
+def read_definition(config: Config) -> NamedApp:
+    """Read and name the app of the one source, a file or standard input. Raises `UsageProblem` with all that is wrong."""
+    (name,) = config.sources
+    source = Source(STDIN if name == STDIN else os.path.abspath(name), name.replace(os.sep, "/").removeprefix("./"))
+    (named,), problems = assign_names([(source, _read_app(source), None)], config)
+    _refuse(problems)
+    return named
+
+
+def _read_app(source: Source) -> App:
     try:
-        data = content(file)
+        data = content(source.path)
     except IsADirectoryError as error:
-        raise UsageProblem(f"{file} is a folder; give one definition file.") from error
+        raise UsageProblem(f"{source.shown} is a folder; give one definition file.") from error
     except OSError as error:
-        raise UsageProblem(f"Cannot read {file}: {(error.strerror or str(error)).lower()}.") from error
-    reading = read(data, file if file == STDIN else Path(file).as_posix())
+        raise UsageProblem(f"Cannot read {source.shown}: {(error.strerror or str(error)).lower()}.") from error
+    reading = read(data, source.shown)
     _refuse(reading.diagnostics)
     if reading.workflow is None:
-        raise DefinitionProblem(f"{file} holds no workflow.")
+        raise DefinitionProblem(f"{source.shown} holds no workflow.")
     return reading.workflow
 
 
-def _named(found: Sequence[tuple[Source, App]], config: Config) -> list[NamedApp]:
-    names, problems = assign_names([(source, app.name) for source, app in found], config)
-    _refuse(problems)
-    return [NamedApp(app, name) for (_, app), name in zip(found, names, strict=True)]
-
-
-def _refuse(diagnostics: Iterable[Diagnostic]) -> None:
-    if has_errors(diagnostics := tuple(diagnostics)):
+def _refuse(diagnostics: tuple[Diagnostic, ...]) -> None:
+    if has_errors(diagnostics):
         raise DefinitionProblem(*(str(each) for each in diagnostics if each.severity == "error"))
+
+
+def pinned(app: App, options: Options, name: str) -> App:
+    """Return `app` with the types that the user pinned for its outputs, which is what callers see."""
+    words = options.outputs.get(name) or options.outputs.get(app.name)
+    if not words:
+        return app
+    from difygen.type_syntax import type_of_word
+
+    types = {output: type_of_word(word) for output, word in words.items()}
+    outputs = [replace(output, type=types.get(output.name) or output.type) for output in app.outputs]
+    return replace(app, outputs=tuple(outputs))
 
 
 # Naming
 
 
-def assign_names(found: Sequence[tuple[Source, str]], config: Config) -> tuple[list[str], tuple[Diagnostic, ...]]:
-    """Return the Python name of the app of each (source, name of its definition): the one that generating gives it.
+def assign_names(
+    rows: Sequence[tuple[Source, App, bytes | None]], config: Config
+) -> tuple[list[NamedApp], tuple[Diagnostic, ...]]:
+    """Return each app with its Python name, which is the one that generating gives it.
 
     Where the package is not known, the apps are named as for a new one.
     """
     folder = config.package
-    wanted = [
-        Named(source.relative_to(folder), origin_of(source, folder, config.folder), name) for source, name in found
+    unnamed = [
+        Unnamed(source.relative_to(folder), origin_of(source, folder, config.folder), app.name)
+        for source, app, _ in rows
     ]
-    explicit = names_by_source(config.options.names, [source for source, _ in found], folder)
-    held = held_names(_lock_of(folder) if config.output else None, wanted, same_options=True)
-    names, problems = name_modules(wanted, explicit, held)
-    return [names[one.source] for one in wanted], problems
+    explicit = names_by_source(config.options.names, [source for source, _, _ in rows], folder)
+    try:
+        lock = read_lock(folder)[0] if config.output else None
+    except (LockError, OSError):
+        lock = None
+    names, problems = name_modules(unnamed, explicit, held_names(lock, unnamed, same_options=True))
+    named = [NamedApp(app, names[one.source], data) for one, (_, app, data) in zip(unnamed, rows, strict=True)]
+    return named, problems
 
 
 def name_modules(
-    wanted: Sequence[Named], explicit: Mapping[str, str], held: Mapping[str, str]
+    unnamed: Sequence[Unnamed], explicit: Mapping[str, str], held: Mapping[str, str]
 ) -> tuple[dict[str, str], tuple[Diagnostic, ...]]:
     """Return the Python name of each app by its source. No two have a public name in common.
 
@@ -147,29 +181,24 @@ def name_modules(
     renames no other.
     """
     kept = {source: name for source, name in held.items() if source not in explicit}
-    order = sorted(wanted, key=lambda one: (one.source not in explicit, one.source not in kept, one.origin, one.source))
-    found, problems = _decide(order, {**kept, **explicit})
+    order = sorted(
+        unnamed, key=lambda one: (one.source not in explicit, one.source not in kept, one.origin, one.source)
+    )
+
+    def decide(chosen: Mapping[str, str]) -> tuple[list[Identifier], tuple[Diagnostic, ...]]:
+        return module_names([Wanted(one.name, one.origin, chosen.get(one.source)) for one in order])
+
+    found, problems = decide({**kept, **explicit})
     if problems and kept:
-        found, problems = _decide(order, explicit)
+        found, problems = decide(explicit)
     return {one.source: str(name) for one, name in zip(order, found, strict=True)}, problems
 
 
-def held_names(lock: Lock | None, wanted: Sequence[Named], *, same_options: bool) -> dict[str, str]:
+def held_names(lock: Lock | None, unnamed: Sequence[Unnamed], *, same_options: bool) -> dict[str, str]:
     """Return the names that apps have in a package and may keep: those they would get by themselves, or nearly."""
-    names = {one.source: one.name for one in wanted}
+    names = {one.source: one.name for one in unnamed}
     return {
         one.source: module
         for module, one in (lock.workflows if lock else {}).items()
         if names.get(one.source) == one.name and (same_options or module.startswith(snake_name(one.name, "workflow")))
     }
-
-
-def _decide(order: Sequence[Named], explicit: Mapping[str, str]) -> tuple[list[Identifier], tuple[Diagnostic, ...]]:
-    return module_names([Wanted(one.name, one.origin, explicit.get(one.source)) for one in order])
-
-
-def _lock_of(folder: str) -> Lock | None:
-    try:
-        return read_lock(folder)[0]
-    except (LockError, OSError):
-        return None

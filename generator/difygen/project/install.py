@@ -16,8 +16,8 @@ from stat import S_IMODE
 from typing import NamedTuple
 
 from difygen.files import read_file
-from difygen.project.leftovers import BETWEEN, CACHE, INSIDE, stage_prefix, tidy, tidy_file
-from difygen.project.lock import LOCK_NAME, LockError, parse_lock
+from difygen.project.lockfile import LOCK_NAME, LockError, parse_lock
+from difygen.project.other_runs import BETWEEN, CACHE, INSIDE, stage_prefix, tidy, tidy_file
 
 _FLUSH_EACH = 8
 """Up to so many files are flushed one by one (0.4 to 4 ms each where it was measured); for more, one call that flushes everything is faster."""

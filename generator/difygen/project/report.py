@@ -6,7 +6,7 @@ Imported on every run, so it may import next to nothing.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,7 +14,8 @@ import click
 
 from difygen.config import Config
 from difygen.console import count, is_terminal
-from difygen.project.publish import place
+from difygen.project.lockfile import NOTHING, Lock
+from difygen.project.writer import place
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -59,6 +60,15 @@ class BuildReport(NamedTuple):
         if self.failed:
             return 2
         return 1 if self.problem or (strict and self.diagnostics) else 0
+
+
+class Package(NamedTuple):
+    """What the folder should hold: `texts` to be written if they differ, and `kept`, which are known to be right."""
+
+    report: BuildReport
+    texts: Mapping[str, str] = NOTHING
+    kept: Collection[str] = ()
+    lock: Lock = Lock("", "")
 
 
 def show_report(report: BuildReport, config: Config) -> None:

@@ -1,102 +1,122 @@
-"""What is asked of a project, and what came of it: the records that the stages of generating hand on.
+"""What there is to build, with everything looked up that it names: definitions, output, templates, a shared runtime.
 
 Imported on every run, so it may import next to nothing.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import replace
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
+from difygen import __version__
 from difygen.config import Config
 from difygen.files import hash_bytes, hash_file
-from difygen.options import Options
-from difygen.project.lock import NOTHING, Lock
-from difygen.project.report import BuildReport, Progress
-from difygen.project.runtime import runtime_problems
+from difygen.project.lockfile import LOCK_NAME, LockError, read_lock
+from difygen.project.report import Progress
 from difygen.project.sources import Source, discover, names_by_source
 
 if TYPE_CHECKING:
     from difygen.diagnostics import Diagnostic
 
+RUNTIME_MARK = "runtime"
+"""What the lock of a shared runtime has in place of the fingerprint of options."""
+
 
 class Request(NamedTuple):
-    """What a config asks for, with all paths resolved. `names` are the user's names of workflows, by source relative to `folder`.
+    """What a config asks for, with all paths resolved.
 
-    Without `trusting`, nothing that an earlier run left is taken to be right. `stdin` is what was read from standard input.
+    `folder` is that of the package, `shown` how messages call the output. `names` are the user's names of apps, by source
+    relative to `folder`; `fingerprint` is a hash of all options that generated code depends on. Without `trusting`, nothing
+    that an earlier run left is taken to be right. `stdin` is what was read from standard input.
     """
 
     config: Config
     folder: str
     shown: str
     sources: tuple[Source, ...]
-    options: Options
     names: Mapping[str, str]
     fingerprint: str
     trusting: bool
     stdin: bytes = b""
-    processes: int | None = None
     progress: Progress | None = None
 
 
-class Prepared(NamedTuple):
-    """What the folder should hold: `texts` to be written if they differ, and `kept`, which are known to be right."""
-
-    report: BuildReport
-    texts: Mapping[str, str] = NOTHING
-    kept: Collection[str] = ()
-    lock: Lock = Lock("", "")
-
-
 def resolve(
-    config: Config,
-    *,
-    trusting: bool,
-    stdin: bytes = b"",
-    processes: int | None = None,
-    progress: Progress | None = None,
+    config: Config, *, trusting: bool, stdin: bytes = b"", progress: Progress | None = None
 ) -> tuple[Request, list[Diagnostic]]:
     """Return the request of a config, and what is wrong with what it names."""
-    folder, options = config.package, config.options
+    folder = config.package
     found, problems = discover(config.sources)
-    problems += runtime_problems(options.runtime, config.folder, folder)
-    names = names_by_source(options.names, found, folder)
-    request = Request(
-        config=config,
-        folder=folder,
-        shown=os.path.normpath(config.output or ""),
-        sources=tuple(found),
-        options=replace(options, names={}),
-        names=names,
-        fingerprint=_fingerprint(options, names),
-        trusting=trusting,
-        stdin=stdin,
-        processes=processes,
-        progress=progress,
-    )
-    return request, problems
+    problems += _runtime_problems(config)
+    names = names_by_source(config.options.names, found, folder)
+    shown, fingerprint = os.path.normpath(config.output or ""), _fingerprint(config, names)
+    return Request(config, folder, shown, tuple(found), names, fingerprint, trusting, stdin, progress), problems
 
 
-def _fingerprint(options: Options, names: Mapping[str, str]) -> str:
-    """A hash of all the wishes that generated code depends on, the text of the user's own templates included."""
-    import json
-
-    wishes = {
-        "emit": options.emit,
-        "env": dict(options.env),
-        "line_length": options.line_length,
-        "names": dict(names),
-        "outputs": {key: dict(words) for key, words in options.outputs.items()},
-        "rename": {key: dict(words) for key, words in options.rename.items()},
-        "runtime": options.runtime,
-        "templates": dict(_template_hashes(options.templates)) if options.templates else {},
-    }
-    return hash_bytes(json.dumps(wishes, sort_keys=True).encode())[:16]
+def _fingerprint(config: Config, names: Mapping[str, str]) -> str:
+    """Return a hash of all options that generated code depends on, the text of the user's own templates included."""
+    options = asdict(config.options) | {"names": dict(names)}
+    if folder := config.options.templates:
+        files = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+        options["templates"] = {name: hash_file(os.path.join(folder, name)) for name in files}
+    return hash_bytes(json.dumps(options, sort_keys=True).encode())[:16]
 
 
-def _template_hashes(folder: str) -> Iterator[tuple[str, str]]:
-    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-    for name in names:
-        yield name, hash_file(os.path.join(folder, name))
+# A runtime that several packages share
+
+
+def find_runtime(config: Config) -> str | None:
+    """Return the folder of the package that generated code is to import its runtime from; None where there is none.
+
+    Looks for files alone: importing it would run what its parents hold.
+    """
+    path = (config.options.runtime or "").replace(".", os.sep)
+    folders = (os.path.join(root, path) for root in _import_roots(config))
+    return next((folder for folder in folders if os.path.isfile(os.path.join(folder, "__init__.py"))), None)
+
+
+def _import_roots(config: Config) -> Iterator[str]:
+    """Yield the folders that a project may import from: its own, those around the output, each with its `src`; then Python's."""
+    above = ""
+    for start in (config.folder, config.package):
+        folder = os.path.abspath(start)
+        while folder != above:
+            yield folder
+            yield os.path.join(folder, "src")
+            above, folder = folder, os.path.dirname(folder)
+    yield from sys.path
+
+
+def _runtime_problems(config: Config) -> tuple[Diagnostic, ...]:
+    """Return what is wrong with the runtime that generated code is to import: not there, or of another version."""
+    package = config.options.runtime
+    if package is None:
+        return ()
+    folder = find_runtime(config)
+    if folder is None:
+        target = os.path.normpath(os.path.join(config.folder, *package.split(".")))
+        hint = f"Write it with `difygen runtime -o {target}`, or where else your project imports from."
+        return (_problem("no-runtime", target, f"There is no package `{package}` to import the runtime from.", hint),)
+    shown = os.path.relpath(folder).replace(os.sep, "/")
+    hint = f"Write it anew with `difygen runtime -o {shown}`."
+    try:
+        lock, _ = read_lock(folder)
+    except (LockError, OSError) as error:
+        return (_problem("no-runtime", shown, f"Its {LOCK_NAME} cannot be used: {error}.", hint),)
+    if lock is None or lock.options != RUNTIME_MARK:
+        message = f"This package is not a runtime that `difygen runtime` wrote, or has lost its {LOCK_NAME}."
+        return (_problem("no-runtime", shown, message, hint),)
+    if lock.generator != __version__:
+        message = f"This runtime was written by difygen {lock.generator}, and the clients would be by {__version__}."
+        return (_problem("other-runtime", shown, message, hint),)
+    return ()
+
+
+def _problem(code: str, folder: str, message: str, hint: str) -> Diagnostic:
+    from difygen.diagnostics import Diagnostic, Location
+
+    return Diagnostic("error", code, message, Location(folder), hint)

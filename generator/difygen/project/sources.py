@@ -19,9 +19,6 @@ SUFFIXES = (".yml", ".yaml", ".json")
 SCHEMA_SUFFIX = ".schema.json"
 """What the JSON Schema that editors check specs with ends in. It lies among them, and is none."""
 
-OTHER_THINGS = ("unknown-format", "unsupported-kind", "unsupported-mode")
-"""What is said of a file that defines no workflow: a mistake if the user named it, but not if it lies about in a folder."""
-
 
 class Source(NamedTuple):
     """One definition file: where it is, how messages call it, and whether the user named it or it was found in a folder."""

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 import click
 
 from difygen.config import Config
-from difygen.project.package import build
+from difygen.project.build import build
 from difygen.project.report import show_report
 from difygen.project.sources import STDIN, SUFFIXES, discover
 
@@ -44,7 +44,7 @@ def run_watch(config: Config) -> int:
         _prepare()
         later = replace(config, force=False)
         for number, _ in enumerate(_saves(roots, _Wanted(config))):
-            report = build(later, processes=1)  # the watcher has a thread of its own: this process must not be forked
+            report = build(later)
             if number or report.written or report.removed:
                 show(report)
     except KeyboardInterrupt:

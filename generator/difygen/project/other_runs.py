@@ -1,22 +1,104 @@
-"""What a run that was killed left behind: found, proven to be ours, and removed.
+"""Other runs of difygen: one that writes to the same folder now is waited for, what one left behind that was killed is removed.
 
-A name proves nothing, since anybody may make a file of any name. What is removed is a real folder of the very form that
-difygen makes, and in it only what the record there names, its lock; nothing is reached through a link, and no file that
-has another name elsewhere is touched, unless that is its place in the package itself.
+Waiting is not for ever and not in silence. And a name proves nothing, since anybody may make a file of any name: what is
+removed is a real folder of the very form that difygen makes, and in it only what the record there names, its lock; nothing
+is reached through a link, and no file that has another name elsewhere is touched, unless that is its place in the package itself.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import sys
+import time
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import NamedTuple
 
+from difygen.console import say
 from difygen.files import read_file
-from difygen.project.lock import LOCK_NAME, LockError, parse_lock
+from difygen.project.lockfile import LOCK_NAME, LockError, parse_lock
+
+NOTICE = 1.0
+"""Seconds after which it is said what is waited for."""
+
+PATIENCE = 60.0
+"""Seconds after which waiting is given up. A run holds the lock for milliseconds."""
+
+
+class BusyError(Exception):
+    """Somebody else holds the lock and does not let go."""
+
+
+@contextmanager
+def exclusive(folder: str) -> Iterator[None]:
+    """Wait until no other run writes to `folder`. Leaves nothing behind: what is locked is the folder above.
+
+    Raises:
+        BusyError: Another program has held the lock for `PATIENCE` seconds.
+    """
+    above = os.path.dirname(os.path.realpath(folder))
+    os.makedirs(above, exist_ok=True)
+    handle = _open(above)
+    try:
+        _acquire(handle, folder, above)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _acquire(handle: int, folder: str, above: str) -> None:
+    began = time.monotonic()
+    noticed = False
+    while not _try(handle):
+        waited = time.monotonic() - began
+        if waited >= PATIENCE:
+            raise BusyError(
+                f"{folder} is not written: another program has held the lock of the folder {above or os.curdir} for "
+                f"{PATIENCE:.0f} s\nnothing was written; end the other difygen, or try again later"
+            )
+        if waited >= NOTICE and not noticed:
+            noticed = True
+            say(f"waiting for another program that holds the lock of the folder {above} (at most {PATIENCE:.0f} s)")
+        time.sleep(min(0.05, waited / 4 + 0.001))
+
+
+if sys.platform == "win32":
+
+    def _open(above: str) -> int:
+        import tempfile
+        from hashlib import sha256
+
+        name = f"difygen-{sha256(above.encode()).hexdigest()[:16]}.lock"
+        return os.open(os.path.join(tempfile.gettempdir(), name), os.O_RDWR | os.O_CREAT)
+
+    def _try(handle: int) -> bool:
+        import msvcrt
+
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+
+    def _open(above: str) -> int:
+        return os.open(above, os.O_RDONLY)
+
+    def _try(handle: int) -> bool:
+        import fcntl
+
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+# What a run that was killed left behind
 
 CACHE = "__pycache__"
 INSIDE = ".difygen-"

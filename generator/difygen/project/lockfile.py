@@ -1,15 +1,18 @@
 """`difygen.lock`: what was generated, from what, by which version, as sorted JSON without times and absolute paths.
 
-Reads and writes the text alone; knows no folder. Imported on every run, so it may import next to nothing.
+Imported on every run, so it may import next to nothing.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
+
+from difygen.files import read_file
 
 LOCK_NAME = "difygen.lock"
 FORMAT = 1
@@ -99,6 +102,24 @@ def parse_lock(text: str) -> Lock:
         return _load(loaded, contracts)
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise LockError(f"it was damaged: {error}") from error
+
+
+def read_lock(folder: str) -> tuple[Lock | None, str]:
+    """Return the lock of a folder and its text; (None, "") when there is none. Raises `LockError` when it cannot be used."""
+    path = os.path.join(folder, LOCK_NAME)
+    try:
+        text = read_file(path, follow=False).decode()
+    except (FileNotFoundError, NotADirectoryError):
+        return None, ""
+    except OSError as error:
+        if os.path.islink(path):
+            raise LockError("it is a symbolic link") from error
+        if isinstance(error, PermissionError):
+            raise
+        raise LockError(error.strerror or str(error)) from error
+    except UnicodeDecodeError as error:
+        raise LockError("it is not UTF-8") from error
+    return parse_lock(text), text
 
 
 def is_inside(path: str) -> bool:

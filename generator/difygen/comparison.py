@@ -14,16 +14,16 @@ from typing import Literal
 import click
 
 from difygen.contract import ContractError
-from difygen.diagnostics import Diagnostic, has_errors
+from difygen.diagnostics import Diagnostic
+from difygen.diff.public import PublicApp, public_app
 from difygen.diff.report import Format, format_changes
-from difygen.diff.workflows import Change, Surface, compare, compare_all, is_breaking
+from difygen.diff.workflows import Change, compare, compare_all, is_breaking
 from difygen.files import read_file
 from difygen.model import App
-from difygen.parser import read
-from difygen.project.definitions import Named, name_modules
-from difygen.project.lock import LOCK_NAME, LockError, parse_lock
-from difygen.project.sources import OTHER_THINGS, SUFFIXES, discover
-from difygen.project.surfaces import surface, surfaces, without_exports
+from difygen.project.assemble import public_apps
+from difygen.project.definitions import Unnamed, name_modules, read_source
+from difygen.project.lockfile import LOCK_NAME, LockError, parse_lock
+from difygen.project.sources import SUFFIXES, Source, discover
 
 FailOn = Literal["breaking", "any"]
 
@@ -40,7 +40,7 @@ class VersionError(Exception):
 class Version:
     """The workflows of one side, by module. `single` says that it is one definition; `locked` that it was generated once."""
 
-    workflows: Mapping[str, Surface]
+    workflows: Mapping[str, PublicApp]
     single: bool = False
     locked: bool = False
 
@@ -68,15 +68,20 @@ def diff(old: str, new: str) -> tuple[Change, ...]:
     before, after = load_version(old), load_version(new)
     old_workflows, new_workflows = dict(before.workflows), dict(after.workflows)
     if before.locked != after.locked:
-        old_workflows, new_workflows = without_exports(old_workflows), without_exports(new_workflows)
+        old_workflows, new_workflows = _without_exports(old_workflows), _without_exports(new_workflows)
     if before.single and after.single:
         (one,), (other,) = old_workflows.values(), new_workflows.values()
-        return compare(one[0], other[0], old_names=one[1], new_names=other[1])
+        return compare(one.app, other.app, old_names=one.names, new_names=other.names)
     if after.single:
         old_workflows = {module: one for module, one in old_workflows.items() if module in new_workflows}
     elif before.single:
         new_workflows = {module: one for module, one in new_workflows.items() if module in old_workflows}
     return compare_all(old_workflows, new_workflows)
+
+
+def _without_exports(found: Mapping[str, PublicApp]) -> dict[str, PublicApp]:
+    """Leave out the names that modules export: those depend on options that only a lock was made with."""
+    return {module: each._replace(names=each.names._replace(exports=())) for module, each in found.items()}
 
 
 def load_version(side: str) -> Version:
@@ -107,7 +112,7 @@ def _from_file(data: bytes, shown: str) -> Version:
 
 def _from_lock(data: bytes, shown: str) -> Version:
     try:
-        return Version(surfaces(parse_lock(data.decode()).workflows), locked=True)
+        return Version(public_apps(parse_lock(data.decode()).workflows), locked=True)
     except (LockError, ContractError, UnicodeDecodeError) as error:
         raise VersionError(f"{shown}: the lock cannot be used: {error}") from error
 
@@ -121,20 +126,17 @@ def _from_folder(folder: str) -> Version:
     )
 
 
-def _from_definitions(files: list[tuple[str, str]], load: Callable[[str], bytes]) -> dict[str, Surface]:
+def _from_definitions(files: list[tuple[str, str]], load: Callable[[str], bytes]) -> dict[str, PublicApp]:
     """The workflows of `(name, path)`. What else lies about in a folder is left out."""
-    workflows: list[App] = []
+    apps: list[App] = []
     for name, path in files:
-        reading = read(load(path), name)
-        codes = {finding.code for finding in reading.diagnostics if finding.severity == "error"}
-        if len(files) > 1 and codes and codes <= set(OTHER_THINGS):
-            continue
-        if reading.workflow is None or has_errors(reading.diagnostics):
-            raise VersionError("", reading.diagnostics)
-        workflows.append(reading.workflow)
-    named = [Named(workflow.source, workflow.source, workflow.name) for workflow in workflows]
-    names, _ = name_modules(named, {}, {})
-    return {names[workflow.source]: surface(workflow, names[workflow.source]) for workflow in workflows}
+        file = read_source(Source(name, name, named=len(files) == 1), load(path))
+        if file.app:
+            apps.append(file.app)
+        elif not file.is_other_thing:
+            raise VersionError("", file.diagnostics)
+    names, _ = name_modules([Unnamed(app.source, app.source, app.name) for app in apps], {}, {})
+    return {names[app.source]: public_app(app, names[app.source]) for app in apps}
 
 
 def _from_git(revision: str, path: str) -> Version:

@@ -13,10 +13,9 @@ from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import NamedTuple
 
 from difygen.files import hash_bytes, read_file
-from difygen.project.exclusive import BusyError, exclusive
 from difygen.project.install import Delta, install, install_file
-from difygen.project.leftovers import NotOursError, has_leftovers, tidy
-from difygen.project.lock import LOCK_NAME, Lock, LockError, format_lock, is_inside, parse_lock
+from difygen.project.lockfile import LOCK_NAME, Lock, LockError, format_lock, is_inside, read_lock
+from difygen.project.other_runs import BusyError, NotOursError, exclusive, has_leftovers, tidy
 
 EDITED = "was edited by hand"
 FOREIGN = "was not written by difygen"
@@ -82,24 +81,6 @@ def place(output: str, path: str) -> str:
 
 class SupersededError(PublishError):
     """Another run has changed the folder since it was looked at: look again."""
-
-
-def read_lock(folder: str) -> tuple[Lock | None, str]:
-    """The lock of a folder and its text; (None, "") when there is none. Raises `LockError` when it cannot be used."""
-    path = os.path.join(folder, LOCK_NAME)
-    try:
-        text = read_file(path, follow=False).decode()
-    except (FileNotFoundError, NotADirectoryError):
-        return None, ""
-    except OSError as error:
-        if os.path.islink(path):
-            raise LockError("it is a symbolic link") from error
-        if isinstance(error, PermissionError):
-            raise
-        raise LockError(error.strerror or str(error)) from error
-    except UnicodeDecodeError as error:
-        raise LockError("it is not UTF-8") from error
-    return parse_lock(text), text
 
 
 def read_own_lock(folder: str, *, force: bool) -> tuple[Lock | None, str]:

@@ -1,0 +1,49 @@
+"""What callers see of an app: its contract, and the Python names that generated code gives to it and its variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+from difygen.code import Identifier
+from difygen.model import App
+from difygen.options import Options
+from difygen.plan.names import check_options
+from difygen.plan.workflow import node_constants, plan_workflow
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class PublicNames(NamedTuple):
+    """The Python names of a generated module: of inputs and outputs by wire name, of node constants by id, and what it exports."""
+
+    inputs: Mapping[str, str] = _NOTHING
+    outputs: Mapping[str, str] = _NOTHING
+    nodes: Mapping[str, str] = _NOTHING
+    exports: Sequence[str] = ()
+
+
+class PublicApp(NamedTuple):
+    """All that callers see of an app."""
+
+    app: App
+    names: PublicNames
+
+
+def public_app(
+    app: App, module: str, renamed: Mapping[str, str] = _NOTHING, exports: Sequence[str] | None = None
+) -> PublicApp:
+    """Return what callers see of an app that is called `module` in Python.
+
+    Args:
+        app: The app, from a definition or a lock.
+        module: Its name.
+        renamed: The Python names that the user chose for variables.
+        exports: The public names of its module; by default, those that it has without any options.
+    """
+    names = check_options(app, Options(rename={module: renamed}), module)
+    if exports is None:
+        plan = plan_workflow(app, Options(), Identifier(module)).plan
+        exports = plan.exports if plan else ()
+    return PublicApp(app, PublicNames(names.inputs, names.outputs, node_constants(app), exports))
