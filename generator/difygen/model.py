@@ -344,6 +344,72 @@ class Edge:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """A conversation variable: what a chatflow remembers from turn to turn.
+
+    `initial` is its value before the first turn, in its JSON type; None where the definition gives none of use.
+    """
+
+    name: str
+    type: Type
+    initial: JsonValue = None
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A part of an answer's template: a fixed `text`, or the value that `selector` leads to, of the type `type`."""
+
+    text: str = ""
+    selector: tuple[str, ...] = ()
+    type: Type = Primitive.STRING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What an Answer node says, in the order in which it says it. `reason` says which turns do not reach it, if any."""
+
+    node: str
+    pieces: tuple[Piece, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A tool that an agent may use. `name` is what thoughts call it."""
+
+    name: str
+    label: str = ""
+    provider: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnFiles:
+    """The files that a turn may bring along with its query: Dify's own words, empty where anything will do."""
+
+    types: tuple[str, ...] = ()
+    extensions: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ()
+    max_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """What an app's owner has switched on beside the answer itself, and what its users see before the first turn."""
+
+    opening_statement: str = ""
+    suggested_questions: tuple[str, ...] = ()
+    suggested_questions_after_answer: bool = False
+    speech_to_text: bool = False
+    text_to_speech: bool = False
+    auto_play: bool = False
+    """Whether the stream brings speech, too."""
+    citations: bool = False
+    moderation: bool = False
+    annotation_reply: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
     """A sample call of a spec's `examples`: what is sent and what comes back."""
 
@@ -368,6 +434,11 @@ class App:
     outputs: tuple[Output, ...] = ()
     nodes: tuple[Node, ...] = ()
     edges: tuple[Edge, ...] = ()
+    variables: tuple[Variable, ...] = ()
+    answers: tuple[Answer, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    files: TurnFiles | None = None
+    features: Features = Features()
     examples: tuple[Example, ...] = ()
 
     @property

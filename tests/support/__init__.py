@@ -5,6 +5,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 LAB = TESTS / "dsl_lab"
+CHAT_LAB = TESTS / "dsl_lab_chat"
 """Exports from a real server."""
 GENERATOR = ROOT / "generator"
 """What has to be on the path of a process that imports this checkout's difygen."""

@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from difygen.cursor import Diagnostics
 from difygen.diagnostics import nearest
-from difygen.model import APP_KINDS, APP_MODES, App, AppMode, JsonValue
+from difygen.model import AGENT, APP_KINDS, APP_MODES, WORKFLOW, App, AppMode, JsonValue
+from difygen.parser.dsl import chat
 from difygen.parser.dsl.dataflow import Resolver
 from difygen.parser.dsl.graph import PATH, Graph, mapping, quoted, read_graph, sequence, text
-from difygen.parser.dsl.inputs import read_inputs
+from difygen.parser.dsl.inputs import read_form, read_inputs
 from difygen.parser.dsl.outputs import read_outputs
 
 NEWEST = (0, 7, 0)
@@ -35,24 +36,66 @@ def read_dsl(root: Mapping[str, JsonValue], file: str, report: Diagnostics) -> A
     mode = mode_of(root, report)
     if mode is None:
         return None
-    block, kind = mapping(root.get("app")), APP_KINDS[mode]
-    name = text(block.get("name"))
-    if not name.strip():
-        name = file.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0].strip("-") or kind.name
-    app = App(name=name, source=file, mode=mode, title=name, description=text(block.get("description")))
-    if not kind.is_supported:
-        message = f"This app is {kind.noun} (mode `{mode}`), and difygen makes clients for {_SUPPORTED} apps only."
+    app = read_head(root, file, mode)
+    if not app.kind.is_supported:
+        message = f"This app is {app.kind.noun} (mode `{mode}`), and difygen makes clients for {_SUPPORTED} apps only."
         report.error("unsupported-mode", message, ("app", "mode"))
         return app
     check_version(root, report)
-    graph = read_graph(mapping(mapping(root.get("workflow")).get("graph")), report)
+    return read_contract(app, root, report)
+
+
+def read_head(root: Mapping[str, JsonValue], file: str, mode: AppMode) -> App:
+    """Read the names of an app, and its mode as the server sees it."""
+    app = mapping(root.get("app"))
+    if mode == "chat" and chat.is_agent(mapping(root.get("model_config"))):
+        mode = "agent-chat"
+    name = text(app.get("name"))
+    if not name.strip():
+        name = file.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0].strip("-") or APP_KINDS[mode].name
+    return App(name=name, source=file, mode=mode, title=name, description=text(app.get("description")))
+
+
+def read_contract(app: App, root: Mapping[str, JsonValue], report: Diagnostics) -> App | None:
+    """Read what an app takes and gives, whatever its kind; `app` tells its mode and its names."""
+    return _read_graph(app, root, report) if app.kind.terminal_nodes else _read_form(app, root, report)
+
+
+def _read_graph(app: App, root: Mapping[str, JsonValue], report: Diagnostics) -> App | None:
+    """Read a workflow or a chatflow."""
+    workflow = mapping(root.get("workflow"))
+    graph = read_graph(mapping(workflow.get("graph")), report)
     if not graph.steps:
-        report.error("no-nodes", f"The export of this {kind.word} has no nodes.", PATH)
+        report.error("no-nodes", f"The export of this {app.kind.word} has no nodes.", PATH)
         return None
     _check_beginning(graph, report)
     inputs, values = read_inputs(graph, report)
-    outputs = read_outputs(Resolver(graph, values, mapping(root.get("workflow"))), kind, report)
-    return replace(app, inputs=inputs, outputs=outputs, nodes=graph.nodes(), edges=graph.shown_edges())
+    app = replace(app, inputs=inputs, nodes=graph.nodes(), edges=graph.shown_edges())
+    if app.kind is WORKFLOW:
+        return replace(app, outputs=read_outputs(Resolver(graph, values, workflow), app.kind, report))
+    features = mapping(workflow.get("features"))
+    return replace(
+        app,
+        variables=chat.read_variables(workflow, report),
+        answers=chat.read_answers(Resolver(graph, values, workflow, is_chat=True), report),
+        files=chat.read_turn_files(features.get("file_upload"), has_graph=True),
+        features=chat.read_features(features),
+    )
+
+
+def _read_form(app: App, root: Mapping[str, JsonValue], report: Diagnostics) -> App:
+    """Read a chatbot, an agent or a text generator, which is a form and a configuration."""
+    config = mapping(root.get("model_config"))
+    if not config:
+        message = "The export has no `model_config`, so its client takes no inputs."
+        report.warn("no-configuration", message, ("app",), "Export the app again in Dify.")
+    return replace(
+        app,
+        inputs=read_form(config.get("user_input_form"), ("model_config", "user_input_form"), report),
+        tools=chat.read_tools(config) if app.kind is AGENT else (),
+        files=chat.read_turn_files(config.get("file_upload"), has_graph=False),
+        features=chat.read_features(config),
+    )
 
 
 def _check_beginning(graph: Graph, report: Diagnostics) -> None:

@@ -40,8 +40,11 @@ _CHAT_ONLY: dict[str, Type] = {
 class Resolver:
     """Follows the selectors of one workflow, each field of each step once."""
 
-    def __init__(self, graph: Graph, inputs: Mapping[str, Value], workflow: Mapping[str, JsonValue]) -> None:
+    def __init__(
+        self, graph: Graph, inputs: Mapping[str, Value], workflow: Mapping[str, JsonValue], *, is_chat: bool = False
+    ) -> None:
         self.graph = graph
+        self.is_chat = is_chat
         self.inputs = inputs
         self._declared = {
             "env": _declarations(workflow.get("environment_variables")),
@@ -80,13 +83,16 @@ class Resolver:
             if name in _SYSTEM:
                 return Value(_SYSTEM[name])
             if name in _CHAT_ONLY:
-                return Value(_CHAT_ONLY[name], f"null, since only chats have {named('sys.' + name)}")
+                return Value(
+                    _CHAT_ONLY[name], "" if self.is_chat else f"null, since only chats have {named('sys.' + name)}"
+                )
             return nothing("unknown-system-variable", f"workflows have no variable {quoted('sys.' + name)}")
         if group in self._declared:
             type_ = self._declared[group].get(name)
             if type_ is None:
                 return nothing("undeclared-variable", f"the workflow declares no variable {quoted(group + '.' + name)}")
-            return Value(type_, "null, since only chats have conversation variables" if group == "conversation" else "")
+            is_missing = group == "conversation" and not self.is_chat
+            return Value(type_, "null, since only chats have conversation variables" if is_missing else "")
         return nothing("missing-node", f"there is no node {quoted(group)}, which it is taken from")
 
     def decided(self, selector: JsonValue, by: Step) -> bool:

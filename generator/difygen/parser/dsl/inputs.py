@@ -1,13 +1,16 @@
-"""The start node's variables: what a caller sends, and what of it the nodes see. Knows no other node."""
+"""What a caller sends: the start node's variables, with what of them the nodes see, or the form of an app without a graph.
+
+Knows no other node.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from math import isfinite
 from typing import NamedTuple
 
-from difygen.cursor import Diagnostics
+from difygen.cursor import Diagnostics, Path
 from difygen.model import (
     INPUT_KINDS,
     INPUT_TRAITS,
@@ -24,6 +27,9 @@ from difygen.parser.dsl.graph import PATH, Graph, mapping, quoted, sequence, tex
 from difygen.parser.dsl.nullability import Value
 from difygen.type_algebra import merge
 
+FORM_KINDS: tuple[InputKind, ...] = ("text-input", "paragraph", "select", "number", "checkbox")
+"""What a form of an app without a graph can hold; Dify saves no other."""
+
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
 
@@ -32,23 +38,45 @@ def read_inputs(graph: Graph, report: Diagnostics) -> tuple[tuple[Input, ...], d
     start = graph.first("start")
     if start is None:
         return (), {}
+    path = (*PATH, start.index, "data", "variables")
+    variables = [(mapping(each), (*path, index)) for index, each in enumerate(sequence(start.data.get("variables")))]
+    return _read(variables, report)
+
+
+def read_form(form: JsonValue, path: Path, report: Diagnostics) -> tuple[Input, ...]:
+    """Return the inputs of an app without a graph, whose form has items `{kind: {variable, …}}`.
+
+    Dify reads no default of such a form (1.14): the client sends it, and one that cannot be sent does no other harm.
+    """
+    variables: list[tuple[Mapping[str, JsonValue], Path]] = []
+    for index, item in enumerate(sequence(form)):
+        for kind, body in mapping(item).items():
+            variables.append(({**mapping(body), "type": kind}, (*path, index, kind)))
+    inputs, _ = _read(variables, report, is_form=True)
+    return inputs
+
+
+def _read(
+    variables: Sequence[tuple[Mapping[str, JsonValue], Path]], report: Diagnostics, *, is_form: bool = False
+) -> tuple[tuple[Input, ...], dict[str, Value]]:
     inputs: dict[str, Input] = {}
     values: dict[str, Value] = {}
-    for index, each in enumerate(sequence(start.data.get("variables"))):
-        variable, path = mapping(each), (*PATH, start.index, "data", "variables", index)
-        kind = _kind(variable, report, path)
+    for variable, path in variables:
+        kind = _kind(variable, FORM_KINDS if is_form else INPUT_KINDS, report, path)
         if kind is None:
             continue
         name = text(variable.get("variable"))
         if name in inputs:
             report.warn("repeated-input", f"Two inputs are called {quoted(name)}; the last one counts.", path)
-        default = default_of(variable, kind, report, path)
+        default = default_of(variable, kind, report, path, is_applied=not is_form)
         inputs[name] = _input(name, kind, variable, default)
         values[name] = _value(inputs[name], default)
     return tuple(inputs.values()), values
 
 
-def _kind(variable: Mapping[str, JsonValue], report: Diagnostics, path: tuple[str | int, ...]) -> InputKind | None:
+def _kind(
+    variable: Mapping[str, JsonValue], kinds: Collection[InputKind], report: Diagnostics, path: Path
+) -> InputKind | None:
     kind = variable.get("type")
     if "variable" not in variable:
         report.warn("input-without-name", "A variable of the start node has no name and is left out.", path)
@@ -59,7 +87,7 @@ def _kind(variable: Mapping[str, JsonValue], report: Diagnostics, path: tuple[st
             "input-not-sent", f"The input {name} is filled in by an external tool and is not part of the API.", path
         )
         return None
-    known = next((each for each in INPUT_KINDS if each == kind), None)
+    known = next((each for each in kinds if each == kind), None)
     if known is None:
         message = f"The input {name} has the type {quoted(text(kind))}, which difygen does not know, and is left out."
         if variable.get("required") is True:
@@ -79,7 +107,7 @@ def _input(name: str, kind: InputKind, variable: Mapping[str, JsonValue], defaul
         default=default.value,
         label=text(variable.get("label")),
         description=_description(variable),
-        max_length=_length(variable.get("max_length")) if traits.unit else None,
+        max_length=length_of(variable.get("max_length")) if traits.unit else None,
         options=tuple(dict.fromkeys(texts(variable.get("options")))) if kind == "select" else (),
         allowed_file_types=texts(variable.get("allowed_file_types")) if traits.is_file else (),
         allowed_file_extensions=texts(variable.get("allowed_file_extensions")) if traits.is_file else (),
@@ -95,7 +123,7 @@ def _description(variable: Mapping[str, JsonValue]) -> str:
     return "\n".join(dict.fromkeys(sentences[key].replace("{}", each) for key, each in shown.items() if each))
 
 
-def _length(value: JsonValue) -> int | None:
+def length_of(value: JsonValue) -> int | None:
     """Return a limit, which may be a number as text. Old files have one at every variable, and 0 is none."""
     if isinstance(value, str) and value.strip().isdecimal() and len(value) < 10:
         value = int(value)
@@ -143,13 +171,18 @@ NONE = Default()
 
 
 def default_of(
-    variable: Mapping[str, JsonValue], kind: InputKind, report: Diagnostics, path: tuple[str | int, ...]
+    variable: Mapping[str, JsonValue], kind: InputKind, report: Diagnostics, path: Path, *, is_applied: bool
 ) -> Default:
-    """Return the default of an optional input. A required one must be sent whatever its default is."""
+    """Return the default of an optional input. A required one must be sent whatever its default is.
+
+    `is_applied` says whether the server itself puts the default in the place of what is left out.
+    """
     raw = variable.get("default")
-    if raw is None or variable.get("required") is True:
+    if raw is None or variable.get("required") is True or (raw == "" and not is_applied):
         return NONE
     found, why = _judged(raw, kind, variable)
+    if not is_applied:
+        found = Default(found.value)
     if why:
         name = quoted(text(variable.get("variable")))
         if found.refused:

@@ -1,0 +1,151 @@
+"""What apps that answer a query have beside their inputs: what they remember, what they say, and what is switched on.
+
+Prompts, secrets and the values of environment variables are never looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+
+from difygen.cursor import Diagnostics
+from difygen.model import CHATFLOW, Answer, Features, JsonValue, Piece, Primitive, Tool, TurnFiles, Type, Variable
+from difygen.parser.dsl.control_flow import only_when
+from difygen.parser.dsl.dataflow import Resolver
+from difygen.parser.dsl.graph import PATH, Step, mapping, named, quoted, sequence, text, texts
+from difygen.parser.dsl.inputs import length_of
+from difygen.type_algebra import any_if_null, fits, without_null
+from difygen.type_syntax import type_of
+
+_REFERENCE = re.compile(r"\{\{#([a-zA-Z0-9_]{1,50}(?:\.[a-zA-Z_][a-zA-Z0-9_]{0,29}){1,10})#\}\}")
+"""What the engine takes for a reference; anything else in a template is text."""
+
+_AGENT_STRATEGIES = ("function_call", "react")
+_VARIABLES = ("workflow", "conversation_variables")
+
+
+def is_agent(config: Mapping[str, JsonValue]) -> bool:
+    """Return whether a chatbot of this configuration runs as an agent: Dify itself changes its mode then."""
+    agent = mapping(config.get("agent_mode"))
+    return agent.get("enabled") is True and agent.get("strategy") in _AGENT_STRATEGIES
+
+
+def read_variables(workflow: Mapping[str, JsonValue], report: Diagnostics) -> tuple[Variable, ...]:
+    """Return the conversation variables of a chatflow, with their initial values."""
+    found: dict[str, Variable] = {}
+    for index, each in enumerate(map(mapping, sequence(workflow.get("conversation_variables")))):
+        name, path = text(each.get("name")), (*_VARIABLES, index)
+        if not name:
+            report.warn("variable-without-name", "A conversation variable has no name and is left out.", path)
+            continue
+        if name in found:
+            message = f"Two conversation variables are called {quoted(name)}; the last one counts."
+            report.warn("repeated-variable", message, path)
+        type_ = type_of(each.get("value_type"))
+        if type_ is None:
+            word = quoted(text(each.get("value_type")))
+            message = f"The conversation variable {quoted(name)} has the type {word}, which difygen does not know."
+            report.warn("unknown-variable-type", message, path, "It can be of any type.")
+        found[name] = Variable(
+            name=name,
+            type=type_ or Primitive.ANY,
+            initial=_initial(each, type_ or Primitive.ANY),
+            description=text(each.get("description")),
+        )
+    return tuple(found.values())
+
+
+def _initial(variable: Mapping[str, JsonValue], type_: Type) -> JsonValue:
+    value = variable.get("value")
+    return value if fits(value, type_) and text(variable.get("value_type")).lower() != "secret" else None
+
+
+def read_answers(resolver: Resolver, report: Diagnostics) -> tuple[Answer, ...]:
+    """Return what the Answer nodes say, in the order of the file."""
+    steps = [step for step in resolver.graph.steps.values() if step.type in CHATFLOW.terminal_nodes]
+    if not steps:
+        report.warn("no-answer-node", "The chatflow has no Answer node, so it answers nothing.", PATH)
+    return tuple(_answer(step, resolver, report) for step in steps)
+
+
+def _answer(step: Step, resolver: Resolver, report: Diagnostics) -> Answer:
+    runs = resolver.runs(step.parent)
+    reason = ""
+    if not runs.always(((step.id, ""),)):
+        reason = only_when(((step.id, ""),), None, runs, resolver.graph)
+    if step.parent is not None:
+        container = f"only when {resolver.graph.steps[step.parent]} goes through a round"
+        reason = f"{container}; {reason}" if reason else container
+    elif not runs.reaches(step.id):
+        message = f"No way leads to the Answer node {step}, so what it says never comes."
+        report.warn("unreachable-answer", message, (*PATH, step.index))
+    return Answer(node=step.id, pieces=tuple(_pieces(step, resolver, report)), reason=reason)
+
+
+def _pieces(step: Step, resolver: Resolver, report: Diagnostics) -> Iterator[Piece]:
+    """Take a template apart; `split` gives texts and references by turns."""
+    for number, each in enumerate(_REFERENCE.split(text(step.data.get("answer")))):
+        if number % 2 == 0:
+            if each:
+                yield Piece(text=each)
+            continue
+        selector = tuple(each.split("."))
+        value = resolver.resolve(list(selector), step.parent)
+        if value.type is Primitive.NULL:
+            why = value.unknown.reason if value.unknown is not None else "nothing is known of it"
+            message = f"The Answer node {step} refers to {named(each)}, which is always empty: {why}."
+            report.warn("empty-reference", message, (*PATH, step.index, "data", "answer"))
+        yield Piece(selector=selector, type=any_if_null(without_null(value.type)[0]))
+
+
+def read_features(settings: Mapping[str, JsonValue]) -> Features:
+    """Return what is switched on: `workflow.features` of a chatflow, or the configuration of an app without a graph."""
+
+    def has(key: str) -> bool:
+        return mapping(settings.get(key)).get("enabled") is True
+
+    speech = mapping(settings.get("text_to_speech"))
+    return Features(
+        opening_statement=text(settings.get("opening_statement")).strip(),
+        suggested_questions=tuple(filter(None, map(str.strip, texts(settings.get("suggested_questions"))))),
+        suggested_questions_after_answer=has("suggested_questions_after_answer"),
+        speech_to_text=has("speech_to_text"),
+        text_to_speech=has("text_to_speech"),
+        auto_play=has("text_to_speech") and speech.get("autoPlay") == "enabled",
+        citations=has("retriever_resource"),
+        moderation=has("sensitive_word_avoidance"),
+        annotation_reply=has("annotation_reply"),
+    )
+
+
+def read_turn_files(upload: JsonValue, *, has_graph: bool) -> TurnFiles | None:
+    """Return which files a turn may bring along, from a `file_upload`; None where Dify drops them without a word.
+
+    Old configurations of apps without a graph switch on images alone.
+    """
+    rules = mapping(upload)
+    if rules.get("enabled") is True:
+        return TurnFiles(
+            types=texts(rules.get("allowed_file_types")),
+            extensions=texts(rules.get("allowed_file_extensions")),
+            methods=texts(rules.get("allowed_file_upload_methods")),
+            max_count=length_of(rules.get("number_limits")),
+        )
+    image = mapping(rules.get("image"))
+    if has_graph or image.get("enabled") is not True:
+        return None
+    count = length_of(image.get("number_limits"))
+    return TurnFiles(types=("image",), methods=texts(image.get("transfer_methods")), max_count=count)
+
+
+def read_tools(config: Mapping[str, JsonValue]) -> tuple[Tool, ...]:
+    """Return the tools of an agent. Old files have one key for each, which is its name."""
+    tools: dict[str, Tool] = {}
+    for each in map(mapping, sequence(mapping(config.get("agent_mode")).get("tools"))):
+        name, settings = text(each.get("tool_name")), each
+        if not name and len(each) == 1:
+            name, settings = next(iter(each)), mapping(next(iter(each.values())))
+        if name and settings.get("enabled") is not False and name != "dataset":
+            provider = text(each.get("provider_name")) or text(each.get("provider_id"))
+            tools.setdefault(name, Tool(name=name, label=text(each.get("tool_label")), provider=provider))
+    return tuple(tools.values())
