@@ -15,6 +15,7 @@ from pathlib import Path
 from difygen.console import UsageProblem
 from difygen.diagnostics import nearest
 from difygen.model import App, ArrayOf, Input, JsonValue, ObjectOf, OneOf, Primitive
+from difygen.parser.yaml import no_constant
 from difygen.project.definitions import content
 
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
@@ -37,7 +38,7 @@ def parse_arguments(workflow: App, arguments: Sequence[str], python_names: Mappi
     problems: list[str] = []
     for argument in arguments:
         with collecting(problems):
-            name, text = _split(_decoded(argument), inputs, python_names or {}, workflow)
+            name, text = _split(argument, inputs, python_names or {}, workflow)
             texts.setdefault(name, []).append(text)
     values: Values = {}
     for name, given in texts.items():
@@ -111,6 +112,11 @@ def _split(
     argument: str, inputs: Mapping[str, Input], python_names: Mapping[str, str], workflow: App
 ) -> tuple[str, str]:
     """Return an argument's wire name and text. A known name that holds `=` wins over the first `=`."""
+    try:  # UTF-8 in every locale: Python keeps bytes that are not the locale's as lone surrogates
+        argument = os.fsencode(argument).decode()
+    except UnicodeError:
+        name = argument.partition("=")[0].encode(errors="replace").decode()
+        raise UsageProblem(f"{name}: this is not UTF-8 text.") from None
     names = {**python_names, **{name: name for name in inputs}}
     for name in sorted(names, key=len, reverse=True):
         if argument.startswith(f"{name}="):
@@ -119,15 +125,6 @@ def _split(
     if not equals:
         raise UsageProblem(f"{argument!r} is not of the form name=value.")
     raise UsageProblem(unknown_input(name, workflow))
-
-
-def _decoded(argument: str) -> str:
-    """Return the argument as UTF-8, in every locale: Python keeps bytes that are not the locale's as lone surrogates."""
-    try:
-        return os.fsencode(argument).decode()
-    except UnicodeError:
-        name = argument.partition("=")[0].encode(errors="replace").decode()
-        raise UsageProblem(f"{name}: this is not UTF-8 text.") from None
 
 
 def _typed(input_: Input, texts: Sequence[str]) -> object:
@@ -193,7 +190,7 @@ def _checkbox(input_: Input, text: str) -> bool:
 
 def _object(input_: Input, text: str) -> JsonValue:
     try:
-        value: JsonValue = json.loads(text, parse_constant=_no_constant)
+        value: JsonValue = json.loads(text, parse_constant=no_constant)
     except (ValueError, RecursionError) as error:
         reason = str(error) if isinstance(error, ValueError) else "nested too deeply"
         raise UsageProblem(f"{input_.name} must be a JSON object: {reason}.") from error
@@ -217,10 +214,6 @@ def _file_list_cell(input_: Input, text: str) -> object:
         return value_from_json(input_, json.loads(text))
     except ValueError as error:
         raise UsageProblem(f"{input_.name} must be a path, a URL or a JSON list of those: {error}.") from error
-
-
-def _no_constant(name: str) -> JsonValue:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _quoted(text: str) -> str:

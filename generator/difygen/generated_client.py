@@ -129,7 +129,7 @@ def _load(package: ModuleType, module: ModuleType, kind: AppKind) -> GeneratedCl
 
 
 def _subclass(module: ModuleType, base: type[Any]) -> type[Any]:
-    """The module's own class of that kind."""
+    """Return the module's own class of that kind."""
     for value in vars(module).values():
         if isinstance(value, type) and issubclass(value, base) and value.__module__ == module.__name__:
             return value
@@ -157,7 +157,12 @@ def sentences(error: Exception, loaded: GeneratedClient) -> list[str]:
         names = {**loaded.wire_names, **{wire: wire for wire in loaded.wire_names.values()}}
         return _about_values(error.errors(include_url=False), names)  # type: ignore[attr-defined]
     if type(error).__name__ == "OutputsError":
-        return ["The outputs do not fit the definition; was the workflow changed?", *_about_outputs(error, loaded)]
+        found = ["The outputs do not fit the definition; was the workflow changed?"]
+        try:
+            loaded.outputs.model_validate(getattr(error, "outputs", {}))
+        except ValueError as misfit:  # pydantic's ValidationError is one
+            found += _about_values(misfit.errors(include_url=False), {})  # type: ignore[attr-defined]
+        return found
     text = printable(str(error)).strip() or type(error).__name__
     if type(error).__name__ == "RunFailedError":
         return [f"The run failed:\n{indent(text, '  ')}" if "\n" in text else _as_sentence(f"The run failed: {text}")]
@@ -187,16 +192,8 @@ def is_hopeless(error: Exception) -> bool:
     return any(kind.__name__ in _HOPELESS for kind in type(error).__mro__)
 
 
-def _about_outputs(error: Exception, loaded: GeneratedClient) -> list[str]:
-    try:
-        loaded.outputs.model_validate(getattr(error, "outputs", {}))
-    except ValueError as misfit:  # pydantic's ValidationError is one
-        return _about_values(misfit.errors(include_url=False), {})  # type: ignore[attr-defined]
-    return []
-
-
 def _about_values(details: Sequence[Mapping[str, Any]], wire_names: Mapping[str, str]) -> list[str]:
-    """A sentence for each value. A type with several members brings a complaint of each: they are alternatives."""
+    """Return a sentence for each value. A type with several members brings a complaint of each: they are alternatives."""
     complaints: dict[str, list[str]] = {}
     for detail in details:
         first, *rest = detail.get("loc") or ("",)
@@ -205,13 +202,12 @@ def _about_values(details: Sequence[Mapping[str, Any]], wire_names: Mapping[str,
         text = str(detail.get("msg") or "it is not valid").rstrip(".")
         complaint = "is required" if detail.get("type") == "missing" else f": {text[:1].lower()}{text[1:]}"
         complaints.setdefault(place, []).append(complaint)
-    return [f"{place}{_either(texts)}." for place, texts in complaints.items()]
-
-
-def _either(texts: Sequence[str]) -> str:
-    first, *others = dict.fromkeys(texts)
-    head = first if first.startswith(":") else f" {first}"
-    return ", or ".join([head, *(other.removeprefix(": ").removeprefix("input should be ") for other in others)])
+    found = []
+    for place, texts in complaints.items():
+        first, *others = dict.fromkeys(texts)
+        others = [other.removeprefix(": ").removeprefix("input should be ") for other in others]
+        found.append(f"{place}{'' if first.startswith(':') else ' '}{', or '.join([first, *others])}.")
+    return found
 
 
 def _as_sentence(text: str) -> str:

@@ -25,9 +25,7 @@ from difygen.model import (
     JsonValue,
     ObjectOf,
     OneOf,
-    Output,
     Primitive,
-    Property,
     Type,
     UnionOf,
 )
@@ -123,22 +121,19 @@ def init_spec(config: Config, output: str | None) -> int:
     if reading.workflow is None or has_errors(reading.diagnostics):
         return 2
     text = f"{_SPEC_HEAD.format(schema=SCHEMA_FILE)}{spec_text(reading.workflow)}"
-    path = output or _path_of(reading.workflow, config)
+    path = output
+    if path is None:
+        source = Source(STDIN if export == STDIN else os.path.abspath(export), export)
+        (named,), _ = assign_names([(source, reading.workflow, None)], config)
+        path = f"specs/{named.name}.yaml"
     code = _write(path, text, config.force)
     if code == 0 and path != "-":
-        for found in read(
-            text.encode(), path
-        ).diagnostics:  # what a spec cannot take over, so that somebody has to decide
+        for found in read(text.encode(), path).diagnostics:  # what a spec cannot take over: somebody has to decide
             click.echo(str(found), err=True)
-        _add_schema(os.path.dirname(path))
+        schema = os.path.join(os.path.dirname(path), SCHEMA_FILE)
+        if not os.path.exists(schema):  # beside the first spec of a folder, so that editors complete and check it
+            _write(schema, schema_text(), force=False)
     return code
-
-
-def _path_of(workflow: App, config: Config) -> str:
-    (export,) = config.sources
-    source = Source(STDIN if export == STDIN else os.path.abspath(export), export)
-    (named,), _ = assign_names([(source, workflow, None)], config)
-    return f"specs/{named.name}.yaml"
 
 
 def schema_text() -> str:
@@ -149,13 +144,6 @@ def schema_text() -> str:
         with suppress(FileNotFoundError), open(os.path.join(folder, SCHEMA_FILE), encoding="utf-8") as file:
             return file.read()
     raise FileNotFoundError(SCHEMA_FILE)
-
-
-def _add_schema(folder: str) -> None:
-    """Put the JSON Schema beside the first spec of a folder, so that editors complete and check it."""
-    path = os.path.join(folder, SCHEMA_FILE)
-    if not os.path.exists(path):
-        _write(path, schema_text(), force=False)
 
 
 def _write(path: str, text: str, force: bool) -> int:
@@ -274,7 +262,10 @@ def spec_of(workflow: App) -> Json:
     name = workflow.name if workflow.name.strip() else ""
     spec = _filled(name=name, title=workflow.title, description=workflow.description)
     spec["inputs"] = {input_.name: _input(input_) for input_ in workflow.inputs}
-    spec["outputs"] = {output.name: _output(output) for output in workflow.outputs}
+    spec["outputs"] = {
+        each.name: _described(each.type, each.description, {"optional": each.optional, "reason": each.reason})
+        for each in workflow.outputs
+    }
     if workflow.examples:
         spec["examples"] = [_filled(inputs=each.inputs, outputs=each.outputs) for each in workflow.examples]
     return spec
@@ -305,14 +296,6 @@ def _input(input_: Input) -> JsonValue:
 
 def _texts(texts: tuple[str, ...]) -> list[str] | None:
     return list(dict.fromkeys(texts)) or None
-
-
-def _output(output: Output) -> JsonValue:
-    return _described(output.type, output.description, {"optional": output.optional, "reason": output.reason})
-
-
-def _property(property_: Property) -> JsonValue:
-    return _described(property_.type, property_.description, {"optional": not property_.required})
 
 
 def _described(type_: Type, description: str, said: Mapping[str, object]) -> JsonValue:
@@ -361,4 +344,6 @@ def _union(members: tuple[Type, ...]) -> Json:
 
 
 def _properties(type_: ObjectOf) -> Json:
-    return {property_.name: _property(property_) for property_ in type_.properties}
+    return {
+        each.name: _described(each.type, each.description, {"optional": not each.required}) for each in type_.properties
+    }

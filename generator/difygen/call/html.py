@@ -28,9 +28,11 @@ _ESCAPES = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u202
 
 def render_page(timeline: Timeline, workflow: App) -> str:
     """Return the page of a run that is over (or was given up)."""
-    template = _template()
+    template = Path(templates_folder(), "timeline.html").read_text(encoding="utf-8")
+    # Nothing may be loaded, and of scripts and styles only the template's own may take effect.
+    own = f"script-src {_hash(template, 'script')}; style-src {_hash(template, 'style')}"
     texts = {
-        "policy": html.escape(_policy(template)),
+        "policy": html.escape(f"default-src 'none'; {own}; base-uri 'none'; form-action 'none'"),
         "title": html.escape(f"{_title(workflow)} · {timeline.status}"),
         "data": _script_json(page_data(timeline, workflow)),
     }
@@ -103,7 +105,7 @@ def _execution(execution: NodeExecution, end: float) -> dict[str, Any]:
 
 
 def _fields(value: object) -> list[dict[str, Any]]:
-    """The members of an object, each as a text; anything else as one nameless field; nothing for nothing."""
+    """Return the members of an object, each as a text; anything else as one nameless field; nothing for nothing."""
     if value is None or value == {}:
         return []
     if isinstance(value, Mapping):
@@ -121,7 +123,7 @@ def _title(workflow: App) -> str:
 
 
 def _script_json(value: object) -> str:
-    """JSON that is inert inside a script element: it holds no character that HTML could take for markup."""
+    """Return JSON that is inert inside a script element: it holds no character that HTML could take for markup."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     try:
         text.encode()
@@ -130,18 +132,6 @@ def _script_json(value: object) -> str:
     return text.translate(_ESCAPES)
 
 
-def _policy(template: str) -> str:
-    """Nothing may be loaded, and of scripts and styles only the template's own may take effect."""
-    return (
-        f"default-src 'none'; script-src {_hash(template, 'script')}; style-src {_hash(template, 'style')}; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
 def _hash(template: str, tag: str) -> str:
     content = template.rpartition(f"<{tag}>")[2].partition(f"</{tag}>")[0]
     return f"'sha256-{b64encode(sha256(content.encode()).digest()).decode()}'"
-
-
-def _template() -> str:
-    return Path(templates_folder(), "timeline.html").read_text(encoding="utf-8")

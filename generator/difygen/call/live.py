@@ -65,12 +65,9 @@ class LiveView:
         parts += [_error(row) for _, row in rows if row.status in ("failed", "exception") and first_error(row)]
         if text:
             parts += [Text(), Padding(Text(text, "italic"), (0, 2))]
-        parts.append(
-            Text(
-                f"{MARKS.get(timeline.status, '·')} {closing(timeline)}" if over else _progress(timeline, now),
-                self._colour(),
-            )
-        )
+        running = ", ".join(one_line(row.title) for row in timeline.running()[:3]) or "working"
+        last = f"{MARKS.get(timeline.status, '·')} {closing(timeline)}" if over else f"{duration(now)} · {running}"
+        parts.append(Text(last, f"bold {_COLOURS.get(timeline.status, 'cyan')}"))
         return Group(*parts)
 
     def _table(self, rows: list[tuple[int, NodeRow]], now: float) -> Table:
@@ -84,38 +81,27 @@ class LiveView:
         if bars:
             table.add_column(no_wrap=True, width=_BAR_WIDTH)
         for depth, row in rows:
-            tokens = f"{row.tokens:,} tok" if row.tokens else ""
+            running = row.status == "running"
+            title = Text("  " * depth + one_line(row.title), "bold" if running else "")
+            if times := repetitions(row):
+                title.append(f" {times}", "dim")
             cells: list[RenderableType] = [
-                _mark(row, now),
-                _title(depth, row),
+                Text(_SPINNER[int(now * 10) % len(_SPINNER)] if running else MARKS[row.status], _COLOURS[row.status]),
+                title,
                 one_line(row.type),
                 duration(row.seconds(now)),
-                tokens,
+                f"{row.tokens:,} tok" if row.tokens else "",
             ]
             table.add_row(*cells, *([_bar(row, now, max(self._timeline.extent, now))] if bars else []))
         return table
-
-    def _colour(self) -> str:
-        return f"bold {_COLOURS.get(self._timeline.status, 'cyan')}"
-
-
-def _mark(row: NodeRow, now: float) -> Text:
-    mark = _SPINNER[int(now * 10) % len(_SPINNER)] if row.status == "running" else MARKS[row.status]
-    return Text(mark, _COLOURS[row.status])
 
 
 def _error(row: NodeRow) -> Text:
     return Text(f"  {one_line(row.title)}: {first_error(row)}", _COLOURS[row.status], overflow="ellipsis", no_wrap=True)
 
 
-def _title(depth: int, row: NodeRow) -> Text:
-    text = Text("  " * depth + one_line(row.title), "bold" if row.status == "running" else "")
-    times = repetitions(row)
-    return text.append(f" {times}", "dim") if times else text
-
-
 def _bar(row: NodeRow, now: float, extent: float) -> Text:
-    """A row's executions on an axis from 0 to `extent` seconds; every execution leaves a mark, however short."""
+    """Draw a row's executions on an axis from 0 to `extent` seconds; every execution leaves a mark, however short."""
     cells = [" "] * _BAR_WIDTH
     for execution in row.executions:
         end = now if execution.finished is None else execution.finished
@@ -129,13 +115,8 @@ def _cell(seconds: float, extent: float) -> int:
     return min(int(seconds / extent * _BAR_WIDTH), _BAR_WIDTH - 1) if extent > 0 else 0
 
 
-def _progress(timeline: Timeline, now: float) -> str:
-    names = ", ".join(one_line(row.title) for row in timeline.running()[:3])
-    return f"{duration(now)} · {names or 'working'}"
-
-
 def _last_lines(text: str, width: int) -> str:
-    """The end of a text that fits into the space below the rows."""
+    """Return the end of a text that fits into the space below the rows."""
     lines: list[str] = []
     for line in printable(text[-4 * width * _TEXT_LINES :]).rstrip("\n").split("\n")[-_TEXT_LINES:]:
         room = max(width - 6, 20)

@@ -66,8 +66,9 @@ def check_app(
     if not info.ok:
         section.problem("app", *_refusal(info))
         return None
-    mode = info.body.get("mode") if info.body else None
-    name = _quoted(info.body.get("name") if info.body else None)
+    body = info.body or {}
+    mode, title = body.get("mode"), _text(body, "name")
+    name = f" {title!r}" if title else ""
     kind = APP_KINDS.get(cast(AppMode, mode))
     if isinstance(mode, str) and kind is not expected:
         fix = f"Use the key of the {expected.word} itself, or generate from this app's own definition."
@@ -133,12 +134,8 @@ def _refusal(answer: Answer) -> tuple[str, str]:
 
 
 def _said(answer: Answer) -> str:
-    """What the server said, as the end of a sentence."""
+    """Say what the server said, as the end of a sentence."""
     return f"{answer.status} {answer.code} {answer.message}".replace("  ", " ").strip().rstrip(".") + "."
-
-
-def _quoted(name: object) -> str:
-    return f" {name!r}" if isinstance(name, str) and name else ""
 
 
 def _text(body: Mapping[str, Any], key: str) -> str:

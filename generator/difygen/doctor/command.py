@@ -181,14 +181,13 @@ def run_doctor(options: DoctorOptions) -> int:
 
 def _diagnose(options: DoctorOptions) -> int:
     options.check()
-    report = Report(echo, _styled) if options.output_format == "text" else Report()
+    report = Report()
+    if options.output_format == "text":  # click takes styles away again where no terminal shows them
+        report = Report(
+            echo, lambda text, style: click.style(text, **({"bold": True} if style == "bold" else {"fg": style}))
+        )
     Examination(options, report).run()
     report.end()
     if options.output_format == "json":
         echo(report.as_json())
     return FAILED if report.problems else OK
-
-
-def _styled(text: str, style: str) -> str:
-    """Colour a text or make it bold; click takes that away again where no terminal shows it."""
-    return click.style(text, bold=True) if style == "bold" else click.style(text, fg=style)

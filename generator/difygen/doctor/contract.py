@@ -56,7 +56,7 @@ def live_workflow(definition: App, parameters: Mapping[str, Any]) -> App | None:
 
 
 def _without_own_names(workflow: App) -> App:
-    """The workflow without labels that are the inputs' names: Dify asks for a label, a spec can do without."""
+    """Return the workflow without labels that are the inputs' names: Dify asks for a label, a spec can do without."""
     inputs = (replace(each, label="") if each.label == each.name else each for each in workflow.inputs)
     return replace(workflow, inputs=tuple(inputs))
 
@@ -100,7 +100,9 @@ def check_run(
     """Run the workflow once, streaming, and say how it went."""
     workflow = named.app
     with generated(workflow, named.name, options) as loaded:
-        values = parse_arguments(workflow, inputs, loaded.wire_names) if inputs else _example(workflow)
+        values = parse_arguments(workflow, inputs, loaded.wire_names)
+        if not inputs and workflow.examples:
+            values = dict(workflow.examples[0].inputs)
         missing = [
             each.name for each in workflow.inputs if each.required and each.default is None and each.name not in values
         ]
@@ -130,11 +132,6 @@ def _run(
         f"A run {run.status} in {duration(run.elapsed_time)}; its outputs: {names}.",
         f"run {run.workflow_run_id}",
     )
-
-
-def _example(workflow: App) -> Mapping[str, object]:
-    """The inputs of the definition's first example; nothing where it has none."""
-    return dict(workflow.examples[0].inputs) if workflow.examples else {}
 
 
 def _advice(error: Exception) -> str:

@@ -72,12 +72,11 @@ def _port_trouble(error: OSError, target: Endpoint, timeout: float) -> tuple[str
             "Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or name the host in NO_PROXY.",
         )
     ports = "Dify's Docker set-up publishes port 80 (and 443), its API process alone listens on 5001"
-    inside = _in_container() and (target.host == "localhost" or target.host.startswith("127."))
-    container = (
-        " Inside a container, localhost is the container itself: use the service's name, such as http://api:5001/v1."
-        if inside
-        else ""
-    )
+    container = ""
+    is_own = target.host == "localhost" or target.host.startswith("127.")
+    if is_own and any(map(os.path.exists, ("/.dockerenv", "/run/.containerenv"))):
+        container = " Inside a container, localhost is the container itself:"
+        container += " use the service's name, such as http://api:5001/v1."
     if isinstance(error, ConnectionRefusedError):
         return (
             "refuses connections: nothing listens there",
@@ -146,10 +145,6 @@ def _is_literal(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _in_container() -> bool:
-    return os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv")
 
 
 def _reason(error: OSError) -> str:

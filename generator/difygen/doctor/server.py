@@ -177,7 +177,7 @@ def _advice(probe: Probe) -> str:
 
 
 def _text_of(answer: httpx.Response, key: str) -> str:
-    """A text from a JSON object in the answer; empty where there is none."""
+    """Return a text from a JSON object in the answer; empty where there is none."""
     try:
         body = answer.json()
     except ValueError:

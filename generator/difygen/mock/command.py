@@ -119,22 +119,18 @@ def _greeting(origin: str, keys: Mapping[str, Definition]) -> str:
     lines += [f"  {each.key_name:<{width}}  {f'key {key}' if key else 'any key'}" for key, each in keys.items()]
     key, first = next(iter(keys.items()))
     key = key or f"app-{first.key_name}"
-    body = json.dumps({"inputs": _sample(first), "user": "me", "response_mode": "streaming"}, ensure_ascii=False)
+    workflow = first.workflow
+    required = [each for each in workflow.inputs if each.required and not each.traits.is_file]
+    inputs = {each.name: next(iter(each.options), each.traits.sample) for each in required}
+    if workflow.examples:
+        inputs = dict(workflow.examples[0].inputs)
+    body = json.dumps({"inputs": inputs, "user": "me", "response_mode": "streaming"}, ensure_ascii=False)
     lines += [
         "",
-        f"  curl -N {base_url}/{first.workflow.kind.start} -H {shlex.quote(f'Authorization: Bearer {key}')} \\",
+        f"  curl -N {base_url}/{workflow.kind.start} -H {shlex.quote(f'Authorization: Bearer {key}')} \\",
         "       -H 'Content-Type: application/json' \\",
         f"       -d {shlex.quote(body)}",
         "",
         f"  DIFY_BASE_URL={base_url} {first.key_variable}={shlex.quote(key)}",
     ]
     return "\n".join(lines)
-
-
-def _sample(definition: Definition) -> dict[str, object]:
-    """Return inputs that the workflow takes: an example's, else values for what is required, but for files."""
-    workflow = definition.workflow
-    if workflow.examples:
-        return dict(workflow.examples[0].inputs)
-    required = [each for each in workflow.inputs if each.required and not each.traits.is_file]
-    return {each.name: next(iter(each.options), each.traits.sample) for each in required}

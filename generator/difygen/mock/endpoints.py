@@ -120,7 +120,11 @@ async def run_workflow(request: ApiRequest) -> Response:
     request.require_workflow()
     payload = checked(WorkflowRunPayload, body)
     if "workflow_id" in request.http.path_params:
-        _check_version(request.definition, request.parameter("workflow_id"))
+        workflow_id = request.parameter("workflow_id")
+        if not is_uuid(workflow_id):
+            raise bad_request(f"Invalid workflow_id format: '{workflow_id}'. ")
+        if workflow_id.lower() != request.definition.id("workflow"):
+            raise not_found(f"Workflow not found with id: {workflow_id}")
     files = system_files(payload.files, state.files)
     inputs = checked_inputs(request.definition.variables, payload.inputs, state.files)
     faults = request.faults
@@ -133,13 +137,6 @@ async def run_workflow(request: ApiRequest) -> Response:
     if "silent" not in faults:
         frames = with_pings(frames, state.options.ping_interval)
     return StreamResponse(frames, state.closing, faults.cut or state.options.cut)
-
-
-def _check_version(definition: Definition, workflow_id: str) -> None:
-    if not is_uuid(workflow_id):
-        raise bad_request(f"Invalid workflow_id format: '{workflow_id}'. ")
-    if workflow_id.lower() != definition.id("workflow"):
-        raise not_found(f"Workflow not found with id: {workflow_id}")
 
 
 async def _blocking(state: ServerState, run: Run) -> Response:

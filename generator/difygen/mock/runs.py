@@ -382,15 +382,11 @@ def _moment(text: str | None) -> float | None:
 
 def _matches(run: Run, query: WorkflowLogQuery, before: float | None, after: float | None) -> bool:
     created, keyword = run.simulation.created_at, (query.keyword or "")[:_KEYWORD_LENGTH].lower()
+    texts = (json.dumps(run.inputs, ensure_ascii=False), json.dumps(run.outputs, ensure_ascii=False), run.user)
     return (
         query.status in (None, run.stored_status)
         and (before is None or created <= before)
         and (after is None or created >= after)
         and query.created_by_end_user_session_id in (None, "", run.user)
-        and (not keyword or _mentions(run, keyword))
+        and (not keyword or any(keyword in text.lower() for text in texts))
     )
-
-
-def _mentions(run: Run, keyword: str) -> bool:
-    texts = (json.dumps(run.inputs, ensure_ascii=False), json.dumps(run.outputs, ensure_ascii=False), run.user)
-    return any(keyword in text.lower() for text in texts)

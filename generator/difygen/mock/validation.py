@@ -17,6 +17,7 @@ from difygen.mock.definition import JsonObject
 from difygen.mock.errors import ApiError, bad_request, internal, invalid_param, unhandled
 from difygen.mock.files import FileStore, usable
 from difygen.model import INPUT_TRAITS, ArrayOf, ObjectOf, Primitive, Type
+from difygen.parser.yaml import no_constant
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -69,17 +70,13 @@ def json_body(content_type: str, body: bytes) -> JsonObject:
         message = "Did not attempt to load JSON data because the request Content-Type was not 'application/json'."
         raise ApiError(415, "unsupported_media_type", message)
     try:
-        data = json.loads(body, parse_constant=_no_constant, parse_int=_integer)
+        data = json.loads(body, parse_constant=no_constant, parse_int=_integer)
         json.dumps(data, ensure_ascii=False).encode()  # refuses lone surrogates, as the real server does
     except (ValueError, RecursionError):
         raise bad_request() from None
     if not isinstance(data, dict):
         raise unhandled()
     return data
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(name)
 
 
 def _integer(text: str) -> int | float:

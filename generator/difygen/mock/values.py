@@ -256,7 +256,12 @@ def load_handler(text: str) -> Handler:
     if not target:
         raise HandlerError(f"{text!r} names no module; MODULE:FUNCTION or FILE.py:FUNCTION is wanted")
     try:
-        module = _load_file(target) if target.endswith(".py") else _import(target)
+        if target.endswith(".py"):
+            module = _load_file(target)
+        else:
+            if os.getcwd() not in sys.path:
+                sys.path.insert(0, os.getcwd())
+            module = importlib.import_module(target)
     except HandlerError:
         raise
     except (Exception, SystemExit) as error:
@@ -267,12 +272,6 @@ def load_handler(text: str) -> Handler:
     if not callable(found):
         raise HandlerError(f"{target} has no function {function!r}")
     return _with_two_parameters(found)
-
-
-def _import(name: str) -> ModuleType:
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
-    return importlib.import_module(name)
 
 
 def _load_file(path: str) -> ModuleType:

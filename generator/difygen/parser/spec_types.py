@@ -209,7 +209,11 @@ def check_value(cursor: Cursor, type_: Type) -> bool:
     if isinstance(type_, ArrayOf) and isinstance(cursor.value, list):
         return _all(check_value(item, type_.item) for item in cursor)
     if isinstance(type_, ObjectOf) and isinstance(cursor.value, dict):
-        return _check_object(cursor, type_)
+        missing = [each.name for each in type_.properties if each.required and not cursor.has(each.name)]
+        if missing:
+            cursor.error("missing-property", f"{cursor.name} lacks {listed(missing)}.")
+        members = ((cursor.get(each.name), each.type) for each in type_.properties)
+        return _all(check_value(member, inner) for member, inner in members if member is not None) and not missing
     if fits(cursor.value, type_):
         return True
     if isinstance(type_, OneOf) and isinstance(cursor.value, str):
@@ -218,14 +222,6 @@ def check_value(cursor: Cursor, type_: Type) -> bool:
     else:
         cursor.expect(_described(type_), code="wrong-value")
     return False
-
-
-def _check_object(cursor: Cursor, type_: ObjectOf) -> bool:
-    missing = [each.name for each in type_.properties if each.required and not cursor.has(each.name)]
-    if missing:
-        cursor.error("missing-property", f"{cursor.name} lacks {listed(missing)}.")
-    members = ((cursor.get(each.name), each.type) for each in type_.properties)
-    return _all(check_value(member, type_) for member, type_ in members if member is not None) and not missing
 
 
 def _all(checks: Iterable[bool]) -> bool:

@@ -323,14 +323,15 @@ def as_json(data: bytes) -> str | None:
     """Return the text, if it is JSON as the standard has it, and not nested so deep that Python gives up on it."""
     try:
         text = data.decode()
-        json.loads(text, parse_constant=_refuse)
+        json.loads(text, parse_constant=no_constant)
     except (ValueError, RecursionError):
         return None
     return text
 
 
-def _refuse(constant: str) -> None:
-    raise ValueError(constant)
+def no_constant(name: str) -> None:
+    """Refuse what Python reads as JSON and the standard does not know: `NaN` and the infinities."""
+    raise ValueError(f"{name} is not JSON")
 
 
 def json_events(text: str) -> Iterator[Event]:

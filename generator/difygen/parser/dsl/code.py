@@ -239,14 +239,11 @@ def _only_looks(parent: _ast.AST, role: str, names: Bindings) -> bool:
     if isinstance(parent, _ast.If | _ast.While | _ast.IfExp):
         return role == "test"
     if isinstance(parent, _ast.Call):
-        return role != "func" and _is_reader(parent.func, names)
+        function = parent.func
+        if isinstance(function, _ast.Name):
+            return role != "func" and function.id in _READERS and function.id not in names.taken
+        return role != "func" and isinstance(function, _ast.Attribute) and function.attr in ("join", "dumps")
     return isinstance(parent, _ast.Compare | _ast.BinOp | _ast.UnaryOp | _ast.FormattedValue)
-
-
-def _is_reader(function: _ast.expr, names: Bindings) -> bool:
-    if isinstance(function, _ast.Name):
-        return function.id in _READERS and function.id not in names.taken
-    return isinstance(function, _ast.Attribute) and function.attr in ("join", "dumps")
 
 
 @lru_cache(maxsize=32)
@@ -341,8 +338,11 @@ class _Reader:
         return self._compound(value, depth + 1)
 
     def _compound(self, value: _ast.expr, depth: int) -> int:
-        if isinstance(value, _ast.BinOp):
-            return _of_operation(value.op, self.level(value.left, depth), self.level(value.right, depth))
+        if isinstance(value, _ast.BinOp):  # none of JSON's values gives None; of those that give a list, both sides do
+            left, right = self.level(value.left, depth), self.level(value.right, depth)
+            if isinstance(value.op, _ast.Add):
+                return PLAIN if PLAIN in (left, right) else max(VALUE, min(left, right))
+            return max(VALUE, min(left, right)) if isinstance(value.op, _ast.Mult) else VALUE
         if isinstance(value, _ast.BoolOp):
             *first, last = [self.level(each, depth) for each in value.values]
             if isinstance(value.op, _ast.Or):  # all but the last are only taken if they are true
@@ -376,15 +376,6 @@ class _Reader:
         if isinstance(element, _ast.Starred):
             return self.level(element.value, depth) == FULL
         return self.level(element, depth) > MAYBE
-
-
-def _of_operation(operator: _ast.operator, left: int, right: int) -> int:
-    """No operation of JSON's values gives None, and of those that give a list, both sides go into it."""
-    if isinstance(operator, _ast.Mult):
-        return max(VALUE, min(left, right))
-    if isinstance(operator, _ast.Add):
-        return PLAIN if PLAIN in (left, right) else max(VALUE, min(left, right))
-    return VALUE
 
 
 def _is_tested(comprehension: _ast.ListComp | _ast.SetComp) -> bool:

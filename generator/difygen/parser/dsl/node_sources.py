@@ -56,20 +56,16 @@ def iterated(step: Step, name: str, lookup: Lookup) -> Value | None:
         return None
     inner = lookup.resolve(step.data.get("output_selector"), step.id)
     if inner.type in (Primitive.ANY, Primitive.NULL):
-        return _as_cached(step, inner)
+        # What the editor took the results for. It writes `array[string]` where it does not know.
+        cached = items_of(type_of(step.data.get("output_type")) or Primitive.ANY)
+        if cached in (None, Primitive.ANY, Primitive.STRING):
+            return Value(ArrayOf(Primitive.ANY), unknown=inner.unknown)
+        return Value(ArrayOf(or_null(cached or Primitive.ANY)))
     dropped = step.data.get("error_handle_mode") == "continue-on-error" or lookup.missing(inner, step)
     item: Type = inner.type
     if step.data.get("flatten_output") is not False:
         item = _flat(item)
     return Value(ArrayOf(or_null(item, dropped)), unknown=inner.unknown)
-
-
-def _as_cached(step: Step, inner: Value) -> Value:
-    """Return what the editor took the results for. It writes `array[string]` where it does not know."""
-    cached = items_of(type_of(step.data.get("output_type")) or Primitive.ANY)
-    if cached in (None, Primitive.ANY, Primitive.STRING):
-        return Value(ArrayOf(Primitive.ANY), unknown=inner.unknown)
-    return Value(ArrayOf(or_null(cached or Primitive.ANY, True)))
 
 
 def _flat(type_: Type) -> Type:
