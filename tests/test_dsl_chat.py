@@ -8,7 +8,7 @@ import pytest
 import yaml
 from difygen.cursor import Diagnostics
 from difygen.diagnostics import Diagnostic
-from difygen.model import App, ArrayOf, ObjectOf, Piece, Primitive, Tool, TurnFiles, Variable
+from difygen.model import App, ArrayOf, ObjectOf, Primitive, TemplatePiece, Tool, TurnFiles, Variable
 from difygen.parser.dsl import mode_of, read_contract, read_head
 from difygen.parser.yaml import Document, load
 from support import CHAT_LAB
@@ -64,11 +64,11 @@ class TestChatflow:
     def test_its_answer_is_texts_and_values_of_known_types(self) -> None:
         (answer,) = lab("chat_lab").answers
         assert answer.pieces == (
-            Piece(selector=("start1", "name")),
-            Piece(text=" ("),
-            Piece(selector=("conversation", "turns"), type=Primitive.INTEGER),
-            Piece(text="): "),
-            Piece(selector=("llm1", "text")),
+            TemplatePiece(selector=("start1", "name")),
+            TemplatePiece(text=" ("),
+            TemplatePiece(selector=("conversation", "turns"), type=Primitive.INTEGER),
+            TemplatePiece(text="): "),
+            TemplatePiece(selector=("llm1", "text")),
         )
         assert (answer.node, answer.reason) == ("answer1", "")
 
@@ -82,7 +82,7 @@ class TestChatflow:
 
     def test_the_query_is_there(self) -> None:
         (answer,) = lab("chat_plain").answers
-        assert answer.pieces[-1] == Piece(selector=("sys", "query"))
+        assert answer.pieces[-1] == TemplatePiece(selector=("sys", "query"))
 
     @pytest.mark.parametrize(
         "text",
@@ -98,11 +98,11 @@ class TestChatflow:
     )
     def test_what_is_no_reference_is_text(self, text: str) -> None:
         app, _ = contract(chatflow(text))
-        assert app.answers[0].pieces == (Piece(text=text),)
+        assert app.answers[0].pieces == (TemplatePiece(text=text),)
 
     def test_a_reference_to_nothing_is_said(self) -> None:
         app, findings = contract(chatflow("Hello {{#gone.text#}}"))
-        assert app.answers[0].pieces[1] == Piece(selector=("gone", "text"), type=Primitive.ANY)
+        assert app.answers[0].pieces[1] == TemplatePiece(selector=("gone", "text"), type=Primitive.ANY)
         assert [finding.code for finding in findings] == ["empty-reference"]
         assert "`gone.text`, which is always empty: there is no node 'gone'" in findings[0].message
 

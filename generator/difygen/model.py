@@ -357,7 +357,7 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
+class TemplatePiece:
     """A part of an answer's template: a fixed `text`, or the value that `selector` leads to, of the type `type`."""
 
     text: str = ""
@@ -366,11 +366,11 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class AnswerTemplate:
     """What an Answer node says, in the order in which it says it. `reason` says which turns do not reach it, if any."""
 
     node: str
-    pieces: tuple[Piece, ...] = ()
+    pieces: tuple[TemplatePiece, ...] = ()
     reason: str = ""
 
 
@@ -435,7 +435,7 @@ class App:
     nodes: tuple[Node, ...] = ()
     edges: tuple[Edge, ...] = ()
     variables: tuple[Variable, ...] = ()
-    answers: tuple[Answer, ...] = ()
+    answers: tuple[AnswerTemplate, ...] = ()
     tools: tuple[Tool, ...] = ()
     files: TurnFiles | None = None
     features: Features = Features()

@@ -9,7 +9,18 @@ import re
 from collections.abc import Iterator, Mapping
 
 from difygen.cursor import Diagnostics
-from difygen.model import CHATFLOW, Answer, Features, JsonValue, Piece, Primitive, Tool, TurnFiles, Type, Variable
+from difygen.model import (
+    CHATFLOW,
+    AnswerTemplate,
+    Features,
+    JsonValue,
+    Primitive,
+    TemplatePiece,
+    Tool,
+    TurnFiles,
+    Type,
+    Variable,
+)
 from difygen.parser.dsl.control_flow import only_when
 from difygen.parser.dsl.dataflow import Resolver
 from difygen.parser.dsl.graph import PATH, Step, mapping, named, quoted, sequence, text, texts
@@ -60,7 +71,7 @@ def _initial(variable: Mapping[str, JsonValue], type_: Type) -> JsonValue:
     return value if fits(value, type_) and text(variable.get("value_type")).lower() != "secret" else None
 
 
-def read_answers(resolver: Resolver, report: Diagnostics) -> tuple[Answer, ...]:
+def read_answers(resolver: Resolver, report: Diagnostics) -> tuple[AnswerTemplate, ...]:
     """Return what the Answer nodes say, in the order of the file."""
     steps = [step for step in resolver.graph.steps.values() if step.type in CHATFLOW.terminal_nodes]
     if not steps:
@@ -68,7 +79,7 @@ def read_answers(resolver: Resolver, report: Diagnostics) -> tuple[Answer, ...]:
     return tuple(_answer(step, resolver, report) for step in steps)
 
 
-def _answer(step: Step, resolver: Resolver, report: Diagnostics) -> Answer:
+def _answer(step: Step, resolver: Resolver, report: Diagnostics) -> AnswerTemplate:
     runs = resolver.runs(step.parent)
     reason = ""
     if not runs.always(((step.id, ""),)):
@@ -79,15 +90,15 @@ def _answer(step: Step, resolver: Resolver, report: Diagnostics) -> Answer:
     elif not runs.reaches(step.id):
         message = f"No way leads to the Answer node {step}, so what it says never comes."
         report.warn("unreachable-answer", message, (*PATH, step.index))
-    return Answer(node=step.id, pieces=tuple(_pieces(step, resolver, report)), reason=reason)
+    return AnswerTemplate(node=step.id, pieces=tuple(_pieces(step, resolver, report)), reason=reason)
 
 
-def _pieces(step: Step, resolver: Resolver, report: Diagnostics) -> Iterator[Piece]:
+def _pieces(step: Step, resolver: Resolver, report: Diagnostics) -> Iterator[TemplatePiece]:
     """Take a template apart; `split` gives texts and references by turns."""
     for number, each in enumerate(_REFERENCE.split(text(step.data.get("answer")))):
         if number % 2 == 0:
             if each:
-                yield Piece(text=each)
+                yield TemplatePiece(text=each)
             continue
         selector = tuple(each.split("."))
         value = resolver.resolve(list(selector), step.parent)
@@ -95,7 +106,7 @@ def _pieces(step: Step, resolver: Resolver, report: Diagnostics) -> Iterator[Pie
             why = value.unknown.reason if value.unknown is not None else "nothing is known of it"
             message = f"The Answer node {step} refers to {named(each)}, which is always empty: {why}."
             report.warn("empty-reference", message, (*PATH, step.index, "data", "answer"))
-        yield Piece(selector=selector, type=any_if_null(without_null(value.type)[0]))
+        yield TemplatePiece(selector=selector, type=any_if_null(without_null(value.type)[0]))
 
 
 def read_features(settings: Mapping[str, JsonValue]) -> Features:
