@@ -1,10 +1,11 @@
 """Cases are folders: `tests/cases/AREA/NAME/` holds what goes in, and `expected/` holds what has to come out.
 
-| area        | what goes in                                   | what comes out                                                |
-| ----------- | ---------------------------------------------- | ------------------------------------------------------------- |
-| `cli`       | `command`, for a shell, and files              | what it prints and returns                                    |
-| `dsl, spec` | definitions: exports of Dify, specs             | what is read in each: diagnostics, inputs, outputs, the graph |
-| `gen`       | definitions and their settings, `difygen.toml` | the modules                                                   |
+| area        | what goes in                                  | what comes out                                                |
+| ----------- | --------------------------------------------- | ------------------------------------------------------------- |
+| `cli`       | `command`, for a shell, and files             | what it prints and returns                                    |
+| `diff`      | `old` and `new`, each a definition or folder  | the changes, as `difygen diff` judges them                    |
+| `dsl, spec` | definitions: exports of Dify, specs           | what is read in each: diagnostics, inputs, outputs, the graph |
+| `gen`       | definitions and, in `difygen.toml`, settings  | the modules                                                   |
 
 A new case is a new folder. `pytest tests/test_cases.py --update` writes what comes out now, `-k gen/names` of some cases alone.
 Read it before you commit it: what is written there is what the next run holds to be right.
@@ -12,6 +13,7 @@ Read it before you commit it: what is written there is what the next run holds t
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -62,12 +64,27 @@ def generate_modules(case: Path, folder: Path, programs: Path) -> dict[str, str]
     return {path.name: path.read_text("utf-8") for path in modules}
 
 
+def compare_definitions(case: Path, folder: Path, programs: Path) -> dict[str, str]:
+    (old,), (new,) = (folder.glob("old*"), folder.glob("new*"))
+    for side in (old.name, new.name):
+        assert difygen("diff", side, side).out == "Nothing changed for callers.\n"
+    ran = difygen("diff", old.name, new.name, "--format", "json")
+    assert (ran.code, ran.err) == (0, "")
+    found = json.loads(ran.out)
+    lines = [f"advice: {found['advice']}"]
+    for each in found["changes"]:
+        where = f"{each['workflow']} {each['subject']}".rstrip()
+        lines.append(f"{each['effect']}: {each['rule']}: {where}: {each['message']} {each['reason']}")
+    return {"changes.txt": "".join(f"{line}\n" for line in lines)}
+
+
 def definitions(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix in DEFINITIONS)
 
 
 AREAS: dict[str, Callable[[Path, Path, Path], dict[str, str]]] = {
     "cli": run_command,
+    "diff": compare_definitions,
     "dsl": read_definitions,
     "gen": generate_modules,
     "spec": read_definitions,
