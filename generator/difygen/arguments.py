@@ -207,7 +207,7 @@ def _option(input_: Input, text: str, options: Sequence[str]) -> str:
 
 
 def _file_list_cell(input_: Input, text: str) -> object:
-    """A cell holds one path or URL, or a JSON list of them."""
+    """Read a cell that holds one path or URL, or a JSON list of them."""
     if not text.lstrip().startswith("["):
         return [_file(input_, text)]
     try:

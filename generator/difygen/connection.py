@@ -69,7 +69,7 @@ def key_from_file(name: str) -> str:
 
 
 def _asked(key_variables: tuple[str, ...]) -> str:
-    """A key typed at the terminal, unseen."""
+    """Ask for a key at the terminal, unseen."""
     advice = f"Set {' or '.join(key_variables)}, or give --api-key-file. Dify shows an app's keys under API Access."
     if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
         raise UsageProblem(f"No API key. {advice}")

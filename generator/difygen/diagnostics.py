@@ -1,4 +1,7 @@
-"""What is wrong with a definition or a setting: where, how bad, and what to do about it. Knows nothing of any format."""
+"""What is wrong with a definition or a setting: where, how bad, and what to do about it.
+
+Knows nothing of any format.
+"""
 
 from __future__ import annotations
 
@@ -34,12 +37,12 @@ class Diagnostic(NamedTuple):
 
 
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
-    """Whether any of the findings is an error, so that nothing may be written."""
+    """Return whether any of the findings is an error, so that nothing may be written."""
     return any(diagnostic.severity == "error" for diagnostic in diagnostics)
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that `word` was most likely meant to be, or None if none is near."""
+    """Return the known word that `word` was most likely meant to be, or None if none is near."""
     from difflib import get_close_matches  # only after a mistake
 
     matches = get_close_matches(word, list(known), n=1, cutoff=0.6)

@@ -193,7 +193,7 @@ def is_hopeless(error: Exception) -> bool:
 
 
 def _about_values(details: Sequence[Mapping[str, Any]], wire_names: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each value. A type with several members brings a complaint of each: they are alternatives."""
+    """Return a sentence for each value. A type with several members brings a complaint of each, as alternatives."""
     complaints: dict[str, list[str]] = {}
     for detail in details:
         first, *rest = detail.get("loc") or ("",)

@@ -108,7 +108,10 @@ def settings_text(folder: str = ".") -> str:
 
 
 def init_spec(config: Config, output: str | None) -> int:
-    """Write the spec of the export that is the source. Return 1 if something is in the way, 2 if the export is wrong."""
+    """Write the spec of the export that is the source.
+
+    Return 1 if something is in the way, 2 if the export is wrong.
+    """
     (export,) = config.sources
     try:
         data = sys.stdin.buffer.read() if export == "-" else read_file(export, special=True)

@@ -1,8 +1,8 @@
 """The model that everything else speaks: an app's contract, whatever file it was read from.
 
-Frozen records without I/O, and the two tables of what they are made of: the kinds of app and the kinds of input. Texts in
-here come from a definition and are not trusted: they reach generated code only through the literal and docstring doors
-of `difygen.code`.
+Frozen records without I/O, and the two tables of what they are made of: the kinds of app and the kinds of input.
+Texts in here come from a definition and are not trusted: they reach generated code only through the literal and
+docstring doors of `difygen.code`.
 """
 
 from __future__ import annotations
@@ -173,7 +173,8 @@ class ObjectOf:
 class OneOf:
     """A string that is expected to be one of some values.
 
-    `closed` means that nothing else can occur (a select input); an open one is a hint (the enum of an LLM's structured output).
+    `closed` means that nothing else can occur (a select input); an open one is what is likely (the enum of an LLM's
+    structured output).
     """
 
     values: tuple[str, ...]
@@ -195,10 +196,12 @@ _FILE_KEYS = ("allowed_file_types", "allowed_file_extensions", "allowed_file_upl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputTraits:
-    """How one kind of input differs from the others. Whoever needs to know asks the row, and keeps no table of its own.
+    """How one kind of input differs from the others.
 
-    `type` is that of its values, of which `Input.value_type` may say more. `unit` is what its `max_length` counts, empty
-    where it means nothing. `keys` are what a spec may say about it, beside what it may say about all, and `spellings`
+    Whoever needs to know asks the row, and keeps no table of its own.
+
+    `type` is that of its values, of which `Input.value_type` may say more. `unit` is what its `max_length` counts,
+    empty where it means nothing. `keys` are what a spec may say about it, beside what it may say about all, and `spellings`
     what other languages, and the outputs of a spec, call it. `placeholder` stands for its value in a line of usage,
     and `sample` is a value to try it with.
     """

@@ -1,6 +1,6 @@
 """What can be said about types without a definition: unions and null, what two types have in common, what fits a type.
 
-Types are built and taken apart here alone, so that a union is flat, and null only ever one of several members, everywhere.
+Types are built and taken apart here alone: everywhere a union is flat, and null only ever one of several members.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def union(*types: Type) -> Type:
 
 
 def merge(*types: Type) -> Type:
-    """Return the union as one would write it: no `integer` beside `number`, all choices in one list, none beside text."""
+    """Return the union as one would write it: no `integer` beside `number`, one list of choices, none beside text."""
     members = members_of(union(*types))
     choices = [each for each in members if isinstance(each, OneOf)]
     others = [each for each in members if not isinstance(each, OneOf)]

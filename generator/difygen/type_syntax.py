@@ -1,4 +1,4 @@
-"""Types in writing: `string`, `array[number]`, `any`, as a spec's outputs and Dify's `value_type` have them, and JSON Schema.
+"""Types in writing: words such as `array[number]`, as in a spec's outputs and Dify's `value_type`, and JSON Schema.
 
 Knows nothing of the file that a word stands in.
 """

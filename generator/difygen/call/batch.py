@@ -84,7 +84,7 @@ async def run_rows(
 async def _call(
     client: Any, loaded: GeneratedClient, connection: Connection, row: InputRow, blocking: bool
 ) -> tuple[dict[str, Any], Exception | None]:
-    """The result of one row, whatever happens; and the exception, if there was one."""
+    """Return the result of one row, whatever happens; and the exception, if there was one."""
     arguments = loaded.arguments(row.values)
     try:
         if blocking:
@@ -111,7 +111,16 @@ def call_rows(
     workflow: App, loaded: GeneratedClient, connection: Connection, common: Values, options: CallOptions
 ) -> int:
     """Call the workflow once for every row that has no success yet; 1 if any of them did not succeed."""
-    rows = read_rows(workflow, str(options.inputs), common, loaded.wire_names, _checker(loaded))
+
+    def refusals(values: Values) -> list[str]:
+        """Return what the client would refuse, as sentences, without sending anything."""
+        try:
+            loaded.inputs(**loaded.arguments(values))
+        except ValueError as error:  # pydantic's ValidationError is one
+            return sentences(error, loaded)
+        return []
+
+    rows = read_rows(workflow, str(options.inputs), common, loaded.wire_names, refusals)
     with ExitStack() as stack:
         write: Callable[[str], None] = echo
         waiting = rows
@@ -178,7 +187,7 @@ def _sum_up(tally: Tally, total: int, options: CallOptions) -> int:
 
 @contextmanager
 def _progress(total: int) -> Iterator[Advance]:
-    """A bar on the terminal."""
+    """Show a bar on the terminal."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -205,16 +214,3 @@ def _progress(total: int) -> Iterator[Advance]:
             progress.update(task, completed=tally.succeeded + tally.failed, description=f"{running} running{failed}")
 
         yield show
-
-
-def _checker(loaded: GeneratedClient) -> Callable[[Values], list[str]]:
-    """What the client would refuse, as sentences, without sending anything."""
-
-    def check(values: Values) -> list[str]:
-        try:
-            loaded.inputs(**loaded.arguments(values))
-        except ValueError as error:  # pydantic's ValidationError is one
-            return sentences(error, loaded)
-        return []
-
-    return check

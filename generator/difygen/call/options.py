@@ -55,10 +55,6 @@ class CallOptions:
             raise UsageProblem(f"Cannot write {self.html}: {reason}.")
         if self.concurrency is not None and self.concurrency < 1:
             raise UsageProblem("--concurrency must be at least 1.")
-        self._check_standard_input()
-
-    def _check_standard_input(self) -> None:
-        """Refuse to take two things from standard input, which can be read once."""
         wanted = {"SOURCE": self.source, "--api-key-file": self.api_key_file, "--inputs": self.inputs}
         users = [name for name, file in wanted.items() if file == "-"]
         users += [value for value in self.values if value.endswith("=@-")]
@@ -67,7 +63,7 @@ class CallOptions:
 
 
 def _unwritable(file: str) -> str:
-    """Why a file cannot be written, as far as can be seen beforehand; empty if it can."""
+    """Say why a file cannot be written, as far as can be seen beforehand; empty if it can."""
     folder = dirname(file) or "."
     if not isdir(folder):
         return f"there is no folder {folder}"

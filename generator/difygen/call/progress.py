@@ -58,7 +58,7 @@ class PlainView:
 
     def __init__(self, write: Callable[[str], None], timeline: Timeline, clock: Callable[[], float]) -> None:
         self._write, self._timeline, self._clock = write, timeline, clock
-        self._told = 0
+        self._shown = 0
 
     def __enter__(self) -> Self:
         return self
@@ -69,22 +69,21 @@ class PlainView:
             self._write(closing(self._timeline))
 
     def update(self, event: Mapping[str, Any]) -> None:
-        """Tell what an event changed; the timeline has taken it already."""
+        """Say what an event changed; the timeline has taken it already."""
         name = event.get("event")
         if name == "workflow_started":
             self._write(f"{self._time()} run {one_line(self._timeline.run_id)} started")
         elif name in ("node_finished", "iteration_completed", "loop_completed"):
-            self._ended()
+            for row, execution in self._timeline.finished[self._shown :]:
+                self._write(self._line(self._timeline.depth(row), row, execution))
+            self._shown = len(self._timeline.finished)
         elif name == "node_retry":
-            self._retried(event.get("data") or {})
+            data = event.get("data") or {}
+            reason = shorten(one_line(str(data.get("error") or "")), 200)
+            self._write(f"{self._time()} ↻ {one_line(str(data.get('title') or ''))} is tried again: {reason}")
         elif name == "human_input_required" and self._timeline.forms:
             title = one_line(str(self._timeline.forms[-1].get("node_title") or ""))
             self._write(f"{self._time()} ‖ {title} waits for a person")
-
-    def _ended(self) -> None:
-        for row, execution in self._timeline.finished[self._told :]:
-            self._write(self._line(self._timeline.depth(row), row, execution))
-        self._told = len(self._timeline.finished)
 
     def _line(self, depth: int, row: NodeRow, execution: NodeExecution) -> str:
         facts = [one_line(row.type), duration(execution.elapsed or 0.0)]
@@ -96,10 +95,6 @@ class PlainView:
         if row.rounds:
             title += f" ({count(row.rounds, 'round')})"
         return f"{self._time()} {'  ' * depth}{MARKS[execution.status]} {title} ({', '.join(facts)})"
-
-    def _retried(self, data: Mapping[str, Any]) -> None:
-        reason = shorten(one_line(str(data.get("error") or "")), 200)
-        self._write(f"{self._time()} ↻ {one_line(str(data.get('title') or ''))} is tried again: {reason}")
 
     def _time(self) -> str:
         return f"{self._timeline.now(self._clock()):8.2f}"

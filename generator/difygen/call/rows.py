@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -161,7 +161,10 @@ class ResultFile:
             raise UsageProblem(f"Cannot write results to {name}: it is no file.")
         self.cut = False
         self._done = self._read_done()
-        self._file = self._open()
+        try:
+            self._file = self._path.open("ab")
+        except OSError as error:
+            raise UsageProblem(f"Cannot write {self._path}: {(error.strerror or str(error)).lower()}.") from error
 
     def __enter__(self) -> Self:
         return self
@@ -182,7 +185,7 @@ class ResultFile:
             self._file.flush()
 
     def _read_done(self) -> dict[int, str]:
-        """The rows that succeeded, with the key of their values. A last line that was cut off is taken away."""
+        """Return the rows that succeeded, with the key of their values. Take a last line that was cut off away."""
         try:
             data = self._path.read_bytes()
         except FileNotFoundError:
@@ -191,7 +194,11 @@ class ResultFile:
             raise UsageProblem(f"Cannot read {self._path}: {(error.strerror or str(error)).lower()}.") from error
         lines = data.split(b"\n")
         last = lines.pop()
-        done = dict(self._entries(lines))
+        done: dict[int, tuple[str, str]] = {}
+        for number, line in enumerate(lines, 1):
+            if (found := _entry(line)) is None:
+                raise self._foreign(number)
+            done.update([found])
         if last and (entry := _entry(last)) is None:
             if not lines and not last.startswith(b'{"row":'):
                 raise self._foreign(1)
@@ -203,27 +210,14 @@ class ResultFile:
             done.update([entry] if entry else [])
         return {number: key for number, (key, status) in done.items() if status in DONE}
 
-    def _entries(self, lines: Iterable[bytes]) -> Iterable[tuple[int, tuple[str, str]]]:
-        for number, line in enumerate(lines, 1):
-            entry = _entry(line)
-            if entry is None:
-                raise self._foreign(number)
-            yield entry
-
     def _foreign(self, line: int) -> UsageProblem:
         return UsageProblem(
             f"{self._path}:{line}: this is no result of difygen call; choose another --output, so that nothing is lost."
         )
 
-    def _open(self) -> Any:
-        try:
-            return self._path.open("ab")
-        except OSError as error:
-            raise UsageProblem(f"Cannot write {self._path}: {(error.strerror or str(error)).lower()}.") from error
-
 
 def _entry(line: bytes) -> tuple[int, tuple[str, str]] | None:
-    """Row, key and status of a line; None if it is not one of ours."""
+    """Return row, key and status of a line; None if it is not one of ours."""
     try:
         record = json.loads(line)
         return int(record["row"]), (str(record["inputs"]), str(record["status"]))

@@ -74,7 +74,7 @@ class SingleCall:
             return self._explain(error, *self._notes, *([advice] if is_hopeless(error) and not is_usage(error) else []))
 
     def _wait(self, arguments: Mapping[str, object]) -> Any:
-        """One request and one answer; its run cannot be stopped, since its id comes with the answer."""
+        """Make one request, for one answer; its run cannot be stopped, since its id comes with the answer."""
         began = time.monotonic()
         try:
             with self._spinner():
@@ -98,7 +98,10 @@ class SingleCall:
             try:
                 with self._loaded.stream(self._client)(**arguments) as stream:
                     for event in stream:
-                        self._take(event.raw, view)
+                        if self._options.events:
+                            echo(compact_json(event.raw))
+                        self._timeline.feed(event.raw, time.monotonic())
+                        view.update(event.raw)
                     return stream.result()
             except OutputError:  # nobody sees how it goes on
                 self._stop()
@@ -113,12 +116,6 @@ class SingleCall:
                 raise
         say(f"Interrupted. {self._stop()}")
         raise KeyboardInterrupt
-
-    def _take(self, event: Mapping[str, Any], view: View) -> None:
-        if self._options.events:
-            echo(compact_json(event))
-        self._timeline.feed(event, time.monotonic())
-        view.update(event)
 
     def _stop(self) -> str:
         """Ask the server to stop the run, and say how that went."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Literal
@@ -159,10 +159,8 @@ class Timeline:
         self._now = max(self._now, at - self._zero + self._shift)
         self.run_id = to_text(event.get("workflow_run_id")) or self.run_id
         self.task_id = to_text(event.get("task_id")) or self.task_id
-        handler = _HANDLERS.get(to_text(event.get("event")))
         data = event.get("data")
-        if handler is not None:
-            handler(self, data if isinstance(data, Mapping) else event)
+        self._take(to_text(event.get("event")), data if isinstance(data, Mapping) else event)
 
     def interrupt(self, status: str, error: str, at: float | None = None) -> None:
         """Close what is still open because no more events will come."""
@@ -218,26 +216,59 @@ class Timeline:
         row.parent = row.parent or (parent if parent != node_id else None)
         return row
 
-    def _begin(self, row: NodeRow, key: str) -> NodeExecution:
-        """The execution of that id, made if it is new: a stream that was taken up again repeats the beginnings."""
+    def _begin(self, data: Data) -> tuple[NodeRow, NodeExecution]:
+        """Return row and execution, made if they are new: a stream that was taken up again repeats the beginnings."""
+        row, key = self._row(data), to_text(data.get("id"))
         for execution in reversed(row.executions):
             if execution.id == key:
-                return execution
+                return row, execution
         parent = self._rows.get(row.parent or "")
         execution = NodeExecution(key, self._now, item=max(parent.rounds - 1, 0) if parent else None)
         row.executions.append(execution)
-        return execution
+        return row, execution
 
-    def _workflow_started(self, data: Data) -> None:
-        self.workflow_id = to_text(data.get("workflow_id")) or self.workflow_id
-        self.inputs = to_mapping(data.get("inputs")) or self.inputs
-        self.created_at = to_integer(data.get("created_at")) or self.created_at
-        self.run_id = self.run_id or to_text(data.get("id"))
-        self.status = "running"
-        self.ended = None
+    def _take(self, name: str, data: Data) -> None:
+        """Take what an event says. Those that a picture does not show are left out."""
+        match name:
+            case "workflow_started":
+                self.workflow_id = to_text(data.get("workflow_id")) or self.workflow_id
+                self.inputs = to_mapping(data.get("inputs")) or self.inputs
+                self.created_at = to_integer(data.get("created_at")) or self.created_at
+                self.run_id = self.run_id or to_text(data.get("id"))
+                self.status, self.ended = "running", None
+            case "workflow_finished" | "workflow_paused":
+                self._end("paused" if name == "workflow_paused" else to_text(data.get("status")) or "succeeded", data)
+            case "error":
+                self.status, self.error = "failed", to_text(data.get("message"))
+                self._close()
+            case "node_started":
+                self._begin(data)
+            case "node_retry":
+                _, execution = self._begin(data)
+                number = to_integer(data.get("retry_index")) or len(execution.attempts) + 1
+                attempt = Attempt(number, to_text(data.get("error")), to_number(data.get("elapsed_time")))
+                execution.attempts.append(attempt)
+            case "node_finished" | "iteration_completed" | "loop_completed":
+                self._finish(*self._begin(data), data)
+            case "iteration_started" | "loop_started":
+                row, execution = self._begin(data)
+                execution.inputs = data.get("inputs")
+                metadata = to_mapping(data.get("metadata"))
+                expected = to_integer(metadata.get("iteration_length"))
+                row.expected = to_integer(metadata.get("loop_length")) if expected is None else expected
+            case "iteration_next" | "loop_next":
+                self._row(data).rounds += 1
+            case "text_chunk":
+                self._texts.append(to_text(data.get("text")))
+            case "text_replace":
+                self._texts = [to_text(data.get("text"))]
+            case "reasoning_chunk" | "agent_log":
+                self._add_to_last(name, data)
+            case "human_input_required":
+                self.forms.append(data)
 
-    def _workflow_finished(self, data: Data) -> None:
-        self.status = to_text(data.get("status")) or "succeeded"
+    def _end(self, status: str, data: Data) -> None:
+        self.status = status
         self.error = to_text(data.get("error"))
         self.outputs = to_mapping(data.get("outputs"))
         self.elapsed = to_number(data.get("elapsed_time"))
@@ -246,22 +277,18 @@ class Timeline:
         self.exceptions = to_integer(data.get("exceptions_count")) or 0
         self._close()
 
-    def _workflow_paused(self, data: Data) -> None:
-        self._workflow_finished({**data, "status": "paused"})
-
-    def _node_started(self, data: Data) -> None:
-        row = self._row(data)
-        self._begin(row, to_text(data.get("id")))
-
-    def _node_retry(self, data: Data) -> None:
-        execution = self._begin(self._row(data), to_text(data.get("id")))
-        number = to_integer(data.get("retry_index")) or len(execution.attempts) + 1
-        execution.attempts.append(Attempt(number, to_text(data.get("error")), to_number(data.get("elapsed_time"))))
-
-    def _node_finished(self, data: Data) -> None:
-        row = self._row(data)
-        execution = self._begin(row, to_text(data.get("id")))
-        self._finish(row, execution, data)
+    def _add_to_last(self, name: str, data: Data) -> None:
+        """Add what a model thinks, or an agent does, to the execution that it belongs to."""
+        row = self._rows.get(to_text(data.get("node_id")))
+        executions = row.executions if row is not None else []
+        if name == "reasoning_chunk":
+            for execution in executions[-1:]:
+                execution.reasoning += to_text(data.get("reasoning"))
+            return
+        execution_id = to_text(data.get("node_execution_id"))
+        found = [each for each in executions if each.id == execution_id or not execution_id]
+        for execution in found[-1:]:
+            execution.logs[to_text(data.get("id"))] = data
 
     def _finish(self, row: NodeRow, execution: NodeExecution, data: Data) -> None:
         self.finished.append((row, execution))
@@ -269,7 +296,10 @@ class Timeline:
         execution.status = _STATUSES.get(to_text(data.get("status")), "succeeded")
         execution.error = to_text(data.get("error"))
         execution.elapsed = to_number(data.get("elapsed_time"))
-        self._put_forward(execution.started + (execution.elapsed or 0.0))
+        # Events that were held back on their way arrive closer together than they happened: the clock moves on.
+        moment = execution.started + (execution.elapsed or 0.0)
+        self._shift += max(0.0, moment - self._now)
+        self._now = max(self._now, moment)
         execution.finished = self._now
         execution.tokens = to_integer(metadata.get("total_tokens")) or to_integer(data.get("total_tokens")) or 0
         execution.price = to_price(metadata)
@@ -280,55 +310,8 @@ class Timeline:
         execution.process_data = data.get("process_data")
         execution.outputs = data.get("outputs")
 
-    def _put_forward(self, moment: float) -> None:
-        """Move the clock on to `moment`: events held back on their way arrive closer together than they happened."""
-        self._shift += max(0.0, moment - self._now)
-        self._now = max(self._now, moment)
-
-    def _container_started(self, data: Data) -> None:
-        row = self._row(data)
-        execution = self._begin(row, to_text(data.get("id")))
-        execution.inputs = data.get("inputs")
-        metadata = to_mapping(data.get("metadata"))
-        expected = to_integer(metadata.get("iteration_length"))
-        row.expected = to_integer(metadata.get("loop_length")) if expected is None else expected
-
-    def _container_next(self, data: Data) -> None:
-        row = self._row(data)
-        row.rounds += 1
-
-    def _container_completed(self, data: Data) -> None:
-        row = self._row(data)
-        self._finish(row, self._begin(row, to_text(data.get("id"))), data)
-
-    def _text_chunk(self, data: Data) -> None:
-        self._texts.append(to_text(data.get("text")))
-
-    def _text_replace(self, data: Data) -> None:
-        self._texts = [to_text(data.get("text"))]
-
-    def _reasoning(self, data: Data) -> None:
-        row = self._rows.get(to_text(data.get("node_id")))
-        if row is not None and row.executions:
-            row.executions[-1].reasoning += to_text(data.get("reasoning"))
-
-    def _agent_log(self, data: Data) -> None:
-        row = self._rows.get(to_text(data.get("node_id")))
-        execution_id = to_text(data.get("node_execution_id"))
-        for execution in reversed(row.executions if row else []):
-            if execution.id == execution_id or not execution_id:
-                execution.logs[to_text(data.get("id"))] = data
-                return
-
-    def _form_required(self, data: Data) -> None:
-        self.forms.append(data)
-
-    def _error(self, data: Data) -> None:
-        self.status, self.error = "failed", to_text(data.get("message"))
-        self._close()
-
     def _close(self) -> None:
-        """The run is over: a node that was cut off shares its fate (seen on 1.12.1: it gets no `node_finished`)."""
+        """End the run: a node that was cut off shares its fate (seen on 1.12.1: it gets no `node_finished`)."""
         self.ended = self._now
         fate: Status = "paused" if self.status == "paused" else "failed" if self.status == "failed" else "stopped"
         for row in self._rows.values():
@@ -344,25 +327,3 @@ def _walk(
         if row.node_id not in above:
             yield depth, row
             yield from _walk(children, row.node_id, depth + 1, above | {row.node_id})
-
-
-_HANDLERS: Mapping[str, Callable[[Timeline, Data], None]] = {
-    "workflow_started": Timeline._workflow_started,
-    "workflow_finished": Timeline._workflow_finished,
-    "workflow_paused": Timeline._workflow_paused,
-    "node_started": Timeline._node_started,
-    "node_retry": Timeline._node_retry,
-    "node_finished": Timeline._node_finished,
-    "iteration_started": Timeline._container_started,
-    "iteration_next": Timeline._container_next,
-    "iteration_completed": Timeline._container_completed,
-    "loop_started": Timeline._container_started,
-    "loop_next": Timeline._container_next,
-    "loop_completed": Timeline._container_completed,
-    "text_chunk": Timeline._text_chunk,
-    "text_replace": Timeline._text_replace,
-    "reasoning_chunk": Timeline._reasoning,
-    "agent_log": Timeline._agent_log,
-    "human_input_required": Timeline._form_required,
-    "error": Timeline._error,
-}

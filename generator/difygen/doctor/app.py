@@ -17,7 +17,7 @@ _AROUND = "'\"`{}[]<>()“”‘’ "
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Reply:
     """What an endpoint said: a JSON object, or Dify's error, or why there was neither."""
 
     status: int = 0
@@ -89,23 +89,23 @@ def check_app(
     return _check_published(section, fetch(client, f"{address.url}/parameters", key, timeout), expected)
 
 
-def fetch(client: httpx.Client, url: str, key: str, timeout: float) -> Answer:
+def fetch(client: httpx.Client, url: str, key: str, timeout: float) -> Reply:
     """GET with the key, which goes to the API root alone: redirects are not followed."""
     try:
         response = client.get(url, headers={"Authorization": f"Bearer {key}"}, timeout=timeout)
     except httpx.HTTPError as error:
-        return Answer(message=str(error) or type(error).__name__)
+        return Reply(message=str(error) or type(error).__name__)
     try:
         body = response.json()
     except ValueError:
         body = None
     found = body if isinstance(body, dict) else {}
-    return Answer(
+    return Reply(
         response.status_code, body if isinstance(body, dict) else None, _text(found, "code"), _text(found, "message")
     )
 
 
-def _check_published(section: Section, answer: Answer, kind: AppKind) -> Mapping[str, Any] | None:
+def _check_published(section: Section, answer: Reply, kind: AppKind) -> Mapping[str, Any] | None:
     if answer.ok:
         section.ok("published", f"A version of the {kind.word} is published.")
         return answer.body
@@ -117,7 +117,7 @@ def _check_published(section: Section, answer: Answer, kind: AppKind) -> Mapping
     return None
 
 
-def _refusal(answer: Answer) -> tuple[str, str]:
+def _refusal(answer: Reply) -> tuple[str, str]:
     if answer.status == 401:
         return "Dify does not know the key.", f"It may belong to another server, or was deleted: copy it anew. {WHERE}"
     if answer.status == 403:
@@ -133,7 +133,7 @@ def _refusal(answer: Answer) -> tuple[str, str]:
     return f"GET /info failed: {_said(answer)}", "See the log of Dify's API."
 
 
-def _said(answer: Answer) -> str:
+def _said(answer: Reply) -> str:
     """Say what the server said, as the end of a sentence."""
     return f"{answer.status} {answer.code} {answer.message}".replace("  ", " ").strip().rstrip(".") + "."
 

@@ -136,7 +136,7 @@ class Examination:
 
 
 def _look_elsewhere(section: Section, client: httpx.Client, address: Address) -> None:
-    """The base URL cannot be reached; but Dify may answer elsewhere on its host."""
+    """Look for Dify elsewhere on the host of a base URL that cannot be reached."""
     if section.checks[-1].name == "dns":
         section.skip("dify", "not looked for.")
     elif found := first_dify(client, candidates(address)):

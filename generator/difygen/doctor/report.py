@@ -72,7 +72,12 @@ class Report:
         if self.sections:
             self._show("")
         self._show(self._style(one_line(title), "bold"))
-        self.sections.append(Section(title, found=self._found))
+
+        def show(check: Check) -> None:
+            for line in _lines(check, self._style):
+                self._show(line)
+
+        self.sections.append(Section(title, found=show))
         return self.sections[-1]
 
     def end(self) -> None:
@@ -93,10 +98,6 @@ class Report:
             for section in self.sections
         ]
         return json.dumps({"ok": not self.problems, "problems": self.problems, "sections": sections}, indent=2)
-
-    def _found(self, check: Check) -> None:
-        for line in _lines(check, self._style):
-            self._show(line)
 
 
 def _as_json(check: Check) -> dict[str, object]:

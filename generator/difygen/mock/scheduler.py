@@ -106,7 +106,7 @@ class Scheduler:
         return reached(self._entries, onward)
 
     def branches(self, node: Step) -> list[str]:
-        """Return the branches by which a run may leave a node, in the order of the definition; none where it takes all."""
+        """Return the branches by which a run may leave a node, in the definition's order; none where it takes all."""
         return list(dict.fromkeys(edge.handle for edge in self._out[node.id])) if node.id in self._branching else []
 
     def reachable(self, node: Step, branch: str) -> Collection[str]:
@@ -189,7 +189,9 @@ class ContainerRun:
         self._pool = pool
         self._event = event
         self._kind = node.type
-        self._items = self._iteration_items() if node.type == "iteration" else self._loop_items()
+        count = node.data.get("loop_count")
+        rounds = min(count if isinstance(count, int) else 1, LOOP_ROUNDS)
+        self._items = self._iteration_items() if node.type == "iteration" else list(range(rounds))
         self._first_number = 0 if node.type == "iteration" else 1
         self._collected: list[Any] = []
         self._created_at = int(time.time())
@@ -205,10 +207,6 @@ class ContainerRun:
             if isinstance(prescribed, list):
                 return [items[min(i, len(items) - 1)] if items else i for i in range(len(prescribed))]
         return items
-
-    def _loop_items(self) -> list[Any]:
-        count = self._settings.get("loop_count")
-        return list(range(min(count if isinstance(count, int) else 1, LOOP_ROUNDS)))
 
     def effects(self, run_round: Callable[[Step, Round], Effects]) -> Generator[Effect, Any, JsonObject]:
         """Run all rounds and return the outputs. An empty list gives no events at all (seen on 1.12.1)."""

@@ -98,17 +98,16 @@ class VariablePool:
         return {n for rows in self.definition.ends.values() for n, selector in rows if selector[:1] == (node_id,)}
 
     def _made_up(self, selector: Selector) -> Any:
+        """Return a value of the selector's type; a list as long as the iteration over it must have rounds."""
         value = example_value(self.definition.types.get(selector, Primitive.ANY), selector[-1], self.store)
-        length = self._prescribed_length(selector)
-        return value if length is None or not isinstance(value, list) or not value else [value[0]] * length
-
-    def _prescribed_length(self, selector: Selector) -> int | None:
-        """Return how long a list is that an iteration goes over whose outputs are prescribed; None if nobody says."""
+        if not isinstance(value, list) or not value:
+            return value
         for step in self.definition.graph.steps.values():
             if selector_of(step.data.get("iterator_selector")) == selector:
-                lists = [self.prescribed.get(name) for name in self._outputs_from(step.id)]
-                return next((len(value) for value in lists if isinstance(value, list)), None)
-        return None
+                outputs = [self.prescribed.get(name) for name in self._outputs_from(step.id)]
+                lengths = [len(output) for output in outputs if isinstance(output, list)]
+                return [value[0]] * lengths[0] if lengths else value
+        return value
 
 
 def _set(values: JsonObject, path: Sequence[str], value: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a caller sends: the start node's variables, with what of them the nodes see, or the form of an app without a graph.
+"""What a caller sends: the start node's variables, and what the nodes see of them; or the form of an app without one.
 
 Knows no other node.
 """
