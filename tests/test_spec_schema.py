@@ -33,6 +33,7 @@ BEYOND_SCHEMAS = {
     "bad-json",  # `json_schema` as text that is not JSON
     "schema-not-object",  # `json_schema` that allows no object
     "too-deep",
+    "unsupported-mode",
 }
 """What only the reader finds: how parts of a spec that are each right go together."""
 
@@ -135,11 +136,42 @@ specs = mapping(
     },
 ).filter(lambda spec: "inputs" in spec or "outputs" in spec)
 
+chats = mapping(
+    {"mode": st.sampled_from(["chatflow", "chat", "agent", "completion", "workflow"])},
+    {
+        "inputs": st.dictionaries(texts, inputs, max_size=1),
+        "variables": st.dictionaries(texts, words | long_types(items, {"initial": values}), max_size=2),
+        "tools": lists_of_texts,
+        "files": flags
+        | mapping({}, {"types": st.just(["image"]), "extensions": lists_of_texts, "max_count": st.just(2)}),
+        "opening_statement": texts,
+        "suggested_questions": lists_of_texts,
+        "suggested_questions_after_answer": flags,
+        "speech_to_text": flags,
+        "text_to_speech": flags | mapping({}, {"auto_play": flags}),
+        "examples": st.lists(mapping({}, {"query": texts, "inputs": st.just({}), "answer": texts}), max_size=1),
+    },
+)
+"""Specs of chat-type apps, many of them with keys of another kind of app."""
+
 junk = st.sampled_from(
     [None, True, 0, 1, 1.5, 48.0, "", "x", "string", "file", [], {}, ["a", "a"], ["a", 1], {"type": "string"}]
 ).map(copy.deepcopy)
 keys = st.sampled_from(
-    [*ALL_KEYS, "items", "any_of", "open", "nullable", "optional", "reason", "name", "outputs", "xyz"]
+    [
+        *ALL_KEYS,
+        "items",
+        "any_of",
+        "open",
+        "nullable",
+        "optional",
+        "reason",
+        "name",
+        "mode",
+        "outputs",
+        "initial",
+        "xyz",
+    ]
 )
 
 
@@ -157,7 +189,7 @@ def places(value: Json) -> list[tuple[Json, Any]]:
 
 @st.composite
 def damaged_specs(draw: st.DrawFn) -> Json:
-    spec = json.loads(json.dumps(draw(specs)))
+    spec = json.loads(json.dumps(draw(specs | chats)))
     for _ in range(draw(st.integers(0, 2))):
         candidates = places(spec)
         if not candidates:

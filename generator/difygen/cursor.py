@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from math import inf
 from typing import Protocol
 
 from difygen.diagnostics import Diagnostic, Location, nearest
@@ -136,6 +137,14 @@ class Cursor:
             self.expect("true or false")
             return usual
         return self.value
+
+    def limit(self) -> int | None:
+        """Return a whole number from 1. None after a mistake."""
+        number = self.value
+        if isinstance(number, bool) or not isinstance(number, int | float) or not 1 <= number < inf or number % 1:
+            self.expect("a whole number from 1", "Leave it out where there is no limit.")
+            return None
+        return int(number)
 
     def text_of(self, key: str) -> str:
         """Return the text of a key that may be missing."""

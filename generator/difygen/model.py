@@ -416,6 +416,8 @@ class Features:
 class Example:
     """A sample call of a spec's `examples`: what is sent and what comes back."""
 
+    query: str = ""
+    answer: str = ""
     inputs: Mapping[str, JsonValue] = field(default_factory=dict)
     outputs: Mapping[str, JsonValue] = field(default_factory=dict)
 

@@ -52,7 +52,7 @@ def _read_root(root: Mapping[str, JsonValue], file: str, report: Diagnostics) ->
         from difygen.parser.dsl import read_dsl
 
         return read_dsl(root, file, report)
-    if any(key in root for key in SPEC_KEYS) or any(nearest(key, SPEC_KEYS) for key in islice(root, 20)):
+    if any(key in root for key in (*SPEC_KEYS, "mode")) or any(nearest(key, SPEC_KEYS) for key in islice(root, 20)):
         from difygen.parser.spec import read_spec
 
         return read_spec(root, file, report)

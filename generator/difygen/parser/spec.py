@@ -9,9 +9,13 @@ from typing import cast
 
 from difygen.cursor import Cursor, Diagnostics, listed, shown
 from difygen.model import (
+    APP_KINDS,
+    COMPLETION,
     INPUT_KINDS,
     INPUT_TRAITS,
+    WORKFLOW,
     App,
+    AppKind,
     Example,
     Input,
     InputKind,
@@ -20,13 +24,18 @@ from difygen.model import (
     Output,
     Primitive,
 )
+from difygen.parser import spec_chat
 from difygen.parser.json_schema import json_of, type_of_schema
 from difygen.parser.spec_types import ITEM, OUTPUT, check_input_value, check_value, description, read_type
-from difygen.type_algebra import fits, members_of
+from difygen.type_algebra import members_of
 
-SPEC_KEYS = ("name", "title", "description", "inputs", "outputs", "examples")
-FILE_TYPES = ("image", "document", "audio", "video", "custom")
-UPLOAD_METHODS = ("local_file", "remote_url")
+SPEC_KEYS = ("name", "mode", "title", "description", "inputs", *spec_chat.KEYS, "examples")
+_KINDS = {kind.name: kind for kind in APP_KINDS.values()}
+_FOREIGN_MODES = {mode: kind.name for mode, kind in APP_KINDS.items()} | {
+    "chatbot": "chat",
+    "text-generator": "completion",
+}
+"""What Dify calls the kinds of app."""
 COMMON_KEYS = ("type", "label", "description", "required")
 ALL_KEYS = (*COMMON_KEYS, *dict.fromkeys(key for traits in INPUT_TRAITS.values() for key in traits.keys))
 FOREIGN_WORDS = {spelling: kind for kind, traits in INPUT_TRAITS.items() for spelling in traits.spellings}
@@ -43,6 +52,8 @@ _FOREIGN_KEYS = {
 }
 """What JSON Schema, Dify's editor and the outputs of a spec call a key."""
 EXAMPLE_KEYS = ("inputs", "outputs")
+_TURN_KEYS = ("query", "inputs", "answer")
+_COMPLETION_KEYS = ("inputs", "answer")
 Check = Callable[[Cursor], object]
 
 
@@ -50,17 +61,39 @@ def read_spec(content: Mapping[str, JsonValue], file: str, report: Diagnostics) 
     """Read a spec, noting everything that is wrong with it."""
     root = Cursor(content, (), report, "The spec")
     root.only(SPEC_KEYS, "a spec")
+    kind = _app_kind(root)
+    spec_chat.check_keys(root, kind)
     inputs = tuple(each for name, cursor in _members(root, "inputs") if (each := read_input(name, cursor)) is not None)
-    outputs = tuple(_output(name, cursor) for name, cursor in _members(root, "outputs"))
-    return App(
+    outputs = tuple(_output(name, cursor) for name, cursor in _members(root, "outputs")) if kind is WORKFLOW else ()
+    app = App(
         name=_name(root, file),
         source=file,
+        mode=kind.modes[0],
         title=root.text_of("title"),
         description=root.text_of("description"),
         inputs=inputs,
         outputs=outputs,
-        examples=read_examples(root, inputs, outputs),
+        examples=read_examples(root, kind, inputs, outputs),
     )
+    return app if kind is WORKFLOW else spec_chat.read_chat(root, app)
+
+
+def _app_kind(root: Cursor) -> AppKind:
+    """Return the kind of app that the spec is of: a workflow, if it does not say."""
+    mode = root.get("mode")
+    if mode is None:
+        return WORKFLOW
+    kind = _KINDS.get(word := mode.text())
+    if kind is None:
+        if isinstance(mode.value, str):
+            foreign = _FOREIGN_MODES.get(word.lower())
+            hint = f"Write `mode: {foreign}`." if foreign else root.report.suggestion(word, _KINDS)
+            mode.error("unknown-mode", f"`{shown(word)}` is no mode of an app.", hint)
+        return WORKFLOW
+    if not kind.is_supported:
+        supported = listed([each.name for each in _KINDS.values() if each.is_supported])
+        mode.error("unsupported-mode", f"difygen makes no clients for {kind.noun} yet.", f"It does for {supported}.")
+    return kind
 
 
 def _name(root: Cursor, file: str) -> str:
@@ -137,7 +170,7 @@ def _without_default(name: str, kind: InputKind, cursor: Cursor) -> Input:
         cursor.error(
             "missing-key", f"The select {cursor.name} has no `options`.", "List the texts to choose from.", key=True
         )
-    methods = _words(cursor, kind, "allowed_file_upload_methods", UPLOAD_METHODS)
+    methods = _words(cursor, kind, "allowed_file_upload_methods", spec_chat.UPLOAD_METHODS)
     input_ = Input(
         name=name,
         kind=kind,
@@ -146,7 +179,7 @@ def _without_default(name: str, kind: InputKind, cursor: Cursor) -> Input:
         description=cursor.text_of("description"),
         max_length=_max_length(cursor, kind),
         options=_texts(cursor, kind, "options"),
-        allowed_file_types=_words(cursor, kind, "allowed_file_types", FILE_TYPES),
+        allowed_file_types=_words(cursor, kind, "allowed_file_types", spec_chat.FILE_TYPES),
         allowed_file_extensions=_texts(cursor, kind, "allowed_file_extensions"),
         allowed_file_upload_methods=methods,
         type=_object_type(cursor, kind),
@@ -172,12 +205,7 @@ def _words(cursor: Cursor, kind: InputKind, key: str, known: tuple[str, ...]) ->
 
 def _max_length(cursor: Cursor, kind: InputKind) -> int | None:
     member = _applying(cursor, kind, "max_length")
-    if member is None:
-        return None
-    if not fits(member.value, Primitive.INTEGER) or cast(float, member.value) < 1:
-        member.expect("a whole number from 1", "Leave it out where there is no limit.")
-        return None
-    return int(cast(float, member.value))
+    return member.limit() if member is not None else None
 
 
 def _check_extensions(cursor: Cursor, input_: Input) -> None:
@@ -219,29 +247,40 @@ def _type_of_schema(cursor: Cursor) -> ObjectOf | None:
     return None
 
 
-def read_examples(root: Cursor, inputs: Sequence[Input], outputs: Sequence[Output]) -> tuple[Example, ...]:
+def read_examples(
+    root: Cursor, kind: AppKind, inputs: Sequence[Input], outputs: Sequence[Output]
+) -> tuple[Example, ...]:
     """Return the sample calls of a spec."""
     examples = root.get("examples")
     if examples is None:
         return ()
+    keys = EXAMPLE_KEYS if kind is WORKFLOW else _COMPLETION_KEYS if kind is COMPLETION else _TURN_KEYS
     if not isinstance(examples.value, list):
-        examples.expect("a list of mappings with `inputs` and `outputs`")
-    return tuple(_example(cursor, root, inputs, outputs) for cursor in examples)
+        examples.expect(f"a list of mappings with {listed(keys)}")
+    return tuple(_example(cursor, keys, root, inputs, outputs) for cursor in examples)
 
 
-def _example(cursor: Cursor, root: Cursor, inputs: Sequence[Input], outputs: Sequence[Output]) -> Example:
+def _example(
+    cursor: Cursor, keys: Sequence[str], root: Cursor, inputs: Sequence[Input], outputs: Sequence[Output]
+) -> Example:
     if not isinstance(cursor.value, dict):
-        Cursor(cursor.value, cursor.path, cursor.report, "An example").expect("a mapping with `inputs` and `outputs`")
+        Cursor(cursor.value, cursor.path, cursor.report, "An example").expect(f"a mapping with {listed(keys)}")
         return Example()
-    cursor.only(EXAMPLE_KEYS, "an example")
+    cursor.only(keys, "an example")
     required = [input_.name for input_ in inputs if input_.required and input_.default is None]
     always = [output.name for output in outputs if not output.optional] if cursor.has("outputs") else []
     return Example(
+        query=cursor.text_of("query") if "query" in keys else "",
+        answer=cursor.text_of("answer") if "answer" in keys else "",
         inputs=_values(
             cursor, "inputs", root, required, {each.name: partial(check_input_value, input_=each) for each in inputs}
         ),
-        outputs=_values(
-            cursor, "outputs", root, always, {each.name: partial(_check_output, output=each) for each in outputs}
+        outputs=(
+            _values(
+                cursor, "outputs", root, always, {each.name: partial(_check_output, output=each) for each in outputs}
+            )
+            if "outputs" in keys
+            else {}
         ),
     )
 

@@ -60,6 +60,7 @@ class Role:
 
 ITEM = Role("a type", ("type", "description", *_SHAPE_KEYS, "open", "any_of", "nullable"))
 PROPERTY = Role("a property", (*ITEM.keys, "optional"))
+VARIABLE = Role("a variable", (*ITEM.keys, "initial"))
 OUTPUT = Role("an output", (*PROPERTY.keys, "reason"))
 
 
