@@ -20,6 +20,7 @@ from ._runtime import (
     Text,
     WorkflowClient,
     WorkflowInfo,
+    as_function,
 )
 
 __all__ = [
@@ -55,7 +56,7 @@ _WORKFLOW = WorkflowInfo(
 )
 
 
-class ConcatClient(WorkflowClient[ConcatOutputs]):
+class ConcatClient(WorkflowClient[ConcatInputs, ConcatOutputs]):
     """Runs `concat`, all calls over one pool of connections.
 
     What it is not given comes at the first call from `DIFY_BASE_URL`,
@@ -108,7 +109,7 @@ class ConcatClient(WorkflowClient[ConcatOutputs]):
         return self.stream_inputs(inputs, user=user, **options)
 
 
-class AsyncConcatClient(AsyncWorkflowClient[ConcatOutputs]):
+class AsyncConcatClient(AsyncWorkflowClient[ConcatInputs, ConcatOutputs]):
     """`ConcatClient` for asyncio."""
 
     _workflow = _WORKFLOW
@@ -141,8 +142,8 @@ class AsyncConcatClient(AsyncWorkflowClient[ConcatOutputs]):
 
 
 _client = ConcatClient()
-run_concat = _client.run
-stream_concat = _client.stream
+run_concat = as_function(_client.run, "run_concat")
+stream_concat = as_function(_client.stream, "stream_concat")
 _async_client = AsyncConcatClient()
-arun_concat = _async_client.run
-astream_concat = _async_client.stream
+arun_concat = as_function(_async_client.run, "arun_concat")
+astream_concat = as_function(_async_client.stream, "astream_concat")

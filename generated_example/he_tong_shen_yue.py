@@ -25,6 +25,7 @@ from ._runtime import (
     WorkflowClient,
     WorkflowInfo,
     WorkflowNode,
+    as_function,
 )
 
 __all__ = [
@@ -132,7 +133,7 @@ _WORKFLOW = WorkflowInfo(
 )
 
 
-class HeTongShenYueClient(WorkflowClient[HeTongShenYueOutputs]):
+class HeTongShenYueClient(WorkflowClient[HeTongShenYueInputs, HeTongShenYueOutputs]):
     """Runs `合同审阅`, all calls over one pool of connections.
 
     What it is not given comes at the first call from `DIFY_BASE_URL`,
@@ -200,7 +201,9 @@ class HeTongShenYueClient(WorkflowClient[HeTongShenYueOutputs]):
         return self.stream_inputs(inputs, user=user, **options)
 
 
-class AsyncHeTongShenYueClient(AsyncWorkflowClient[HeTongShenYueOutputs]):
+class AsyncHeTongShenYueClient(
+    AsyncWorkflowClient[HeTongShenYueInputs, HeTongShenYueOutputs],
+):
     """`HeTongShenYueClient` for asyncio."""
 
     _workflow = _WORKFLOW
@@ -245,8 +248,8 @@ class AsyncHeTongShenYueClient(AsyncWorkflowClient[HeTongShenYueOutputs]):
 
 
 _client = HeTongShenYueClient()
-run_he_tong_shen_yue = _client.run
-stream_he_tong_shen_yue = _client.stream
+run_he_tong_shen_yue = as_function(_client.run, "run_he_tong_shen_yue")
+stream_he_tong_shen_yue = as_function(_client.stream, "stream_he_tong_shen_yue")
 _async_client = AsyncHeTongShenYueClient()
-arun_he_tong_shen_yue = _async_client.run
-astream_he_tong_shen_yue = _async_client.stream
+arun_he_tong_shen_yue = as_function(_async_client.run, "arun_he_tong_shen_yue")
+astream_he_tong_shen_yue = as_function(_async_client.stream, "astream_he_tong_shen_yue")

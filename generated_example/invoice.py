@@ -28,6 +28,7 @@ from ._runtime import (
     Text,
     WorkflowClient,
     WorkflowInfo,
+    as_function,
 )
 
 __all__ = [
@@ -121,7 +122,7 @@ _WORKFLOW = WorkflowInfo(
 )
 
 
-class InvoiceClient(WorkflowClient[InvoiceOutputs]):
+class InvoiceClient(WorkflowClient[InvoiceInputs, InvoiceOutputs]):
     """Runs `invoice`, all calls over one pool of connections.
 
     What it is not given comes at the first call from `DIFY_BASE_URL`,
@@ -204,7 +205,7 @@ class InvoiceClient(WorkflowClient[InvoiceOutputs]):
         return self.stream_inputs(inputs, user=user, **options)
 
 
-class AsyncInvoiceClient(AsyncWorkflowClient[InvoiceOutputs]):
+class AsyncInvoiceClient(AsyncWorkflowClient[InvoiceInputs, InvoiceOutputs]):
     """`InvoiceClient` for asyncio."""
 
     _workflow = _WORKFLOW
@@ -261,8 +262,8 @@ class AsyncInvoiceClient(AsyncWorkflowClient[InvoiceOutputs]):
 
 
 _client = InvoiceClient()
-run_invoice = _client.run
-stream_invoice = _client.stream
+run_invoice = as_function(_client.run, "run_invoice")
+stream_invoice = as_function(_client.stream, "stream_invoice")
 _async_client = AsyncInvoiceClient()
-arun_invoice = _async_client.run
-astream_invoice = _async_client.stream
+arun_invoice = as_function(_async_client.run, "arun_invoice")
+astream_invoice = as_function(_async_client.stream, "astream_invoice")

@@ -17,6 +17,7 @@ from ._runtime import (
     StreamOptions,
     WorkflowClient,
     WorkflowInfo,
+    as_function,
 )
 
 __all__ = [
@@ -49,7 +50,7 @@ _WORKFLOW = WorkflowInfo(
 )
 
 
-class NightlyReportClient(WorkflowClient[NightlyReportOutputs]):
+class NightlyReportClient(WorkflowClient[NightlyReportInputs, NightlyReportOutputs]):
     """Runs `nightly_report`, all calls over one pool of connections.
 
     What it is not given comes at the first call from `DIFY_BASE_URL`,
@@ -93,7 +94,9 @@ class NightlyReportClient(WorkflowClient[NightlyReportOutputs]):
         return self.stream_inputs(NightlyReportInputs(), user=user, **options)
 
 
-class AsyncNightlyReportClient(AsyncWorkflowClient[NightlyReportOutputs]):
+class AsyncNightlyReportClient(
+    AsyncWorkflowClient[NightlyReportInputs, NightlyReportOutputs],
+):
     """`NightlyReportClient` for asyncio."""
 
     _workflow = _WORKFLOW
@@ -120,8 +123,8 @@ class AsyncNightlyReportClient(AsyncWorkflowClient[NightlyReportOutputs]):
 
 
 _client = NightlyReportClient()
-run_nightly_report = _client.run
-stream_nightly_report = _client.stream
+run_nightly_report = as_function(_client.run, "run_nightly_report")
+stream_nightly_report = as_function(_client.stream, "stream_nightly_report")
 _async_client = AsyncNightlyReportClient()
-arun_nightly_report = _async_client.run
-astream_nightly_report = _async_client.stream
+arun_nightly_report = as_function(_async_client.run, "arun_nightly_report")
+astream_nightly_report = as_function(_async_client.stream, "astream_nightly_report")

@@ -26,6 +26,7 @@ from ._runtime import (
     WorkflowClient,
     WorkflowInfo,
     WorkflowNode,
+    as_function,
 )
 
 __all__ = [
@@ -138,7 +139,7 @@ _WORKFLOW = WorkflowInfo(
 )
 
 
-class ProductCardClient(WorkflowClient[ProductCardOutputs]):
+class ProductCardClient(WorkflowClient[ProductCardInputs, ProductCardOutputs]):
     """Runs `Product card`, all calls over one pool of connections.
 
     What it is not given comes at the first call from `DIFY_BASE_URL`,
@@ -209,7 +210,9 @@ class ProductCardClient(WorkflowClient[ProductCardOutputs]):
         return self.stream_inputs(inputs, user=user, **options)
 
 
-class AsyncProductCardClient(AsyncWorkflowClient[ProductCardOutputs]):
+class AsyncProductCardClient(
+    AsyncWorkflowClient[ProductCardInputs, ProductCardOutputs],
+):
     """`ProductCardClient` for asyncio."""
 
     _workflow = _WORKFLOW
@@ -258,8 +261,8 @@ class AsyncProductCardClient(AsyncWorkflowClient[ProductCardOutputs]):
 
 
 _client = ProductCardClient()
-run_product_card = _client.run
-stream_product_card = _client.stream
+run_product_card = as_function(_client.run, "run_product_card")
+stream_product_card = as_function(_client.stream, "stream_product_card")
 _async_client = AsyncProductCardClient()
-arun_product_card = _async_client.run
-astream_product_card = _async_client.stream
+arun_product_card = as_function(_async_client.run, "arun_product_card")
+astream_product_card = as_function(_async_client.stream, "astream_product_card")

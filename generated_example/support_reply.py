@@ -28,6 +28,7 @@ from ._runtime import (
     Text,
     WorkflowClient,
     WorkflowInfo,
+    as_function,
 )
 
 __all__ = [
@@ -89,7 +90,7 @@ _WORKFLOW = WorkflowInfo(
 )
 
 
-class SupportReplyClient(WorkflowClient[SupportReplyOutputs]):
+class SupportReplyClient(WorkflowClient[SupportReplyInputs, SupportReplyOutputs]):
     """Runs `support-reply`, all calls over one pool of connections.
 
     What it is not given comes at the first call from `DIFY_BASE_URL`,
@@ -142,7 +143,9 @@ class SupportReplyClient(WorkflowClient[SupportReplyOutputs]):
         return self.stream_inputs(inputs, user=user, **options)
 
 
-class AsyncSupportReplyClient(AsyncWorkflowClient[SupportReplyOutputs]):
+class AsyncSupportReplyClient(
+    AsyncWorkflowClient[SupportReplyInputs, SupportReplyOutputs],
+):
     """`SupportReplyClient` for asyncio."""
 
     _workflow = _WORKFLOW
@@ -175,8 +178,8 @@ class AsyncSupportReplyClient(AsyncWorkflowClient[SupportReplyOutputs]):
 
 
 _client = SupportReplyClient()
-run_support_reply = _client.run
-stream_support_reply = _client.stream
+run_support_reply = as_function(_client.run, "run_support_reply")
+stream_support_reply = as_function(_client.stream, "stream_support_reply")
 _async_client = AsyncSupportReplyClient()
-arun_support_reply = _async_client.run
-astream_support_reply = _async_client.stream
+arun_support_reply = as_function(_async_client.run, "arun_support_reply")
+astream_support_reply = as_function(_async_client.stream, "astream_support_reply")

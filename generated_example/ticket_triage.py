@@ -23,6 +23,7 @@ from ._runtime import (
     WorkflowClient,
     WorkflowInfo,
     WorkflowNode,
+    as_function,
 )
 
 __all__ = [
@@ -121,7 +122,7 @@ _WORKFLOW = WorkflowInfo(
 )
 
 
-class TicketTriageClient(WorkflowClient[TicketTriageOutputs]):
+class TicketTriageClient(WorkflowClient[TicketTriageInputs, TicketTriageOutputs]):
     """Runs `Ticket triage`, all calls over one pool of connections.
 
     What it is not given comes at the first call from `DIFY_BASE_URL`,
@@ -191,7 +192,9 @@ class TicketTriageClient(WorkflowClient[TicketTriageOutputs]):
         return self.stream_inputs(inputs, user=user, **options)
 
 
-class AsyncTicketTriageClient(AsyncWorkflowClient[TicketTriageOutputs]):
+class AsyncTicketTriageClient(
+    AsyncWorkflowClient[TicketTriageInputs, TicketTriageOutputs],
+):
     """`TicketTriageClient` for asyncio."""
 
     _workflow = _WORKFLOW
@@ -236,8 +239,8 @@ class AsyncTicketTriageClient(AsyncWorkflowClient[TicketTriageOutputs]):
 
 
 _client = TicketTriageClient()
-run_ticket_triage = _client.run
-stream_ticket_triage = _client.stream
+run_ticket_triage = as_function(_client.run, "run_ticket_triage")
+stream_ticket_triage = as_function(_client.stream, "stream_ticket_triage")
 _async_client = AsyncTicketTriageClient()
-arun_ticket_triage = _async_client.run
-astream_ticket_triage = _async_client.stream
+arun_ticket_triage = as_function(_async_client.run, "arun_ticket_triage")
+astream_ticket_triage = as_function(_async_client.stream, "astream_ticket_triage")

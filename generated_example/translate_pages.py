@@ -23,6 +23,7 @@ from ._runtime import (
     WorkflowClient,
     WorkflowInfo,
     WorkflowNode,
+    as_function,
 )
 
 __all__ = [
@@ -76,7 +77,7 @@ _WORKFLOW = WorkflowInfo(
 )
 
 
-class TranslatePagesClient(WorkflowClient[TranslatePagesOutputs]):
+class TranslatePagesClient(WorkflowClient[TranslatePagesInputs, TranslatePagesOutputs]):
     """Runs `Translate pages`, all calls over one pool of connections.
 
     What it is not given comes at the first call from `DIFY_BASE_URL`,
@@ -139,7 +140,9 @@ class TranslatePagesClient(WorkflowClient[TranslatePagesOutputs]):
         return self.stream_inputs(inputs, user=user, **options)
 
 
-class AsyncTranslatePagesClient(AsyncWorkflowClient[TranslatePagesOutputs]):
+class AsyncTranslatePagesClient(
+    AsyncWorkflowClient[TranslatePagesInputs, TranslatePagesOutputs],
+):
     """`TranslatePagesClient` for asyncio."""
 
     _workflow = _WORKFLOW
@@ -182,8 +185,8 @@ class AsyncTranslatePagesClient(AsyncWorkflowClient[TranslatePagesOutputs]):
 
 
 _client = TranslatePagesClient()
-run_translate_pages = _client.run
-stream_translate_pages = _client.stream
+run_translate_pages = as_function(_client.run, "run_translate_pages")
+stream_translate_pages = as_function(_client.stream, "stream_translate_pages")
 _async_client = AsyncTranslatePagesClient()
-arun_translate_pages = _async_client.run
-astream_translate_pages = _async_client.stream
+arun_translate_pages = as_function(_async_client.run, "arun_translate_pages")
+astream_translate_pages = as_function(_async_client.stream, "astream_translate_pages")

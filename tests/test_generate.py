@@ -3,12 +3,15 @@
 import inspect
 import json
 import os
+import pickle
+import pydoc
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from difygen.generate import generate, generate_module, generate_package, module_names
@@ -79,7 +82,7 @@ def test_importing_a_package_imports_nothing_else(folder: Path) -> None:
 
 
 def test_a_star_import_gives_the_public_names(folder: Path) -> None:
-    assert python("from client import *; print(run_concat.__name__, Run.__name__)", folder) == "run Run\n"
+    assert python("from client import *; print(run_concat.__name__, Run.__name__)", folder) == "run_concat Run\n"
 
 
 def test_the_functions_are_the_methods_of_the_modules_own_clients(client: ModuleType) -> None:
@@ -91,6 +94,49 @@ def test_the_functions_are_the_methods_of_the_modules_own_clients(client: Module
         assert [parameter.name for parameter in parameters[3:]] == ["user", "options"]
         assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters[:4])
         assert parameters[4].kind is inspect.Parameter.VAR_KEYWORD
+
+
+HELP = """\
+Python Library Documentation: function run_concat in module client.concat
+
+run_concat(*, string: str, num: float, list: Literal['list_a', 'list_b', 'list_c'], user: str | None = None, \
+**options: Unpack[RunOptions]) -> client.Run[client.concat.ConcatOutputs]
+    Run `concat` to its end and return the run, which has succeeded.
+
+    Joins three inputs into one string.
+
+    Args:
+        string: 文本, at most 48 characters.
+        user: Whom the run is for; `DIFY_USER` if left out.
+        **options: See `RunOptions`.
+
+    Raises:
+        pydantic.ValidationError: An input is not what the workflow takes.
+        RunError: The run failed, was stopped, or waits for a person: see `.run`.
+        DifyError: Anything else, such as a missing setting or a refusal.
+"""
+
+
+def test_help_reads_like_the_function_that_it_is_about(client: ModuleType) -> None:
+    unpacked = inspect.formatannotation(client.run_concat.__annotations__["options"])  # each Python has its own words
+    text = pydoc.render_doc(client.run_concat, renderer=pydoc.plaintext).replace(unpacked, "Unpack[RunOptions]")
+    assert re.sub(" +\n", "\n", text) == HELP
+    assert "async arun_concat(*, string: str" in pydoc.render_doc(client.arun_concat, renderer=pydoc.plaintext)
+
+
+def test_help_names_the_types_of_inputs_as_the_code_does(client: ModuleType) -> None:
+    text = str(inspect.signature(client.run_kinds))
+    assert "files: collections.abc.Sequence[FileInput]" in text and "PathLike" not in text
+    assert " object at 0x" not in text + repr(client.kinds.KindsInputs.model_fields)
+
+
+def test_the_functions_are_functions_of_their_module(client: ModuleType) -> None:
+    for name in ("run_concat", "stream_concat", "arun_concat", "astream_concat"):
+        function = getattr(client, name)
+        assert (function.__name__, function.__qualname__, function.__module__) == (name, name, "client.concat")
+        assert pickle.loads(pickle.dumps(function)) is function
+        assert inspect.iscoroutinefunction(function) is (name == "arun_concat")
+        assert get_type_hints(function)["num"] is float
 
 
 def test_an_unknown_option_is_refused_before_anything_is_sent(client: ModuleType) -> None:
@@ -273,7 +319,7 @@ def test_options_rename_pin_and_choose_the_key_variable() -> None:
     assert 'option: Annotated[Literal["list_a", "list_b", "list_c"], Field(alias="list")]' in text
     assert 'text: Annotated[list[str], Field(alias="result")]' in text
     assert 'api_key_variables=("JOINER_KEY", "DIFY_API_KEY")' in text
-    assert "run_joiner = _client.run" in text and 'name="concat"' in text
+    assert 'run_joiner = as_function(_client.run, "run_joiner")' in text and 'name="concat"' in text
 
 
 @pytest.mark.parametrize(
@@ -307,7 +353,7 @@ def test_wishes_that_cannot_be_had_are_findings_and_nothing_is_generated(
     options: Options, code: str, message: str
 ) -> None:
     generated = generate([CONCAT], options)
-    assert generated.files == {}
+        "import sys, hashlib; sys.path[:0] = ['tests']; from support.packages import *; from support import LAB;"
     assert [(finding.code, finding.message) for finding in generated.diagnostics] == [(code, message)]
 
 
@@ -353,7 +399,7 @@ def test_fields_called_like_builtins_do_not_hide_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["kitchen_sink", "iteration", "files", "llm"])
 def test_the_same_definition_gives_the_same_bytes_whatever_the_hash_seed(name: str) -> None:
     program = (
-        "import sys, hashlib; sys.path[:0] = ['tests']; from packages import *;"
+        "import sys, hashlib; sys.path[:0] = ['tests']; from support.packages import *; from support import LAB;"
         f"print(hashlib.sha256(repr(files_of([workflow_of(LAB / '{name}.yml')])).encode()).hexdigest())"
     )
     digests = set()

@@ -507,7 +507,7 @@ class TestDownloads:
             result: str
             made: File
 
-        class Client(runtime.WorkflowClient[Made]):
+        class Client(runtime.WorkflowClient[FileInputs, Made]):
             _workflow = runtime.WorkflowInfo(name="made", outputs=Made)
 
         with Server(routes) as server, Client(base_url=server.url, api_key=KEY, user="u") as client:

@@ -26,7 +26,7 @@ class AnyOutputs(Outputs):
 INFO = WorkflowInfo(name="any", outputs=AnyOutputs)
 
 
-class Client(WorkflowClient[AnyOutputs]):
+class Client(WorkflowClient[AnyInputs, AnyOutputs]):
     _workflow = INFO
 
     def run(self, **options: Any) -> Run[AnyOutputs]:
@@ -36,7 +36,7 @@ class Client(WorkflowClient[AnyOutputs]):
         return self.stream_inputs(AnyInputs())
 
 
-class AsyncClient(AsyncWorkflowClient[AnyOutputs]):
+class AsyncClient(AsyncWorkflowClient[AnyInputs, AnyOutputs]):
     _workflow = INFO
 
     async def run(self, **options: Any) -> Run[AnyOutputs]:

@@ -13,7 +13,7 @@ from ._event_stream import text_filter
 from ._events import Event, TextChunk
 from ._files import Destination, File, UploadedFile
 from ._http import AsyncClient, check_client
-from ._models import Inputs, OutputsT, Run, RunOptions, StreamOptions, WorkflowInfo
+from ._models import InputsT, OutputsT, Run, RunOptions, StreamOptions, WorkflowInfo
 from ._operations import ClientOptions, Operations, at_least
 from ._responses import (
     AppInfo,
@@ -141,7 +141,7 @@ class AsyncRunStream(Generic[OutputsT]):
             self._session.drop()
 
 
-class AsyncWorkflowClient(Generic[OutputsT]):
+class AsyncWorkflowClient(Generic[InputsT, OutputsT]):
     """What the generated clients build on: calls one workflow, from asyncio code.
 
     Every argument may be left out: the environment tells the rest, at the time of a call.
@@ -224,7 +224,7 @@ class AsyncWorkflowClient(Generic[OutputsT]):
 
     async def run_inputs(
         self,
-        inputs: Inputs,
+        inputs: InputsT,
         *,
         user: str | None = None,
         **options: Unpack[RunOptions],
@@ -234,7 +234,7 @@ class AsyncWorkflowClient(Generic[OutputsT]):
 
     def stream_inputs(
         self,
-        inputs: Inputs,
+        inputs: InputsT,
         *,
         user: str | None = None,
         **options: Unpack[StreamOptions],

@@ -29,6 +29,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic_core import CoreSchema, core_schema
+from typing_extensions import TypeAliasType
 
 from ._async_transport import AsyncTransport
 from ._errors import APIError, ConfigurationError
@@ -413,6 +414,14 @@ class FileRules:
         self.extensions = tuple(item.lower().lstrip(".") for item in extensions)
         self.methods = methods
 
+    def __repr__(self) -> str:
+        rules = (
+            f"{name}={value!r}"
+            for name in self.__slots__
+            if (value := getattr(self, name))
+        )
+        return f"FileRules({', '.join(rules)})"
+
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> CoreSchema:
@@ -568,15 +577,18 @@ def binary(file: Any) -> BinaryIO:
     return cast(BinaryIO, file)
 
 
-FileInput = Annotated[
-    str
-    | os.PathLike[str]
-    | tuple[str, bytes]
-    | BinaryIO
-    | UploadedFile
-    | File
-    | Mapping[str, Any],
-    FileRules(),
-]
+FileInput = TypeAliasType(
+    "FileInput",
+    Annotated[
+        str
+        | os.PathLike[str]
+        | tuple[str, bytes]
+        | BinaryIO
+        | UploadedFile
+        | File
+        | Mapping[str, Any],
+        FileRules(),
+    ],
+)
 """What a file input takes: a path, `(name, bytes)`, an open binary file, a URL, an
 uploaded file, a `File` that a run returned, or the JSON object that Dify itself takes."""

@@ -88,6 +88,7 @@ from ._models import (
     Text,
     WorkflowInfo,
     WorkflowNode,
+    as_function,
 )
 from ._responses import (
     AppInfo,
@@ -199,6 +200,7 @@ __all__ = [
     "WorkflowNode",
     "WorkflowPaused",
     "WorkflowStarted",
+    "as_function",
 ]
 
 for _name in __all__:  # tracebacks, help() and pickles name them as users import them

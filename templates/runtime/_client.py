@@ -12,7 +12,7 @@ from ._event_stream import text_filter
 from ._events import Event, TextChunk
 from ._files import Destination, File, UploadedFile
 from ._http import Client, check_client
-from ._models import Inputs, OutputsT, Run, RunOptions, StreamOptions, WorkflowInfo
+from ._models import InputsT, OutputsT, Run, RunOptions, StreamOptions, WorkflowInfo
 from ._operations import ClientOptions, Operations, at_least
 from ._responses import (
     AppInfo,
@@ -141,7 +141,7 @@ class RunStream(Generic[OutputsT]):
             self._session.drop()
 
 
-class WorkflowClient(Generic[OutputsT]):
+class WorkflowClient(Generic[InputsT, OutputsT]):
     """What the generated clients build on: calls one workflow, from any thread.
 
     Every argument may be left out: the environment tells the rest, at the time of a call.
@@ -222,7 +222,7 @@ class WorkflowClient(Generic[OutputsT]):
 
     def run_inputs(
         self,
-        inputs: Inputs,
+        inputs: InputsT,
         *,
         user: str | None = None,
         **options: Unpack[RunOptions],
@@ -232,7 +232,7 @@ class WorkflowClient(Generic[OutputsT]):
 
     def stream_inputs(
         self,
-        inputs: Inputs,
+        inputs: InputsT,
         *,
         user: str | None = None,
         **options: Unpack[StreamOptions],

@@ -4,10 +4,12 @@ Knows pydantic, Dify's rules for values and the shapes of its payloads; knows no
 HTTP.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from enum import StrEnum
+from functools import wraps
+from inspect import iscoroutinefunction
 from math import isfinite
 from typing import (
     Annotated,
@@ -208,6 +210,7 @@ class Outputs(BaseModel):
     )
 
 
+InputsT = TypeVar("InputsT", bound=Inputs)
 OutputsT = TypeVar("OutputsT", bound=Outputs)
 OutputsT_co = TypeVar("OutputsT_co", bound=Outputs, covariant=True)
 
@@ -253,6 +256,34 @@ class WorkflowInfo(Generic[OutputsT]):
 
     def __repr__(self) -> str:
         return f"WorkflowInfo(name={self.name!r})"
+
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+
+def as_function(method: FunctionT, name: str) -> FunctionT:
+    """Return a method of a module's own client as a function of that module.
+
+    It does what the method does, under a name of its own: in `help()`, in tracebacks, and
+    in pickles, which hold that name and no client.
+    """
+    if iscoroutinefunction(method):
+
+        @wraps(method)
+        async def run(*args: Any, **kwargs: Any) -> Any:
+            return await method(*args, **kwargs)
+
+        function: Any = run
+    else:
+
+        @wraps(method)
+        def start(*args: Any, **kwargs: Any) -> Any:
+            return method(*args, **kwargs)
+
+        function = start
+    function.__name__ = function.__qualname__ = name
+    function.__self__ = getattr(method, "__self__", None)
+    return cast(FunctionT, function)
 
 
 class RunError(DifyError):

@@ -38,7 +38,7 @@ _WORKFLOW = WorkflowInfo(
 )
 
 
-class ConcatClient(WorkflowClient[ConcatOutputs]):
+class ConcatClient(WorkflowClient[ConcatInputs, ConcatOutputs]):
     """Calls `concat`."""
 
     _workflow = _WORKFLOW
@@ -72,7 +72,7 @@ class ConcatClient(WorkflowClient[ConcatOutputs]):
         return self.stream_inputs(inputs, user=user, timeout=timeout, stop_on_exit=stop_on_exit)
 
 
-class AsyncConcatClient(AsyncWorkflowClient[ConcatOutputs]):
+class AsyncConcatClient(AsyncWorkflowClient[ConcatInputs, ConcatOutputs]):
     """Calls `concat` from async code."""
 
     _workflow = _WORKFLOW

@@ -15,6 +15,7 @@ from client import (
     RunFailedError,
     RunStream,
     TextChunk,
+    WorkflowClient,
     arun_concat,
     astream_concat,
     run_concat,
@@ -39,6 +40,14 @@ def rows(client: ConcatClient) -> str:
     assert_type(run, Run[ConcatOutputs])
     with client.stream_inputs(inputs, stop_on_exit=True) as stream:
         return stream.result().outputs.result
+
+
+def batch(client: ConcatClient, rows: list[ConcatInputs]) -> list[str]:
+    return [client.run_inputs(row).outputs.result for row in rows]
+
+
+def any_client(client: WorkflowClient[ConcatInputs, ConcatOutputs], inputs: ConcatInputs) -> str:
+    return client.run_inputs(inputs).outputs.result
 
 
 def streaming() -> None:
@@ -78,6 +87,9 @@ def clients() -> None:
     inputs = ConcatInputs(string="a", num=1, list="list_a")
     assert_type(inputs.list, Literal["list_a", "list_b", "list_c"])
     print(AsyncConcatClient(timeout=5.0))
+
+
+any_client(ConcatClient(), ConcatInputs(string="a", num=1, list="list_a"))
 
 
 def kinds(paths: list[str], profile: KindsInputsProfile) -> None:

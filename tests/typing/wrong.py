@@ -1,7 +1,8 @@
 """A caller whose mistakes type checkers must find: each in the line of its comment, and no other."""
 
 from client import ConcatInputs, nothing_of_the_kind, run_concat, run_kinds, stream_concat  # unknown name
-from client.kinds import KindsInputsProfile
+from client import AsyncConcatClient, ConcatClient, arun_concat
+from client.kinds import KindsClient, KindsInputs, KindsInputsProfile
 
 run_concat(string="a", num=1, list="list_d")  # wrong option
 run_concat(num=1, list="list_a")  # missing input
@@ -19,3 +20,26 @@ run_kinds(text="a", files=[], profile={"nam": "n"}, settings={}, class_=True)  #
 run_kinds(text="a", files=[], profile={"name": 1}, settings={}, class_=True)  # wrong type of a member
 run_kinds(text="a", files=[], profile={"name": "n"}, settings={}, class_=True, sort="size")  # wrong option
 profile: KindsInputsProfile = {"name": "n", "address": {"town": "x"}}  # wrong key of a nested object
+run_concat(string="a", num=1, list="list_a", time_out=60)  # misspelt option
+run_concat(string="a", num=1, list="list_a", timeout="60")  # a string for seconds
+run_concat(string="a", num=1, list="list_a", workflow_id=7)  # a number for an id
+run_concat(string="a", num=1, list="list_a", user=7)  # a number for a user
+run_concat(string="a", num=1, list="list_a", stop_on_exit=True)  # an option of streams
+stream_concat(string="a", num=1, list="list_a", stop_on_exit="yes")  # a string for a flag
+run_concat(num=1, list="list_d", timeout="60")  # missing input, wrong option, wrong type
+
+
+def of_another_app(inputs: KindsInputs, concat: ConcatInputs) -> None:
+    ConcatClient().run_inputs(inputs)  # inputs of another app
+    ConcatClient().stream_inputs(inputs)  # inputs of another app
+    KindsClient().run_inputs(concat)  # inputs of another app
+    ConcatClient().run_inputs(concat, stop_on_exit=True)  # an option of streams
+    ConcatClient().stream_inputs(concat, response_mode="streaming")  # an option of runs
+    ConcatClient().run_inputs({"string": "a", "num": 1, "list": "list_a"})  # a dict in place of inputs
+
+
+async def from_asyncio(inputs: KindsInputs) -> None:
+    await arun_concat(string="a", num=1)  # missing input
+    await AsyncConcatClient().run_inputs(inputs)  # inputs of another app
+    AsyncConcatClient().stream_inputs(inputs)  # inputs of another app
+    arun_concat(string="a", num=1, list="list_a").outputs  # a run that was not awaited

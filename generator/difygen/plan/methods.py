@@ -78,7 +78,7 @@ def plan_async_client(known: ClientNames, inputs: Sequence[InputPlan], names: Na
 
 
 def _client_head(name: Identifier, base: str, known: ClientNames, names: Names) -> Code:
-    return class_head(name, subscript(names.use("._runtime", base), known.outputs), limit=names.limit)
+    return class_head(name, subscript(names.use("._runtime", base), known.inputs, known.outputs), limit=names.limit)
 
 
 def client_docstring(known: ClientNames, names: Names) -> Code:

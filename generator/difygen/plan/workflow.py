@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from difygen.code import Code, Identifier, compose
+from difygen.code import Code, Identifier, compose, literal
 from difygen.diagnostics import Diagnostic
+from difygen.layout import assignment, call
 from difygen.model import App
 from difygen.naming import class_name
 from difygen.options import Emit, Options
@@ -110,10 +111,11 @@ def _plan_functions(known: ClientNames, emit: Emit, names: Names) -> tuple[Code,
         if emit in ("both", kind):
             client = names.private("async_client" if prefix else "client")
             lines.append(compose("{} = {}()", client, cls))
-            lines += [
-                compose("{} = {}.{}", Identifier(f"{prefix}{verb}_{known.stem}"), client, Code(verb))
-                for verb in ("run", "stream")
-            ]
+            for verb in ("run", "stream"):
+                name = Identifier(f"{prefix}{verb}_{known.stem}")
+                method = compose("{}.{}", client, Code(verb))
+                function = call(names.use("._runtime", "as_function"), method, literal(str(name)))
+                lines.append(assignment(name, function, limit=names.limit))
     return tuple(lines)
 
 

@@ -246,6 +246,7 @@ RUNTIME_NAMES: tuple[str, ...] = (
     "WorkflowNode",
     "WorkflowPaused",
     "WorkflowStarted",
+    "as_function",
 )
 """What the runtime exports."""
 

@@ -18,6 +18,7 @@ from ._runtime import (
     WorkflowClient,
     WorkflowInfo,
     WorkflowNode,
+    as_function,
 )
 
 __all__ = [
@@ -74,7 +75,7 @@ _WORKFLOW = WorkflowInfo(
 )
 
 
-class BranchingClient(WorkflowClient[BranchingOutputs]):
+class BranchingClient(WorkflowClient[BranchingInputs, BranchingOutputs]):
     """Runs `branching`, all calls over one pool of connections.
 
     What it is not given comes at the first call from `DIFY_BASE_URL`,
@@ -118,7 +119,7 @@ class BranchingClient(WorkflowClient[BranchingOutputs]):
         return self.stream_inputs(BranchingInputs(num=num), user=user, **options)
 
 
-class AsyncBranchingClient(AsyncWorkflowClient[BranchingOutputs]):
+class AsyncBranchingClient(AsyncWorkflowClient[BranchingInputs, BranchingOutputs]):
     """`BranchingClient` for asyncio."""
 
     _workflow = _WORKFLOW
@@ -145,8 +146,8 @@ class AsyncBranchingClient(AsyncWorkflowClient[BranchingOutputs]):
 
 
 _client = BranchingClient()
-run_branching = _client.run
-stream_branching = _client.stream
+run_branching = as_function(_client.run, "run_branching")
+stream_branching = as_function(_client.stream, "stream_branching")
 _async_client = AsyncBranchingClient()
-arun_branching = _async_client.run
-astream_branching = _async_client.stream
+arun_branching = as_function(_async_client.run, "arun_branching")
+astream_branching = as_function(_async_client.stream, "astream_branching")

@@ -25,6 +25,7 @@ from ._runtime import (
     Text,
     WorkflowClient,
     WorkflowInfo,
+    as_function,
 )
 
 __all__ = [
@@ -60,7 +61,7 @@ _WORKFLOW = WorkflowInfo(
 )
 
 
-class ImportOsClient(WorkflowClient[ImportOsOutputs]):
+class ImportOsClient(WorkflowClient[ImportOsInputs, ImportOsOutputs]):
     """Runs `\"\""); import os #`, all calls over one pool of connections.
 
     What it is not given comes at the first call from `DIFY_BASE_URL`,
@@ -111,7 +112,7 @@ class ImportOsClient(WorkflowClient[ImportOsOutputs]):
         return self.stream_inputs(inputs, user=user, **options)
 
 
-class AsyncImportOsClient(AsyncWorkflowClient[ImportOsOutputs]):
+class AsyncImportOsClient(AsyncWorkflowClient[ImportOsInputs, ImportOsOutputs]):
     """`ImportOsClient` for asyncio."""
 
     _workflow = _WORKFLOW
@@ -142,8 +143,8 @@ class AsyncImportOsClient(AsyncWorkflowClient[ImportOsOutputs]):
 
 
 _client = ImportOsClient()
-run_import_os = _client.run
-stream_import_os = _client.stream
+run_import_os = as_function(_client.run, "run_import_os")
+stream_import_os = as_function(_client.stream, "stream_import_os")
 _async_client = AsyncImportOsClient()
-arun_import_os = _async_client.run
-astream_import_os = _async_client.stream
+arun_import_os = as_function(_async_client.run, "arun_import_os")
+astream_import_os = as_function(_async_client.stream, "astream_import_os")

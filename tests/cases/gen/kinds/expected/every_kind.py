@@ -35,6 +35,7 @@ from ._runtime import (
     Text,
     WorkflowClient,
     WorkflowInfo,
+    as_function,
 )
 
 __all__ = [
@@ -167,7 +168,7 @@ _WORKFLOW = WorkflowInfo(
 )
 
 
-class EveryKindClient(WorkflowClient[EveryKindOutputs]):
+class EveryKindClient(WorkflowClient[EveryKindInputs, EveryKindOutputs]):
     """Runs `every kind`, all calls over one pool of connections.
 
     What it is not given comes at the first call from `DIFY_BASE_URL`,
@@ -268,7 +269,7 @@ class EveryKindClient(WorkflowClient[EveryKindOutputs]):
         return self.stream_inputs(inputs, user=user, **options)
 
 
-class AsyncEveryKindClient(AsyncWorkflowClient[EveryKindOutputs]):
+class AsyncEveryKindClient(AsyncWorkflowClient[EveryKindInputs, EveryKindOutputs]):
     """`EveryKindClient` for asyncio."""
 
     _workflow = _WORKFLOW
@@ -345,8 +346,8 @@ class AsyncEveryKindClient(AsyncWorkflowClient[EveryKindOutputs]):
 
 
 _client = EveryKindClient()
-run_every_kind = _client.run
-stream_every_kind = _client.stream
+run_every_kind = as_function(_client.run, "run_every_kind")
+stream_every_kind = as_function(_client.stream, "stream_every_kind")
 _async_client = AsyncEveryKindClient()
-arun_every_kind = _async_client.run
-astream_every_kind = _async_client.stream
+arun_every_kind = as_function(_async_client.run, "arun_every_kind")
+astream_every_kind = as_function(_async_client.stream, "astream_every_kind")

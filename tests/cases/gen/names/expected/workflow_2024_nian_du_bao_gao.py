@@ -22,6 +22,7 @@ from ._runtime import (
     Text,
     WorkflowClient,
     WorkflowInfo,
+    as_function,
 )
 
 __all__ = [
@@ -78,7 +79,9 @@ _WORKFLOW = WorkflowInfo(
 )
 
 
-class Workflow2024NianDuBaoGaoClient(WorkflowClient[Workflow2024NianDuBaoGaoOutputs]):
+class Workflow2024NianDuBaoGaoClient(
+    WorkflowClient[Workflow2024NianDuBaoGaoInputs, Workflow2024NianDuBaoGaoOutputs],
+):
     """Runs `2024 年度报告`, all calls over one pool of connections.
 
     What it is not given comes at the first call from `DIFY_BASE_URL`,
@@ -201,7 +204,10 @@ class Workflow2024NianDuBaoGaoClient(WorkflowClient[Workflow2024NianDuBaoGaoOutp
 
 
 class AsyncWorkflow2024NianDuBaoGaoClient(
-    AsyncWorkflowClient[Workflow2024NianDuBaoGaoOutputs],
+    AsyncWorkflowClient[
+        Workflow2024NianDuBaoGaoInputs,
+        Workflow2024NianDuBaoGaoOutputs,
+    ],
 ):
     """`Workflow2024NianDuBaoGaoClient` for asyncio."""
 
@@ -297,8 +303,20 @@ class AsyncWorkflow2024NianDuBaoGaoClient(
 
 
 _client = Workflow2024NianDuBaoGaoClient()
-run_workflow_2024_nian_du_bao_gao = _client.run
-stream_workflow_2024_nian_du_bao_gao = _client.stream
+run_workflow_2024_nian_du_bao_gao = as_function(
+    _client.run,
+    "run_workflow_2024_nian_du_bao_gao",
+)
+stream_workflow_2024_nian_du_bao_gao = as_function(
+    _client.stream,
+    "stream_workflow_2024_nian_du_bao_gao",
+)
 _async_client = AsyncWorkflow2024NianDuBaoGaoClient()
-arun_workflow_2024_nian_du_bao_gao = _async_client.run
-astream_workflow_2024_nian_du_bao_gao = _async_client.stream
+arun_workflow_2024_nian_du_bao_gao = as_function(
+    _async_client.run,
+    "arun_workflow_2024_nian_du_bao_gao",
+)
+astream_workflow_2024_nian_du_bao_gao = as_function(
+    _async_client.stream,
+    "astream_workflow_2024_nian_du_bao_gao",
+)

@@ -17,6 +17,7 @@ from ._runtime import (
     StreamOptions,
     Text,
     WorkflowInfo,
+    as_function,
 )
 
 __all__ = ["AsyncJoinerClient", "JoinerInputs", "JoinerOutputs", "arun_joiner", "astream_joiner"]
@@ -42,7 +43,7 @@ _WORKFLOW = WorkflowInfo(
 )
 
 
-class AsyncJoinerClient(AsyncWorkflowClient[JoinerOutputs]):
+class AsyncJoinerClient(AsyncWorkflowClient[JoinerInputs, JoinerOutputs]):
     """Runs `concat`, all calls over one pool of connections.
 
     What it is not given comes at the first call from `DIFY_BASE_URL`, `JOINER_KEY` or
@@ -91,5 +92,5 @@ class AsyncJoinerClient(AsyncWorkflowClient[JoinerOutputs]):
 
 
 _async_client = AsyncJoinerClient()
-arun_joiner = _async_client.run
-astream_joiner = _async_client.stream
+arun_joiner = as_function(_async_client.run, "arun_joiner")
+astream_joiner = as_function(_async_client.stream, "astream_joiner")
