@@ -353,7 +353,7 @@ def test_wishes_that_cannot_be_had_are_findings_and_nothing_is_generated(
     options: Options, code: str, message: str
 ) -> None:
     generated = generate([CONCAT], options)
-        "import sys, hashlib; sys.path[:0] = ['tests']; from support.packages import *; from support import LAB;"
+    assert generated.files == {}
     assert [(finding.code, finding.message) for finding in generated.diagnostics] == [(code, message)]
 
 
