@@ -58,7 +58,10 @@ def test_one_file_imports_nothing_but_the_standard_library_and_pydantic(text: st
 
 def test_one_file_can_stand_in_any_package(text: str, tmp_path: Path) -> None:
     write(tmp_path, {"app/__init__.py": "", "app/vendor/__init__.py": "", "app/vendor/concat_client.py": text})
-    assert python("from app.vendor.concat_client import run_concat; print(run_concat.__name__)", tmp_path) == "run_concat\n"
+    assert (
+        python("from app.vendor.concat_client import run_concat; print(run_concat.__name__)", tmp_path)
+        == "run_concat\n"
+    )
 
 
 def test_the_workflows_stand_in_the_order_of_their_names() -> None:
