@@ -9,9 +9,10 @@ import json
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from difygen.model import JsonValue
+if TYPE_CHECKING:  # every run imports this module
+    from difygen.model import JsonValue
 
 OK, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: all went well; something did not; the user has to change something; Ctrl-C."""

@@ -37,14 +37,15 @@ def read_file(path: str, *, limit: int = MAX_BYTES, follow: bool = True, special
     """
     handle = os.open(path, _READING | (0 if follow else getattr(os, "O_NOFOLLOW", 0)))
     try:
-        mode = os.fstat(handle).st_mode
+        status = os.fstat(handle)
+        mode = status.st_mode
         if S_ISDIR(mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         if not S_ISREG(mode):
             if not special:
                 raise OSError(errno.EINVAL, "it is a pipe, a device or a socket, not a file", path)
             _wait_for_data(handle, path, is_pipe=S_ISFIFO(mode))
-        return _read(handle, path, limit)
+        return _read(handle, path, limit, status.st_size)
     finally:
         os.close(handle)
 
@@ -61,15 +62,15 @@ def _wait_for_data(handle: int, path: str, *, is_pipe: bool) -> None:
     os.set_blocking(handle, True)
 
 
-def _read(handle: int, path: str, limit: int) -> bytes:
+def _read(handle: int, path: str, limit: int, expected: int) -> bytes:
     pieces: list[bytes] = []
     size = 0
-    while piece := os.read(handle, min(_PIECE, limit + 1 - size)):
+    while piece := os.read(handle, min(max(expected, _PIECE), limit + 1 - size)):
         pieces.append(piece)
         size += len(piece)
         if size > limit:
             raise OSError(errno.EFBIG, f"it has more than {limit:,} bytes", path)
-    return b"".join(pieces)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def hash_bytes(data: bytes) -> str:

@@ -10,11 +10,9 @@ Everything else that generates goes the same way: `check` compares in place of p
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 
 from difygen import __version__
 from difygen.config import SEE_HELP, Config
@@ -46,17 +44,16 @@ def build(config: Config, *, progress: Progress | None = None, stdin: bytes = b"
 
     Nothing is written unless everything can be.
     """
-    with without_collector():
-        request, problems = resolve(config, trusting=not config.force, stdin=stdin, progress=progress)
-        if problems:
-            return BuildReport(request.shown, diagnostics=tuple(problems))
-        while True:
-            try:
-                return _write_file(request) if config.options.single_file else _write_package(request)
-            except SupersededError:  # by another run, just now: look again at what it left
-                continue
-            except PublishError as error:
-                return BuildReport(request.shown, problem=str(error))
+    request, problems = resolve(config, trusting=not config.force, stdin=stdin, progress=progress)
+    if problems:
+        return BuildReport(request.shown, diagnostics=tuple(problems))
+    while True:
+        try:
+            return _write_file(request) if config.options.single_file else _write_package(request)
+        except SupersededError:  # by another run, just now: look again at what it left
+            continue
+        except PublishError as error:
+            return BuildReport(request.shown, problem=str(error))
 
 
 def _write_package(request: Request) -> BuildReport:
@@ -145,18 +142,6 @@ def _refuse_to_drop(request: Request, old: Lock, new: Lock) -> None:
     if dropped:
         hint = "nothing was written; give all sources, or --prune to remove what is not among them"
         raise PublishError("\n".join([*dropped, hint]))
-
-
-@contextmanager
-def without_collector() -> Iterator[None]:
-    """Look for no cyclic garbage: a build makes none worth the quarter of its time that looking takes."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 # A runtime that packages share

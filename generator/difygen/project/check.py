@@ -12,7 +12,7 @@ import click
 from difygen.code import visible
 from difygen.config import Config
 from difygen.files import read_file
-from difygen.project.build import prepare, read_stdin, without_collector
+from difygen.project.build import prepare, read_stdin
 from difygen.project.lockfile import LOCK_NAME, Lock, LockError, read_lock
 from difygen.project.report import BuildReport, Progress, progress_bar, show_findings
 from difygen.project.request import Request, resolve
@@ -115,20 +115,19 @@ def check(config: Config, *, progress: Progress | None = None, stdin: bytes = b"
 
     Trusts no hash of the lock: every definition is read and every file generated.
     """
-    with without_collector():
-        request, problems = resolve(config, trusting=False, stdin=stdin, progress=progress)
-        if problems:
-            return CheckReport(BuildReport(request.shown, diagnostics=tuple(problems)))
-        if config.options.single_file:
-            return _check_file(request)
-        lock, problem = _read_lock(request.folder)
-        prepared = prepare(request, lock)
-        if prepared.report.failed:
-            return CheckReport(prepared.report)
-        found = survey(request.folder, prepared.texts, (), lock)
-        return CheckReport(
-            prepared.report, found, prepared.texts, request.folder, problem or _lock_differs(lock, prepared.lock)
-        )
+    request, problems = resolve(config, trusting=False, stdin=stdin, progress=progress)
+    if problems:
+        return CheckReport(BuildReport(request.shown, diagnostics=tuple(problems)))
+    if config.options.single_file:
+        return _check_file(request)
+    lock, problem = _read_lock(request.folder)
+    prepared = prepare(request, lock)
+    if prepared.report.failed:
+        return CheckReport(prepared.report)
+    found = survey(request.folder, prepared.texts, (), lock)
+    return CheckReport(
+        prepared.report, found, prepared.texts, request.folder, problem or _lock_differs(lock, prepared.lock)
+    )
 
 
 def _check_file(request: Request) -> CheckReport:

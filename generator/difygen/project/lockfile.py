@@ -88,7 +88,7 @@ def format_contract(contract: object) -> str:
 
 def parse_lock(text: str) -> Lock:
     """The lock of a text that `format_lock` wrote. Raises `LockError` for anything else."""
-    short, contracts = _set_contracts_aside(text.replace("\r\n", "\n"))
+    short, contracts = _set_contracts_aside(text.replace("\r\n", "\n") if "\r" in text else text)
     try:
         loaded = json.loads(short)
     except ValueError as error:
