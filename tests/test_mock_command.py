@@ -24,7 +24,7 @@ from support import GENERATOR, ROOT
 CONCAT = "specs/concat.yaml"
 INPUTS = {"string": "a", "num": 1, "list": "list_a"}
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(GENERATOR), "PYTHONUNBUFFERED": "1"}
-HINDER = "import sys; sys.modules['uvicorn'] = None; from difygen.cli import main; main()"
+HINDER = "import sys; sys.modules['uvicorn'] = None; from difygen.cli import root; root(prog_name='difygen')"
 
 
 def command(*arguments: str) -> list[str]:

@@ -100,7 +100,7 @@ def run_without(project: Project, *arguments: str) -> subprocess.CompletedProces
     program = (
         "import importlib.util as util; find = util.find_spec;"
         "util.find_spec = lambda name, *rest: None if name == 'watchfiles' else find(name, *rest);"
-        "from difygen.cli import main; main()"
+        "from difygen.cli import root; root(prog_name='difygen')"
     )
     command = [sys.executable, "-c", program, *arguments, "-o", "client", "--watch"]
     return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)

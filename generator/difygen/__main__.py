@@ -1,7 +1,7 @@
 """The process around the command line: `difygen`, and `python -m difygen`.
 
-Keeps short runs short, which the targets (a), (c) and (d) of `benchmarks/generator.py` need: without the two tricks here, a run takes
-a fifth to a quarter longer.
+Keeps short runs short, which the targets (a), (c) and (d) of `benchmarks/generator.py` need: without the two tricks
+here, a run takes a fifth to a quarter longer.
 """
 
 import atexit
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process as `sys.exit` does, but for taking every module and record apart first, which takes 8 to 18 % of a run."""
+    """End the process as `sys.exit` does, without first taking apart every module: 8 to 18 % of a run."""
     atexit._run_exitfuncs()
     try:
         for stream in (sys.stdout, sys.stderr):

@@ -1,7 +1,7 @@
 """The command line: parse arguments, call, print, exit. No logic; whatever a command needs is imported when it runs.
 
-Exit codes: 0 done; 1 the answer is "no" (out of date, breaking, a failed run, a refusal to overwrite, warnings under --strict);
-2 the arguments, a definition or the settings are wrong; 130 Ctrl-C.
+Exit codes: 0 done; 1 the answer is "no" (out of date, breaking, a failed run, a refusal to overwrite, warnings
+under --strict); 2 the arguments, a definition or the settings are wrong; 130 Ctrl-C.
 """
 
 from __future__ import annotations
@@ -82,13 +82,13 @@ def _sources(*, required: bool) -> Callable[[CommandT], CommandT]:
 
 
 def _settings(command: CommandT) -> CommandT:
-    """Where the project's settings are: the same for every command."""
+    """Add where the project's settings are: the same for every command."""
     text = "Settings to use instead of ./pyproject.toml or ./difygen.toml."
     return click.option("--config", metavar="FILE", help=text)(command)
 
 
 def _output(command: CommandT) -> CommandT:
-    """Where the package is, and how its workflows are called: the same for `generate` and `check`."""
+    """Add where the package is, and how its workflows are called: the same for `generate` and `check`."""
     for option in (
         click.option(
             "--templates", metavar="DIR", help="A folder of templates that replace difygen's own, one by one."
@@ -110,7 +110,10 @@ def _verbosity(command: CommandT) -> CommandT:
 
 
 def _server(command: CommandT) -> CommandT:
-    """How to reach a real server. Keys come from the environment or a file: what stands on a command line, others can see."""
+    """Add how to reach a real server.
+
+    Keys come from the environment or a file: what stands on a command line, others can see.
+    """
     for option in (
         click.option("--user", help="Whom the run is for. Default: DIFY_USER, then difygen-call."),
         click.option(
@@ -288,11 +291,12 @@ def doctor(sources: tuple[str, ...], config: str | None, **options: Any) -> None
 def call(source: str, config: str | None, **options: Any) -> None:
     """Run a workflow from the terminal: difygen call specs/concat.yaml string=hello num=3 list=list_b
 
-    A VALUE is read by the type of its input: true or false, a number, JSON for objects, a path or URL for files. @FILE takes a
-    text from a file, @- from standard input, and @@ begins a text with @. A list of files repeats its NAME.
+    A VALUE is read by the type of its input: true or false, a number, JSON for objects, a path or URL for files.
+    @FILE takes a text from a file, @- from standard input, and @@ begins a text with @. A list of files repeats its
+    NAME.
 
-    The results go to standard output and the progress to standard error; Ctrl-C stops the run on the server. Exit codes: 0 it
-    succeeded, 1 it did not, 2 something about the call was wrong, 130 Ctrl-C.
+    The results go to standard output and the progress to standard error; Ctrl-C stops the run on the server. Exit
+    codes: 0 it succeeded, 1 it did not, 2 something about the call was wrong, 130 Ctrl-C.
     """
     from difygen.call.command import run_call
     from difygen.call.options import CallOptions
@@ -322,8 +326,3 @@ def completion(shell: str) -> None:
     script = get_completion_class(shell)
     assert script is not None, "click knows the three shells above"
     click.echo(script(root, {}, "difygen", "_DIFYGEN_COMPLETE").source())
-
-
-def main() -> None:
-    """The console script. Ends the process."""
-    root(prog_name="difygen")

@@ -1,7 +1,7 @@
 """The command `diff`: what changes for callers between two versions of a workflow, wherever each of them is.
 
-A version is a definition, a folder of definitions, a generated package or its lock, or any of these in a git revision, written
-`REVISION:PATH` as git writes it.
+A version is a definition, a folder of definitions, a generated package or its lock, or any of these in a git
+revision, written `REVISION:PATH` as git writes it.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Literal
 
 import click
 
-from difygen.contract import ContractError
 from difygen.diagnostics import Diagnostic
 from difygen.diff.public import PublicApp, public_app
 from difygen.diff.report import Format, format_changes
 from difygen.diff.workflows import Change, compare, compare_all, is_breaking
 from difygen.files import read_file
 from difygen.model import App
+from difygen.model_json import ContractError
 from difygen.project.assemble import public_apps
 from difygen.project.definitions import Unnamed, name_modules, read_source
 from difygen.project.lockfile import LOCK_NAME, LockError, parse_lock
@@ -29,7 +29,10 @@ FailOn = Literal["breaking", "any"]
 
 
 class VersionError(Exception):
-    """A side of the comparison that cannot be had. The text says why; `diagnostics` are those of a definition with errors."""
+    """A side of the comparison that cannot be had.
+
+    The text says why; `diagnostics` are those of a definition with errors.
+    """
 
     def __init__(self, text: str, diagnostics: Iterable[Diagnostic] = ()) -> None:
         super().__init__(text)
@@ -38,7 +41,10 @@ class VersionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """The workflows of one side, by module. `single` says that it is one definition; `locked` that it was generated once."""
+    """The workflows of one side, by module.
+
+    `single` says that it is one definition; `locked` that it was generated once.
+    """
 
     workflows: Mapping[str, PublicApp]
     single: bool = False
@@ -64,7 +70,7 @@ def run_diff(old: str, new: str, output_format: Format = "text", fail_on: FailOn
 
 
 def diff(old: str, new: str) -> tuple[Change, ...]:
-    """What changes for callers from `old` to `new`. Raises `VersionError`."""
+    """Return what changes for callers from `old` to `new`. Raises `VersionError`."""
     before, after = load_version(old), load_version(new)
     old_workflows, new_workflows = dict(before.workflows), dict(after.workflows)
     if before.locked != after.locked:
@@ -85,7 +91,7 @@ def _without_exports(found: Mapping[str, PublicApp]) -> dict[str, PublicApp]:
 
 
 def load_version(side: str) -> Version:
-    """The workflows of a file, a folder, a package or a lock, here or in a git revision. Raises `VersionError`."""
+    """Return the apps of a file, a folder, a package or a lock, here or in a git revision. Raises `VersionError`."""
     if os.path.isdir(side):
         lock = os.path.join(side, LOCK_NAME)
         return _from_lock(_read(lock), lock) if os.path.exists(lock) else _from_folder(side)
@@ -127,7 +133,7 @@ def _from_folder(folder: str) -> Version:
 
 
 def _from_definitions(files: list[tuple[str, str]], load: Callable[[str], bytes]) -> dict[str, PublicApp]:
-    """The workflows of `(name, path)`. What else lies about in a folder is left out."""
+    """Return the workflows of `(name, path)`. What else lies about in a folder is left out."""
     apps: list[App] = []
     for name, path in files:
         file = read_source(Source(name, name, named=len(files) == 1), load(path))
@@ -171,7 +177,7 @@ def _from_tree(tree: str) -> Version:
 
 
 def _git(*arguments: str) -> bytes | None:
-    """What git answers, or None if it fails."""
+    """Return what git answers, or None if it fails."""
     import subprocess
 
     try:

@@ -1,4 +1,4 @@
-"""What a command is to do: the command line and the project's settings in one record, which every command is given whole.
+"""What a command is to do, from the command line and the project's settings: one record, given whole.
 
 Where both speak, the command line wins; what settings say of single workflows holds in either case.
 """
@@ -26,11 +26,12 @@ SEE_HELP = "Try 'difygen --help' for help."
 class Config:
     """What the command line and the settings ask for. Paths start at the current folder.
 
-    `folder` is the project's: generated code calls definitions by their way from it. `options` say what the code is to be
-    like; their `names` are keyed by paths like `sources`. `settings` are the file that names the sources, if one does: they
-    are all that the package holds then. `force` overwrites files that difygen did not write, and trusts nothing that an
-    earlier run left; `prune` removes the clients of definitions that are there and not among the sources; `strict` brings
-    the warnings of unchanged definitions up again. `verbosity` is -1 for errors alone, 1 for every file.
+    `folder` is the project's: generated code calls definitions by their way from it. `options` say what the code is
+    to be like; their `names` are keyed by paths like `sources`. `settings` are the file that names the sources, if
+    one does: they are all that the package holds then. `force` overwrites files that difygen did not write, and
+    trusts nothing that an earlier run left; `prune` removes the clients of definitions that are there and not among
+    the sources; `strict` brings the warnings of unchanged definitions up again. `verbosity` is -1 for errors alone,
+    1 for every file.
     """
 
     sources: tuple[str, ...] = ()
@@ -50,7 +51,7 @@ class Config:
         return os.path.dirname(output) if self.options.single_file else output
 
     def unused_settings(self, names: Collection[str]) -> tuple[Diagnostic, ...]:
-        """Return what the settings say about apps that there are not, `names` being all names of those that there are."""
+        """Return what the settings say about apps that there are not. `names` are those of all that there are."""
         return self.settings.unused(names) if self.settings else ()
 
 

@@ -108,7 +108,14 @@ def printable(text: str) -> str:
     plain = text.replace("\r\n", "\n")
     if plain.isascii() and plain.isprintable():
         return plain
-    return "".join(_shown(character) for character in plain)
+    return "".join(
+        (
+            each.encode("unicode_escape", "backslashreplace").decode("ascii")
+            if each not in _KEPT and _is_unsafe(each)
+            else each
+        )
+        for each in plain
+    )
 
 
 def one_line(text: str) -> str:
@@ -132,7 +139,7 @@ def pretty_json(value: JsonValue) -> str:
 
 
 def _json_text(value: object, **layout: Any) -> str:
-    """JSON with escapes for what could steer a terminal or cannot be encoded: the same value, however it is read."""
+    """Return JSON with escapes for what could steer a terminal or cannot be encoded: the same value."""
     text = json.dumps(value, ensure_ascii=False, default=str, **layout)
     if text.isascii():
         return text.replace("\x7f", "\\u007f")
@@ -141,12 +148,6 @@ def _json_text(value: object, **layout: Any) -> str:
 
 def _is_unsafe(character: str) -> bool:
     return character in _BIDI or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
-
-
-def _shown(character: str) -> str:
-    if character in _KEPT or not _is_unsafe(character):
-        return character
-    return character.encode("unicode_escape", "backslashreplace").decode("ascii")
 
 
 def duration(seconds: float) -> str:

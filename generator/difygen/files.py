@@ -79,7 +79,7 @@ def hash_bytes(data: bytes) -> str:
 
 
 def hash_file(path: str) -> str:
-    """The hash of a file's contents, or nothing if it cannot be read."""
+    """Return the hash of a file's contents, or nothing if it cannot be read."""
     try:
         handle = os.open(path, _READING)
     except OSError:

@@ -1,7 +1,7 @@
-"""The target "the names of the app as JSON": what each app takes and gives, and how its generated client calls all of it.
+"""The target "the names of the app as JSON": what apps take and give, and how clients call all of it.
 
-For other tools: the JSON has a version, `format`, which goes up when a member changes its meaning or goes away. Members may be
-added, so readers leave out what they do not know.
+For other tools: the JSON has a version, `format`, which goes up when a member changes its meaning or goes away.
+Members may be added, so readers leave out what they do not know.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 from difygen.code import Identifier
 from difygen.config import Config
 from difygen.console import WRONG, count, echo, one_line, say, table
-from difygen.contract import dump
 from difygen.diagnostics import has_errors
 from difygen.model import App
+from difygen.model_json import dump
 from difygen.options import Options
 from difygen.plan.names import check_options
 from difygen.plan.workflow import node_constants, plan_workflow
@@ -77,7 +77,7 @@ def describe(app: App, name: str, options: Options, exports: Sequence[str]) -> d
 
 
 def _summary(app: dict[str, Any]) -> str:
-    """An app in lines for people."""
+    """Return an app in lines for people."""
     rows = [("input", each["python"], each["kind"], "" if each["required"] else "optional") for each in app["inputs"]]
     rows += [
         (

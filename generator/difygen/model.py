@@ -215,7 +215,7 @@ class InputTraits:
 
     @property
     def is_file(self) -> bool:
-        """Return whether its values are files, so that no definition can hold one."""
+        """Check whether its values are files, so that no definition can hold one."""
         return self.type in (Primitive.FILE, ArrayOf(Primitive.FILE))
 
 

@@ -13,10 +13,10 @@ Emit = Literal["both", "sync", "async"]
 class Options:
     """The user's wishes for the generated code.
 
-    `names` gives a workflow's Python name by the source of its definition; the other mappings are keyed by that Python name (or
-    by the name in the definition). `rename` gives Python names for inputs and outputs, `outputs` type words for outputs, `env`
-    the environment variable of the API key. `runtime` is the package that generated code imports its runtime from, where it
-    does not bring its own.
+    `names` gives a workflow's Python name by the source of its definition; the other mappings are keyed by that
+    Python name (or by the name in the definition). `rename` gives Python names for inputs and outputs, `outputs`
+    type words for outputs, `env` the environment variable of the API key. `runtime` is the package that generated
+    code imports its runtime from, where it does not bring its own.
     """
 
     names: Mapping[str, str] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""A file of settings, `difygen.toml` or `[tool.difygen]` in pyproject.toml: what it says, and each mistake with its place.
+"""A file of settings, `difygen.toml` or `[tool.difygen]` in pyproject.toml, and its mistakes with their places.
 
 Relative paths in it start at its folder. Knows nothing of command lines and of definitions.
 """
@@ -63,7 +63,9 @@ class SettingsFile:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a file of settings says. `sources`, `output` and the names of `options` are relative to `folder`, which it is in.
+    """What a file of settings says.
+
+    `sources`, `output` and the names of `options` are relative to `folder`, which it is in.
 
     `workflows` has the path in the file of each table about one workflow, by the workflow's name.
     """
@@ -89,7 +91,10 @@ class Settings:
 
 
 def load_settings(folder: str = ".", file: str | None = None) -> Settings | tuple[Diagnostic, ...] | None:
-    """Return the settings of the project in `folder`, or those in `file`. None if there are none, diagnostics if they are wrong."""
+    """Return the settings of the project in `folder`, or those in `file`.
+
+    None if there are none, diagnostics if they are wrong.
+    """
     if file is not None:
         return _load(file, _table_of(file))
     prefix = "" if folder in ("", ".") else folder
@@ -158,7 +163,8 @@ def _plain(value: object) -> JsonValue:
 def key_positions(text: str) -> dict[Path, int]:
     """Return the index at which each key of a TOML text starts, and each item of a list, by path.
 
-    `tomllib` does not tell them. It has parsed the text before. Lists of tables (`[[…]]`), which no setting is, count as one table.
+    `tomllib` does not tell them. It has parsed the text before. Lists of tables (`[[…]]`), which no setting is,
+    count as one table.
     """
     import tomllib
 
@@ -259,7 +265,7 @@ class _Workflows:
             self.env[name] = variable.text()
 
     def _name(self, key: str, table: Cursor) -> str:
-        """Return the name of the workflow in Python, if its source is given; else the table's, which may be that of the definition."""
+        """Return the name of the workflow in Python, if its source is given; else that of the table."""
         source, name = table.get("source"), table.get("name")
         if source is None:
             if name is not None:

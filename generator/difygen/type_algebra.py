@@ -70,7 +70,7 @@ def items_of(type_: Type) -> Type | None:
 
 
 def is_small(type_: Type) -> bool:
-    """Return whether a type is short enough to be written down: hostile graphs can double one with every step."""
+    """Check whether a type is short enough to be written down: hostile graphs can double one with every step."""
     waiting: list[Type] = [type_]
     for _ in range(MAX_TYPE_SIZE):
         if not waiting:
@@ -126,7 +126,7 @@ def _with_properties_of_both(first: ObjectOf, second: ObjectOf) -> ObjectOf:
 
 
 def fits(value: JsonValue, type_: Type) -> bool:
-    """Return whether a value is of a type. Keys that an object does not name fit; a file is any mapping."""
+    """Check whether a value is of a type. Keys that an object does not name fit; a file is any mapping."""
     match type_:
         case ArrayOf(item):
             return isinstance(value, list) and all(fits(each, item) for each in value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from difygen.diff.public import PublicNames
 from difygen.diff.rules import Found, described, renamed, reordered
@@ -72,18 +72,16 @@ def _compare_input_type(subject: str, old: Input, new: Input) -> Iterator[Found]
     if isinstance(before, OneOf) and isinstance(after, OneOf):
         yield from _compare_options(subject, before.values, after.values)
         return
-    if isinstance(before, OneOf) and not _all_fit(before.values, max_length(new)):
-        yield "input-type-changed", subject, f"`{new.name}` no longer takes options of more than {max_length(new)} characters."
+    limit = max_length(new)
+    if isinstance(before, OneOf) and limit is not None and any(len(value) > limit for value in before.values):
+        message = f"`{new.name}` no longer takes options of more than {limit} characters."
+        yield "input-type-changed", subject, message
         return
     yield from _compare_sent(subject, before, after)
 
 
 def _words(variable: Input) -> str:
     return variable.kind if variable.traits.is_file else type_in_words(variable.value_type)
-
-
-def _all_fit(values: Iterable[str], limit: int | None) -> bool:
-    return limit is None or all(len(value) <= limit for value in values)
 
 
 def _compare_options(subject: str, old: Sequence[str], new: Sequence[str]) -> Iterator[Found]:
@@ -97,7 +95,7 @@ def _compare_options(subject: str, old: Sequence[str], new: Sequence[str]) -> It
 
 
 def _compare_sent(subject: str, old: Type, new: Type) -> Iterator[Found]:
-    """A value that callers pass, or a part of it."""
+    """Compare a value that callers pass, or a part of it."""
     before, after = plain(old), plain(new)
     if before == after:
         if old != new:
@@ -157,7 +155,7 @@ def _compare_files(subject: str, old: Input, new: Input) -> Iterator[Found]:
 
 
 def _extensions(variable: Input) -> tuple[str, ...]:
-    """The extensions count for files of the type "custom" alone, whatever their case and with or without a dot."""
+    """Return the extensions, which count for files of the type "custom" alone, in lower case and without a dot."""
     if "custom" not in variable.allowed_file_types:
         return ()
     return tuple(extension.lower().lstrip(".") for extension in variable.allowed_file_extensions)

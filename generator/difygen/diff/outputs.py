@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from difygen.diff.public import PublicNames
 from difygen.diff.rules import Found, described, renamed, reordered
 from difygen.diff.types import fits, is_model, plain, properties
-from difygen.model import App, ArrayOf, ObjectOf, Output, Primitive, Property, Type
+from difygen.model import App, ArrayOf, ObjectOf, Primitive, Property, Type
 from difygen.type_algebra import or_null, without_null
 from difygen.type_syntax import type_in_words
 
@@ -21,21 +21,18 @@ def compare_outputs(old: App, new: App, old_names: PublicNames, new_names: Publi
             yield "output-removed", subject, f"The output `{name}` is gone."
             continue
         yield from renamed("output", subject, name, old_names.outputs, new_names.outputs)
-        yield from _compare_output(subject, output, after[name])
+        now = after[name]
+        yield from _compare_read(subject, or_null(output.type, output.optional), or_null(now.type, now.optional))
+        if (output.description, output.reason) != (now.description, now.reason):
+            yield "text-changed", subject, f"The description of `{name}` changed."
     for name in after:
         if name not in before:
             yield "output-added", f"outputs.{name}", f"The output `{name}` is new."
     yield from reordered("outputs", list(before), list(after))
 
 
-def _compare_output(subject: str, old: Output, new: Output) -> Iterator[Found]:
-    yield from _compare_read(subject, or_null(old.type, old.optional), or_null(new.type, new.optional))
-    if (old.description, old.reason) != (new.description, new.reason):
-        yield "text-changed", subject, f"The description of `{new.name}` changed."
-
-
 def _compare_read(subject: str, old: Type, new: Type) -> Iterator[Found]:
-    """A value that callers read, or a part of it. A value that may be absent is a union with NULL."""
+    """Compare a value that callers read, or a part of it. A value that may be absent is a union with NULL."""
     (before, was_optional), (after, is_optional) = without_null(old), without_null(new)
     if is_optional and not was_optional and before != Primitive.ANY:
         yield "output-now-optional", subject, "It was always there and may be missing or null."

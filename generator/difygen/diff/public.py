@@ -16,7 +16,7 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class PublicNames(NamedTuple):
-    """The Python names of a generated module: of inputs and outputs by wire name, of node constants by id, and what it exports."""
+    """The Python names of a module: inputs and outputs by wire name, node constants by id, exports."""
 
     inputs: Mapping[str, str] = _NOTHING
     outputs: Mapping[str, str] = _NOTHING

@@ -25,14 +25,14 @@ _ADVICE = {
 
 
 def format_changes(changes: Sequence[Change], format_: Format = "text") -> str:
-    """The changes and the advice that follows from them, without a line break at the end."""
+    """Return the changes and the advice that follows from them, without a line break at the end."""
     if format_ == "json":
         return _as_json(changes)
     return _as_markdown(changes) if format_ == "markdown" else _as_text(changes)
 
 
 def summary(changes: Sequence[Change]) -> str:
-    """How many changes there are of each kind, and which part of a version number goes up."""
+    """Return how many changes there are of each kind, and which part of a version number goes up."""
     said = _ADVICE[advice(changes)]
     if not changes:
         return said
@@ -46,7 +46,7 @@ def _counts(changes: Sequence[Change]) -> Counter[Effect]:
 
 
 def _as_text(changes: Sequence[Change]) -> str:
-    """A table: effect, workflow and subject, what happened and why it matters."""
+    """Return a table: effect, workflow and subject, what happened and why it matters."""
     places = [visible(_place(change)) for change in changes]
     columns = min(max(map(width, places), default=0), 40)
     rows = [
@@ -93,5 +93,5 @@ def _as_markdown(changes: Sequence[Change]) -> str:
 
 
 def _cell(text: str) -> str:
-    """Text that cannot leave its cell."""
+    """Return text that cannot leave its cell."""
     return visible(text).replace("|", "\\|").replace("<", "&lt;")

@@ -1,4 +1,4 @@
-"""The rules of a comparison: what kinds of change there are, how bad each is for callers, and why; what finds them all alike."""
+"""The rules of a comparison: what kinds of change there are, how bad each is for callers, and why."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EFFECTS: tuple[Effect, ...] = ("breaking", "compatible", "cosmetic")
 
 
 class Rule(NamedTuple):
-    """One kind of change: its stable name, what it does to callers of the old client, and the reason in one sentence."""
+    """One kind of change: its stable name, what it does to callers of the old client, and why in one sentence."""
 
     id: str
     effect: Effect

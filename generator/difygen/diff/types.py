@@ -1,7 +1,9 @@
-"""Whether one type stands in for another, as type checkers and the generated models see it. Knows no rules and no workflows.
+"""Whether one type stands in for another, as type checkers and the generated models see it.
 
-Inputs may become wider, outputs narrower. Lists of outputs can be changed by whoever reads them, so that type checkers accept no other
-item type; the items of an input are only read.
+Knows no rules and no workflows.
+
+Inputs may become wider, outputs narrower. Lists of outputs can be changed by whoever reads them, so that type
+checkers accept no other item type; the items of an input are only read.
 """
 
 from __future__ import annotations
@@ -13,12 +15,12 @@ from difygen.type_algebra import union
 
 
 def max_length(variable: Input) -> int | None:
-    """The limit of a text or a list of files; other kinds have none."""
+    """Return the limit of a text or a list of files; other kinds have none."""
     return variable.max_length or None if variable.traits.unit else None
 
 
 def is_model(type_: Type) -> bool:
-    """Whether the type is a class of its own in the generated code."""
+    """Check whether the type is a class of its own in the generated code."""
     return isinstance(type_, ObjectOf) and bool(type_.properties)
 
 
@@ -27,7 +29,7 @@ def properties(type_: ObjectOf) -> Mapping[str, Property]:
 
 
 def plain(type_: Type) -> Type:
-    """The type as annotations show it: descriptions, hints about values, and the order of options and alternatives left out."""
+    """Return the type as annotations show it: without descriptions, hints about values and any order."""
     match type_:
         case ArrayOf(item):
             return ArrayOf(plain(item))
@@ -41,7 +43,10 @@ def plain(type_: Type) -> Type:
 
 
 def accepts(wide: Type, narrow: Type) -> bool:
-    """Whether every value that a caller passes as `narrow` is taken where `wide` is asked for. The types are plain."""
+    """Check whether every value that a caller passes as `narrow` is taken where `wide` is asked for.
+
+    The types are plain.
+    """
     if wide == narrow or wide == Primitive.ANY:
         return True
     match wide, narrow:
@@ -63,14 +68,14 @@ def accepts(wide: Type, narrow: Type) -> bool:
 
 
 def _accepts_object(wide: ObjectOf, narrow: ObjectOf) -> bool:
-    """A typed dictionary takes all keys of the old one, and needs no others."""
+    """Check that a typed dictionary takes all keys of the old one, and needs no others."""
     new, old = properties(wide), properties(narrow)
     needed = all(name in old and old[name].required for name, member in new.items() if member.required)
     return needed and all(name in new and accepts(new[name].type, member.type) for name, member in old.items())
 
 
 def fits(old: Type, new: Type) -> bool:
-    """Whether code that reads an output as `old` can read it as `new`. The types are plain."""
+    """Check whether code that reads an output as `old` can read it as `new`. The types are plain."""
     if old == new:
         return True
     match old, new:
@@ -94,7 +99,7 @@ def fits(old: Type, new: Type) -> bool:
 
 
 def _same_items(old: Type, new: Type) -> bool:
-    """A model keeps its class, and Any stands for anything; other items must be the very same."""
+    """Check the items of two lists: a model keeps its class, and Any stands for anything; others must be the same."""
     if old == Primitive.ANY or (is_model(old) and is_model(new)):
         return fits(old, new)
     return old == new or (isinstance(old, ArrayOf) and isinstance(new, ArrayOf) and _same_items(old.item, new.item))
@@ -109,7 +114,7 @@ def _fits_object(old: ObjectOf, new: ObjectOf) -> bool:
 
 
 def _has_class(type_: Type) -> bool:
-    """Whether values of the type are objects of a class, where they used to be plain JSON."""
+    """Check whether values of the type are objects of a class, where they used to be plain JSON."""
     match type_:
         case ArrayOf(item):
             return _has_class(item)
@@ -119,5 +124,5 @@ def _has_class(type_: Type) -> bool:
 
 
 def _keeps_classes(old: Type, new: Type) -> bool:
-    """Whether no class that code may name is gone from a union."""
+    """Check whether no class that code may name is gone from a union."""
     return not _has_class(old) or _has_class(new)

@@ -1,7 +1,8 @@
 """Workflow x Workflow -> what changes for callers of the generated code. Pure: knows no files, no formats and no locks.
 
-Callers are taken to be type-checked code that passes inputs by name and reads outputs. A change is compatible when such code still
-type-checks against the new client and whatever it passes is still taken. The rules are the table in `compare_rules`.
+Callers are taken to be type-checked code that passes inputs by name and reads outputs. A change is compatible when
+such code still type-checks against the new client and whatever it passes is still taken. The rules are the table in
+`compare_rules`.
 """
 
 from __future__ import annotations
@@ -43,7 +44,10 @@ NO_NAMES = PublicNames()
 def compare(
     old: App, new: App, *, old_names: PublicNames = NO_NAMES, new_names: PublicNames = NO_NAMES
 ) -> tuple[Change, ...]:
-    """What changes for callers from `old` to `new`, the worst first. Without names, Python names are taken to be the same."""
+    """Return what changes for callers from `old` to `new`, the worst first.
+
+    Without names, Python names are taken to be the same.
+    """
     found = [
         *_compare_app(old, new),
         *compare_inputs(old, new, old_names, new_names),
@@ -56,7 +60,7 @@ def compare(
 
 
 def compare_all(old: Mapping[str, PublicApp], new: Mapping[str, PublicApp]) -> tuple[Change, ...]:
-    """What changes from one set of workflows, keyed by module name, to another."""
+    """Return what changes from one set of workflows, keyed by module name, to another."""
     found: list[Change] = []
     for before, after in _pairs(old, new):
         if before and after:
@@ -82,17 +86,17 @@ def _pairs(
 
 
 def by_effect(changes: Iterable[Change]) -> tuple[Change, ...]:
-    """The changes, the breaking ones first, otherwise in their order."""
+    """Return the changes, the breaking ones first, otherwise in their order."""
     return tuple(sorted(changes, key=lambda change: EFFECTS.index(change.effect)))
 
 
 def is_breaking(changes: Iterable[Change]) -> bool:
-    """Whether any of the changes breaks callers."""
+    """Check whether any of the changes breaks callers."""
     return any(change.effect == "breaking" for change in changes)
 
 
 def advice(changes: Iterable[Change]) -> Advice:
-    """Which part of a semantic version number has to go up."""
+    """Return which part of a semantic version number has to go up."""
     effects = {change.effect for change in changes}
     if "breaking" in effects:
         return "major"
@@ -118,7 +122,8 @@ def _compare_nodes(old: App, new: App, old_names: PublicNames, new_names: Public
         elif was != is_ and was and is_:
             yield "node-removed", f"nodes.{id_}", f"The node `{was}` is now called `{is_}`."
         elif (node.title, node.type) != (after[id_].title, after[id_].type):
-            yield "node-changed", f"nodes.{id_}", f"The node {node.title!r} is now {after[id_].title!r} ({after[id_].type})."
+            message = f"The node {node.title!r} is now {after[id_].title!r} ({after[id_].type})."
+            yield "node-changed", f"nodes.{id_}", message
     for id_, node in after.items():
         if id_ not in before:
             yield "node-added", f"nodes.{id_}", f"The node {node.title!r} is new."

@@ -1,6 +1,6 @@
-"""The stage of a build that needs parser and templates: definitions that changed, and the lock's word for those that did not, to a package.
+"""From definitions that changed, and the lock's word for those that did not, to a package.
 
-Reads definitions and writes nothing.
+The stage of a build that needs parser and templates. Writes nothing.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from difygen import __version__
 from difygen.code import Identifier
-from difygen.contract import ContractError, dump, load
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.files import hash_bytes
 from difygen.generate import Module, generate_file, generate_module, generate_package
+from difygen.model_json import ContractError, dump, load
 from difygen.project.definitions import DefinitionFile, Unnamed, held_names, name_modules, pinned, read_source
 from difygen.project.lockfile import Lock, LockedWorkflow, format_contract
 from difygen.project.report import BuildReport, Package
@@ -38,7 +38,7 @@ class Entry(NamedTuple):
 
 
 def assemble(request: Request, lock: Lock | None, unchanged: Mapping[str, str]) -> Package:
-    """Read all sources but those in `unchanged` (module by path), name all apps, make modules, and put the package together."""
+    """Read all sources but the `unchanged` (module by path), name all apps, and make the package."""
     files = _read(request, [source for source in request.sources if source.path not in unchanged])
     skipped = tuple(_skipped(file) for file in files if file.is_other_thing)
     files = [file for file in files if not file.is_other_thing]
@@ -84,7 +84,7 @@ def _skipped(file: DefinitionFile) -> Diagnostic:
 
 
 def _origins(request: Request, lock: Lock | None) -> dict[str, str]:
-    """Return how modules call their definitions, by source: as before where the package has it, wherever difygen runs now."""
+    """Return how modules call their definitions, by source: as before, wherever difygen runs now."""
     before = {one.source: one.origin for one in lock.workflows.values()} if lock else {}
     return {
         path: before.get(path) or origin_of(source, request.folder, request.config.folder)
@@ -167,7 +167,10 @@ def _package(
 
 
 def changes_between(old: Lock, new: Lock) -> tuple[Change, ...]:
-    """Return what changes for callers from one lock to the other. Workflows of which all is the same are not looked into."""
+    """Return what changes for callers from one lock to the other.
+
+    Workflows of which all is the same are not looked into.
+    """
     from difygen.diff.workflows import compare_all  # where there is something to compare with
 
     def visible(one: LockedWorkflow) -> tuple[object, ...]:

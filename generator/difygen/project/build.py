@@ -1,11 +1,12 @@
 """From sources to a package on disk, from top to bottom; each stage hands a record to the next:
 
     resolve    `Config` to `Request`: the definition files, the output, all that the code depends on
-    prepare    `Request` to `Package`: all files that are to be there. What did not change is known from the lock, by hashes;
-               parser, templates and the rest are imported only for what did, by `assemble`
+    prepare    `Request` to `Package`: all files that are to be there. What did not change is known from the lock,
+               by hashes; parser, templates and the rest are imported only for what did, by `assemble`
     publish    `Package` to files: nothing is written unless everything can be
 
-Everything else that generates goes the same way: `check` compares in place of publishing, `watch` does it again and again.
+Everything else that generates goes the same way: `check` compares in place of publishing, `watch` does it again and
+again.
 """
 
 from __future__ import annotations
@@ -148,7 +149,10 @@ def _refuse_to_drop(request: Request, old: Lock, new: Lock) -> None:
 
 
 def run_runtime(config: Config, folder: str | None) -> int:
-    """Write the runtime alone, for packages that share it: to `folder`, or to where the settings say. Return the exit code."""
+    """Write the runtime alone, for packages that share it: to `folder`, or to where the settings say.
+
+    Return the exit code.
+    """
     if folder is None and config.options.runtime:
         target = os.path.join(config.folder, *config.options.runtime.split("."))
         folder = os.path.relpath(find_runtime(config) or target)

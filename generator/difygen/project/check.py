@@ -1,4 +1,4 @@
-"""Whether a package is what its definitions give: generated from scratch, compared with what is there. Writes nothing."""
+"""Whether a package is what its definitions give: generated anew, and compared with what is there. Writes nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ MAX_FILES = 10
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What differs. `texts` is what the files should hold; `lock` says why the lock has to be written again, if it has to."""
+    """What differs.
+
+    `texts` is what the files should hold; `lock` says why the lock has to be written again, if it has to.
+    """
 
     report: BuildReport
     survey: Survey = field(default_factory=Survey)
@@ -45,7 +48,7 @@ class CheckReport:
         return self.report.exit_code(strict=strict) or (0 if self.is_clean else 1)
 
     def lines(self) -> Iterator[str]:
-        """What differs, file by file, with as much of it as can be read."""
+        """Yield what differs, file by file, with as much of it as can be read."""
         edited = {one.path for one in self.survey.refused if one.why in (EDITED, FOREIGN)}
         for path in self.survey.missing:
             yield f"MISSING  {self._at(path)}"
@@ -147,7 +150,10 @@ def _read_lock(folder: str) -> tuple[Lock | None, str]:
 
 
 def _lock_differs(old: Lock | None, new: Lock) -> str:
-    """Why the lock has to be written again. That a definition was only rearranged, or difygen updated, is no reason."""
+    """Return why the lock has to be written again.
+
+    That a definition was only rearranged, or difygen updated, is no reason.
+    """
     if old is None:
         return "is missing"
     if dict(old.files) != dict(new.files):

@@ -1,4 +1,4 @@
-"""Definition files as apps with their Python names: one way to read them and one decision about names, for every command."""
+"""Definition files as apps with their Python names: one way to read and one to name, for all commands."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from difygen.project.lockfile import Lock, LockError, read_lock
 from difygen.project.sources import STDIN, Source, discover, names_by_source, origin_of
 
 OTHER_THINGS = {"unknown-format", "unsupported-kind", "unsupported-mode"}
-"""What is said of a file that defines no workflow: a mistake if the user named it, but not if it lies about in a folder."""
+"""What is said of a file that defines no workflow: no mistake if it lies about in a folder.
+"""
 
 
 class DefinitionFile(NamedTuple):
-    """A definition file that was read: its bytes, its app unless a diagnostic is an error, and what is to be said of it."""
+    """A definition file that was read: its bytes, its app unless it has errors, and what is to be said."""
 
     source: Source
     data: bytes
@@ -97,7 +98,10 @@ def load_definitions(config: Config, apps: Iterable[App] = ()) -> tuple[list[Nam
 
 
 def read_definitions(config: Config) -> list[NamedApp]:
-    """Read and name the apps of all sources. Raises `UsageProblem` with what is wrong with the first that cannot be used."""
+    """Read and name the apps of all sources.
+
+    Raises `UsageProblem` with what is wrong with the first that cannot be used.
+    """
     found, problems = discover(config.sources)
     if problems:
         raise DefinitionProblem(*map(str, problems))
@@ -107,7 +111,7 @@ def read_definitions(config: Config) -> list[NamedApp]:
 
 
 def read_definition(config: Config) -> NamedApp:
-    """Read and name the app of the one source, a file or standard input. Raises `UsageProblem` with all that is wrong."""
+    """Read and name the app of the one source, a file or `-`. Raises `UsageProblem` with all that is wrong."""
     (name,) = config.sources
     source = Source(STDIN if name == STDIN else os.path.abspath(name), name.replace(os.sep, "/").removeprefix("./"))
     (named,), problems = assign_names([(source, _read_app(source), None)], config)
@@ -176,9 +180,9 @@ def name_modules(
 ) -> tuple[dict[str, str], tuple[Diagnostic, ...]]:
     """Return the Python name of each app by its source. No two have a public name in common.
 
-    `explicit` are the user's names by source, `held` those that apps of the same name have in the package already: of
-    several that would be called the same, the one that was there first keeps its name, so that adding or removing an app
-    renames no other.
+    `explicit` are the user's names by source, `held` those that apps of the same name have in the package already:
+    of several that would be called the same, the one that was there first keeps its name, so that adding or
+    removing an app renames no other.
     """
     kept = {source: name for source, name in held.items() if source not in explicit}
     order = sorted(

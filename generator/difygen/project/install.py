@@ -1,8 +1,11 @@
-"""Put new files into a folder so that a crash at any point leaves the old package or the new one. Knows no workflow and no template.
+"""Put new files into a folder so that a crash at any point leaves the old package or the new one.
 
-The new folder is built beside the old one, with hard links to whatever stays, and the two are exchanged in one system call. Where
-that cannot be done (no such call, a mount point, the current folder, foreign subfolders) the files are staged and replaced one by
-one, between two locks that know the old contents and the new ones: what a crash leaves there is put right by the next run.
+Knows no workflow and no template.
+
+The new folder is built beside the old one, with hard links to whatever stays, and the two are exchanged in one
+system call. Where that cannot be done (no such call, a mount point, the current folder, foreign subfolders) the
+files are staged and replaced one by one, between two locks that know the old contents and the new ones: what a
+crash leaves there is put right by the next run.
 """
 
 from __future__ import annotations
@@ -20,7 +23,8 @@ from difygen.project.lockfile import LOCK_NAME, LockError, parse_lock
 from difygen.project.other_runs import BETWEEN, CACHE, INSIDE, stage_prefix, tidy, tidy_file
 
 _FLUSH_EACH = 8
-"""Up to so many files are flushed one by one (0.4 to 4 ms each where it was measured); for more, one call that flushes everything is faster."""
+"""Up to so many files are flushed one by one (0.4 to 4 ms each); for more, one call for all is faster.
+"""
 
 
 class Delta(NamedTuple):
@@ -39,7 +43,10 @@ class _CannotExchangeError(Exception):
 
 
 def install(folder: str, delta: Delta) -> None:
-    """Apply `delta` to `folder`, all or nothing. Raises `OSError` with the folder as it was. The caller holds `exclusive(folder)`."""
+    """Apply `delta` to `folder`, all or nothing.
+
+    Raises `OSError` with the folder as it was. The caller holds `exclusive(folder)`.
+    """
     folder = os.path.realpath(folder)
     tidy(folder)
     if set(delta.write) == {LOCK_NAME} and not delta.remove:
@@ -120,8 +127,8 @@ def _move(stage: str, folder: str, path: str, new_path: str) -> None:
 def _fill(stage: str, files: Mapping[str, bytes], *, flush: bool) -> None:
     """Write the files, the lock first: it tells whoever finds a half-built folder whose it is.
 
-    They are flushed to the disk where they take the place of others. Where there was nothing, a power cut can take nothing that
-    another run does not bring back.
+    They are flushed to the disk where they take the place of others. Where there was nothing, a power cut can take
+    nothing that another run does not bring back.
     """
     paths = sorted(files, key=lambda path: (path != LOCK_NAME, path))
     each = len(paths) <= _FLUSH_EACH or sys.platform == "win32"
@@ -148,7 +155,7 @@ def _write(path: str, data: bytes, *, flush: bool) -> None:
 
 
 def _link_what_stays(folder: str, stage: str, delta: Delta, under: str = "") -> None:
-    """Give the new folder every file of the old one that is neither replaced nor removed, by the same inode and the same times."""
+    """Give the new folder every file that stays, by the same inode and so with the same times."""
     ours = {os.path.dirname(path) for path in [*delta.write, *delta.remove]}
     with os.scandir(os.path.join(folder, under)) as entries:
         for entry in entries:
@@ -199,7 +206,10 @@ def _swap(one: str, other: str) -> None:
 
 
 def _retire(tree: str, folder: str, ours: AbstractSet[str], under: str = "") -> None:
-    """Take apart a folder that was replaced, or never came to be. What is neither ours nor elsewhere goes to `folder`, if there is room."""
+    """Take apart a folder that was replaced, or never came to be.
+
+    What is neither ours nor elsewhere goes to `folder`, if there is room.
+    """
     with os.scandir(os.path.join(tree, under)) as found:
         entries = sorted(found, key=lambda entry: (entry.name == LOCK_NAME, entry.name))  # it tells whose the rest is
     for entry in entries:

@@ -34,9 +34,10 @@ class LockError(ValueError):
 class LockedWorkflow(NamedTuple):
     """One workflow of a package: where it came from, and what callers see of it.
 
-    `contract` stays the JSON text that it is in the file, as nobody needs it until something changes. `source` is relative to the lock's folder, with forward slashes, or "-"; `origin` is how the generated code calls it, wherever
-    difygen is run from. `renamed` gives the Python names that the user chose for variables, `warnings` counts what was said of the
-    definition.
+    `contract` stays the JSON text that it is in the file, as nobody needs it until something changes. `source` is
+    relative to the lock's folder, with forward slashes, or "-"; `origin` is how the generated code calls it,
+    wherever difygen is run from. `renamed` gives the Python names that the user chose for variables, `warnings`
+    counts what was said of the definition.
     """
 
     source: str
@@ -50,10 +51,12 @@ class LockedWorkflow(NamedTuple):
 
 
 class Lock(NamedTuple):
-    """All that is known of a generated package. `files` gives the hash of each file, `workflows` is keyed by module name.
+    """All that is known of a generated package.
 
-    While files are being replaced one by one, a file has two hashes, old and new, with a blank between: whatever a crash leaves
-    behind is then still known to be ours.
+    `files` gives the hash of each file, `workflows` is keyed by module name.
+
+    While files are being replaced one by one, a file has two hashes, old and new, with a blank between: whatever a
+    crash leaves behind is then still known to be ours.
     """
 
     generator: str
@@ -62,12 +65,12 @@ class Lock(NamedTuple):
     workflows: Mapping[str, LockedWorkflow] = NOTHING
 
     def wrote(self, path: str, digest: str) -> bool:
-        """Whether difygen itself wrote those contents to that file."""
+        """Check whether difygen itself wrote those contents to that file."""
         return digest in self.files.get(path, "").split()
 
 
 def format_lock(lock: Lock) -> str:
-    """Return the text of the file: one fact a line, so that two branches merge and a reviewer can read the difference."""
+    """Return the text of the file: one fact a line, so that branches merge and a reviewer can read the difference."""
     modules = sorted(lock.workflows)
     record = {
         "files": dict(lock.files),
@@ -87,7 +90,7 @@ def format_contract(contract: object) -> str:
 
 
 def parse_lock(text: str) -> Lock:
-    """The lock of a text that `format_lock` wrote. Raises `LockError` for anything else."""
+    """Return the lock of a text that `format_lock` wrote. Raises `LockError` for anything else."""
     short, contracts = _set_contracts_aside(text.replace("\r\n", "\n") if "\r" in text else text)
     try:
         loaded = json.loads(short)
@@ -105,7 +108,10 @@ def parse_lock(text: str) -> Lock:
 
 
 def read_lock(folder: str) -> tuple[Lock | None, str]:
-    """Return the lock of a folder and its text; (None, "") when there is none. Raises `LockError` when it cannot be used."""
+    """Return the lock of a folder and its text; (None, "") when there is none.
+
+    Raises `LockError` when it cannot be used.
+    """
     path = os.path.join(folder, LOCK_NAME)
     try:
         text = read_file(path, follow=False).decode()
@@ -123,7 +129,7 @@ def read_lock(folder: str) -> tuple[Lock | None, str]:
 
 
 def is_inside(path: str) -> bool:
-    """Whether a path with forward slashes stays inside the folder it is relative to, on any operating system."""
+    """Check whether a path with forward slashes stays inside the folder it is relative to, on any operating system."""
     if not path or path[0] == "/" or "\\" in path or ":" in path or "\0" in path:
         return False
     return "." not in path or not {"", ".", ".."}.intersection(path.split("/"))

@@ -1,8 +1,9 @@
-"""Other runs of difygen: one that writes to the same folder now is waited for, what one left behind that was killed is removed.
+"""Other runs of difygen: those at work are waited for, what killed ones left behind is removed.
 
-Waiting is not for ever and not in silence. And a name proves nothing, since anybody may make a file of any name: what is
-removed is a real folder of the very form that difygen makes, and in it only what the record there names, its lock; nothing
-is reached through a link, and no file that has another name elsewhere is touched, unless that is its place in the package itself.
+Waiting is not for ever and not in silence. And a name proves nothing, since anybody may make a file of any name:
+what is removed is a real folder of the very form that difygen makes, and in it only what the record there names,
+its lock; nothing is reached through a link, and no file that has another name elsewhere is touched, unless that is
+its place in the package itself.
 """
 
 from __future__ import annotations
@@ -165,7 +166,7 @@ def tidy_file(path: str, text: bytes) -> None:
 
 
 def _numbered(prefix: str) -> list[str]:
-    """What lies at a place under a name of ours, which ends in a number."""
+    """Return what lies at a place under a name of ours, which ends in a number."""
     place, start = os.path.split(prefix)
     try:
         names = os.listdir(place)
@@ -229,7 +230,10 @@ def _prove_cache(cache: str, modules: AbstractSet[str]) -> Iterator[_Found]:
 
 
 def _recorded(tree: str) -> AbstractSet[str]:
-    """The files that the lock in a leftover names. One that was being written when the run was killed names none."""
+    """Return the files that the lock in a leftover names.
+
+    One that was being written when the run was killed names none.
+    """
     try:
         return parse_lock(read_file(os.path.join(tree, LOCK_NAME), follow=False).decode()).files.keys()
     except (OSError, LockError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""What came of a build, and how it is said: findings to standard error, a summary to standard output, a bar while it takes long.
+"""What came of a build, and how it is said: findings, a summary, a bar while it takes long.
 
 Imported on every run, so it may import next to nothing.
 """
@@ -33,9 +33,9 @@ _MANY = 40
 class BuildReport(NamedTuple):
     """What a build did. Paths are relative to `output`.
 
-    `modules` are the workflows by their Python names; `hidden_warnings` counts those of definitions that did not change, which were
-    shown when they did; `skipped` are files of folders that define no workflow; `problem` says why nothing could be written;
-    `runtime` says which runtime was written, where that was what to do.
+    `modules` are the workflows by their Python names; `hidden_warnings` counts those of definitions that did not
+    change, which were shown when they did; `skipped` are files of folders that define no workflow; `problem` says
+    why nothing could be written; `runtime` says which runtime was written, where that was what to do.
     """
 
     output: str
@@ -56,7 +56,7 @@ class BuildReport(NamedTuple):
         return any(finding.severity == "error" for finding in self.diagnostics)
 
     def exit_code(self, *, strict: bool = False) -> int:
-        """Return 0 if all is well, 1 if files stand in the way (or for warnings, if `strict`), 2 if a definition has errors."""
+        """Return 0 if all is well, 1 for files in the way (or for warnings, if `strict`), 2 for errors."""
         if self.failed:
             return 2
         return 1 if self.problem or (strict and self.diagnostics) else 0

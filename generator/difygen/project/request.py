@@ -29,9 +29,9 @@ RUNTIME_MARK = "runtime"
 class Request(NamedTuple):
     """What a config asks for, with all paths resolved.
 
-    `folder` is that of the package, `shown` how messages call the output. `names` are the user's names of apps, by source
-    relative to `folder`; `fingerprint` is a hash of all options that generated code depends on. Without `trusting`, nothing
-    that an earlier run left is taken to be right. `stdin` is what was read from standard input.
+    `folder` is that of the package, `shown` how messages call the output. `names` are the user's names of apps, by
+    source relative to `folder`; `fingerprint` is a hash of all options that generated code depends on. Without
+    `trusting`, nothing that an earlier run left is taken to be right. `stdin` is what was read from standard input.
     """
 
     config: Config
@@ -80,7 +80,7 @@ def find_runtime(config: Config) -> str | None:
 
 
 def _import_roots(config: Config) -> Iterator[str]:
-    """Yield the folders that a project may import from: its own, those around the output, each with its `src`; then Python's."""
+    """Yield where a project may import from: folders around it and the output, their `src`; Python's path."""
     above = ""
     for start in (config.folder, config.package):
         folder = os.path.abspath(start)

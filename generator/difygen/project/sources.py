@@ -1,7 +1,7 @@
 """What the user names as sources -> the definition files they mean, in a stable order. Reads no definition.
 
-A source is a file, a folder (searched through, for YAML and JSON), a glob pattern, or "-" for standard input. Imported on every run,
-so it may import next to nothing.
+A source is a file, a folder (searched through, for YAML and JSON), a glob pattern, or "-" for standard input.
+Imported on every run, so it may import next to nothing.
 """
 
 from __future__ import annotations
@@ -21,14 +21,17 @@ SCHEMA_SUFFIX = ".schema.json"
 
 
 class Source(NamedTuple):
-    """One definition file: where it is, how messages call it, and whether the user named it or it was found in a folder."""
+    """One definition file: where it is, how messages call it, and whether the user named it."""
 
     path: str
     shown: str
     named: bool = True
 
     def relative_to(self, folder: str) -> str:
-        """The way from `folder` to the file, with forward slashes. It is the same whatever the current folder is."""
+        """Return the way from `folder` to the file, with forward slashes.
+
+        It is the same whatever the current folder is.
+        """
         if self.path == STDIN:
             return STDIN
         home, name = os.path.split(self.path)
@@ -38,7 +41,7 @@ class Source(NamedTuple):
 
 @lru_cache
 def _way(start: str, folder: str) -> str | None:
-    """The way from one folder to another; None if there is none, as between the drives of a Windows machine."""
+    """Return the way from one folder to another; None if there is none, as between the drives of a Windows machine."""
     try:
         return os.path.relpath(folder, start).replace(os.sep, "/")
     except ValueError:
@@ -46,7 +49,7 @@ def _way(start: str, folder: str) -> str | None:
 
 
 def discover(sources: Iterable[str]) -> tuple[list[Source], list[Diagnostic]]:
-    """The definition files that `sources` mean, each of them once, and what is wrong with those that mean none."""
+    """Return the definition files that `sources` mean, each once, and what is wrong with those that mean none."""
     found: dict[str, Source] = {}
     problems: list[Diagnostic] = []
     for name in sources:
@@ -60,13 +63,19 @@ def discover(sources: Iterable[str]) -> tuple[list[Source], list[Diagnostic]]:
 
 
 def origin_of(source: Source, folder: str, base_folder: str) -> str:
-    """How generated code calls a definition: by its way from the base folder, or else from the innermost folder that it shares with the package.
+    """Return how generated code calls a definition: by its path from the project's folder.
+
+    Or else from the innermost folder that it shares with the package.
 
     Says nothing about where on a machine the project is.
     """
     if source.path == STDIN:
         return STDIN
-    for start in (os.path.abspath(base_folder), _common(source.path, folder)):
+    try:
+        common = os.path.commonpath([source.path, folder])
+    except ValueError:  # on two drives of a Windows machine
+        common = os.path.dirname(source.path)
+    for start in (os.path.abspath(base_folder), common):
         way = source.relative_to(start)
         if not way.startswith("../") and start != os.path.dirname(start):
             return way
@@ -79,13 +88,6 @@ def names_by_source(names: Mapping[str, str], sources: Sequence[Source], folder:
         return {}
     by_path = {key if key == STDIN else os.path.abspath(key): name for key, name in names.items()}
     return {source.relative_to(folder): by_path[source.path] for source in sources if source.path in by_path}
-
-
-def _common(path: str, folder: str) -> str:
-    try:
-        return os.path.commonpath([path, folder])
-    except ValueError:  # on two drives of a Windows machine
-        return os.path.dirname(path)
 
 
 def _expand(name: str) -> Iterator[Source]:
@@ -110,7 +112,7 @@ def _match(pattern: str) -> Iterator[Source]:
 
 
 def _search(folder: str) -> Iterator[Source]:
-    """The files of a folder and of those below it, but not of hidden ones."""
+    """Yield the files of a folder and of those below it, but not of hidden ones."""
     with os.scandir(folder) as found:
         entries = sorted(found, key=lambda entry: entry.name)
     home, shown = os.path.abspath(folder), "" if folder == "." else f"{_shown(folder)}/"
@@ -147,12 +149,8 @@ def _similar(path: str) -> str:
     from difygen.diagnostics import nearest
 
     folder, name = os.path.split(path)
-    match = nearest(name, _names(folder or "."))
-    return f"Did you mean {os.path.join(folder, match)}?" if match else ""
-
-
-def _names(folder: str) -> list[str]:
     try:
-        return sorted(os.listdir(folder))
+        match = nearest(name, sorted(os.listdir(folder or ".")))
     except OSError:
-        return []
+        return ""
+    return f"Did you mean {os.path.join(folder, match)}?" if match else ""

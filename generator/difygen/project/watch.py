@@ -1,4 +1,7 @@
-"""`difygen --watch`: generate again whenever a definition is saved. Knows how to watch; what to build is decided in `build`."""
+"""`difygen --watch`: generate again whenever a definition is saved.
+
+Knows how to watch; what to build is decided in `build`.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from difygen.project.report import show_report
 from difygen.project.sources import STDIN, SUFFIXES, discover
 
 _QUIET_TIME = 20
-"""Milliseconds without a further change after which the changes so far are taken to be all: editors save in several steps."""
+"""Milliseconds without a change after which a save is taken to be complete: editors save in steps.
+"""
 
 _BREATH = 200
 """Milliseconds between the moments in which the watcher lets go, whether or not something changed."""
@@ -53,7 +57,7 @@ def run_watch(config: Config) -> int:
 
 
 def _saves(roots: Iterable[str], wanted: _Wanted) -> Iterator[None]:
-    """Yields when something was saved; the first time when from then on nothing is missed, to make up for what was."""
+    """Yield when something was saved, and first as soon as nothing is missed any more, to make up for what was."""
     from watchfiles import watch
 
     watcher = watch(
@@ -78,7 +82,7 @@ def _prepare() -> None:
 
 
 def _roots(config: Config) -> list[str]:
-    """The folders to watch. A file is watched through its folder, as many editors replace it by a new one."""
+    """Return the folders to watch. A file is watched through its folder, as many editors replace it by a new one."""
     sources = [os.path.abspath(source) for source in config.sources if source != STDIN]
     roots = set(map(_folder_of, sources))
     if config.options.templates:

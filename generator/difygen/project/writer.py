@@ -1,7 +1,7 @@
 """Source text -> files: decide what to write and what to remove, refuse what is not ours. Knows no workflow.
 
-`survey` looks, `publish` acts. A file is ours when the lock knows its very contents; a file that differs was written or edited by
-somebody else, and is neither overwritten nor removed unless that is forced.
+`survey` looks, `publish` acts. A file is ours when the lock knows its very contents; a file that differs was
+written or edited by somebody else, and is neither overwritten nor removed unless that is forced.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class Refusal(NamedTuple):
 class Survey(NamedTuple):
     """What a folder holds, measured against what it should hold. All paths are relative to it and sorted.
 
-    `missing` and `changed` would be written, `stale` removed; `refused` are those of them, and others, that are not ours.
+    `missing` and `changed` would be written, `stale` removed; `refused` are those of them, and others, that are not
+    ours.
     """
 
     missing: tuple[str, ...] = ()
@@ -75,7 +76,7 @@ class RefusedError(PublishError):
 
 
 def place(output: str, path: str) -> str:
-    """A path in the output, or the output itself if that is a file."""
+    """Return a path in the output, or the output itself if that is a file."""
     return os.path.join(output, path) if path else output
 
 
@@ -101,7 +102,10 @@ def read_own_lock(folder: str, *, force: bool) -> tuple[Lock | None, str]:
 
 
 def survey(folder: str, texts: Mapping[str, str], kept: Collection[str], lock: Lock | None) -> Survey:
-    """Compare `folder` with the files it should hold: `texts`, and those in `kept`, which are known to be as the lock says."""
+    """Compare `folder` with the files it should hold:
+
+    `texts`, and those in `kept`, which are known to be as the lock says.
+    """
     lock = lock or Lock("", "")
     refused = list(_blocked(folder, {*texts, *lock.files}))
     blocked = tuple(f"{one.path}/" for one in refused if one.why == OUTSIDE)
@@ -124,8 +128,8 @@ def publish(
 ) -> Survey:
     """Make `folder` hold exactly `texts` and `kept`, with `lock` beside them, and tell what was done.
 
-    `seen` is the text of the lock that all this was decided from. Writes nothing at all when nothing differs. Raises `RefusedError`,
-    `SupersededError`, or `PublishError`, each with the folder as it was.
+    `seen` is the text of the lock that all this was decided from. Writes nothing at all when nothing differs.
+    Raises `RefusedError`, `SupersededError`, or `PublishError`, each with the folder as it was.
     """
     if outside := [path for path in texts if not is_inside(path)]:
         raise PublishError(f"refused to write outside of the folder: {', '.join(map(repr, outside))}")
@@ -157,7 +161,7 @@ def _publish(
 
 
 def _current_lock(folder: str, seen: str, force: bool) -> tuple[Lock | None, str]:
-    """The lock as it is now that no other run can change it."""
+    """Return the lock as it is now that no other run can change it."""
     try:
         lock, found = read_lock(folder)
     except LockError:
@@ -172,7 +176,7 @@ def _current_lock(folder: str, seen: str, force: bool) -> tuple[Lock | None, str
 
 
 def _between(old: Lock | None, new: Lock) -> Lock:
-    """The lock for the time in which files change places: it knows the old contents of all files, and the new ones."""
+    """Return the lock for the time in which files change places: it knows old contents and new ones."""
     files = dict(old.files) if old else {}
     for path, digest in new.files.items():
         files[path] = " ".join(dict.fromkeys([*files.get(path, "").split(), digest]))
@@ -180,12 +184,15 @@ def _between(old: Lock | None, new: Lock) -> Lock:
 
 
 def signed(text: str, generator: str) -> str:
-    """A text that stands by itself, with a last line by which it is known to be ours as long as nobody edits it."""
+    """Return a text with a last line by which it is known to be ours as long as nobody edits it."""
     return f"{text}{_MARK[1:].decode()}{generator} wrote all of the above: {_signature(text.encode())}\n"
 
 
 def survey_file(path: str, text: str) -> Survey:
-    """Compare a file with what it should hold, a text that is signed. The path in the survey is empty, for the file itself."""
+    """Compare a file with what it should hold, a text that is signed.
+
+    The path in the survey is empty, for the file itself.
+    """
     found = _contents(path)
     if found is None:
         return Survey(missing=("",))
@@ -200,7 +207,10 @@ def survey_file(path: str, text: str) -> Survey:
 
 
 def publish_file(path: str, text: str, *, force: bool = False) -> Survey:
-    """Make the file hold `text`, and tell what was done. Raises `RefusedError` or `PublishError`, with the file as it was."""
+    """Make the file hold `text`, and tell what was done.
+
+    Raises `RefusedError` or `PublishError`, with the file as it was.
+    """
     try:
         with exclusive(path):
             surveyed = survey_file(path, text)
@@ -229,7 +239,7 @@ _MISSING, _SAME, _OURS = "missing", "same", "ours"
 
 
 def _look(folder: str, path: str, lock: Lock, wanted: bytes | None) -> str:
-    """What stands at a path: nothing, the wanted contents, contents we wrote, or else why it is not ours."""
+    """Return what stands at a path: nothing, the wanted contents, contents we wrote, or else why it is not ours."""
     found = _contents(os.path.join(folder, path))
     if found is None:
         return _MISSING
@@ -244,7 +254,10 @@ def _look(folder: str, path: str, lock: Lock, wanted: bytes | None) -> str:
 
 
 def _contents(path: str) -> bytes | str | None:
-    """What a file holds, or why it cannot be a file of ours, or None where there is nothing. Opens nothing but files."""
+    """Return what a file holds, or why it cannot be a file of ours, or None where there is nothing.
+
+    Opens nothing but files.
+    """
     try:
         mode = os.lstat(path).st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -264,7 +277,10 @@ def _contents(path: str) -> bytes | str | None:
 
 
 def _reads_as(data: bytes, wanted: bytes | None) -> bool:
-    """Whether the file need not be written. Git may have checked it out with Windows line ends, which is no change of ours or anybody's."""
+    """Check whether the file need not be written.
+
+    Git may have checked it out with Windows line ends, which is no change of ours or anybody's.
+    """
     return data == wanted or (wanted is not None and b"\r\n" in data and _unix(data) == wanted)
 
 
@@ -273,7 +289,7 @@ def _unix(data: bytes) -> bytes:
 
 
 def _blocked(folder: str, paths: Collection[str]) -> Iterator[Refusal]:
-    """What must not even be looked through: folders that are links, and packages that hide a module of ours."""
+    """Yield what must not even be looked through: folders that are links, and packages that hide a module of ours."""
     for below in sorted(set(_folders(paths))):
         if os.path.islink(os.path.join(folder, below)):
             yield Refusal(below, OUTSIDE)

@@ -1,13 +1,12 @@
-"""A workflow's contract as canonical JSON and back: what `difygen.lock` keeps, so that a comparison needs no definition.
+"""An app's contract as canonical JSON and back, as `difygen.lock` keeps it and `inspect` prints it.
 
-Holds what callers of the generated code can see. Places in files, the edges of the graph, examples and the origin of outputs are
-left out. Knows neither files nor Python names.
+Holds what callers of the generated code can see. Places in files, the edges of the graph, examples and the origin
+of outputs are left out. Knows neither files nor Python names.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from difygen.model import (
@@ -36,14 +35,11 @@ class ContractError(ValueError):
     """What was to be loaded is not a contract, or one of another version of difygen."""
 
 
-def visible(workflow: App) -> App:
-    """`workflow` without what its callers cannot see, which is what a round trip through JSON keeps."""
-    outputs = tuple(replace(output, selectors=()) for output in workflow.outputs)
-    return replace(workflow, outputs=outputs, edges=(), examples=())
-
-
 def dump(workflow: App) -> JsonObject:
-    """The contract of `workflow` in JSON's types. What is empty or usual is left out, so that the text stays short."""
+    """Return the contract of `workflow` in JSON's types.
+
+    What is empty or usual is left out, so that the text stays short.
+    """
     contract: JsonObject = {"name": workflow.name}
     if workflow.mode != "workflow":
         contract["mode"] = workflow.mode
@@ -56,7 +52,7 @@ def dump(workflow: App) -> JsonObject:
 
 
 def load(contract: JsonValue, source: str = "") -> App:
-    """The workflow that `dump` wrote. Raises `ContractError` for anything else."""
+    """Return the workflow that `dump` wrote. Raises `ContractError` for anything else."""
     try:
         return _load_workflow(cast(Mapping[str, Any], contract), source)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -64,7 +60,7 @@ def load(contract: JsonValue, source: str = "") -> App:
 
 
 def _filled(**members: object) -> JsonObject:
-    """The members that say something: neither empty nor None. False and 0 do."""
+    """Return the members that say something: neither empty nor None. False and 0 do."""
     return {name: value for name, value in members.items() if value is not None and value not in ("", (), [])}
 
 
@@ -94,7 +90,7 @@ def _dump_node(node: Node) -> list[str]:
 
 
 def dump_type(type_: Type) -> str | JsonObject:
-    """A type in JSON: a primitive is its name, anything else a mapping with one key that says what it is."""
+    """Return a type in JSON: a primitive is its name, anything else a mapping with one key that says what it is."""
     match type_:
         case Primitive():
             return type_.value
@@ -171,7 +167,7 @@ def _load_node(dumped: Sequence[str]) -> Node:
 
 
 def load_type(dumped: str | JsonObject) -> Type:
-    """The type that `dump_type` wrote."""
+    """Return the type that `dump_type` wrote."""
     if isinstance(dumped, str):
         return Primitive(dumped)
     match dumped:

@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 
 import pytest
-from difygen.contract import ContractError, dump, load, visible
 from difygen.model import App, ArrayOf, Input, ObjectOf, Output, Primitive, Property
+from difygen.model_json import ContractError, dump, load
 from difygen.project.lockfile import format_contract
 from hypothesis import given
 from support.workflow_strategies import workflows
@@ -24,7 +24,9 @@ CONCAT = App(
 def test_a_contract_survives_the_round_trip_through_json(workflow: App) -> None:
     text = format_contract(dump(workflow))
     loaded = load(json.loads(text), workflow.source)
-    assert loaded == visible(workflow)
+    outputs = tuple(replace(output, selectors=()) for output in workflow.outputs)
+    visible = replace(workflow, outputs=outputs, edges=(), examples=())  # without what callers cannot see
+    assert loaded == visible
     assert format_contract(dump(loaded)) == text
     assert text.encode().decode() == text, "it can be written, whatever the texts hold"
 
