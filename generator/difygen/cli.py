@@ -298,7 +298,7 @@ def call(source: str, config: str | None, **options: Any) -> None:
     The results go to standard output and the progress to standard error; Ctrl-C stops the run on the server. Exit
     codes: 0 it succeeded, 1 it did not, 2 something about the call was wrong, 130 Ctrl-C.
     """
-    from difygen.call.command import run_call
+    from difygen.call import run_call
     from difygen.call.options import CallOptions
     from difygen.config import read_config
 

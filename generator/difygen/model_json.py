@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from difygen.model import (
+    WORKFLOW,
     App,
     ArrayOf,
     Input,
@@ -41,7 +42,7 @@ def dump(workflow: App) -> JsonObject:
     What is empty or usual is left out, so that the text stays short.
     """
     contract: JsonObject = {"name": workflow.name}
-    if workflow.mode != "workflow":
+    if workflow.kind is not WORKFLOW:
         contract["mode"] = workflow.mode
     contract |= _filled(title=workflow.title, description=workflow.description)
     contract["inputs"] = [_dump_input(input_) for input_ in workflow.inputs]
@@ -117,7 +118,7 @@ def _load_workflow(contract: Mapping[str, Any], source: str) -> App:
     return App(
         name=_text(contract["name"]),
         source=source,
-        mode=contract.get("mode", "workflow"),
+        mode=contract.get("mode", WORKFLOW.modes[0]),
         title=contract.get("title", ""),
         description=contract.get("description", ""),
         inputs=_all(contract["inputs"], _load_input),

@@ -191,7 +191,7 @@ class Timeline:
         for row in list(self._rows.values()):  # a copy: a view may draw in a thread of its own while events come in
             parent = row.parent if row.parent in self._rows else None
             children.setdefault(parent, []).append(row)
-        yield from _walk(children, None, 0, frozenset())
+        yield from _rows_below(children, None, 0, frozenset())
 
     def depth(self, row: NodeRow) -> int:
         """Count the iterations and loops that hold a row."""
@@ -320,10 +320,10 @@ class Timeline:
                     execution.status, execution.finished = fate, self._now
 
 
-def _walk(
+def _rows_below(
     children: Mapping[str | None, list[NodeRow]], parent: str | None, depth: int, above: frozenset[str]
 ) -> Iterator[tuple[int, NodeRow]]:
     for row in children.get(parent, ()):
         if row.node_id not in above:
             yield depth, row
-            yield from _walk(children, row.node_id, depth + 1, above | {row.node_id})
+            yield from _rows_below(children, row.node_id, depth + 1, above | {row.node_id})
