@@ -17,6 +17,8 @@ from ._errors import (
     ConnectionFailedError,
     ConnectionLostError,
     ConnectTimeoutError,
+    ConversationMismatchError,
+    ConversationNotFoundError,
     DeadlineExceededError,
     DifyError,
     DifyTimeoutError,
@@ -36,6 +38,7 @@ from ._errors import (
     TooManyRequestsError,
     UnexpectedResponseError,
     UnsupportedFileTypeError,
+    VariableError,
 )
 from ._events import (
     AgentLog,
@@ -122,6 +125,8 @@ __all__ = [
     "ConnectTimeoutError",
     "ConnectionFailedError",
     "ConnectionLostError",
+    "ConversationMismatchError",
+    "ConversationNotFoundError",
     "DeadlineExceededError",
     "DifyError",
     "DifyTimeoutError",
@@ -194,6 +199,7 @@ __all__ = [
     "UnknownEvent",
     "UnsupportedFileTypeError",
     "UploadedFile",
+    "VariableError",
     "WorkflowClient",
     "WorkflowFinished",
     "WorkflowInfo",
