@@ -37,11 +37,14 @@ from ._http import (
 )
 from ._transport import (
     Exchange,
+    TurnSlot,
+    Turnstile,
     closed_while_waiting,
     decoded,
     log_call,
     new_client,
     no_free_slot,
+    not_its_turn,
 )
 
 if TYPE_CHECKING:
@@ -427,6 +430,32 @@ class AsyncTransport:
             slot.release()
             raise closed_while_waiting()
         state.runs.add(slot)
+        return slot
+
+    async def enter(self, turnstile: Turnstile, deadline: float) -> TurnSlot:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        closing = (await self._state()).closing
+        left = finite(seconds_left(deadline))
+        admitted = asyncio.Event()
+
+        def call() -> None:
+            loop.call_soon_threadsafe(admitted.set)
+
+        turnstile.queue(call)
+        try:
+            async with asyncio.timeout(left):
+                await admitted.wait()
+        except BaseException as error:
+            turnstile.withdraw(call)
+            if isinstance(error, TimeoutError):
+                raise not_its_turn() from None
+            raise
+        slot = TurnSlot(turnstile)
+        if closing.is_set():
+            slot.release()
+            raise closed_while_waiting()
         return slot
 
 

@@ -12,6 +12,8 @@ DifyError
  +-- APIError                     the server answered with an error
  |    +-- InvalidParamError, BadRequestError, AuthenticationError, ...
  |    +-- UnexpectedResponseError   an answer that is not Dify's: HTML, redirect, ...
+ +-- ConversationMismatchError    the server answered in another conversation
+ +-- VariableError                a conversation variable is not of its declared type
  +-- RunError                     the run ended, but not well: see `.run`
  |    +-- RunFailedError, RunStoppedError, RunPausedError
  +-- StreamError
@@ -62,6 +64,32 @@ class ConnectionLostError(DifyError):
 
     A run that was asked for may have been started.
     """
+
+
+class ConversationMismatchError(DifyError):
+    """The server answered in another conversation than the one that was asked for.
+
+    Attributes:
+        conversation_id: The conversation that it answered in.
+    """
+
+    def __init__(self, message: str, *, conversation_id: str | None = None) -> None:
+        super().__init__(message)
+        self.conversation_id = conversation_id
+
+
+class VariableError(DifyError, ValueError):
+    """The value of a conversation variable is not of the type that the app declares.
+
+    Attributes:
+        name: The variable.
+        value: What the server sent, or what was to be set.
+    """
+
+    def __init__(self, message: str, *, name: str = "", value: Any = None) -> None:
+        super().__init__(message)
+        self.name = name
+        self.value = value
 
 
 class AnswerTooLargeError(DifyError):
@@ -225,6 +253,10 @@ class PermissionDeniedError(APIError):
 
 class NotFoundError(APIError):
     """404: no such run, workflow version or form."""
+
+
+class ConversationNotFoundError(NotFoundError):
+    """404: no such conversation of this user. It may have been deleted."""
 
 
 class FormClosedError(APIError):

@@ -6,12 +6,13 @@ A flow is a coroutine either way. The blocking transport never suspends one, so 
 
 import os
 import zlib
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from queue import Empty, SimpleQueue
 from threading import Event as Signal
-from threading import Lock
+from threading import Lock, RLock
 from time import monotonic
 from typing import Any, Protocol, TypeVar
 
@@ -262,6 +263,10 @@ class Transport(Protocol):
         """Wait for a free slot, where the number of runs at a time is limited."""
         ...
 
+    async def enter(self, turnstile: "Turnstile", deadline: float) -> "TurnSlot":
+        """Wait until nobody else is behind a turnstile."""
+        ...
+
 
 class Slot(Protocol):
     """A run's place among those that may go on at a time.
@@ -285,6 +290,65 @@ class Slot(Protocol):
 
         `close` is a method of an object that may go away before.
         """
+
+
+class Turnstile:
+    """Lets one in at a time, in the order they came: threads, and tasks of any event loop.
+
+    Whoever waits hands in what will call it; nothing here blocks. A lock that its holder
+    may take again, since the garbage collector may let somebody out at any moment.
+    """
+
+    __slots__ = ("_is_taken", "_lock", "_waiting")
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._waiting: deque[Callable[[], object]] = deque()
+        self._is_taken = False
+
+    def queue(self, call: Callable[[], object]) -> None:
+        """Have `call` called when its turn has come, which may be at once."""
+        with self._lock:
+            self._waiting.append(call)
+            self._admit()
+
+    def leave(self) -> None:
+        """Let the next one in."""
+        with self._lock:
+            self._is_taken = False
+            self._admit()
+
+    def withdraw(self, call: Callable[[], object]) -> None:
+        """Wait no more; let the next one in, if it was this one's turn already."""
+        with self._lock:
+            if call in self._waiting:
+                self._waiting.remove(call)
+            else:
+                self.leave()
+
+    def _admit(self) -> None:
+        while self._waiting and not self._is_taken:
+            self._is_taken = True
+            try:
+                self._waiting.popleft()()
+            except RuntimeError:  # its event loop is closed
+                self._is_taken = False
+
+
+class TurnSlot:
+    """The place behind a turnstile. Given back by `release`, or by being dropped."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self, turnstile: Turnstile) -> None:
+        self._held = [turnstile]
+
+    def release(self) -> None:
+        """Let the next one in. May be called more than once, from any thread."""
+        with suppress(IndexError):
+            self._held.pop().leave()
+
+    __del__ = release
 
 
 def run_now(flow: Coroutine[Any, Any, ResultT]) -> ResultT:
@@ -613,6 +677,27 @@ class SyncTransport:
             raise closed_while_waiting()
         return slot
 
+    async def enter(self, turnstile: Turnstile, deadline: float) -> TurnSlot:
+        closing = self._closing
+        admitted: SimpleQueue[None] = SimpleQueue()  # given to by the garbage collector
+
+        def call() -> None:
+            admitted.put(None)
+
+        turnstile.queue(call)
+        try:
+            admitted.get(timeout=finite(seconds_left(deadline)))
+        except BaseException as error:
+            turnstile.withdraw(call)
+            if isinstance(error, Empty):
+                raise not_its_turn() from None
+            raise
+        slot = TurnSlot(turnstile)
+        if closing.is_set():
+            slot.release()
+            raise closed_while_waiting()
+        return slot
+
 
 def closed_while_waiting() -> ClosedError:
     """The error of a call that waited for its turn, or to be repeated."""
@@ -624,6 +709,14 @@ def no_free_slot() -> DifyError:
     return DeadlineExceededError(
         "The call's timeout passed while it waited for other runs to end: "
         "max_concurrency= limits how many go on at a time. Nothing was sent"
+    )
+
+
+def not_its_turn() -> DifyError:
+    """The error of a turn that waited too long for another one of its conversation."""
+    return DeadlineExceededError(
+        "The call's timeout passed while it waited for another turn of the same "
+        "conversation to end: there is one at a time. Nothing was sent"
     )
 
 
