@@ -15,11 +15,7 @@ class ConversationState:
     __slots__ = ("_turnstile", "id", "is_deleted")
 
     def __init__(self, conversation_id: str | None = None) -> None:
-        if conversation_id is not None and not isinstance(conversation_id, str):
-            raise ConfigurationError(
-                f"conversation_id must be a str, not {type(conversation_id).__name__}"
-            )
-        self.id = conversation_id or None
+        self.id = checked_conversation_id(conversation_id)
         self.is_deleted = False
         self._turnstile = Turnstile()
 
@@ -55,3 +51,12 @@ class ConversationState:
                 "one without a word (seen on 1.15)",
                 conversation_id=conversation_id,
             )
+
+
+def checked_conversation_id(value: object) -> str | None:
+    """Return the id of a conversation, None for a new one."""
+    if value is not None and not isinstance(value, str):
+        raise ConfigurationError(
+            f"conversation_id must be a str, not {type(value).__name__}"
+        )
+    return value or None

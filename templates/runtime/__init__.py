@@ -5,6 +5,16 @@ underscore, and the modules behind this one, are not for use from outside.
 """
 
 from ._async_client import AsyncRunLogs, AsyncRunStream, AsyncWorkflowClient
+from ._chat_responses import (
+    Annotation,
+    AnnotationJob,
+    ConversationVariable,
+    Feedback,
+    StoredConversation,
+    StoredForm,
+    StoredMessage,
+    StoredThought,
+)
 from ._client import RunLogs, RunStream, WorkflowClient
 from ._errors import (
     AnswerTooLargeError,
@@ -105,10 +115,13 @@ from ._responses import (
     LoggedRun,
     LogPage,
 )
+from ._variables import Variables
 
 __all__ = [
     "APIError",
     "AgentLog",
+    "Annotation",
+    "AnnotationJob",
     "AnswerTooLargeError",
     "AppInfo",
     "AppParameters",
@@ -127,11 +140,13 @@ __all__ = [
     "ConnectionLostError",
     "ConversationMismatchError",
     "ConversationNotFoundError",
+    "ConversationVariable",
     "DeadlineExceededError",
     "DifyError",
     "DifyTimeoutError",
     "ErrorEvent",
     "Event",
+    "Feedback",
     "File",
     "FileInput",
     "FileRules",
@@ -184,6 +199,10 @@ __all__ = [
     "RunStream",
     "SchemaChecked",
     "ServerError",
+    "StoredConversation",
+    "StoredForm",
+    "StoredMessage",
+    "StoredThought",
     "StreamDecodeError",
     "StreamError",
     "StreamEvent",
@@ -200,6 +219,7 @@ __all__ = [
     "UnsupportedFileTypeError",
     "UploadedFile",
     "VariableError",
+    "Variables",
     "WorkflowClient",
     "WorkflowFinished",
     "WorkflowInfo",
