@@ -5,6 +5,16 @@ underscore, and the modules behind this one, are not for use from outside.
 """
 
 from ._async_client import AsyncRunLogs, AsyncRunStream, AsyncWorkflowClient
+from ._chat_responses import (
+    Annotation,
+    AnnotationJob,
+    ConversationVariable,
+    Feedback,
+    StoredConversation,
+    StoredForm,
+    StoredMessage,
+    StoredThought,
+)
 from ._client import RunLogs, RunStream, WorkflowClient
 from ._errors import (
     AnswerTooLargeError,
@@ -17,6 +27,8 @@ from ._errors import (
     ConnectionFailedError,
     ConnectionLostError,
     ConnectTimeoutError,
+    ConversationMismatchError,
+    ConversationNotFoundError,
     DeadlineExceededError,
     DifyError,
     DifyTimeoutError,
@@ -36,6 +48,7 @@ from ._errors import (
     TooManyRequestsError,
     UnexpectedResponseError,
     UnsupportedFileTypeError,
+    VariableError,
 )
 from ._events import (
     AgentLog,
@@ -102,10 +115,13 @@ from ._responses import (
     LoggedRun,
     LogPage,
 )
+from ._variables import Variables
 
 __all__ = [
     "APIError",
     "AgentLog",
+    "Annotation",
+    "AnnotationJob",
     "AnswerTooLargeError",
     "AppInfo",
     "AppParameters",
@@ -122,11 +138,15 @@ __all__ = [
     "ConnectTimeoutError",
     "ConnectionFailedError",
     "ConnectionLostError",
+    "ConversationMismatchError",
+    "ConversationNotFoundError",
+    "ConversationVariable",
     "DeadlineExceededError",
     "DifyError",
     "DifyTimeoutError",
     "ErrorEvent",
     "Event",
+    "Feedback",
     "File",
     "FileInput",
     "FileRules",
@@ -179,6 +199,10 @@ __all__ = [
     "RunStream",
     "SchemaChecked",
     "ServerError",
+    "StoredConversation",
+    "StoredForm",
+    "StoredMessage",
+    "StoredThought",
     "StreamDecodeError",
     "StreamError",
     "StreamEvent",
@@ -194,6 +218,8 @@ __all__ = [
     "UnknownEvent",
     "UnsupportedFileTypeError",
     "UploadedFile",
+    "VariableError",
+    "Variables",
     "WorkflowClient",
     "WorkflowFinished",
     "WorkflowInfo",
