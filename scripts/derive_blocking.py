@@ -1,7 +1,8 @@
-"""Writes the blocking client of the runtime, `_client.py`, from the asynchronous one: `--check` says whether it is what it would be.
+"""Writes the blocking client of the runtime, `_client.py`, from the asynchronous one: `--check` says whether it is
+what it would be.
 
-What is awaited blocks: the client's own methods by their twins, everything else by `run_now`. What the two say of themselves in prose
-is in a table here, which must fit: a phrase that is not found is a mistake.
+What is awaited blocks: the client's own methods by their twins, everything else by `run_now`. What the two say of
+themselves in prose is in a table here, which must fit: a phrase that is not found is a mistake.
 """
 
 import argparse
@@ -39,8 +40,11 @@ PHRASES = {
         "The blocking client: every method runs a flow of `_operations` to its end."
     ),
     "from ._transport import SyncTransport\n": "from ._transport import SyncTransport, run_now\n",
-    "Leaving the `with` block\n    closes the connection, and so does cancelling the task; the run itself goes on at the\n    server, unless": (
-        "Leaving the `with` block closes\n    the connection; so does breaking out of a loop that stands outside of one. The run\n"
+    "Leaving the `with` block\n"
+    "    closes the connection, and so does cancelling the task; the run itself goes on at the\n"
+    "    server, unless": (
+        "Leaving the `with` block closes\n"
+        "    the connection; so does breaking out of a loop that stands outside of one. The run\n"
         "    itself goes on at the server, unless"
     ),
     "A wait that was cancelled\n": "A wait that was interrupted\n",

@@ -1,9 +1,10 @@
-"""Settings for all tests.
+r"""Settings for all tests.
 
-`HTTP_LIBRARY=httpx2` runs them as in a project that has httpx2 and no httpx: `import httpx` fails, and the runtime's one
-import seam takes the other. All of the runtime is proven so in a minute by
+`HTTP_LIBRARY=httpx2` runs them as in a project that has httpx2 and no httpx: `import httpx` fails, and the runtime's
+one import seam takes the other. All of the runtime is proven so in a minute by
 
-    HTTP_LIBRARY=httpx2 pytest -n 2 tests/test_{faults,connections,leaving,limits,cut_anywhere,sse}.py tests/test_runtime_*.py
+    HTTP_LIBRARY=httpx2 pytest -n 2 tests/test_runtime_*.py \
+        tests/test_{faults,connections,leaving,limits,cut_anywhere,sse}.py
 """
 
 import os

@@ -183,7 +183,8 @@ def test_a_broken_lock_is_explained(project: Project) -> None:
     ran = project.generate()
     assert ran.code == 1
     assert ran.err.splitlines() == [
-        f"error: {os.path.join('client', 'difygen.lock')} cannot be used: it is not JSON (it holds the marks of a merge conflict)",
+        f"error: {os.path.join('client', 'difygen.lock')} cannot be used: "
+        + "it is not JSON (it holds the marks of a merge conflict)",
         "nothing was written; restore it from version control, or use --force to write it anew",
     ]
     assert project.generate("specs", "--force").code == 0

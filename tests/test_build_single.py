@@ -1,4 +1,6 @@
-"""One self-contained file as the output: written all at once, known to be ours by its last line, and checked like a package."""
+"""One self-contained file as the output: written all at once, known to be ours by its last line, and checked like a
+package.
+"""
 
 from __future__ import annotations
 

@@ -87,7 +87,8 @@ def test_a_value_is_read_by_the_kind_of_its_input(argument: str, expected: objec
         ("config=[1]", "config must be a JSON object, not '[1]'."),
         (
             "config={",
-            "config must be a JSON object: Expecting property name enclosed in double quotes: line 1 column 2 (char 1).",
+            "config must be a JSON object: "
+            + "Expecting property name enclosed in double quotes: line 1 column 2 (char 1).",
         ),
         ('config={"a": NaN}', "config must be a JSON object: NaN is not JSON."),
         ("doc=/no/such.pdf", "doc: the file '/no/such.pdf' does not exist."),

@@ -1,4 +1,6 @@
-"""`difygen call --inputs`: tables are checked before anything runs, results are written as they arrive, and a batch goes on where it stopped."""
+"""`difygen call --inputs`: tables are checked before anything runs, results are written as they arrive, and a batch
+goes on where it stopped.
+"""
 
 from __future__ import annotations
 

@@ -19,7 +19,10 @@ from support.replay import recording
 
 WORKFLOW = App(name="demo", source="demo.yaml", title="演示 · demo", description="Shows a run.")
 ENTER, ESCAPE, LEFT, UP, RIGHT, DOWN = "\ue007", "\ue00c", "\ue012", "\ue013", "\ue014", "\ue015"
-EVIL = "</script><script>window.hit = 1</script><img src=x onerror='window.hit = 2'><b class=hit>{{data}}{{policy}}&lt;\u2028\x1b'\"`"
+EVIL = (
+    "</script><script>window.hit = 1</script><img src=x onerror='window.hit = 2'>"
+    "<b class=hit>{{data}}{{policy}}&lt;\u2028\x1b'\"`"
+)
 
 Write = Callable[[Timeline], Path]
 
@@ -146,7 +149,8 @@ def test_a_browser_draws_a_bar_for_every_execution(browser: Browser, write: Writ
 def test_bars_lie_on_the_time_axis(browser: Browser, write: Write) -> None:
     browser.open(write(replayed("iteration_streaming")))
     boxes = browser.run(
-        "return [...document.querySelectorAll('.bar')].map((bar) => [bar.getBoundingClientRect().left, bar.getBoundingClientRect().right])"
+        "return [...document.querySelectorAll('.bar')].map((bar) => bar.getBoundingClientRect())"
+        ".map((box) => [box.left, box.right])"
     )
     left, right = browser.run(
         "const box = document.querySelector('.grid').getBoundingClientRect(); return [box.left, box.right]"

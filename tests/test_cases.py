@@ -1,14 +1,12 @@
 """Cases are folders: `tests/cases/AREA/NAME/` holds what goes in, and `expected/` holds what has to come out.
 
-| area        | what goes in                                  | what comes out                                                |
-| ----------- | --------------------------------------------- | ------------------------------------------------------------- |
-| `cli`       | `command`, for a shell, and files             | what it prints and returns                                    |
-| `diff`      | `old` and `new`, each a definition or folder  | the changes, as `difygen diff` judges them                    |
-| `dsl, spec` | definitions: exports of Dify, specs           | what is read in each: diagnostics, inputs, outputs, the graph |
-| `gen`       | definitions and, in `difygen.toml`, settings  | the modules                                                   |
+    cli        `command`, for a shell, and files: what it prints and returns
+    diff       `old` and `new`, each a definition or a folder: the changes, as `difygen diff` judges them
+    dsl, spec  definitions, exports of Dify and specs: what is read in each, with diagnostics and the graph
+    gen        definitions and, in `difygen.toml`, settings: the modules
 
-A new case is a new folder. `pytest tests/test_cases.py --update` writes what comes out now, `-k gen/names` of some cases alone.
-Read it before you commit it: what is written there is what the next run holds to be right.
+A new case is a new folder. `pytest tests/test_cases.py --update` writes what comes out now, `-k gen/names` of some
+cases alone. Read it before you commit it: what is written there is what the next run holds to be right.
 """
 
 from __future__ import annotations
@@ -57,7 +55,9 @@ def read_definitions(case: Path, folder: Path, programs: Path) -> dict[str, str]
 
 
 def generate_modules(case: Path, folder: Path, programs: Path) -> dict[str, str]:
-    """What follows from the runtime and from the names of the modules alone is left out; `generated_example/` shows it."""
+    """What follows from the runtime and from the names of the modules alone is left out; `generated_example/` shows
+    it.
+    """
     ran = difygen(*(path.name for path in definitions(folder)), "-o", "client")
     assert (ran.code, ran.err) == (0, "")
     modules = set((folder / "client").glob("*.py")) - {folder / "client" / "__init__.py"}

@@ -124,7 +124,8 @@ def test_two_files_of_settings_are_one_too_many(project: Path) -> None:
     Path("difygen.toml").write_text("")
     [found] = complaints("[tool.difygen]\n", "pyproject.toml")
     assert found == (
-        "pyproject.toml:1:7: error: There are settings in difygen.toml, too, and only one file may have some. [two-configs]"
+        "pyproject.toml:1:7: error: "
+        "There are settings in difygen.toml, too, and only one file may have some. [two-configs]"
         "\n    hint: Move them into one of the files."
     )
     Path("pyproject.toml").write_text("[tool.black]\n")
@@ -219,7 +220,9 @@ difygen.toml:36:1: error: `i` must be a table, not the text `x`. [wrong-type]
 
 
 def test_a_file_that_is_no_toml_says_where(project: Path) -> None:
-    assert complaints("sources = [\n  'a' 'b'\n]\n") == ["difygen.toml:2:7: error: This is not TOML: unclosed array. [toml-syntax]"]  # fmt: skip
+    assert complaints("sources = [\n  'a' 'b'\n]\n") == [
+        "difygen.toml:2:7: error: This is not TOML: unclosed array. [toml-syntax]"
+    ]
     assert complaints("x = 1\nx = 2\n")[0].startswith(
         "difygen.toml:2:6: error: This is not TOML: cannot overwrite a value"
     )
@@ -233,7 +236,8 @@ def test_a_file_that_is_no_toml_says_where(project: Path) -> None:
 def test_settings_for_a_workflow_that_there_is_not_are_found_afterwards(project: Path) -> None:
     config = config_of('[workflows.concat]\nenv = "A"\n[workflows.invoise]\nenv = "B"\n[workflows."字段"]\nenv = "C"\n')
     assert [str(found) for found in config.unused({"concat", "invoice", "字段"})] == [
-        "difygen.toml:3:12: error: No workflow is called `invoise`. [unknown-workflow]\n    hint: Did you mean `invoice`?"
+        "difygen.toml:3:12: error: No workflow is called `invoise`. [unknown-workflow]\n"
+        + "    hint: Did you mean `invoice`?"
     ]
     assert config.unused({"concat", "invoise", "字段"}) == ()
 

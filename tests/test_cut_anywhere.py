@@ -1,4 +1,6 @@
-"""A stream cut after any number of bytes, by a FIN, a reset or a proper end: from the run id on, nothing is lost or doubled."""
+"""A stream cut after any number of bytes, by a FIN, a reset or a proper end: from the run id on, nothing is lost or
+doubled.
+"""
 
 import pytest
 import runtime

@@ -1,8 +1,9 @@
-"""What `compare` calls compatible is so: callers of the old client type-check against the new one, which takes what they pass.
+"""What `compare` calls compatible is so: callers of the old client type-check against the new one, which takes what
+they pass.
 
-Random workflows are changed at random. For each pair that is called compatible, a caller of the old client is written, with the very
-annotations of the old module, and one run of mypy checks all callers against the new clients (and, to be sure that it means something,
-against the old ones).
+Random workflows are changed at random. For each pair that is called compatible, a caller of the old client is
+written, with the very annotations of the old module, and one run of mypy checks all callers against the new clients
+(and, to be sure that it means something, against the old ones).
 """
 
 from __future__ import annotations
@@ -145,7 +146,9 @@ class Caller:
                 yield f"{name}.{ast.unparse(one.targets[0])}"
 
     def _keys(self, parameter: ast.arg) -> list[tuple[str, str, bool]]:
-        """The keys of a typed dictionary, with their types and whether they are required, for callers who write `{...}`."""
+        """The keys of a typed dictionary, with their types and whether they are required, for callers who write
+        `{...}`.
+        """
         hint = ast.unparse(self._hint(parameter)).removesuffix(" | None")
         found = self._classes.get(hint)
         keys: list[tuple[str, str, bool]] = []

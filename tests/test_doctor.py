@@ -376,7 +376,9 @@ def test_an_export_agrees_with_what_its_own_server_tells(
 
 
 def test_an_empty_default_of_a_select_makes_it_required(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As recorded: the live app had `default: ''` where the export of later has none, and refuses a call that leaves it out."""
+    """As recorded: the live app had `default: ''` where the export of later has none, and refuses a call that leaves
+    it out.
+    """
     monkeypatch.setenv("DIFY_API_KEY", KEY)
     routes = dify(info=_recorded("info_kitchen_sink"), parameters=_recorded("parameters_kitchen_sink"))
     with Server(routes) as server:

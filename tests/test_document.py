@@ -1,4 +1,6 @@
-"""Reading a definition file safely: values as Dify sees them, a clear message with a place for everything that cannot be read."""
+"""Reading a definition file safely: values as Dify sees them, a clear message with a place for everything that
+cannot be read.
+"""
 
 from __future__ import annotations
 
@@ -128,7 +130,8 @@ def test_anchors_and_aliases_work() -> None:
     assert root_of(text) == {"base": base, "text": "hello", "a": base, "hello": "hello"}
 
 
-# What `<<` gives by https://yaml.org/type/merge.html, whatever the installed PyYAML makes of it: the mapping and the expected one.
+# What `<<` gives by https://yaml.org/type/merge.html, whatever the installed PyYAML makes of it: the mapping and the
+# expected one.
 MERGES: list[tuple[str, dict[str, JsonValue]]] = [
     ("{<<: *a}", {"x": 1, "y": 1}),
     ("{<<: *a, x: 9}", {"x": 9, "y": 1}),
@@ -206,7 +209,9 @@ def test_no_yaml_makes_it_raise(text: str) -> None:
 
 @st.composite
 def tangles(draw: st.DrawFn) -> str:
-    """A document in flow style whose values are anchored, referred to (before, within and after what they refer to) and merged at will."""
+    """A document in flow style whose values are anchored, referred to (before, within and after what they refer to)
+    and merged at will.
+    """
     names = st.sampled_from("abc")
 
     def value(depth: int) -> str:
@@ -277,20 +282,44 @@ REFUSALS: list[tuple[str | bytes, str, str]] = [
     ("---\n", "f.yaml", "error: The file is empty. [empty-file]"),
     ("- a", "f.yaml:1:1", "The root of a definition must be a mapping, with keys such as `name`. [not-a-mapping]"),
     ("text", "f.yaml:1:1", "The root of a definition must be a mapping, with keys such as `name`. [not-a-mapping]"),
-    ("a: 1\n---\nb: 2", "f.yaml:2:1", "A second YAML document starts here, and a file holds one definition. [several-documents]"),
-    ("a: 1\nb: {x: 1, x: 2}", "f.yaml:2:11", "The key `x` occurs twice in this mapping: first in line 2, column 5. [repeated-key]"),
-    ("1: a\n'1': b", "f.yaml:2:1", "The key `1` occurs twice in this mapping: first in line 1, column 1. [repeated-key]"),
-    ("<<: {a: 1}\n<<: {b: 1}", "f.yaml:2:1", "The key `<<` occurs twice in this mapping: first in line 1, column 1. [repeated-key]"),
+    (
+        "a: 1\n---\nb: 2",
+        "f.yaml:2:1",
+        "A second YAML document starts here, and a file holds one definition. [several-documents]",
+    ),
+    (
+        "a: 1\nb: {x: 1, x: 2}",
+        "f.yaml:2:11",
+        "The key `x` occurs twice in this mapping: first in line 2, column 5. [repeated-key]",
+    ),
+    (
+        "1: a\n'1': b",
+        "f.yaml:2:1",
+        "The key `1` occurs twice in this mapping: first in line 1, column 1. [repeated-key]",
+    ),
+    (
+        "<<: {a: 1}\n<<: {b: 1}",
+        "f.yaml:2:1",
+        "The key `<<` occurs twice in this mapping: first in line 1, column 1. [repeated-key]",
+    ),
     ("a: b: c", "f.yaml:1:5", "A `:` is not expected here. [yaml-syntax]"),
     ("a:\n\t- b", "f.yaml:2:1", "A tab cannot indent YAML. [yaml-syntax]"),
     ("a: 'x\nb: 2\n", "f.yaml:3:1", "The file ends within quotes (a quoted scalar began in line 1). [yaml-syntax]"),
     ("a: @x", "f.yaml:1:4", "Text that starts with `@` must be quoted. [yaml-syntax]"),
     ("中: `x", "f.yaml:1:4", "Text that starts with a backtick must be quoted. [yaml-syntax]"),
     ('a: "\\q"', "f.yaml:1:5", "This backslash escape is unknown. [yaml-syntax]"),
-    ("a: [1, 2\nb: 3\n", "f.yaml:2:2", "A `,` or the closing `]` is expected here (a flow sequence began in line 1). [yaml-syntax]"),
+    (
+        "a: [1, 2\nb: 3\n",
+        "f.yaml:2:2",
+        "A `,` or the closing `]` is expected here (a flow sequence began in line 1). [yaml-syntax]",
+    ),
     ("key: - a", "f.yaml:1:6", "A list item is not expected here. [yaml-syntax]"),
     ('{"a": 1,\n\t"b" 2}', "f.yaml:2:6", "This is not JSON: expecting ':' delimiter. [json-syntax]"),
-    ("a: !!python/object:os.system x", "f.yaml:1:4", "The YAML tag `!!python/object:os.system` is not read. [unknown-tag]"),
+    (
+        "a: !!python/object:os.system x",
+        "f.yaml:1:4",
+        "The YAML tag `!!python/object:os.system` is not read. [unknown-tag]",
+    ),
     ("a: !<tag:x> {b: 1}", "f.yaml:1:4", "The YAML tag `tag:x` is not read. [unknown-tag]"),
     ("a: !!binary aGk=", "f.yaml:1:4", "The YAML tag `!!binary` is not read. [unknown-tag]"),
     ("a: !!int x", "f.yaml:1:4", "`x` is no value of the type that its tag names. [bad-tag]"),
@@ -308,8 +337,12 @@ REFUSALS: list[tuple[str | bytes, str, str]] = [
     ("a: \x07", "f.yaml:1:4", "The control character U+0007 is not allowed in YAML. [control-character]"),
     (b"a: \xe4\xb8\xad\xff", "f.yaml:1:5", "The byte 0xff is not UTF-8. [not-utf-8]"),
     ("a: 1".encode("utf-16"), "f.yaml", "The file is encoded as UTF-16, and definitions are UTF-8. [not-utf-8]"),
-    (b"a: " + b"x" * 10 * 1024 * 1024, "f.yaml", "The file has 10,485,763 bytes; Dify and difygen read definitions of at most 10,485,760."),
-]  # fmt: skip
+    (
+        b"a: " + b"x" * 10 * 1024 * 1024,
+        "f.yaml",
+        "The file has 10,485,763 bytes; Dify and difygen read definitions of at most 10,485,760.",
+    ),
+]
 
 
 @pytest.mark.parametrize(("data", "where", "message"), REFUSALS, ids=range(len(REFUSALS)))
@@ -329,14 +362,18 @@ def nested(levels: int, inner: str) -> str:
     return "[" * levels + inner + "]" * levels
 
 
-# Values that nest too deep only with their aliases written out: the file, and where the alias stands that is one too many.
+# Values that nest too deep only with their aliases written out: the file, and where the alias stands that is one too
+# many.
 TOO_DEEP = {
     "an alias in a list": (f"a: &a {nested(60, 'x')}\nb: {nested(40, '*a')}", "f.yaml:2:44"),
     "an alias of an alias": (f"a: &a {nested(40, '')}\nb: &b {nested(40, '*a')}\nc: {nested(20, '*b')}", "f.yaml:3:24"),
     "a chain": ("a0: &a0 [x]\n" + "".join(f"a{i + 1}: &a{i + 1} [*a{i}]\n" for i in range(200)), "f.yaml:100:12"),
-    "a chain of merge keys": ("a0: &a0 {x: y}\n" + "".join(f"a{i + 1}: &a{i + 1} {{x: {{<<: *a{i}}}}}\n" for i in range(200)), "f.yaml:100:20"),
+    "a chain of merge keys": (
+        "a0: &a0 {x: y}\n" + "".join(f"a{i + 1}: &a{i + 1} {{x: {{<<: *a{i}}}}}\n" for i in range(200)),
+        "f.yaml:100:20",
+    ),
     "an alias after a merge key": (f"a: &a {nested(98, '')}\nb: &b {{x: *a}}\nc: {{y: {{<<: *b}}}}", "f.yaml:3:13"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("text", "where"), TOO_DEEP.values(), ids=TOO_DEEP)

@@ -1,4 +1,5 @@
-"""What the Python of code nodes never gives as None. Wherever it is said to be sure, the code is run to see whether that is so.
+"""What the Python of code nodes never gives as None. Wherever it is said to be sure, the code is run to see whether
+that is so.
 
 What follows for the outputs of an app is in tests/cases/dsl/code_outputs."""
 
@@ -13,8 +14,8 @@ from difygen.parser.dsl.code import ANY_NAME, sure_outputs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-# expressions over the arguments a (a text), n (a number) and items (a list, maybe with None in it), and how sure they are:
-# 0 maybe None, 1 a value, 2 a value whose members are values
+# expressions over the arguments a (a text), n (a number) and items (a list, maybe with None in it), and how sure
+# they are: 0 maybe None, 1 a value, 2 a value whose members are values
 EXPRESSIONS: list[tuple[str, int]] = [
     ('"x"', 2),
     ("None", 0),

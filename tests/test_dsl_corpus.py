@@ -1,4 +1,6 @@
-"""Real exports of many people, where they lie beside the repository: each is answered, and nearly all outputs have a type."""
+"""Real exports of many people, where they lie beside the repository: each is answered, and nearly all outputs have a
+type.
+"""
 
 from __future__ import annotations
 

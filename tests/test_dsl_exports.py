@@ -1,4 +1,6 @@
-"""Exports that are broken, hostile or huge: every one gets an answer. What is read in ordinary ones is in tests/cases/dsl/."""
+"""Exports that are broken, hostile or huge: every one gets an answer. What is read in ordinary ones is in
+tests/cases/dsl/.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Which outputs may be missing: what the reader says of random graphs, against all their runs played through one by one.
+"""Which outputs may be missing: what the reader says of random graphs, against all their runs played through one by
+one.
 
 Single graphs, with what is said of their outputs, are in tests/cases/dsl/.
 """

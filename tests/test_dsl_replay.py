@@ -1,4 +1,6 @@
-"""The clients generated from the lab's exports replay every recorded run: what was sent is accepted, and what came back is typed."""
+"""The clients generated from the lab's exports replay every recorded run: what was sent is accepted, and what came
+back is typed.
+"""
 
 from __future__ import annotations
 
@@ -31,10 +33,14 @@ LAX = (
     "defaults_*_fl_empty_string",
     "files_custom_empty_string",
 )
-"""Calls with a value that the server drops, converts or lets through, although it is none of the input's JSON type (or is no input)."""
+"""Calls with a value that the server drops, converts or lets through, although it is none of the input's JSON type
+(or is no input).
+"""
 
 MISFITS = ("defaults_null_c_empty_string", "defaults_null_j_empty_string")
-"""Runs whose text came out of a boolean and of an object, as only such calls can make it: an error that carries what came."""
+"""Runs whose text came out of a boolean and of an object, as only such calls can make it: an error that carries what
+came.
+"""
 
 TEXTS = ("defaults_*_t_empty_string", "defaults_*_p_empty_string")
 

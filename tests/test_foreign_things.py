@@ -1,5 +1,5 @@
-"""Nothing that difygen did not make is removed, moved, written to or read without end: whatever stands where it cleans, stages,
-replaces, locks or reads, for every command that writes."""
+"""Nothing that difygen did not make is removed, moved, written to or read without end: whatever stands where it
+cleans, stages, replaces, locks or reads, for every command that writes."""
 
 from __future__ import annotations
 
@@ -239,7 +239,9 @@ def test_a_link_in_the_place_of_a_single_file_is_replaced_by_force_and_not_writt
 
 
 def test_what_a_killed_run_left_is_removed_and_nothing_else(project: Path) -> None:
-    """A copy of the package under a name of ours, with its compiled modules, is just what a run leaves that was killed."""
+    """A copy of the package under a name of ours, with its compiled modules, is just what a run leaves that was
+    killed.
+    """
     shutil.copytree(project / "client", project / ".client.difygen-1")
     cache = project / ".client.difygen-1" / "__pycache__"
     cache.mkdir()

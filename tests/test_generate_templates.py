@@ -38,7 +38,10 @@ def test_compiling_says_whether_there_was_something_to_do(monkeypatch: pytest.Mo
 def test_jinja2_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatch, single_file: bool) -> None:
     compiled = files_of(WORKFLOWS, Options(single_file=single_file))
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), undefined=jinja2.StrictUndefined, finalize=trusted, **TEMPLATE_SETTINGS  # type: ignore[arg-type]
+        loader=jinja2.FileSystemLoader(TEMPLATES),
+        undefined=jinja2.StrictUndefined,
+        finalize=trusted,
+        **TEMPLATE_SETTINGS,  # type: ignore[arg-type]
     )
     monkeypatch.setattr(
         render,

@@ -14,7 +14,11 @@ from support.packages import CONCAT, files_of, workflow_of, write
 from test_typing import KINDS
 
 WORKFLOWS = [CONCAT, KINDS, workflow_of(LAB / "kitchen_sink.yml")]
-PROGRAM = "import client, one; [getattr(module, name) for module in (client, one) for name in module.__all__]; print(client.run_concat)"
+PROGRAM = """
+import client, one
+[getattr(module, name) for module in (client, one) for name in module.__all__]
+print(client.run_concat)
+"""
 
 
 def interpreters(version: str) -> Iterator[str]:
@@ -46,7 +50,10 @@ def test_generated_code_compiles_without_a_warning(folder: Path, version: str) -
     ]
     if not found:
         pytest.skip(f"Python {version} is not installed here")
-    program = "import sys, pathlib; [compile(path.read_bytes(), path, 'exec') for path in pathlib.Path(sys.argv[1]).rglob('*.py')]"
+    program = (
+        "import sys, pathlib;"
+        "[compile(path.read_bytes(), path, 'exec') for path in pathlib.Path(sys.argv[1]).rglob('*.py')]"
+    )
     subprocess.run([found[0], "-W", "error", "-c", program, str(folder)], check=True)
 
 

@@ -71,7 +71,8 @@ try:
 except runtime.ConfigurationError as error:
     print(error)
 """
-    said = f"httpx {version or '(of no known version)'} is installed, and cannot be used: install httpx>=0.27,<1 (or httpx2)"
+    found = f"httpx {version or '(of no known version)'} is installed"
+    said = f"{found}, and cannot be used: install httpx>=0.27,<1 (or httpx2)"
     assert python(code).splitlines() == [said, said]
 
 

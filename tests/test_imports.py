@@ -1,4 +1,6 @@
-"""No circle of modules or folders, late imports and those for type checkers counted: the contract is in pyproject.toml."""
+"""No circle of modules or folders, late imports and those for type checkers counted: the contract is in
+pyproject.toml.
+"""
 
 import os
 import subprocess

@@ -147,7 +147,8 @@ def test_a_spec_is_not_overwritten_without_force() -> None:
 def test_an_export_that_is_wrong_gives_no_spec(project: Path) -> None:
     Path("x.yml").write_text("inputs: {a: numbr}")
     done = init("x.yml")
-    assert (done.exit_code, done.stderr.splitlines()[0]) == (2, "x.yml:1:13: error: `numbr` is not an input type. [unknown-type]")  # fmt: skip
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[0] == "x.yml:1:13: error: `numbr` is not an input type. [unknown-type]"
     assert init("none.yml").exit_code == 2
     assert sorted(path.name for path in project.iterdir()) == ["x.yml"]
 
@@ -276,7 +277,8 @@ def inputs_of(draw: st.DrawFn, name: str) -> Input:
         "allowed_file_upload_methods": st.lists(st.sampled_from(UPLOAD_METHODS), unique=True).map(tuple),
     }
     said = {key: draw(values[key]) for key in INPUT_TRAITS[kind].keys if key in values}
-    input_ = Input(name=name, kind=kind, required=draw(st.booleans()), label=draw(texts), description=draw(texts), **said)  # type: ignore[arg-type]
+    said |= {"required": draw(st.booleans()), "label": draw(texts), "description": draw(texts)}
+    input_ = Input(name=name, kind=kind, **said)  # type: ignore[arg-type]
     if kind == "json_object" and input_.default is None:
         input_ = replace(input_, type=draw(objects))
     return input_

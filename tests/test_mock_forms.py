@@ -1,4 +1,6 @@
-"""Runs that wait for a human, on the mock: recorded exchanges of the commit that became 1.13, and the endpoints that came after."""
+"""Runs that wait for a human, on the mock: recorded exchanges of the commit that became 1.13, and the endpoints that
+came after.
+"""
 
 from __future__ import annotations
 

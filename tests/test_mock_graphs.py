@@ -98,7 +98,8 @@ workflow:
   features: {{}}
   graph:
     nodes:
-    - {{id: start1, data: {{type: start, title: Start, variables: [{{variable: items, label: items, type: file-list}}]}}}}
+    - id: start1
+      data: {{type: start, title: Start, variables: [{{variable: items, label: items, type: file-list}}]}}
 {nodes}
     edges:
 {edges}
@@ -115,7 +116,8 @@ def graph(tmp_path: Path, nodes: list[str], edges: list[tuple[str, str, str]]) -
 
 def end(name: str, *selector: str) -> str:
     value = ", ".join(selector)
-    return f"{{id: end_{name}, data: {{type: end, title: End, outputs: [{{variable: {name}, value_selector: [{value}]}}]}}}}"
+    output = f"{{variable: {name}, value_selector: [{value}]}}"
+    return f"{{id: end_{name}, data: {{type: end, title: End, outputs: [{output}]}}}}"
 
 
 FAILABLE = "{id: web, data: {type: http-request, title: Ask, error_strategy: fail-branch}}"

@@ -1,6 +1,8 @@
-"""The requests that were recorded against a real Dify server, sent to the mock: the same status, the same shape of the answer.
+"""The requests that were recorded against a real Dify server, sent to the mock: the same status, the same shape of
+the answer.
 
-What differs on purpose stands in the table of docs/mock.md, and nothing else may differ; a row that is not needed fails too.
+What differs on purpose stands in the table of docs/mock.md, and nothing else may differ; a row that is not needed
+fails too.
 """
 
 from __future__ import annotations

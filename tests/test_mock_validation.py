@@ -1,4 +1,6 @@
-"""Every single-value probe of a real server's input rules, sent to the mock: the same answer, and the run gets the same value."""
+"""Every single-value probe of a real server's input rules, sent to the mock: the same answer, and the run gets the
+same value.
+"""
 
 from __future__ import annotations
 

@@ -239,7 +239,8 @@ def test_a_chosen_workflow_name_beats_derived_ones() -> None:
 
 def test_transliteration_is_imported_only_for_names_that_need_it() -> None:
     program = (
-        "import sys; from difygen.naming import snake_name; snake_name('User name'); assert 'anyascii' not in sys.modules;"
+        "import sys; from difygen.naming import snake_name;"
+        "snake_name('User name'); assert 'anyascii' not in sys.modules;"
         "snake_name('字段'); assert 'anyascii' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True, env={"PYTHONPATH": "generator"})

@@ -1,4 +1,6 @@
-"""A crash, a full disk or Ctrl-C at any point leaves the old package or the new one, and two runs at once do no harm."""
+"""A crash, a full disk or Ctrl-C at any point leaves the old package or the new one, and two runs at once do no
+harm.
+"""
 
 from __future__ import annotations
 

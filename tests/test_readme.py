@@ -1,12 +1,12 @@
 """The README is one long session: this runs it from top to bottom and compares what it prints with what the page says.
 
-    ```console   `$ command` lines with the output that follows them; `export` lasts; `difygen mock` goes on in the background
+    ```console   `$ command` lines with the output that follows; `export` lasts, `difygen mock` runs on
     ```python    a program, run as it stands
     ```text      the output of the program right before it
     <!-- file: NAME -->   the block below is written to NAME
 
-A line `…` in an output stands for any number of lines; seconds, ids and versions may differ. The page says port 8098; what runs here
-has a free one. `--update` writes the real output into the page; read it before you commit it.
+A line `…` in an output stands for any number of lines; seconds, ids and versions may differ. The page says port
+8098; what runs here has a free one. `--update` writes the real output into the page; read it before you commit it.
 """
 
 from __future__ import annotations

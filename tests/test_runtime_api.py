@@ -1,4 +1,6 @@
-"""The rest of the API through both clients: stored runs, logs, stopping, forms, following a run, text, and the app itself."""
+"""The rest of the API through both clients: stored runs, logs, stopping, forms, following a run, text, and the app
+itself.
+"""
 
 import asyncio
 import json

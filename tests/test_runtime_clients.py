@@ -1,4 +1,6 @@
-"""The clients as objects: opened late, closed and used again, with an HTTP client of the caller's own, quiet about the key."""
+"""The clients as objects: opened late, closed and used again, with an HTTP client of the caller's own, quiet about
+the key.
+"""
 
 import asyncio
 import importlib
@@ -204,7 +206,8 @@ class TestImports:
     @pytest.mark.parametrize("library", ["httpx", "httpx2"])
     def test_either_library_will_do(self, library: str) -> None:
         other = {"httpx": "httpx2", "httpx2": "httpx"}[library]
-        code = f"import sys; sys.modules[{other!r}] = None\nfrom runtime._http import http_library\nprint(http_library().__name__)"
+        code = f"import sys; sys.modules[{other!r}] = None\n"
+        code += "from runtime._http import http_library\nprint(http_library().__name__)"
         assert in_new_process(code) == library
 
     def test_without_a_library_an_error_says_what_to_install(self) -> None:

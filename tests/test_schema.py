@@ -1,4 +1,6 @@
-"""JSON Schema to types: what is understood, that a type never excludes what its schema allows, and that no schema takes long."""
+"""JSON Schema to types: what is understood, that a type never excludes what its schema allows, and that no schema
+takes long.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,10 @@ def hint(*values: str) -> OneOf:
             ObjectOf((Property("a", STRING, description="A"), Property("b", ANY, required=False))),
         ),
         (
-            {"properties": {"a": {"$ref": "#/$defs/x~1y"}, "b": {"$ref": "#/$defs/list/0"}}, "$defs": {"x/y": {"type": "string"}, "list": [{"type": "number"}]}},
+            {
+                "properties": {"a": {"$ref": "#/$defs/x~1y"}, "b": {"$ref": "#/$defs/list/0"}},
+                "$defs": {"x/y": {"type": "string"}, "list": [{"type": "number"}]},
+            },
             ObjectOf((Property("a", STRING, required=False), Property("b", NUMBER, required=False))),
         ),
     ],

@@ -1,4 +1,6 @@
-"""The spec: what its file has to say, and whatever comes in. What is read in specs, mistakes included, is in tests/cases/spec/."""
+"""The spec: what its file has to say, and whatever comes in. What is read in specs, mistakes included, is in
+tests/cases/spec/.
+"""
 
 from __future__ import annotations
 

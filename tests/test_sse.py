@@ -1,4 +1,6 @@
-"""The decoder of server-sent events alone: the conformance cases, however they arrive, and whatever Hypothesis thinks of."""
+"""The decoder of server-sent events alone: the conformance cases, however they arrive, and whatever Hypothesis
+thinks of.
+"""
 
 from collections.abc import Callable, Iterable
 

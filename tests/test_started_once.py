@@ -1,4 +1,6 @@
-"""A stream object starts its run once: however often it is used, by whom, and whatever interrupts it. Counted at the server."""
+"""A stream object starts its run once: however often it is used, by whom, and whatever interrupts it. Counted at the
+server.
+"""
 
 import asyncio
 import threading

@@ -1,4 +1,6 @@
-"""`difygen.testing` as its users have it: with generated clients, as a context manager, and as a pytest plugin in another project."""
+"""`difygen.testing` as its users have it: with generated clients, as a context manager, and as a pytest plugin in
+another project.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A generated client in somebody else's project, where there is httpx, pydantic and nothing else: below any package, under any name."""
+"""A generated client in somebody else's project, where there is httpx, pydantic and nothing else: below any package,
+under any name.
+"""
 
 from __future__ import annotations
 
@@ -149,7 +151,9 @@ def test_several_clients_live_in_one_process(project: Path, packages: Path, dify
     program = """
 import first, second, third
 
-one, two, three = first.run_concat(string="a", list="list_a"), second.run_concat(string="b", list="list_b"), third.run_report()
+one = first.run_concat(string="a", list="list_a")
+two = second.run_concat(string="b", list="list_b")
+three = third.run_report()
 assert (one.outputs.result, two.outputs.result, three.outputs.text) == ("a list_a", "b list_b", "a report")
 assert type(one) is first.Run is not second.Run
 try:

@@ -1,4 +1,6 @@
-"""What is published: the wheel, installed into an environment of its own, generates the bytes that this checkout generates."""
+"""What is published: the wheel, installed into an environment of its own, generates the bytes that this checkout
+generates.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A headless Chromium, driven through chromedriver's own HTTP interface (W3C WebDriver). Skips, and says so, where there is none."""
+"""A headless Chromium, driven through chromedriver's own HTTP interface (W3C WebDriver). Skips, and says so, where
+there is none.
+"""
 
 from __future__ import annotations
 
@@ -26,13 +28,14 @@ ARGUMENTS = (
     "--hide-scrollbars",
     "--window-size=1400,800",
 )
-# Runs before anything of a page and outside of its policy. The browser's own log is no use here: what Chromium itself fails to
-# fetch in the background stands in it, too.
+# Runs before anything of a page and outside of its policy. The browser's own log is no use here: what Chromium
+# itself fails to fetch in the background stands in it, too.
 _COLLECT_COMPLAINTS = """
 window.complaints = [];
 addEventListener("error", (event) => complaints.push("error: " + (event.message || event.target.outerHTML)), true);
 addEventListener("unhandledrejection", (event) => complaints.push("rejection: " + event.reason));
-addEventListener("securitypolicyviolation", (event) => complaints.push("policy: " + event.violatedDirective + " " + event.blockedURI), true);
+addEventListener("securitypolicyviolation", (event) =>
+  complaints.push("policy: " + event.violatedDirective + " " + event.blockedURI), true);
 for (const name of ["error", "warn"]) {
     const print = console[name];
     console[name] = (...values) => (complaints.push("console: " + values.join(" ")), print.apply(console, values));
@@ -102,7 +105,8 @@ def chromium(profile: Path) -> Iterator[Browser]:
     driver, program = shutil.which("chromedriver"), shutil.which("chromium") or shutil.which("google-chrome")
     if driver is None or program is None:
         pytest.skip(
-            "no chromium and chromedriver here: the page is not tested in a browser (apt-get install chromium chromium-driver)"
+            "no chromium and chromedriver here: the page is not tested in a browser "
+            "(apt-get install chromium chromium-driver)"
         )
     with subprocess.Popen([driver, "--port=0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         try:

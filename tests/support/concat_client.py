@@ -1,4 +1,6 @@
-"""The client of the `concat` workflow, written by hand the way difygen writes it, so that the runtime is tested alone."""
+"""The client of the `concat` workflow, written by hand the way difygen writes it, so that the runtime is tested
+alone.
+"""
 
 from typing import Literal
 

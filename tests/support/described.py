@@ -55,7 +55,8 @@ def _edge(edge: Edge) -> str:
 
 
 def typed(type_: Type, depth: int = 1) -> str:
-    """Return a type in words: `array[string | null]`, `{name: string, age?: integer}`, `'a' | 'b' | …` for an open choice.
+    """Return a type in words: `array[string | null]`, `{name: string, age?: integer}`, `'a' | 'b' | …` for an open
+    choice.
 
     The properties of a larger object stand on lines of their own, `depth` steps to the right.
     """

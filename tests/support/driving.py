@@ -93,7 +93,9 @@ DRIVES: dict[str, Drive] = {"sync": drive_sync, "async": drive_async}
 
 
 def everything_shown(seen: Seen) -> str:
-    """All text that a log, a traceback, a debugger or a report would show of this outcome, the frames' variables too."""
+    """All text that a log, a traceback, a debugger or a report would show of this outcome, the frames' variables
+    too.
+    """
     shown = [repr(seen.run), str(seen.run)]
     for error in (seen.error, seen.broke):
         if error is not None:

@@ -2,7 +2,8 @@
 
 A case says what the server does and what follows in each mode: `streamed` (iterating `stream()` and asking for its
 `result()`), `collected` (`run(response_mode="streaming")`, as `streamed` where nothing else is said) and `blocking`
-(`run()`; None where the case has no blocking side). Letters are the cases of the field study that compared Dify clients.
+(`run()`; None where the case has no blocking side). Letters are the cases of the field study that compared Dify
+clients.
 """
 
 import json
@@ -72,7 +73,9 @@ Outcome = Succeeds | Raises
 
 @dataclass(frozen=True)
 class Case:
-    """One row. `posts` is how many requests to start a run the server may see: never a second one for a run that may run."""
+    """One row. `posts` is how many requests to start a run the server may see: never a second one for a run that may
+    run.
+    """
 
     name: str
     routes: Routes

@@ -225,7 +225,9 @@ class Player:
         return httpx.Response(response.status_code, headers=response.headers, content=read)
 
     def follow(self, case: str, moment: str, first: Mapping[str, Any]) -> dict[str, httpx.Response]:
-        """What is asked about a run while it is going (then it is stopped, by a stranger with another app's key) or after it."""
+        """What is asked about a run while it is going (then it is stopped, by a stranger with another app's key) or
+        after it.
+        """
         own, other = ({"Authorization": f"Bearer app-{app}"} for app in (app_of(case), "concat"))
         detail = f"/v1/workflows/run/{first['workflow_run_id']}"
         stop = f"/v1/workflows/tasks/{first['task_id']}/stop"
@@ -241,7 +243,8 @@ class Player:
 
 
 def multipart(name: str, megabytes: int, mime_type: str, *, boundary: str) -> bytes:
-    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\nContent-Type: {mime_type}\r\n\r\n'
+    disposition = f'form-data; name="file"; filename="{name}"'
+    head = f"--{boundary}\r\nContent-Disposition: {disposition}\r\nContent-Type: {mime_type}\r\n\r\n"
     return head.encode() + bytes(megabytes * 1024 * 1024) + f"\r\n--{boundary}--\r\n".encode()
 
 

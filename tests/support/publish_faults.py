@@ -1,7 +1,8 @@
-"""A program for the tests: publishes over and over, each time failing one step later, and prints what each failure left behind.
+"""A program for the tests: publishes over and over, each time failing one step later, and prints what each failure
+left behind.
 
-The steps are the audit events that Python raises before it opens, links, renames or removes a file, so that no code of ours has to
-know about the tests. Each attempt happens in a child process of its own, in a folder of its own.
+The steps are the audit events that Python raises before it opens, links, renames or removes a file, so that no code
+of ours has to know about the tests. Each attempt happens in a child process of its own, in a folder of its own.
 """
 
 from __future__ import annotations

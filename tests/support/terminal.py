@@ -25,7 +25,9 @@ _STEERING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\r")
 
 @dataclass(frozen=True)
 class Ended:
-    """A process that ended. On a terminal, all that it showed is in `out`, and `text` is that without colours and cursor moves."""
+    """A process that ended. On a terminal, all that it showed is in `out`, and `text` is that without colours and
+    cursor moves.
+    """
 
     code: int
     out: str
@@ -78,7 +80,9 @@ def piped(
 
 
 def redirected(arguments: Sequence[str], *, env: Mapping[str, str], redirection: str) -> Ended:
-    """Run by a shell that does `redirection` to the command: `>/dev/full`, `| head -1`. The exit code is the command's."""
+    """Run by a shell that does `redirection` to the command: `>/dev/full`, `| head -1`. The exit code is the
+    command's.
+    """
     script = f'{{ "$@"; echo "code $?" >&3; }} 3>&2 {redirection}'
     ended = subprocess.run(
         ["sh", "-c", script, "sh", *command(*arguments)],
@@ -102,7 +106,9 @@ def on_terminal(
     rows: int = 30,
     kind: str = "xterm-256color",
 ) -> Ended:
-    """Run on a terminal of its own. Each of `press` is (a text that must be shown first or a condition, keys that are pressed then)."""
+    """Run on a terminal of its own. Each of `press` is (a text that must be shown first or a condition, keys that
+    are pressed then).
+    """
     outer, inner = pty.openpty()
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     process = subprocess.Popen(
