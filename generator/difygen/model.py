@@ -201,9 +201,9 @@ class InputTraits:
     Whoever needs to know asks the row, and keeps no table of its own.
 
     `type` is that of its values, of which `Input.value_type` may say more. `unit` is what its `max_length` counts,
-    empty where it means nothing. `keys` are what a spec may say about it, beside what it may say about all, and `spellings`
-    what other languages, and the outputs of a spec, call it. `placeholder` stands for its value in a line of usage,
-    and `sample` is a value to try it with.
+    empty where it means nothing. `keys` are what a spec may say about it, beside what it may say about all, and
+    `spellings` what other languages, and the outputs of a spec, call it. `placeholder` stands for its value in a line
+    of usage, and `sample` is a value to try it with.
     """
 
     type: Type

@@ -72,7 +72,7 @@ _NO_WORD = r"[^a-zA-Z0-9]+"
 
 
 def snake_name(wire: str, fallback: str = "value", limit: int = MAX_NAME) -> Identifier:
-    """The snake_case name of `wire`; a lower-case identifier is its own.
+    """Return the snake_case name of `wire`; a lower-case identifier is its own.
 
     `fallback` stands for a name without letters or digits, and before one that starts with a digit. A keyword gets a
     trailing underscore.
@@ -89,7 +89,7 @@ def shortened(name: str, limit: int, wire: str = "") -> str:
 
 
 def class_name(snake: str) -> str:
-    """The PascalCase form of a snake_case name, of which class names are made. Not one itself: that of `none` is `None`."""
+    """Return the PascalCase form of a snake_case name. That is not yet a class name: that of `none` is `None`."""
     return "".join(word[:1].upper() + word[1:] for word in snake.split("_"))
 
 
@@ -100,7 +100,7 @@ def constant_name(*wires: str, fallback: str = "value") -> Identifier:
 
 
 def nested_name(owner: str, *path: str) -> Identifier:
-    """The name of a type within another one: `ConcatOutputs` and `person`, `address` give `ConcatOutputsPersonAddress`."""
+    """Return the name of a type within another one: `ConcatOutputs` and `person` give `ConcatOutputsPerson`."""
     name = owner + "".join(class_name(snake_name(step)) for step in path)
     return Identifier(name if len(name) <= MAX_NAME else f"{name[:MAX_NAME - 4]}{_digest(name)}")
 
@@ -134,10 +134,11 @@ def assign(
     reserved: Collection[str] = (),
     explicit: Mapping[str, Identifier] | None = None,
 ) -> dict[str, Identifier]:
-    """A Python name for every wire name, all different even where case and Unicode forms do not count.
+    """Return a Python name for every wire name, all different even where case and Unicode forms do not count.
 
-    Explicit names come first, then names that are their own, then the others in their order: the first of several that fold
-    into one keeps the name, and the later ones get a short hash of their wire name. A reserved name gets an underscore.
+    Explicit names come first, then names that are their own, then the others in their order: the first of several that
+    fold into one keeps the name, and the later ones get a short hash of their wire name. A reserved name gets an
+    underscore.
     """
     wires = tuple(dict.fromkeys(wires))
     names: dict[str, Identifier] = {wire: name for wire, name in (explicit or {}).items() if wire in wires}
@@ -193,7 +194,7 @@ def _fold(wire: str, fallback: str) -> str:
 
 
 def _words(wire: str) -> str:
-    """The words of a text in lower case, joined by underscores."""
+    """Return the words of a text in lower case, joined by underscores."""
     words = re.sub(_WORD_STARTS, "_", wire if wire.isascii() else _transliterated(wire))
     return re.sub(_NO_WORD, "_", words).strip("_").lower()
 
