@@ -12,17 +12,18 @@ import black
 import jinja2
 import pytest
 import runtime
-from difygen.code import Code, Identifier, compose, docstring, literal, trusted, visible
+from difygen.code import Code, Identifier, compose, docstring, literal, trusted
 from difygen.generate import generate
 from difygen.model import App, Input
 from difygen.naming import class_name
 from difygen.options import Options
 from difygen.plan.inputs import usable_default
+from difygen.wording import visible
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.hostile import SENDABLE, TEXTS, WORKFLOWS, payload_workflow
 
-CALLED = frozenset({"Field", "FileRules", "ConfigDict", "with_config", "TypedDict", "WorkflowInfo"})
+CALLED = frozenset({"Field", "FileRules", "as_function", "ConfigDict", "with_config", "TypedDict", "WorkflowInfo"})
 
 
 def is_inert(text: str) -> bool:

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from difygen.console import UsageProblem
-from difygen.diagnostics import nearest
 from difygen.model import App, ArrayOf, Input, JsonValue, ObjectOf, OneOf, Primitive
 from difygen.parser.yaml import no_constant
 from difygen.project.definitions import content
+from difygen.wording import nearest
 
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?", re.ASCII)

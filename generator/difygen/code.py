@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Self
 
+from difygen.wording import visible
+
 
 class Code(str):
     """Python source that is safe to print.
@@ -77,11 +79,6 @@ def docstring(lines: Sequence[str], indent: int = 0) -> Code:
     return Code(f'"""{first}{body}\n{margin}"""')
 
 
-def visible(text: str) -> str:
-    """`text` with every character that does not print replaced by its escape, so that it shows in a terminal or an editor."""
-    return text if text.isprintable() else "".join(map(_escape, text))
-
-
 def has_surrogate(text: str) -> bool:
     """Whether a text holds half of a character, which UTF-8 cannot carry."""
     return not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text)
@@ -97,16 +94,3 @@ def _quoted(text: str) -> str:
     quote = "'" if text.count('"') > text.count("'") else '"'
     text = visible(text.replace("\\", "\\\\")).replace(quote, "\\" + quote)
     return f"{quote}{text}{quote}"
-
-
-_SHORT_ESCAPES = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-
-
-def _escape(character: str) -> str:
-    """Lower-case escapes, which black leaves alone."""
-    if character.isprintable():
-        return character
-    point = ord(character)
-    if point <= 0xFF:
-        return _SHORT_ESCAPES.get(character) or f"\\x{point:02x}"
-    return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"

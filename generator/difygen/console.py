@@ -123,11 +123,6 @@ def one_line(text: str) -> str:
     return " ".join(printable(text).split())
 
 
-def shorten(text: str, width: int) -> str:
-    """At most `width` characters of `text`, the last one an ellipsis where something was cut."""
-    return text if len(text) <= width else text[: max(width - 1, 0)] + "…"
-
-
 def compact_json(value: object) -> str:
     """Return `value` as one line of JSON, in its own script, safe on a terminal."""
     return _json_text(value, separators=(", ", ": "))
@@ -166,8 +161,3 @@ def table(rows: Sequence[Sequence[str]]) -> list[str]:
     """Return the lines of a table: columns as wide as their widest cell, two blanks between them, none at the end."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-
-
-def count(number: int, noun: str) -> str:
-    """Write a number with its noun: 1 token, 12 tokens."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from math import inf
 from typing import Protocol
 
-from difygen.diagnostics import Diagnostic, Location, nearest
+from difygen.diagnostics import Diagnostic, Location
 from difygen.model import JsonValue
+from difygen.wording import names_listed, nearest, shown
 
 Path = tuple[str | int, ...]
 
-MAX_LISTED = 15
 MAX_SUGGESTIONS = 100
 """How many findings of one file get a suggestion: looking for the nearest word is slow."""
 
@@ -49,7 +48,7 @@ class Diagnostics:
     def suggestion(self, word: str, known: Collection[str]) -> str:
         """Return a hint for a word that is none of the known ones."""
         near = nearest(word, known) if len(self._found) < MAX_SUGGESTIONS else None
-        return f"Did you mean `{near}`?" if near else f"Known are {listed(known)}."
+        return f"Did you mean `{near}`?" if near else f"Known are {names_listed(known)}."
 
     def written(self, path: Path) -> str | None:
         return self._document.written(*path)
@@ -194,17 +193,3 @@ class Cursor:
                 instead = (foreign or {}).get(key)
                 hint = f"Write `{instead}`." if instead else self.report.suggestion(key, known)
                 member.error("unknown-key", f"`{shown(key)}` is not a key of {what}.", hint, key=True)
-
-
-def listed(words: Collection[str]) -> str:
-    """Return words as a phrase: `a`, `b` and `c`. Of many, the first ones."""
-    *first, last = [f"`{shown(word)}`" for word in islice(words, MAX_LISTED)]
-    if len(words) > MAX_LISTED:
-        return f"{', '.join([*first, last])} and {len(words) - MAX_LISTED} more"
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def shown(text: str, limit: int = 60) -> str:
-    """Return a text of a file for a message: one line, printable, not too long."""
-    text = text if len(text) <= limit else f"{text[: limit - 1]}…"
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

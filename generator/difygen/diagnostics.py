@@ -39,11 +39,3 @@ class Diagnostic(NamedTuple):
 def has_errors(diagnostics: Iterable[Diagnostic]) -> bool:
     """Return whether any of the findings is an error, so that nothing may be written."""
     return any(diagnostic.severity == "error" for diagnostic in diagnostics)
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that `word` was most likely meant to be, or None if none is near."""
-    from difflib import get_close_matches  # only after a mistake
-
-    matches = get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return matches[0] if matches else None

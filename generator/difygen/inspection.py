@@ -12,7 +12,7 @@ from typing import Any
 
 from difygen.code import Identifier
 from difygen.config import Config
-from difygen.console import WRONG, count, echo, one_line, say, table
+from difygen.console import WRONG, echo, one_line, say, table
 from difygen.diagnostics import has_errors
 from difygen.model import App
 from difygen.model_json import dump
@@ -20,6 +20,7 @@ from difygen.options import Options
 from difygen.plan.names import check_options
 from difygen.plan.workflow import node_constants, plan_workflow
 from difygen.project.definitions import load_definitions, pinned
+from difygen.wording import count
 
 FORMAT = 1
 

@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from keyword import iskeyword
 from typing import cast, get_args
 
-from difygen.cursor import Cursor, Diagnostics, Path, shown
+from difygen.cursor import Cursor, Diagnostics, Path
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.files import read_file
 from difygen.model import JsonValue
 from difygen.options import Emit, Options
+from difygen.wording import shown
 
 OWN_FILE = "difygen.toml"
 PROJECT_FILE = "pyproject.toml"

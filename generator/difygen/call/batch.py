@@ -14,9 +14,10 @@ from difygen.call.options import DEFAULT_CONCURRENCY, CallOptions
 from difygen.call.rows import DONE, InputRow, ResultFile, read_rows, result_line
 from difygen.call.run import result_of
 from difygen.connection import Connection
-from difygen.console import FAILED, INTERRUPTED, OK, OutputError, count, echo, is_terminal, say
+from difygen.console import FAILED, INTERRUPTED, OK, OutputError, echo, is_terminal, say
 from difygen.generated_client import GeneratedClient, is_hopeless, sentences
 from difygen.model import App
+from difygen.wording import count
 
 
 @dataclass(slots=True)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 from difygen.call.timeline import NodeExecution, NodeRow, Timeline
-from difygen.console import count, duration, one_line, shorten
+from difygen.console import duration, one_line
+from difygen.wording import count, shorten
 
 MARKS: Mapping[str, str] = {
     "succeeded": "✓",

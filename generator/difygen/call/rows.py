@@ -14,9 +14,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from difygen.arguments import Values, collecting, unknown_input, value_from_json, value_from_text
-from difygen.console import UsageProblem, compact_json, count, writing
+from difygen.console import UsageProblem, compact_json, writing
 from difygen.model import App, Input, JsonValue
 from difygen.project.definitions import content
+from difygen.wording import count
 
 DONE = ("succeeded", "partial-succeeded")
 _MOST_SHOWN = 20

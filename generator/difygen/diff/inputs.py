@@ -150,7 +150,8 @@ def _compare_files(subject: str, old: Input, new: Input) -> Iterator[Found]:
     ):
         if set(before) != set(after):
             narrowed = bool(after) and not (before and set(before) <= set(after))
-            message = f"The allowed file {name} were {_listed(before)} and are {_listed(after)}."
+            were, are = (", ".join(allowed) or "any" for allowed in (before, after))
+            message = f"The allowed file {name} were {were} and are {are}."
             yield "files-narrowed" if narrowed else "files-widened", subject, message
 
 
@@ -159,7 +160,3 @@ def _extensions(variable: Input) -> tuple[str, ...]:
     if "custom" not in variable.allowed_file_types:
         return ()
     return tuple(extension.lower().lstrip(".") for extension in variable.allowed_file_extensions)
-
-
-def _listed(values: Sequence[str]) -> str:
-    return ", ".join(values) or "any"

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-from difygen.code import visible
 from difygen.diff.rules import EFFECTS, Effect
 from difygen.diff.workflows import Change, advice
 from difygen.layout import width
+from difygen.wording import visible
 
 Format = Literal["text", "json", "markdown"]
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from difygen.arguments import parse_arguments
 from difygen.connection import DEFAULT_USER
-from difygen.console import count, duration
+from difygen.console import duration
 from difygen.doctor.report import Section
 from difygen.doctor.settings import Address
 from difygen.generated_client import GeneratedClient, generated, sentences
 from difygen.model import App
 from difygen.options import Options
 from difygen.project.definitions import NamedApp
+from difygen.wording import count
 
 
 def check_drift(section: Section, definition: App, parameters: Mapping[str, Any]) -> bool:

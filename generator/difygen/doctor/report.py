@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from difygen.console import count, one_line
+from difygen.console import one_line
+from difygen.wording import count
 
 Outcome = Literal["ok", "problem", "skipped"]
 MARKS = {"ok": "✓", "problem": "✗", "skipped": "–"}

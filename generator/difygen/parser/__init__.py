@@ -11,9 +11,10 @@ from itertools import islice
 from typing import NamedTuple
 
 from difygen.cursor import Diagnostics
-from difygen.diagnostics import Diagnostic, has_errors, nearest
+from difygen.diagnostics import Diagnostic, has_errors
 from difygen.model import App, JsonValue
 from difygen.parser.yaml import Document, load
+from difygen.wording import nearest
 
 SPEC_KEYS = ("inputs", "outputs")
 EXPORT_KEYS = ("app", "kind", "workflow", "model_config", "graph")

@@ -16,8 +16,8 @@ from yaml import MarkedYAMLError, YAMLError
 from yaml.events import AliasEvent, MappingEndEvent, MappingStartEvent, ScalarEvent, SequenceEndEvent
 from yaml.reader import ReaderError
 
-from difygen.cursor import shown
 from difygen.diagnostics import Diagnostic, Location
+from difygen.wording import shown
 
 Event: TypeAlias = Any  # of the parser: told apart by class, and the published stubs leave out what most of them hold
 NextEvent: TypeAlias = Callable[[], Event]

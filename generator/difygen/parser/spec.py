@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import cast
 
-from difygen.cursor import Cursor, Diagnostics, listed, shown
+from difygen.cursor import Cursor, Diagnostics
 from difygen.model import (
     APP_KINDS,
     COMPLETION,
@@ -28,6 +28,7 @@ from difygen.parser import spec_chat
 from difygen.parser.json_schema import json_of, type_of_schema
 from difygen.parser.spec_types import ITEM, OUTPUT, check_input_value, check_value, description, read_type
 from difygen.type_algebra import members_of
+from difygen.wording import names_listed, shown
 
 SPEC_KEYS = ("name", "mode", "title", "description", "inputs", *spec_chat.KEYS, "examples")
 _KINDS = {kind.name: kind for kind in APP_KINDS.values()}
@@ -91,7 +92,7 @@ def _app_kind(root: Cursor) -> AppKind:
             mode.error("unknown-mode", f"`{shown(word)}` is no mode of an app.", hint)
         return WORKFLOW
     if not kind.is_supported:
-        supported = listed([each.name for each in _KINDS.values() if each.is_supported])
+        supported = names_listed([each.name for each in _KINDS.values() if each.is_supported])
         mode.error("unsupported-mode", f"difygen makes no clients for {kind.noun} yet.", f"It does for {supported}.")
     return kind
 
@@ -144,7 +145,7 @@ def read_input(name: str, cursor: Cursor) -> Input | None:
         return None
     for key, member in cursor.members():
         if key in ALL_KEYS and key not in COMMON_KEYS and key not in INPUT_TRAITS[kind].keys:
-            kinds = listed([each for each in INPUT_KINDS if key in INPUT_TRAITS[each].keys])
+            kinds = names_listed([each for each in INPUT_KINDS if key in INPUT_TRAITS[each].keys])
             member.error("key-not-applicable", f"`{key}` does not apply to `{kind}`.", f"It is for {kinds}.", key=True)
     input_ = _without_default(name, kind, cursor)
     default = _applying(cursor, kind, "default")
@@ -256,7 +257,7 @@ def read_examples(
         return ()
     keys = EXAMPLE_KEYS if kind is WORKFLOW else _COMPLETION_KEYS if kind is COMPLETION else _TURN_KEYS
     if not isinstance(examples.value, list):
-        examples.expect(f"a list of mappings with {listed(keys)}")
+        examples.expect(f"a list of mappings with {names_listed(keys)}")
     return tuple(_example(cursor, keys, root, inputs, outputs) for cursor in examples)
 
 
@@ -264,7 +265,7 @@ def _example(
     cursor: Cursor, keys: Sequence[str], root: Cursor, inputs: Sequence[Input], outputs: Sequence[Output]
 ) -> Example:
     if not isinstance(cursor.value, dict):
-        Cursor(cursor.value, cursor.path, cursor.report, "An example").expect(f"a mapping with {listed(keys)}")
+        Cursor(cursor.value, cursor.path, cursor.report, "An example").expect(f"a mapping with {names_listed(keys)}")
         return Example()
     cursor.only(keys, "an example")
     required = [input_.name for input_ in inputs if input_.required and input_.default is None]
@@ -305,5 +306,5 @@ def _values(
             hint = value.report.suggestion(name, tuple(checks)) if checks else ""
             value.error("unknown-name", f"`{shown(name)}` is none of the spec's {key}.", hint, key=True)
     if missing := [name for name in required if name not in given]:
-        (values or cursor).error("missing-value", f"The example's {key} lack {listed(missing)}.", key=True)
+        (values or cursor).error("missing-value", f"The example's {key} lack {names_listed(missing)}.", key=True)
     return {name: value.value for name, value in given.items()}

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from difygen.cursor import Cursor, listed
+from difygen.cursor import Cursor
 from difygen.model import AGENT, CHAT, CHATFLOW, COMPLETION, WORKFLOW, App, AppKind, Features, Tool, TurnFiles, Variable
 from difygen.parser.spec_types import VARIABLE, check_value, description, read_type
+from difygen.wording import names_listed
 
 _TALKING = (CHATFLOW, CHAT, AGENT)
 _SPOKEN = (*_TALKING, COMPLETION)
@@ -34,7 +35,7 @@ def check_keys(root: Cursor, kind: AppKind) -> None:
     """Note the keys that are not for this kind of app."""
     for key, member in root.members():
         if kind not in KEYS.get(key, (kind,)):
-            kinds = listed([each.name for each in KEYS[key]])
+            kinds = names_listed([each.name for each in KEYS[key]])
             message = f"`{key}` does not apply to {kind.noun}."
             member.error("key-not-applicable", message, f"It is for apps of the mode {kinds}.", key=True)
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from difygen.cursor import Cursor, listed, shown
+from difygen.cursor import Cursor
 from difygen.model import INPUT_TRAITS, ArrayOf, Input, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
 from difygen.type_algebra import any_if_null, array_of, fits, or_null, union
 from difygen.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, type_of_word, word_of
+from difygen.wording import listed, names_listed, shown
 
 MAX_DEPTH = 32
 
@@ -212,7 +213,7 @@ def check_value(cursor: Cursor, type_: Type) -> bool:
     if isinstance(type_, ObjectOf) and isinstance(cursor.value, dict):
         missing = [each.name for each in type_.properties if each.required and not cursor.has(each.name)]
         if missing:
-            cursor.error("missing-property", f"{cursor.name} lacks {listed(missing)}.")
+            cursor.error("missing-property", f"{cursor.name} lacks {names_listed(missing)}.")
         members = ((cursor.get(each.name), each.type) for each in type_.properties)
         return _all(check_value(member, inner) for member, inner in members if member is not None) and not missing
     if fits(cursor.value, type_):
@@ -239,6 +240,5 @@ def _described(type_: Type) -> str:
         case OneOf():
             return "text"
         case UnionOf(members):
-            *first, last = dict.fromkeys(_described(member) for member in members)
-            return f"{', '.join(first)} or {last}" if first else last
+            return listed(dict.fromkeys(map(_described, members)), "or")
     return _WORDS.get(type_, "anything")

@@ -33,10 +33,10 @@ from yaml.events import (
     StreamStartEvent,
 )
 
-from difygen.cursor import shown
 from difygen.diagnostics import Diagnostic, Location
 from difygen.model import JsonValue
 from difygen.parser.source_map import Event, NextEvent, SourceMap, Unreadable, explain
+from difygen.wording import shown
 
 MAX_BYTES = 10 * 1024 * 1024  # Dify's own limit for an import
 MAX_DEPTH = 100

@@ -26,9 +26,10 @@ from difygen.layout import (
 )
 from difygen.model import ArrayOf, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
 from difygen.naming import MAX_NAME, MODEL_ATTRIBUTES, assign, distinct, nested_name, shortened, snake_name
-from difygen.plan.prose import listed, paragraphs, sentence, wrap
+from difygen.plan.prose import paragraphs, sentence, wrap
 from difygen.render.compiled import TAKEN_NAMES
 from difygen.type_algebra import members_of, merge
+from difygen.wording import listed
 
 ANY = Code("Any")
 

@@ -38,7 +38,8 @@ from difygen.plan.hints import (
     options,
 )
 from difygen.plan.hints_json import object_hint
-from difygen.plan.prose import listed, one_line, sentence
+from difygen.plan.prose import one_line, sentence
+from difygen.wording import listed
 
 MAX_INLINE_DEFAULT = 40
 """The columns that a default may take where it is used; a longer one gets a name of its own."""

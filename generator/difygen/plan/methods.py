@@ -14,7 +14,8 @@ from difygen.model import App
 from difygen.options import Options
 from difygen.plan.hints import Names, class_head
 from difygen.plan.inputs import InputPlan
-from difygen.plan.prose import listed, one_line, paragraphs, sentence, wrap
+from difygen.plan.prose import one_line, paragraphs, sentence, wrap
+from difygen.wording import listed
 
 _DEPTH = 2 * INDENT
 

@@ -9,8 +9,8 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from difygen.code import Identifier, has_surrogate, visible
-from difygen.diagnostics import Diagnostic, Location, nearest
+from difygen.code import Identifier, has_surrogate
+from difygen.diagnostics import Diagnostic, Location
 from difygen.model import WORKFLOW, App, AppKind, Type
 from difygen.naming import (
     MAX_WORKFLOW_NAME,
@@ -25,6 +25,7 @@ from difygen.naming import (
 )
 from difygen.options import Options
 from difygen.plan.hints import output_name
+from difygen.wording import nearest, visible
 
 IMPORTED_CLASSES = frozenset(
     {

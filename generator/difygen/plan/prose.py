@@ -5,10 +5,10 @@ What comes out is still plain text: `difygen.code.docstring` is the door through
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from difygen.code import visible
 from difygen.layout import width
+from difygen.wording import visible
 
 _INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
 _LINE_BREAKS = str.maketrans({"\r": "\n", "\u2028": "\n", "\u2029": "\n"})
@@ -40,12 +40,6 @@ def sentence(text: str) -> str:
     if first.isalpha() and first.islower():
         text = text[0].upper() + text[1:]
     return text if text.endswith(_SENTENCE_ENDS) else text + "."
-
-
-def listed(words: Iterable[str], last: str = "and") -> str:
-    """`a`, `a and b`, or `a, b and c`."""
-    *most, final = words
-    return f"{', '.join(most)} {last} {final}" if most else final
 
 
 def wrap(text: str, columns: int, *, lead: str = "", hang: str = "") -> list[str]:

@@ -9,7 +9,6 @@ from itertools import islice
 
 import click
 
-from difygen.code import visible
 from difygen.config import Config
 from difygen.files import read_file
 from difygen.project.build import prepare, read_stdin
@@ -17,6 +16,7 @@ from difygen.project.lockfile import LOCK_NAME, Lock, LockError, read_lock
 from difygen.project.report import BuildReport, Progress, progress_bar, show_findings
 from difygen.project.request import Request, resolve
 from difygen.project.writer import EDITED, FOREIGN, Survey, place, survey, survey_file
+from difygen.wording import visible
 
 MAX_LINES = 60
 """Lines of differences that are shown of one file."""

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 
 from difygen.config import Config
-from difygen.console import count, is_terminal
+from difygen.console import is_terminal
 from difygen.project.lockfile import NOTHING, Lock
 from difygen.project.writer import place
+from difygen.wording import count
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar

@@ -146,7 +146,7 @@ def _nothing(name: str) -> Diagnostic:
 
 
 def _similar(path: str) -> str:
-    from difygen.diagnostics import nearest
+    from difygen.wording import nearest
 
     folder, name = os.path.split(path)
     try:

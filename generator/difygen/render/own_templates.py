@@ -15,8 +15,9 @@ from jinja2 import FileSystemLoader, StrictUndefined, TemplateError, TemplateSyn
 from jinja2.sandbox import SandboxedEnvironment
 
 from difygen.code import trusted
-from difygen.diagnostics import Diagnostic, Location, nearest
+from difygen.diagnostics import Diagnostic, Location
 from difygen.render.printing import SUFFIX, TEMPLATE_SETTINGS, TemplateProblem, templates_folder
+from difygen.wording import nearest
 
 
 def render_own(folder: str, template: str, context: Mapping[str, Any]) -> str:

@@ -14,8 +14,9 @@ from difygen.code import Code, Identifier, compose, docstring, literal
 from difygen.diagnostics import Diagnostic
 from difygen.layout import INDENT, Bracket, Doc, assignment, export_order, from_import, import_order, natural
 from difygen.plan.names import module_names
-from difygen.plan.prose import listed, wrap
+from difygen.plan.prose import wrap
 from difygen.render import compiled
+from difygen.wording import listed
 
 if TYPE_CHECKING:
     from difygen.plan.workflow import WorkflowPlan

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from difygen.cursor import Diagnostics
-from difygen.diagnostics import nearest
 from difygen.model import AGENT, APP_KINDS, APP_MODES, WORKFLOW, App, AppMode, JsonValue
 from difygen.parser.dsl import chat
 from difygen.parser.dsl.dataflow import Resolver
-from difygen.parser.dsl.graph import PATH, Graph, mapping, quoted, read_graph, sequence, text
+from difygen.parser.dsl.graph import PATH, Graph, mapping, read_graph, sequence, text
 from difygen.parser.dsl.inputs import read_form, read_inputs
 from difygen.parser.dsl.outputs import read_outputs
+from difygen.wording import nearest, quoted
 
 NEWEST = (0, 7, 0)
 """The newest version of the DSL that this reader was written for (Dify 1.16)."""

@@ -23,10 +23,11 @@ from difygen.model import (
 )
 from difygen.parser.dsl.control_flow import only_when
 from difygen.parser.dsl.dataflow import Resolver
-from difygen.parser.dsl.graph import PATH, Step, mapping, named, quoted, sequence, text, texts
+from difygen.parser.dsl.graph import PATH, Step, mapping, sequence, text, texts
 from difygen.parser.dsl.inputs import length_of
 from difygen.type_algebra import any_if_null, fits, without_null
 from difygen.type_syntax import type_of
+from difygen.wording import named, quoted
 
 _REFERENCE = re.compile(r"\{\{#([a-zA-Z0-9_]{1,50}(?:\.[a-zA-Z_][a-zA-Z0-9_]{0,29}){1,10})#\}\}")
 """What the engine takes for a reference; anything else in a template is text."""

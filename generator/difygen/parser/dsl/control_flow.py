@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from difygen.parser.dsl.graph import Graph, Port, Step, mapping, quoted, reached, sequence, text
+from difygen.parser.dsl.graph import Graph, Port, Step, mapping, reached, sequence, text
+from difygen.wording import quoted
 
 MAX_EFFORT = 500_000
 """How many edges and branches may be looked at for questions about single steps. Beyond that, the answer is the

@@ -10,11 +10,12 @@ from functools import partial
 
 from difygen.model import ArrayOf, JsonValue, Primitive, Type
 from difygen.parser.dsl.control_flow import Runs, only_when
-from difygen.parser.dsl.graph import Graph, Step, mapping, named, quoted, sequence, text, texts
+from difygen.parser.dsl.graph import Graph, Step, mapping, sequence, text, texts
 from difygen.parser.dsl.node_types import FAIL, NODE_TYPES, branches_of
 from difygen.parser.dsl.nullability import Need, Unknown, Value, member, nothing, unknown
 from difygen.type_algebra import is_small, merge
 from difygen.type_syntax import type_of
+from difygen.wording import named, quoted
 
 MAX_CHAIN = 48
 """How many nodes may pass a value on before it counts as unknown."""

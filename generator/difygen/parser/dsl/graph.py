@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from difygen.cursor import Diagnostics, shown
+from difygen.cursor import Diagnostics
 from difygen.model import Edge, JsonValue, Node
+from difygen.wording import quoted
 
 PATH = ("workflow", "graph", "nodes")
 
@@ -19,7 +20,6 @@ _NOTES = ("custom-note", "custom-data-source-empty")
 
 Port = tuple[str, str]
 """A step and the handle by which a run leaves it; the handle "" stands for the step having run at all."""
-MAX_QUOTED = 60
 _NO_MAPPING: Mapping[str, JsonValue] = {}
 
 
@@ -203,14 +203,3 @@ def text(value: JsonValue) -> str:
 def texts(value: JsonValue) -> tuple[str, ...]:
     """Return the scalars of a list, as text."""
     return tuple([text(each) for each in sequence(value) if isinstance(each, str | int | float)])
-
-
-def named(value: str) -> str:
-    """Return a name of the file within a sentence, as code."""
-    return f"`{shown(value)}`"
-
-
-def quoted(value: str) -> str:
-    """Return a title of the file within a sentence: on one line, printable, and not endless."""
-    plain = " ".join("".join([each if each.isprintable() else " " for each in value[: 4 * MAX_QUOTED]]).split())
-    return f"'{plain}'" if len(plain) <= MAX_QUOTED else f"'{plain[: MAX_QUOTED - 1]}…'"

@@ -23,9 +23,10 @@ from difygen.model import (
     Primitive,
     Type,
 )
-from difygen.parser.dsl.graph import PATH, Graph, mapping, quoted, sequence, text, texts
+from difygen.parser.dsl.graph import PATH, Graph, mapping, sequence, text, texts
 from difygen.parser.dsl.nullability import Value
 from difygen.type_algebra import merge
+from difygen.wording import quoted
 
 FORM_KINDS: tuple[InputKind, ...] = ("text-input", "paragraph", "select", "number", "checkbox")
 """What a form of an app without a graph can hold; Dify saves no other."""

@@ -9,10 +9,11 @@ from typing import Protocol, TypeAlias
 
 from difygen.model import INPUT_TRAITS, ArrayOf, JsonValue, ObjectOf, OneOf, Primitive, Property, Type
 from difygen.parser.dsl.control_flow import TIMEOUT, actions
-from difygen.parser.dsl.graph import Step, mapping, named, sequence, text, texts
+from difygen.parser.dsl.graph import Step, mapping, sequence, text, texts
 from difygen.parser.dsl.nullability import Need, Unknown, Value
 from difygen.type_algebra import merge, or_null, union, without_null
 from difygen.type_syntax import type_of
+from difygen.wording import named
 
 STRING, NUMBER, INTEGER, BOOLEAN = Primitive.STRING, Primitive.NUMBER, Primitive.INTEGER, Primitive.BOOLEAN
 OBJECT = ObjectOf()

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from difygen.model import ArrayOf, ObjectOf, Primitive, Property, Type, UnionOf
-from difygen.parser.dsl.graph import Port, named
+from difygen.parser.dsl.graph import Port
 from difygen.type_algebra import merge, without_null
+from difygen.wording import named
 
 MAX_CLAUSES = 16
 _ATTRIBUTES: dict[str, tuple[Type, bool]] = {

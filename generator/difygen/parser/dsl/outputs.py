@@ -9,10 +9,11 @@ from difygen.cursor import Diagnostics
 from difygen.model import AppKind, ArrayOf, JsonValue, ObjectOf, OneOf, Output, Primitive, Type, UnionOf
 from difygen.parser.dsl.control_flow import only_when
 from difygen.parser.dsl.dataflow import Resolver
-from difygen.parser.dsl.graph import PATH, Step, mapping, quoted, sequence, text, texts
+from difygen.parser.dsl.graph import PATH, Step, mapping, sequence, text, texts
 from difygen.parser.dsl.nullability import Value
 from difygen.type_algebra import merge, without_null
 from difygen.type_syntax import type_of
+from difygen.wording import quoted
 
 JOINED = "answer"
 """The key that Dify does not overwrite when several End nodes give it: it joins their texts (since 1.9)."""
