@@ -36,7 +36,7 @@ def test_the_first_run_writes_a_package_that_imports(project: Project) -> None:
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith("client: 2 workflows; files: ")
     program = "import client; print(client.run_concat.__name__, client.ReportClient.__name__)"
-    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "run ReportClient\n"
+    assert subprocess.check_output([sys.executable, "-c", program], text=True) == "run_concat ReportClient\n"
 
 
 def test_the_lock_says_what_came_from_what(project: Project) -> None:
