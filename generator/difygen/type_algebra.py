@@ -26,7 +26,10 @@ def union(*types: Type) -> Type:
 
 def merge(*types: Type) -> Type:
     """Return the union as one would write it: no `integer` beside `number`, one list of choices, none beside text."""
-    members = members_of(union(*types))
+    found = union(*types)
+    if not isinstance(found, UnionOf):
+        return found
+    members = found.members
     choices = [each for each in members if isinstance(each, OneOf)]
     others = [each for each in members if not isinstance(each, OneOf)]
     if Primitive.NUMBER in others and Primitive.INTEGER in others:
