@@ -12,7 +12,7 @@ from difygen.model import ArrayOf, JsonValue, Primitive, Type
 from difygen.parser.dsl.control_flow import Runs, only_when
 from difygen.parser.dsl.graph import Graph, Step, mapping, sequence, text, texts
 from difygen.parser.dsl.node_types import FAIL, NODE_TYPES, branches_of
-from difygen.parser.dsl.nullability import Need, Unknown, Value, member, nothing, unknown
+from difygen.parser.dsl.nullability import Requirement, Unknown, Value, member, nothing, unknown
 from difygen.type_algebra import is_small, merge
 from difygen.type_syntax import type_of
 from difygen.wording import named, quoted
@@ -70,7 +70,7 @@ class Resolver:
             if step.parent is not None and not self._encloses(step.parent, scope):
                 container = self.graph.steps[step.parent]
                 hidden = f"null since Dify 1.9, where nothing outside of {container} can see the steps in it"
-                value = value._replace(null=hidden, needs=())
+                value = value._replace(null=hidden, requirements=())
         for each in rest:
             value = member(value, each)
         return value
@@ -111,12 +111,12 @@ class Resolver:
 
     def unmet(self, value: Value, level: str | None, given: str | None) -> str:
         """Return why a value may not be there when `given` runs (at the end, for None); empty if it always is."""
-        for need in value.needs:
-            if any(self.graph.steps[id_].parent != level for id_, _ in need.ports):
+        for each in value.requirements:
+            if any(self.graph.steps[id_].parent != level for id_, _ in each.ports):
                 continue  # made outside of this container, before it
             runs = self.runs(level)
-            if not runs.always(need.ports, given):
-                return need.words or only_when(need.ports, given, runs, self.graph)
+            if not runs.always(each.ports, given):
+                return each.words or only_when(each.ports, given, runs, self.graph)
         return ""
 
     def runs(self, level: str | None) -> Runs:
@@ -153,7 +153,7 @@ class Resolver:
         if type_ is None:
             reason = f"{step} is a node of type {quoted(step.type)}, which difygen does not know"
             null = f"only when {step} gives {named(name)}"
-            return Value(Primitive.ANY, null, (Need(((step.id, ""),)),), Unknown("unknown-node-type", reason))
+            return Value(Primitive.ANY, null, (Requirement(((step.id, ""),)),), Unknown("unknown-node-type", reason))
         found = type_.fields.get(name)
         value = Value(found) if found is not None and not isinstance(found, Value) else found
         if value is None and type_.derive is not None:
@@ -161,8 +161,8 @@ class Resolver:
         strategy = step.data.get("error_strategy")
         if value is None and name in _ERRORS and strategy in (FAIL, "default-value"):
             if strategy == FAIL:
-                return Value(Primitive.STRING, needs=(Need(((step.id, FAIL),)),))
-            return Value(Primitive.STRING, "only when {node} fails", (Need(((step.id, ""),)),))
+                return Value(Primitive.STRING, requirements=(Requirement(((step.id, FAIL),)),))
+            return Value(Primitive.STRING, "only when {node} fails", (Requirement(((step.id, ""),)),))
         if value is None:
             return nothing(
                 "unknown-field", f"{step} is a node of type {quoted(step.type)}, which has no {quoted(name)}"
@@ -173,8 +173,8 @@ class Resolver:
         """Return the value as it is where the node may fail without ending the run."""
         if strategy == FAIL:
             branches = tuple((step.id, branch.handle) for branch in self._branches_of(step) if branch.handle != FAIL)
-            return value._replace(needs=(Need(branches), *value.needs))
-        value = value._replace(needs=(Need(((step.id, ""),)), *value.needs))
+            return value._replace(requirements=(Requirement(branches), *value.requirements))
+        value = value._replace(requirements=(Requirement(((step.id, ""),)), *value.requirements))
         if strategy != "default-value":
             return value
         for each in map(mapping, sequence(step.data.get("default_value"))):
@@ -193,10 +193,9 @@ def _with_title(value: Value, step: Step) -> Value:
         value = value._replace(null=value.null.replace("{node}", str(step)))
         if why is not None:
             value = value._replace(unknown=Unknown(why.code, why.reason.replace("{node}", str(step))))
-    for need in value.needs:
-        if "{node}" in need.words:
-            needs = tuple(Need(each.ports, each.words.replace("{node}", str(step))) for each in value.needs)
-            return value._replace(needs=needs)
+    if any("{node}" in each.words for each in value.requirements):
+        titled = [each._replace(words=each.words.replace("{node}", str(step))) for each in value.requirements]
+        value = value._replace(requirements=tuple(titled))
     return value
 
 

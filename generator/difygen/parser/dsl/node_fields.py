@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 from difygen.model import INPUT_TRAITS, ArrayOf, JsonValue, ObjectOf, OneOf, Primitive, Property, Type
 from difygen.parser.dsl.control_flow import TIMEOUT, actions
 from difygen.parser.dsl.graph import Step, mapping, sequence, text, texts
-from difygen.parser.dsl.nullability import Need, Unknown, Value
+from difygen.parser.dsl.nullability import Requirement, Unknown, Value
 from difygen.type_algebra import merge, or_null, union, without_null
 from difygen.type_syntax import type_of
 from difygen.wording import named
@@ -267,7 +267,7 @@ def form_field(step: Step, name: str, lookup: Lookup) -> Value | None:
             ports = tuple((step.id, branch.handle) for branch in actions(step) if branch.handle != TIMEOUT)
             traits = INPUT_TRAITS.get(text(each.get("type")))
             type_ = traits.type if traits is not None and traits.is_file else Primitive.STRING  # the rest comes as text
-            return Value(type_, needs=(Need(ports),) if ports else ())
+            return Value(type_, requirements=(Requirement(ports),) if ports else ())
     return None
 
 

@@ -27,7 +27,7 @@ def aggregated(step: Step, name: str, lookup: Lookup) -> Value | None:
             found = _first_of(step, group, lookup)
             # an upstream null counts as a value, so it is null within the object
             member = Property("output", or_null(found.type, found.null))
-            return Value(ObjectOf((member,)), "", found.needs, found.unknown)
+            return Value(ObjectOf((member,)), "", found.requirements, found.unknown)
     return None
 
 
@@ -40,10 +40,12 @@ def _first_of(step: Step, group: Mapping[str, JsonValue], lookup: Lookup) -> Val
         noted = declared(group.get("output_type"), "output", none)
         return noted if noted.unknown is None else nothing("aggregator-without-sources", none)
     # A variable that may be made later than it is asked for is nothing to count on.
-    needs = any_of([value for value, decided in found if decided and value.type is not Primitive.NULL], none)
+    requirements = any_of([value for value, decided in found if decided and value.type is not Primitive.NULL], none)
     null = next((each.null for each in values if each.null), "")
     why = next((each.unknown for each in values if each.unknown is not None), None)
-    return Value(merge(*(each.type for each in values)), null or (none if needs is None else ""), needs or (), why)
+    return Value(
+        merge(*(each.type for each in values)), null or (none if requirements is None else ""), requirements or (), why
+    )
 
 
 def iterated(step: Step, name: str, lookup: Lookup) -> Value | None:

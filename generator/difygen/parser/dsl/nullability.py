@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from difygen.model import ArrayOf, ObjectOf, Primitive, Property, Type, UnionOf
+from difygen.model import ArrayOf, ObjectOf, Primitive, Type, UnionOf
 from difygen.parser.dsl.graph import Port
 from difygen.type_algebra import merge, without_null
 from difygen.wording import named
@@ -27,7 +27,7 @@ _ATTRIBUTES: dict[str, tuple[Type, bool]] = {
 }
 
 
-class Need(NamedTuple):
+class Requirement(NamedTuple):
     """Ports of which a run must have taken at least one for a value to be there.
 
     `words` say when that is not so, if it is not obvious.
@@ -48,13 +48,13 @@ class Value(NamedTuple):
     """What stands at a selector.
 
     `type` is NULL where no run ever has a value there, and ANY where nothing is known; `unknown` then says why. All
-    of `needs` must be met for the value to be there; `null` says in words why it may be null or missing even then.
-    In both, `{node}` stands for the title of the step that makes the value.
+    of `requirements` must be met for the value to be there; `null` says in words why it may be null or missing even
+    then. In both, `{node}` stands for the title of the step that makes the value.
     """
 
     type: Type
     null: str = ""
-    needs: tuple[Need, ...] = ()
+    requirements: tuple[Requirement, ...] = ()
     unknown: Unknown | None = None
 
 
@@ -68,14 +68,14 @@ def nothing(code: str, reason: str) -> Value:
     return Value(Primitive.NULL, null=reason, unknown=Unknown(code, reason))
 
 
-def any_of(values: Iterable[Value], words: str) -> tuple[Need, ...] | None:
+def any_of(values: Iterable[Value], words: str) -> tuple[Requirement, ...] | None:
     """Return what is needed for at least one of several values to be there, or None if that is too much."""
     clauses: list[tuple[Port, ...]] = [()]
     for value in values:
-        clauses = [clause + need.ports for clause in clauses for need in value.needs]
+        clauses = [clause + each.ports for clause in clauses for each in value.requirements]
         if len(clauses) > MAX_CLAUSES:
             return None
-    return tuple(Need(clause, words) for clause in clauses)
+    return tuple(Requirement(clause, words) for clause in clauses)
 
 
 def member(value: Value, name: str) -> Value:
@@ -107,25 +107,15 @@ def member(value: Value, name: str) -> Value:
 
 
 def _property(value: Value, object_: ObjectOf, name: str) -> Value:
-    if not object_.properties:
-        reason = f"nothing says what is in the object whose {named(name)} is asked for"
-        found = unknown("object-without-schema", reason)
-        return found._replace(needs=value.needs, null=value.null or f"null when the object has no {named(name)}")
+    missing = value.null or f"null when the object has no {named(name)}"
     for each in object_.properties:
         if each.name == name:
-            return _found_property(value, each)
-    found = unknown("unknown-property", f"the schema of the object does not name {named(name)}")
-    return found._replace(needs=value.needs, null=value.null or f"null when the object has no {named(name)}")
-
-
-def _found_property(value: Value, found: Property) -> Value:
-    type_, nullable = without_null(found.type)
-    null = value.null
-    if nullable or not found.required:
-        null = null or f"null when the object has no {named(found.name)}"
-    why = (
-        Unknown("any-property", f"the schema does not say what {named(found.name)} holds")
-        if type_ is Primitive.ANY
-        else None
-    )
-    return value._replace(type=type_, null=null, unknown=why)
+            type_, nullable = without_null(each.type)
+            null = missing if nullable or not each.required else value.null
+            why = Unknown("any-property", f"the schema does not say what {named(name)} holds")
+            return value._replace(type=type_, null=null, unknown=why if type_ is Primitive.ANY else None)
+    why = Unknown("unknown-property", f"the schema of the object does not name {named(name)}")
+    if not object_.properties:
+        reason = f"nothing says what is in the object whose {named(name)} is asked for"
+        why = Unknown("object-without-schema", reason)
+    return Value(Primitive.ANY, missing, value.requirements, why)
