@@ -26,7 +26,7 @@ SEE_HELP = "Try 'difygen --help' for help."
 class Config:
     """What the command line and the settings ask for. Paths start at the current folder.
 
-    `folder` is the project's: generated code calls definitions by their way from it. `options` say what the code is
+    `folder` is the project's: generated code calls definitions by their path from it. `options` say what the code is
     to be like; their `names` are keyed by paths like `sources`. `settings` are the file that names the sources, if
     one does: they are all that the package holds then. `force` overwrites files that difygen did not write, and
     trusts nothing that an earlier run left; `prune` removes the clients of definitions that are there and not among

@@ -11,7 +11,7 @@ Emit = Literal["both", "sync", "async"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The user's wishes for the generated code.
+    """What the user decided about the generated code.
 
     `names` gives a workflow's Python name by the source of its definition; the other mappings are keyed by that
     Python name (or by the name in the definition). `rename` gives Python names for inputs and outputs, `outputs`

@@ -142,10 +142,10 @@ def _parse(data: bytes, file: str) -> tuple[JsonValue, str] | Diagnostic:
         message = f"The byte 0x{data[error.start]:02x} is not UTF-8."
         return Diagnostic("error", "not-utf-8", message, Location(file, data.count(b"\n", 0, error.start) + 1, 1))
     except tomllib.TOMLDecodeError as error:
-        place = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
+        found = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
         end = (text.count("\n") + 1, len(text) - text.rfind("\n"))
-        line, column = map(int, place.groups()) if place else end
-        said = str(error)[: place.start()] if place else str(error).removesuffix(" (at end of document)")
+        line, column = map(int, found.groups()) if found else end
+        said = str(error)[: found.start()] if found else str(error).removesuffix(" (at end of document)")
         message = f"This is not TOML: {said[:1].lower()}{said[1:]}."
         return Diagnostic("error", "toml-syntax", message, Location(file, line, column))
     except (ValueError, RecursionError):
@@ -164,7 +164,7 @@ def _plain(value: object) -> JsonValue:
 def key_positions(text: str) -> dict[Path, int]:
     """Return the index at which each key of a TOML text starts, and each item of a list, by path.
 
-    `tomllib` does not tell them. It has parsed the text before. Lists of tables (`[[…]]`), which no setting is,
+    `tomllib`, which has parsed the text before, does not give them. Lists of tables (`[[…]]`), which no setting is,
     count as one table.
     """
     import tomllib
@@ -241,7 +241,7 @@ def _check(file: SettingsFile) -> Settings | tuple[Diagnostic, ...]:
 
 
 class _Workflows:
-    """The tables of single workflows, put together the way `Options` has them."""
+    """The tables of single workflows, put together as `Options` has them."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder

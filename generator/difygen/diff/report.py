@@ -47,16 +47,16 @@ def _counts(changes: Sequence[Change]) -> Counter[Effect]:
 
 def _as_text(changes: Sequence[Change]) -> str:
     """Return a table: effect, workflow and subject, what happened and why it matters."""
-    places = [visible(_place(change)) for change in changes]
-    columns = min(max(map(width, places), default=0), 40)
+    subjects = [visible(_subject(change)) for change in changes]
+    columns = min(max(map(width, subjects), default=0), 40)
     rows = [
-        f"{change.effect:<10}  {place}{' ' * (columns - width(place))}  {visible(change.message)} {change.reason}"
-        for change, place in zip(changes, places, strict=True)
+        f"{change.effect:<10}  {subject}{' ' * (columns - width(subject))}  {visible(change.message)} {change.reason}"
+        for change, subject in zip(changes, subjects, strict=True)
     ]
     return "\n".join([*rows, summary(changes)])
 
 
-def _place(change: Change) -> str:
+def _subject(change: Change) -> str:
     return f"{change.workflow} {change.subject}".strip()
 
 
@@ -84,7 +84,7 @@ def _as_markdown(changes: Sequence[Change]) -> str:
     if not changes:
         return summary(changes)
     rows = [
-        f"| {change.effect} | {_cell(_place(change))} | {_cell(change.message)} | {change.reason} |"
+        f"| {change.effect} | {_cell(_subject(change))} | {_cell(change.message)} | {change.reason} |"
         for change in changes
     ]
     return "\n".join(

@@ -130,7 +130,7 @@ def _compare_nodes(old: App, new: App, old_names: PublicNames, new_names: Public
 
 
 def _compare_exports(old_names: PublicNames, new_names: PublicNames) -> Iterator[Found]:
-    """Classes and aliases of nested types come and go with them; what else explains it has been told."""
+    """Classes and aliases of nested types come and go with them; not where another change explains them."""
     if new_names.exports:
         for name in old_names.exports:
             if name not in new_names.exports:

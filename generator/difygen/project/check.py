@@ -15,7 +15,7 @@ from difygen.project.build import prepare, read_stdin
 from difygen.project.lockfile import LOCK_NAME, Lock, LockError, read_lock
 from difygen.project.report import BuildReport, Progress, progress_bar, show_findings
 from difygen.project.request import Request, resolve
-from difygen.project.writer import EDITED, FOREIGN, Survey, place, survey, survey_file
+from difygen.project.writer import EDITED, FOREIGN, Survey, path_in, survey, survey_file
 from difygen.wording import visible
 
 MAX_LINES = 60
@@ -69,11 +69,11 @@ class CheckReport:
         yield "Run difygen again to bring the package up to date."
 
     def _at(self, path: str) -> str:
-        return place(self.report.output, path)
+        return path_in(self.report.output, path)
 
     def _difference(self, path: str) -> Iterator[str]:
         try:
-            data = read_file(place(self.folder, path), follow=False)
+            data = read_file(path_in(self.folder, path), follow=False)
         except OSError:
             return
         lines = list(
@@ -158,7 +158,7 @@ def _lock_differs(old: Lock | None, new: Lock) -> str:
         return "is missing"
     if dict(old.files) != dict(new.files):
         return "does not know the files"
-    known = {module: (one.source, one.contract, one.exports) for module, one in old.workflows.items()}
-    if known != {module: (one.source, one.contract, one.exports) for module, one in new.workflows.items()}:
+    before = {module: (one.source, one.contract, one.exports) for module, one in old.workflows.items()}
+    if before != {module: (one.source, one.contract, one.exports) for module, one in new.workflows.items()}:
         return "does not know the workflows"
     return ""

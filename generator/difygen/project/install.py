@@ -132,10 +132,10 @@ def _fill(stage: str, files: Mapping[str, bytes], *, flush: bool) -> None:
     """
     paths = sorted(files, key=lambda path: (path != LOCK_NAME, path))
     each = len(paths) <= _FLUSH_EACH or sys.platform == "win32"
-    made = {""}
+    created = {""}
     for path in paths:
-        if (below := os.path.dirname(path)) not in made:
-            made.add(below)
+        if (below := os.path.dirname(path)) not in created:
+            created.add(below)
             os.makedirs(os.path.join(stage, below), exist_ok=True)
         _write(os.path.join(stage, path), files[path], flush=flush and each)
     if flush and not each and sys.platform != "win32":

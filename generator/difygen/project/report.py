@@ -15,7 +15,7 @@ import click
 from difygen.config import Config
 from difygen.console import is_terminal
 from difygen.project.lockfile import NOTHING, Lock
-from difygen.project.writer import place
+from difygen.project.writer import path_in
 from difygen.wording import count
 
 if TYPE_CHECKING:
@@ -81,9 +81,9 @@ def show_report(report: BuildReport, config: Config) -> None:
         return
     if config.verbosity > 0:
         for path in report.written:
-            click.echo(f"wrote {place(report.output, path)}")
+            click.echo(f"wrote {path_in(report.output, path)}")
         for path in report.removed:
-            click.echo(f"removed {place(report.output, path)}")
+            click.echo(f"removed {path_in(report.output, path)}")
     click.echo(_summary(report))
     if report.changes:
         from difygen.diff.report import format_changes

@@ -28,20 +28,20 @@ class Source(NamedTuple):
     named: bool = True
 
     def relative_to(self, folder: str) -> str:
-        """Return the way from `folder` to the file, with forward slashes.
+        """Return the path from `folder` to the file, with forward slashes.
 
         It is the same whatever the current folder is.
         """
         if self.path == STDIN:
             return STDIN
         home, name = os.path.split(self.path)
-        way = _way(folder, home)
-        return name if way in (os.curdir, None) else f"{way}/{name}"
+        path = _relative(folder, home)
+        return name if path in (os.curdir, None) else f"{path}/{name}"
 
 
 @lru_cache
-def _way(start: str, folder: str) -> str | None:
-    """Return the way from one folder to another; None if there is none, as between the drives of a Windows machine."""
+def _relative(start: str, folder: str) -> str | None:
+    """Return the path from one folder to another; None if there is none, as between the drives of a Windows machine."""
     try:
         return os.path.relpath(folder, start).replace(os.sep, "/")
     except ValueError:
@@ -76,9 +76,9 @@ def origin_of(source: Source, folder: str, base_folder: str) -> str:
     except ValueError:  # on two drives of a Windows machine
         common = os.path.dirname(source.path)
     for start in (os.path.abspath(base_folder), common):
-        way = source.relative_to(start)
-        if not way.startswith("../") and start != os.path.dirname(start):
-            return way
+        path = source.relative_to(start)
+        if not path.startswith("../") and start != os.path.dirname(start):
+            return path
     return os.path.basename(source.path)
 
 

@@ -47,7 +47,7 @@ def run_watch(config: Config) -> int:
         show(build(config))
         _prepare()
         later = replace(config, force=False)
-        for number, _ in enumerate(_saves(roots, _Wanted(config))):
+        for number, _ in enumerate(_saves(roots, _ChangeFilter(config))):
             report = build(later)
             if number or report.written or report.removed:
                 show(report)
@@ -56,12 +56,17 @@ def run_watch(config: Config) -> int:
     return 0
 
 
-def _saves(roots: Iterable[str], wanted: _Wanted) -> Iterator[None]:
+def _saves(roots: Iterable[str], saves: _ChangeFilter) -> Iterator[None]:
     """Yield when something was saved, and first as soon as nothing is missed any more, to make up for what was."""
     from watchfiles import watch
 
     watcher = watch(
-        *roots, watch_filter=wanted, step=_QUIET_TIME, debounce=_PATIENCE, rust_timeout=_BREATH, yield_on_timeout=True
+        *roots,
+        watch_filter=saves,
+        step=_QUIET_TIME,
+        debounce=_PATIENCE,
+        rust_timeout=_BREATH,
+        yield_on_timeout=True,
     )
     next(watcher)
     click.echo(f"watching {', '.join(map(os.path.relpath, roots))} (Ctrl-C ends it)", err=True)
@@ -99,7 +104,7 @@ def _folder_of(path: str) -> str:
     return path
 
 
-class _Wanted:
+class _ChangeFilter:
     """Tells the changes that matter from all others, those of the package itself first of all."""
 
     def __init__(self, config: Config) -> None:

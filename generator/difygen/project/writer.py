@@ -69,13 +69,13 @@ class RefusedError(PublishError):
         self.refusals = tuple(refusals)
 
     def __str__(self) -> str:
-        lines = [f"{place(self.folder, one.path)} {one.why}" for one in self.refusals]
+        lines = [f"{path_in(self.folder, one.path)} {one.why}" for one in self.refusals]
         forced = all(one.why not in _NEVER_FORCED for one in self.refusals)
         hint = "use --force to overwrite" if forced else "move it away, or choose another output"
         return "\n".join([*lines, f"nothing was written; {hint}"])
 
 
-def place(output: str, path: str) -> str:
+def path_in(output: str, path: str) -> str:
     """Return a path in the output, or the output itself if that is a file."""
     return os.path.join(output, path) if path else output
 
@@ -238,15 +238,15 @@ def _signature(data: bytes) -> str:
 _MISSING, _SAME, _OURS = "missing", "same", "ours"
 
 
-def _look(folder: str, path: str, lock: Lock, wanted: bytes | None) -> str:
-    """Return what stands at a path: nothing, the wanted contents, contents we wrote, or else why it is not ours."""
+def _look(folder: str, path: str, lock: Lock, expected: bytes | None) -> str:
+    """Return what stands at a path: nothing, the expected contents, contents we wrote, or else why it is not ours."""
     found = _contents(os.path.join(folder, path))
     if found is None:
         return _MISSING
     if isinstance(found, str):
         return found
     data = found
-    if _reads_as(data, wanted):
+    if _reads_as(data, expected):
         return _SAME
     if lock.wrote(path, hash_bytes(data)) or lock.wrote(path, hash_bytes(_unix(data))):
         return _OURS
@@ -276,12 +276,12 @@ def _contents(path: str) -> bytes | str | None:
         raise
 
 
-def _reads_as(data: bytes, wanted: bytes | None) -> bool:
+def _reads_as(data: bytes, expected: bytes | None) -> bool:
     """Check whether the file need not be written.
 
     Git may have checked it out with Windows line ends, which is no change of ours or anybody's.
     """
-    return data == wanted or (wanted is not None and b"\r\n" in data and _unix(data) == wanted)
+    return data == expected or (expected is not None and b"\r\n" in data and _unix(data) == expected)
 
 
 def _unix(data: bytes) -> bytes:
