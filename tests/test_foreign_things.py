@@ -10,13 +10,12 @@ import socket
 import stat
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from difygen import console
 from difygen.project import other_runs
 from difygen.project.lockfile import LOCK_NAME
 from support.projects import Ran, difygen
@@ -301,14 +300,19 @@ def test_a_pipe_that_the_user_named_is_given_up_when_nobody_writes(
 def test_a_lock_that_somebody_holds_is_waited_for_with_a_word(
     ends: bool, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(other_runs, "NOTICE", 0.1)
-    monkeypatch.setattr(other_runs, "PATIENCE", 30.0 if ends else 0.5)
     handle = os.open(project, os.O_RDONLY)
     fcntl.flock(handle, fcntl.LOCK_EX)
-    release = threading.Thread(target=lambda: (time.sleep(0.6), os.close(handle)))
-    release.start()
+
+    def say(text: str) -> None:
+        console.say(text)
+        if ends:
+            fcntl.flock(handle, fcntl.LOCK_UN)
+
+    monkeypatch.setattr(other_runs, "NOTICE", 0.0)
+    monkeypatch.setattr(other_runs, "PATIENCE", 60.0 if ends else 0.3)
+    monkeypatch.setattr(other_runs, "say", say)
     ran = act("changed")
-    release.join()
+    os.close(handle)
     assert "waiting for another program that holds the lock of the folder" in ran.err
     assert ran.code == (0 if ends else 1)
     assert ends or "nothing was written; end the other difygen, or try again later" in ran.err

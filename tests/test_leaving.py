@@ -178,7 +178,7 @@ class TestStopping:
         with Server(live.routes) as server, client(server) as concat:
             with concat.stream(stop_on_exit=True) as events:
                 next(iter(events))
-            assert live.stopped.wait(5)
+            assert live.stopped.wait(20)
             assert server.count(STOP) == 1
 
     def test_an_async_caller_that_leaves_early(self) -> None:
@@ -190,7 +190,7 @@ class TestStopping:
         live = LiveRun(FIRST_HALF * 50, every=0.02)
         with Server(live.routes) as server:
             asyncio.run(leave(server))
-            assert live.stopped.wait(5)
+            assert live.stopped.wait(20)
             assert server.count(STOP) == 1
 
     def test_cancelling_stops_the_run_too(self) -> None:
@@ -212,7 +212,7 @@ class TestStopping:
         live = LiveRun(FIRST_HALF * 50, every=0.02)
         with Server(live.routes) as server:
             asyncio.run(cancel(server))
-            assert live.stopped.wait(5)
+            assert live.stopped.wait(20)
 
     def test_a_run_that_has_ended_is_not_stopped(self) -> None:
         with Server({RUN: stream(NORMAL)}) as server, client(server) as concat:
@@ -257,7 +257,7 @@ class TestClosingMeanwhile:
             began = time.monotonic()
             concat.close()
             error = waiting.exception(20)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
         return error
 
     @every_way
@@ -323,7 +323,7 @@ class TestClosingMeanwhile:
             began = time.monotonic()
             stream.close()
             assert isinstance(waiting.exception(20), runtime.StreamInterruptedError)
-            assert time.monotonic() - began < 5
+            assert time.monotonic() - began < 20
             assert server.wait_left()
             assert server.runs == 1
 
@@ -358,7 +358,7 @@ class TestClosingMeanwhile:
             await asyncio.sleep(0.1)
             await concat.aclose()
             with pytest.raises(runtime.ClosedError):
-                await asyncio.wait_for(waiting, 5)
+                await asyncio.wait_for(waiting, 20)
             for client in options.values():
                 await client.aclose()
 
@@ -375,7 +375,7 @@ class TestClosingMeanwhile:
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.1)
             await concat.aclose()
-            done = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5)
+            done = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 20)
             assert [type(error) for error in done] == [runtime.ClosedError] * 3
 
         with Server(HANGS) as server:
@@ -392,7 +392,7 @@ class TestClosingMeanwhile:
                 await asyncio.sleep(0.1)
                 await stream.aclose()
                 with pytest.raises(runtime.StreamInterruptedError):
-                    await asyncio.wait_for(waiting, 5)
+                    await asyncio.wait_for(waiting, 20)
 
         with Server(HANGS) as server:
             asyncio.run(close(server))

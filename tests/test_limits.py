@@ -76,7 +76,7 @@ def http_client(kind: str, **arguments: Any) -> Any:
 
 
 every_kind = pytest.mark.parametrize("kind", DRIVES)
-TIMEOUT, TOO_LONG = 0.5, 4.0
+TIMEOUT, TOO_LONG = 0.5, 15.0
 
 
 def drip_forever(start: bytes, drop: bytes) -> Handler:

@@ -23,7 +23,7 @@ from support import GENERATOR, ROOT
 
 CONCAT = "specs/concat.yaml"
 INPUTS = {"string": "a", "num": 1, "list": "list_a"}
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(GENERATOR), "PYTHONUNBUFFERED": "1"}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(GENERATOR)}
 HINDER = "import sys; sys.modules['uvicorn'] = None; from difygen.cli import root; root(prog_name='difygen')"
 
 

@@ -195,7 +195,7 @@ class TestTwoUsersAtOnce:
             events = client.stream()
             with ThreadPoolExecutor(1) as pool:
                 user = pool.submit(uses[first], events)
-                assert held.reached.wait(5)
+                assert held.reached.wait(20)
                 self.wait_in_use(events)
                 with pytest.raises(runtime.StreamError, match="in use"):
                     uses[second](events)
@@ -223,7 +223,7 @@ class TestTwoUsersAtOnce:
             async with AsyncConcatClient(base_url=server.url, api_key=KEY, **QUICK) as client:
                 events = client.stream()
                 user = asyncio.create_task(uses[first](events))
-                await asyncio.to_thread(held.reached.wait, 5)
+                await asyncio.to_thread(held.reached.wait, 20)
                 await asyncio.to_thread(self.wait_in_use, events)
                 with pytest.raises(runtime.StreamError, match="in use"):
                     await uses[second](events)

@@ -230,7 +230,7 @@ print(events.result().outputs.result)
         async def call_all(server: Server) -> None:
             client = AsyncConcatClient(base_url=server.url, api_key=KEY, max_reconnects=0, **QUICK)
             await asyncio.gather(*(call(client, number / 2000) for number in range(200)))
-            for _ in range(200):
+            for _ in range(2000):
                 if not [one for one in connections(client) if not one.is_idle()]:
                     break
                 await asyncio.sleep(0.01)

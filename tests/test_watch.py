@@ -17,7 +17,7 @@ from support.projects import CONCAT, REPORT, Project
 
 pytest.importorskip("watchfiles", reason="the extra `watch` is not installed")
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(GENERATOR), "PYTHONUNBUFFERED": "1"}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(GENERATOR)}
 PATIENCE = 60
 
 
