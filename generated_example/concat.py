@@ -102,8 +102,8 @@ class ConcatClient(WorkflowClient[ConcatInputs, ConcatOutputs]):
     ) -> RunStream[ConcatOutputs]:
         """Run `concat` as a stream of events, for `with` and `for`.
 
-        Takes what `run` takes. The run starts with the first event that is asked
-        for; `stream.result()` returns or raises what `run` does.
+        Takes what `run` takes. The run starts with the first event that is asked for;
+        `stream.result()` returns or raises what `run` does.
         """
         inputs = ConcatInputs(string=string, num=num, list=list)
         return self.stream_inputs(inputs, user=user, **options)
@@ -136,7 +136,7 @@ class AsyncConcatClient(AsyncWorkflowClient[ConcatInputs, ConcatOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[ConcatOutputs]:
-        """Run `concat` as a stream of events, like `ConcatClient.stream`."""
+        """Stream a run of `concat`, like `ConcatClient.stream`."""
         inputs = ConcatInputs(string=string, num=num, list=list)
         return self.stream_inputs(inputs, user=user, **options)
 

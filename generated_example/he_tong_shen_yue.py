@@ -110,7 +110,7 @@ class HeTongShenYueOutputs(Outputs):
 
 
 class HeTongShenYueNode(WorkflowNode):
-    """The nodes of `合同审阅`: id, type and title. A member equals its node id."""
+    """The nodes of `合同审阅`: id, type and title. Each equals its id."""
 
     KAI_SHI = ("1741000000001", "start", "开始")
     TI_QU_WEN_BEN = ("1741000000002", "document-extractor", "提取文本")
@@ -189,8 +189,8 @@ class HeTongShenYueClient(WorkflowClient[HeTongShenYueInputs, HeTongShenYueOutpu
     ) -> RunStream[HeTongShenYueOutputs]:
         """Run `合同审阅` as a stream of events, for `with` and `for`.
 
-        Takes what `run` takes. The run starts with the first event that is asked
-        for; `stream.result()` returns or raises what `run` does.
+        Takes what `run` takes. The run starts with the first event that is asked for;
+        `stream.result()` returns or raises what `run` does.
         """
         inputs = HeTongShenYueInputs(
             contract=contract,
@@ -237,7 +237,7 @@ class AsyncHeTongShenYueClient(
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[HeTongShenYueOutputs]:
-        """Run `合同审阅` as a stream of events, like `HeTongShenYueClient.stream`."""
+        """Stream a run of `合同审阅`, like `HeTongShenYueClient.stream`."""
         inputs = HeTongShenYueInputs(
             contract=contract,
             attachments=attachments,

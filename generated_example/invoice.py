@@ -190,8 +190,8 @@ class InvoiceClient(WorkflowClient[InvoiceInputs, InvoiceOutputs]):
     ) -> RunStream[InvoiceOutputs]:
         """Run `invoice` as a stream of events, for `with` and `for`.
 
-        Takes what `run` takes. The run starts with the first event that is asked
-        for; `stream.result()` returns or raises what `run` does.
+        Takes what `run` takes. The run starts with the first event that is asked for;
+        `stream.result()` returns or raises what `run` does.
         """
         inputs = InvoiceInputs(
             invoice=invoice,
@@ -248,7 +248,7 @@ class AsyncInvoiceClient(AsyncWorkflowClient[InvoiceInputs, InvoiceOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[InvoiceOutputs]:
-        """Run `invoice` as a stream of events, like `InvoiceClient.stream`."""
+        """Stream a run of `invoice`, like `InvoiceClient.stream`."""
         inputs = InvoiceInputs(
             invoice=invoice,
             attachments=attachments,

@@ -78,7 +78,8 @@ class NightlyReportClient(WorkflowClient[NightlyReportInputs, NightlyReportOutpu
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self.run_inputs(NightlyReportInputs(), user=user, **options)
+        inputs = NightlyReportInputs()
+        return self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -88,10 +89,11 @@ class NightlyReportClient(WorkflowClient[NightlyReportInputs, NightlyReportOutpu
     ) -> RunStream[NightlyReportOutputs]:
         """Run `nightly_report` as a stream of events, for `with` and `for`.
 
-        Takes what `run` takes. The run starts with the first event that is asked
-        for; `stream.result()` returns or raises what `run` does.
+        Takes what `run` takes. The run starts with the first event that is asked for;
+        `stream.result()` returns or raises what `run` does.
         """
-        return self.stream_inputs(NightlyReportInputs(), user=user, **options)
+        inputs = NightlyReportInputs()
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 class AsyncNightlyReportClient(
@@ -108,7 +110,8 @@ class AsyncNightlyReportClient(
         **options: Unpack[RunOptions],
     ) -> Run[NightlyReportOutputs]:
         """Run `nightly_report` to its end, like `NightlyReportClient.run`."""
-        return await self.run_inputs(NightlyReportInputs(), user=user, **options)
+        inputs = NightlyReportInputs()
+        return await self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -116,10 +119,9 @@ class AsyncNightlyReportClient(
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[NightlyReportOutputs]:
-        """Run `nightly_report` as a stream of events, like
-        `NightlyReportClient.stream`.
-        """
-        return self.stream_inputs(NightlyReportInputs(), user=user, **options)
+        """Stream a run of `nightly_report`, like `NightlyReportClient.stream`."""
+        inputs = NightlyReportInputs()
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 _client = NightlyReportClient()

@@ -118,7 +118,7 @@ class ProductCardOutputs(Outputs):
 
 
 class ProductCardNode(WorkflowNode):
-    """The nodes of `Product card`: id, type and title. A member equals its node id."""
+    """The nodes of `Product card`: id, type and title. Each equals its id."""
 
     START = ("1746000000001", "start", "Start")
     WRITE_THE_CARD = ("1746000000002", "llm", "Write the card")
@@ -197,8 +197,8 @@ class ProductCardClient(WorkflowClient[ProductCardInputs, ProductCardOutputs]):
     ) -> RunStream[ProductCardOutputs]:
         """Run `Product card` as a stream of events, for `with` and `for`.
 
-        Takes what `run` takes. The run starts with the first event that is asked
-        for; `stream.result()` returns or raises what `run` does.
+        Takes what `run` takes. The run starts with the first event that is asked for;
+        `stream.result()` returns or raises what `run` does.
         """
         inputs = ProductCardInputs(
             article=article,
@@ -249,7 +249,7 @@ class AsyncProductCardClient(
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[ProductCardOutputs]:
-        """Run `Product card` as a stream of events, like `ProductCardClient.stream`."""
+        """Stream a run of `Product card`, like `ProductCardClient.stream`."""
         inputs = ProductCardInputs(
             article=article,
             tone=tone,

@@ -136,8 +136,8 @@ class SupportReplyClient(WorkflowClient[SupportReplyInputs, SupportReplyOutputs]
     ) -> RunStream[SupportReplyOutputs]:
         """Run `support-reply` as a stream of events, for `with` and `for`.
 
-        Takes what `run` takes. The run starts with the first event that is asked
-        for; `stream.result()` returns or raises what `run` does.
+        Takes what `run` takes. The run starts with the first event that is asked for;
+        `stream.result()` returns or raises what `run` does.
         """
         inputs = SupportReplyInputs(question=question, tone=tone, context=context)
         return self.stream_inputs(inputs, user=user, **options)
@@ -172,7 +172,7 @@ class AsyncSupportReplyClient(
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[SupportReplyOutputs]:
-        """Run `support-reply` as a stream of events, like `SupportReplyClient.stream`."""
+        """Stream a run of `support-reply`, like `SupportReplyClient.stream`."""
         inputs = SupportReplyInputs(question=question, tone=tone, context=context)
         return self.stream_inputs(inputs, user=user, **options)
 

@@ -90,7 +90,7 @@ class TicketTriageOutputs(Outputs):
 
 
 class TicketTriageNode(WorkflowNode):
-    """The nodes of `Ticket triage`: id, type and title. A member equals its node id."""
+    """The nodes of `Ticket triage`: id, type and title. Each equals its id."""
 
     START = ("1735000000001", "start", "Start")
     WHAT_IS_IT_ABOUT = ("1735000000002", "question-classifier", "What is it about?")
@@ -143,8 +143,8 @@ class TicketTriageClient(WorkflowClient[TicketTriageInputs, TicketTriageOutputs]
     ) -> Run[TicketTriageOutputs]:
         """Run `Ticket triage` to its end and return the run, which has succeeded.
 
-        Sorts a support ticket, drafts the reply that fits, and says what the next
-        step is.
+        Sorts a support ticket, drafts the reply that fits, and says what the next step
+        is.
 
         Args:
             subject: At most 120 characters.
@@ -180,8 +180,8 @@ class TicketTriageClient(WorkflowClient[TicketTriageInputs, TicketTriageOutputs]
     ) -> RunStream[TicketTriageOutputs]:
         """Run `Ticket triage` as a stream of events, for `with` and `for`.
 
-        Takes what `run` takes. The run starts with the first event that is asked
-        for; `stream.result()` returns or raises what `run` does.
+        Takes what `run` takes. The run starts with the first event that is asked for;
+        `stream.result()` returns or raises what `run` does.
         """
         inputs = TicketTriageInputs(
             subject=subject,
@@ -228,7 +228,7 @@ class AsyncTicketTriageClient(
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[TicketTriageOutputs]:
-        """Run `Ticket triage` as a stream of events, like `TicketTriageClient.stream`."""
+        """Stream a run of `Ticket triage`, like `TicketTriageClient.stream`."""
         inputs = TicketTriageInputs(
             subject=subject,
             message=message,

@@ -56,7 +56,7 @@ class TranslatePagesOutputs(Outputs):
 
 
 class TranslatePagesNode(WorkflowNode):
-    """The nodes of `Translate pages`: id, type and title. A member equals its node id."""
+    """The nodes of `Translate pages`: id, type and title. Each equals its id."""
 
     START = ("1752000000001", "start", "Start")
     SPLIT_INTO_PAGES = ("1752000000002", "code", "Split into pages")
@@ -129,8 +129,8 @@ class TranslatePagesClient(WorkflowClient[TranslatePagesInputs, TranslatePagesOu
     ) -> RunStream[TranslatePagesOutputs]:
         """Run `Translate pages` as a stream of events, for `with` and `for`.
 
-        Takes what `run` takes. The run starts with the first event that is asked
-        for; `stream.result()` returns or raises what `run` does.
+        Takes what `run` takes. The run starts with the first event that is asked for;
+        `stream.result()` returns or raises what `run` does.
         """
         inputs = TranslatePagesInputs(
             text=text,
@@ -173,9 +173,7 @@ class AsyncTranslatePagesClient(
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[TranslatePagesOutputs]:
-        """Run `Translate pages` as a stream of events, like
-        `TranslatePagesClient.stream`.
-        """
+        """Stream a run of `Translate pages`, like `TranslatePagesClient.stream`."""
         inputs = TranslatePagesInputs(
             text=text,
             target_language=target_language,

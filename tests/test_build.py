@@ -60,7 +60,7 @@ def test_nothing_changed_means_nothing_touched_and_nothing_imported(project: Pro
     program = (
         "import sys; from difygen.config import read_config; from difygen.project.build import run_generate as run;"
         "assert run(read_config(sources=('specs',), output='client')) == 0;"
-        "print(sorted({'yaml', 'jinja2', 'pydantic', 'rich', 'black', 'httpx', 'difygen.parser', 'difygen.generate'}"
+        "print(sorted({'yaml', 'jinja2', 'pydantic', 'rich', 'black', 'httpx', 'difygen.parser', 'difygen.codegen'}"
         " & set(sys.modules)))"
     )
     environment = {**os.environ, "PYTHONPATH": str(GENERATOR)}

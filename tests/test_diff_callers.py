@@ -18,9 +18,9 @@ from random import Random
 from typing import Any
 
 import pytest
+from difygen.codegen.python.package import Generated, generate
 from difygen.diff.public import public_app
 from difygen.diff.workflows import Change, compare, is_breaking
-from difygen.generate import Generated, generate
 from difygen.model import App
 from difygen.options import Options
 from mypy import api

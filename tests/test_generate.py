@@ -14,10 +14,10 @@ from types import ModuleType
 from typing import Any, get_type_hints
 
 import pytest
-from difygen.generate import generate, generate_module, generate_package, module_names
+from difygen.codegen.python.names import NameRequest, name_apps
+from difygen.codegen.python.package import generate, generate_module, generate_package
 from difygen.model import App, Input, Node, ObjectOf, Output, Primitive, Property
 from difygen.options import Options
-from difygen.plan.names import Wanted
 from pydantic import ValidationError
 from support import LAB, ROOT
 from support.packages import CONCAT, files_of, imported, python, workflow_from, workflow_of, write
@@ -365,7 +365,7 @@ def test_wishes_that_cannot_be_had_are_findings_and_nothing_is_generated(
 
 def test_a_package_can_be_made_one_workflow_at_a_time() -> None:
     workflows = [KINDS, CONCAT]
-    names, problems = module_names([Wanted(workflow.name, workflow.source) for workflow in workflows])
+    names, problems = name_apps([NameRequest(workflow.name, workflow.source) for workflow in workflows])
     assert problems == ()
     modules = [generate_module(workflow, Options(), name) for workflow, name in zip(workflows, names, strict=True)]
     files = {module.path: module.text for module in modules} | generate_package(
@@ -419,12 +419,12 @@ def test_the_same_definition_gives_the_same_bytes_whatever_the_hash_seed(name: s
     assert len(digests) == 1
 
 
-def test_generating_imports_neither_jinja2_nor_black_nor_pydantic() -> None:
+def test_generating_imports_neither_black_nor_pydantic() -> None:
     program = (
         "import sys; sys.path[:0] = ['generator'];"
-        " from difygen.generate import generate; from difygen.model import App;"
+        " from difygen.codegen.python.package import generate; from difygen.model import App;"
         "generate([App(name='x', source='x.yml')]);"
-        "slow = {'jinja2', 'black', 'pydantic', 'rich', 'anyascii', 'httpx', 'unicodedata', 'ast'};"
+        "slow = {'black', 'pydantic', 'rich', 'anyascii', 'httpx', 'unicodedata', 'ast'};"
         "print(*sorted(slow & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT)

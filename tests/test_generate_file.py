@@ -7,8 +7,8 @@ from pathlib import Path
 
 import black
 import pytest
+from difygen.codegen.python.single_file import runtime_pieces
 from difygen.options import Options
-from difygen.render.bundle import runtime_pieces
 from support import LAB, ROOT
 from support.packages import CONCAT, files_of, imported, python, workflow_of, write
 from test_typing import KINDS

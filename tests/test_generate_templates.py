@@ -1,89 +1,21 @@
-"""The templates, compiled ahead or rendered by jinja2: the same bytes, and a user's own in place of ours."""
+"""The templates: ours, kept as Python keeps what it compiles, and a user's own in place of ours."""
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 
-import jinja2
 import pytest
-from difygen.code import trusted
-from difygen.generate import generate
+import runtime
+from difygen.codegen.python.package import generate
+from difygen.codegen.python.runtime import exported_names, runtime_names
 from difygen.options import Options
-from difygen.render import compile as compile_templates
-from difygen.render import compiled as _compiled_templates
-from difygen.render import printing as render
-from difygen.render.printing import TEMPLATE_SETTINGS
-from support import LAB, ROOT
-from support.packages import CONCAT, files_of, workflow_of
-from test_typing import KINDS
+from support import ROOT
+from support.packages import CONCAT, files_of
 
 TEMPLATES = ROOT / "templates"
-WORKFLOWS = [CONCAT, KINDS, workflow_of(LAB / "kitchen_sink.yml")]
-
-
-def test_the_compiled_templates_are_up_to_date() -> None:
-    assert Path(compile_templates.TARGET).read_text(encoding="utf-8") == compile_templates.compile_folder(
-        str(TEMPLATES)
-    )
-
-
-def test_compiling_says_whether_there_was_something_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    target = tmp_path / "compiled.py"
-    target.write_text("")
-    monkeypatch.setattr(compile_templates, "TARGET", str(target))
-    assert compile_templates.main(["--check"]) == 1
-    assert compile_templates.main([]) == 0
-    assert compile_templates.main(["--check"]) == 0
-
-
-@pytest.mark.parametrize("single_file", [False, True])
-def test_jinja2_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatch, single_file: bool) -> None:
-    compiled = files_of(WORKFLOWS, Options(single_file=single_file))
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
-        undefined=jinja2.StrictUndefined,
-        finalize=trusted,
-        **TEMPLATE_SETTINGS,  # type: ignore[arg-type]
-    )
-    monkeypatch.setattr(
-        render,
-        "render",
-        lambda name, context, overrides=None: environment.get_template(f"{name}.py.jinja").render(context),
-    )
-    assert files_of(WORKFLOWS, Options(single_file=single_file)) == compiled
-
-
-@pytest.mark.parametrize(
-    "source",
-    [
-        "{{ 1 }}",
-        "{{ a + b }}",
-        "{{ a() }}",
-        "{{ a|upper }}",
-        "{{ a[0] }}",
-        "{% set a = 1 %}",
-        "{% include 'x' %}",
-        "{% for a in b if c %}{% endfor %}",
-        "{% for a, b in c %}{% endfor %}",
-        "{% for a in b %}{% else %}x{% endfor %}",
-        "{% macro a() %}{% endmacro %}",
-        "{% if not a %}{% endif %}",
-        "{% for class in b %}{% endfor %}",
-    ],
-)
-def test_the_compiler_refuses_what_it_does_not_know(source: str) -> None:
-    with pytest.raises(compile_templates.UnsupportedTemplate):
-        list(compile_templates.compile_template("x", source))
-
-
-def test_the_compiler_knows_branches() -> None:
-    source = "{% if a %}1{% elif b.c %}2{% else %}3{% endif %}"
-    assert list(compile_templates.compile_template("x", source))[4:-1] == [
-        '    if context["a"]:',
-        '        write("1")',
-        '    elif context["b"].c:',
-        '        write("2")',
-        "    else:",
-        '        write("3")',
-    ]
 
 
 def test_a_template_of_the_user_takes_the_place_of_ours(tmp_path: Path) -> None:
@@ -100,18 +32,19 @@ def test_a_template_of_the_user_takes_the_place_of_ours(tmp_path: Path) -> None:
     [
         ("{{ nothing }}", "'nothing' is undefined"),
         ("{{ 'text' }}", "only Code may be printed into generated source, not str: 'text'"),
-        ("{{ docstring + 'x' }}", "only Code may be printed into generated source, not str"),
-        ("{{ docstring.__class__.__mro__ }}", "access to attribute '__class__' of 'Code' object is unsafe."),
+        ("{{ imports + 'x' }}", "only Code may be printed into generated source, not str"),
+        ("{{ imports.__class__.__mro__ }}", "access to attribute '__class__' of 'Code' object is unsafe."),
         ("{% for %}", "got 'end of statement block'"),
         ("x =", "what it gives is not Python: invalid syntax"),
     ],
 )
 def test_a_template_of_the_user_that_cannot_be_used_is_a_finding(tmp_path: Path, template: str, message: str) -> None:
-    (tmp_path / "module.py.jinja").write_text(template)
+    (tmp_path / "module.py.jinja").write_text(f"\n{template}")
     generated = generate([CONCAT], Options(templates=str(tmp_path)))
     (finding,) = generated.diagnostics
     assert generated.files == {} and finding.code == "bad-template" and message in finding.message
     assert finding.location.file.endswith("module.py.jinja")
+    assert finding.location.line == (0 if template == "x =" else 2)
 
 
 def test_a_folder_without_templates_of_ours_is_a_finding(tmp_path: Path) -> None:
@@ -127,7 +60,60 @@ def test_the_readme_lists_the_templates_and_what_they_are_given() -> None:
     assert all(f"`{template.name}`" in readme for template in TEMPLATES.glob("*.jinja"))
 
 
-def test_the_names_of_the_runtime_are_those_that_it_exports() -> None:
-    import runtime
+def test_a_mistake_in_a_template_that_another_includes_is_said_of_that_one(tmp_path: Path) -> None:
+    (tmp_path / "workflow.py.jinja").write_text("\n\n{{ nothing }}")
+    (finding,) = generate([CONCAT], Options(templates=str(tmp_path))).diagnostics
+    assert (
+        str(finding).startswith(f"{tmp_path}/workflow.py.jinja:3:1: ") and "'nothing' is undefined" in finding.message
+    )
 
-    assert sorted(runtime.__all__) == list(_compiled_templates.RUNTIME_NAMES)
+
+def test_what_a_template_of_the_user_prints_is_laid_out_unless_that_would_change_it(tmp_path: Path) -> None:
+    own = (TEMPLATES / "module.py.jinja").read_text(encoding="utf-8")
+    names = ", ".join(f"name_of_something_{number}" for number in range(8))
+    changed = f"assert (lambda *x: x)(({'x' * 80!r}))"
+    (tmp_path / "module.py.jinja").write_text(f"{own}MINE = [{names}]\n", encoding="utf-8")
+    assert "\nMINE = [\n    name_of_something_0,\n" in files_of([CONCAT], Options(templates=str(tmp_path)))["concat.py"]
+    (tmp_path / "module.py.jinja").write_text(f"{own}{changed}\n", encoding="utf-8")
+    assert changed in files_of([CONCAT], Options(templates=str(tmp_path)))["concat.py"]
+
+
+def test_templates_are_compiled_once_and_kept_beside_them(tmp_path: Path) -> None:
+    copy(ROOT / "generator", tmp_path / "generator")
+    copy(ROOT / "templates", tmp_path / "templates")
+    (tmp_path / "a.yaml").write_text("name: a\noutputs: {}\n")
+    kept = tmp_path / "templates" / "__pycache__"
+
+    def run(output: str, **variables: str) -> str:
+        command = [sys.executable, "-m", "difygen", "a.yaml", "-o", output]
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path / "generator"), **variables}
+        subprocess.run(command, check=True, cwd=tmp_path, env=environment, capture_output=True)
+        return (tmp_path / output / "a.py").read_text("utf-8")
+
+    first = run("first", PYTHONDONTWRITEBYTECODE="1")
+    assert not kept.exists()
+    assert run("second", PYTHONDONTWRITEBYTECODE="") == first
+    compiled = {file.name: file.stat().st_mtime_ns for file in kept.iterdir()}
+    assert compiled and run("third", PYTHONDONTWRITEBYTECODE="") == first
+    assert {file.name: file.stat().st_mtime_ns for file in kept.iterdir()} == compiled
+    template = tmp_path / "templates" / "workflow.py.jinja"
+    template.write_text(
+        template.read_text("utf-8").replace("all calls over one pool", "all calls over a pool"), "utf-8"
+    )
+    assert run("fourth", PYTHONDONTWRITEBYTECODE="") == first.replace("over one pool", "over a pool")
+
+
+def copy(source: Path, target: Path) -> None:
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def test_the_names_of_the_runtime_are_those_that_it_exports_and_those_of_ours_at_its_top() -> None:
+    assert sorted(runtime.__all__) == sorted(exported_names())
+    modules = [module for module in vars(runtime).values() if isinstance(module, ModuleType)]
+    top = {name for module in modules for name, value in vars(module).items() if is_of(value, module)}
+    assert {name for name in top if name.startswith(("run_", "stream_")) or name.endswith("Client")} <= runtime_names()
+    assert "run_now" in top
+
+
+def is_of(value: object, module: ModuleType) -> bool:
+    return getattr(value, "__module__", None) == module.__name__

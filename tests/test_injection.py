@@ -12,12 +12,13 @@ import black
 import jinja2
 import pytest
 import runtime
-from difygen.code import Code, Identifier, compose, docstring, literal, trusted
-from difygen.generate import generate
+from difygen.codegen.python.inputs import usable_default
+from difygen.codegen.python.package import generate
+from difygen.codegen.python.syntax import Code, code, docstring, literal, trusted
+from difygen.codegen.python.templates import environment
 from difygen.model import App, Input
-from difygen.naming import class_name
+from difygen.naming import Identifier, class_name
 from difygen.options import Options
-from difygen.plan.inputs import usable_default
 from difygen.wording import visible
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -70,12 +71,12 @@ def test_a_docstring_is_one_string_and_shows_every_character(lines: list[str], i
 
 def test_only_code_can_be_printed() -> None:
     assert trusted(Code("x")) == "x"
-    assert compose("{}({})", Identifier("call"), literal("{}")) == 'call("{}")'
+    assert code("{}({})", Identifier("call"), literal("{}")) == 'call("{}")'
     for value in ("x", Code("x") + "y", 1, None):
         with pytest.raises(TypeError, match="only Code may be printed"):
             trusted(value)
     with pytest.raises(TypeError, match="only Code may be printed"):
-        compose("{}", "x")  # type: ignore[arg-type]
+        code("{}", "x")  # type: ignore[arg-type]
 
 
 def test_an_identifier_is_one() -> None:
@@ -250,11 +251,36 @@ def test_a_payload_in_every_place_at_once_is_harmless(payload: str) -> None:
     assert does_only_what_it_says(ast.parse(source)) and is_inert(source) and as_black_leaves_it(source)
 
 
-def test_templates_refuse_what_is_not_code() -> None:
-    from difygen.render.printing import TEMPLATE_SETTINGS, render
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ x }}",
+        "{{ code + x }}",
+        "{{ code ~ x }}",
+        "{{ code | replace('a', x) }}",
+        "{{ [x] | join }}",
+        "{{ 'x' if code }}",
+        "{% set y %}{{ code }}{% endset %}{{ y }}",
+        "{% macro y() %}{{ x }}{% endmacro %}{{ y() }}",
+        "{% docstring %}{{ x }}{% enddocstring %}{{ x }}",
+        "{% docstring %}{% include 'workflow.py.jinja' %}{% enddocstring %}",
+        "{{ 1 }}",
+        "{{ [x] | map('upper') | keywords }}",
+        "{{ x | after(' = ') }}",
+    ],
+)
+def test_templates_refuse_what_is_not_code(template: str) -> None:
+    with pytest.raises((TypeError, jinja2.UndefinedError)):
+        environment().from_string(template).render(x="x", code=Code("a"), line_length=88)
+    assert environment().from_string("{{ code }}").render(code=Code("a")) == "a"
 
-    with pytest.raises(TypeError, match="only Code may be printed"):
-        render("module", {"docstring": "x", "imports": Code(""), "exports": Code(""), "body": Code("")})
-    environment = jinja2.Environment(finalize=trusted, undefined=jinja2.StrictUndefined, **TEMPLATE_SETTINGS)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="only Code may be printed"):
-        environment.from_string("{{ x }}").render(x="x")
+
+@given(TEXTS)
+def test_a_text_in_the_docstring_of_a_template_stays_in_it(text: str) -> None:
+    template = (
+        "    {% docstring %}\n    Says `{{ x }}`.\n\n    Args:\n        {{ x }}: x\n    {% enddocstring %}\n"
+    )
+    source = environment().from_string(f"class A:\n{template}").render(x=text, line_length=88)
+    (statement,) = ast.parse(source).body
+    assert isinstance(statement, ast.ClassDef) and len(statement.body) == 1 and ast.get_docstring(statement)
+    assert is_inert(source)

@@ -6,13 +6,15 @@ import sys
 import unicodedata
 
 import pytest
-from difygen.code import Identifier
+from difygen.codegen.python.names import NameRequest, name_apps, node_constants, public_names
+from difygen.codegen.python.runtime import exported_names
 from difygen.model import App, Node
 from difygen.naming import (
     MAX_NAME,
     MAX_WORKFLOW_NAME,
     MODEL_ATTRIBUTES,
     PARAMETERS,
+    Identifier,
     assign,
     class_name,
     constant_name,
@@ -20,8 +22,6 @@ from difygen.naming import (
     nested_name,
     snake_name,
 )
-from difygen.plan.graph import node_constants
-from difygen.plan.names import Wanted, module_names, name_workflows
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -171,11 +171,11 @@ def test_nodes_that_would_be_called_the_same_are_numbered_from_the_oldest_on() -
     assert len(nested_name("ConcatOutputs", "x" * 80, "y" * 80)) == MAX_NAME
 
 
-RUNTIME = ("WorkflowClient", "AsyncWorkflowClient", "WorkflowNode", "Run", "File", "FileInput", "TextChunk")
+RUNTIME = exported_names()
 
 
 def _workflows(*names: str) -> list[str]:
-    named, problems = name_workflows([Wanted(name, f"{number}.yml") for number, name in enumerate(names)], RUNTIME)
+    named, problems = name_apps([NameRequest(name, f"{number}.yml") for number, name in enumerate(names)])
     assert problems == ()
     return [str(name) for name in named]
 
@@ -219,21 +219,21 @@ def test_no_public_name_of_one_workflow_is_that_of_another() -> None:
 
 @given(st.lists(HOSTILE_NAMES, max_size=12))
 def test_all_public_names_of_a_package_differ(names: list[str]) -> None:
-    public = [name.casefold() for python in _workflows(*names) for name in module_names(python)]
+    public = [name.casefold() for python in _workflows(*names) for name in public_names(python)]
     assert len(set(public)) == len(public)
     assert not {name.casefold() for name in RUNTIME}.intersection(public)
 
 
 @pytest.mark.parametrize("name", ["class", "con", "workflow", "a b", "Übersicht", "_x"])
 def test_a_workflow_name_that_the_user_chose_is_refused_and_not_altered(name: str) -> None:
-    _, problems = name_workflows([Wanted("a", "a.yml", name)], RUNTIME)
+    _, problems = name_apps([NameRequest("a", "a.yml", name)])
     assert [(problem.severity, problem.code, problem.location.file) for problem in problems] == [
         ("error", "bad-workflow-name", "a.yml")
     ]
 
 
 def test_a_chosen_workflow_name_beats_derived_ones() -> None:
-    names, problems = name_workflows([Wanted("translate", "a.yml"), Wanted("other", "b.yml", "translate")], RUNTIME)
+    names, problems = name_apps([NameRequest("translate", "a.yml"), NameRequest("other", "b.yml", "translate")])
     assert problems == () and names[1] == "translate" and names[0] != "translate"
 
 

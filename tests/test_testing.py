@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from difygen.generate import generate
+from difygen.codegen.python.package import generate
 from difygen.mock.files import FileStore
 from difygen.mock.values import example_value
 from difygen.model import App, Input

@@ -96,3 +96,11 @@ def hash_file(path: str) -> str:
         return hash_bytes(read_file(path))
     except OSError:
         return ""
+
+
+def templates_folder() -> str:
+    """Return the folder of what ends up in generated files: beside the code, or at the top of a checkout."""
+    package = os.path.dirname(os.path.abspath(__file__))
+    installed = os.path.join(package, "templates")
+    checkout = os.path.join(os.path.dirname(os.path.dirname(package)), "templates")
+    return installed if os.path.isdir(installed) else checkout

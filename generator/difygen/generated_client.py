@@ -82,9 +82,9 @@ def generated(workflow: App, name: str, options: Options) -> Iterator[GeneratedC
 
 def key_variables_of(workflow: App, name: str, options: Options) -> tuple[str, ...]:
     """Return the environment variables that the client of an app that is called `name` reads its key from."""
-    from difygen.plan.names import check_options
+    from difygen.codegen.python.names import name_variables
 
-    checked = check_options(workflow, options, name)
+    checked = name_variables(workflow, options, name)
     _refuse(checked.problems)
     return (checked.key_variable, SHARED_KEY)
 
@@ -97,7 +97,7 @@ def _refuse(diagnostics: tuple[Diagnostic, ...]) -> None:
 
 def _write(workflow: App, name: str, options: Options, folder: Path) -> str:
     """Write the package; the name of the workflow's module in it."""
-    from difygen.generate import generate
+    from difygen.codegen.python.package import generate
 
     chosen = replace(options, names={workflow.source: name}, emit="both", single_file=False, runtime=None)
     result = generate([workflow], chosen)

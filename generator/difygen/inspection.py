@@ -10,16 +10,16 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from difygen.code import Identifier
+from difygen.codegen.python.module import plan_module
+from difygen.codegen.python.names import name_variables, node_constants
 from difygen.config import Config
 from difygen.console import WRONG, echo, one_line, say, table
 from difygen.diagnostics import has_errors
 from difygen.model import App
 from difygen.model_json import dump
+from difygen.naming import Identifier
 from difygen.options import Options
-from difygen.plan.names import check_options
-from difygen.plan.workflow import node_constants, plan_workflow
-from difygen.project.definitions import load_definitions, pinned
+from difygen.project.definitions import load_definitions
 from difygen.wording import count
 
 FORMAT = 1
@@ -32,7 +32,7 @@ def run_inspect(config: Config, *, as_json: bool) -> int:
     findings = list(problems)
     described = []
     for app, name, _ in named:
-        planned = plan_workflow(app, options, Identifier(name))
+        planned = plan_module(app, options, Identifier(name))
         findings += planned.diagnostics
         if planned.plan:
             described.append(describe(app, name, options, planned.plan.exports))
@@ -49,8 +49,8 @@ def run_inspect(config: Config, *, as_json: bool) -> int:
 
 def describe(app: App, name: str, options: Options, exports: Sequence[str]) -> dict[str, Any]:
     """Return an app, called `name` in Python, in JSON's types: its contract, and for each wire name the Python name."""
-    checked, kind = check_options(app, options, name), app.kind
-    contract = dump(pinned(app, options, name))
+    checked, kind = name_variables(app, options, name), app.kind
+    contract = dump(checked.app)
     constants = node_constants(app)
     return {
         "name": app.name,

@@ -10,9 +10,21 @@ import keyword
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import groupby
+from typing import Self
 from zlib import crc32
 
-from difygen.code import Identifier
+
+class Identifier(str):
+    """A name that Python accepts as it stands."""
+
+    __slots__ = ()
+
+    def __new__(cls, name: str) -> Self:
+        """Raise ValueError for anything else."""
+        if not name.isidentifier() or keyword.iskeyword(name):
+            raise ValueError(f"not a Python identifier: {name!a}")
+        return super().__new__(cls, name)
+
 
 MAX_NAME = 60
 """Characters of a name, so that a line that holds one can still be laid out."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cache
 
 MAX_LISTED = 15
 MAX_QUOTED = 60
+_INVISIBLE = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
+_WIDE_SINCE_UNICODE_15 = ((0x2630, 0x2637), (0x268A, 0x268F), (0x4DC0, 0x4DFF), (0x1D300, 0x1D356), (0x1D360, 0x1D376))
+"""Wide to black's table, not yet to Python 3.11's."""
 
 
 def visible(text: str) -> str:
@@ -13,6 +17,21 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
+def one_line(text: str) -> str:
+    """Return `text` without line breaks, repeated blanks and what is invisible; what else does not print is escaped."""
+    return visible(" ".join(text.translate(_INVISIBLE).split()))
+
+
+def has_surrogate(text: str) -> bool:
+    """Return whether a text holds half of a character, which UTF-8 cannot carry."""
+    return not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def width(text: str) -> int:
+    """Return the columns that a text takes, as black counts them: wide characters are two."""
+    return len(text) if text.isascii() else sum(map(_columns, text))
 
 
 def shorten(text: str, width: int) -> str:
@@ -61,3 +80,12 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
     matches = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return matches[0] if matches else None
+
+
+@cache
+def _columns(character: str) -> int:
+    from unicodedata import east_asian_width  # only for texts that need it
+
+    if east_asian_width(character) in "WF":
+        return 2
+    return 2 if any(first <= ord(character) <= last for first, last in _WIDE_SINCE_UNICODE_15) else 1

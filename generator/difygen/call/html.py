@@ -18,8 +18,8 @@ from typing import Any
 from difygen.call.progress import repetitions
 from difygen.call.timeline import NodeExecution, NodeRow, Timeline
 from difygen.console import pretty_json
+from difygen.files import templates_folder
 from difygen.model import App
-from difygen.render.printing import templates_folder
 
 _PLACEHOLDER = re.compile(r"\{\{(policy|title|data)\}\}")
 _SYSTEM = "sys."

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from difygen.codegen.python.inputs import usable_default
 from difygen.diff.public import PublicNames
 from difygen.diff.rules import Found, described, renamed, reordered
 from difygen.diff.types import accepts, is_model, max_length, plain, properties
 from difygen.model import App, ArrayOf, Input, ObjectOf, OneOf, Type
-from difygen.plan.inputs import usable_default
 from difygen.type_syntax import type_in_words
 
 

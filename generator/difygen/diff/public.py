@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from difygen.code import Identifier
+from difygen.codegen.python.module import plan_module
+from difygen.codegen.python.names import name_variables, node_constants
 from difygen.model import App
+from difygen.naming import Identifier
 from difygen.options import Options
-from difygen.plan.names import check_options
-from difygen.plan.workflow import node_constants, plan_workflow
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -42,8 +42,8 @@ def public_app(
         renamed: The Python names that the user chose for variables.
         exports: The public names of its module; by default, those that it has without any options.
     """
-    names = check_options(app, Options(rename={module: renamed}), module)
+    names = name_variables(app, Options(rename={module: renamed}), module)
     if exports is None:
-        plan = plan_workflow(app, Options(), Identifier(module)).plan
+        plan = plan_module(app, Options(), Identifier(module)).plan
         exports = plan.exports if plan else ()
     return PublicApp(app, PublicNames(names.inputs, names.outputs, node_constants(app), exports))

@@ -9,8 +9,7 @@ from typing import Literal, get_args
 
 from difygen.diff.rules import EFFECTS, Effect
 from difygen.diff.workflows import Change, advice
-from difygen.layout import width
-from difygen.wording import visible
+from difygen.wording import visible, width
 
 Format = Literal["text", "json", "markdown"]
 

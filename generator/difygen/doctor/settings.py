@@ -15,7 +15,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from difygen.connection import key_from_file
 from difygen.doctor.report import Section
-from difygen.render.printing import templates_folder
+from difygen.files import templates_folder
 
 _RUNTIME = "difygen_shipped_runtime"
 

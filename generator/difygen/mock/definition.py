@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from difygen.codegen.python.names import key_variable
 from difygen.config import Config
 from difygen.cursor import Diagnostics
 from difygen.diagnostics import Diagnostic, has_errors
@@ -18,7 +19,6 @@ from difygen.model import App, Edge, Input, Node, Primitive, Type
 from difygen.parser import EXPORT_KEYS
 from difygen.parser.dsl.graph import Graph, Step, mapping, read_graph, sequence
 from difygen.parser.yaml import Document, load
-from difygen.plan.names import key_variable
 from difygen.project.definitions import load_definitions
 from difygen.type_syntax import schema_of_type, type_of
 

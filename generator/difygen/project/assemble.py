@@ -11,18 +11,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from difygen import __version__
-from difygen.code import Identifier
+from difygen.codegen.python.package import generate_file, generate_module, generate_package
+from difygen.codegen.python.single_file import ModuleText
+from difygen.codegen.python.templates import TemplateProblem
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.files import hash_bytes
-from difygen.generate import Module, generate_file, generate_module, generate_package
 from difygen.model_json import ContractError, dump, load
-from difygen.project.definitions import DefinitionFile, Unnamed, held_names, name_modules, pinned, read_source
+from difygen.naming import Identifier
+from difygen.project.definitions import DefinitionFile, Unnamed, held_names, name_modules, read_source
 from difygen.project.lockfile import Lock, LockedWorkflow, format_contract
 from difygen.project.report import BuildReport, Package
 from difygen.project.request import Request
 from difygen.project.sources import STDIN, Source, origin_of
 from difygen.project.writer import signed
-from difygen.render.printing import TemplateProblem
 
 if TYPE_CHECKING:
     from difygen.diff.public import PublicApp
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 class Entry(NamedTuple):
     """An app of the package: its module, what the lock keeps of it, and what was said of the module."""
 
-    module: Module
+    module: ModuleText
     locked: LockedWorkflow
     diagnostics: tuple[Diagnostic, ...]
 
@@ -130,7 +131,7 @@ def _entry(request: Request, file: DefinitionFile, names: Mapping[str, str], ori
         source_hash=hash_bytes(file.data),
         exports=tuple(module.exports),
         name=app.name,
-        contract=format_contract(dump(pinned(app, options, name))),
+        contract=format_contract(dump(module.app)),
         renamed=options.rename.get(name) or options.rename.get(app.name) or {},
         warnings=sum(finding.severity == "warning" for finding in (*file.diagnostics, *findings)),
     )

@@ -167,7 +167,7 @@ def run_runtime(config: Config, folder: str | None) -> int:
 
 def build_runtime(folder: str, config: Config) -> BuildReport:
     """Make `folder` the runtime of this version, for packages that share it, and nothing else."""
-    from difygen.generate import generate_runtime
+    from difygen.codegen.python.package import generate_runtime
 
     report = BuildReport(folder, runtime=f"the runtime of difygen {__version__}")
     texts = generate_runtime(config.options)

@@ -5,20 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
-from difygen.code import Identifier
+from difygen.codegen.python.names import NameRequest, name_apps
 from difygen.config import Config
 from difygen.console import DefinitionProblem, UsageProblem
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.files import MAX_BYTES, read_file
-from difygen.generate import module_names
 from difygen.model import App
-from difygen.naming import snake_name
-from difygen.options import Options
+from difygen.naming import Identifier, snake_name
 from difygen.parser import read
-from difygen.plan.names import Wanted
 from difygen.project.lockfile import Lock, LockError, read_lock
 from difygen.project.sources import STDIN, Source, discover, names_by_source, origin_of
 
@@ -138,18 +134,6 @@ def _refuse(diagnostics: tuple[Diagnostic, ...]) -> None:
         raise DefinitionProblem(*(str(each) for each in diagnostics if each.severity == "error"))
 
 
-def pinned(app: App, options: Options, name: str) -> App:
-    """Return `app` with the types that the user pinned for its outputs, which is what callers see."""
-    words = options.outputs.get(name) or options.outputs.get(app.name)
-    if not words:
-        return app
-    from difygen.type_syntax import type_of_word
-
-    types = {output: type_of_word(word) for output, word in words.items()}
-    outputs = [replace(output, type=types.get(output.name) or output.type) for output in app.outputs]
-    return replace(app, outputs=tuple(outputs))
-
-
 # Naming
 
 
@@ -190,7 +174,7 @@ def name_modules(
     )
 
     def decide(chosen: Mapping[str, str]) -> tuple[list[Identifier], tuple[Diagnostic, ...]]:
-        return module_names([Wanted(one.name, one.origin, chosen.get(one.source)) for one in order])
+        return name_apps([NameRequest(one.name, one.origin, chosen.get(one.source)) for one in order])
 
     found, problems = decide({**kept, **explicit})
     if problems and kept:

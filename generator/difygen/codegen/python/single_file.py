@@ -6,28 +6,32 @@ Takes the runtime apart by its syntax trees and copies the pieces as they are. K
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from graphlib import TopologicalSorter
-from typing import TYPE_CHECKING, TypeGuard
+from typing import NamedTuple, TypeGuard
 
-from difygen.code import Code, Identifier
-from difygen.render.compiled import RUNTIME_NAMES
-from difygen.render.printing import (
-    RUNTIME,
-    export_list,
-    import_block,
-    is_third_party,
-    package_docstring,
-    render,
-    runtime_files,
-)
+from difygen.codegen.python.imports import import_block, is_third_party
+from difygen.codegen.python.runtime import exported_names, runtime_files
+from difygen.codegen.python.syntax import Code
+from difygen.codegen.python.types import RUNTIME
+from difygen.diagnostics import Diagnostic
+from difygen.model import App
+from difygen.naming import Identifier
 
-if TYPE_CHECKING:
-    from difygen.generate import Module
 
-_RULE = f"# {'-' * 78}"
+class ModuleText(NamedTuple):
+    """The module of an app, which is as callers see it. For a single file, `text` is its section, and `docstring` and `imports` belong to the head."""
+
+    name: Identifier
+    path: str
+    app: App
+    text: str = ""
+    exports: tuple[Identifier, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    docstring: Code | None = None
+    imports: Mapping[str, set[str]] = {}
 
 
 @dataclass(slots=True)
@@ -38,58 +42,49 @@ class Piece:
     summary: str = ""
     body: str = ""
     needs: set[str] = field(default_factory=set)
-    imports: dict[str, tuple[Code, ...]] = field(default_factory=dict)
+    imports: dict[str, tuple[str, ...]] = field(default_factory=dict)
     for_types: set[str] = field(default_factory=set)
 
 
-def bundle(modules: Sequence[Module], *, limit: int, overrides: str | None = None, runtime: str | None = None) -> str:
-    """Return the text of one file with all workflows, and with the runtime unless that is imported from a package."""
+class Section(NamedTuple):
+    """A section of the file: what it is, and its code."""
+
+    title: Code
+    code: Code
+
+
+class Contents(NamedTuple):
+    """What stands in one file: the runtime's modules, then the apps'. `late_imports` are those for type checkers."""
+
+    imports: Code
+    late_imports: Code | None
+    sections: Sequence[Section]
+
+
+def join_modules(modules: Sequence[ModuleText], runtime: str | None = None) -> Contents:
+    """Return the contents of one file with all apps, and with the runtime unless that is imported from a package."""
     pieces = () if runtime else runtime_pieces()
-    exports = [*map(Identifier, RUNTIME_NAMES), *(name for module in modules for name in module.exports)]
-    names = [str(module.name) for module in modules]
-    context = {
-        "docstring": modules[0].docstring if len(modules) == 1 else package_docstring(names, limit),
-        "imports": _imports(pieces, modules, limit, runtime),
-        "exports": export_list(exports, limit),
-        "sections": [Code(section) for section in (*map(_section, pieces), *map(_workflow_section, modules))],
-    }
-    return render("bundle", context, overrides)
+    sections = [Section(Code(piece.summary), Code(f"\n\n{piece.body}")) for piece in pieces]
+    sections += [Section(Code(f"The workflow `{each.name}`."), Code(each.text.rstrip())) for each in modules]
+    merged: dict[str, set[str]] = {runtime: set(exported_names())} if runtime else {"typing": {"TYPE_CHECKING"}}
+    for imports in (*(piece.imports for piece in pieces), *(module.imports for module in modules)):
+        for home, names in imports.items():
+            if home != RUNTIME:
+                merged.setdefault(home, set()).update(names)
+    return Contents(import_block(merged, runtime), None if runtime else _late_imports(pieces), sections)
 
 
-def _section(piece: Piece) -> str:
-    return f"{_RULE}\n# {piece.summary}\n\n\n{piece.body}"
-
-
-def _workflow_section(module: Module) -> str:
-    return f"{_RULE}\n# The workflow `{module.name}`.\n{module.text.rstrip()}"
-
-
-def _imports(pieces: Sequence[Piece], modules: Sequence[Module], limit: int, runtime: str | None) -> Code:
-    """All imports of the file, each once; those for type checkers come last."""
-    merged: dict[str, set[Code]] = {}
-    if runtime:
-        merged[runtime] = set(map(Code, RUNTIME_NAMES))
-    else:
-        merged["typing"] = {Code("TYPE_CHECKING")}
-    everything = [piece.imports for piece in pieces] + [module.imports for module in modules]
-    for imports in everything:
-        for name, names in imports.items():
-            if name != RUNTIME:
-                merged.setdefault(name, set()).update(names)
-    block = import_block(merged, limit, first_party=runtime)
-    if runtime:
-        return block
-    for_types = sorted(
-        {line for piece in pieces for line in piece.for_types}, key=lambda line: (line[:4] == "from", line)
-    )
-    sections = [[line for line in for_types if is_third_party(line.split()[1]) is other] for other in (False, True)]
-    late = "\n\n".join("\n".join(f"    {line}" for line in section) for section in sections if section)
-    return Code(f"{block}\n\nif TYPE_CHECKING:\n{late}")
+def _late_imports(pieces: Sequence[Piece]) -> Code:
+    """The imports for type checkers, each once, at the depth of a block."""
+    lines = {line for piece in pieces for line in piece.for_types}
+    ordered = sorted(lines, key=lambda line: (line[:4] == "from", line))
+    sections = [[line for line in ordered if is_third_party(line.split()[1]) is other] for other in (False, True)]
+    return Code("\n\n".join("\n".join(f"    {line}" for line in section) for section in sections if section))
 
 
 @cache
 def runtime_pieces() -> tuple[Piece, ...]:
-    """The modules of the runtime, each after those that it needs."""
+    """Return the modules of the runtime, each after those that it needs."""
     pieces: dict[str, Piece] = {}
     for path, text in runtime_files().items():
         name = path.rpartition("/")[2].removesuffix(".py")
@@ -125,7 +120,7 @@ def _note(statement: ast.Import | ast.ImportFrom, piece: Piece) -> None:
         piece.needs.add(statement.module or "")
     else:
         module = statement.module or ""  # it may stand in two statements: one is for `import name as other`
-        piece.imports[module] = (*piece.imports.get(module, ()), *(Code(ast.unparse(name)) for name in statement.names))
+        piece.imports[module] = (*piece.imports.get(module, ()), *map(ast.unparse, statement.names))
 
 
 def _is_for_types(statement: ast.stmt) -> TypeGuard[ast.If]:

@@ -1,0 +1,222 @@
+"""The Python names of apps, of their variables and of their nodes, and whether the names that the user chose can be had.
+
+Every problem is a diagnostic with the definition as its place. Knows nothing of the text of a module.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from math import inf
+from typing import NamedTuple
+
+from difygen.codegen.python.runtime import runtime_names
+from difygen.diagnostics import Diagnostic, Location
+from difygen.model import WORKFLOW, App, AppKind
+from difygen.naming import (
+    MAX_WORKFLOW_NAME,
+    MODEL_ATTRIBUTES,
+    PARAMETERS,
+    Identifier,
+    assign,
+    class_name,
+    constant_name,
+    distinct,
+    explicit_name_problem,
+    file_name_problem,
+    numbered,
+    snake_name,
+)
+from difygen.options import Options
+from difygen.wording import has_surrogate, nearest, visible
+
+
+class NameRequest(NamedTuple):
+    """What an app is to be called after: the name and the origin of its definition, or the name that the user chose."""
+
+    name: str
+    origin: str
+    explicit: str | None = None
+
+
+class VariableNames(NamedTuple):
+    """The Python names of an app's inputs and outputs by wire name, and the variable of its API key.
+
+    `app` is the app as callers see it: with the types that the user pinned for its outputs.
+    """
+
+    app: App
+    inputs: Mapping[str, Identifier]
+    outputs: Mapping[str, Identifier]
+    key_variable: str
+    problems: tuple[Diagnostic, ...]
+
+
+def public_names(name: str, kind: AppKind = WORKFLOW) -> tuple[str, ...]:
+    """Return the public names of an app that is called `name`: its module, its functions, its classes."""
+    verbs = (*kind.verbs, *(f"a{verb}" for verb in kind.verbs))
+    return (name, *(f"{verb}_{name.rstrip('_')}" for verb in verbs), *class_names(name))
+
+
+def class_names(name: str) -> tuple[str, ...]:
+    """Return the public classes of an app, nested ones aside."""
+    stem = class_name(name)
+    return (f"{stem}Inputs", f"{stem}Outputs", f"{stem}Client", f"Async{stem}Client", f"{stem}Node")
+
+
+def name_apps(requests: Sequence[NameRequest]) -> tuple[list[Identifier], tuple[Diagnostic, ...]]:
+    """Return a Python name for each app, such that no public name of one is that of another or of the runtime.
+
+    Of apps whose names fold into one, the first keeps the name, and the later ones get a short hash of name and origin.
+    """
+    reserved = runtime_names()
+    problems: list[Diagnostic] = []
+    taken = {name.casefold() for name in reserved}
+    names: dict[int, Identifier] = {}
+    for index, (_, source, name) in enumerate(requests):
+        if name is None:
+            continue
+        problem = explicit_name_problem(name) or file_name_problem(name) and f"is {file_name_problem(name)}"
+        if not problem and _clashes(name, taken):
+            problem = "gives names that another workflow or the runtime has"
+        if problem:
+            hint = f'Choose another, such as "{snake_name(name, "workflow")}_app".'
+            problems.append(_problem("workflow-name", f'The name "{name}" {problem}.', source, hint))
+            name = f"workflow_{index}"
+        names[index] = _claim(name, taken)
+    for index, (name, source, _) in enumerate(requests):
+        if index not in names:
+            names[index] = _claim(_derived(name, source, taken, reserved), taken)
+    return [names[index] for index in range(len(requests))], tuple(problems)
+
+
+def _derived(name: str, source: str, taken: Collection[str], reserved: Collection[str]) -> Identifier:
+    python = snake_name(name, "workflow", MAX_WORKFLOW_NAME)
+    if file_name_problem(python.rstrip("_")) or any(public in reserved for public in public_names(python)):
+        python = Identifier(f"{python.rstrip('_')}_app")
+    return distinct(python, f"{name}\n{source}", lambda candidate: _clashes(candidate, taken))
+
+
+def _keys(name: str) -> set[str]:
+    """What must be unique: the public names without regard to case, and the name without underscores."""
+    return {public.casefold() for public in public_names(name)} | {f"={name.replace('_', '').casefold()}"}
+
+
+def _clashes(name: str, taken: Collection[str]) -> bool:
+    return any(key in taken for key in _keys(name))
+
+
+def _claim(name: str, taken: set[str]) -> Identifier:
+    taken |= _keys(name)
+    return Identifier(name)
+
+
+def name_variables(app: App, options: Options, name: str) -> VariableNames:
+    """Return the names of the variables of an app that is called `name`, with what the user wants of them."""
+    problems = list(_unsendable(app))
+    renamed = _settings_of(options.rename, app, name)
+    inputs = [each.name for each in app.inputs]
+    outputs = [each.name for each in app.outputs]
+    problems += _unheard_of(renamed, [*inputs, *outputs], "rename", app)
+    variable = key_variable(options, app, name)
+    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable) is None:
+        problems.append(_problem("env", f'"{variable}" cannot be the name of an environment variable.', app.source))
+    app = _pinned(app, _settings_of(options.outputs, app, name), problems)
+    reserved = PARAMETERS | MODEL_ATTRIBUTES
+    return VariableNames(
+        app,
+        _named(inputs, lambda wire: snake_name(wire, "input"), reserved, renamed, app, problems),
+        _named(outputs, lambda wire: snake_name(wire, "output"), MODEL_ATTRIBUTES, renamed, app, problems),
+        variable,
+        tuple(problems),
+    )
+
+
+def key_variable(options: Options, app: App, name: str) -> str:
+    """Return the environment variable of the API key of an app that is called `name` in Python."""
+    return options.env.get(name) or options.env.get(app.name) or f"DIFY_{name.strip('_').upper()}_API_KEY"
+
+
+def node_constants(app: App) -> dict[str, Identifier]:
+    """Return the names of the nodes in their enumeration, by node id.
+
+    A node is called by its id, if somebody chose that, else by its title, else by its type. Of several that would be called
+    the same, all but the oldest get a number: ids of Dify's are the times at which the nodes were added, so that adding one
+    renames no other.
+    """
+    oldest_first = sorted(app.nodes, key=lambda node: (len(node.id), node.id) if node.id.isdecimal() else (inf, ""))
+    texts = {node.id: (node.id,) if _is_chosen(node.id) else (node.title, node.type) for node in oldest_first}
+    names = numbered({id_: constant_name(*each, fallback="node") for id_, each in texts.items()})
+    return {node.id: names[node.id] for node in app.nodes}
+
+
+def _is_chosen(node_id: str) -> bool:
+    """Whether somebody chose a node's id, so that it says more than the time at which the node was added."""
+    word = node_id.rstrip("0123456789")
+    is_word = word.isascii() and word.replace("_", "").isalpha()
+    return is_word and len(node_id) - len(word) <= 2 and len(node_id) <= MAX_WORKFLOW_NAME
+
+
+def _unsendable(app: App) -> Iterator[Diagnostic]:
+    """Names and options that hold half of a character: JSON in UTF-8 cannot say them, and the server refuses them."""
+    texts = [variable.name for variable in app.inputs] + [output.name for output in app.outputs]
+    texts += [option for variable in app.inputs for option in variable.options]
+    for text in texts:
+        if has_surrogate(text):
+            yield _problem("text", f'"{visible(text)}" holds a lone surrogate, which is no character.', app.source)
+
+
+def _settings_of(settings: Mapping[str, Mapping[str, str]], app: App, name: str) -> Mapping[str, str]:
+    return settings.get(name) or settings.get(app.name) or {}
+
+
+def _unheard_of(settings: Mapping[str, str], wires: Collection[str], setting: str, app: App) -> Iterator[Diagnostic]:
+    """Variables that a setting names and the app does not have."""
+    for wire in settings:
+        if wire not in wires:
+            near = nearest(wire, wires)
+            message = f'"{app.name}" has no variable "{wire}", which `{setting}` names.'
+            yield _problem(setting, message, app.source, f'Did you mean "{near}"?' if near else "")
+
+
+def _named(
+    wires: Sequence[str],
+    derive: Callable[[str], Identifier],
+    reserved: Collection[str],
+    renamed: Mapping[str, str],
+    app: App,
+    problems: list[Diagnostic],
+) -> dict[str, Identifier]:
+    explicit: dict[str, Identifier] = {}
+    for wire in wires:
+        if wire not in renamed:
+            continue
+        problem = explicit_name_problem(renamed[wire], reserved)
+        if not problem and renamed[wire] in explicit.values():
+            problem = "is given to two variables"
+        if problem:
+            problems.append(_problem("rename", f'The name "{renamed[wire]}" for "{wire}" {problem}.', app.source))
+        else:
+            explicit[wire] = Identifier(renamed[wire])
+    return assign(wires, derive, reserved=reserved, explicit=explicit)
+
+
+def _pinned(app: App, words: Mapping[str, str], problems: list[Diagnostic]) -> App:
+    """`app` with the types that the user pinned for its outputs."""
+    if not words:
+        return app
+    from difygen.type_syntax import type_of_word  # only when a type is pinned
+
+    problems += _unheard_of(words, [output.name for output in app.outputs], "outputs", app)
+    types = {output: type_of_word(word) for output, word in words.items()}
+    for output, word in words.items():
+        if types[output] is None:
+            message = f'"{word}" for the output "{output}" is not a type.'
+            problems.append(_problem("pinned-type", message, app.source))
+    outputs = [replace(output, type=types.get(output.name) or output.type) for output in app.outputs]
+    return replace(app, outputs=tuple(outputs))
+
+
+def _problem(code: str, message: str, source: str, hint: str = "") -> Diagnostic:
+    return Diagnostic("error", f"bad-{code}", message, Location(source), hint)

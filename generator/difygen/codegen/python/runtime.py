@@ -1,0 +1,39 @@
+"""The runtime that generated packages bring along: its files, and the names that nothing else may have."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import cache
+
+from difygen.files import templates_folder
+
+_EXPORTED = re.compile(r'^    "(\w+)",$', re.MULTILINE)
+_DEFINED = re.compile(r"^(?:class |def |async def |(?=\w+(?:: [^\n=]+)? = ))(\w+)", re.MULTILINE)
+_LIKE_OURS = re.compile(r"a?(run|stream)_\w+|[A-Z]\w*(Inputs|Outputs|Client|Node)\w*|_\w+_(client|DEFAULT|WORKFLOW)")
+"""Names that could be those of an app."""
+
+
+@cache
+def runtime_files() -> dict[str, str]:
+    """Return the files of the runtime, by their paths in a generated package."""
+    folder = os.path.join(templates_folder(), "runtime")
+    files: dict[str, str] = {}
+    for name in sorted(os.listdir(folder)):
+        if name.endswith(".py"):
+            with open(os.path.join(folder, name), encoding="utf-8") as file:
+                files[f"_runtime/{name}"] = file.read()
+    return files
+
+
+@cache
+def exported_names() -> tuple[str, ...]:
+    """Return what the runtime exports: the items of its `__all__`, one a line."""
+    return tuple(_EXPORTED.findall(runtime_files()["_runtime/__init__.py"].partition("\n__all__ = [")[2]))
+
+
+@cache
+def runtime_names() -> frozenset[str]:
+    """Return the names that an app's module cannot have: exports, and what stands at the top of a file with all modules."""
+    defined = {name for text in runtime_files().values() for name in _DEFINED.findall(text)}
+    return frozenset(exported_names()).union(filter(_LIKE_OURS.fullmatch, defined))
