@@ -277,9 +277,7 @@ def test_templates_refuse_what_is_not_code(template: str) -> None:
 
 @given(TEXTS)
 def test_a_text_in_the_docstring_of_a_template_stays_in_it(text: str) -> None:
-    template = (
-        "    {% docstring %}\n    Says `{{ x }}`.\n\n    Args:\n        {{ x }}: x\n    {% enddocstring %}\n"
-    )
+    template = "    {% docstring %}\n    Says `{{ x }}`.\n\n    Args:\n        {{ x }}: x\n    {% enddocstring %}\n"
     source = environment().from_string(f"class A:\n{template}").render(x=text, line_length=88)
     (statement,) = ast.parse(source).body
     assert isinstance(statement, ast.ClassDef) and len(statement.body) == 1 and ast.get_docstring(statement)

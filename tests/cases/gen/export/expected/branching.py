@@ -54,7 +54,7 @@ class BranchingOutputs(Outputs):
 
 
 class BranchingNode(WorkflowNode):
-    """The nodes of `branching`: id, type and title. A member equals its node id."""
+    """The nodes of `branching`: id, type and title. Each equals its id."""
 
     START1 = ("start1", "start", "Start")
     IF1 = ("if1", "if-else", "IF")
@@ -102,7 +102,8 @@ class BranchingClient(WorkflowClient[BranchingInputs, BranchingOutputs]):
             RunError: The run failed, was stopped, or waits for a person: see `.run`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
-        return self.run_inputs(BranchingInputs(num=num), user=user, **options)
+        inputs = BranchingInputs(num=num)
+        return self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -113,10 +114,11 @@ class BranchingClient(WorkflowClient[BranchingInputs, BranchingOutputs]):
     ) -> RunStream[BranchingOutputs]:
         """Run `branching` as a stream of events, for `with` and `for`.
 
-        Takes what `run` takes. The run starts with the first event that is asked
-        for; `stream.result()` returns or raises what `run` does.
+        Takes what `run` takes. The run starts with the first event that is asked for;
+        `stream.result()` returns or raises what `run` does.
         """
-        return self.stream_inputs(BranchingInputs(num=num), user=user, **options)
+        inputs = BranchingInputs(num=num)
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 class AsyncBranchingClient(AsyncWorkflowClient[BranchingInputs, BranchingOutputs]):
@@ -132,7 +134,8 @@ class AsyncBranchingClient(AsyncWorkflowClient[BranchingInputs, BranchingOutputs
         **options: Unpack[RunOptions],
     ) -> Run[BranchingOutputs]:
         """Run `branching` to its end, like `BranchingClient.run`."""
-        return await self.run_inputs(BranchingInputs(num=num), user=user, **options)
+        inputs = BranchingInputs(num=num)
+        return await self.run_inputs(inputs, user=user, **options)
 
     def stream(
         self,
@@ -141,8 +144,9 @@ class AsyncBranchingClient(AsyncWorkflowClient[BranchingInputs, BranchingOutputs
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[BranchingOutputs]:
-        """Run `branching` as a stream of events, like `BranchingClient.stream`."""
-        return self.stream_inputs(BranchingInputs(num=num), user=user, **options)
+        """Stream a run of `branching`, like `BranchingClient.stream`."""
+        inputs = BranchingInputs(num=num)
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 _client = BranchingClient()

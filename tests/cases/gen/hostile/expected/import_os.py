@@ -105,8 +105,8 @@ class ImportOsClient(WorkflowClient[ImportOsInputs, ImportOsOutputs]):
     ) -> RunStream[ImportOsOutputs]:
         """Run `\"\""); import os #` as a stream of events, for `with` and `for`.
 
-        Takes what `run` takes. The run starts with the first event that is asked
-        for; `stream.result()` returns or raises what `run` does.
+        Takes what `run` takes. The run starts with the first event that is asked for;
+        `stream.result()` returns or raises what `run` does.
         """
         inputs = ImportOsInputs(x_int_1_y=x_int_1_y, pick=pick)
         return self.stream_inputs(inputs, user=user, **options)
@@ -137,7 +137,7 @@ class AsyncImportOsClient(AsyncWorkflowClient[ImportOsInputs, ImportOsOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[ImportOsOutputs]:
-        """Run `\"\""); import os #` as a stream of events, like `ImportOsClient.stream`."""
+        """Stream a run of `\"\""); import os #`, like `ImportOsClient.stream`."""
         inputs = ImportOsInputs(x_int_1_y=x_int_1_y, pick=pick)
         return self.stream_inputs(inputs, user=user, **options)
 

@@ -249,8 +249,8 @@ class EveryKindClient(WorkflowClient[EveryKindInputs, EveryKindOutputs]):
     ) -> RunStream[EveryKindOutputs]:
         """Run `every kind` as a stream of events, for `with` and `for`.
 
-        Takes what `run` takes. The run starts with the first event that is asked
-        for; `stream.result()` returns or raises what `run` does.
+        Takes what `run` takes. The run starts with the first event that is asked for;
+        `stream.result()` returns or raises what `run` does.
         """
         inputs = EveryKindInputs(
             text=text,
@@ -327,7 +327,7 @@ class AsyncEveryKindClient(AsyncWorkflowClient[EveryKindInputs, EveryKindOutputs
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[EveryKindOutputs]:
-        """Run `every kind` as a stream of events, like `EveryKindClient.stream`."""
+        """Stream a run of `every kind`, like `EveryKindClient.stream`."""
         inputs = EveryKindInputs(
             text=text,
             paragraph=paragraph,

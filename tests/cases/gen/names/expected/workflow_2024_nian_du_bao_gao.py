@@ -179,8 +179,8 @@ class Workflow2024NianDuBaoGaoClient(
     ) -> RunStream[Workflow2024NianDuBaoGaoOutputs]:
         """Run `2024 年度报告` as a stream of events, for `with` and `for`.
 
-        Takes what `run` takes. The run starts with the first event that is asked
-        for; `stream.result()` returns or raises what `run` does.
+        Takes what `run` takes. The run starts with the first event that is asked for;
+        `stream.result()` returns or raises what `run` does.
         """
         inputs = Workflow2024NianDuBaoGaoInputs(
             class_=class_,
@@ -278,7 +278,7 @@ class AsyncWorkflow2024NianDuBaoGaoClient(
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[Workflow2024NianDuBaoGaoOutputs]:
-        """Run `2024 年度报告` as a stream of events, like
+        """Stream a run of `2024 年度报告`, like
         `Workflow2024NianDuBaoGaoClient.stream`.
         """
         inputs = Workflow2024NianDuBaoGaoInputs(

@@ -88,7 +88,8 @@ class AsyncJoinerClient(AsyncWorkflowClient[JoinerInputs, JoinerOutputs]):
         Takes what `run` takes. The run starts with the first event that is asked for; `await
         stream.result()` returns or raises what `run` does.
         """
-        return self.stream_inputs(JoinerInputs(string=string, option=option), user=user, **options)
+        inputs = JoinerInputs(string=string, option=option)
+        return self.stream_inputs(inputs, user=user, **options)
 
 
 _async_client = AsyncJoinerClient()
