@@ -31,7 +31,7 @@ from difygen.model import (
 )
 from difygen.options import Options
 from difygen.parser import read
-from difygen.parser.spec import FILE_TYPES, UPLOAD_METHODS
+from difygen.parser.spec_chat import FILE_TYPES, UPLOAD_METHODS
 from difygen.settings import Settings, load_settings
 from difygen.type_algebra import union
 from hypothesis import example, given
