@@ -48,7 +48,9 @@ def dump(workflow: App) -> JsonObject:
     contract["inputs"] = [_dump_input(input_) for input_ in workflow.inputs]
     contract["outputs"] = [_dump_output(output) for output in workflow.outputs]
     if workflow.nodes:
-        contract["nodes"] = [_dump_node(node) for node in workflow.nodes]
+        contract["nodes"] = [
+            [node.id, node.type, node.title, *([] if node.parent is None else [node.parent])] for node in workflow.nodes
+        ]
     return contract
 
 
@@ -83,11 +85,6 @@ def _dump_output(output: Output) -> JsonObject:
     if output.optional:
         dumped["optional"] = True
     return dumped | _filled(reason=output.reason, description=output.description)
-
-
-def _dump_node(node: Node) -> list[str]:
-    parent = [] if node.parent is None else [node.parent]
-    return [node.id, node.type, node.title, *parent]
 
 
 def dump_type(type_: Type) -> str | JsonObject:

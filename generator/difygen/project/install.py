@@ -163,15 +163,11 @@ def _link_what_stays(folder: str, stage: str, delta: Delta, under: str = "") -> 
             if entry.is_dir(follow_symlinks=False):
                 if entry.name == CACHE:
                     continue
-                if path not in ours and not _is_ours(folder, path):
+                if path not in ours and not any(one.startswith(f"{path}/") for one in _locked_files(folder)):
                     raise _CannotExchangeError  # somebody may be at work in there
                 _link_what_stays(folder, stage, delta, path)
             elif path not in delta.write and path not in delta.remove:
                 _link(entry.path, os.path.join(stage, path))
-
-
-def _is_ours(folder: str, path: str) -> bool:
-    return any(file.startswith(f"{path}/") for file in _locked_files(folder))
 
 
 def _link(old: str, new: str) -> None:

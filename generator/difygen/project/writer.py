@@ -290,19 +290,13 @@ def _unix(data: bytes) -> bytes:
 
 def _blocked(folder: str, paths: Collection[str]) -> Iterator[Refusal]:
     """Yield what must not even be looked through: folders that are links, and packages that hide a module of ours."""
-    for below in sorted(set(_folders(paths))):
+    folders = {path[:end] for path in paths for end, character in enumerate(path) if character == "/"}
+    for below in sorted(folders):
         if os.path.islink(os.path.join(folder, below)):
             yield Refusal(below, OUTSIDE)
     for name in _packages(folder):
         if f"{name}.py" in paths:
             yield Refusal(name, SHADOWED)
-
-
-def _folders(paths: Collection[str]) -> Iterator[str]:
-    for below in {os.path.dirname(path) for path in paths}:
-        while below:
-            yield below
-            below = os.path.dirname(below)
 
 
 def _packages(folder: str) -> Iterator[str]:
