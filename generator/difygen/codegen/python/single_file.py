@@ -46,7 +46,7 @@ class Piece:
     for_types: set[str] = field(default_factory=set)
 
 
-class Section(NamedTuple):
+class FileSection(NamedTuple):
     """A section of the file: what it is, and its code."""
 
     title: Code
@@ -58,14 +58,14 @@ class Contents(NamedTuple):
 
     imports: Code
     late_imports: Code | None
-    sections: Sequence[Section]
+    sections: Sequence[FileSection]
 
 
 def join_modules(modules: Sequence[ModuleText], runtime: str | None = None) -> Contents:
     """Return the contents of one file with all apps, and with the runtime unless that is imported from a package."""
     pieces = () if runtime else runtime_pieces()
-    sections = [Section(Code(piece.summary), Code(f"\n\n{piece.body}")) for piece in pieces]
-    sections += [Section(Code(f"The workflow `{each.name}`."), Code(each.text.rstrip())) for each in modules]
+    sections = [FileSection(Code(piece.summary), Code(f"\n\n{piece.body}")) for piece in pieces]
+    sections += [FileSection(Code(f"The workflow `{each.name}`."), Code(each.text.rstrip())) for each in modules]
     merged: dict[str, set[str]] = {runtime: set(exported_names())} if runtime else {"typing": {"TYPE_CHECKING"}}
     for imports in (*(piece.imports for piece in pieces), *(module.imports for module in modules)):
         for home, names in imports.items():

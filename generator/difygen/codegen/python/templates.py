@@ -17,13 +17,6 @@ from functools import cache
 from importlib.util import cache_from_source
 from typing import Any
 
-from difygen.codegen.describe import wrap
-from difygen.codegen.python.layout import lay_out
-from difygen.codegen.python.syntax import Code, Source, docstring, literal, trusted
-from difygen.diagnostics import Diagnostic, Location
-from difygen.files import templates_folder
-from difygen.naming import Identifier
-from difygen.wording import listed, nearest, one_line
 from jinja2 import (
     BytecodeCache,
     Environment,
@@ -38,6 +31,14 @@ from jinja2.bccache import Bucket
 from jinja2.ext import Extension
 from jinja2.nodes import EvalContext
 from jinja2.parser import Parser
+
+from difygen.codegen.describe import wrap
+from difygen.codegen.python.layout import lay_out
+from difygen.codegen.python.syntax import Code, Source, docstring, literal, trusted
+from difygen.diagnostics import Diagnostic, Location
+from difygen.files import templates_folder
+from difygen.naming import Identifier
+from difygen.wording import listed, nearest, one_line
 
 SUFFIX = ".py.jinja"
 """How the name of a template's file ends."""
