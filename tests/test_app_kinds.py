@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
-from difygen.cli import root
 from difygen.model import APP_KINDS, APP_MODES, App, AppMode
+from support.projects import difygen
 
 
 def test_every_mode_of_dify_is_of_one_kind() -> None:
@@ -26,6 +25,6 @@ def test_an_app_knows_its_kind(mode: AppMode) -> None:
 def test_a_kind_that_gets_no_client_is_refused_by_its_own_name(mode: AppMode, tmp_path: Path) -> None:
     export = tmp_path / "app.yml"
     export.write_text(f"app: {{name: a, mode: {mode}}}\nkind: app\nversion: 0.5.0\n", "utf-8")
-    done = CliRunner().invoke(root, [str(export), "-o", str(tmp_path / "client")], catch_exceptions=False)
-    assert done.exit_code == 2 and not (tmp_path / "client").exists()
-    assert f"This app is {APP_KINDS[mode].noun} (mode `{mode}`)" in done.stderr
+    ran = difygen(str(export), "-o", str(tmp_path / "client"))
+    assert ran.code == 2 and not (tmp_path / "client").exists()
+    assert f"This app is {APP_KINDS[mode].noun} (mode `{mode}`)" in ran.err

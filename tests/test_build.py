@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support import GENERATOR, LAB
+from support import LAB
+from support.processes import DIFYGEN, importing, printed
 from support.projects import CONCAT, REPORT, Project, difygen
 
 LOWERED = "`string` took at most 48 characters and takes at most 40. Values that are longer are refused."
@@ -63,8 +64,7 @@ def test_nothing_changed_means_nothing_touched_and_nothing_imported(project: Pro
         "print(sorted({'yaml', 'jinja2', 'pydantic', 'rich', 'black', 'httpx', 'difygen.parser', 'difygen.codegen'}"
         " & set(sys.modules)))"
     )
-    environment = {**os.environ, "PYTHONPATH": str(GENERATOR)}
-    out = subprocess.check_output([sys.executable, "-c", program], text=True, env=environment)
+    out = printed(program)
     assert out.splitlines()[0].endswith("files: nothing changed")
     assert out.splitlines()[1] == "[]"
     assert project.stamps() == before
@@ -303,19 +303,16 @@ def test_a_renamed_workflow_is_told_as_such(project: Project) -> None:
 def test_many_definitions_are_generated_as_they_are_checked(project: Project) -> None:
     for number in range(40):
         project.write(f"many/w{number}.yaml", CONCAT.replace("concat", f"flow {number}"))
-    command = [sys.executable, "-m", "difygen", "many", "-q", "-o"]
-    environment = {**os.environ, "PYTHONPATH": str(GENERATOR)}
-    subprocess.run([*command, "client"], check=True, env=environment)
+    subprocess.run([*DIFYGEN, "many", "-q", "-o", "client"], check=True, env=importing())
     assert len(project.modules()) == 40
     assert difygen("check", "many", "-o", "client").code == 0
 
 
 def test_runs_at_once_leave_the_package_of_one_of_them(project: Project) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(GENERATOR)}
-    command = [sys.executable, "-m", "difygen", "-q", "-o", "client"]
+    command = [*DIFYGEN, "-q", "-o", "client"]
     both, one = ["specs"], ["specs/concat.yaml", "--prune"]
     for _ in range(3):
-        runs = [subprocess.Popen([*command, *sources], env=environment) for sources in (both, one, both, one)]
+        runs = [subprocess.Popen([*command, *sources], env=importing()) for sources in (both, one, both, one)]
         assert [run.wait() for run in runs] == [0, 0, 0, 0]
         assert sorted([project.check(*both).code, project.check(one[0]).code]) == [0, 1]
     assert sorted(os.listdir(".")) == ["client", "specs"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from difygen.options import Options
 from difygen.settings import Settings, key_positions, load_settings
 from hypothesis import given
 from hypothesis import strategies as st
-from support import GENERATOR
+from support.processes import printed
 
 WHOLE = """\
 [project]
@@ -248,11 +246,7 @@ def test_no_toml_parser_is_imported_without_need(project: Path) -> None:
         "import sys; from difygen.settings import load_settings; "
         "load_settings(); print('tomllib' in sys.modules, 'yaml' in sys.modules)"
     )
-    source = str(GENERATOR)
-    done = subprocess.run(
-        [sys.executable, "-c", script], env={"PYTHONPATH": source}, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "False False\n"
+    assert printed(script) == "False False\n"
 
 
 # Places in TOML

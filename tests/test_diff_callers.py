@@ -25,6 +25,7 @@ from difygen.model import App
 from difygen.options import Options
 from mypy import api
 from pydantic import ValidationError
+from support.packages import write
 from support.random_workflows import change_somewhere, random_workflow, sample
 
 COMPATIBLE, BREAKING = 90, 60
@@ -69,12 +70,6 @@ def errors(
         folder = tmp_path_factory.mktemp("callers")
         patch.chdir(folder)
         return check_types(folder, [*pairs, *breaking_pairs])
-
-
-def write(folder: Path, files: dict[str, str]) -> None:
-    for path, text in files.items():
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(text)
 
 
 def clients(folder: Path, name: str, workflows: list[App]) -> Generated:

@@ -3,14 +3,13 @@
 Runs in every environment of `scripts/matrix.py`, and so with the oldest and the newest of all that a client needs.
 """
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support import GENERATOR
 from support.fault_events import event, finished
+from support.processes import importing
 from support.servers import RUN, Server, as_json, by_mode, stream
 
 SPEC = """\
@@ -74,21 +73,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a definition and the package that the command makes of it."""
     folder = tmp_path_factory.mktemp("front")
     (folder / "docs.yaml").write_text(SPEC, "utf-8")
-    environment = {**os.environ, "PYTHONPATH": str(GENERATOR)}
     command = [sys.executable, "-W", "error", "-m", "difygen", "docs.yaml", "-o", "client"]
-    subprocess.run(command, check=True, cwd=folder, env=environment, capture_output=True)
+    subprocess.run(command, check=True, cwd=folder, env=importing(), capture_output=True)
     return folder
 
 
 def test_first_calls_of_many_threads_are_typed_and_so_is_all_that_follows(folder: Path) -> None:
     with Server(ROUTES) as server:
-        settings = {"DIFY_BASE_URL": server.url, "DIFY_API_KEY": "app-x", "DIFY_USER": "u", "PYTHONPATH": str(folder)}
+        settings = {"DIFY_BASE_URL": server.url, "DIFY_API_KEY": "app-x", "DIFY_USER": "u"}
         # The connections of `run_docs` stay open for the next call, until the process ends.
         warnings = ("-W", "error", "-W", "ignore::ResourceWarning")
         done = subprocess.run(
             [sys.executable, *warnings, "-c", CALLS],
             check=False,
-            env={**os.environ, **settings},
+            env=importing(folder, **settings),
             capture_output=True,
             encoding="utf-8",
         )

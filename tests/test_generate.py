@@ -2,12 +2,9 @@
 
 import inspect
 import json
-import os
 import pickle
 import pydoc
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -19,8 +16,9 @@ from difygen.codegen.python.package import generate, generate_module, generate_p
 from difygen.model import App, Input, Node, ObjectOf, Output, Primitive, Property
 from difygen.options import Options
 from pydantic import ValidationError
-from support import LAB, ROOT
+from support import GENERATOR, LAB, ROOT, TESTS
 from support.packages import CONCAT, files_of, imported, python, workflow_from, workflow_of, write
+from support.processes import printed
 
 KINDS = workflow_from((ROOT / "tests" / "typing" / "kinds.yaml").read_text(encoding="utf-8"), "kinds.yaml")
 CONCAT_NAMES = {
@@ -405,30 +403,22 @@ def test_fields_called_like_builtins_do_not_hide_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["kitchen_sink", "iteration", "files", "llm"])
 def test_the_same_definition_gives_the_same_bytes_whatever_the_hash_seed(name: str) -> None:
     program = (
-        "import sys, hashlib; sys.path[:0] = ['tests']; from support.packages import *; from support import LAB;"
+        "import hashlib; from support.packages import *; from support import LAB;"
         f"print(hashlib.sha256(repr(files_of([workflow_of(LAB / '{name}.yml')])).encode()).hexdigest())"
     )
-    digests = set()
-    for seed in ("0", "1", "12345"):
-        environment = {**os.environ, "PYTHONPATH": "generator", "PYTHONHASHSEED": seed}
-        digests.add(
-            subprocess.run(
-                [sys.executable, "-c", program], check=True, capture_output=True, cwd=ROOT, env=environment
-            ).stdout
-        )
+    digests = {printed(program, folders=(GENERATOR, TESTS), PYTHONHASHSEED=seed) for seed in ("0", "1", "12345")}
     assert len(digests) == 1
 
 
 def test_generating_imports_neither_black_nor_pydantic() -> None:
     program = (
-        "import sys; sys.path[:0] = ['generator'];"
+        "import sys;"
         " from difygen.codegen.python.package import generate; from difygen.model import App;"
         "generate([App(name='x', source='x.yml')]);"
         "slow = {'black', 'pydantic', 'rich', 'anyascii', 'httpx', 'unicodedata', 'ast'};"
         "print(*sorted(slow & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, cwd=ROOT)
-    assert set(done.stdout.split()) <= {"ast"}
+    assert set(printed(program).split()) <= {"ast"}
 
 
 def test_every_wire_name_is_sent_as_it_is(tmp_path: Path) -> None:

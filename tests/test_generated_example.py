@@ -3,14 +3,13 @@
 When this fails: remove the folder, run the command, and read the difference.
 """
 
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
-from support import GENERATOR, ROOT
+from support import ROOT
 from support.packages import imported
+from support.processes import DIFYGEN, importing
 
 EXAMPLE = ROOT / "generated_example"
 
@@ -22,9 +21,8 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 def test_the_example_is_what_the_specs_give(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "specs", tmp_path / "specs")
-    environment = {**os.environ, "PYTHONPATH": str(GENERATOR)}
-    command = [sys.executable, "-m", "difygen", "specs", "-o", "generated_example"]
-    subprocess.run(command, check=True, cwd=tmp_path, env=environment, capture_output=True)
+    command = [*DIFYGEN, "specs", "-o", "generated_example"]
+    subprocess.run(command, check=True, cwd=tmp_path, env=importing(), capture_output=True)
     assert tree(tmp_path / "generated_example") == tree(EXAMPLE)
 
 

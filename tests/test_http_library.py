@@ -6,14 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import ROOT
+from support import ROOT, TESTS
+from support.processes import printed
 
 
 def python(code: str) -> str:
     """What a fresh interpreter prints that can import the runtime."""
-    command = [sys.executable, "-c", code]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "templates"), str(ROOT / "tests")])}
-    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.strip()
+    return printed(code, folders=(ROOT / "templates", TESTS)).strip()
 
 
 def test_importing_and_building_a_client_loads_neither_httpx_nor_asyncio() -> None:

@@ -2,19 +2,20 @@
 pyproject.toml.
 """
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 from support import GENERATOR, ROOT
+from support.processes import importing
 
 PROGRAM = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(cache_dir=sys.argv[1]))"
 
 
 def test_the_contracts_about_imports_are_kept(tmp_path: Path) -> None:
     """In a process of its own: import-linter switches off every logger that it finds."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(GENERATOR), str(ROOT / "templates")))}
     command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
-    done = subprocess.run(command, check=False, cwd=ROOT, env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        command, check=False, cwd=ROOT, env=importing(GENERATOR, ROOT / "templates"), capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr

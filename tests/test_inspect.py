@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
-from difygen.cli import root
+from support.projects import difygen
 
 SPEC = "name: concat\ninputs: {class: text-input}\noutputs: {result: string}\n"
 
 
 def run(*arguments: str) -> str:
-    done = CliRunner().invoke(root, arguments, catch_exceptions=False)
-    assert done.exit_code == 0, done.output
-    return done.stdout
+    ran = difygen(*arguments)
+    assert ran.code == 0, ran.err
+    return ran.out
 
 
 @pytest.fixture(autouse=True)

@@ -19,16 +19,16 @@ import httpx
 import pytest
 from click.testing import CliRunner
 from difygen.cli import root
-from support import GENERATOR, ROOT
+from support import ROOT
+from support.processes import DIFYGEN, importing
 
 CONCAT = "specs/concat.yaml"
 INPUTS = {"string": "a", "num": 1, "list": "list_a"}
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(GENERATOR)}
 HINDER = "import sys; sys.modules['uvicorn'] = None; from difygen.cli import root; root(prog_name='difygen')"
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "difygen", "mock", *arguments]
+    return [*DIFYGEN, "mock", *arguments]
 
 
 @dataclass
@@ -60,7 +60,7 @@ def serving(*arguments: str, launcher: Sequence[str] = (), cwd: Path = ROOT) -> 
     process = subprocess.Popen(
         [*launcher, *command(*arguments, "--port", "0")],
         cwd=cwd,
-        env=ENVIRONMENT,
+        env=importing(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -92,7 +92,7 @@ def _greeting(process: subprocess.Popen[str]) -> str:
 def refused(arguments: Sequence[str]) -> str:
     """What is printed by a command that cannot serve."""
     done = subprocess.run(
-        command(*arguments), check=False, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=30
+        command(*arguments), check=False, cwd=ROOT, env=importing(), capture_output=True, text=True, timeout=30
     )
     assert (done.returncode, done.stdout) == (2, ""), done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -193,7 +193,7 @@ def test_a_port_in_use_is_one_sentence() -> None:
 
 def test_a_missing_package_is_one_line() -> None:
     arguments = [sys.executable, "-c", HINDER, "mock", CONCAT]
-    done = subprocess.run(arguments, check=False, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(arguments, check=False, cwd=ROOT, env=importing(), capture_output=True, text=True, timeout=30)
     hint = "The mock server needs more packages: pip install 'difygen[mock]'\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", hint)
 
@@ -202,6 +202,6 @@ def test_a_definition_comes_from_standard_input_too() -> None:
     spec = (ROOT / CONCAT).read_text("utf-8")
     arguments = command("-", "--port", "70000")
     done = subprocess.run(
-        arguments, check=False, cwd=ROOT, env=ENVIRONMENT, input=spec, capture_output=True, text=True, timeout=30
+        arguments, check=False, cwd=ROOT, env=importing(), input=spec, capture_output=True, text=True, timeout=30
     )
     assert "Cannot listen" in done.stderr  # the spec was taken, the port was not

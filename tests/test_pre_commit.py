@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from support import GENERATOR, ROOT
+from support import ROOT
+from support.processes import DIFYGEN, importing
 from support.projects import CONCAT, Project
 
 HOOKS = ROOT / ".pre-commit-hooks.yaml"
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(GENERATOR)}
 
 
 def hooks() -> dict[str, dict[str, object]]:
@@ -25,9 +23,7 @@ def hooks() -> dict[str, dict[str, object]]:
 def run(hook: str) -> subprocess.CompletedProcess[str]:
     """What pre-commit does: the entry, without file names, in the top folder of the repository."""
     _, *arguments = shlex.split(str(hooks()[hook]["entry"]))
-    return subprocess.run(
-        [sys.executable, "-m", "difygen", *arguments], env=ENVIRONMENT, capture_output=True, text=True, check=False
-    )
+    return subprocess.run([*DIFYGEN, *arguments], env=importing(), capture_output=True, text=True, check=False)
 
 
 @pytest.fixture

@@ -15,15 +15,14 @@ import pytest
 from difygen.files import hash_bytes
 from difygen.project.lockfile import read_lock
 from support import GENERATOR, TESTS
-
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(GENERATOR)}
+from support.processes import importing
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the faults are injected into forked processes")
 
 
 def reports(folder: Path, *arguments: str) -> list[dict[str, Any]]:
     command = [sys.executable, str(TESTS / "support" / "publish_faults.py"), str(folder), *arguments]
-    done = subprocess.run(command, env=ENVIRONMENT, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, env=importing(), check=True, capture_output=True, text=True)
     found: list[dict[str, Any]] = json.loads(done.stdout)
     assert found[-1]["ended"] == "untouched", "the last attempt got through without a fault"
     assert len(found) > 5
@@ -67,9 +66,8 @@ for turn in range(30):
 
 
 def test_runs_at_once_do_not_corrupt_each_other(tmp_path: Path) -> None:
-    environment = {**ENVIRONMENT, "PYTHONPATH": f"{TESTS}{os.pathsep}{ENVIRONMENT['PYTHONPATH']}"}
     folder = tmp_path / "client"
-    runs = [subprocess.Popen([sys.executable, "-c", RUN, folder], env=environment) for _ in range(4)]
+    runs = [subprocess.Popen([sys.executable, "-c", RUN, folder], env=importing(TESTS, GENERATOR)) for _ in range(4)]
     assert [run.wait() for run in runs] == [0, 0, 0, 0]
     lock, _ = read_lock(str(folder))
     assert lock is not None

@@ -7,7 +7,6 @@ import importlib
 import logging
 import os
 import pickle
-import subprocess
 import sys
 import types
 import typing
@@ -20,6 +19,7 @@ from runtime._http import http_library
 from support.both_clients import KEY, Using, both_clients, with_sync
 from support.concat_client import AsyncConcatClient, ConcatClient, ConcatInputs
 from support.fault_events import NORMAL, RESULT, RUN_ID, blocking, detail
+from support.processes import printed
 from support.servers import DETAIL, RUN, Server, as_json, by_mode, stream
 
 TEMPLATES = Path(runtime.__file__).parent.parent
@@ -176,9 +176,7 @@ class TestLogging:
 
 
 def in_new_process(code: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(TEMPLATES)}
-    command = [sys.executable, "-c", code]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
+    return printed(code, folders=(TEMPLATES,)).strip()
 
 
 class TestImports:

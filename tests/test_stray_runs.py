@@ -4,15 +4,12 @@ import asyncio
 import gc
 import json
 import logging
-import os
-import subprocess
-import sys
 import time
 from typing import Any
 
 import pytest
 import runtime
-from support import TESTS
+from support import ROOT, TESTS
 from support.concat_client import AsyncConcatClient, ConcatClient
 from support.driving import DRIVES, KEY, QUICK
 from support.fault_events import (
@@ -30,6 +27,7 @@ from support.fault_events import (
     silence,
 )
 from support.live_run import LiveRun
+from support.processes import printed
 from support.servers import DETAIL, EVENTS, RUN, STOP, Connection, Request, Server, as_json, by_mode, html, stream
 
 pytestmark = pytest.mark.timeout(60)
@@ -248,7 +246,4 @@ def connections(client: AsyncConcatClient) -> list[Any]:
 
 
 def python(code: str, *arguments: str) -> str:
-    here = TESTS
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(here.parent / "templates"), str(here)])}
-    command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=30).stdout
+    return printed(code, *arguments, folders=(ROOT / "templates", TESTS))

@@ -12,12 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support import GENERATOR
+from support.processes import DIFYGEN, importing
 from support.projects import CONCAT, REPORT, Project
 
 pytest.importorskip("watchfiles", reason="the extra `watch` is not installed")
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(GENERATOR)}
 PATIENCE = 60
 
 
@@ -32,9 +31,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 @contextmanager
 def watching(project: Project, *sources: str) -> Iterator[subprocess.Popen[str]]:
     """A process that watches, from when it says so. Its output goes to the file `log`."""
-    command = [sys.executable, "-m", "difygen", *(sources or ("specs",)), "-o", "client", "--watch"]
+    command = [*DIFYGEN, *(sources or ("specs",)), "-o", "client", "--watch"]
     with open("log", "w") as log:
-        process = subprocess.Popen(command, env=ENVIRONMENT, stdout=log, stderr=subprocess.STDOUT, text=True)
+        process = subprocess.Popen(command, env=importing(), stdout=log, stderr=subprocess.STDOUT, text=True)
     try:
         until(lambda: "watching" in said(project), process)
         yield process
@@ -103,7 +102,7 @@ def run_without(project: Project, *arguments: str) -> subprocess.CompletedProces
         "from difygen.cli import root; root(prog_name='difygen')"
     )
     command = [sys.executable, "-c", program, *arguments, "-o", "client", "--watch"]
-    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    return subprocess.run(command, env=importing(), capture_output=True, text=True, check=False)
 
 
 def test_without_the_extra_there_is_a_hint(project: Project) -> None:
@@ -113,9 +112,9 @@ def test_without_the_extra_there_is_a_hint(project: Project) -> None:
 
 
 def test_standard_input_cannot_be_watched(project: Project) -> None:
-    command = [sys.executable, "-m", "difygen", "-", "-o", "client", "--watch"]
+    command = [*DIFYGEN, "-", "-o", "client", "--watch"]
     done = subprocess.run(
-        command, env=ENVIRONMENT, input=CONCAT, capture_output=True, text=True, check=False, timeout=PATIENCE
+        command, env=importing(), input=CONCAT, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     assert done.returncode == 2
     assert done.stderr == "there is nothing to watch: no SOURCE is a file or a folder that exists\n"
