@@ -1,1 +1,4 @@
-"""Apps to files: `python` is a target, a function from apps and options to `{path: text}`; `describe` is what targets share."""
+"""Apps to files: `python` is a target, a function from apps and options to `{path: text}`.
+
+`describe` is what targets share.
+"""

@@ -26,7 +26,7 @@ def is_third_party(module: str) -> bool:
 
 
 def _imports(module: str, names: Iterable[str]) -> list[str]:
-    """The statements for what is taken from a module: each `as` is one of its own, before the others."""
+    """Return the statements for what is taken from a module: each `as` is one of its own, before the others."""
     ordered = sorted(set(names), key=import_order)
     plain = [name for name in ordered if " as " not in name]
     if not ordered:
@@ -54,5 +54,5 @@ def natural(name: str) -> list[object]:
 
 
 def _number(digits: str) -> tuple[int, str | int]:
-    """A number by its value; after those that begin with a zero, which go by their digits."""
+    """Return a number by its value; after those that begin with a zero, which go by their digits."""
     return (0, digits) if digits.startswith("0") else (1, int(digits))

@@ -1,4 +1,4 @@
-"""An app's inputs: the fields of their model and the parameters of the methods, with Dify's rules for values of each kind."""
+"""An app's inputs: the fields of their model and the parameters of the methods, with Dify's rules for their values."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _is_json(data: JsonValue) -> bool:
 
 
 def _default(variable: Input, name: Identifier, annotation: Source, scope: Scope) -> Source | None:
-    """The default of a parameter; a long one is a constant of the module."""
+    """Return the default of a parameter; a long one is a constant of the module."""
     if not usable_default(variable):
         return None if variable.required else NONE
     value = literal(variable.default)
@@ -90,7 +90,7 @@ def _default(variable: Input, name: Identifier, annotation: Source, scope: Scope
 
 
 def _parameter_annotation(variable: Input, name: Identifier, owner: Identifier, scope: Scope) -> Source:
-    """The type of a parameter, in Python's own words."""
+    """Return the type of a parameter, in Python's own words."""
     nested = nested_name(owner, name)
     match variable.value_type:
         case OneOf(values):
@@ -109,7 +109,7 @@ def _parameter_annotation(variable: Input, name: Identifier, owner: Identifier, 
 
 
 def _field_annotation(variable: Input, parameter: Source, scope: Scope) -> Source:
-    """The type of a field, in the runtime's words, which say what Dify takes."""
+    """Return the type of a field, in the runtime's words, which say what Dify takes."""
     match variable.value_type:
         case OneOf():
             return parameter
@@ -129,7 +129,7 @@ def _field_annotation(variable: Input, parameter: Source, scope: Scope) -> Sourc
 
 
 def _file_annotation(variable: Input, scope: Scope) -> Code:
-    """What the runtime needs to know to refuse a file before it is sent."""
+    """Return the type of a file, with what the runtime must know to refuse one before it is sent."""
     annotation = scope.use("FileInput")
     rules = {"types": variable.allowed_file_types}
     if "custom" in variable.allowed_file_types:

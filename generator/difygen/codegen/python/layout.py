@@ -81,7 +81,7 @@ def _broken(line: str, limit: int) -> str:
 
 
 def _parsed(source: str) -> Expression:
-    """An expression, taken apart at the bars of a union, else at its last brackets."""
+    """Take an expression apart at the bars of a union, else at its last brackets."""
     members = split(source, " | ")
     if len(members) > 1:
         return Alternatives([_parsed(member) for member in members])
@@ -99,7 +99,7 @@ def _parsed(source: str) -> Expression:
 
 
 def _flat(expression: Expression) -> str:
-    """The source on one line."""
+    """Return the source on one line."""
     if isinstance(expression, Group):
         return f"{expression.head}{', '.join(map(_flat, expression.items))}{expression.tail}"
     if isinstance(expression, Alternatives):
@@ -108,7 +108,10 @@ def _flat(expression: Expression) -> str:
 
 
 def _place(expression: Expression, indent: int, *, column: int | None = None, after: int = 0, limit: int) -> str:
-    """The source as it stands from `column` on, in a block indented by `indent`, with `after` columns to follow its last line."""
+    """Return the source as it stands from `column` on in a block indented by `indent`.
+
+    `after` columns follow its last line.
+    """
     line = _flat(expression)
     start = indent if column is None else column
     fits = start + width(line) + after <= limit
@@ -130,7 +133,10 @@ def _place(expression: Expression, indent: int, *, column: int | None = None, af
 
 
 def _declared(head: str, annotation: Expression, default: Expression, comma: str, indent: int, limit: int) -> str:
-    """A field of a class or, with a comma after it, a parameter on a line of its own: `head` is its name and the colon."""
+    """Return a field of a class or, with a comma after it, a parameter on a line of its own.
+
+    `head` is its name and the colon.
+    """
     hint = _flat(annotation)
     column = indent + len(head)
     if isinstance(default, Group) and default.items:

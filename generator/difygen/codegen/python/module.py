@@ -1,4 +1,4 @@
-"""Decides everything about a generated module that varies: names, annotations, defaults, imports and what is said of them.
+"""Decides all that varies in a generated module: names, annotations, defaults, imports and what is said of them.
 
 The templates print what is decided here, in words and a shape of their own.
 """
@@ -74,10 +74,10 @@ class ClientPlan(NamedTuple):
 
 
 class ModulePlan(NamedTuple):
-    """A generated module, all decisions made; the template of its body is called like the kind of app. `exports` are the public names, in the order of the module.
+    """A generated module, all decisions made; the template of its body is called like the kind of app.
 
-    `local` is the variable of a method that holds the inputs. `text_sources` says where the texts of outputs are written,
-    for those who follow them while they are.
+    `exports` are the public names, in the order of the module. `local` is the variable of a method that
+    holds the inputs. `text_sources` says where the texts of outputs are written, for those who read them meanwhile.
     """
 
     name: Identifier
@@ -172,7 +172,7 @@ def _texts(app: App) -> AppText:
 
 
 def _outputs_model(names: VariableNames, owner: Identifier, scope: Scope) -> ModelPlan:
-    """The model of the outputs, after those of the objects in it."""
+    """Plan the model of the outputs, after those of the objects in it."""
     hidden = BUILTINS.intersection(names.outputs.values())
     fields = []
     for output in names.app.outputs:
@@ -195,7 +195,7 @@ def _client(app: App, stem: str, function: str, is_async: bool, scope: Scope) ->
 
 
 def _text_sources(app: App, nodes_class: Identifier, constants: Mapping[str, Identifier]) -> Code | None:
-    """The literal of the selectors of all text outputs, with the nodes by their constants."""
+    """Return the literal of the selectors of all text outputs, with the nodes by their constants."""
 
     def selector(path: tuple[str, ...]) -> str:
         if path and path[0] in constants:

@@ -1,4 +1,4 @@
-"""The Python names of apps, of their variables and of their nodes, and whether the names that the user chose can be had.
+"""The Python names of apps, their variables and nodes, and whether the names that the user chose can be had.
 
 Every problem is a diagnostic with the definition as its place. Knows nothing of the text of a module.
 """
@@ -99,7 +99,7 @@ def _derived(name: str, source: str, taken: Collection[str], reserved: Collectio
 
 
 def _keys(name: str) -> set[str]:
-    """What must be unique: the public names without regard to case, and the name without underscores."""
+    """Return what must be unique: the public names in whatever case, and the name without underscores."""
     return {public.casefold() for public in public_names(name)} | {f"={name.replace('_', '').casefold()}"}
 
 
@@ -141,9 +141,9 @@ def key_variable(options: Options, app: App, name: str) -> str:
 def node_constants(app: App) -> dict[str, Identifier]:
     """Return the names of the nodes in their enumeration, by node id.
 
-    A node is called by its id, if somebody chose that, else by its title, else by its type. Of several that would be called
-    the same, all but the oldest get a number: ids of Dify's are the times at which the nodes were added, so that adding one
-    renames no other.
+    A node is called by its id, if somebody chose that, else by its title, else by its type. Of several that would be
+    called the same, all but the oldest get a number: ids of Dify's are the times at which the nodes were added, so that
+    adding one renames no other.
     """
     oldest_first = sorted(app.nodes, key=lambda node: (len(node.id), node.id) if node.id.isdecimal() else (inf, ""))
     texts = {node.id: (node.id,) if _is_chosen(node.id) else (node.title, node.type) for node in oldest_first}

@@ -1,7 +1,7 @@
 """The target "Python package": apps to files, a pure function, whole (`generate`) or one app at a time.
 
-A module of an app depends on nothing but the app, its name and the options, so that `project` makes only those that changed.
-Touches no file but those that ship with difygen.
+A module of an app depends on nothing but the app, its name and the options, so that `project` makes only those that
+changed. Touches no file but those that ship with difygen.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SINGLE_FILE = "client.py"
 
 
 class Generated(NamedTuple):
-    """The files of a package by path, with forward slashes, relative to its folder; none if a diagnostic is an error."""
+    """The files of a package by path, relative to it, with forward slashes; none if a diagnostic is an error."""
 
     files: Mapping[str, str]
     diagnostics: tuple[Diagnostic, ...] = ()
@@ -77,7 +77,7 @@ def generate_module(app: App, options: Options, name: Identifier) -> ModuleText:
 
 
 def _printed(module: ModuleText, plan: ModulePlan, options: Options) -> ModuleText:
-    """The module with its text; for a single file, that is its section of the file, and what belongs to the head is apart."""
+    """Print a module. For a single file, its text is a section of the file, and what belongs to the head is apart."""
     context = {**plan._asdict(), "is_single_file": options.single_file and not options.runtime}
     if options.single_file:
         return module._replace(
@@ -159,7 +159,7 @@ def _star_import(module: str) -> Code:
 
 
 def _quoted(names: Iterable[str]) -> Code:
-    """The items of `__all__`."""
+    """Return the items of `__all__`."""
     return Code(", ".join(map(literal, sorted(set(names), key=export_order))))
 
 
@@ -168,7 +168,7 @@ def _rendered(template: str, context: Mapping[str, object], options: Options) ->
 
 
 def _setting_problems(options: Options, source: str) -> tuple[Diagnostic, ...]:
-    """What is wrong with the settings themselves: no black for another line length, a folder of templates that is none."""
+    """Return what is wrong with the settings: no black for another line length, a folder of templates that is none."""
     problems = tuple(folder_problems(options.templates)) if options.templates is not None else ()
     if options.line_length == LINE_LENGTH:
         return problems
@@ -182,7 +182,7 @@ def _setting_problems(options: Options, source: str) -> tuple[Diagnostic, ...]:
 
 
 def _formatted(text: str, options: Options) -> str:
-    """A module's text at the line length of the options. At black's own, what is laid out here is as black leaves it."""
+    """Lay a module out at the line length of the options. At black's own, what we lay out is as black leaves it."""
     if options.line_length == LINE_LENGTH:
         return text
     import black

@@ -34,6 +34,6 @@ def exported_names() -> tuple[str, ...]:
 
 @cache
 def runtime_names() -> frozenset[str]:
-    """Return the names that an app's module cannot have: exports, and what stands at the top of a file with all modules."""
+    """Return the names that an app's module cannot have: exports, and what is at the top of a file with all modules."""
     defined = {name for text in runtime_files().values() for name in _DEFINED.findall(text)}
     return frozenset(exported_names()).union(filter(_LIKE_OURS.fullmatch, defined))

@@ -22,7 +22,10 @@ from difygen.naming import Identifier
 
 
 class ModuleText(NamedTuple):
-    """The module of an app, which is as callers see it. For a single file, `text` is its section, and `docstring` and `imports` belong to the head."""
+    """The module of an app, which is as callers see it.
+
+    For a single file, `text` is its section, and `docstring` and `imports` belong to the head.
+    """
 
     name: Identifier
     path: str
@@ -36,7 +39,10 @@ class ModuleText(NamedTuple):
 
 @dataclass(slots=True)
 class Piece:
-    """A module of the runtime without its imports. `needs` names its siblings, `imports` the names that it takes from elsewhere."""
+    """A module of the runtime without its imports.
+
+    `needs` names its siblings, `imports` the names that it takes from elsewhere.
+    """
 
     name: str
     summary: str = ""
@@ -75,7 +81,7 @@ def join_modules(modules: Sequence[ModuleText], runtime: str | None = None) -> C
 
 
 def _late_imports(pieces: Sequence[Piece]) -> Code:
-    """The imports for type checkers, each once, at the depth of a block."""
+    """Return the imports for type checkers, each once, at the depth of a block."""
     lines = {line for piece in pieces for line in piece.for_types}
     ordered = sorted(lines, key=lambda line: (line[:4] == "from", line))
     sections = [[line for line in ordered if is_third_party(line.split()[1]) is other] for other in (False, True)]
@@ -129,7 +135,7 @@ def _is_for_types(statement: ast.stmt) -> TypeGuard[ast.If]:
 
 
 def _late_sibling_imports(tree: ast.Module) -> Iterator[ast.ImportFrom]:
-    """Imports of siblings inside of functions."""
+    """Find the imports of siblings inside of functions."""
     for statement in tree.body:
         if not isinstance(statement, ast.If):
             yield from (node for node in ast.walk(statement) if isinstance(node, ast.ImportFrom) and node.level)
@@ -145,7 +151,7 @@ def _source(text: str, statement: ast.stmt) -> list[str]:
 
 
 def _without(text: str, dropped: set[int]) -> str:
-    """The text without some lines, and without the blank lines that would follow each other then."""
+    """Return the text without some lines, and without the blank lines that would follow each other then."""
     kept: list[str] = []
     for number, line in enumerate(text.split("\n"), 1):
         if number in dropped or (not line and kept[-2:] == ["", ""]):

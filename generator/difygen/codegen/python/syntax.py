@@ -48,7 +48,7 @@ def code(pattern: str, *parts: Source) -> Code:
 def literal(data: object) -> Code:
     """Return the Python literal for JSON data or a tuple of it, as black would write it on one line.
 
-    Readable scripts stay readable; whatever does not print (controls, bidi marks, odd blanks, lone surrogates) is escaped.
+    Readable scripts stay readable; what does not print (controls, bidi marks, odd blanks, lone surrogates) is escaped.
     """
     if isinstance(data, str):
         return Code(_quoted(data))

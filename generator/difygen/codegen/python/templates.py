@@ -1,8 +1,8 @@
 """The templates, rendered by jinja2 so that no text of a definition can become code; a user's own come before ours.
 
-`{{ … }}` prints `Code` and identifiers alone, and raises for anything else, as autoescaping would escape it. What stands
-between `{% docstring %}` and `{% enddocstring %}` is prose: any text may be printed there, each line is wrapped by itself
-at the depth it has, and the whole becomes a docstring, out of which nothing can break.
+`{{ … }}` prints `Code` and identifiers alone, and raises for anything else, as autoescaping would escape it. What
+stands between `{% docstring %}` and `{% enddocstring %}` is prose: any text may be printed there, each line is wrapped
+by itself at the depth it has, and the whole becomes a docstring, out of which nothing can break.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def folder_problems(folder: str) -> Iterator[Diagnostic]:
 
 
 class TemplateCache(BytecodeCache):
-    """Our templates, compiled, where Python keeps what it compiles: a `__pycache__` beside them, if that may be written."""
+    """Our templates, compiled, where Python keeps what it compiles: in `__pycache__`, if that may be written."""
 
     def load_bytecode(self, bucket: Bucket) -> None:
         """Read what an earlier run compiled, if it is of the same source."""
@@ -179,7 +179,7 @@ def environment(overrides: str | None = None) -> Environment:
 
 @pass_eval_context
 def _printed(context: EvalContext, value: object) -> str:
-    """What `{{ … }}` prints."""
+    """Return what `{{ … }}` prints."""
     if isinstance(value, Code | Identifier):
         return value
     text = str(value)  # raises for a name that there is not

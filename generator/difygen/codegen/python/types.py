@@ -1,8 +1,8 @@
 """Types of a definition as annotations, with the nested classes, aliases and imports that they need.
 
-Outputs become models whose members are attributes. An object that a caller sends becomes a typed dictionary: it has the
-wire names as its keys and is written as a plain `{...}`, so nothing stands between a caller's data and what is sent, and
-a type checker sees it. Knows nothing of clients.
+Outputs become models whose members are attributes. An object that a caller sends becomes a typed dictionary: it has
+the wire names as its keys and is written as a plain `{...}`, so nothing stands between a caller's data and what is
+sent, and a type checker sees it. Knows nothing of clients.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class FieldPlan(NamedTuple):
 class ModelPlan(NamedTuple):
     """A class of fields. `about` are the lines of its docstring.
 
-    A typed dictionary that a caller sends is `is_sent`; if there are keys in it that are no identifiers, `keys` are all of
-    them, with their annotations, and there are no fields.
+    A typed dictionary that a caller sends is `is_sent`; if there are keys in it that are no identifiers, `keys` are all
+    of them, with their annotations, and there are no fields.
     """
 
     name: Identifier
@@ -72,7 +72,7 @@ class ModelPlan(NamedTuple):
 
 
 class Constant(NamedTuple):
-    """An assignment at the top of a module: a long list of options, or a long default, with the annotation that it needs."""
+    """An assignment at the top of a module: a long list of options, or a long default, with its annotation."""
 
     name: Identifier
     value: Code
@@ -159,7 +159,7 @@ def output_annotation(type_: Type, name: Identifier, where: str, scope: Scope, h
 
 
 def _output_model(type_: ObjectOf, name: Identifier, where: str, scope: Scope) -> Identifier:
-    """The class of an object that a run gives, after those of the objects in it."""
+    """Plan the class of an object that a run gives, after those of the objects in it."""
     names = assign(
         (member.name for member in type_.properties),
         lambda wire: snake_name(wire, "output"),
@@ -201,7 +201,7 @@ def annotated(annotation: Source, settings: Mapping[str, Code], scope: Scope) ->
 
 
 def object_annotation(type_: ObjectOf | None, name: Identifier, where: str, scope: Scope) -> Source:
-    """Return the annotation of an object that a caller sends: its typed dictionary, or an open one where nothing is known."""
+    """Return the annotation of an object that a caller sends: a typed dictionary, open where nothing is known."""
     members = [member for member in type_.properties if member.name] if type_ else []  # no key without a name
     if type_ is None or not members:
         return subscript(Code("dict"), Code("str"), scope.use("Any"))
@@ -235,7 +235,7 @@ def _key_annotation(member: Property, owner: Identifier, scope: Scope) -> Code:
 
 
 def _sent_annotation(type_: Type, name: Identifier, where: str, scope: Scope) -> Source:
-    """The annotation of something in an object that a caller sends."""
+    """Return the annotation of something in an object that a caller sends."""
     match type_:
         case ArrayOf(item):
             inner = _sent_annotation(item, nested_name(name, "item"), f"An item of {where}", scope)
@@ -261,5 +261,5 @@ def _sent_annotation(type_: Type, name: Identifier, where: str, scope: Scope) ->
 
 
 def _about(type_: ObjectOf, where: str) -> Sequence[str]:
-    """What the definition says about an object, else where it stands."""
+    """Return what the definition says about an object, else where it stands."""
     return paragraphs(type_.description) or [sentence(where)]
