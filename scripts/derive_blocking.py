@@ -1,5 +1,5 @@
-"""Writes the blocking client of the runtime, `_client.py`, from the asynchronous one: `--check` says whether it is
-what it would be.
+"""Writes the blocking clients of the runtime from the asynchronous ones: `--check` says whether they are what they
+would be.
 
 What is awaited blocks: the client's own methods by their twins, everything else by `run_now`. What the two say of
 themselves in prose is in a table here, which must fit: a phrase that is not found is a mistake.
@@ -14,8 +14,7 @@ from pathlib import Path
 import black
 
 RUNTIME = Path(__file__).parent.parent / "templates" / "runtime"
-SOURCE = RUNTIME / "_async_client.py"
-TARGET = RUNTIME / "_client.py"
+MODULES = {"_async_client.py": "_client.py", "_async_chat.py": "_chat.py"}
 OWN = re.compile(r"self\.(?:_transport\.)?(?:\w+)\(")
 """What blocks by itself: methods of the same class, and of the transport that it holds."""
 
@@ -23,6 +22,16 @@ NAMES = {
     "AsyncWorkflowClient": "WorkflowClient",
     "AsyncRunStream": "RunStream",
     "AsyncRunLogs": "RunLogs",
+    "AsyncAppClient": "AppClient",
+    "AsyncEventStream": "EventStream",
+    "AsyncTurn": "Turn",
+    "AsyncTurnStream": "TurnStream",
+    "AsyncTurnClient": "TurnClient",
+    "AsyncChatClient": "ChatClient",
+    "AsyncChatflowClient": "ChatflowClient",
+    "AsyncCompletionClient": "CompletionClient",
+    "_async_client": "_client",
+    "_async_chat": "_chat",
     "AsyncTransport": "SyncTransport",
     "AsyncClient": "Client",
     "AsyncIterator": "Iterator",
@@ -35,7 +44,7 @@ NAMES = {
     "__anext__": "__next__",
     "astream_x": "stream_x",
 }
-PHRASES = {
+CLIENT_PHRASES = {
     "The async client: every method awaits a flow of `_operations`.": (
         "The blocking client: every method runs a flow of `_operations` to its end."
     ),
@@ -62,17 +71,30 @@ PHRASES = {
     "another task took": "another thread took",
     "for entry in news.of(page):\n                yield entry\n": "yield from news.of(page)\n",
 }
+CHAT_PHRASES = {
+    "The async clients of": "The blocking clients of",
+    "from ._turn_operations import": "from ._transport import run_now\nfrom ._turn_operations import",
+    "turn = await stream.result()": "turn = stream.result()",
+    "Leaving the `with` block closes the connection, and so\n    does cancelling the task; the turn may go on at the "
+    "server, unless `stop_on_exit` was\n    set.": (
+        "Leaving the `with` block closes the connection; so does\n    breaking out of a loop that stands outside of "
+        "one. The turn may go on at the server,\n    unless `stop_on_exit` was set."
+    ),
+    "One task at a time": "One thread at a time",
+}
+PHRASES = {"_async_client.py": CLIENT_PHRASES, "_async_chat.py": CHAT_PHRASES}
 
 
-def derive(source: str) -> str:
-    """Return the text of the blocking module."""
-    text = _block_on_awaits(source)
+def derive(module: str) -> str:
+    """Return the text of the blocking module that belongs to an async one."""
+    source = RUNTIME / module
+    text = _block_on_awaits(source.read_text("utf-8"))
     text = re.sub(r"\basync (def|for|with)\b", r"\1", text)
     text = re.sub(r"\w+", lambda word: NAMES.get(word[0], word[0]), text)
     text = _sort_imports(text)
-    for phrase, other in PHRASES.items():
+    for phrase, other in PHRASES[module].items():
         if phrase not in text:
-            raise SystemExit(f"{SOURCE}: does not say any more:\n{phrase}")
+            raise SystemExit(f"{source}: does not say any more:\n{phrase}")
         text = text.replace(phrase, other)
     return black.format_str(text, mode=black.Mode(line_length=88))
 
@@ -102,12 +124,13 @@ def _sort_imports(text: str) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if there is something to write")
-    wanted = derive(SOURCE.read_text("utf-8"))
-    if parser.parse_args().check:
-        if TARGET.read_text("utf-8") != wanted:
-            sys.exit(f"{TARGET.name} is not what {SOURCE.name} gives: run python scripts/derive_blocking.py")
-    else:
-        TARGET.write_text(wanted, "utf-8")
+    check = parser.parse_args().check
+    for module, name in MODULES.items():
+        target, wanted = RUNTIME / name, derive(module)
+        if not check:
+            target.write_text(wanted, "utf-8")
+        elif target.read_text("utf-8") != wanted:
+            sys.exit(f"{name} is not what {module} gives: run python scripts/derive_blocking.py")
 
 
 if __name__ == "__main__":

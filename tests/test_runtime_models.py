@@ -13,8 +13,9 @@ from pydantic import Field, ValidationError
 from runtime import Checkbox, FileInput, FileRules, Inputs, JsonObject, NodeFinished, Number, Outputs, Run, Text
 from runtime._events import EVENT_TYPES, make_event
 from runtime._models import make_run
+from support import TESTS
 from support.fault_events import RUN_ID, WORKFLOW_ID
-from support.replay import RECORDINGS, cases, recording
+from support.replay import cases, recording
 
 Document = Annotated[FileInput, FileRules(types=("document", "image"), methods=("local_file", "remote_url"))]
 
@@ -54,7 +55,7 @@ JSON_TYPES: dict[str, tuple[type, ...]] = {
     "file": (dict,),
     "files": (list,),
 }
-MATRIX: list[dict[str, Any]] = json.loads((RECORDINGS / "inputs-matrix.json").read_text("utf-8"))
+MATRIX: list[dict[str, Any]] = json.loads((TESTS / "recordings" / "inputs-matrix.json").read_text("utf-8"))
 
 
 def is_of_proper_type(row: dict[str, Any]) -> bool:

@@ -8,7 +8,8 @@ from typing import Any
 from support import TESTS
 from support.servers import Connection, Handler, Request
 
-RECORDINGS = TESTS / "recordings"
+FOLDERS = [TESTS / name for name in ("recordings", "recordings_chat", "recordings_new")]
+"""Dify 1.12.1; chat-type apps of 1.14.2; workflows of 1.14.2. No case has the name of another."""
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,16 @@ class Recording:
 
 def recording(case: str) -> Recording:
     """Load the case of that name."""
-    head, _, rest = (RECORDINGS / f"{case}.http").read_bytes().partition(b"\r\n\r\n")
-    request = json.loads((RECORDINGS / f"{case}.request.json").read_text("utf-8"))
+    folder = next(folder for folder in FOLDERS if (folder / f"{case}.http").exists())
+    head, _, rest = (folder / f"{case}.http").read_bytes().partition(b"\r\n\r\n")
+    request = json.loads((folder / f"{case}.request.json").read_text("utf-8"))
     chunked = b"transfer-encoding: chunked" in head.lower()
     return Recording(case, head, tuple(_dechunk(rest)) if chunked else (rest,), chunked, request)
 
 
-def cases(pattern: str = "*") -> list[str]:
-    """The names of the recorded cases that fit `pattern`, sorted."""
-    return sorted(path.stem for path in RECORDINGS.glob(f"{pattern}.http"))
+def cases(pattern: str = "*", folder: str = "recordings") -> list[str]:
+    """The names of the recorded cases of a folder that fit `pattern`, sorted."""
+    return sorted(path.stem for path in (TESTS / folder).glob(f"{pattern}.http"))
 
 
 def _dechunk(data: bytes) -> Iterable[bytes]:

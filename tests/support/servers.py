@@ -71,7 +71,7 @@ class Request:
     @property
     def starts_run(self) -> bool:
         """Whether this is the request that must never be sent twice."""
-        return self.method == "POST" and self.path.endswith("/run")
+        return self.method == "POST" and self.path.endswith(("/run", "/chat-messages", "/completion-messages"))
 
     @property
     def streams(self) -> bool:

@@ -1,0 +1,125 @@
+"""The robustness matrix of turns: every row of `support.turn_cases`, sync and async, streamed, collected, blocking."""
+
+import asyncio
+import copy
+import pickle
+from typing import Any
+
+import pytest
+import runtime
+from runtime import _turn_state
+from support.chat_clients import ASYNC_CLIENTS, CLIENTS, AnyInputs
+from support.driving import KEY, QUICK
+from support.servers import Server
+from support.turn_cases import TURN_CASES, Answers, Fails, TurnCase
+
+ROWS = [
+    pytest.param(case, mode, kind, id=f"{kind}-{mode}-{case.name}")
+    for case in TURN_CASES
+    for mode in ("streamed", "collected", "blocking")
+    for kind in ("sync", "async")
+    if mode != "blocking" or case.blocking
+]
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waits that are seconds long in earnest."""
+    for name in ("REFUSAL_PATIENCE", "END_PATIENCE", "SPEECH_PATIENCE"):
+        monkeypatch.setattr(_turn_state, name, 0.3)
+
+
+class Outcome:
+    """What the caller saw."""
+
+    def __init__(self) -> None:
+        self.events: list[runtime.Event] = []
+        self.turn: Any = None
+        self.error: Exception | None = None
+
+
+def arguments(case: TurnCase) -> tuple[list[Any], dict[str, Any]]:
+    inputs = AnyInputs(name="Ada")
+    if case.kind == "completion":
+        return [inputs], {"user": "u1"}
+    return ["Who?", inputs], {"user": "u1", "conversation_id": case.conversation_id}
+
+
+def drive_sync(case: TurnCase, url: str, mode: str) -> Outcome:
+    seen = Outcome()
+    positional, options = arguments(case)
+    with CLIENTS[case.kind](base_url=url, api_key=KEY, **{**QUICK, **case.client}) as client:
+        try:
+            if mode == "streamed":
+                with client.stream_inputs(*positional, **options) as stream:
+                    seen.events.extend(stream)
+                    seen.turn = stream.result()
+                    assert stream.answer == seen.turn.answer
+            else:
+                ask = client.complete_inputs if case.kind == "completion" else client.chat_inputs
+                seen.turn = ask(*positional, **options, response_mode="blocking" if mode == "blocking" else "streaming")
+        except runtime.DifyError as error:
+            seen.error = error
+    return seen
+
+
+def drive_async(case: TurnCase, url: str, mode: str) -> Outcome:
+    async def use() -> Outcome:
+        seen = Outcome()
+        positional, options = arguments(case)
+        async with ASYNC_CLIENTS[case.kind](base_url=url, api_key=KEY, **{**QUICK, **case.client}) as client:
+            try:
+                if mode == "streamed":
+                    async with client.stream_inputs(*positional, **options) as stream:
+                        async for event in stream:
+                            seen.events.append(event)
+                        seen.turn = await stream.result()
+                else:
+                    ask = client.complete_inputs if case.kind == "completion" else client.chat_inputs
+                    seen.turn = await ask(
+                        *positional, **options, response_mode="blocking" if mode == "blocking" else "streaming"
+                    )
+            except runtime.DifyError as error:
+                seen.error = error
+        return seen
+
+    return asyncio.run(use())
+
+
+DRIVES = {"sync": drive_sync, "async": drive_async}
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(("case", "mode", "kind"), ROWS)
+def test_fault_of_a_turn(case: TurnCase, mode: str, kind: str) -> None:
+    expected = case.blocking if mode == "blocking" else case.outcome
+    assert expected is not None
+    with Server(case.routes) as server:
+        seen = DRIVES[kind](case, server.url, mode)
+        assert server.runs == case.posts
+    if isinstance(expected, Answers):
+        check_answer(expected, seen, mode)
+    else:
+        check_error(expected, seen)
+
+
+def check_answer(expected: Answers, seen: Outcome, mode: str) -> None:
+    if seen.error is not None:
+        raise seen.error
+    assert (seen.turn.answer, seen.turn.status) == (expected.answer, "succeeded")
+    if mode == "streamed" and expected.events is not None:
+        assert len([event for event in seen.events if event.event != "ping"]) == expected.events
+    again = pickle.loads(pickle.dumps(seen.turn))
+    assert again == seen.turn
+
+
+def check_error(expected: Fails, seen: Outcome) -> None:
+    error = seen.error
+    assert error is not None, f"returned {seen.turn!r}"
+    if not isinstance(error, getattr(runtime, expected.error)):
+        raise error
+    assert expected.says in str(error)
+    assert {name: getattr(error, name) for name in expected.attributes} == dict(expected.attributes)
+    assert KEY not in repr(pickle.dumps(error))
+    for same in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert (type(same), str(same), same.answer) == (type(error), str(error), error.answer)
