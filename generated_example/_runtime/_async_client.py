@@ -25,33 +25,14 @@ from ._responses import (
     LogPage,
     log_filters,
 )
-from ._session import StreamSession, run_to_end
+from ._session import EndT, StreamSession, follow, run_to_end
 from ._settings import Secret
 
 
-class AsyncRunStream(Generic[OutputsT]):
-    """The events of a run, as they happen, and its typed result.
+class AsyncEventStream(Generic[EndT]):
+    """The events of a run or a turn, as they happen, and what came of it."""
 
-        async with astream_x(...) as stream:
-            async for event in stream:
-                ...
-            run = await stream.result()
-
-    The run starts with the first event that is asked for. Leaving the `async with` block
-    closes the connection, and so does cancelling the task; the run itself goes on at the
-    server, unless `stop_on_exit` was set.
-
-    Events of the types WorkflowFinished and WorkflowPaused are the last. An ErrorEvent
-    and a broken stream raise after the events before them. A connection that breaks is
-    taken up again: at most `max_reconnects` times in a row without anything new, and
-    within the `timeout`; then the stored run is read. No event is delivered twice.
-
-    The run is started once, whatever is done with this object. A wait that was cancelled
-    may be repeated: it goes on with the run, or raises a StreamInterruptedError where no
-    event told the run's id. One task at a time may wait for events.
-    """
-
-    def __init__(self, session: StreamSession[OutputsT]) -> None:
+    def __init__(self, session: StreamSession[EndT]) -> None:
         self._session = session
         self._managed = False
 
@@ -100,27 +81,11 @@ class AsyncRunStream(Generic[OutputsT]):
                 continue
         raise StopAsyncIteration
 
-    async def text(self, source: str | Sequence[str]) -> AsyncIterator[str]:
-        """The pieces of text of one source, as they come; other events are passed over.
-
-        All pieces of all sources joined are *not* an output, which is why one is chosen:
-        Dify sends every End output as display text (seen on 1.12.1). Take values from
-        `(await result()).outputs`.
-
-        Args:
-            source: The name of an output, the id of a node (or a member of the generated
-                enum of nodes), or a node id and a variable: `("llm", "text")`.
-        """
-        matches = text_filter(source, self._session.operations.workflow.text_sources)
-        async for event in self:
-            if isinstance(event, TextChunk) and event.text and matches(event):
-                yield event.text
-
-    async def result(self) -> Run[OutputsT]:
-        """The run, once it has ended. Reads the events that were not taken yet.
+    async def result(self) -> EndT:
+        """What came of it, once it has ended. Reads the events that were not taken yet.
 
         Raises:
-            RunError: It ended, but not well; the exception carries the run.
+            RunError, TurnError: It ended, but not well; the exception carries it.
             DifyError: How it ended is not known, or its outputs do not fit.
         """
         try:
@@ -141,8 +106,47 @@ class AsyncRunStream(Generic[OutputsT]):
             self._session.drop()
 
 
-class AsyncWorkflowClient(Generic[InputsT, OutputsT]):
-    """What the generated clients build on: calls one workflow, from asyncio code.
+class AsyncRunStream(AsyncEventStream[Run[OutputsT]]):
+    """The events of a run, as they happen, and its typed result.
+
+        async with astream_x(...) as stream:
+            async for event in stream:
+                ...
+            run = await stream.result()
+
+    The run starts with the first event that is asked for. Leaving the `async with` block
+    closes the connection, and so does cancelling the task; the run itself goes on at the
+    server, unless `stop_on_exit` was set.
+
+    Events of the types WorkflowFinished and WorkflowPaused are the last. An ErrorEvent
+    and a broken stream raise after the events before them. A connection that breaks is
+    taken up again: at most `max_reconnects` times in a row without anything new, and
+    within the `timeout`; then the stored run is read. No event is delivered twice.
+
+    The run is started once, whatever is done with this object. A wait that was cancelled
+    may be repeated: it goes on with the run, or raises a StreamInterruptedError where no
+    event told the run's id. One task at a time may wait for events.
+    """
+
+    async def text(self, source: str | Sequence[str]) -> AsyncIterator[str]:
+        """The pieces of text of one source, as they come; other events are passed over.
+
+        All pieces of all sources joined are *not* an output, which is why one is chosen:
+        Dify sends every End output as display text (seen on 1.12.1). Take values from
+        `(await result()).outputs`.
+
+        Args:
+            source: The name of an output, the id of a node (or a member of the generated
+                enum of nodes), or a node id and a variable: `("llm", "text")`.
+        """
+        matches = text_filter(source, self._session.operations.workflow.text_sources)
+        async for event in self:
+            if isinstance(event, TextChunk) and event.text and matches(event):
+                yield event.text
+
+
+class AsyncAppClient:
+    """What the generated clients build on: calls one app, from asyncio code.
 
     Every argument may be left out: the environment tells the rest, at the time of a call.
     Nothing is read or opened before the first call. `aclose()`, or leaving an `async with`
@@ -169,8 +173,6 @@ class AsyncWorkflowClient(Generic[InputsT, OutputsT]):
         http_client: An `httpx.AsyncClient` of your own, for proxies, certificates and the
             like. It is never closed here.
     """
-
-    _workflow: WorkflowInfo[OutputsT]
 
     def __init__(
         self,
@@ -202,7 +204,10 @@ class AsyncWorkflowClient(Generic[InputsT, OutputsT]):
             at_least("max_concurrency", max_concurrency, 1)
         check_client(http_client, "AsyncClient")
         self._transport = AsyncTransport(http_client, max_concurrency)
-        self._operations = Operations(self._workflow, options, self._transport)
+        self._operations = self._operate(options)
+
+    def _operate(self, options: ClientOptions) -> Operations[Any]:
+        raise NotImplementedError
 
     async def __aenter__(self) -> Self:
         return self
@@ -221,6 +226,56 @@ class AsyncWorkflowClient(Generic[InputsT, OutputsT]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._operations.options!r})"
+
+    async def upload(
+        self,
+        file: "str | os.PathLike[str] | tuple[str, bytes] | BinaryIO",
+        *,
+        user: str | None = None,
+        timeout: float | None = None,
+    ) -> UploadedFile:
+        """Upload a file, streamed from disk, to be an input of several runs.
+
+        It belongs to its `user`: the runs must have the same one.
+
+        Raises:
+            ValueError: There is no such file, or it lacks a name.
+        """
+        return await self._operations.upload(file, user, timeout)
+
+    async def download(
+        self, file: File | str, path: Destination, *, timeout: float | None = None
+    ) -> Path:
+        """Stream a file that a run returned to disk, whole or not at all.
+
+        Args:
+            file: The file, or its URL, which may be relative.
+            path: Where to; a folder gets a file of the name that the server gave, with
+                a number where that is taken.
+        """
+        return await self._operations.download(file, path, timeout)
+
+    async def info(self) -> AppInfo:
+        """The app's name, description, tags and mode."""
+        return await self._operations.info()
+
+    async def parameters(self) -> AppParameters:
+        """The inputs of the published version, and the server's limits for files."""
+        return await self._operations.parameters()
+
+    async def site(self) -> AppSite:
+        """How the app's web page looks."""
+        return await self._operations.site()
+
+
+class AsyncWorkflowClient(AsyncAppClient, Generic[InputsT, OutputsT]):
+    """What the generated clients of workflows build on, with the same arguments."""
+
+    _workflow: WorkflowInfo[OutputsT]
+    _operations: Operations[OutputsT]
+
+    def _operate(self, options: ClientOptions) -> Operations[OutputsT]:
+        return Operations(self._workflow, options, self._transport)
 
     async def run_inputs(
         self,
@@ -241,7 +296,7 @@ class AsyncWorkflowClient(Generic[InputsT, OutputsT]):
     ) -> AsyncRunStream[OutputsT]:
         """Follow a run with inputs that are a model already, as `stream` does."""
         return AsyncRunStream(
-            StreamSession(self._operations, inputs=inputs, user=user, **options)
+            follow(self._operations, inputs=inputs, user=user, **options)
         )
 
     def resume(
@@ -259,7 +314,7 @@ class AsyncWorkflowClient(Generic[InputsT, OutputsT]):
         of the run. A pause whose forms this client has submitted does not end the stream.
         """
         return AsyncRunStream(
-            StreamSession(
+            follow(
                 self._operations,
                 workflow_run_id=workflow_run_id,
                 user=user,
@@ -316,46 +371,6 @@ class AsyncWorkflowClient(Generic[InputsT, OutputsT]):
             created_by_account=created_by_account,
         )
         return AsyncRunLogs(self._operations, filters, limit)
-
-    async def upload(
-        self,
-        file: "str | os.PathLike[str] | tuple[str, bytes] | BinaryIO",
-        *,
-        user: str | None = None,
-        timeout: float | None = None,
-    ) -> UploadedFile:
-        """Upload a file, streamed from disk, to be an input of several runs.
-
-        It belongs to its `user`: the runs must have the same one.
-
-        Raises:
-            ValueError: There is no such file, or it lacks a name.
-        """
-        return await self._operations.upload(file, user, timeout)
-
-    async def download(
-        self, file: File | str, path: Destination, *, timeout: float | None = None
-    ) -> Path:
-        """Stream a file that a run returned to disk, whole or not at all.
-
-        Args:
-            file: The file, or its URL, which may be relative.
-            path: Where to; a folder gets a file of the name that the server gave, with
-                a number where that is taken.
-        """
-        return await self._operations.download(file, path, timeout)
-
-    async def info(self) -> AppInfo:
-        """The app's name, description, tags and mode."""
-        return await self._operations.info()
-
-    async def parameters(self) -> AppParameters:
-        """The inputs of the published version, and the server's limits for files."""
-        return await self._operations.parameters()
-
-    async def site(self) -> AppSite:
-        """How the app's web page looks."""
-        return await self._operations.site()
 
     async def get_form(self, form_token: str) -> Form:
         """Read a human-input form. Needs Dify 1.14."""

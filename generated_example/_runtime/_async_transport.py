@@ -125,8 +125,10 @@ class Alarm:
         if not isinf(left):
             self._timer = asyncio.get_running_loop().call_later(left, self._ring)
 
-    async def wait(self, awaitable: Awaitable[WaitedT]) -> WaitedT:
-        """The result of something that the HTTP library does.
+    async def wait(
+        self, awaitable: Awaitable[WaitedT], limit: float | None = None
+    ) -> WaitedT:
+        """The result of something that the HTTP library does, within `limit` seconds.
 
         Raises:
             DifyError: It failed, did not come in time, or is not wanted any more.
@@ -137,6 +139,9 @@ class Alarm:
         assert task is not None
         cancelling = task.cancelling()
         self._task = task
+        timer = None
+        if limit is not None:
+            timer = asyncio.get_running_loop().call_later(limit, self._ring)
         try:
             return await Unhurried(awaitable, asyncio.CancelledError)
         except StopAsyncIteration:
@@ -153,6 +158,8 @@ class Alarm:
             raise
         finally:
             self._task = None
+            if timer is not None:
+                timer.cancel()
 
     def check(self) -> None:
         """Raise what `wait` would, if the alarm rang while nobody waited."""
@@ -206,10 +213,10 @@ class AsyncExchange:
         self._ended = False
         self._pieces: AsyncIterator[bytes] = aiter(response.stream)
 
-    async def read(self) -> bytes | None:
+    async def read(self, limit: float | None = None) -> bytes | None:
         self._alarm.check()
         try:
-            return await self._alarm.wait(self._pieces.__anext__())
+            return await self._alarm.wait(self._pieces.__anext__(), limit)
         except StopAsyncIteration:
             self._ended = True
             return None

@@ -24,34 +24,15 @@ from ._responses import (
     LogPage,
     log_filters,
 )
-from ._session import StreamSession, run_to_end
+from ._session import EndT, StreamSession, follow, run_to_end
 from ._settings import Secret
 from ._transport import SyncTransport, run_now
 
 
-class RunStream(Generic[OutputsT]):
-    """The events of a run, as they happen, and its typed result.
+class EventStream(Generic[EndT]):
+    """The events of a run or a turn, as they happen, and what came of it."""
 
-        with stream_x(...) as stream:
-            for event in stream:
-                ...
-            run = stream.result()
-
-    The run starts with the first event that is asked for. Leaving the `with` block closes
-    the connection; so does breaking out of a loop that stands outside of one. The run
-    itself goes on at the server, unless `stop_on_exit` was set.
-
-    Events of the types WorkflowFinished and WorkflowPaused are the last. An ErrorEvent
-    and a broken stream raise after the events before them. A connection that breaks is
-    taken up again: at most `max_reconnects` times in a row without anything new, and
-    within the `timeout`; then the stored run is read. No event is delivered twice.
-
-    The run is started once, whatever is done with this object. A wait that was interrupted
-    may be repeated: it goes on with the run, or raises a StreamInterruptedError where no
-    event told the run's id. One thread at a time may wait for events.
-    """
-
-    def __init__(self, session: StreamSession[OutputsT]) -> None:
+    def __init__(self, session: StreamSession[EndT]) -> None:
         self._session = session
         self._managed = False
 
@@ -100,27 +81,11 @@ class RunStream(Generic[OutputsT]):
                 continue
         raise StopIteration
 
-    def text(self, source: str | Sequence[str]) -> Iterator[str]:
-        """The pieces of text of one source, as they come; other events are passed over.
-
-        All pieces of all sources joined are *not* an output, which is why one is chosen:
-        Dify sends every End output as display text (seen on 1.12.1). Take values from
-        `result().outputs`.
-
-        Args:
-            source: The name of an output, the id of a node (or a member of the generated
-                enum of nodes), or a node id and a variable: `("llm", "text")`.
-        """
-        matches = text_filter(source, self._session.operations.workflow.text_sources)
-        for event in self:
-            if isinstance(event, TextChunk) and event.text and matches(event):
-                yield event.text
-
-    def result(self) -> Run[OutputsT]:
-        """The run, once it has ended. Reads the events that were not taken yet.
+    def result(self) -> EndT:
+        """What came of it, once it has ended. Reads the events that were not taken yet.
 
         Raises:
-            RunError: It ended, but not well; the exception carries the run.
+            RunError, TurnError: It ended, but not well; the exception carries it.
             DifyError: How it ended is not known, or its outputs do not fit.
         """
         try:
@@ -141,8 +106,47 @@ class RunStream(Generic[OutputsT]):
             self._session.drop()
 
 
-class WorkflowClient(Generic[InputsT, OutputsT]):
-    """What the generated clients build on: calls one workflow, from any thread.
+class RunStream(EventStream[Run[OutputsT]]):
+    """The events of a run, as they happen, and its typed result.
+
+        with stream_x(...) as stream:
+            for event in stream:
+                ...
+            run = stream.result()
+
+    The run starts with the first event that is asked for. Leaving the `with` block closes
+    the connection; so does breaking out of a loop that stands outside of one. The run
+    itself goes on at the server, unless `stop_on_exit` was set.
+
+    Events of the types WorkflowFinished and WorkflowPaused are the last. An ErrorEvent
+    and a broken stream raise after the events before them. A connection that breaks is
+    taken up again: at most `max_reconnects` times in a row without anything new, and
+    within the `timeout`; then the stored run is read. No event is delivered twice.
+
+    The run is started once, whatever is done with this object. A wait that was interrupted
+    may be repeated: it goes on with the run, or raises a StreamInterruptedError where no
+    event told the run's id. One thread at a time may wait for events.
+    """
+
+    def text(self, source: str | Sequence[str]) -> Iterator[str]:
+        """The pieces of text of one source, as they come; other events are passed over.
+
+        All pieces of all sources joined are *not* an output, which is why one is chosen:
+        Dify sends every End output as display text (seen on 1.12.1). Take values from
+        `result().outputs`.
+
+        Args:
+            source: The name of an output, the id of a node (or a member of the generated
+                enum of nodes), or a node id and a variable: `("llm", "text")`.
+        """
+        matches = text_filter(source, self._session.operations.workflow.text_sources)
+        for event in self:
+            if isinstance(event, TextChunk) and event.text and matches(event):
+                yield event.text
+
+
+class AppClient:
+    """What the generated clients build on: calls one app, from any thread.
 
     Every argument may be left out: the environment tells the rest, at the time of a call.
     Nothing is read or opened before the first call. `close()`, or leaving a `with` block,
@@ -167,8 +171,6 @@ class WorkflowClient(Generic[InputsT, OutputsT]):
         http_client: An `httpx.Client` of your own, for proxies, certificates and the
             like. It is never closed here.
     """
-
-    _workflow: WorkflowInfo[OutputsT]
 
     def __init__(
         self,
@@ -200,7 +202,10 @@ class WorkflowClient(Generic[InputsT, OutputsT]):
             at_least("max_concurrency", max_concurrency, 1)
         check_client(http_client, "Client")
         self._transport = SyncTransport(http_client, max_concurrency)
-        self._operations = Operations(self._workflow, options, self._transport)
+        self._operations = self._operate(options)
+
+    def _operate(self, options: ClientOptions) -> Operations[Any]:
+        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self
@@ -220,6 +225,56 @@ class WorkflowClient(Generic[InputsT, OutputsT]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._operations.options!r})"
 
+    def upload(
+        self,
+        file: "str | os.PathLike[str] | tuple[str, bytes] | BinaryIO",
+        *,
+        user: str | None = None,
+        timeout: float | None = None,
+    ) -> UploadedFile:
+        """Upload a file, streamed from disk, to be an input of several runs.
+
+        It belongs to its `user`: the runs must have the same one.
+
+        Raises:
+            ValueError: There is no such file, or it lacks a name.
+        """
+        return run_now(self._operations.upload(file, user, timeout))
+
+    def download(
+        self, file: File | str, path: Destination, *, timeout: float | None = None
+    ) -> Path:
+        """Stream a file that a run returned to disk, whole or not at all.
+
+        Args:
+            file: The file, or its URL, which may be relative.
+            path: Where to; a folder gets a file of the name that the server gave, with
+                a number where that is taken.
+        """
+        return run_now(self._operations.download(file, path, timeout))
+
+    def info(self) -> AppInfo:
+        """The app's name, description, tags and mode."""
+        return run_now(self._operations.info())
+
+    def parameters(self) -> AppParameters:
+        """The inputs of the published version, and the server's limits for files."""
+        return run_now(self._operations.parameters())
+
+    def site(self) -> AppSite:
+        """How the app's web page looks."""
+        return run_now(self._operations.site())
+
+
+class WorkflowClient(AppClient, Generic[InputsT, OutputsT]):
+    """What the generated clients of workflows build on, with the same arguments."""
+
+    _workflow: WorkflowInfo[OutputsT]
+    _operations: Operations[OutputsT]
+
+    def _operate(self, options: ClientOptions) -> Operations[OutputsT]:
+        return Operations(self._workflow, options, self._transport)
+
     def run_inputs(
         self,
         inputs: InputsT,
@@ -238,9 +293,7 @@ class WorkflowClient(Generic[InputsT, OutputsT]):
         **options: Unpack[StreamOptions],
     ) -> RunStream[OutputsT]:
         """Follow a run with inputs that are a model already, as `stream` does."""
-        return RunStream(
-            StreamSession(self._operations, inputs=inputs, user=user, **options)
-        )
+        return RunStream(follow(self._operations, inputs=inputs, user=user, **options))
 
     def resume(
         self,
@@ -257,7 +310,7 @@ class WorkflowClient(Generic[InputsT, OutputsT]):
         of the run. A pause whose forms this client has submitted does not end the stream.
         """
         return RunStream(
-            StreamSession(
+            follow(
                 self._operations,
                 workflow_run_id=workflow_run_id,
                 user=user,
@@ -314,46 +367,6 @@ class WorkflowClient(Generic[InputsT, OutputsT]):
             created_by_account=created_by_account,
         )
         return RunLogs(self._operations, filters, limit)
-
-    def upload(
-        self,
-        file: "str | os.PathLike[str] | tuple[str, bytes] | BinaryIO",
-        *,
-        user: str | None = None,
-        timeout: float | None = None,
-    ) -> UploadedFile:
-        """Upload a file, streamed from disk, to be an input of several runs.
-
-        It belongs to its `user`: the runs must have the same one.
-
-        Raises:
-            ValueError: There is no such file, or it lacks a name.
-        """
-        return run_now(self._operations.upload(file, user, timeout))
-
-    def download(
-        self, file: File | str, path: Destination, *, timeout: float | None = None
-    ) -> Path:
-        """Stream a file that a run returned to disk, whole or not at all.
-
-        Args:
-            file: The file, or its URL, which may be relative.
-            path: Where to; a folder gets a file of the name that the server gave, with
-                a number where that is taken.
-        """
-        return run_now(self._operations.download(file, path, timeout))
-
-    def info(self) -> AppInfo:
-        """The app's name, description, tags and mode."""
-        return run_now(self._operations.info())
-
-    def parameters(self) -> AppParameters:
-        """The inputs of the published version, and the server's limits for files."""
-        return run_now(self._operations.parameters())
-
-    def site(self) -> AppSite:
-        """How the app's web page looks."""
-        return run_now(self._operations.site())
 
     def get_form(self, form_token: str) -> Form:
         """Read a human-input form. Needs Dify 1.14."""

@@ -16,6 +16,8 @@ DifyError
  +-- VariableError                a conversation variable is not of its declared type
  +-- RunError                     the run ended, but not well: see `.run`
  |    +-- RunFailedError, RunStoppedError, RunPausedError
+ +-- TurnError                    a turn of a chat ended, but not well: see `.turn`
+ |    +-- TurnFailedError, TurnStoppedError, TurnPausedError
  +-- StreamError
  |    +-- StreamInterruptedError    the stream ended before the run did
  |    |    +-- ClosedError             `close()` was called while something went on
@@ -30,12 +32,16 @@ from typing import Any
 class DifyError(Exception):
     """What every exception of this client inherits from.
 
-    `workflow_run_id` and `task_id` are set when they are known. All exceptions pickle
-    and copy, and none of them ever holds the API key.
+    `workflow_run_id` and `task_id` are set when they are known; so are, after a turn of a
+    chat-type app, `message_id`, `conversation_id`, and in `answer` the text so far. All
+    exceptions pickle and copy, and none of them ever holds the API key.
     """
 
     workflow_run_id: str | None = None
     task_id: str | None = None
+    message_id: str | None = None
+    conversation_id: str | None = None
+    answer: str = ""
 
     def __reduce__(self) -> tuple[Callable[..., "DifyError"], tuple[Any, ...]]:
         return rebuild_error, (type(self), self.args, dict(self.__dict__))
@@ -237,6 +243,14 @@ class AppUnavailableError(APIError):
 
 class NotWorkflowAppError(APIError):
     """`not_workflow_app`: the key belongs to an app of another mode."""
+
+
+class NotChatAppError(APIError):
+    """`not_chat_app`: the key belongs to an app of another mode, or one without chats."""
+
+
+class AgentNotPublishedError(APIError):
+    """`agent_not_published`: the agent has no published version (1.15)."""
 
 
 class ProviderError(APIError):

@@ -22,6 +22,7 @@ from ._errors import (
 from ._events import (
     EVENT_TYPES,
     Event,
+    StreamEvent,
     TextChunk,
     UnknownEvent,
     WorkflowFinished,
@@ -223,6 +224,8 @@ MAX_ID_LENGTH = 255
 class RunState:
     """A run as its events tell it, however many connections they come over.
 
+    `plain_events` are the events that need no more than to be handed on.
+
     Attributes:
         pending: Events that the caller has not taken.
         news: How many events told something new since it was last set to 0. A ping does
@@ -231,7 +234,13 @@ class RunState:
         error: Why there are no more events, where it is not the run's end.
         is_over: Whether there are no more events to wait for.
         is_reattached: Whether events may be repeated by the snapshot of a new connection.
+        is_cut: Whether something may have been sent over no connection.
+        patience: Seconds without anything new after which no more is to be expected, where
+            that is less than the client's `idle_timeout`.
     """
+
+    subject = "run"
+    plain_events = PLAIN_EVENTS
 
     def __init__(
         self, workflow_run_id: str | None, submitted: Container[str | None]
@@ -240,16 +249,19 @@ class RunState:
         self.workflow_run_id = workflow_run_id
         self.task_id: str | None = None
         self.news = 0
-        self.terminal: WorkflowFinished | WorkflowPaused | None = None
+        self.terminal: StreamEvent | None = None
         self.error: DifyError | None = None
         self.is_over = False
         self.is_reattached = False
+        self.is_cut = False
+        self.patience: float | None = None
         self._submitted = submitted
         self._knows_ids = False
         self._seen: dict[tuple[str, str, str, int], None] = {}
 
     def take(self, events: list[bytes], *, at_end: bool = False) -> None:
         """Make events of data. Data that the end of the stream cut is no event."""
+        plain_events = self.plain_events
         for data in events:
             try:
                 payload = payload_of(data)
@@ -263,10 +275,10 @@ class RunState:
             if (
                 self._knows_ids
                 and name.__class__ is str
-                and name in PLAIN_EVENTS
+                and name in plain_events
                 and payload.get("workflow_run_id") == self.workflow_run_id
             ):
-                self.pending.append(PLAIN_EVENTS[name](payload))
+                self.pending.append(plain_events[name](payload))
                 self.news += 1
                 continue
             self.take_payload(payload)
@@ -275,17 +287,24 @@ class RunState:
 
     def take_payload(self, payload: dict[str, Any]) -> None:
         """Make an event of a payload, if it is one for the caller."""
-        if self._is_of_another_run(payload):
+        if self._is_of_another(payload):
             self.pending.append(UnknownEvent(payload))
             return
         if not self._knows_ids:
             self._learn_ids(payload)
+            if self.is_over:
+                return
         name = to_text(payload.get("event"))
-        if name not in NOTABLE or self._is_news(name, payload):
+        if name in self.plain_events or self._is_news(name, payload):
             self.pending.append(EVENT_TYPES.get(name, UnknownEvent)(payload))
             self.news += name != "ping"
 
-    def _is_of_another_run(self, payload: dict[str, Any]) -> bool:
+    def end_here(self) -> bool:
+        """Take note that no more will come; whether that is a proper end."""
+        self.is_over = self.is_over or self.terminal is not None
+        return self.is_over
+
+    def _is_of_another(self, payload: dict[str, Any]) -> bool:
         """Check whether an event says that it is about another run than this one."""
         said, run_id = run_id_of(payload), self.workflow_run_id
         return bool(said and run_id and not is_same_run(said, run_id))
@@ -311,7 +330,7 @@ class RunState:
             self.is_over = True
         elif name == "error":
             self.end_with(self._reported(payload))
-        else:
+        elif name in NOTABLE:
             return self._is_first(name, payload)
         return True
 
@@ -373,7 +392,9 @@ class RunState:
         self, why: str | None, problem: DifyError | None = None
     ) -> StreamInterruptedError:
         """The error for a stream that ended before the run did."""
-        reason = why or str(problem or "The stream ended before the run did")
+        reason = why or str(
+            problem or f"The stream ended before the {self.subject} did"
+        )
         kind = (
             IdleTimeoutError
             if isinstance(problem, IdleTimeoutError)

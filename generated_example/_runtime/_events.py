@@ -8,6 +8,7 @@ and documented up to 1.16.
 
 from typing import Any
 
+from ._answers import Thought
 from ._responses import (
     Form,
     Record,
@@ -344,6 +345,90 @@ class ReasoningChunk(StreamEvent):
     is_final = read_flag()
 
 
+class MessageEvent(FlatEvent):
+    """What the events of a turn of a chat-type app have in common.
+
+    `conversation_id` is "" in a text generator, which has no conversations.
+    """
+
+    __slots__ = ()
+
+    conversation_id = read_text()
+    message_id = read_text()
+    created_at = read_moment()
+
+
+class Message(MessageEvent):
+    """A piece of the answer, to be put behind those before it.
+
+    `from_variable_selector` tells where in a chatflow it comes from: a node's id and a
+    variable. It is empty in other apps.
+    """
+
+    __slots__ = ()
+    _shown = "answer from_variable_selector"
+
+    id = read_text()
+    answer = read_text()
+    from_variable_selector = read_texts()
+
+
+class AgentMessage(MessageEvent):
+    """A piece of an agent's answer."""
+
+    __slots__ = ()
+    _shown = "answer"
+
+    id = read_text()
+    answer = read_text()
+
+
+class AgentThought(MessageEvent, Thought):
+    """A step of an agent. The same `id` comes again as the step fills; the last one counts."""
+
+    __slots__ = ()
+
+
+class MessageFile(MessageEvent):
+    """A file that belongs to the answer: a tool or a model made it.
+
+    Its `url` is signed for a short time, and may be relative. After a file, apps other than chatflows
+    send pieces of text by this name too (1.7.2): these come as a `Message`.
+    """
+
+    __slots__ = ()
+    _shown = "type url"
+
+    id = read_text()
+    type = read_text()
+    belongs_to = read_text()
+    url = read_text()
+
+
+class MessageReplace(MessageEvent):
+    """The answer so far is void: `answer` is the whole new one. Moderation does this."""
+
+    __slots__ = ()
+    _shown = "answer reason"
+
+    answer = read_text()
+    reason = read_text()
+
+
+class MessageEnd(MessageEvent):
+    """The answer is complete: `metadata` has usage and citations.
+
+    In an app that speaks, speech follows; in a chatflow, the end of the run may.
+    """
+
+    __slots__ = ()
+    _shown = "metadata files"
+
+    id = read_text()
+    metadata = read_object()
+    files = read_objects()
+
+
 class AgentLog(StreamEvent):
     """A step of an agent node (1.0). The same `id` comes again as the step goes on."""
 
@@ -469,6 +554,12 @@ Event = (
     | TextChunk
     | TextReplace
     | ReasoningChunk
+    | Message
+    | AgentMessage
+    | AgentThought
+    | MessageFile
+    | MessageReplace
+    | MessageEnd
     | AgentLog
     | TtsMessage
     | TtsMessageEnd
@@ -499,6 +590,12 @@ EVENT_TYPES: dict[str, type[Event]] = {
     "text_chunk": TextChunk,
     "text_replace": TextReplace,
     "reasoning_chunk": ReasoningChunk,
+    "message": Message,
+    "agent_message": AgentMessage,
+    "agent_thought": AgentThought,
+    "message_file": MessageFile,
+    "message_replace": MessageReplace,
+    "message_end": MessageEnd,
     "agent_log": AgentLog,
     "tts_message": TtsMessage,
     "tts_message_end": TtsMessageEnd,

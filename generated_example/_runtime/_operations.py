@@ -3,7 +3,7 @@
 A flow asks the transport to send and to wait; settings are read when a call needs them.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from math import inf
 from pathlib import Path
 from time import monotonic
@@ -25,6 +25,7 @@ from ._files import (
     Destination,
     File,
     FileSource,
+    PreparedFile,
     UploadedFile,
     absolute_url,
     download,
@@ -62,7 +63,7 @@ from ._transport import Exchange, Transport, read_all, read_error
 
 ResultsT = TypeVar("ResultsT", bound=Outputs)
 AttemptT = TypeVar("AttemptT")
-MAX_SUBMITTED = 1000
+MAX_REMEMBERED_ITEMS = 1000
 FIRST_POLL_DELAY = 0.25
 MAX_POLL_DELAY = 5.0
 MAX_POLL_FAILURES = 4
@@ -124,8 +125,17 @@ def at_least(name: str, number: object, least: int) -> int:
     return number
 
 
+def remember(known: dict[str, None], item: str) -> None:
+    """Add an item to those that were added last."""
+    known[item] = None
+    if len(known) > MAX_REMEMBERED_ITEMS:
+        del known[next(iter(known))]
+
+
 class Operations(Generic[ResultsT]):
     """The operations of one client."""
+
+    tasks_path = "/workflows/tasks"
 
     def __init__(
         self,
@@ -232,7 +242,7 @@ class Operations(Generic[ResultsT]):
         settings, name = self.settings(), self.user(user)
         slot = await self.transport.acquire(deadline)
         try:
-            await self.upload_inputs(inputs, name, deadline)
+            await self.upload_files(inputs.local_files(), name, deadline)
             call = run_call(
                 settings,
                 inputs.to_wire(),
@@ -333,7 +343,7 @@ class Operations(Generic[ResultsT]):
 
     async def stop_by(self, task_id: str, user: str, deadline: float) -> None:
         """The same, within a time of the caller's."""
-        path = f"/workflows/tasks/{segment(task_id)}/stop"
+        path = f"{self.tasks_path}/{segment(task_id)}/stop"
         call = post_call(self.settings(), path, {"user": user}, repeatable=True)
         await self.send(call, deadline)
 
@@ -385,9 +395,11 @@ class Operations(Generic[ResultsT]):
             raise unexpected(answer, call)
         return UploadedFile(payload)
 
-    async def upload_inputs(self, inputs: Inputs, user: str, deadline: float) -> None:
-        """Upload the local files among the inputs, on behalf of the run's own user."""
-        for file in inputs.local_files():
+    async def upload_files(
+        self, files: Iterable[PreparedFile], user: str, deadline: float
+    ) -> None:
+        """Upload what is local among some files, on behalf of the run's own user."""
+        for file in files:
             if file.source is not None and "upload_file_id" not in file.wire:
                 uploaded = await self.upload_source(
                     file.source, file.name, user, deadline
@@ -417,9 +429,7 @@ class Operations(Generic[ResultsT]):
         body = {"inputs": inputs or {}, "action": action, "user": self.user(user)}
         call = form_call(self.settings(), token, body)
         await self.send(call, self.short_deadline())
-        self.submitted[token] = None
-        if len(self.submitted) > MAX_SUBMITTED:
-            del self.submitted[next(iter(self.submitted))]
+        remember(self.submitted, token)
 
     async def download(
         self, file: File | str, path: Destination, timeout: float | None

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ._errors import (
+    AgentNotPublishedError,
     APIError,
     AppUnavailableError,
     AuthenticationError,
@@ -20,11 +21,13 @@ from ._errors import (
     ConfigurationError,
     ConnectionFailedError,
     ConnectionLostError,
+    ConversationNotFoundError,
     DifyError,
     FileTooLargeError,
     FormClosedError,
     IdleTimeoutError,
     InvalidParamError,
+    NotChatAppError,
     NotFoundError,
     NotWorkflowAppError,
     PermissionDeniedError,
@@ -40,6 +43,7 @@ from ._responses import to_maybe_object, to_maybe_text, to_object, to_text
 from ._settings import Settings
 
 ERRORS_BY_CODE: dict[str, type[APIError]] = {
+    "agent_not_published": AgentNotPublishedError,
     "app_unavailable": AppUnavailableError,
     "completion_request_error": ProviderError,
     "file_too_large": FileTooLargeError,
@@ -47,7 +51,7 @@ ERRORS_BY_CODE: dict[str, type[APIError]] = {
     "human_input_form_submitted": FormClosedError,
     "invalid_param": InvalidParamError,
     "model_currently_not_support": ProviderError,
-    "not_chat_app": NotWorkflowAppError,
+    "not_chat_app": NotChatAppError,
     "not_workflow_app": NotWorkflowAppError,
     "provider_not_initialize": ProviderError,
     "provider_quota_exceeded": ProviderError,
@@ -55,6 +59,12 @@ ERRORS_BY_CODE: dict[str, type[APIError]] = {
     "too_many_requests": TooManyRequestsError,
     "unsupported_file_type": UnsupportedFileTypeError,
 }
+
+ERRORS_BY_MESSAGE: dict[str, type[APIError]] = {
+    "Conversation Not Exists": ConversationNotFoundError,
+    "Too many requests": TooManyRequestsError,
+}
+"""What Dify tells by the beginning of a message alone."""
 
 ERRORS_BY_STATUS: dict[int, type[APIError]] = {
     400: BadRequestError,
@@ -91,7 +101,19 @@ HINTS: tuple[tuple[str, str], ...] = (
     ),
     (
         "app mode matches",
-        "The key belongs to an app of another mode: this client is for a workflow",
+        "The key belongs to an app of another mode than this client is for",
+    ),
+    (
+        "app unavailable",
+        "The app is not published, its configuration is broken, or it is of another mode",
+    ),
+    (
+        "conversation not exists",
+        "It may belong to another user=. Without a conversation_id a new one begins",
+    ),
+    (
+        "does not support blocking",
+        'Agents answer in streaming mode alone: response_mode="streaming"',
     ),
     ("must be less than", REGENERATE),
     ("in input form", REGENERATE),
@@ -151,10 +173,8 @@ def dify_error(
     """The error that Dify's `code`, `message` and `status` stand for."""
     text = to_maybe_text(payload.get("message")) or ""
     code = to_maybe_text(payload.get("code"))
-    if text.startswith("Too many requests"):
-        kind: type[APIError] = TooManyRequestsError
-    else:
-        kind = kind_of(code, status)
+    told = (kind for start, kind in ERRORS_BY_MESSAGE.items() if text.startswith(start))
+    kind = next(told, None) or kind_of(code, status)
     return kind(
         text.strip() or code or "The server gave no reason",
         code=code,
@@ -279,10 +299,18 @@ def run_call(
     workflow_id: str | None,
     trace_id: str | None,
 ) -> Call:
-    """The request that starts a run. Never repeated once it may have arrived."""
+    """The request that starts a run."""
     path = f"/workflows/{segment(workflow_id)}/run" if workflow_id else "/workflows/run"
     body = {"inputs": inputs, "response_mode": response_mode, "user": user}
-    headers = STREAM_HEADERS if response_mode == "streaming" else JSON_HEADERS
+    return start_call(settings, path, body, trace_id)
+
+
+def start_call(
+    settings: Settings, path: str, body: Mapping[str, Any], trace_id: str | None
+) -> Call:
+    """The request that starts something. Never repeated once it may have arrived."""
+    streams = body["response_mode"] == "streaming"
+    headers = STREAM_HEADERS if streams else JSON_HEADERS
     if trace_id is not None:
         headers = {**headers, "X-Trace-Id": checked_trace_id(trace_id)}
     return Call(

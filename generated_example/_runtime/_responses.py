@@ -90,6 +90,13 @@ def to_real(value: Any) -> float:
         return 0.0
 
 
+def to_maybe_real(value: Any) -> float | None:
+    """The number, or None where there is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return to_real(value)
+
+
 def to_flag(value: Any) -> bool:
     """Whether the value is true."""
     return value is True

@@ -1,13 +1,13 @@
-"""A run as a stream of events: opens the connection, reads it, lets it go.
+"""A run, or a turn, as a stream of events: opens the connection, reads it, lets it go.
 
-Decides what happens when the connection breaks: the run goes on at the server, so the
+Decides what happens when the connection breaks: a run goes on at the server, so the
 stream is taken up again.
 """
 
 import os
 from threading import Lock
 from time import monotonic
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from ._errors import (
     APIError,
@@ -28,9 +28,12 @@ from ._models import Inputs, Outputs, ResponseMode, Run, settle
 from ._operations import Operations
 from ._protocol import backoff, events_call, run_call, unexpected
 from ._responses import to_object
+from ._settings import Settings
 from ._transport import Exchange, Slot, read_error
 
 StreamedT = TypeVar("StreamedT", bound=Outputs)
+EndT_co = TypeVar("EndT_co", covariant=True)
+EndT = TypeVar("EndT")
 STOP_TIMEOUT = 5.0
 LONG_ENOUGH = 1.0
 PASSING = (
@@ -45,7 +48,99 @@ REFUSED = (APIError, ConfigurationError, ConnectionFailedError)
 """After these no run goes on: the server has ended it, or was never asked."""
 
 
-class StreamSession(Generic[StreamedT]):
+class StreamSource(Protocol[EndT_co]):
+    """What a session follows: how it begins, what its events say, how it is read otherwise."""
+
+    @property
+    def operations(self) -> Operations[Any]:
+        """What the client can do."""
+        ...
+
+    @property
+    def state(self) -> RunState:
+        """What the events have said so far."""
+        ...
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether it was begun before, by somebody else."""
+        ...
+
+    async def enter(self, deadline: float) -> None:
+        """Wait for whatever must end before."""
+
+    def leave(self) -> None:
+        """Let others begin. May be called more than once."""
+
+    async def begin(self, settings: Settings, user: str, deadline: float) -> Call:
+        """Upload what is to be uploaded; the request that starts it."""
+        ...
+
+    async def complete(self, user: str, deadline: float) -> None:
+        """Read what an ended stream did not tell."""
+
+    def result(self, settings: Settings, user: str) -> EndT_co:
+        """How it ended, once it has; raises what stands for a bad end."""
+        ...
+
+
+class RunSource(Generic[StreamedT]):
+    """A run of a workflow."""
+
+    def __init__(
+        self,
+        operations: Operations[StreamedT],
+        *,
+        inputs: Inputs | None = None,
+        workflow_run_id: str | None = None,
+        workflow_id: str | None = None,
+        trace_id: str | None = None,
+    ) -> None:
+        self.operations = operations
+        self.state = RunState(workflow_run_id, operations.submitted)
+        self._inputs = inputs
+        self._workflow_id = workflow_id
+        self._trace_id = trace_id
+        self._run: Run[StreamedT] | None = None
+
+    @property
+    def is_resumed(self) -> bool:
+        return self._inputs is None
+
+    async def enter(self, deadline: float) -> None:
+        pass
+
+    def leave(self) -> None:
+        pass
+
+    async def begin(self, settings: Settings, user: str, deadline: float) -> Call:
+        assert self._inputs is not None
+        await self.operations.upload_files(self._inputs.local_files(), user, deadline)
+        return run_call(
+            settings,
+            self._inputs.to_wire(),
+            user=user,
+            response_mode="streaming",
+            workflow_id=self._workflow_id,
+            trace_id=self._trace_id,
+        )
+
+    async def complete(self, user: str, deadline: float) -> None:
+        pass
+
+    def result(self, settings: Settings, user: str) -> Run[StreamedT]:
+        state = self.state
+        if self._run is None:
+            assert state.terminal is not None
+            raw = state.terminal.raw
+            ids = {"workflow_run_id": state.workflow_run_id, "task_id": state.task_id}
+            self._run = self.operations.make_run(
+                {**raw, **ids}, to_object(raw.get("data")), settings
+            )
+        return settle(self._run)
+
+
+class StreamSession(Generic[EndT]):
     """One run that is followed: its connection, its decoder, and the `state` that its events give.
 
     `pending` holds the events of one piece of the stream and no more, until the caller
@@ -59,25 +154,20 @@ class StreamSession(Generic[StreamedT]):
 
     def __init__(
         self,
-        operations: Operations[StreamedT],
+        source: StreamSource[EndT],
         *,
         user: str | None,
         timeout: float | None = None,
-        inputs: Inputs | None = None,
-        workflow_id: str | None = None,
-        trace_id: str | None = None,
         stop_on_exit: bool = False,
-        workflow_run_id: str | None = None,
     ) -> None:
+        operations = source.operations
         self.operations = operations
-        self.state = RunState(workflow_run_id, operations.submitted)
+        self.state = source.state
         self.pending = self.state.pending
         self.stop_on_exit = stop_on_exit
+        self._source = source
         self._settings = operations.settings()
         self._user = operations.user(user)
-        self._inputs = inputs
-        self._workflow_id = workflow_id
-        self._trace_id = trace_id
         self._timeout = timeout
         self._deadline = operations.deadline(timeout)
         self._exchange: Exchange | None = None
@@ -92,7 +182,6 @@ class StreamSession(Generic[StreamedT]):
         self._short_lives = 0
         self._opened_at = 0.0
         self._reconnect_at = 0.0
-        self._run: Run[StreamedT] | None = None
 
     @property
     def is_in_use(self) -> bool:
@@ -120,6 +209,8 @@ class StreamSession(Generic[StreamedT]):
         try:
             while not self.pending:
                 if state.is_over:
+                    if state.error is None:
+                        await self._source.complete(self._user, self._deadline)
                     if state.error is not None:
                         raise state.error
                     return False
@@ -139,24 +230,13 @@ class StreamSession(Generic[StreamedT]):
             self._use.release()
         return True
 
-    async def finish(self) -> Run[StreamedT]:
-        """Read to the end; the run, if it ended well."""
+    async def finish(self) -> EndT:
+        """Read to the end; how it ended, if that is well."""
         while await self.fill():
             self.pending.clear()
-        return settle(self.run())
-
-    def run(self) -> Run[StreamedT]:
-        """The run that the terminal event tells about."""
-        state = self.state
-        if self._run is None:
-            if state.terminal is None:
-                raise self._closed_early()
-            raw = state.terminal.raw
-            ids = {"workflow_run_id": state.workflow_run_id, "task_id": state.task_id}
-            self._run = self.operations.make_run(
-                {**raw, **ids}, to_object(raw.get("data")), self._settings
-            )
-        return self._run
+        if self.state.terminal is None:
+            raise self._closed_early()
+        return self._source.result(self._settings, self._user)
 
     async def close(self) -> None:
         """Close the connection; ask the server to stop the run, if that is wanted."""
@@ -187,8 +267,13 @@ class StreamSession(Generic[StreamedT]):
 
     def _closed_early(self) -> StreamInterruptedError:
         if self._was_sent:
-            return self.state.interrupted("The stream was closed before the run ended")
-        return StreamInterruptedError("The stream was closed before it started a run")
+            subject = self.state.subject
+            return self.state.interrupted(
+                f"The stream was closed before the {subject} ended"
+            )
+        return StreamInterruptedError(
+            f"The stream was closed before it started a {self.state.subject}"
+        )
 
     async def _close_and_stop(self) -> None:
         await self._let_go()
@@ -206,8 +291,9 @@ class StreamSession(Generic[StreamedT]):
                 raise
 
     def _say_not_stopped(self, why: str) -> None:
-        run_id = self.state.workflow_run_id or "that may have been started"
-        LOGGER.warning("the run %s was not stopped: %s", run_id, why)
+        state = self.state
+        known = state.workflow_run_id or state.task_id or "that may have been started"
+        LOGGER.warning("the %s %s was not stopped: %s", state.subject, known, why)
 
     async def _break_off(self, error: BaseException) -> None:
         """Take note of what ended a wait: an error for good, an interruption for now."""
@@ -217,7 +303,8 @@ class StreamSession(Generic[StreamedT]):
                 state.end_with(error)
             elif self._was_sent and state.workflow_run_id is None:
                 why = f"The stream was broken off by {type(error).__name__}"
-                state.end_with(state.interrupted(f"{why}; a run may have been started"))
+                why = f"{why}; a {state.subject} may have been started"
+                state.end_with(state.interrupted(why))
         if isinstance(error, GeneratorExit):
             return  # nobody can wait here any more
         if state.is_over or not self._was_sent:
@@ -237,20 +324,13 @@ class StreamSession(Generic[StreamedT]):
         if not self._has_begun:
             self._has_begun = True
             self._deadline = operations.deadline(self._timeout)
+        await self._source.enter(self._deadline)
         self._slot = await operations.transport.acquire(self._deadline)
         if self.stop_on_exit:
             self._slot.close_at_end(self.close)
         call = None
-        if self._inputs is not None:
-            await operations.upload_inputs(self._inputs, self._user, self._deadline)
-            call = run_call(
-                self._settings,
-                self._inputs.to_wire(),
-                user=self._user,
-                response_mode="streaming",
-                workflow_id=self._workflow_id,
-                trace_id=self._trace_id,
-            )
+        if not self._source.is_resumed:
+            call = await self._source.begin(self._settings, self._user, self._deadline)
         if self.state.is_over:  # closed meanwhile
             return
         self._was_sent = True
@@ -270,17 +350,23 @@ class StreamSession(Generic[StreamedT]):
         self.state.news = 0
 
     async def _read(self, exchange: Exchange) -> None:
+        state = self.state
         problem: DifyError | None = None
         piece: bytes | None = None
         try:
-            piece = await exchange.read()
+            if state.patience is None:
+                piece = await exchange.read()
+            else:
+                began = monotonic()
+                piece = await exchange.read(max(state.patience, 0.0))
+                state.patience -= monotonic() - began
         except (ConnectionLostError, IdleTimeoutError) as error:
             problem = error
         if piece is not None:
-            self.state.take(self._decoder.feed(piece))
+            state.take(self._decoder.feed(piece))
             return
-        self.state.take(self._decoder.finish(), at_end=True)
-        if not self.state.is_over:
+        state.take(self._decoder.finish(), at_end=True)
+        if not state.end_here():
             await self._close_exchange()
             self._count_failure()
             await self._recover(problem)
@@ -295,13 +381,13 @@ class StreamSession(Generic[StreamedT]):
             self._settings,
             self.state.workflow_run_id or "",
             self._user,
-            continue_on_pause=self._inputs is None,
+            continue_on_pause=self._source.is_resumed,
             last_event_id=last_event_id,
         )
         await self._open(call, max_retries)
         self._decoder = SseDecoder(self.operations.options.max_answer_size)
         self._decoder.last_event_id = last_event_id
-        self.state.is_reattached = True
+        self.state.is_reattached = self.state.is_cut = True
 
     async def _recover(self, problem: DifyError | None) -> None:
         """The connection is gone, the run is not: take it up again, else poll it."""
@@ -346,10 +432,12 @@ class StreamSession(Generic[StreamedT]):
         except DifyError as error:
             why = f"Its stored record could not be read: {error}"
             raise self.state.interrupted(why, problem) from error
+        self.state.is_cut = True
         paused = detail.get("status") == "paused"
         name = "workflow_paused" if paused else "workflow_finished"
         ids = {"workflow_run_id": run_id, "task_id": self.state.task_id}
         self.state.take_payload({"event": name, **ids, "data": detail})
+        self.state.end_here()
 
     async def _close_exchange(self) -> None:
         exchange, self._exchange = self._exchange, None
@@ -357,11 +445,34 @@ class StreamSession(Generic[StreamedT]):
             await exchange.close()
 
     async def _let_go(self) -> None:
-        """Give back the connection and the slot. May be called more than once."""
+        """Give back the connection and the slots. May be called more than once."""
+        self._source.leave()
         slot, self._slot = self._slot, None
         if slot is not None:
             slot.release()
         await self._close_exchange()
+
+
+def follow(
+    operations: Operations[StreamedT],
+    *,
+    user: str | None,
+    inputs: Inputs | None = None,
+    workflow_run_id: str | None = None,
+    timeout: float | None = None,
+    stop_on_exit: bool = False,
+    workflow_id: str | None = None,
+    trace_id: str | None = None,
+) -> StreamSession[Run[StreamedT]]:
+    """Return a session that starts a run, or follows one that was started before."""
+    source = RunSource(
+        operations,
+        inputs=inputs,
+        workflow_run_id=workflow_run_id,
+        workflow_id=workflow_id,
+        trace_id=trace_id,
+    )
+    return StreamSession(source, user=user, timeout=timeout, stop_on_exit=stop_on_exit)
 
 
 async def run_to_end(
@@ -375,7 +486,7 @@ async def run_to_end(
     trace_id: str | None = None,
 ) -> Run[StreamedT]:
     """Run the workflow: for one answer, or by collecting its stream."""
-    if response_mode == "blocking":
+    if is_blocking(response_mode):
         return await operations.run_blocking(
             inputs,
             user=user,
@@ -383,18 +494,32 @@ async def run_to_end(
             workflow_id=workflow_id,
             trace_id=trace_id,
         )
-    if response_mode != "streaming":
-        raise ValueError(
-            f"response_mode is 'blocking' or 'streaming', not {response_mode!r}"
-        )
-    session = StreamSession(
+    session = follow(
         operations,
-        inputs=inputs,
         user=user,
+        inputs=inputs,
         timeout=timeout,
         workflow_id=workflow_id,
         trace_id=trace_id,
     )
+    return await collect(session)
+
+
+def is_blocking(response_mode: object) -> bool:
+    """Whether one answer is waited for.
+
+    Raises:
+        ValueError: It is no mode.
+    """
+    if response_mode not in ("blocking", "streaming"):
+        raise ValueError(
+            f"response_mode is 'blocking' or 'streaming', not {response_mode!r}"
+        )
+    return response_mode == "blocking"
+
+
+async def collect(session: StreamSession[EndT]) -> EndT:
+    """Follow a session to its end, and leave nothing open."""
     try:
         return await session.finish()
     finally:

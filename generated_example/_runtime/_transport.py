@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from functools import lru_cache
+from math import inf
 from queue import Empty, SimpleQueue
 from threading import Event as Signal
 from threading import Lock, RLock
@@ -63,8 +64,11 @@ class Exchange(Protocol):
     def headers(self) -> Any:
         """The headers, a mapping."""
 
-    async def read(self) -> bytes | None:
-        """The next piece of the body; None at its end."""
+    async def read(self, limit: float | None = None) -> bytes | None:
+        """The next piece of the body; None at its end.
+
+        `limit` is how many seconds it may take, where that is less than other limits.
+        """
 
     async def close(self) -> None:
         """Let go of the connection. May be called more than once."""
@@ -138,7 +142,7 @@ class Decoded:
     def headers(self) -> Any:
         return self._exchange.headers
 
-    async def read(self) -> bytes | None:
+    async def read(self, limit: float | None = None) -> bytes | None:
         if self._layers is None:
             self._layers = layers_of(self._encoding, self._call)
         while True:
@@ -151,7 +155,7 @@ class Decoded:
                     f"decompressed ({error})",
                     status=self.status,
                 ) from error
-            compressed = await self._exchange.read()
+            compressed = await self._exchange.read(limit)
             if compressed is None:
                 break
             self._pieces = inflate(self._layers, compressed)
@@ -375,10 +379,19 @@ class Watch:
     that an answer in drips would last for ever.
     """
 
-    __slots__ = ("_idle", "_process", "deadline", "is_closed", "is_shared", "stream")
+    __slots__ = (
+        "_idle",
+        "_process",
+        "deadline",
+        "is_closed",
+        "is_shared",
+        "limit",
+        "stream",
+    )
 
     def __init__(self, deadline: float, idle: float) -> None:
         self.deadline = deadline
+        self.limit = inf
         self.is_closed = False
         self.is_shared = False
         self.stream: Any = None
@@ -400,7 +413,7 @@ class Watch:
         """
         if self.is_closed:
             raise ConnectionAbortedError("closed on this side")
-        left = self.deadline - monotonic()
+        left = min(self.deadline, self.limit) - monotonic()
         if left <= 0:
             raise TimeoutError("the time is up")
         return finite(min(left, self._idle))
@@ -523,9 +536,11 @@ class SyncExchange:
         self._is_reading = False
         self._pieces: Iterator[bytes] = iter(response.stream)
 
-    async def read(self) -> bytes | None:
-        if monotonic() >= self._watch.deadline:
+    async def read(self, limit: float | None = None) -> bytes | None:
+        now = monotonic()
+        if now >= self._watch.deadline:
             seconds_left(self._watch.deadline)
+        self._watch.limit = inf if limit is None else now + limit
         self._is_reading = True
         try:
             piece = next(self._pieces, None)

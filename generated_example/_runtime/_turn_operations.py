@@ -1,0 +1,357 @@
+"""What a client of a chat-type app can do beside what all can: turns, in either mode.
+
+Flows like those of `_operations`: written once, run by the blocking and the async client.
+"""
+
+import dataclasses
+from math import inf
+from typing import Any, Generic
+
+from ._conversation_state import ConversationState
+from ._errors import (
+    ConfigurationError,
+    ConversationMismatchError,
+    DifyError,
+    InvalidParamError,
+    StreamInterruptedError,
+)
+from ._files import PreparedFile
+from ._http import Answer, Call
+from ._models import Inputs, ResponseMode, WorkflowInfo
+from ._operations import ClientOptions, Operations, remember
+from ._protocol import json_object, post_call, segment, start_call, unexpected
+from ._responses import to_objects, to_text, to_texts
+from ._session import StreamSession, collect, is_blocking
+from ._settings import Settings
+from ._transport import Slot, Transport, TurnSlot
+from ._turn_state import TurnState
+from ._turns import (
+    AnswerOutputs,
+    ChatInfo,
+    FilesInput,
+    TurnFailedError,
+    TurnInfo,
+    TurnT,
+    blocking_turn,
+    settle_turn,
+)
+
+RUN_FAILED = "Run failed"
+"""How the answer begins that a blocking turn of a chatflow gets where the run failed."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TurnRequest:
+    """What a turn is asked for with."""
+
+    inputs: Inputs
+    conversation: ConversationState
+    query: str | None = None
+    files: tuple[PreparedFile, ...] = ()
+    workflow_id: str | None = None
+    trace_id: str | None = None
+    parent_message_id: str | None = None
+    auto_generate_name: bool | None = None
+
+    def body(self, user: str, response_mode: str) -> dict[str, Any]:
+        """Return what is sent, without what was left out."""
+        fields = {
+            "inputs": self.inputs.to_wire(),
+            "query": self.query,
+            "response_mode": response_mode,
+            "user": user,
+            "conversation_id": self.conversation.id,
+            "files": [file.wire for file in self.files] or None,
+            "workflow_id": self.workflow_id,
+            "parent_message_id": self.parent_message_id,
+            "auto_generate_name": self.auto_generate_name,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
+
+
+class TurnOperations(Operations[AnswerOutputs]):
+    """The operations of one client of a chat-type app."""
+
+    def __init__(
+        self, app: TurnInfo, options: ClientOptions, transport: Transport
+    ) -> None:
+        workflow = WorkflowInfo(
+            name=app.name,
+            outputs=AnswerOutputs,
+            api_key_variables=app.api_key_variables,
+        )
+        super().__init__(workflow, options, transport)
+        self.app = app
+        self.path = "/chat-messages"
+        if app.kind == "completion":
+            self.path = "/completion-messages"
+        self.tasks_path = self.path
+        self.stopped: dict[str, None] = {}
+
+    def check(self, request: TurnRequest) -> TurnRequest:
+        """Refuse what the server would, or would overlook.
+
+        Raises:
+            ConfigurationError: The message says what.
+        """
+        query: object = request.query
+        if self.app.kind != "completion" and not (isinstance(query, str) and query):
+            raise ConfigurationError(
+                f"query must be a text that is not empty: {query!r}"
+            )
+        if request.workflow_id is not None and self.app.kind != "chatflow":
+            raise ConfigurationError(
+                "workflow_id is for chatflows: other apps have no versions to choose from"
+            )
+        return request
+
+    async def begin(
+        self,
+        request: TurnRequest,
+        settings: Settings,
+        user: str,
+        response_mode: str,
+        deadline: float,
+    ) -> Call:
+        """Upload the local files of a turn; the request that starts it."""
+        files = [*request.inputs.local_files(), *request.files]
+        await self.upload_files(files, user, deadline)
+        body = request.body(user, response_mode)
+        return start_call(settings, self.path, body, request.trace_id)
+
+    async def turn_blocking(
+        self,
+        request: TurnRequest,
+        kind: type[TurnT],
+        *,
+        user: str | None,
+        timeout: float | None,
+    ) -> TurnT:
+        """Make a turn, waiting for one answer."""
+        if self.app.kind == "agent":
+            raise ConfigurationError(
+                'Agents have no blocking mode: leave response_mode out, or "streaming"'
+            )
+        deadline = self.deadline(timeout)
+        settings, name = self.settings(), self.user(user)
+        turn_slot = await request.conversation.acquire(self.transport, deadline)
+        slot: Slot | None = None
+        try:
+            slot = await self.transport.acquire(deadline)
+            call = await self.begin(request, settings, name, "blocking", deadline)
+            answer = await self._answer(call, kind, deadline)
+        finally:
+            turn_slot.release()
+            if slot is not None:
+                slot.release()
+        members = blocking_turn(answered(answer, call), settings.api_url)
+        turn = kind(_operations=self, _user=name, **members)
+        try:
+            request.conversation.see(turn.conversation_id)
+        except ConversationMismatchError as error:
+            error.message_id, error.task_id = turn.message_id, turn.task_id
+            error.answer = turn.answer
+            raise
+        return settle_turn(turn)
+
+    async def _answer(self, call: Call, kind: type[TurnT], deadline: float) -> Answer:
+        """Send what asks for a turn.
+
+        Raises:
+            TurnFailedError: The run of a chatflow failed: an HTTP error in this mode.
+        """
+        try:
+            return await self.send(call, deadline, idle=inf)
+        except InvalidParamError as error:
+            if self.app.kind != "chatflow" or not error.message.startswith(RUN_FAILED):
+                raise
+            turn = kind(status="failed", error=error.message)
+            raise TurnFailedError(error.message, turn=turn) from error
+
+    async def stop_by(self, task_id: str, user: str, deadline: float) -> None:
+        remember(self.stopped, task_id)
+        await super().stop_by(task_id, user, deadline)
+
+    async def stored_answer(
+        self, conversation_id: str, message_id: str, user: str
+    ) -> str | None:
+        """What is stored as the text of a message among the newest of a conversation."""
+        query = {"user": user, "conversation_id": conversation_id, "limit": "100"}
+        page = await self.ask("/messages", query)
+        for message in to_objects(page.get("data")):
+            if message.get("id") == message_id:
+                return to_text(message.get("answer"))
+        return None
+
+    async def rate(
+        self, message_id: str, rating: str | None, content: str | None, user: str
+    ) -> None:
+        """Say what a person thinks of a message; None takes it back."""
+        body = {"rating": rating, "content": content, "user": user}
+        path = f"/messages/{segment(message_id)}/feedbacks"
+        call = post_call(self.settings(), path, body, repeatable=rating is not None)
+        await self.send(call, self.short_deadline())
+
+    async def suggest_questions(self, message_id: str, user: str) -> tuple[str, ...]:
+        """What a person may ask next: each call runs a model."""
+        if not (isinstance(self.app, ChatInfo) and self.app.suggests_questions):
+            raise ConfigurationError(
+                f"{self.app.name!r} suggests no questions: switch it on in the app "
+                '("Follow-up") and generate the client again'
+            )
+        path = f"/messages/{segment(message_id)}/suggested"
+        return to_texts((await self.ask(path, {"user": user})).get("data"))
+
+
+def answered(answer: Answer, call: Call) -> dict[str, Any]:
+    """Return the body of a blocking answer, if it is one."""
+    payload = json_object(answer, call)
+    if not isinstance(payload.get("answer"), str) or not to_text(
+        payload.get("message_id")
+    ):
+        raise unexpected(answer, call)
+    return payload
+
+
+class TurnSource(Generic[TurnT]):
+    """A turn, for a session to follow: begun here, or (a chatflow's run) before."""
+
+    def __init__(
+        self,
+        operations: TurnOperations,
+        kind: type[TurnT],
+        *,
+        request: TurnRequest | None = None,
+        workflow_run_id: str | None = None,
+    ) -> None:
+        self.operations = operations
+        self.state = TurnState(
+            operations.app.kind,
+            conversation=request.conversation if request else ConversationState(),
+            workflow_run_id=workflow_run_id,
+            auto_play=operations.app.auto_play,
+            submitted=operations.submitted,
+            stopped=operations.stopped,
+        )
+        self._kind = kind
+        self._request = request
+        self._turn_slot: TurnSlot | None = None
+        self._turn: TurnT | None = None
+
+    @property
+    def is_resumed(self) -> bool:
+        return self._request is None
+
+    async def enter(self, deadline: float) -> None:
+        if self._request is not None:
+            conversation = self._request.conversation
+            transport = self.operations.transport
+            self._turn_slot = await conversation.acquire(transport, deadline)
+
+    def leave(self) -> None:
+        slot, self._turn_slot = self._turn_slot, None
+        if slot is not None:
+            slot.release()
+
+    async def begin(self, settings: Settings, user: str, deadline: float) -> Call:
+        assert self._request is not None
+        return await self.operations.begin(
+            self._request, settings, user, "streaming", deadline
+        )
+
+    async def complete(self, user: str, deadline: float) -> None:
+        """Read text that no event told, where a connection broke."""
+        state = self.state
+        if not state.may_lack_text or state.conversation_id is None:
+            return
+        try:
+            stored = await self.operations.stored_answer(
+                state.conversation_id, state.message_id or "", user
+            )
+        except DifyError as error:
+            if state.finished is None or state.finished.status == "succeeded":
+                state.end_with(
+                    StreamInterruptedError(
+                        "Text was lost with a connection, and could not be read from the "
+                        f"messages of the conversation: {error}"
+                    )
+                )
+        else:
+            state.complete_with(stored or state.answer)
+
+    def result(self, settings: Settings, user: str) -> TurnT:
+        if self._turn is None:
+            members = self.state.members(settings.api_url)
+            self._turn = self._kind(_operations=self.operations, _user=user, **members)
+        return settle_turn(self._turn)
+
+
+async def take_turn(
+    operations: TurnOperations,
+    kind: type[TurnT],
+    conversation: ConversationState,
+    inputs: Inputs,
+    *,
+    query: str | None = None,
+    files: FilesInput | None = None,
+    user: str | None = None,
+    response_mode: ResponseMode = "streaming",
+    timeout: float | None = None,
+    workflow_id: str | None = None,
+    trace_id: str | None = None,
+    parent_message_id: str | None = None,
+    auto_generate_name: bool | None = None,
+) -> TurnT:
+    """Make a turn: by collecting its stream, or for one answer."""
+    request = operations.check(
+        TurnRequest(
+            inputs=inputs,
+            conversation=conversation,
+            query=query,
+            files=operations.app.prepare_files(files),
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+            parent_message_id=parent_message_id,
+            auto_generate_name=auto_generate_name,
+        )
+    )
+    if is_blocking(response_mode):
+        return await operations.turn_blocking(request, kind, user=user, timeout=timeout)
+    source = TurnSource(operations, kind, request=request)
+    return await collect(StreamSession(source, user=user, timeout=timeout))
+
+
+def follow_turn(
+    operations: TurnOperations,
+    kind: type[TurnT],
+    conversation: ConversationState,
+    inputs: Inputs,
+    *,
+    query: str | None = None,
+    files: FilesInput | None = None,
+    user: str | None = None,
+    timeout: float | None = None,
+    stop_on_exit: bool = False,
+    workflow_id: str | None = None,
+    trace_id: str | None = None,
+    parent_message_id: str | None = None,
+    auto_generate_name: bool | None = None,
+) -> tuple[StreamSession[TurnT], TurnState]:
+    """Return a session that will make a turn, and what its events will say."""
+    request = operations.check(
+        TurnRequest(
+            inputs=inputs,
+            conversation=conversation,
+            query=query,
+            files=operations.app.prepare_files(files),
+            workflow_id=workflow_id,
+            trace_id=trace_id,
+            parent_message_id=parent_message_id,
+            auto_generate_name=auto_generate_name,
+        )
+    )
+    source = TurnSource(operations, kind, request=request)
+    session = StreamSession(
+        source, user=user, timeout=timeout, stop_on_exit=stop_on_exit
+    )
+    return session, source.state
