@@ -25,7 +25,7 @@ from ._responses import (
     LogPage,
     log_filters,
 )
-from ._session import EndT, StreamSession, follow, run_to_end
+from ._session import EndT, StreamSession, follow_run, run_to_end
 from ._settings import Secret
 
 
@@ -296,7 +296,7 @@ class AsyncWorkflowClient(AsyncAppClient, Generic[InputsT, OutputsT]):
     ) -> AsyncRunStream[OutputsT]:
         """Follow a run with inputs that are a model already, as `stream` does."""
         return AsyncRunStream(
-            follow(self._operations, inputs=inputs, user=user, **options)
+            follow_run(self._operations, inputs=inputs, user=user, **options)
         )
 
     def resume(
@@ -314,7 +314,7 @@ class AsyncWorkflowClient(AsyncAppClient, Generic[InputsT, OutputsT]):
         of the run. A pause whose forms this client has submitted does not end the stream.
         """
         return AsyncRunStream(
-            follow(
+            follow_run(
                 self._operations,
                 workflow_run_id=workflow_run_id,
                 user=user,

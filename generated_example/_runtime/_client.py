@@ -24,7 +24,7 @@ from ._responses import (
     LogPage,
     log_filters,
 )
-from ._session import EndT, StreamSession, follow, run_to_end
+from ._session import EndT, StreamSession, follow_run, run_to_end
 from ._settings import Secret
 from ._transport import SyncTransport, run_now
 
@@ -293,7 +293,9 @@ class WorkflowClient(AppClient, Generic[InputsT, OutputsT]):
         **options: Unpack[StreamOptions],
     ) -> RunStream[OutputsT]:
         """Follow a run with inputs that are a model already, as `stream` does."""
-        return RunStream(follow(self._operations, inputs=inputs, user=user, **options))
+        return RunStream(
+            follow_run(self._operations, inputs=inputs, user=user, **options)
+        )
 
     def resume(
         self,
@@ -310,7 +312,7 @@ class WorkflowClient(AppClient, Generic[InputsT, OutputsT]):
         of the run. A pause whose forms this client has submitted does not end the stream.
         """
         return RunStream(
-            follow(
+            follow_run(
                 self._operations,
                 workflow_run_id=workflow_run_id,
                 user=user,

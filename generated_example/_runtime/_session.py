@@ -453,7 +453,7 @@ class StreamSession(Generic[EndT]):
         await self._close_exchange()
 
 
-def follow(
+def follow_run(
     operations: Operations[StreamedT],
     *,
     user: str | None,
@@ -494,7 +494,7 @@ async def run_to_end(
             workflow_id=workflow_id,
             trace_id=trace_id,
         )
-    session = follow(
+    session = follow_run(
         operations,
         user=user,
         inputs=inputs,
