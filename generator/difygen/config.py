@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from difygen.console import DefinitionProblem, UsageProblem
+from difygen.diagnostics import Diagnostic
 from difygen.options import Options
 
 if TYPE_CHECKING:
-    from difygen.diagnostics import Diagnostic
     from difygen.settings import Settings
 
 SETTINGS_FILES = ("difygen.toml", "pyproject.toml")
@@ -128,7 +128,7 @@ def _from_settings(settings: Settings, sources: tuple[str, ...], choices: dict[s
 
 
 def _only_file(sources: tuple[str, ...], name: str) -> str:
-    from difygen.naming import explicit_name_problem
+    from difygen.naming import explicit_name_problem  # for this argument alone
 
     if len(sources) != 1 or os.path.isdir(sources[0]):
         sentence = "--name goes with a single file as SOURCE; in difygen.toml each workflow can have its own name."

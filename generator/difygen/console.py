@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
+import click
+
 if TYPE_CHECKING:  # every run imports this module
     from difygen.model import JsonValue
 
@@ -89,16 +91,12 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 def say(line: str) -> None:
     """Write a line for people, beside the results."""
-    import click
-
     with writing("to standard error"):
         click.echo(line, err=True)
 
 
 def echo(text: str) -> None:
     """Print a line of results."""
-    import click
-
     with writing("the results"):
         click.echo(text)
 

@@ -16,7 +16,9 @@ from difygen.cursor import Cursor, Diagnostics, Path
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.files import read_file
 from difygen.model import JsonValue
+from difygen.naming import explicit_name_problem
 from difygen.options import Emit, Options
+from difygen.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
 from difygen.wording import shown
 
 OWN_FILE = "difygen.toml"
@@ -340,8 +342,6 @@ def _package(cursor: Cursor | None) -> str | None:
 
 
 def _check_name(cursor: Cursor) -> bool:
-    from difygen.naming import explicit_name_problem
-
     name = cursor.text()
     problem = explicit_name_problem(name) if isinstance(cursor.value, str) else ""
     if problem:
@@ -350,8 +350,6 @@ def _check_name(cursor: Cursor) -> bool:
 
 
 def _check_word(cursor: Cursor) -> bool:
-    from difygen.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
-
     word = cursor.text()
     is_known = not isinstance(cursor.value, str) or type_of_word(word) is not None
     if not is_known:

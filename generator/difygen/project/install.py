@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
+from errno import EDQUOT, EIO, ENOSPC, EROFS
 from stat import S_IMODE
 from typing import NamedTuple
 
@@ -177,8 +178,6 @@ def _link(old: str, new: str) -> None:
     except (PermissionError, NotImplementedError, AttributeError):
         raise _CannotExchangeError from None
     except OSError as error:
-        from errno import EDQUOT, EIO, ENOSPC, EROFS
-
         if error.errno in (ENOSPC, EDQUOT, EROFS, EIO):
             raise
         raise _CannotExchangeError from None

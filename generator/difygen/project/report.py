@@ -14,6 +14,7 @@ import click
 
 from difygen.config import Config
 from difygen.console import is_terminal
+from difygen.diagnostics import Diagnostic
 from difygen.project.lockfile import NOTHING, Lock
 from difygen.project.writer import path_in
 from difygen.wording import count
@@ -21,7 +22,6 @@ from difygen.wording import count
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from difygen.diagnostics import Diagnostic
     from difygen.diff.workflows import Change
 
 Progress = Callable[[int, int], None]

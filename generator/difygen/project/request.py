@@ -10,17 +10,15 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from difygen import __version__
 from difygen.config import Config
+from difygen.diagnostics import Diagnostic, Location
 from difygen.files import hash_bytes, hash_file
 from difygen.project.lockfile import LOCK_NAME, LockError, read_lock
 from difygen.project.report import Progress
 from difygen.project.sources import Source, discover, names_by_source
-
-if TYPE_CHECKING:
-    from difygen.diagnostics import Diagnostic
 
 RUNTIME_MARK = "runtime"
 """What the lock of a shared runtime has in place of the fingerprint of options."""
@@ -117,6 +115,4 @@ def _runtime_problems(config: Config) -> tuple[Diagnostic, ...]:
 
 
 def _problem(code: str, folder: str, message: str, hint: str) -> Diagnostic:
-    from difygen.diagnostics import Diagnostic, Location
-
     return Diagnostic("error", code, message, Location(folder), hint)

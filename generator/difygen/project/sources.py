@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from difygen.diagnostics import Diagnostic
+from difygen.diagnostics import Diagnostic, Location
+from difygen.wording import nearest
 
 STDIN = "-"
 SUFFIXES = (".yml", ".yaml", ".json")
@@ -135,8 +135,6 @@ def _shown(path: str) -> str:
 
 
 def _nothing(name: str) -> Diagnostic:
-    from difygen.diagnostics import Diagnostic, Location
-
     if os.path.isdir(name):
         message = f"The folder holds no definitions: no file in it ends in {', '.join(SUFFIXES)}."
         return Diagnostic("error", "empty-folder", message, Location(name))
@@ -146,8 +144,6 @@ def _nothing(name: str) -> Diagnostic:
 
 
 def _similar(path: str) -> str:
-    from difygen.wording import nearest
-
     folder, name = os.path.split(path)
     try:
         match = nearest(name, sorted(os.listdir(folder or ".")))
