@@ -68,7 +68,9 @@ def value_from_text(input_: Input, text: str) -> object:
         case ObjectOf():
             return _object(input_, text)
         case OneOf(values):
-            return _option(input_, text, values)
+            # A wrong one is left for the client to refuse, unless a near option can be named.
+            if text not in values and (close := nearest(text, values)) is not None:
+                raise UsageProblem(f"{input_.name} has no option {_quoted(text)}; did you mean {close!r}?")
         case Primitive.FILE:
             return _file(input_, text)
         case ArrayOf():
@@ -197,13 +199,6 @@ def _object(input_: Input, text: str) -> JsonValue:
     if not isinstance(value, dict):
         raise UsageProblem(f"{input_.name} must be a JSON object, not {_quoted(text)}.")
     return value
-
-
-def _option(input_: Input, text: str, options: Sequence[str]) -> str:
-    """Return the text as it is. A wrong one is left for the client to refuse, unless a near option can be named."""
-    if text in options or (close := nearest(text, options)) is None:
-        return text
-    raise UsageProblem(f"{input_.name} has no option {_quoted(text)}; did you mean {close!r}?")
 
 
 def _file_list_cell(input_: Input, text: str) -> object:

@@ -89,7 +89,9 @@ def snake_name(wire: str, fallback: str = "value", limit: int = MAX_NAME) -> Ide
     `fallback` stands for a name without letters or digits, and before one that starts with a digit. A keyword gets a
     trailing underscore.
     """
-    name = wire if _is_plain(wire) else _fold(wire, fallback)
+    name: str = wire
+    if not (wire.isascii() and wire.isidentifier() and wire.islower()) or wire.startswith("_"):
+        name = _leading(_words(wire), fallback)
     if len(name) > limit:
         name = f"{name[:limit - 5].rstrip('_')}_{_digest(wire)}"
     return Identifier(name + "_" if keyword.iskeyword(name) else name)
@@ -155,9 +157,10 @@ def assign(
     wires = tuple(dict.fromkeys(wires))
     names: dict[str, Identifier] = {wire: name for wire, name in (explicit or {}).items() if wire in wires}
     taken = {name.casefold() for name in names.values()}
-    derived = {wire: _unreserved(derive(wire), reserved) for wire in wires if wire not in names}
+    derived = {wire: derive(wire) for wire in wires if wire not in names}
+    derived |= {wire: Identifier(f"{name}_") for wire, name in derived.items() if name in reserved}
     for wire in sorted(derived, key=lambda wire: derived[wire] != wire):
-        names[wire] = _free(derived[wire], wire, taken)
+        names[wire] = distinct(derived[wire], wire, lambda candidate: candidate.casefold() in taken)
         taken.add(names[wire].casefold())
     return {wire: names[wire] for wire in wires}
 
@@ -187,22 +190,6 @@ def distinct(name: str, wire: str, is_taken: Callable[[Identifier], bool]) -> Id
         candidate = Identifier(f"{name.rstrip('_')}_{_digest(wire, 8)}_{number}")
         number += 1
     return candidate
-
-
-def _free(name: Identifier, wire: str, taken: Collection[str]) -> Identifier:
-    return distinct(name, wire, lambda candidate: candidate.casefold() in taken)
-
-
-def _unreserved(name: Identifier, reserved: Collection[str]) -> Identifier:
-    return Identifier(name + "_") if name in reserved else name
-
-
-def _is_plain(wire: str) -> bool:
-    return wire.isascii() and wire.isidentifier() and wire.islower() and not wire.startswith("_")
-
-
-def _fold(wire: str, fallback: str) -> str:
-    return _leading(_words(wire), fallback)
 
 
 def _words(wire: str) -> str:

@@ -155,20 +155,17 @@ def mock_dify(
         fail_rate=fail_rate,
         cut=None if cut_after is None else Cut.parse(str(cut_after)),
     )
-    keys = keys_for(loaded.definitions, _names_by_key(api_key, [each.key_name for each in loaded.definitions]))
+    names = [each.key_name for each in loaded.definitions]
+    given_keys = {names[0]: api_key} if isinstance(api_key, str) else dict(api_key or {})
+    if unknown := given_keys.keys() - set(names):
+        raise MockSetupError(f"No workflow is called {', '.join(sorted(unknown))}; there is {', '.join(names)}.")
+    keys = keys_for(loaded.definitions, {key: name for name, key in given_keys.items()})
     server = MockServer(keys, listening_socket("127.0.0.1", port), options)
     server.start()
     try:
         yield MockDify(server)
     finally:
         server.stop()
-
-
-def _names_by_key(api_key: str | Mapping[str, str] | None, names: Sequence[str]) -> dict[str, str]:
-    keys = {names[0]: api_key} if isinstance(api_key, str) else dict(api_key or {})
-    if unknown := keys.keys() - set(names):
-        raise MockSetupError(f"No workflow is called {', '.join(sorted(unknown))}; there is {', '.join(names)}.")
-    return {key: name for name, key in keys.items()}
 
 
 try:
