@@ -14,7 +14,11 @@ from pathlib import Path
 import black
 
 RUNTIME = Path(__file__).parent.parent / "templates" / "runtime"
-MODULES = {"_async_client.py": "_client.py", "_async_chat.py": "_chat.py"}
+MODULES = {
+    "_async_client.py": "_client.py",
+    "_async_chat.py": "_chat.py",
+    "_async_chat_methods.py": "_chat_methods.py",
+}
 OWN = re.compile(r"self\.(?:_transport\.)?(?:\w+)\(")
 """What blocks by itself: methods of the same class, and of the transport that it holds."""
 
@@ -32,6 +36,11 @@ NAMES = {
     "AsyncCompletionClient": "CompletionClient",
     "_async_client": "_client",
     "_async_chat": "_chat",
+    "_async_chat_methods": "_chat_methods",
+    "AsyncAppMethods": "AppMethods",
+    "AsyncConversation": "Conversation",
+    "AsyncConversationMethods": "ConversationMethods",
+    "items_async": "items_blocking",
     "AsyncTransport": "SyncTransport",
     "AsyncClient": "Client",
     "AsyncIterator": "Iterator",
@@ -72,6 +81,11 @@ CLIENT_PHRASES = {
     "for entry in news.of(page):\n                yield entry\n": "yield from news.of(page)\n",
 }
 CHAT_PHRASES = {
+    "turn = await conversation.send": "turn = conversation.send",
+    "from any number of tasks and threads": "from any number of threads",
+    "for message in run_now(self._flows.messages(limit)):\n            yield message\n": (
+        "yield from run_now(self._flows.messages(limit))\n"
+    ),
     "The async clients of": "The blocking clients of",
     "from ._turn_operations import": "from ._transport import run_now\nfrom ._turn_operations import",
     "turn = await stream.result()": "turn = stream.result()",
@@ -82,7 +96,20 @@ CHAT_PHRASES = {
     ),
     "One task at a time": "One thread at a time",
 }
-PHRASES = {"_async_client.py": CLIENT_PHRASES, "_async_chat.py": CHAT_PHRASES}
+METHOD_PHRASES = {
+    "What the async clients": "What the blocking clients",
+    "every method awaits a flow": "every method runs a flow",
+    "from ._turn_operations import": "from ._transport import run_now\nfrom ._turn_operations import",
+    "for item in items:\n            yield item\n": "yield from items\n",
+    "for message in run_now(self._chat.messages(conversation_id, user, limit)):\n            yield message\n": (
+        "yield from run_now(self._chat.messages(conversation_id, user, limit))\n"
+    ),
+}
+PHRASES = {
+    "_async_client.py": CLIENT_PHRASES,
+    "_async_chat.py": CHAT_PHRASES,
+    "_async_chat_methods.py": METHOD_PHRASES,
+}
 
 
 def derive(module: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
+from ._answers import Citation, Thought
 from ._files import File
 from ._models import files_of
 from ._responses import (
@@ -13,7 +14,6 @@ from ._responses import (
     read_maybe_text,
     read_moment,
     read_object,
-    read_objects,
     read_text,
     to_maybe_object,
     to_maybe_text,
@@ -43,28 +43,6 @@ class StoredConversation(Record):
     updated_at = read_moment()
 
 
-class StoredThought(Record):
-    """A step of an agent, as the server keeps it with the message."""
-
-    __slots__ = ()
-    _shown = "position thought tool"
-
-    id = read_text()
-    message_id = read_text()
-    position = read_integer()
-    thought = read_text()
-    observation = read_text()
-    tool = read_text()
-    tool_labels = read_object()
-    tool_input = read_text()
-    created_at = read_moment()
-
-    @property
-    def tools(self) -> tuple[str, ...]:
-        """The names of the tools."""
-        return tuple(name for name in self.tool.split(";") if name)
-
-
 class StoredForm(Record):
     """A human-input form of a message: what was asked, and what was answered."""
 
@@ -85,10 +63,8 @@ class StoredForm(Record):
 class StoredMessage(Record):
     """One turn of a conversation, as the server keeps it: a question and its answer.
 
-    Attributes:
-        status: `normal`, `error`, `paused`, or a newer word. The answer of a turn that
-            failed is empty, or what there was of it.
-        citations: What of the knowledge base was used, as the server sent it.
+    `status` is `normal`, `error`, `paused`, or a newer word. The answer of a turn that
+    failed is empty, or what there was of it.
     """
 
     __slots__ = ("_api_url",)
@@ -102,7 +78,6 @@ class StoredMessage(Record):
     answer = read_text()
     status = read_text()
     error = read_maybe_text()
-    citations = read_objects("retriever_resources")
     created_at = read_moment()
 
     def __init__(self, raw: dict[str, Any], api_url: str = "") -> None:
@@ -116,9 +91,14 @@ class StoredMessage(Record):
         return to_maybe_text(feedback.get("rating"))
 
     @property
-    def thoughts(self) -> tuple[StoredThought, ...]:
+    def citations(self) -> tuple[Citation, ...]:
+        """What the answer is based on, where the app shows that."""
+        return tuple(map(Citation, to_objects(self.raw.get("retriever_resources"))))
+
+    @property
+    def thoughts(self) -> tuple[Thought, ...]:
         """The steps of an agent, in their order."""
-        steps = map(StoredThought, to_objects(self.raw.get("agent_thoughts")))
+        steps = map(Thought, to_objects(self.raw.get("agent_thoughts")))
         return tuple(sorted(steps, key=lambda step: step.position))
 
     @property

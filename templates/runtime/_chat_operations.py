@@ -1,0 +1,447 @@
+"""What a client can do beside turns, as flows: conversations, what is said of answers, speech.
+
+A request that changes something is sent again only where twice is as good as once.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Generic, Literal, TypeVar
+
+from ._chat_responses import (
+    Annotation,
+    AnnotationJob,
+    ConversationVariable,
+    Feedback,
+    NewItems,
+    StoredConversation,
+    StoredMessage,
+)
+from ._errors import AnswerTooLargeError, ConfigurationError, NotFoundError
+from ._files import File, extension_of, mime_type_of, named_source
+from ._http import Answer, Call, UploadBody
+from ._models import check_json
+from ._protocol import (
+    JSON_HEADERS,
+    get_call,
+    json_object,
+    segment,
+    to_json_body,
+    unexpected,
+)
+from ._responses import (
+    MAX_STALE_PAGES,
+    Record,
+    to_flag,
+    to_maybe_text,
+    to_objects,
+    to_text,
+    to_texts,
+)
+from ._turn_operations import TurnOperations
+from ._turns import ChatInfo
+
+PAGE_SIZE = 100
+"""The most that the server takes."""
+MAX_MESSAGES = 100_000
+HEARD_EXTENSIONS = ("mp3", "m4a", "wav", "amr", "mpga")
+"""What speech to text takes, by the subtype of `audio/` that it must be sent with: by its
+proper name, audio/mpeg, an MP3 is refused."""
+Rating = Literal["like", "dislike"]
+ConversationOrder = Literal["created_at", "-created_at", "updated_at", "-updated_at"]
+PageT = TypeVar("PageT", bound=Record)
+
+
+class Pages(Generic[PageT]):
+    """Items that come page by page, each once."""
+
+    def __init__(
+        self, read: Callable[[int, str], Awaitable[tuple[list[PageT], bool]]]
+    ) -> None:
+        self._read = read
+        self._news: NewItems[PageT] = NewItems()
+        self._number = 0
+        self._last_id = ""
+        self._has_more = True
+
+    async def next(self) -> Sequence[PageT]:
+        """The new items of the next page that has some; none at the end.
+
+        What is read goes by the number of a page, counted from 1, or by the id of the last
+        item so far, and says whether there are more.
+        """
+        for _ in range(MAX_STALE_PAGES):
+            if not self._has_more:
+                break
+            self._number += 1
+            items, has_more = await self._read(self._number, self._last_id)
+            self._has_more = has_more and bool(items)
+            if items:
+                self._last_id = to_text(items[-1].raw.get("id"))
+            if new := self._news.of(items):
+                return new
+        self._has_more = False
+        return ()
+
+
+class ChatOperations:
+    """The operations of one client of a chat-type app, beside turns."""
+
+    def __init__(self, operations: TurnOperations) -> None:
+        self.operations = operations
+        self.app = operations.app
+
+    def only_if(self, is_on: bool, what: str) -> None:
+        """Refuse what the app has switched off.
+
+        Raises:
+            ConfigurationError: It is off.
+        """
+        if not is_on:
+            raise ConfigurationError(
+                f"{what} is off in {self.app.name!r}. Switch it on in Dify, publish the "
+                "app, and generate the client again from its new definition"
+            )
+
+    async def change(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        repeatable: bool = False,
+        deadline: float | None = None,
+    ) -> tuple[Answer, Call]:
+        """Send a request that changes something, with a JSON body."""
+        operations = self.operations
+        settings = operations.settings()
+        call = Call(
+            method,
+            settings.api_url + path,
+            key=settings.api_key,
+            headers={**JSON_HEADERS, "Accept": "*/*"},
+            content=to_json_body(body),
+            shown=f"/v1{path}",
+            repeatable=repeatable,
+        )
+        deadline = operations.short_deadline() if deadline is None else deadline
+        return await operations.send(call, deadline), call
+
+    async def page(
+        self, path: str, query: Mapping[str, str]
+    ) -> tuple[tuple[dict[str, Any], ...], bool]:
+        """The items of a page, and whether there are more."""
+        payload = await self.operations.ask(path, query)
+        return to_objects(payload.get("data")), to_flag(payload.get("has_more"))
+
+    def conversations(
+        self, sort_by: ConversationOrder, user: str | None
+    ) -> Pages[StoredConversation]:
+        """The user's conversations."""
+        query = {"user": self.operations.user(user), "sort_by": sort_by}
+
+        async def read(
+            number: int, last_id: str
+        ) -> tuple[list[StoredConversation], bool]:
+            after = {"last_id": last_id} if last_id else {}
+            page = {**query, "limit": str(PAGE_SIZE)}
+            try:
+                items, has_more = await self.page("/conversations", {**page, **after})
+            except NotFoundError:  # the last one so far was deleted meanwhile
+                if not last_id:
+                    raise
+                items, has_more = await self.page("/conversations", page)
+            return list(map(StoredConversation, items)), has_more
+
+        return Pages(read)
+
+    async def messages(
+        self, conversation_id: str, user: str | None, limit: int | None
+    ) -> list[StoredMessage]:
+        """The last turns of a conversation, oldest first.
+
+        Pages go backwards in time, and hold the oldest first each.
+        """
+        segment(conversation_id)
+        query = {"user": self.operations.user(user), "conversation_id": conversation_id}
+        api_url = self.operations.settings().api_url
+        news: NewItems[StoredMessage] = NewItems()
+        pages: list[list[StoredMessage]] = []
+        count = 0
+        while limit is None or count < limit:
+            size = PAGE_SIZE if limit is None else min(PAGE_SIZE, limit - count)
+            before = {"first_id": pages[-1][0].id} if pages else {}
+            items, has_more = await self.page(
+                "/messages", {**query, **before, "limit": str(size)}
+            )
+            new = news.of(StoredMessage(item, api_url) for item in items)
+            if not new:
+                break
+            pages.append(new)
+            count += len(new)
+            if count > MAX_MESSAGES:
+                raise AnswerTooLargeError(
+                    f"The conversation has more than {MAX_MESSAGES:,} messages: ask for "
+                    "the last ones with limit="
+                )
+            if not has_more:
+                break
+        messages = [message for page in reversed(pages) for message in page]
+        return messages if limit is None else messages[max(0, count - limit) :]
+
+    async def rename(
+        self, conversation_id: str, name: str | None, auto: bool, user: str | None
+    ) -> StoredConversation:
+        """Give a conversation a name, or have a model think of one."""
+        if auto == (name is not None):
+            raise ConfigurationError('rename takes a name, or auto=True: rename("x")')
+        if name is not None and not name.strip():
+            raise ConfigurationError("The name of a conversation must not be blank")
+        body = {"auto_generate": True} if auto else {"name": name}
+        answer, call = await self.change(
+            "POST",
+            f"/conversations/{segment(conversation_id)}/name",
+            {**body, "user": self.operations.user(user)},
+            repeatable=not auto,  # each try asks a model
+        )
+        return StoredConversation(json_object(answer, call))
+
+    async def delete(self, conversation_id: str, user: str | None) -> None:
+        """Delete a conversation. The body of the answer depends on the release."""
+        path = f"/conversations/{segment(conversation_id)}"
+        await self.change("DELETE", path, {"user": self.operations.user(user)})
+
+    async def variables(
+        self, conversation_id: str, user: str | None
+    ) -> list[ConversationVariable]:
+        """The variables of a conversation. Its first turn makes them."""
+        path = f"/conversations/{segment(conversation_id)}/variables"
+        query = {"user": self.operations.user(user), "limit": str(PAGE_SIZE)}
+
+        async def read(
+            number: int, last_id: str
+        ) -> tuple[list[ConversationVariable], bool]:
+            after = {"last_id": last_id} if last_id else {}
+            items, has_more = await self.page(path, {**query, **after})
+            return list(map(ConversationVariable, items)), has_more
+
+        pages, variables = Pages(read), list[ConversationVariable]()
+        while new := await pages.next():
+            variables.extend(new)
+            if len(variables) > MAX_MESSAGES:
+                raise AnswerTooLargeError("The server sends variables without end")
+        return variables
+
+    async def set_variable(
+        self, conversation_id: str, name: str, value: Any, user: str | None
+    ) -> ConversationVariable:
+        """Set a variable, which the server knows by its id alone."""
+        try:
+            check_json(value)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"This cannot be sent as {name!r}: {error}"
+            ) from None
+        variables = await self.variables(conversation_id, user)
+        found = next((item for item in variables if item.name == name), None)
+        if found is None:
+            raise ConfigurationError(
+                f"The conversation has no variable {name!r} yet: it gets its variables "
+                "with the first turn after they were published. Nothing was changed"
+            )
+        path = (
+            f"/conversations/{segment(conversation_id)}/variables/{segment(found.id)}"
+        )
+        body = {"value": value, "user": self.operations.user(user)}
+        answer, call = await self.change("PUT", path, body, repeatable=True)
+        return ConversationVariable(json_object(answer, call))
+
+    async def feedback(
+        self,
+        message_id: str,
+        rating: Rating | None,
+        content: str | None,
+        user: str | None,
+    ) -> None:
+        """Say what somebody thinks of an answer, or take it back."""
+        if rating not in ("like", "dislike", None):
+            raise ConfigurationError(
+                f"rating is 'like', 'dislike', or None to take it back, not {rating!r}"
+            )
+        body = {"rating": rating, "content": content}
+        await self.change(
+            "POST",
+            f"/messages/{segment(message_id)}/feedbacks",
+            {**body, "user": self.operations.user(user)},
+            repeatable=rating is not None,  # what was taken back is not there again
+        )
+
+    def feedbacks(self) -> Pages[Feedback]:
+        """What was said about the answers of the app. No page tells whether it is the last."""
+
+        async def read(number: int, last_id: str) -> tuple[list[Feedback], bool]:
+            query = {"page": str(number), "limit": str(PAGE_SIZE)}
+            items, _ = await self.page("/app/feedbacks", query)
+            return list(map(Feedback, items)), len(items) >= PAGE_SIZE
+
+        return Pages(read)
+
+    async def suggested_questions(
+        self, message_id: str, user: str | None
+    ) -> tuple[str, ...]:
+        """Questions to go on with. Each call asks a model: it is made once."""
+        app = self.app
+        is_on = isinstance(app, ChatInfo) and app.suggests_questions
+        self.only_if(is_on, "Follow-up (questions after an answer)")
+        path = f"/messages/{segment(message_id)}/suggested"
+        query = {"user": self.operations.user(user)}
+        call = get_call(self.operations.settings(), path, query)
+        call.repeatable = False
+        answer = await self.operations.send(call, self.operations.short_deadline())
+        return to_texts(json_object(answer, call).get("data"))
+
+    async def audio_to_text(
+        self, file: object, user: str | None, timeout: float | None
+    ) -> str:
+        """The words of a recording."""
+        self.only_if(self.app.hears, "Speech to text")
+        source, name = named_source(file)
+        extension = extension_of(name)
+        is_heard = extension in HEARD_EXTENSIONS
+        body = UploadBody(
+            source,
+            name=name,
+            mime_type=f"audio/{extension}" if is_heard else mime_type_of(name),
+            fields={"user": self.operations.user(user)},
+        )
+        settings = self.operations.settings()
+        call = Call(
+            "POST",
+            f"{settings.api_url}/audio-to-text",
+            key=settings.api_key,
+            headers={"Content-Type": body.content_type, "Accept": "application/json"},
+            content=body,
+            shown="/v1/audio-to-text",
+        )
+        answer = await self.operations.send(call, self.operations.deadline(timeout))
+        text = to_maybe_text(json_object(answer, call).get("text"))
+        if text is None:
+            raise unexpected(answer, call)
+        return text
+
+    async def text_to_audio(
+        self,
+        text: str | None,
+        message_id: str | None,
+        voice: str | None,
+        user: str | None,
+        timeout: float | None,
+    ) -> bytes:
+        """The speech of a text, or of a message's answer."""
+        self.only_if(self.app.speaks or voice is not None, "Text to speech")
+        if (text is None) == (message_id is None):
+            raise ConfigurationError("text_to_audio takes text= or message_id=")
+        if text is not None and not text.strip():
+            raise ConfigurationError("There is nothing to say: the text is empty")
+        wanted = {"text": text, "message_id": message_id, "voice": voice}
+        body = {name: value for name, value in wanted.items() if value is not None}
+        answer, call = await self.change(
+            "POST",
+            "/text-to-audio",
+            {**body, "user": self.operations.user(user)},
+            deadline=self.operations.deadline(timeout),
+        )
+        kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if answer.body.strip() == b"null":
+            raise NotFoundError(
+                "There is nothing to say: no such message, or its answer is empty",
+                status=answer.status,
+                request=f"{call.method} {call.shown}",
+            )
+        if not answer.body or kind in ("application/json", "text/html"):
+            raise unexpected(answer, call)
+        return answer.body
+
+    async def preview(
+        self,
+        file: File | str,
+        as_attachment: bool,
+        user: str | None,
+        timeout: float | None,
+    ) -> bytes:
+        """The content of a file that a message of the app has."""
+        path = f"/files/{segment(file if isinstance(file, str) else file_id(file))}"
+        query = {"user": self.operations.user(user)}
+        if as_attachment:
+            query["as_attachment"] = "true"
+        call = get_call(self.operations.settings(), f"{path}/preview", query)
+        call.headers = {"Accept": "*/*"}
+        deadline = self.operations.deadline(timeout)
+        return (await self.operations.send(call, deadline)).body
+
+    def annotations(self, keyword: str | None) -> Pages[Annotation]:
+        """The questions with answers of people's."""
+        filters = {} if keyword is None else {"keyword": keyword}
+
+        async def read(number: int, last_id: str) -> tuple[list[Annotation], bool]:
+            query = {**filters, "page": str(number), "limit": str(PAGE_SIZE)}
+            items, has_more = await self.page("/apps/annotations", query)
+            return list(map(Annotation, items)), has_more
+
+        return Pages(read)
+
+    async def write_annotation(
+        self, annotation_id: str | None, question: str, answer: str
+    ) -> Annotation:
+        """Add an annotation, or write one anew."""
+        path = "/apps/annotations"
+        if annotation_id is not None:
+            path = f"{path}/{segment(annotation_id)}"
+        is_new = annotation_id is None
+        body = {"question": question, "answer": answer}
+        reply, call = await self.change(
+            "POST" if is_new else "PUT", path, body, repeatable=not is_new
+        )
+        return Annotation(json_object(reply, call))
+
+    async def delete_annotation(self, annotation_id: str) -> None:
+        """Delete an annotation."""
+        await self.change("DELETE", f"/apps/annotations/{segment(annotation_id)}", {})
+
+    async def annotation_reply(
+        self,
+        action: Literal["enable", "disable"],
+        score_threshold: float,
+        embedding_provider_name: str,
+        embedding_model_name: str,
+    ) -> AnnotationJob:
+        """Switch answers by annotations on or off. The server wants all, whichever it is."""
+        body = {
+            "score_threshold": score_threshold,
+            "embedding_provider_name": embedding_provider_name,
+            "embedding_model_name": embedding_model_name,
+        }
+        path = f"/apps/annotation-reply/{checked_action(action)}"
+        answer, call = await self.change("POST", path, body)
+        return AnnotationJob(json_object(answer, call))
+
+    async def annotation_reply_status(
+        self, action: Literal["enable", "disable"], job_id: str
+    ) -> AnnotationJob:
+        """How far the switching is."""
+        path = f"/apps/annotation-reply/{checked_action(action)}/status"
+        return AnnotationJob(await self.operations.ask(f"{path}/{segment(job_id)}"))
+
+
+def checked_action(action: object) -> str:
+    """Return what is to be done with annotations, if it is one of two things."""
+    if action not in ("enable", "disable"):
+        raise ConfigurationError(f"action is 'enable' or 'disable', not {action!r}")
+    return str(action)
+
+
+def file_id(file: File) -> str:
+    """Return the id that the server knows a file of a message by."""
+    uploaded = (file.model_extra or {}).get("upload_file_id")
+    found = to_text(uploaded) or file.related_id or file.id
+    if not found:
+        raise ConfigurationError(f"The file {file.filename!r} has no id")
+    return found
