@@ -9,11 +9,20 @@ from ._async_chat import (
     AsyncChatClient,
     AsyncChatflowClient,
     AsyncCompletionClient,
+    AsyncConversation,
     AsyncTurn,
     AsyncTurnStream,
 )
 from ._async_client import AsyncRunLogs, AsyncRunStream, AsyncWorkflowClient
-from ._chat import ChatClient, ChatflowClient, CompletionClient, Turn, TurnStream
+from ._chat import (
+    ChatClient,
+    ChatflowClient,
+    CompletionClient,
+    Conversation,
+    Turn,
+    TurnStream,
+)
+from ._chat_operations import ConversationOrder, Rating
 from ._chat_responses import (
     Annotation,
     AnnotationJob,
@@ -22,7 +31,6 @@ from ._chat_responses import (
     StoredConversation,
     StoredForm,
     StoredMessage,
-    StoredThought,
 )
 from ._client import RunLogs, RunStream, WorkflowClient
 from ._errors import (
@@ -169,6 +177,7 @@ __all__ = [
     "AsyncChatClient",
     "AsyncChatflowClient",
     "AsyncCompletionClient",
+    "AsyncConversation",
     "AsyncRunLogs",
     "AsyncRunStream",
     "AsyncTurn",
@@ -190,8 +199,10 @@ __all__ = [
     "ConnectTimeoutError",
     "ConnectionFailedError",
     "ConnectionLostError",
+    "Conversation",
     "ConversationMismatchError",
     "ConversationNotFoundError",
+    "ConversationOrder",
     "ConversationVariable",
     "DeadlineExceededError",
     "DifyError",
@@ -246,6 +257,7 @@ __all__ = [
     "Ping",
     "ProviderError",
     "RateLimitError",
+    "Rating",
     "ReasoningChunk",
     "ResponseMode",
     "Run",
@@ -261,7 +273,6 @@ __all__ = [
     "StoredConversation",
     "StoredForm",
     "StoredMessage",
-    "StoredThought",
     "StreamDecodeError",
     "StreamError",
     "StreamEvent",

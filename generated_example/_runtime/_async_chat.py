@@ -1,11 +1,15 @@
 """The async clients of chat-type apps, their turns and the streams of these."""
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any, Generic, Unpack
+from typing import Any, Generic, Unpack, cast
 
+from ._async_chat_methods import AsyncAppMethods, AsyncConversationMethods
 from ._async_client import AsyncAppClient, AsyncEventStream
+from ._chat_operations import ChatOperations
+from ._chat_responses import StoredConversation, StoredMessage
+from ._conversation_flows import ConversationFlows
 from ._conversation_state import ConversationState
-from ._models import InputsT, Run
+from ._models import Inputs, InputsT, Run
 from ._operations import ClientOptions
 from ._responses import Form
 from ._session import StreamSession
@@ -23,7 +27,7 @@ from ._turns import (
     TurnOptions,
     TurnStreamOptions,
 )
-from ._variables import VariablesT
+from ._variables import Variables, VariablesT, VariablesT_co
 
 
 class AsyncTurn(TurnBase):
@@ -35,23 +39,23 @@ class AsyncTurn(TurnBase):
         Raises:
             ConfigurationError: The app suggests no questions.
         """
-        operations: TurnOperations = self._made_by()
-        return await operations.suggest_questions(self.message_id, self._user)
+        chat = ChatOperations(self._made_by())
+        return await chat.suggested_questions(self.message_id, self._user)
 
     async def like(self, content: str | None = None) -> None:
         """Say that the answer is good, and maybe why."""
-        operations = self._made_by()
-        await operations.rate(self.message_id, "like", content, self._user)
+        chat = ChatOperations(self._made_by())
+        await chat.feedback(self.message_id, "like", content, self._user)
 
     async def dislike(self, content: str | None = None) -> None:
         """Say that the answer is bad, and maybe why."""
-        operations = self._made_by()
-        await operations.rate(self.message_id, "dislike", content, self._user)
+        chat = ChatOperations(self._made_by())
+        await chat.feedback(self.message_id, "dislike", content, self._user)
 
     async def revoke_feedback(self) -> None:
         """Take back what was said of the answer."""
-        operations = self._made_by()
-        await operations.rate(self.message_id, None, None, self._user)
+        chat = ChatOperations(self._made_by())
+        await chat.feedback(self.message_id, None, None, self._user)
 
 
 class AsyncTurnStream(AsyncEventStream[AsyncTurn]):
@@ -105,7 +109,132 @@ class AsyncTurnStream(AsyncEventStream[AsyncTurn]):
                 yield piece
 
 
-class AsyncTurnClient(AsyncAppClient, Generic[InfoT]):
+class AsyncConversation(Generic[VariablesT_co]):
+    """A conversation: its id, its user, and the inputs, which each turn sends again.
+
+    One turn at a time goes on, from any number of tasks and threads: the others wait.
+    `id` is None until the first turn has told it, be it one that failed.
+
+        conversation = client.conversation(...)
+        turn = await conversation.send("...")
+    """
+
+    def __init__(self, flows: ConversationFlows[VariablesT_co]) -> None:
+        self._flows = flows
+
+    @property
+    def id(self) -> str | None:
+        """The conversation, for another client or another day."""
+        return self._flows.state.id
+
+    @property
+    def user(self) -> str:
+        """Whose conversation it is."""
+        return self._flows.user
+
+    @property
+    def inputs(self) -> Inputs:
+        """What every turn sends beside the query."""
+        return self._flows.inputs
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(id={self.id!r}, user={self.user!r})"
+
+    async def send(
+        self,
+        query: str,
+        files: FilesInput | None = None,
+        **options: Unpack[TurnOptions],
+    ) -> AsyncTurn:
+        """Make the next turn, once the ones before have ended.
+
+        Args:
+            query: What the user says.
+            files: What goes with it, if the app takes files.
+            options: As for `chat`.
+
+        Raises:
+            ConversationMismatchError: The server answered in another conversation.
+            ConversationNotFoundError: It knows this one no more, for this user.
+        """
+        flows = self._flows
+        return await take_turn(
+            flows.turns,
+            AsyncTurn,
+            flows.state,
+            flows.inputs,
+            query=query,
+            user=flows.user,
+            files=files,
+            **options,
+        )
+
+    def stream(
+        self,
+        query: str,
+        files: FilesInput | None = None,
+        **options: Unpack[TurnStreamOptions],
+    ) -> AsyncTurnStream:
+        """Follow the next turn; it waits for the ones before when it is asked for events.
+
+        It keeps others waiting until it has ended or is closed: use `async with`.
+        """
+        flows = self._flows
+        session, state = follow_turn(
+            flows.turns,
+            AsyncTurn,
+            flows.state,
+            flows.inputs,
+            query=query,
+            user=flows.user,
+            files=files,
+            **options,
+        )
+        return AsyncTurnStream(session, state)
+
+    async def messages(
+        self, *, limit: int | None = None
+    ) -> AsyncIterator[StoredMessage]:
+        """Iterate over the turns so far, oldest first.
+
+        Args:
+            limit: So many of the last ones; all if left out.
+        """
+        for message in await self._flows.messages(limit):
+            yield message
+
+    async def rename(
+        self, name: str | None = None, *, auto: bool = False
+    ) -> StoredConversation:
+        """Give the conversation a name; with `auto=True`, one that a model thinks of."""
+        return await self._flows.rename(name, auto)
+
+    async def delete(self) -> None:
+        """Delete the conversation, once no turn of it goes on."""
+        await self._flows.delete()
+
+    async def variables(self) -> VariablesT_co:
+        """Return the conversation variables, as they are after the last turn (1.3.1).
+
+        Before the first turn they have their initial values.
+        """
+        return await self._flows.variables()
+
+    async def set_variable(self, name: str, value: Any) -> None:
+        """Set a conversation variable, once no turn goes on (1.7.2).
+
+        Args:
+            name: The attribute of the typed variables, or Dify's own name.
+            value: Of the declared type.
+
+        Raises:
+            VariableError: There is no such variable, or it is of another type.
+            ConfigurationError: There was no turn yet, which would make the variables.
+        """
+        await self._flows.set_variable(name, value)
+
+
+class AsyncTurnClient(AsyncAppMethods, AsyncAppClient, Generic[InfoT]):
     """What the clients of all chat-type apps have in common."""
 
     _app: InfoT
@@ -122,7 +251,9 @@ class AsyncTurnClient(AsyncAppClient, Generic[InfoT]):
         await self._operations.stop(task_id, user)
 
 
-class AsyncChatClient(AsyncTurnClient[ChatInfo], Generic[InputsT]):
+class AsyncChatClient(
+    AsyncConversationMethods, AsyncTurnClient[ChatInfo], Generic[InputsT]
+):
     """What the generated clients of chatbots and agents build on."""
 
     async def chat_inputs(
@@ -170,9 +301,34 @@ class AsyncChatClient(AsyncTurnClient[ChatInfo], Generic[InputsT]):
         )
         return AsyncTurnStream(session, state)
 
+    def conversation_of(
+        self,
+        inputs: InputsT,
+        *,
+        conversation_id: str | None = None,
+        user: str | None = None,
+    ) -> AsyncConversation[Variables]:
+        """Hold a conversation with inputs that are a model already, as `conversation` does."""
+        return AsyncConversation(
+            ConversationFlows(self._chat, inputs, conversation_id, user, None)
+        )
+
 
 class AsyncChatflowClient(AsyncChatClient[InputsT], Generic[InputsT, VariablesT]):
     """What the generated clients of chatflows build on."""
+
+    def conversation_of(
+        self,
+        inputs: InputsT,
+        *,
+        conversation_id: str | None = None,
+        user: str | None = None,
+    ) -> AsyncConversation[VariablesT]:
+        """Hold a conversation with inputs that are a model already, as `conversation` does."""
+        variables = cast("type[VariablesT] | None", self._app.variables)
+        return AsyncConversation(
+            ConversationFlows(self._chat, inputs, conversation_id, user, variables)
+        )
 
     def resume(
         self,

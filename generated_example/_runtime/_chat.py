@@ -1,11 +1,15 @@
 """The blocking clients of chat-type apps, their turns and the streams of these."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Generic, Unpack
+from typing import Any, Generic, Unpack, cast
 
+from ._chat_methods import AppMethods, ConversationMethods
+from ._chat_operations import ChatOperations
+from ._chat_responses import StoredConversation, StoredMessage
 from ._client import AppClient, EventStream
+from ._conversation_flows import ConversationFlows
 from ._conversation_state import ConversationState
-from ._models import InputsT, Run
+from ._models import Inputs, InputsT, Run
 from ._operations import ClientOptions
 from ._responses import Form
 from ._session import StreamSession
@@ -24,7 +28,7 @@ from ._turns import (
     TurnOptions,
     TurnStreamOptions,
 )
-from ._variables import VariablesT
+from ._variables import Variables, VariablesT, VariablesT_co
 
 
 class Turn(TurnBase):
@@ -36,23 +40,23 @@ class Turn(TurnBase):
         Raises:
             ConfigurationError: The app suggests no questions.
         """
-        operations: TurnOperations = self._made_by()
-        return run_now(operations.suggest_questions(self.message_id, self._user))
+        chat = ChatOperations(self._made_by())
+        return run_now(chat.suggested_questions(self.message_id, self._user))
 
     def like(self, content: str | None = None) -> None:
         """Say that the answer is good, and maybe why."""
-        operations = self._made_by()
-        run_now(operations.rate(self.message_id, "like", content, self._user))
+        chat = ChatOperations(self._made_by())
+        run_now(chat.feedback(self.message_id, "like", content, self._user))
 
     def dislike(self, content: str | None = None) -> None:
         """Say that the answer is bad, and maybe why."""
-        operations = self._made_by()
-        run_now(operations.rate(self.message_id, "dislike", content, self._user))
+        chat = ChatOperations(self._made_by())
+        run_now(chat.feedback(self.message_id, "dislike", content, self._user))
 
     def revoke_feedback(self) -> None:
         """Take back what was said of the answer."""
-        operations = self._made_by()
-        run_now(operations.rate(self.message_id, None, None, self._user))
+        chat = ChatOperations(self._made_by())
+        run_now(chat.feedback(self.message_id, None, None, self._user))
 
 
 class TurnStream(EventStream[Turn]):
@@ -106,7 +110,131 @@ class TurnStream(EventStream[Turn]):
                 yield piece
 
 
-class TurnClient(AppClient, Generic[InfoT]):
+class Conversation(Generic[VariablesT_co]):
+    """A conversation: its id, its user, and the inputs, which each turn sends again.
+
+    One turn at a time goes on, from any number of threads: the others wait.
+    `id` is None until the first turn has told it, be it one that failed.
+
+        conversation = client.conversation(...)
+        turn = conversation.send("...")
+    """
+
+    def __init__(self, flows: ConversationFlows[VariablesT_co]) -> None:
+        self._flows = flows
+
+    @property
+    def id(self) -> str | None:
+        """The conversation, for another client or another day."""
+        return self._flows.state.id
+
+    @property
+    def user(self) -> str:
+        """Whose conversation it is."""
+        return self._flows.user
+
+    @property
+    def inputs(self) -> Inputs:
+        """What every turn sends beside the query."""
+        return self._flows.inputs
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(id={self.id!r}, user={self.user!r})"
+
+    def send(
+        self,
+        query: str,
+        files: FilesInput | None = None,
+        **options: Unpack[TurnOptions],
+    ) -> Turn:
+        """Make the next turn, once the ones before have ended.
+
+        Args:
+            query: What the user says.
+            files: What goes with it, if the app takes files.
+            options: As for `chat`.
+
+        Raises:
+            ConversationMismatchError: The server answered in another conversation.
+            ConversationNotFoundError: It knows this one no more, for this user.
+        """
+        flows = self._flows
+        return run_now(
+            take_turn(
+                flows.turns,
+                Turn,
+                flows.state,
+                flows.inputs,
+                query=query,
+                user=flows.user,
+                files=files,
+                **options,
+            )
+        )
+
+    def stream(
+        self,
+        query: str,
+        files: FilesInput | None = None,
+        **options: Unpack[TurnStreamOptions],
+    ) -> TurnStream:
+        """Follow the next turn; it waits for the ones before when it is asked for events.
+
+        It keeps others waiting until it has ended or is closed: use `with`.
+        """
+        flows = self._flows
+        session, state = follow_turn(
+            flows.turns,
+            Turn,
+            flows.state,
+            flows.inputs,
+            query=query,
+            user=flows.user,
+            files=files,
+            **options,
+        )
+        return TurnStream(session, state)
+
+    def messages(self, *, limit: int | None = None) -> Iterator[StoredMessage]:
+        """Iterate over the turns so far, oldest first.
+
+        Args:
+            limit: So many of the last ones; all if left out.
+        """
+        yield from run_now(self._flows.messages(limit))
+
+    def rename(
+        self, name: str | None = None, *, auto: bool = False
+    ) -> StoredConversation:
+        """Give the conversation a name; with `auto=True`, one that a model thinks of."""
+        return run_now(self._flows.rename(name, auto))
+
+    def delete(self) -> None:
+        """Delete the conversation, once no turn of it goes on."""
+        run_now(self._flows.delete())
+
+    def variables(self) -> VariablesT_co:
+        """Return the conversation variables, as they are after the last turn (1.3.1).
+
+        Before the first turn they have their initial values.
+        """
+        return run_now(self._flows.variables())
+
+    def set_variable(self, name: str, value: Any) -> None:
+        """Set a conversation variable, once no turn goes on (1.7.2).
+
+        Args:
+            name: The attribute of the typed variables, or Dify's own name.
+            value: Of the declared type.
+
+        Raises:
+            VariableError: There is no such variable, or it is of another type.
+            ConfigurationError: There was no turn yet, which would make the variables.
+        """
+        run_now(self._flows.set_variable(name, value))
+
+
+class TurnClient(AppMethods, AppClient, Generic[InfoT]):
     """What the clients of all chat-type apps have in common."""
 
     _app: InfoT
@@ -123,7 +251,7 @@ class TurnClient(AppClient, Generic[InfoT]):
         run_now(self._operations.stop(task_id, user))
 
 
-class ChatClient(TurnClient[ChatInfo], Generic[InputsT]):
+class ChatClient(ConversationMethods, TurnClient[ChatInfo], Generic[InputsT]):
     """What the generated clients of chatbots and agents build on."""
 
     def chat_inputs(
@@ -173,9 +301,34 @@ class ChatClient(TurnClient[ChatInfo], Generic[InputsT]):
         )
         return TurnStream(session, state)
 
+    def conversation_of(
+        self,
+        inputs: InputsT,
+        *,
+        conversation_id: str | None = None,
+        user: str | None = None,
+    ) -> Conversation[Variables]:
+        """Hold a conversation with inputs that are a model already, as `conversation` does."""
+        return Conversation(
+            ConversationFlows(self._chat, inputs, conversation_id, user, None)
+        )
+
 
 class ChatflowClient(ChatClient[InputsT], Generic[InputsT, VariablesT]):
     """What the generated clients of chatflows build on."""
+
+    def conversation_of(
+        self,
+        inputs: InputsT,
+        *,
+        conversation_id: str | None = None,
+        user: str | None = None,
+    ) -> Conversation[VariablesT]:
+        """Hold a conversation with inputs that are a model already, as `conversation` does."""
+        variables = cast("type[VariablesT] | None", self._app.variables)
+        return Conversation(
+            ConversationFlows(self._chat, inputs, conversation_id, user, variables)
+        )
 
     def resume(
         self,

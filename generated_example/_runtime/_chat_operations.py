@@ -19,7 +19,6 @@ from ._errors import AnswerTooLargeError, ConfigurationError, NotFoundError
 from ._files import File, extension_of, mime_type_of, named_source
 from ._http import Answer, Call, UploadBody
 from ._models import check_json
-from ._operations import Operations
 from ._protocol import (
     JSON_HEADERS,
     get_call,
@@ -37,7 +36,8 @@ from ._responses import (
     to_text,
     to_texts,
 )
-from ._turns import ChatInfo, TurnInfo
+from ._turn_operations import TurnOperations
+from ._turns import ChatInfo
 
 PAGE_SIZE = 100
 """The most that the server takes."""
@@ -85,9 +85,9 @@ class Pages(Generic[PageT]):
 class ChatOperations:
     """The operations of one client of a chat-type app, beside turns."""
 
-    def __init__(self, operations: Operations[Any], app: TurnInfo) -> None:
+    def __init__(self, operations: TurnOperations) -> None:
         self.operations = operations
-        self.app = app
+        self.app = operations.app
 
     def only_if(self, is_on: bool, what: str) -> None:
         """Refuse what the app has switched off.

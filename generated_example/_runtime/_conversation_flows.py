@@ -7,10 +7,10 @@ from ._chat_responses import StoredConversation, StoredMessage
 from ._conversation_state import ConversationState
 from ._errors import ConfigurationError
 from ._models import Inputs
-from ._variables import VariablesT, check_variable, read_variables
+from ._variables import VariablesT_co, check_variable, read_variables
 
 
-class ConversationFlows(Generic[VariablesT]):
+class ConversationFlows(Generic[VariablesT_co]):
     """One conversation of one user: its `state`, and the inputs of all its turns."""
 
     def __init__(
@@ -19,12 +19,13 @@ class ConversationFlows(Generic[VariablesT]):
         inputs: Inputs,
         conversation_id: str | None,
         user: str | None,
-        variables: type[VariablesT] | None,
+        variables: type[VariablesT_co] | None,
     ) -> None:
         self.operations = operations
+        self.turns = operations.operations
         self.inputs = inputs
         self.state = ConversationState(conversation_id)
-        self.user = operations.operations.user(user)
+        self.user = self.turns.user(user)
         self._variables = variables
 
     def begun(self) -> str:
@@ -41,7 +42,7 @@ class ConversationFlows(Generic[VariablesT]):
             )
         return self.state.id
 
-    def model(self) -> type[VariablesT]:
+    def model(self) -> type[VariablesT_co]:
         """The variables that the app declares."""
         if self._variables is None:
             name = self.operations.app.name
@@ -60,15 +61,15 @@ class ConversationFlows(Generic[VariablesT]):
 
     async def delete(self) -> None:
         """Delete the conversation, once no turn goes on."""
-        flows = self.operations.operations
-        slot = await self.state.acquire(flows.transport, flows.deadline(None))
+        turns = self.turns
+        slot = await self.state.acquire(turns.transport, turns.deadline(None))
         try:
             await self.operations.delete(self.begun(), self.user)
             self.state.is_deleted = True
         finally:
             slot.release()
 
-    async def variables(self) -> VariablesT:
+    async def variables(self) -> VariablesT_co:
         """The typed variables; their initial values before the first turn."""
         model = self.model()
         if self.state.id is None:
@@ -79,8 +80,8 @@ class ConversationFlows(Generic[VariablesT]):
     async def set_variable(self, name: str, value: Any) -> None:
         """Set a variable, once no turn goes on that might set it too."""
         variable, wire = check_variable(self.model(), name, value)
-        flows = self.operations.operations
-        slot = await self.state.acquire(flows.transport, flows.deadline(None))
+        turns = self.turns
+        slot = await self.state.acquire(turns.transport, turns.deadline(None))
         try:
             await self.operations.set_variable(self.begun(), variable, wire, self.user)
         finally:

@@ -1,9 +1,8 @@
 """What the turns of one conversation share: its id, and whose turn it is."""
 
-from ._errors import ConfigurationError
+from ._errors import ConfigurationError, ConversationMismatchError
 from ._models import is_same_run
 from ._transport import Transport, TurnSlot, Turnstile
-from ._turn_state import another_conversation
 
 
 class ConversationState:
@@ -46,7 +45,12 @@ class ConversationState:
         if self.id is None:
             self.id = conversation_id
         elif not is_same_run(self.id, conversation_id):
-            raise another_conversation(self.id, conversation_id)
+            raise ConversationMismatchError(
+                f"The server answered in the conversation {conversation_id[:100]}, not in "
+                f"{self.id}: it knows no such conversation of this user, and began another "
+                "one without a word (seen on 1.15)",
+                conversation_id=conversation_id,
+            )
 
 
 def checked_conversation_id(value: object) -> str | None:

@@ -73,11 +73,15 @@ class ConnectionLostError(DifyError):
 
 
 class ConversationMismatchError(DifyError):
-    """The server answered in another conversation than the one that was named.
+    """The server answered in another conversation than the one that was asked for.
 
-    Dify 1.15 does so where the conversation is gone, or belongs to another `user`: it
-    begins a new one, whose `conversation_id` this exception has. The turn goes on there.
+    Attributes:
+        conversation_id: The conversation that it answered in.
     """
+
+    def __init__(self, message: str, *, conversation_id: str | None = None) -> None:
+        super().__init__(message)
+        self.conversation_id = conversation_id
 
 
 class VariableError(DifyError, ValueError):

@@ -19,15 +19,14 @@ from ._files import PreparedFile
 from ._http import Answer, Call
 from ._models import Inputs, ResponseMode, WorkflowInfo
 from ._operations import ClientOptions, Operations, remember
-from ._protocol import json_object, post_call, segment, start_call, unexpected
-from ._responses import to_objects, to_text, to_texts
+from ._protocol import json_object, start_call, unexpected
+from ._responses import to_objects, to_text
 from ._session import StreamSession, collect, is_blocking
 from ._settings import Settings
 from ._transport import Slot, Transport, TurnSlot
 from ._turn_state import TurnState
 from ._turns import (
     AnswerOutputs,
-    ChatInfo,
     FilesInput,
     TurnFailedError,
     TurnInfo,
@@ -182,25 +181,6 @@ class TurnOperations(Operations[AnswerOutputs]):
             if message.get("id") == message_id:
                 return to_text(message.get("answer"))
         return None
-
-    async def rate(
-        self, message_id: str, rating: str | None, content: str | None, user: str
-    ) -> None:
-        """Say what a person thinks of a message; None takes it back."""
-        body = {"rating": rating, "content": content, "user": user}
-        path = f"/messages/{segment(message_id)}/feedbacks"
-        call = post_call(self.settings(), path, body, repeatable=rating is not None)
-        await self.send(call, self.short_deadline())
-
-    async def suggest_questions(self, message_id: str, user: str) -> tuple[str, ...]:
-        """What a person may ask next: each call runs a model."""
-        if not (isinstance(self.app, ChatInfo) and self.app.suggests_questions):
-            raise ConfigurationError(
-                f"{self.app.name!r} suggests no questions: switch it on in the app "
-                '("Follow-up") and generate the client again'
-            )
-        path = f"/messages/{segment(message_id)}/suggested"
-        return to_texts((await self.ask(path, {"user": user})).get("data"))
 
 
 def answered(answer: Answer, call: Call) -> dict[str, Any]:

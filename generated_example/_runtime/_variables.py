@@ -62,6 +62,7 @@ class Variables(BaseModel):
 
 
 VariablesT = TypeVar("VariablesT", bound=Variables)
+VariablesT_co = TypeVar("VariablesT_co", bound=Variables, covariant=True)
 
 
 def variable_names(model: type[Variables]) -> dict[str, str]:

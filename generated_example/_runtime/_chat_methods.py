@@ -1,10 +1,10 @@
-"""What an async client of a chat-type app does beside turns: each method awaits a flow of
+"""What the blocking clients of chat-type apps do beside turns: every method runs a flow of
 `_chat_operations`.
 """
 
 import os
-from collections.abc import AsyncIterator
-from typing import Any, BinaryIO, Generic, Literal
+from collections.abc import Iterator
+from typing import BinaryIO, Literal
 
 from ._chat_operations import (
     ChatOperations,
@@ -20,25 +20,27 @@ from ._chat_responses import (
     StoredConversation,
     StoredMessage,
 )
-from ._conversation_flows import ConversationFlows
 from ._files import File
-from ._models import Inputs
-from ._variables import VariablesT
+from ._transport import run_now
+from ._turn_operations import TurnOperations
 
 
-async def items_async(pages: Pages[PageT]) -> AsyncIterator[PageT]:
+def items_blocking(pages: Pages[PageT]) -> Iterator[PageT]:
     """The items of all pages."""
-    while items := await pages.next():
-        for item in items:
-            yield item
+    while items := run_now(pages.next()):
+        yield from items
 
 
-class AsyncAppMethods:
+class AppMethods:
     """What clients of all chat-type apps can do: feedback, speech, files, annotations."""
 
-    _chat: ChatOperations
+    _operations: TurnOperations
 
-    async def feedback(
+    @property
+    def _chat(self) -> ChatOperations:
+        return ChatOperations(self._operations)
+
+    def feedback(
         self,
         message_id: str,
         rating: Rating | None,
@@ -57,13 +59,13 @@ class AsyncAppMethods:
         Raises:
             NotFoundError: There is no such message of this user.
         """
-        await self._chat.feedback(message_id, rating, content, user)
+        run_now(self._chat.feedback(message_id, rating, content, user))
 
-    def feedbacks(self) -> AsyncIterator[Feedback]:
+    def feedbacks(self) -> Iterator[Feedback]:
         """Iterate over what was said about the answers of the app, newest first (1.4)."""
-        return items_async(self._chat.feedbacks())
+        return items_blocking(self._chat.feedbacks())
 
-    async def audio_to_text(
+    def audio_to_text(
         self,
         file: "str | os.PathLike[str] | tuple[str, bytes] | BinaryIO",
         *,
@@ -76,9 +78,9 @@ class AsyncAppMethods:
             ConfigurationError: Speech to text is off in the app.
             UnsupportedFileTypeError: It is no such recording.
         """
-        return await self._chat.audio_to_text(file, user, timeout)
+        return run_now(self._chat.audio_to_text(file, user, timeout))
 
-    async def text_to_audio(
+    def text_to_audio(
         self,
         *,
         text: str | None = None,
@@ -100,9 +102,9 @@ class AsyncAppMethods:
             ConfigurationError: Text to speech is off in the app, and no voice is given.
             NotFoundError: There is no such message, or its answer is empty.
         """
-        return await self._chat.text_to_audio(text, message_id, voice, user, timeout)
+        return run_now(self._chat.text_to_audio(text, message_id, voice, user, timeout))
 
-    async def preview(
+    def preview(
         self,
         file: File | str,
         *,
@@ -120,27 +122,27 @@ class AsyncAppMethods:
             user: Whose file it is.
             timeout: Seconds for the whole call.
         """
-        return await self._chat.preview(file, as_attachment, user, timeout)
+        return run_now(self._chat.preview(file, as_attachment, user, timeout))
 
-    def annotations(self, *, keyword: str | None = None) -> AsyncIterator[Annotation]:
+    def annotations(self, *, keyword: str | None = None) -> Iterator[Annotation]:
         """Iterate over the questions that have answers of people's (1.2)."""
-        return items_async(self._chat.annotations(keyword))
+        return items_blocking(self._chat.annotations(keyword))
 
-    async def create_annotation(self, question: str, answer: str) -> Annotation:
+    def create_annotation(self, question: str, answer: str) -> Annotation:
         """Add an answer to a question. Made once, even where no answer comes."""
-        return await self._chat.write_annotation(None, question, answer)
+        return run_now(self._chat.write_annotation(None, question, answer))
 
-    async def update_annotation(
+    def update_annotation(
         self, annotation_id: str, question: str, answer: str
     ) -> Annotation:
         """Write an annotation anew."""
-        return await self._chat.write_annotation(annotation_id, question, answer)
+        return run_now(self._chat.write_annotation(annotation_id, question, answer))
 
-    async def delete_annotation(self, annotation_id: str) -> None:
+    def delete_annotation(self, annotation_id: str) -> None:
         """Delete an annotation."""
-        await self._chat.delete_annotation(annotation_id)
+        run_now(self._chat.delete_annotation(annotation_id))
 
-    async def annotation_reply(
+    def annotation_reply(
         self,
         action: Literal["enable", "disable"],
         *,
@@ -153,18 +155,20 @@ class AsyncAppMethods:
         Returns:
             The job that does it: ask `annotation_reply_status` how far it is.
         """
-        return await self._chat.annotation_reply(
-            action, score_threshold, embedding_provider_name, embedding_model_name
+        return run_now(
+            self._chat.annotation_reply(
+                action, score_threshold, embedding_provider_name, embedding_model_name
+            )
         )
 
-    async def annotation_reply_status(
+    def annotation_reply_status(
         self, action: Literal["enable", "disable"], job_id: str
     ) -> AnnotationJob:
         """Return how far the switching of answers by annotations is."""
-        return await self._chat.annotation_reply_status(action, job_id)
+        return run_now(self._chat.annotation_reply_status(action, job_id))
 
 
-class AsyncConversationMethods(AsyncAppMethods):
+class ConversationMethods(AppMethods):
     """What clients of apps with conversations can do as well."""
 
     def conversations(
@@ -172,22 +176,22 @@ class AsyncConversationMethods(AsyncAppMethods):
         *,
         sort_by: ConversationOrder = "-updated_at",
         user: str | None = None,
-    ) -> AsyncIterator[StoredConversation]:
+    ) -> Iterator[StoredConversation]:
         """Iterate over the user's conversations that were held through the API.
 
         Args:
             sort_by: By which time; with a minus, the newest first.
             user: Whose.
         """
-        return items_async(self._chat.conversations(sort_by, user))
+        return items_blocking(self._chat.conversations(sort_by, user))
 
-    async def messages(
+    def messages(
         self,
         conversation_id: str,
         *,
         limit: int | None = None,
         user: str | None = None,
-    ) -> AsyncIterator[StoredMessage]:
+    ) -> Iterator[StoredMessage]:
         """Iterate over the turns of a conversation, oldest first.
 
         Args:
@@ -198,10 +202,9 @@ class AsyncConversationMethods(AsyncAppMethods):
         Raises:
             ConversationNotFoundError: There is no such conversation of this user.
         """
-        for message in await self._chat.messages(conversation_id, user, limit):
-            yield message
+        yield from run_now(self._chat.messages(conversation_id, user, limit))
 
-    async def suggested_questions(
+    def suggested_questions(
         self, message_id: str, *, user: str | None = None
     ) -> tuple[str, ...]:
         """Return questions to go on with after an answer. Each call asks a model.
@@ -209,74 +212,4 @@ class AsyncConversationMethods(AsyncAppMethods):
         Raises:
             ConfigurationError: Suggestions are off in the app.
         """
-        return await self._chat.suggested_questions(message_id, user)
-
-
-class AsyncConversation(Generic[VariablesT]):
-    """A conversation: its id, its user, and the inputs, which each turn sends again.
-
-    One turn at a time goes on, from any number of tasks and threads: the others wait.
-    `id` is None until the first turn has told it.
-    """
-
-    def __init__(self, flows: ConversationFlows[VariablesT]) -> None:
-        self._flows = flows
-
-    @property
-    def id(self) -> str | None:
-        """The conversation, for another client or another day."""
-        return self._flows.state.id
-
-    @property
-    def user(self) -> str:
-        """Whose conversation it is."""
-        return self._flows.user
-
-    @property
-    def inputs(self) -> Inputs:
-        """What every turn sends beside the query."""
-        return self._flows.inputs
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(id={self.id!r}, user={self.user!r})"
-
-    async def messages(
-        self, *, limit: int | None = None
-    ) -> AsyncIterator[StoredMessage]:
-        """Iterate over the turns so far, oldest first.
-
-        Args:
-            limit: So many of the last ones; all if left out.
-        """
-        for message in await self._flows.messages(limit):
-            yield message
-
-    async def rename(
-        self, name: str | None = None, *, auto: bool = False
-    ) -> StoredConversation:
-        """Give the conversation a name; with `auto=True`, one that a model thinks of."""
-        return await self._flows.rename(name, auto)
-
-    async def delete(self) -> None:
-        """Delete the conversation, once no turn of it goes on."""
-        await self._flows.delete()
-
-    async def variables(self) -> VariablesT:
-        """Return the conversation variables, as they are after the last turn (1.3.1).
-
-        Before the first turn they have their initial values.
-        """
-        return await self._flows.variables()
-
-    async def set_variable(self, name: str, value: Any) -> None:
-        """Set a conversation variable, once no turn goes on (1.7.2).
-
-        Args:
-            name: The attribute of the typed variables, or Dify's own name.
-            value: Of the declared type.
-
-        Raises:
-            VariableError: There is no such variable, or it is of another type.
-            ConfigurationError: There was no turn yet, which would make the variables.
-        """
-        await self._flows.set_variable(name, value)
+        return run_now(self._chat.suggested_questions(message_id, user))
