@@ -6,15 +6,15 @@ Written by difygen. A name is imported from its module when it is first asked fo
 # What tools take for true by its name; `typing`, which has it too, takes time to import.
 TYPE_CHECKING: bool = False
 if TYPE_CHECKING:
-    from ._runtime import *  # noqa: F403
-    from .concat import *  # noqa: F403
-    from .he_tong_shen_yue import *  # noqa: F403
-    from .invoice import *  # noqa: F403
-    from .nightly_report import *  # noqa: F403
-    from .product_card import *  # noqa: F403
-    from .support_reply import *  # noqa: F403
-    from .ticket_triage import *  # noqa: F403
-    from .translate_pages import *  # noqa: F403
+    from ._runtime import *  # noqa: F403, RUF100
+    from .concat import *  # noqa: F403, RUF100
+    from .he_tong_shen_yue import *  # noqa: F403, RUF100
+    from .invoice import *  # noqa: F403, RUF100
+    from .nightly_report import *  # noqa: F403, RUF100
+    from .product_card import *  # noqa: F403, RUF100
+    from .support_reply import *  # noqa: F403, RUF100
+    from .ticket_triage import *  # noqa: F403, RUF100
+    from .translate_pages import *  # noqa: F403, RUF100
 
 _RUNTIME = "._runtime"
 _NAMES = {

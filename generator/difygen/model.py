@@ -34,7 +34,9 @@ class AppKind:
     client that start it, waiting and streaming, by whose names the functions of a module are called. `start` and `stop`
     are endpoints below the API's root. An app ends at a node of `terminal_nodes` (none where it has no graph), and its
     stream with one of `terminal_events`. `client` is the runtime's class that a generated client extends, in its
-    blocking form, `info` the record that tells it about the app, `options` that of the arguments which all calls share.
+    blocking form, `info` the record that tells it about the app, `options` those of the arguments which all calls
+    share, waiting and streaming. `template` prints its module. `parameters` are what its calls take beside the inputs
+    and what a workflow's calls take.
     """
 
     name: str
@@ -47,7 +49,9 @@ class AppKind:
     terminal_events: tuple[str, ...]
     client: str
     info: str
-    options: str
+    options: tuple[str, str]
+    template: str
+    parameters: tuple[str, ...] = ()
     is_supported: bool = False
     """Whether a client can be generated."""
 
@@ -57,6 +61,7 @@ class AppKind:
         return self.noun.partition(" ")[2]
 
 
+_TURN_PARAMETERS = ("query", "conversation_id", "files", "parent_message_id", "auto_generate_name")
 _TURN_EVENTS = ("message_end", "error")
 
 WORKFLOW = AppKind(
@@ -70,7 +75,8 @@ WORKFLOW = AppKind(
     terminal_events=("workflow_finished", "workflow_paused", "error"),
     client="WorkflowClient",
     info="WorkflowInfo",
-    options="RunOptions",
+    options=("RunOptions", "StreamOptions"),
+    template="workflow",
     is_supported=True,
 )
 CHATFLOW = AppKind(
@@ -84,7 +90,9 @@ CHATFLOW = AppKind(
     terminal_events=("workflow_finished", "workflow_paused", "error"),  # since 1.13.1 after message_end
     client="ChatflowClient",
     info="ChatInfo",
-    options="TurnOptions",
+    options=("TurnOptions", "TurnStreamOptions"),
+    template="chat",
+    parameters=_TURN_PARAMETERS,
 )
 CHAT = AppKind(
     name="chat",
@@ -96,7 +104,9 @@ CHAT = AppKind(
     terminal_events=_TURN_EVENTS,
     client="ChatClient",
     info="ChatInfo",
-    options="TurnOptions",
+    options=("TurnOptions", "TurnStreamOptions"),
+    template="chat",
+    parameters=_TURN_PARAMETERS,
 )
 AGENT = AppKind(
     name="agent",
@@ -108,7 +118,9 @@ AGENT = AppKind(
     terminal_events=_TURN_EVENTS,
     client="ChatClient",
     info="ChatInfo",
-    options="TurnOptions",
+    options=("TurnOptions", "TurnStreamOptions"),
+    template="chat",
+    parameters=_TURN_PARAMETERS,
 )
 COMPLETION = AppKind(
     name="completion",
@@ -120,7 +132,9 @@ COMPLETION = AppKind(
     terminal_events=_TURN_EVENTS,
     client="CompletionClient",
     info="CompletionInfo",
-    options="TurnOptions",
+    options=("CompletionOptions", "CompletionStreamOptions"),
+    template="completion",
+    parameters=("files",),
 )
 
 APP_KINDS: Mapping[AppMode, AppKind] = {

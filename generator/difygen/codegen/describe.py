@@ -5,13 +5,15 @@ What comes out is still plain text, which each target has a door for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from difygen.model import App, Input, OneOf, Output, Type
 from difygen.type_algebra import members_of
 from difygen.wording import listed, one_line, width
 
 _LINE_BREAKS = str.maketrans({"\r": "\n", "\u2028": "\n", "\u2029": "\n"})
+MAX_ANSWER_TEXT = 60
+"""Characters of a fixed text of an answer that are shown."""
 _SENTENCE_ENDS = (".", "!", "?", "。", "！", "？", "…")
 
 
@@ -65,6 +67,26 @@ def output_text(output: Output) -> str:
     """Return what an output is, when it is missing, and what it is expected to be, as sentences."""
     reason = sentence(output.reason) if output.optional else ""
     return " ".join(filter(None, (sentence(output.description), reason, expected_values(output.type))))
+
+
+def answer_texts(app: App, nodes: Mapping[str, str]) -> Iterator[str]:
+    """Return what each Answer node says: its template, with values by the names that `nodes` have in the target."""
+    for answer in app.answers:
+        pieces = (
+            (
+                f"{{{'.'.join((nodes.get(each.selector[0], each.selector[0]), *each.selector[1:]))}}}"
+                if each.selector
+                else _shortened(each.text)
+            )
+            for each in answer.pieces
+        )
+        said = one_line("".join(pieces)) or "nothing"
+        reason = f" ({one_line(answer.reason)})" if answer.reason else ""
+        yield f"`{nodes.get(answer.node, answer.node)}` says: {said}{reason}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_ANSWER_TEXT else f"{text[:MAX_ANSWER_TEXT]}…"
 
 
 def expected_values(type_: Type) -> str:

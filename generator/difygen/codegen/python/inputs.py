@@ -131,12 +131,19 @@ def _field_annotation(variable: Input, parameter: Source, scope: Scope) -> Sourc
 def _file_annotation(variable: Input, scope: Scope) -> Code:
     """Return the type of a file, with what the runtime must know to refuse one before it is sent."""
     annotation = scope.use("FileInput")
-    rules = {"types": variable.allowed_file_types}
-    if "custom" in variable.allowed_file_types:
-        rules["extensions"] = variable.allowed_file_extensions
-    if "local_file" not in variable.allowed_file_upload_methods:
-        rules["methods"] = variable.allowed_file_upload_methods
-    settings = [code("{}={}", Code(key), literal(tuple(values))) for key, values in rules.items() if values]
+    settings = file_settings(
+        variable.allowed_file_types, variable.allowed_file_extensions, variable.allowed_file_upload_methods
+    )
     if not settings:
         return annotation
     return subscript(scope.use("Annotated"), annotation, call(scope.use("FileRules"), *settings))
+
+
+def file_settings(types: Sequence[str], extensions: Sequence[str], methods: Sequence[str]) -> list[Code]:
+    """Return the arguments of the runtime's `FileRules`; none where any file will do."""
+    rules = {"types": types}
+    if "custom" in types:
+        rules["extensions"] = extensions
+    if "local_file" not in methods:
+        rules["methods"] = methods
+    return [code("{}={}", Code(key), literal(tuple(values))) for key, values in rules.items() if values]

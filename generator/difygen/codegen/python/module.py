@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from difygen.codegen.describe import headline, output_text, paragraphs, summary
-from difygen.codegen.python.inputs import InputPlan, plan_inputs
+from difygen.codegen.describe import answer_texts, headline, output_text, paragraphs, sentence, summary
+from difygen.codegen.python.inputs import InputPlan, file_settings, plan_inputs
 from difygen.codegen.python.names import VariableNames, class_names, name_variables, node_constants
 from difygen.codegen.python.runtime import runtime_names
-from difygen.codegen.python.syntax import Code, literal
+from difygen.codegen.python.syntax import Code, Source, call, code, literal, subscript
 from difygen.codegen.python.types import BUILTINS, Constant, ModelPlan, Scope, output_field
 from difygen.diagnostics import Diagnostic
-from difygen.model import App, OneOf, Primitive, Property, Type
-from difygen.naming import Identifier, class_name
+from difygen.model import CHATFLOW, COMPLETION, WORKFLOW, App, Features, OneOf, Primitive, Property, Type, Variable
+from difygen.naming import Identifier, class_name, constant_name, numbered
 from difygen.options import Options
 from difygen.type_algebra import members_of
 
@@ -30,6 +30,7 @@ IMPORTED_CLASSES = frozenset(
         "Literal",
         "NotRequired",
         "Sequence",
+        "StrEnum",
         "StrictInt",
         "TypedDict",
         "Unpack",
@@ -38,7 +39,7 @@ IMPORTED_CLASSES = frozenset(
 """Names of others that a generated module may import."""
 
 
-_PRINTED = ("Run", "StreamOptions", "Unpack", "as_function")
+_PRINTED = ("Unpack", "as_function")
 """What the templates of all apps mention."""
 
 
@@ -62,25 +63,41 @@ class NodePlan(NamedTuple):
     title: str
 
 
+class ToolPlan(NamedTuple):
+    """A member of the enumeration of an agent's tools."""
+
+    constant: Identifier
+    name: str
+    label: str
+
+
 class ClientPlan(NamedTuple):
-    """A client class, the module's own instance of it, and the functions that are its methods."""
+    """A client class, the module's own instance of it, and the functions that are its methods.
+
+    `result` and `stream` are what the methods give, `conversation` what a chat is opened as.
+    """
 
     name: Identifier
     base: Code
+    result: Code
     stream: Code
+    conversation: Code | None
     instance: Identifier
+    verbs: tuple[Identifier, Identifier]
     functions: tuple[Identifier, Identifier]
     is_async: bool
 
 
 class ModulePlan(NamedTuple):
-    """A generated module, all decisions made; the template of its body is called like the kind of app.
+    """A generated module, all decisions made. `exports` are the public names, in the order of the module.
 
-    `exports` are the public names, in the order of the module. `local` is the variable of a method that
-    holds the inputs. `text_sources` says where the texts of outputs are written, for those who read them meanwhile.
+    `local` is the variable of a method that holds the inputs. `text_sources` says where the texts of outputs are
+    written, for those who read them meanwhile. What only chat-type apps have is nothing in others: `files` are the
+    rules for files of a turn, `answers` what the templates of the answers say.
     """
 
     name: Identifier
+    template: str
     kind: str
     app: AppText
     imports: Mapping[str, set[str]]
@@ -90,8 +107,15 @@ class ModulePlan(NamedTuple):
     inputs: tuple[InputPlan, ...]
     inputs_class: Identifier
     outputs_class: Identifier
+    variables_class: Identifier | None
     nodes_class: Identifier
     nodes: tuple[NodePlan, ...]
+    answers: tuple[str, ...]
+    tools_class: Identifier
+    tools: tuple[ToolPlan, ...]
+    files: Code | None
+    max_files: Code | None
+    features: Features
     info: Identifier
     info_class: Code
     key_variables: tuple[str, ...]
@@ -122,23 +146,42 @@ def _plan(names: VariableNames, options: Options, name: Identifier) -> ModulePla
     )
     inputs = plan_inputs(app, inputs_class, names.inputs, scope)
     about = f"What `{app.name}` takes" + (
-        "; `run` says what each of them is." if any(each.about for each in inputs) else "."
+        f"; `{app.kind.verbs[0]}` says what each of them is." if any(each.about for each in inputs) else "."
     )
     scope.models.append(ModelPlan(inputs_class, scope.use("Inputs"), [about], [each.field for each in inputs]))
-    scope.models.append(_outputs_model(names, outputs_class, scope))
+    if app.kind is WORKFLOW:
+        scope.models.append(_outputs_model(names, outputs_class, scope))
+    variables_class = Identifier(f"{stem}Variables") if app.kind is CHATFLOW else None
+    if variables_class is not None:
+        scope.models.append(_variables_model(names, variables_class, scope))
     constants = node_constants(app)
-    nodes_class = Identifier(f"{stem}Node")
+    nodes_class, tools_class = Identifier(f"{stem}Node"), Identifier(f"{stem}Tool")
+    files = (
+        call(scope.use("FileRules"), *file_settings(app.files.types, app.files.extensions, app.files.methods))
+        if app.files is not None
+        else None
+    )
     clients = tuple(
-        _client(app, stem, function, is_async, scope)
+        _client(app, stem, function, variables_class, is_async, scope)
         for is_async in (False, True)
         if options.emit in ("both", "async" if is_async else "sync")
     )
-    for used in (*_PRINTED, app.kind.info, app.kind.options, *(["WorkflowNode"] if app.nodes else [])):
+    extras = {"WorkflowNode": app.nodes, "StrEnum": app.tools, "FileInput": app.files, "Sequence": app.files}
+    needed = [name for name, reason in extras.items() if reason]
+    for used in (*_PRINTED, app.kind.info, *app.kind.options, *needed):
         scope.use(used)
     functions = [function for client in clients for function in client.functions]
-    classes = [inputs_class, outputs_class, *(client.name for client in clients), *([nodes_class] if app.nodes else [])]
+    classes = [
+        inputs_class,
+        *([outputs_class] if app.kind is WORKFLOW else []),
+        *([variables_class] if variables_class is not None else []),
+        *(client.name for client in clients),
+        *([nodes_class] if app.nodes else []),
+        *([tools_class] if app.tools else []),
+    ]
     return ModulePlan(
         name=name,
+        template=app.kind.template,
         kind=app.kind.name,
         app=_texts(app),
         imports=scope.imports,
@@ -148,9 +191,16 @@ def _plan(names: VariableNames, options: Options, name: Identifier) -> ModulePla
         inputs=inputs,
         inputs_class=inputs_class,
         outputs_class=outputs_class,
+        variables_class=variables_class,
         nodes_class=nodes_class,
         nodes=tuple(NodePlan(constants[node.id], node.id, node.type, node.title) for node in app.nodes),
-        info=scope.private("WORKFLOW"),
+        answers=tuple(answer_texts(app, constants)),
+        tools_class=tools_class,
+        tools=_tools(app),
+        files=files,
+        max_files=literal(app.files.max_count) if app.files is not None and app.files.max_count else None,
+        features=app.features,
+        info=scope.private("WORKFLOW" if app.kind is WORKFLOW else "APP"),
         info_class=Code(app.kind.info),
         key_variables=(names.key_variable, "DIFY_API_KEY"),
         text_sources=_text_sources(app, nodes_class, constants),
@@ -181,14 +231,51 @@ def _outputs_model(names: VariableNames, owner: Identifier, scope: Scope) -> Mod
     return ModelPlan(owner, scope.use("Outputs"), [f"What `{names.app.name}` gives."], fields)
 
 
-def _client(app: App, stem: str, function: str, is_async: bool, scope: Scope) -> ClientPlan:
-    prefix = "a" if is_async else ""
+def _variables_model(names: VariableNames, owner: Identifier, scope: Scope) -> ModelPlan:
+    """The model of the conversation variables, with their initial values."""
+    hidden = BUILTINS.intersection(names.variables.values())
+    fields = []
+    for variable in names.app.variables:
+        name = names.variables[variable.name]
+        field = output_field(
+            Property(variable.name, variable.type), name, owner, scope, hidden, sentence(variable.description)
+        )
+        fields.append(field._replace(default=_initial(variable, scope)))
+    return ModelPlan(owner, scope.use("Variables"), [f"What a conversation with `{names.app.name}` remembers."], fields)
+
+
+def _initial(variable: Variable, scope: Scope) -> Source | None:
+    """The initial value; one that could be changed is made anew for each model."""
+    if variable.initial is None:
+        return None
+    value = literal(variable.initial)
+    if isinstance(variable.initial, Mapping | list):
+        return call(scope.use("Field"), code("default_factory=lambda: {}", value))
+    return value
+
+
+def _tools(app: App) -> tuple[ToolPlan, ...]:
+    names = numbered({tool.name: constant_name(tool.name, fallback="tool") for tool in app.tools})
+    return tuple(ToolPlan(names[tool.name], tool.name, tool.label) for tool in app.tools)
+
+
+def _client(
+    app: App, stem: str, function: str, variables: Identifier | None, is_async: bool, scope: Scope
+) -> ClientPlan:
+    prefix, kind = "a" if is_async else "", "Async" if is_async else ""
+    is_workflow = app.kind is WORKFLOW
+    conversation = None
+    if not is_workflow and app.kind is not COMPLETION:
+        conversation = subscript(scope.use(f"{kind}Conversation"), variables or scope.use("Variables"))
     run, stream = (Identifier(f"{prefix}{verb}_{function}") for verb in app.kind.verbs)
     return ClientPlan(
         name=Identifier(f"{'Async' if is_async else ''}{stem}Client"),
-        base=scope.use(f"{'Async' if is_async else ''}{app.kind.client}"),
-        stream=scope.use("AsyncRunStream" if is_async else "RunStream"),
+        base=scope.use(f"{kind}{app.kind.client}"),
+        result=scope.use("Run" if is_workflow else f"{kind}Turn"),
+        stream=scope.use(f"{kind}RunStream" if is_workflow else f"{kind}TurnStream"),
+        conversation=conversation,
         instance=scope.private("async_client" if is_async else "client"),
+        verbs=(Identifier(app.kind.verbs[0]), Identifier(app.kind.verbs[1])),
         functions=(run, stream),
         is_async=is_async,
     )

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from difygen.codegen.python.runtime import runtime_names
 from difygen.diagnostics import Diagnostic, Location
-from difygen.model import WORKFLOW, App, AppKind
+from difygen.model import APP_KINDS, App
 from difygen.naming import (
     MAX_WORKFLOW_NAME,
     MODEL_ATTRIBUTES,
@@ -31,6 +31,11 @@ from difygen.naming import (
 from difygen.options import Options
 from difygen.wording import has_surrogate, nearest, visible
 
+_CLASSES = ("Client", "Inputs", "Outputs", "Node", "Variables", "Tool")
+_VERBS = tuple(
+    dict.fromkeys(f"{prefix}{verb}" for kind in APP_KINDS.values() for prefix in ("", "a") for verb in kind.verbs)
+)
+
 
 class NameRequest(NamedTuple):
     """What an app is to be called after: the name and the origin of its definition, or the name that the user chose."""
@@ -43,26 +48,35 @@ class NameRequest(NamedTuple):
 class VariableNames(NamedTuple):
     """The Python names of an app's inputs and outputs by wire name, and the variable of its API key.
 
-    `app` is the app as callers see it: with the types that the user pinned for its outputs.
+    `app` is the app as callers see it: with the types that the user pinned for its outputs. `variables` are those of a
+    conversation.
     """
 
     app: App
     inputs: Mapping[str, Identifier]
     outputs: Mapping[str, Identifier]
+    variables: Mapping[str, Identifier]
     key_variable: str
     problems: tuple[Diagnostic, ...]
 
 
-def public_names(name: str, kind: AppKind = WORKFLOW) -> tuple[str, ...]:
-    """Return the public names of an app that is called `name`: its module, its functions, its classes."""
-    verbs = (*kind.verbs, *(f"a{verb}" for verb in kind.verbs))
-    return (name, *(f"{verb}_{name.rstrip('_')}" for verb in verbs), *class_names(name))
+def public_names(name: str) -> tuple[str, ...]:
+    """Return the public names that an app called `name` may have, whatever its kind: its module, functions, classes."""
+    return (name, *(f"{verb}_{name.rstrip('_')}" for verb in _VERBS), *class_names(name))
 
 
 def class_names(name: str) -> tuple[str, ...]:
     """Return the public classes of an app, nested ones aside."""
     stem = class_name(name)
-    return (f"{stem}Inputs", f"{stem}Outputs", f"{stem}Client", f"Async{stem}Client", f"{stem}Node")
+    return (
+        f"{stem}Inputs",
+        f"{stem}Outputs",
+        f"{stem}Client",
+        f"Async{stem}Client",
+        f"{stem}Node",
+        f"{stem}Variables",
+        f"{stem}Tool",
+    )
 
 
 def name_apps(requests: Sequence[NameRequest]) -> tuple[list[Identifier], tuple[Diagnostic, ...]]:
@@ -118,16 +132,18 @@ def name_variables(app: App, options: Options, name: str) -> VariableNames:
     renamed = _settings_of(options.rename, app, name)
     inputs = [each.name for each in app.inputs]
     outputs = [each.name for each in app.outputs]
-    problems += _unheard_of(renamed, [*inputs, *outputs], "rename", app)
+    variables = [each.name for each in app.variables]
+    problems += _unheard_of(renamed, [*inputs, *outputs, *variables], "rename", app)
     variable = key_variable(options, app, name)
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable) is None:
         problems.append(_problem("env", f'"{variable}" cannot be the name of an environment variable.', app.source))
     app = _pinned(app, _settings_of(options.outputs, app, name), problems)
-    reserved = PARAMETERS | MODEL_ATTRIBUTES
+    reserved = PARAMETERS.union(app.kind.parameters) | MODEL_ATTRIBUTES
     return VariableNames(
         app,
         _named(inputs, lambda wire: snake_name(wire, "input"), reserved, renamed, app, problems),
         _named(outputs, lambda wire: snake_name(wire, "output"), MODEL_ATTRIBUTES, renamed, app, problems),
+        _named(variables, lambda wire: snake_name(wire, "variable"), MODEL_ATTRIBUTES, renamed, app, problems),
         variable,
         tuple(problems),
     )
@@ -160,7 +176,8 @@ def _is_chosen(node_id: str) -> bool:
 
 def _unsendable(app: App) -> Iterator[Diagnostic]:
     """Names and options that hold half of a character: JSON in UTF-8 cannot say them, and the server refuses them."""
-    texts = [variable.name for variable in app.inputs] + [output.name for output in app.outputs]
+    texts = [each.name for each in app.inputs] + [each.name for each in app.outputs]
+    texts += [each.name for each in app.variables] + [each.name for each in app.tools]
     texts += [option for variable in app.inputs for option in variable.options]
     for text in texts:
         if has_surrogate(text):

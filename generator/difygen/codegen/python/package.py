@@ -81,7 +81,7 @@ def _printed(module: ModuleText, plan: ModulePlan, options: Options) -> ModuleTe
     context = {**plan._asdict(), "is_single_file": options.single_file and not options.runtime}
     if options.single_file:
         return module._replace(
-            text=_rendered(plan.kind, context, options),
+            text=_rendered(plan.template, context, options),
             docstring=Code(_rendered("about_module", context, options).rstrip("\n")),
             exports=plan.exports,
             imports=plan.imports,
@@ -155,7 +155,7 @@ def without_clashes(exports: Mapping[str, Sequence[str]]) -> dict[str, list[Iden
 
 
 def _star_import(module: str) -> Code:
-    return Code(f"from {module} import *  # noqa: F403")
+    return Code(f"from {module} import *  # noqa: F403, RUF100")  # ruff had F403 on by default, and has it off
 
 
 def _quoted(names: Iterable[str]) -> Code:

@@ -42,6 +42,7 @@ _HOMES = {
     **dict.fromkeys(("Annotated", "Any", "Final", "Literal", "NotRequired", "Unpack"), "typing"),
     **dict.fromkeys(("ConfigDict", "Field", "StrictInt", "with_config"), "pydantic"),
     "Sequence": "collections.abc",
+    "StrEnum": "enum",
     "TypedDict": "typing_extensions",
 }
 """The modules that names come from which are not the runtime's."""
