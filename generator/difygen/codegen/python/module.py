@@ -232,7 +232,7 @@ def _outputs_model(names: VariableNames, owner: Identifier, scope: Scope) -> Mod
 
 
 def _variables_model(names: VariableNames, owner: Identifier, scope: Scope) -> ModelPlan:
-    """The model of the conversation variables, with their initial values."""
+    """Return the model of the conversation variables, with their initial values."""
     hidden = BUILTINS.intersection(names.variables.values())
     fields = []
     for variable in names.app.variables:
@@ -245,7 +245,7 @@ def _variables_model(names: VariableNames, owner: Identifier, scope: Scope) -> M
 
 
 def _initial(variable: Variable, scope: Scope) -> Source | None:
-    """The initial value; one that could be changed is made anew for each model."""
+    """Return the initial value; one that could be changed is made anew for each model."""
     if variable.initial is None:
         return None
     value = literal(variable.initial)
