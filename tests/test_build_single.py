@@ -31,7 +31,7 @@ def test_the_file_is_all_there_is(project: Project) -> None:
         "import concat_client as c; print(c.run_concat.__name__, c.ReportClient.__name__, c.NodeFinished.__name__)"
     )
     out = subprocess.check_output([sys.executable, "-c", program], text=True)
-    assert out == "run ReportClient NodeFinished\n"
+    assert out == "run_concat ReportClient NodeFinished\n"
 
 
 def test_nothing_changed_means_nothing_touched(project: Project) -> None:
