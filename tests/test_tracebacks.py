@@ -115,7 +115,8 @@ class Nth:
     def __call__(self, frame: FrameType) -> bool:
         code = frame.f_code
         # Finalizers swallow an interrupt, and constructors are given the key as it is.
-        passed_over = code.co_name in ("__init__", "__del__", "release") or "Secret" in code.co_qualname
+        finalizes = code.co_name in ("__del__", "release") or isinstance(sys.exception(), GeneratorExit)
+        passed_over = finalizes or code.co_name == "__init__" or "Secret" in code.co_qualname
         if passed_over or not code.co_filename.startswith(RUNTIME):
             return False
         self.left -= 1
