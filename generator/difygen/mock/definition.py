@@ -15,12 +15,12 @@ from difygen.codegen.python.names import key_variable
 from difygen.config import Config
 from difygen.cursor import Diagnostics
 from difygen.diagnostics import Diagnostic, has_errors
-from difygen.model import App, Edge, Input, Node, Primitive, Type
+from difygen.model import CHATFLOW, App, Edge, Input, Node, Primitive, TemplatePiece, Type, Variable
 from difygen.parser import EXPORT_KEYS
 from difygen.parser.dsl.graph import Graph, Step, mapping, read_graph, sequence
 from difygen.parser.yaml import Document, load
 from difygen.project.definitions import load_definitions
-from difygen.type_syntax import schema_of_type, type_of
+from difygen.type_syntax import schema_of_type, type_of, word_of
 
 JsonObject = dict[str, Any]
 Selector = tuple[str, ...]
@@ -59,7 +59,8 @@ class Definition:
     """One app of the mock server.
 
     `variables` are as the server shows them. `ends` says for every End node which output comes from where, in the
-    order of the definition.
+    order of the definition. `templates` says for every Answer node of a chatflow of what its answer is made, and
+    `remembered` are the conversation variables, as an export has them.
     """
 
     workflow: App
@@ -70,6 +71,8 @@ class Definition:
     graph: Graph
     ends: Mapping[str, tuple[tuple[str, Selector], ...]]
     types: Mapping[Selector, Type] = field(default_factory=dict)
+    templates: Mapping[str, tuple[TemplatePiece, ...]] = field(default_factory=dict)
+    remembered: tuple[JsonObject, ...] = ()
 
     def id(self, kind: str) -> str:
         """Return a UUID that is the same in every run of the mock, so that clients can keep it."""
@@ -78,24 +81,50 @@ class Definition:
 
 def define(workflow: App, export: Document | None = None, *, key_name: str, key_variable: str) -> Definition:
     """Return the definition of `workflow`. `export` is the Dify export that it was read from, if any."""
+    kind = workflow.kind
     exported = mapping(export.root.get("workflow")) if export else {}
-    graph = read_graph(mapping(exported.get("graph")), Diagnostics(export)) if export else _graph(workflow)
-    ends = {
-        step.id: _end_outputs(workflow, step)
-        for step in graph.steps.values()
-        if step.type in workflow.kind.terminal_nodes
-    }
-    start = graph.first("start")
+    graph = _graph(workflow)
+    if export is not None and kind.terminal_nodes:
+        graph = read_graph(mapping(exported.get("graph")), Diagnostics(export))
+    terminal = [step for step in graph.steps.values() if step.type in kind.terminal_nodes]
+    templates = _templates(workflow, terminal) if kind is CHATFLOW else {}
+    ends = {step.id: _references(templates[step.id]) for step in terminal if step.id in templates}
+    ends = ends or {step.id: _end_outputs(workflow, step) for step in terminal}
+    configuration = mapping(export.root.get("model_config")) if export else {}
+    remembered = rows_of(exported, "conversation_variables") or map(_variable_row, workflow.variables)
     return Definition(
         workflow=workflow,
         key_name=key_name,
         key_variable=key_variable,
-        variables=tuple(rows_of(start.data, "variables") if start and start.data else map(_variable, workflow.inputs)),
-        features=dict(mapping(exported.get("features"))),
+        variables=_variables(workflow, graph, configuration),
+        features=dict(mapping(exported.get("features")) or configuration),
         graph=graph,
         ends=ends,
         types=_types(workflow, graph, ends),
+        templates=templates,
+        remembered=tuple(row for row in remembered if row.get("name")),
     )
+
+
+def _variables(workflow: App, graph: Graph, configuration: Mapping[str, Any]) -> tuple[JsonObject, ...]:
+    """Return the inputs as an export has them: the start node's, those of a form, or made of what a spec says."""
+    start = graph.first("start")
+    if start and start.data:
+        return tuple(rows_of(start.data, "variables"))
+    form = [(kind, row) for each in rows_of(configuration, "user_input_form") for kind, row in each.items()]
+    rows = [{"type": kind} | row for kind, row in form if isinstance(row, dict) and kind != "external_data_tool"]
+    return tuple(rows or map(_variable, workflow.inputs))
+
+
+def _templates(workflow: App, terminal: list[Step]) -> dict[str, tuple[TemplatePiece, ...]]:
+    """Return of what every Answer node's answer is made: of an app without an export, of what its one node gives."""
+    pieces = {answer.node: answer.pieces for answer in workflow.answers}
+    return {step.id: pieces.get(step.id) or (TemplatePiece(selector=(BODY, "answer")),) for step in terminal}
+
+
+def _references(pieces: tuple[TemplatePiece, ...]) -> tuple[tuple[str, Selector], ...]:
+    """Return what a template refers to, called `node.field`, as a handler may call what it prescribes."""
+    return tuple((".".join(each.selector), each.selector) for each in pieces if each.selector)
 
 
 def selector_of(value: object) -> Selector:
@@ -142,6 +171,7 @@ def _types(workflow: App, graph: Graph, ends: Mapping[str, tuple[tuple[str, Sele
         for name, row in mapping(step.data.get("outputs")).items()
     }
     outputs = {output.name: output.type for output in workflow.outputs}
+    outputs |= {".".join(each.selector): each.type for answer in workflow.answers for each in answer.pieces}
     bound = {
         selector: outputs[name]
         for rows in ends.values()
@@ -149,6 +179,12 @@ def _types(workflow: App, graph: Graph, ends: Mapping[str, tuple[tuple[str, Sele
         if selector and name in outputs and outputs[name] is not Primitive.ANY
     }
     return {**declared, **bound}
+
+
+def _variable_row(variable: Variable) -> JsonObject:
+    id_ = str(uuid.uuid5(uuid.NAMESPACE_URL, f"difygen:variable:{variable.name}"))
+    row = {"id": id_, "name": variable.name, "value": variable.initial, "description": variable.description}
+    return row | {"value_type": word_of(variable.type) or "object"}
 
 
 def _variable(input_: Input) -> JsonObject:
@@ -236,12 +272,23 @@ def app_parameters(definition: Definition) -> JsonObject:
     shown = {key: features.get(key, default) for key, default in _FEATURES.items()}
     return shown | {
         "annotation_reply": {"enabled": False},
-        "more_like_this": {"enabled": False},
-        "user_input_form": [{str(variable.get("type")): variable} for variable in definition.variables],
+        "more_like_this": shown["more_like_this"] if definition.features.get("model") else {"enabled": False},
+        "user_input_form": [{str(row.get("type")): _shown(definition, row)} for row in definition.variables],
         "sensitive_word_avoidance": features.get("sensitive_word_avoidance", {"enabled": False}),
         "file_upload": features.get("file_upload") or _UPLOAD,
         "system_parameters": _SIZES,
     }
+
+
+def _shown(definition: Definition, variable: JsonObject) -> JsonObject:
+    """Return a variable as clients see it: that of a form does not repeat its type (seen on 1.14.2)."""
+    has_graph = definition.workflow.kind.terminal_nodes
+    return variable if has_graph else {key: value for key, value in variable.items() if key != "type"}
+
+
+def app_meta(definition: Definition) -> JsonObject:
+    """Return the body of `GET /meta`: an icon for each tool of an agent."""
+    return {"tool_icons": {tool.name: f"/console/api/tool-icons/{tool.name}" for tool in definition.workflow.tools}}
 
 
 def app_site(definition: Definition) -> JsonObject:

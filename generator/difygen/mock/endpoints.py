@@ -1,4 +1,4 @@
-"""The endpoints of Dify's Service API for workflow apps.
+"""The endpoints of Dify's Service API for workflow apps, and those that all apps have.
 
 Each takes an authenticated request and returns a response, or raises `ApiError`.
 """
@@ -16,6 +16,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
+from difygen.mock.conversations import ConversationStore
 from difygen.mock.definition import Definition, JsonObject
 from difygen.mock.errors import WRONG_MODE, ApiError, Cut, FailRate, Faults, bad_request, not_found, unhandled
 from difygen.mock.files import FileStore, is_uuid
@@ -38,9 +39,8 @@ JSON = "application/json"
 EXPOSED_HEADERS = "X-Env, X-Trace-Id, X-Version"
 CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": EXPOSED_HEADERS}
 
-_IN_SNAPSHOTS = ("workflow_started", "node_started", "node_finished")
 _BLOCKING_JSON = "application/json; charset=utf-8"
-_ANONYMOUS = "DEFAULT-USER"
+ANONYMOUS = "DEFAULT-USER"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,8 @@ class ServerOptions:
     """How a server behaves unless a request asks for a fault.
 
     `handler` computes outputs, `latency` is how many seconds each node takes, `ping_interval` the seconds between two
-    pings, `fail_rate` the share of runs that fail, and `cut` is where every connection is cut.
+    pings, `fail_rate` the share of runs that fail, and `cut` is where every connection is cut. `silence` is how many
+    seconds a chatflow's stream stays open that the server has refused, or that moderation has answered.
     """
 
     handler: Handler | None = None
@@ -56,6 +57,7 @@ class ServerOptions:
     ping_interval: float = 10.0
     fail_rate: float = 0.0
     cut: Cut | None = None
+    silence: float = 300.0
 
 
 class ServerState:
@@ -66,6 +68,7 @@ class ServerState:
         self.options = options
         self.files = FileStore(origin)
         self.runs = RunStore(self.files, options.latency, options.handler)
+        self.chats = ConversationStore()
         self.failures = FailRate(options.fail_rate)
         self.closing = asyncio.Event()
 
@@ -202,10 +205,7 @@ async def _finished(run: Run) -> AsyncGenerator[bytes, None]:
 async def _joined(run: Run, snapshot: bool, last_events: tuple[str, ...]) -> AsyncGenerator[bytes, None]:
     """Yield a snapshot of what has happened, if asked for, then what happens next. A lasting pause is sent again."""
     position = len(run.events)
-    past = [_without_values(event) for event in run.events if event["event"] in _IN_SNAPSHOTS] if snapshot else []
-    if run.status == "paused" and snapshot:
-        past += [event for event in run.events[-2:] if event["event"] in ("human_input_required", "workflow_paused")]
-    for event in past:
+    for event in run.simulation.snapshot(run.events) if snapshot else ():
         yield frame(event)
         if event["event"] in last_events:
             return
@@ -213,14 +213,6 @@ async def _joined(run: Run, snapshot: bool, last_events: tuple[str, ...]) -> Asy
         yield piece
     if not last_events:  # nothing closes a stream that continues on pause and has no snapshot: not even the run's end
         await asyncio.Event().wait()
-
-
-def _without_values(event: JsonObject) -> JsonObject:
-    """Return a node event without its inputs and outputs, which a snapshot does not have."""
-    data: JsonObject = event["data"]
-    if event["event"] == "node_finished":
-        data = data | {"inputs": None, "process_data": None, "outputs": None, "outputs_truncated": True}
-    return event | {"data": data}
 
 
 async def run_detail(request: ApiRequest) -> Response:
@@ -233,6 +225,8 @@ async def run_detail(request: ApiRequest) -> Response:
     if not is_uuid(run_id):
         raise unhandled()
     run = request.state.runs.find(request.definition, run_id.lower())
+    if run is None and request.definition.workflow.kind is CHATFLOW:  # since 1.14
+        raise not_found("Workflow run not found.")
     return json_response(run.detail() if run else dict.fromkeys(DETAIL_KEYS))
 
 
@@ -258,7 +252,7 @@ async def upload(request: ApiRequest) -> Response:
             raise ApiError(415, "unsupported_file_type", "File type not allowed.")
         if not file.filename:
             raise ApiError(400, "filename_not_exists_error", "The specified filename does not exist.")
-        user_id = request.state.runs.user_id(request.definition, str(form.get("user") or _ANONYMOUS))
+        user_id = request.state.runs.user_id(request.definition, str(form.get("user") or ANONYMOUS))
         mime_type = file.content_type.partition(";")[0].strip()
         stored = request.state.files.add(file.filename, await file.read(), mime_type, user_id)
     return json_response(request.state.files.uploaded(stored), 201)
@@ -318,19 +312,3 @@ def _form(run: Run | None, token: str, body: JsonObject | None) -> Response:
         return json_response({})
     run.forms[token].check_open()
     return Response(json.dumps(run.forms[token].shown(), ensure_ascii=False), media_type=JSON)
-
-
-# Other apps' endpoints
-
-
-async def chat_only(request: ApiRequest) -> Response:
-    """Refuse a workflow's key at the endpoints of chat apps."""
-    if request.http.method == "POST":
-        required_user(await request.json())
-    raise ApiError(400, "not_chat_app", WRONG_MODE)
-
-
-async def completion_only(request: ApiRequest) -> Response:
-    """Refuse a workflow's key at the endpoints of text generators."""
-    required_user(await request.json())
-    raise ApiError(400, "app_unavailable", "App unavailable, please check your app configurations.")

@@ -47,7 +47,7 @@ def result_of(node: Step, pool: VariablePool) -> NodeResult:
     outputs = pool.expected_outputs(node.id)
     if node.type == "question-classifier":
         first = next(iter(rows_of(node.data, "classes")), {})
-        outputs = {"class_name": first.get("name"), "class_id": first.get("id"), "usage": _usage(1, 1)}
+        outputs = {"class_name": first.get("name"), "class_id": first.get("id"), "usage": usage_of(1, 1)}
         return NodeResult(outputs=outputs, branch=str(first.get("id") or ""))
     if node.type == "document-extractor":
         selector = list(selector_of(node.data.get("variable_selector")))
@@ -130,7 +130,7 @@ def _model(node: Step, pool: VariablePool) -> NodeResult:
         for row in rows
         if isinstance(row, dict)
     ]
-    usage = _usage(sum(len(row["text"].split()) for row in prompts), len(as_text(outputs["text"]).split()))
+    usage = usage_of(sum(len(row["text"].split()) for row in prompts), len(as_text(outputs["text"]).split()))
     outputs = {"text": outputs.pop("text"), "reasoning_content": "", "usage": usage, "finish_reason": "stop", **outputs}
     model = mapping(node.data.get("model"))
     process_data: JsonObject = {
@@ -145,7 +145,7 @@ def _model(node: Step, pool: VariablePool) -> NodeResult:
     return NodeResult({}, outputs | {"usage": usage}, process_data, metadata)
 
 
-def _usage(prompt_tokens: int, completion_tokens: int) -> JsonObject:
+def usage_of(prompt_tokens: int, completion_tokens: int) -> JsonObject:
     """Return a model's usage: one word is a token, and a token costs nothing."""
     return {
         "prompt_tokens": prompt_tokens,

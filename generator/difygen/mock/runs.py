@@ -21,6 +21,7 @@ from difygen.mock.scheduler import Compute, Delay, Pause
 from difygen.mock.simulation import Identity, Simulation
 from difygen.mock.validation import WorkflowLogQuery
 from difygen.mock.values import Handler, call_handler, example_outputs
+from difygen.model import CHATFLOW, WORKFLOW
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -156,13 +157,15 @@ class Run:
     def detail(self) -> JsonObject:
         """Return the run's detail. Inputs (`sys.*` included) and outputs are JSON text (seen on 1.12.1)."""
         simulation, running = self.simulation, self.stored_status == "running"
-        inputs = self.inputs | simulation.system | {"sys.timestamp": simulation.created_at}
+        is_chatflow = self.definition.workflow.kind is CHATFLOW
+        inputs = self.inputs | simulation.system | ({} if is_chatflow else {"sys.timestamp": simulation.created_at})
+        outputs = (json.dumps(self.outputs) if self.outputs else None) if self._is_stored else "{}"
         values = (
             self.id,
             self.definition.id("workflow"),
             self.stored_status,
             json.dumps(inputs),
-            (json.dumps(self.outputs) if self.outputs else None) if self._is_stored else "{}",
+            (self.outputs if self._is_stored else {}) if is_chatflow else outputs,  # as on 1.14.2, and on 1.12.1
             simulation.error if self._is_stored else None,
             0 if running else simulation.totals.steps,
             0 if running else simulation.totals.tokens,
@@ -250,7 +253,10 @@ class RunStore:
         }
         identity = Identity(run_id, task_id, user, self.user_id(definition, user))
         simulation = Simulation(definition, identity, inputs, system, self.files, faults, self.latency)
-        run = Run(definition, simulation, faults, run_id, task_id, user, given)
+        return self.launch(Run(definition, simulation, faults, run_id, task_id, user, given))
+
+    def launch(self, run: Run) -> Run:
+        """Keep a run and let it go on by itself."""
         self.by_id[run.id] = run
         while len(self.by_id) > KEPT:
             del self.by_id[next(iter(self.by_id))]
@@ -283,7 +289,10 @@ class RunStore:
         if query.created_by_account:
             raise invalid_param(f"Account not found: {query.created_by_account}")
         before, after = _moment(query.created_at__before), _moment(query.created_at__after)
-        found = [run for run in self.of(definition) if _matches(run, query, before, after)]
+        runs = (
+            self.of(definition) if definition.workflow.kind is WORKFLOW else ()
+        )  # of a chatflow none (seen on 1.14.2)
+        found = [run for run in runs if _matches(run, query, before, after)]
         start = (query.page - 1) * query.limit
         return {
             "page": query.page,
@@ -343,7 +352,9 @@ class RunStore:
         if self.handler is None:
             return None
         try:
-            return await call_handler(self.handler, run.inputs, run.definition.key_name)
+            kind, asked = run.definition.workflow.kind, run.simulation.asked()
+            text_key = "" if kind is WORKFLOW else "answer"
+            return await call_handler(self.handler, asked, run.definition.key_name, text_key)
         except Exception as error:  # noqa: BLE001 - it is the user's function: its failure is the run's
             return error
 
@@ -357,7 +368,7 @@ class RunStore:
         if "error-event" in run.faults:
             error = {"code": "completion_request_error", "status": 400, "message": _ERROR_EVENT_MESSAGE}
             run.simulation.status = "failed"
-            run.publish({"event": "error", "workflow_run_id": run.id, **error})
+            run.publish(run.simulation.error_event(error))
             run.simulation.error = _ERROR_EVENT_MESSAGE
             raise _RunEndedError
         if any(word in run.faults for word in ("ping-forever", "silent", "stopped")):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -125,6 +125,7 @@ class EndText:
         self._definition = definition
         self._pool = pool
         self._scheduler = scheduler
+        self._said_by: Mapping[str, Sequence[object]] = definition.ends
         self._queue: list[str] = []
         self._sent: dict[str, int] = {}
 
@@ -134,12 +135,12 @@ class EndText:
         `reached` is an End that has just started: all of its text is due.
         """
         certain = self._scheduler.certain_nodes()
-        self._queue += [end for end in self._definition.ends if end in certain and end not in self._queue]
+        self._queue += [end for end in self._said_by if end in certain and end not in self._queue]
         if reached and reached not in self._queue:
             self._queue.append(reached)
         for end in self._queue:
             yield from self._text_of(end, everything=end == reached)
-            if self._sent.get(end, 0) < len(self._definition.ends[end]):
+            if self._sent.get(end, 0) < len(self._said_by[end]):
                 return
 
     def _text_of(self, end: str, *, everything: bool) -> Iterator[JsonObject]:

@@ -22,7 +22,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from difygen.mock import endpoints
-from difygen.mock.definition import Definition, app_info, app_parameters, app_site
+from difygen.mock.chat import extras, pages, start
+from difygen.mock.definition import Definition, app_info, app_meta, app_parameters, app_site
 from difygen.mock.endpoints import (
     CORS,
     EXPOSED_HEADERS,
@@ -48,7 +49,9 @@ from difygen.mock.streams import TRANSPORT, DroppedResponse
 from difygen.model import CHAT, COMPLETION, WORKFLOW
 
 VERSION = "1.12.1"
-_SERVER_HEADERS = [(b"x-version", VERSION.encode()), (b"x-env", b"PRODUCTION")]
+CHAT_VERSION = "1.14.2"
+"""The release whose answers apps other than workflows give."""
+_VERSION = "difygen.version"
 _FOREIGN = (b"server", b"nginx")
 """The header of answers that do not come from Dify, but from a web server in front of it."""
 _METHODS = "DELETE, GET, OPTIONS, PATCH, POST, PUT"
@@ -63,16 +66,31 @@ _ROUTES: tuple[tuple[str, tuple[str, ...], Endpoint], ...] = (
     ("/v1/workflow/{workflow_run_id}/events", ("GET",), endpoints.run_events),
     ("/v1/form/human_input/{form_token}", ("GET", "POST"), endpoints.form),
     ("/v1/files/upload", ("POST",), endpoints.upload),
-    ("/v1/files/{file_id}/preview", ("GET",), endpoints.no_preview),
+    ("/v1/files/{file_id}/preview", ("GET",), extras.preview),
     ("/v1/info", ("GET",), page(app_info)),
     ("/v1/parameters", ("GET",), page(app_parameters)),
     ("/v1/site", ("GET",), page(app_site)),
-    ("/v1/meta", ("GET",), page(lambda definition: {"tool_icons": {}})),
-    (f"/v1/{CHAT.start}", ("POST",), endpoints.chat_only),
-    (f"/v1/{CHAT.stop}", ("POST",), endpoints.chat_only),
-    ("/v1/conversations", ("GET",), endpoints.chat_only),
-    ("/v1/messages", ("GET",), endpoints.chat_only),
-    (f"/v1/{COMPLETION.start}", ("POST",), endpoints.completion_only),
+    ("/v1/meta", ("GET",), page(app_meta)),
+    (f"/v1/{CHAT.start}", ("POST",), start.send_chat_message),
+    (f"/v1/{CHAT.stop}", ("POST",), start.stop_turn),
+    (f"/v1/{COMPLETION.start}", ("POST",), start.send_completion_message),
+    (f"/v1/{COMPLETION.stop}", ("POST",), start.stop_turn),
+    ("/v1/conversations", ("GET",), pages.conversations),
+    ("/v1/conversations/{conversation_id:uuid}", ("DELETE",), pages.delete_conversation),
+    ("/v1/conversations/{conversation_id:uuid}/name", ("POST",), pages.rename_conversation),
+    ("/v1/conversations/{conversation_id:uuid}/variables", ("GET",), pages.variables),
+    ("/v1/conversations/{conversation_id:uuid}/variables/{variable_id:uuid}", ("PUT",), pages.set_variable),
+    ("/v1/messages", ("GET",), pages.messages),
+    ("/v1/messages/{message_id:uuid}/feedbacks", ("POST",), extras.feedback),
+    ("/v1/messages/{message_id:uuid}/suggested", ("GET",), extras.suggested_questions),
+    ("/v1/app/feedbacks", ("GET",), extras.feedbacks),
+    ("/v1/apps/annotations", ("GET",), extras.list_annotations),
+    ("/v1/apps/annotations", ("POST",), extras.create_annotation),
+    ("/v1/apps/annotations/{annotation_id}", ("PUT", "DELETE"), extras.change_annotation),
+    ("/v1/apps/annotation-reply/{action}", ("POST",), extras.annotation_reply),
+    ("/v1/apps/annotation-reply/{action}/status/{job_id}", ("GET",), extras.annotation_reply_status),
+    ("/v1/audio-to-text", ("POST",), extras.audio_to_text),
+    ("/v1/text-to-audio", ("POST",), extras.text_to_audio),
 )
 
 
@@ -125,7 +143,8 @@ class _DifyHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_more(message: Message) -> None:
             if message["type"] == "http.response.start" and _FOREIGN not in message["headers"]:
-                message["headers"] = [*message["headers"], *_SERVER_HEADERS]
+                version = scope.get(_VERSION, VERSION).encode()
+                message["headers"] = [*message["headers"], (b"x-version", version), (b"x-env", b"PRODUCTION")]
             await send(message)
 
         await self._app(scope, receive, send_more)
@@ -155,6 +174,7 @@ def _handle_with(endpoint: Endpoint, methods: tuple[str, ...]) -> Callable[[Requ
 async def _answer(endpoint: Endpoint, http: Request) -> Response:
     state: ServerState = http.app.state.mock
     definition = _authenticate(state, http.headers.get("authorization"))
+    http.scope[_VERSION] = VERSION if definition.workflow.kind is WORKFLOW else CHAT_VERSION
     faults = Faults.parse(http.headers.get(HEADER, ""))
     faults.check_nodes([node.id for node in definition.graph.nodes()])
     if "drop" in faults:

@@ -34,6 +34,7 @@ from difygen.mock.values import VariablePool
 from difygen.parser.dsl.graph import Step
 from difygen.parser.dsl.node_types import FAIL
 
+_IN_SNAPSHOTS = ("workflow_started", "node_started", "node_finished")
 _PAUSE = Step("mock_pause", "human-input", "Pause", {}, None, -1)
 """The node at which a run pauses that has none of its own."""
 
@@ -164,6 +165,21 @@ class Simulation:
     def event(self, name: str, data: JsonObject) -> JsonObject:
         """Return an event in its envelope, keys in the order of the wire."""
         return {"event": name, "workflow_run_id": self.identity.run_id, "task_id": self.identity.task_id, "data": data}
+
+    def error_event(self, error: JsonObject) -> JsonObject:
+        """Return the event that ends a stream before its time."""
+        return {"event": "error", "workflow_run_id": self.identity.run_id, **error}
+
+    def asked(self) -> JsonObject:
+        """Return what a user's function gets to know of the run."""
+        return self.inputs
+
+    def snapshot(self, events: list[JsonObject]) -> list[JsonObject]:
+        """Return what somebody who joins late sees of what has happened: node events without values, a lasting pause."""
+        past = [_without_values(event) for event in events if event["event"] in _IN_SNAPSHOTS]
+        if self.status == "paused":
+            past += [event for event in events[-2:] if event["event"] in ("human_input_required", "workflow_paused")]
+        return past
 
     def elapsed(self) -> float:
         """Return the seconds since the run started, as the wire has them."""
@@ -377,3 +393,11 @@ class Simulation:
             "total_tokens": self.totals.tokens,
             "total_steps": self.totals.steps,
         }
+
+
+def _without_values(event: JsonObject) -> JsonObject:
+    """Return a node event without its inputs and outputs, which a snapshot does not have."""
+    data: JsonObject = event["data"]
+    if event["event"] == "node_finished":
+        data = data | {"inputs": None, "process_data": None, "outputs": None, "outputs_truncated": True}
+    return event | {"data": data}

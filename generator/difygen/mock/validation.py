@@ -55,12 +55,12 @@ class HumanInputFormSubmitPayload(BaseModel):
     action: str
 
 
-def checked(model: type[M], data: object) -> M:
+def checked(model: type[M], data: object, pydantic: str = "2.11") -> M:
     """Return `data` as `model`, or refuse it with pydantic's report in the wording of the server's release."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise invalid_param(_PYDANTIC_LINK.sub(r"\g<1>2.11", str(error))) from None
+        raise invalid_param(_PYDANTIC_LINK.sub(rf"\g<1>{pydantic}", str(error))) from None
 
 
 def json_body(content_type: str, body: bytes) -> JsonObject:

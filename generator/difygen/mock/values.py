@@ -302,16 +302,19 @@ def _with_two_parameters(function: Handler) -> Handler:
     return function
 
 
-async def call_handler(handler: Handler, inputs: JsonObject, name: str) -> JsonObject | None:
+async def call_handler(handler: Handler, inputs: JsonObject, name: str, text_key: str = "") -> JsonObject | None:
     """Return what the user's function gives, or None if it has nothing to say. A slow one holds nobody up.
 
-    Raises what the function raises, and TypeError if it gives anything but a JSON object.
+    A text is taken for the output `text_key`, if there is one. Raises what the function raises, and TypeError if it gives
+    anything but a JSON object.
     """
     result = await _call_in_thread(_with_two_parameters(handler), dict(inputs), name)
     if inspect.isawaitable(result):
         result = await result
     if result is NotImplemented:
         return None
+    if text_key and isinstance(result, str):
+        return {text_key: result}
     if not isinstance(result, Mapping):
         raise TypeError(f"the handler returned {type(result).__name__}, not a dict of outputs")
     plain: JsonObject = json.loads(json.dumps(dict(result)))

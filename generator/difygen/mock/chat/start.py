@@ -1,0 +1,247 @@
+"""The endpoints that start and stop turns: `POST /chat-messages`, `POST /completion-messages`, and their `/stop`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from starlette.responses import Response
+
+from difygen.mock.chat.chatflow import ChatflowTurn
+from difygen.mock.chat.payloads import (
+    ChatRequestPayload,
+    CompletionRequestPayload,
+    checked_chat,
+    form_variables,
+    lost,
+    turn_files,
+)
+from difygen.mock.chat.turns import FormTurn, Turn
+from difygen.mock.conversations import ConversationRow
+from difygen.mock.definition import JsonObject
+from difygen.mock.endpoints import ApiRequest, json_response
+from difygen.mock.errors import WRONG_MODE, ApiError, Faults, bad_request, invalid_param
+from difygen.mock.files import is_uuid
+from difygen.mock.runs import Run
+from difygen.mock.simulation import Identity
+from difygen.mock.streams import PING, CutResponse, DroppedResponse, StreamResponse, frame, with_pings
+from difygen.mock.validation import checked_inputs, required_user
+from difygen.model import AGENT, CHATFLOW, COMPLETION, WORKFLOW
+
+_BLOCKING_JSON = "application/json; charset=utf-8"
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request for a turn."""
+
+    request: ApiRequest
+    user: str
+    payload: ChatRequestPayload | CompletionRequestPayload
+
+    @property
+    def conversation_id(self) -> str | None:
+        """The conversation to go on with."""
+        return self.payload.conversation_id if isinstance(self.payload, ChatRequestPayload) else None
+
+
+async def send_chat_message(request: ApiRequest) -> Response:
+    """Answer `POST /chat-messages`."""
+    body = await request.json()
+    user = required_user(body)
+    require_chat(request)
+    payload = checked_chat(ChatRequestPayload, body)
+    kind = request.definition.workflow.kind
+    if kind is AGENT and payload.response_mode != "streaming":
+        raise invalid_param("Agent Chat App does not support blocking mode")
+    if kind is CHATFLOW and payload.workflow_id:
+        _check_version(request, payload.workflow_id)
+    return await _respond(_Asked(request, user, payload))
+
+
+async def send_completion_message(request: ApiRequest) -> Response:
+    """Answer `POST /completion-messages`."""
+    body = await request.json()
+    user = required_user(body)
+    if request.definition.workflow.kind is not COMPLETION:
+        raise ApiError(400, "app_unavailable", "App unavailable, please check your app configurations.")
+    return await _respond(_Asked(request, user, checked_chat(CompletionRequestPayload, body)))
+
+
+async def stop_turn(request: ApiRequest) -> Response:
+    """Answer `/stop` of either: always a success. Apps without a graph heed only the user who asked (as in the sources)."""
+    user = required_user(await request.json())
+    state, kind = request.state, request.definition.workflow.kind
+    if (kind is COMPLETION) != request.http.url.path.startswith("/v1/completion-messages") or kind is WORKFLOW:
+        code = "not_chat_app" if request.http.url.path.startswith("/v1/chat-messages") else "app_unavailable"
+        raise ApiError(400, code, WRONG_MODE)
+    task_id = request.parameter("task_id")
+    own = any(run.task_id == task_id and run.user == user for run in state.runs.of(request.definition))
+    if own or kind is CHATFLOW:
+        state.runs.stop(task_id)
+    return json_response({"result": "success"})
+
+
+def require_chat(request: ApiRequest) -> None:
+    """Refuse the keys of apps that know no conversations."""
+    if request.definition.workflow.kind in (WORKFLOW, COMPLETION):
+        raise ApiError(400, "not_chat_app", WRONG_MODE)
+
+
+def _check_version(request: ApiRequest, workflow_id: str) -> None:
+    if not is_uuid(workflow_id):
+        raise bad_request(f"Invalid workflow_id format: '{workflow_id}'. ")
+    if workflow_id.lower() != request.definition.id("workflow"):
+        raise lost(request.http.url.path, f"Workflow not found with id: {workflow_id}.")
+
+
+async def _respond(asked: _Asked) -> Response:
+    """Start the turn and answer. A chatflow's stream that is refused is a ping and then nothing (seen on 1.14.2)."""
+    request, state = asked.request, asked.request.state
+    is_stream = asked.payload.response_mode == "streaming"
+    is_chatflow = request.definition.workflow.kind is CHATFLOW
+    try:
+        run = _start(asked)
+    except ApiError:
+        if not (is_stream and is_chatflow):
+            raise
+        return StreamResponse(_silence(state.options.silence), state.closing, request.faults.cut)
+    if not is_stream:
+        return await _blocking(request, run)
+    frames = _frames(run, state.options.silence)
+    if "silent" not in request.faults:
+        frames = with_pings(frames, state.options.ping_interval)
+    if is_chatflow:
+        frames = _after_ping(frames)
+    return StreamResponse(frames, state.closing, request.faults.cut or state.options.cut)
+
+
+def _start(asked: _Asked) -> Run:
+    """Check what the turn brings along, store it and let it go on by itself."""
+    request, payload = asked.request, asked.payload
+    state, definition = request.state, request.definition
+    query = payload.query.replace("\x00", "")
+    if isinstance(payload, ChatRequestPayload) and not query:
+        raise invalid_param("query is required")
+    conversation = _conversation(asked)
+    user_id = state.runs.user_id(definition, asked.user)
+    files = turn_files(definition, payload.files, state.files, user_id)
+    inputs = checked_inputs(form_variables(definition), payload.inputs, state.files)
+    faults = request.faults
+    if state.failures.next_fails():
+        faults = Faults({"failed": "", **faults.words})
+    row = state.chats.begin(definition, asked.user, query, inputs, conversation)
+    for file in files:
+        row.attach(file, "user")
+    conversation = state.chats.conversations.get(row.conversation_id)
+    count = len(conversation.messages) if conversation else 1
+    is_chatflow = definition.workflow.kind is CHATFLOW
+    identity = Identity(str(uuid.uuid4()) if is_chatflow else row.id, str(uuid.uuid4()), asked.user, user_id)
+    system = {
+        "sys.query": query,
+        "sys.files": files,
+        "sys.user_id": asked.user,
+        "sys.dialogue_count": count,
+        "sys.app_id": definition.id("app"),
+        "sys.workflow_id": definition.id("workflow"),
+        "sys.workflow_run_id": identity.run_id,
+    }
+    variables = conversation.variables if conversation else {}
+    turn: Turn
+    arguments = (definition, identity, inputs, system, state.files, faults, state.runs.latency)
+    if is_chatflow:
+        turn = ChatflowTurn(*arguments, row=row, dialogue_count=count, variables=variables)
+    else:
+        turn = FormTurn(*arguments, row=row, dialogue_count=count)
+    return state.runs.launch(
+        Run(definition, turn, faults, identity.run_id, identity.task_id, asked.user, payload.inputs)
+    )
+
+
+def _conversation(asked: _Asked) -> ConversationRow | None:
+    request, id_ = asked.request, asked.conversation_id
+    if id_ is None:
+        return None
+    conversation = request.state.chats.find(request.definition, asked.user, id_)
+    if conversation is None:
+        raise lost(request.http.url.path, "Conversation Not Exists.")
+    return conversation
+
+
+# Answers
+
+
+async def _frames(run: Run, silence: float) -> AsyncGenerator[bytes, None]:
+    """Yield the events of a turn. One of a chatflow that moderation answered stays open without a word (seen on 1.14.2)."""
+    ends, last = run.definition.workflow.kind.terminal_events, ""
+    async for event in run.follow(0):
+        yield frame(event)
+        last = event["event"]
+        if last in ends and run.definition.workflow.kind is CHATFLOW:
+            return
+    if run.definition.workflow.kind is CHATFLOW and last == "message_end":
+        await asyncio.sleep(silence)
+
+
+async def _after_ping(frames: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    yield PING
+    async for each in frames:
+        yield each
+
+
+async def _silence(seconds: float) -> AsyncGenerator[bytes, None]:
+    yield PING
+    await asyncio.sleep(seconds)
+
+
+async def _blocking(request: ApiRequest, run: Run) -> Response:
+    turn, last = run.simulation, None
+    assert isinstance(turn, Turn)
+    async with aclosing(run.follow(0)) as events:
+        async for last in events:
+            if last["event"] == "workflow_paused":
+                break
+    if last is None:  # the server is shutting down
+        return DroppedResponse()
+    if last["event"] == "error":
+        raise ApiError(last["status"], last["code"], last["message"])
+    if run.status == "failed":  # other than a workflow's, which is a 200 (seen on 1.14.2)
+        raise invalid_param(f"Run failed: {turn.error}")
+    if run.status not in ("succeeded", "partial-succeeded", "stopped", "paused"):
+        return DroppedResponse()
+    body = _blocking_body(run, turn, next((each for each in run.events if each["event"] == "message_end"), None))
+    whole = Response(json.dumps(body), headers={"content-type": _BLOCKING_JSON})
+    if cut := run.faults.cut or request.state.options.cut:
+        length = cut.bytes if cut.bytes is not None else len(whole.body) // 2
+        return CutResponse(whole, min(len(whole.body) - 1, length))
+    return whole
+
+
+def _blocking_body(run: Run, turn: Turn, end: JsonObject | None) -> JsonObject:
+    """Return a turn in one piece. A paused one says so, and who is asked what (seen on 1.14.2)."""
+    row = turn.row
+    metadata = end["metadata"] if end else {"annotation_reply": None, "retriever_resources": [], "usage": None}
+    body: JsonObject = {
+        "event": "message",
+        "task_id": run.task_id,
+        "id": row.id,
+        "message_id": row.id,
+        "conversation_id": row.conversation_id,
+        "mode": run.definition.workflow.mode,
+        "answer": row.answer,
+        "metadata": metadata,
+        "created_at": row.created_at,
+    }
+    if not row.conversation_id:
+        del body["conversation_id"]
+    if run.status != "paused":
+        return body
+    paused = run.events[-1]["data"]
+    shared = {key: body[key] for key in ("id", "mode", "conversation_id", "message_id", "answer", "metadata")}
+    kept = ("paused_nodes", "reasons", "status", "elapsed_time", "total_tokens", "total_steps")
+    data = shared | {"workflow_run_id": run.id, "created_at": row.created_at} | {key: paused[key] for key in kept}
+    return body | {"event": "workflow_paused", "workflow_run_id": run.id, "data": data}
