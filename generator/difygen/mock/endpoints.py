@@ -21,7 +21,15 @@ from difygen.mock.definition import Definition, JsonObject
 from difygen.mock.errors import WRONG_MODE, ApiError, Cut, FailRate, Faults, bad_request, not_found, unhandled
 from difygen.mock.files import FileStore, is_uuid
 from difygen.mock.runs import DETAIL_KEYS, Run, RunStore
-from difygen.mock.streams import CutResponse, DroppedResponse, StreamResponse, escaped_frame, frame, with_pings
+from difygen.mock.streams import (
+    CutResponse,
+    DroppedResponse,
+    StreamResponse,
+    after_ping,
+    escaped_frame,
+    frame,
+    with_pings,
+)
 from difygen.mock.validation import (
     HumanInputFormSubmitPayload,
     WorkflowLogQuery,
@@ -192,13 +200,15 @@ async def run_events(request: ApiRequest) -> Response:
         if stays:
             ends = tuple(event for event in ends if event != "workflow_paused") if snapshot else ()
         frames = with_pings(_joined(run, snapshot, ends), state.options.ping_interval)
+        if request.definition.workflow.kind is CHATFLOW:
+            frames = after_ping(frames)
         response = StreamResponse(frames, state.closing, request.faults.cut)
     response.headers["cache-control"] = "no-cache"
     return response
 
 
 async def _finished(run: Run) -> AsyncGenerator[bytes, None]:
-    last = {key: value for key, value in run.events[-1].items() if key != "event"}
+    last = {key: run.events[-1][key] for key in ("workflow_run_id", "data")}
     yield escaped_frame(last | {"task_id": run.id, "event": run.events[-1]["event"]})
 
 

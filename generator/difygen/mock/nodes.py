@@ -20,7 +20,7 @@ from difygen.parser.dsl.graph import Step, mapping, sequence
 
 FAILURE = "RuntimeError: this failure was asked for"
 FORM_SECONDS = 36 * 3600
-_IDLE = ("start", "if-else", "iteration", "loop")
+_IDLE = ("start", "if-else", "iteration", "loop", "assigner")
 _ONLY_ACTION = {"id": "continue", "title": "Continue", "button_style": "primary"}
 
 

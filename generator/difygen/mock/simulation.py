@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from difygen.mock.definition import Definition, JsonObject
 from difygen.mock.errors import Faults
@@ -133,6 +133,7 @@ class Simulation:
     error: str | None = None
     started: float = field(default_factory=time.monotonic)
     created_at: int = field(default_factory=lambda: int(time.time()))
+    _asks_after: ClassVar[tuple[str, ...]] = ("start",)
     _pool: VariablePool = field(init=False)
     _scheduler: Scheduler = field(init=False)
     _text: EndText = field(init=False)
@@ -175,7 +176,7 @@ class Simulation:
         return self.inputs
 
     def snapshot(self, events: list[JsonObject]) -> list[JsonObject]:
-        """Return what somebody who joins late sees of what has happened: node events without values, a lasting pause."""
+        """Return what somebody who joins late sees: node events without values, a lasting pause."""
         past = [_without_values(event) for event in events if event["event"] in _IN_SNAPSHOTS]
         if self.status == "paused":
             past += [event for event in events[-2:] if event["event"] in ("human_input_required", "workflow_paused")]
@@ -273,7 +274,7 @@ class Simulation:
 
     def _compute(self, node: Step) -> Effects:
         """Ask for the run's outputs when the first node starts to work."""
-        if node.type == "start" or self._asked:
+        if node.type in self._asks_after or self._asked:
             return
         self._asked = True
         answer = yield Compute()

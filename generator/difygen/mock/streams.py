@@ -63,6 +63,13 @@ async def with_pings(frames: AsyncIterator[bytes], interval: float) -> AsyncGene
             upcoming.cancel()
 
 
+async def after_ping(frames: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+    """Yield a ping before anything else, as streams begin that come from a worker (since 1.13)."""
+    yield PING
+    async for each in frames:
+        yield each
+
+
 class StreamResponse(Response):
     """An event stream, one chunk per frame. `closing` ends it with the server; a cut ends it without the last chunk."""
 

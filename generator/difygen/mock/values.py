@@ -305,8 +305,8 @@ def _with_two_parameters(function: Handler) -> Handler:
 async def call_handler(handler: Handler, inputs: JsonObject, name: str, text_key: str = "") -> JsonObject | None:
     """Return what the user's function gives, or None if it has nothing to say. A slow one holds nobody up.
 
-    A text is taken for the output `text_key`, if there is one. Raises what the function raises, and TypeError if it gives
-    anything but a JSON object.
+    A text is taken for the output `text_key`, if there is one. Raises what the function raises, and TypeError if it
+    gives anything but a JSON object.
     """
     result = await _call_in_thread(_with_two_parameters(handler), dict(inputs), name)
     if inspect.isawaitable(result):

@@ -12,7 +12,7 @@ from typing import Any
 from difygen.mock.chat.turns import Turn
 from difygen.mock.conversations import VariableRow
 from difygen.mock.definition import Definition, JsonObject, rows_of, selector_of
-from difygen.mock.nodes import NodeResult
+from difygen.mock.nodes import Form, NodeResult
 from difygen.mock.scheduler import Effects, EndText, NodeEffects, Round, Scheduler
 from difygen.mock.values import VariablePool, as_text
 from difygen.model import TemplatePiece
@@ -43,7 +43,7 @@ class AnswerText(EndText):
 
     def _is_computed(self, selector: Sequence[str]) -> bool:
         step = self._definition.graph.steps.get(selector[0]) if selector else None
-        return step is not None and step.type != "start"
+        return step is not None and step.type not in ("start", "human-input")
 
     def text_of(self, node: str) -> str:
         """Return the whole text of an Answer node, in Dify's Markdown."""
@@ -73,8 +73,10 @@ class AnswerText(EndText):
 class ChatflowTurn(Turn):
     """A turn of a chatflow. `variables` are those of its conversation, by name."""
 
+    _asks_after = ()  # the start node itself may speak
     variables: Mapping[str, VariableRow] = field(default_factory=dict, kw_only=True)
     _speech: AnswerText = field(init=False)
+    _places: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         Turn.__post_init__(self)
@@ -181,17 +183,23 @@ class ChatflowTurn(Turn):
     def _ask_human(self, node: Step) -> NodeEffects:
         """Pause, and keep in the message what a person is asked, and what they answered."""
         asking, answer = Turn._ask_human(self, node), None
+        answers: JsonObject = {}
         while True:
             try:
                 effect = asking.send(answer)
             except StopIteration as done:
                 branch: str | None = done.value
                 return branch
-            if isinstance(effect, dict) and effect["event"] == "human_input_required":
-                self._keep_form(effect["data"])
-            elif isinstance(effect, dict) and effect["event"] == "human_input_form_filled":
-                self._keep_submission(effect["data"])
+            event: JsonObject = effect if isinstance(effect, dict) else {"event": ""}
+            if event["event"] == "human_input_required":
+                self._keep_form(event["data"])
+            elif event["event"] == "human_input_form_filled":
+                self._keep_submission(event["data"])
+            elif event["event"] == "node_finished":
+                event["data"]["inputs"] = answers
             answer = yield effect
+            if isinstance(answer, Form):
+                answers = {name: {"value_type": "string", "value": value} for name, value in answer.answers.items()}
 
     def _keep_form(self, form: JsonObject) -> None:
         self.row.status = "paused"
@@ -202,15 +210,36 @@ class ChatflowTurn(Turn):
         self.row.status = "normal"
         self.row.extra_contents[-1] |= {"submitted": True, "form_definition": None, "form_submission_data": filled}
 
+    def _paused_data(self, form: Form) -> JsonObject:
+        reason = {key: value for key, value in form.reason().items() if key != "display_in_ui"}
+        return Turn._paused_data(self, form) | {"reasons": [reason]}
+
     def snapshot(self, events: list[JsonObject]) -> list[JsonObject]:
-        """Return what somebody who joins late sees: what was said so far in one event, behind the run's start."""
+        """Return what somebody who joins late sees: what was said so far in one event, behind the run's start.
+
+        The node that asks a person has ended then, as `paused`, which the live stream does not say (seen on 1.14.2).
+        """
         shown: list[JsonObject] = []
         for event in Turn.snapshot(self, events):
             data = {key: value for key, value in event["data"].items() if key not in _UNSENT}
+            if event["event"] == "human_input_required":
+                asking = {key: value for key, value in shown[-1]["data"].items() if key != "extras"}
+                shown.append(self.event("node_finished", asking | self._paused_node()))
+            elif event["event"] == "workflow_paused":
+                data["outputs"] = {"answer": self.row.answer, "files": {"value_type": "array[file]", "value": []}}
+            elif event["event"] == "node_started":
+                self._places.setdefault(data["id"], len(self._places) + 1)
+            if event["event"].startswith("node_"):
+                data["index"] = self._places.get(data["id"], 1)
             shown.append(event | {"data": data})
             if event["event"] == "workflow_started" and len(shown) == 1:
                 shown.append(self.envelope("message_replace", answer=self.row.answer, reason=""))
         return shown
+
+    def _paused_node(self) -> JsonObject:
+        times = {"elapsed_time": self.elapsed(), "finished_at": self.row.created_at}
+        nothing: JsonObject = dict.fromkeys(("process_data", "outputs", "error", "execution_metadata"))
+        return nothing | times | {"status": "paused", "files": []}
 
 
 def changed(old: Any, operation: str, value: Any) -> Any:

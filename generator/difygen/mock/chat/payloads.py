@@ -1,4 +1,7 @@
-"""Dify 1.14.2's rules for what requests to chat-type apps bring along. Names of models are part of messages that clients see."""
+"""Dify 1.14.2's rules for what requests to chat-type apps bring along.
+
+Names of models are part of messages that clients see.
+"""
 
 from __future__ import annotations
 
@@ -168,7 +171,7 @@ def form_variables(definition: Definition) -> tuple[JsonObject, ...]:
 def turn_files(
     definition: Definition, given: list[dict[str, Any]] | None, store: FileStore, user_id: str
 ) -> list[JsonObject]:
-    """Return the files that a turn brings along, or refuse them; where the app takes none they are dropped without a word."""
+    """Return the files of a turn, or refuse them; where the app takes none they are dropped without a word."""
     rules = definition.workflow.files
     if rules is None:
         return []

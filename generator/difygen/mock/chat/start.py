@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ from difygen.mock.errors import WRONG_MODE, ApiError, Faults, bad_request, inval
 from difygen.mock.files import is_uuid
 from difygen.mock.runs import Run
 from difygen.mock.simulation import Identity
-from difygen.mock.streams import PING, CutResponse, DroppedResponse, StreamResponse, frame, with_pings
+from difygen.mock.streams import PING, CutResponse, DroppedResponse, StreamResponse, after_ping, frame, with_pings
 from difygen.mock.validation import checked_inputs, required_user
 from difygen.model import AGENT, CHATFLOW, COMPLETION, WORKFLOW
 
@@ -73,7 +73,7 @@ async def send_completion_message(request: ApiRequest) -> Response:
 
 
 async def stop_turn(request: ApiRequest) -> Response:
-    """Answer `/stop` of either: always a success. Apps without a graph heed only the user who asked (as in the sources)."""
+    """Answer `/stop` of either: always a success. Apps without a graph heed only the user who asked."""
     user = required_user(await request.json())
     state, kind = request.state, request.definition.workflow.kind
     if (kind is COMPLETION) != request.http.url.path.startswith("/v1/completion-messages") or kind is WORKFLOW:
@@ -116,7 +116,7 @@ async def _respond(asked: _Asked) -> Response:
     if "silent" not in request.faults:
         frames = with_pings(frames, state.options.ping_interval)
     if is_chatflow:
-        frames = _after_ping(frames)
+        frames = after_ping(frames)
     return StreamResponse(frames, state.closing, request.faults.cut or state.options.cut)
 
 
@@ -176,7 +176,7 @@ def _conversation(asked: _Asked) -> ConversationRow | None:
 
 
 async def _frames(run: Run, silence: float) -> AsyncGenerator[bytes, None]:
-    """Yield the events of a turn. One of a chatflow that moderation answered stays open without a word (seen on 1.14.2)."""
+    """Yield the events of a turn. A chatflow that moderation answered leaves its stream open (seen on 1.14.2)."""
     ends, last = run.definition.workflow.kind.terminal_events, ""
     async for event in run.follow(0):
         yield frame(event)
@@ -185,12 +185,6 @@ async def _frames(run: Run, silence: float) -> AsyncGenerator[bytes, None]:
             return
     if run.definition.workflow.kind is CHATFLOW and last == "message_end":
         await asyncio.sleep(silence)
-
-
-async def _after_ping(frames: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
-    yield PING
-    async for each in frames:
-        yield each
 
 
 async def _silence(seconds: float) -> AsyncGenerator[bytes, None]:
