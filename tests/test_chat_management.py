@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import runtime
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from runtime._errors import (
     APIError,
     BadRequestError,
@@ -22,6 +24,7 @@ from runtime._errors import (
     UnsupportedFileTypeError,
     VariableError,
 )
+from support.chat_clients import AnyInputs, Completion
 from support.lab_clients import LAB, OPTIONS, PLAIN, LabClient, LabVariables, chat_clients
 from support.replay import recording, replay
 from support.servers import Connection, Request, Server, abort, answer, as_json, html
@@ -462,6 +465,54 @@ class TestAnnotations:
             ]
             with pytest.raises(ConfigurationError, match="'enable' or 'disable'"):
                 using(server.url, lambda client: client.annotation_reply_status("stop", "j"))
+
+
+class Kept:
+    """The messages or conversations of a server, paged as Dify pages them."""
+
+    def __init__(self, count: int, page: int) -> None:
+        self.items = [{"id": f"i{number}"} for number in range(count)]
+        self.page = page
+
+    def __call__(self, connection: Connection, request: Request) -> None:
+        size = min(self.page, int(request.query["limit"]))
+        if request.path.endswith("/messages"):  # backwards in time, each page forwards
+            end = self._place(request.query.get("first_id"), len(self.items))
+            start = max(0, end - size)
+            data, has_more = self.items[start:end], start > 0
+        else:
+            start = self._place(request.query.get("last_id"), -1) + 1
+            data, has_more = self.items[start : start + size], start + size < len(self.items)
+        as_json({"limit": size, "has_more": has_more, "data": data})(connection, request)
+
+    def _place(self, item_id: str | None, default: int) -> int:
+        return default if item_id is None else self.items.index({"id": item_id})
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 12), st.integers(1, 5), st.none() | st.integers(1, 14))
+def test_pages_of_any_size_give_everything_in_order(count: int, page: int, limit: int | None) -> None:
+    kept = Kept(count, page)
+    ids = [item["id"] for item in kept.items]
+    with Server(kept) as server, LabClient(base_url=server.url, **OPTIONS) as client:
+        messages = [message.id for message in client.messages(TALK, limit=limit)]
+        conversations = [each.id for each in client.conversations()]
+    assert messages == (ids if limit is None else ids[-limit:])
+    assert conversations == ids
+
+
+class TestTextGenerators:
+    def test_take_feedback_and_speak_and_suggest_nothing(self) -> None:
+        body = {"answer": "x", "message_id": SECOND, "task_id": "t", "metadata": {}, "created_at": 1}
+        routes = {"POST /v1/completion-messages": as_json(body), "*": replay("completion_lab_feedback_like")}
+        with Server(routes) as server, Completion(base_url=server.url, **OPTIONS) as client:
+            turn = client.complete_inputs(AnyInputs(), response_mode="blocking")
+            turn.like()
+            with pytest.raises(ConfigurationError, match="'a text' suggests no questions"):
+                turn.suggested_questions()
+            assert [request.line for request in server.requests[1:]] == [f"POST /v1/messages/{SECOND}/feedbacks"]
+        for name in ("conversations", "messages", "suggested_questions", "conversation_of"):
+            assert not hasattr(client, name)
 
 
 def lose(connection: Connection, request: Request) -> None:
