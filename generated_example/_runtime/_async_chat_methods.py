@@ -9,8 +9,6 @@ from typing import BinaryIO, Literal
 from ._chat_operations import (
     ChatOperations,
     ConversationOrder,
-    Pages,
-    PageT,
     Rating,
 )
 from ._chat_responses import (
@@ -21,11 +19,12 @@ from ._chat_responses import (
     StoredMessage,
 )
 from ._files import File
+from ._pages import Pages, PageT
 from ._turn_operations import TurnOperations
 
 
 async def items_async(pages: Pages[PageT]) -> AsyncIterator[PageT]:
-    """The items of all pages."""
+    """Iterate over the items of all pages."""
     while items := await pages.next():
         for item in items:
             yield item

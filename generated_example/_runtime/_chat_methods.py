@@ -9,8 +9,6 @@ from typing import BinaryIO, Literal
 from ._chat_operations import (
     ChatOperations,
     ConversationOrder,
-    Pages,
-    PageT,
     Rating,
 )
 from ._chat_responses import (
@@ -21,12 +19,13 @@ from ._chat_responses import (
     StoredMessage,
 )
 from ._files import File
+from ._pages import Pages, PageT
 from ._transport import run_now
 from ._turn_operations import TurnOperations
 
 
 def items_blocking(pages: Pages[PageT]) -> Iterator[PageT]:
-    """The items of all pages."""
+    """Iterate over the items of all pages."""
     while items := run_now(pages.next()):
         yield from items
 

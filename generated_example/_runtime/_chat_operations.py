@@ -3,15 +3,14 @@
 A request that changes something is sent again only where twice is as good as once.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Generic, Literal, TypeVar
+from collections.abc import Mapping
+from typing import Any, Literal
 
 from ._chat_responses import (
     Annotation,
     AnnotationJob,
     ConversationVariable,
     Feedback,
-    NewItems,
     StoredConversation,
     StoredMessage,
 )
@@ -19,6 +18,7 @@ from ._errors import AnswerTooLargeError, ConfigurationError, NotFoundError
 from ._files import File, extension_of, mime_type_of, named_source
 from ._http import Answer, Call, UploadBody
 from ._models import check_json
+from ._pages import PAGE_SIZE, NewItems, Pages
 from ._protocol import (
     JSON_HEADERS,
     get_call,
@@ -28,8 +28,6 @@ from ._protocol import (
     unexpected,
 )
 from ._responses import (
-    MAX_STALE_PAGES,
-    Record,
     to_flag,
     to_maybe_text,
     to_objects,
@@ -39,47 +37,12 @@ from ._responses import (
 from ._turn_operations import TurnOperations
 from ._turns import ChatInfo
 
-PAGE_SIZE = 100
-"""The most that the server takes."""
 MAX_MESSAGES = 100_000
 HEARD_EXTENSIONS = ("mp3", "m4a", "wav", "amr", "mpga")
 """What speech to text takes, by the subtype of `audio/` that it must be sent with: by its
 proper name, audio/mpeg, an MP3 is refused."""
 Rating = Literal["like", "dislike"]
 ConversationOrder = Literal["created_at", "-created_at", "updated_at", "-updated_at"]
-PageT = TypeVar("PageT", bound=Record)
-
-
-class Pages(Generic[PageT]):
-    """Items that come page by page, each once."""
-
-    def __init__(
-        self, read: Callable[[int, str], Awaitable[tuple[list[PageT], bool]]]
-    ) -> None:
-        self._read = read
-        self._news: NewItems[PageT] = NewItems()
-        self._number = 0
-        self._last_id = ""
-        self._has_more = True
-
-    async def next(self) -> Sequence[PageT]:
-        """The new items of the next page that has some; none at the end.
-
-        What is read goes by the number of a page, counted from 1, or by the id of the last
-        item so far, and says whether there are more.
-        """
-        for _ in range(MAX_STALE_PAGES):
-            if not self._has_more:
-                break
-            self._number += 1
-            items, has_more = await self._read(self._number, self._last_id)
-            self._has_more = has_more and bool(items)
-            if items:
-                self._last_id = to_text(items[-1].raw.get("id"))
-            if new := self._news.of(items):
-                return new
-        self._has_more = False
-        return ()
 
 
 class ChatOperations:
@@ -128,14 +91,14 @@ class ChatOperations:
     async def page(
         self, path: str, query: Mapping[str, str]
     ) -> tuple[tuple[dict[str, Any], ...], bool]:
-        """The items of a page, and whether there are more."""
+        """Return the items of a page, and whether there are more."""
         payload = await self.operations.ask(path, query)
         return to_objects(payload.get("data")), to_flag(payload.get("has_more"))
 
     def conversations(
         self, sort_by: ConversationOrder, user: str | None
     ) -> Pages[StoredConversation]:
-        """The user's conversations."""
+        """Return the user's conversations."""
         query = {"user": self.operations.user(user), "sort_by": sort_by}
 
         async def read(
@@ -156,7 +119,7 @@ class ChatOperations:
     async def messages(
         self, conversation_id: str, user: str | None, limit: int | None
     ) -> list[StoredMessage]:
-        """The last turns of a conversation, oldest first.
+        """Return the last turns of a conversation, oldest first.
 
         Pages go backwards in time, and hold the oldest first each.
         """
@@ -212,7 +175,7 @@ class ChatOperations:
     async def variables(
         self, conversation_id: str, user: str | None
     ) -> list[ConversationVariable]:
-        """The variables of a conversation. Its first turn makes them."""
+        """Return the variables of a conversation. Its first turn makes them."""
         path = f"/conversations/{segment(conversation_id)}/variables"
         query = {"user": self.operations.user(user), "limit": str(PAGE_SIZE)}
 
@@ -275,7 +238,7 @@ class ChatOperations:
         )
 
     def feedbacks(self) -> Pages[Feedback]:
-        """What was said about the answers of the app. No page tells whether it is the last."""
+        """Return what was said about answers. No page tells whether it is the last."""
 
         async def read(number: int, last_id: str) -> tuple[list[Feedback], bool]:
             query = {"page": str(number), "limit": str(PAGE_SIZE)}
@@ -287,9 +250,13 @@ class ChatOperations:
     async def suggested_questions(
         self, message_id: str, user: str | None
     ) -> tuple[str, ...]:
-        """Questions to go on with. Each call asks a model: it is made once."""
-        app = self.app
-        is_on = isinstance(app, ChatInfo) and app.suggests_questions
+        """Return questions to go on with. Each call asks a model: it is made once."""
+        if not isinstance(self.app, ChatInfo):
+            raise ConfigurationError(
+                f"{self.app.name!r} suggests no questions: a text generator has no "
+                "conversations to go on with"
+            )
+        is_on = self.app.suggests_questions
         self.only_if(is_on, "Follow-up (questions after an answer)")
         path = f"/messages/{segment(message_id)}/suggested"
         query = {"user": self.operations.user(user)}
@@ -301,7 +268,7 @@ class ChatOperations:
     async def audio_to_text(
         self, file: object, user: str | None, timeout: float | None
     ) -> str:
-        """The words of a recording."""
+        """Return the words of a recording."""
         self.only_if(self.app.hears, "Speech to text")
         source, name = named_source(file)
         extension = extension_of(name)
@@ -335,7 +302,7 @@ class ChatOperations:
         user: str | None,
         timeout: float | None,
     ) -> bytes:
-        """The speech of a text, or of a message's answer."""
+        """Return the speech of a text, or of a message's answer."""
         self.only_if(self.app.speaks or voice is not None, "Text to speech")
         if (text is None) == (message_id is None):
             raise ConfigurationError("text_to_audio takes text= or message_id=")
@@ -367,7 +334,7 @@ class ChatOperations:
         user: str | None,
         timeout: float | None,
     ) -> bytes:
-        """The content of a file that a message of the app has."""
+        """Return the content of a file that a message of the app has."""
         path = f"/files/{segment(file if isinstance(file, str) else file_id(file))}"
         query = {"user": self.operations.user(user)}
         if as_attachment:
@@ -378,7 +345,7 @@ class ChatOperations:
         return (await self.operations.send(call, deadline)).body
 
     def annotations(self, keyword: str | None) -> Pages[Annotation]:
-        """The questions with answers of people's."""
+        """Return the questions with answers of people's."""
         filters = {} if keyword is None else {"keyword": keyword}
 
         async def read(number: int, last_id: str) -> tuple[list[Annotation], bool]:
@@ -426,7 +393,7 @@ class ChatOperations:
     async def annotation_reply_status(
         self, action: Literal["enable", "disable"], job_id: str
     ) -> AnnotationJob:
-        """How far the switching is."""
+        """Return how far the switching is."""
         path = f"/apps/annotation-reply/{checked_action(action)}/status"
         return AnnotationJob(await self.operations.ask(f"{path}/{segment(job_id)}"))
 

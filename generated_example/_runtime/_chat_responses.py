@@ -1,7 +1,6 @@
 """What the server stores of conversations, as typed views: messages, variables, feedback."""
 
-from collections.abc import Iterable
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from ._answers import Citation, Thought
 from ._files import File
@@ -190,27 +189,3 @@ class AnnotationJob(Record):
     job_id = read_text()
     job_status = read_text()
     error_msg = read_maybe_text()
-
-
-ItemT = TypeVar("ItemT", bound=Record)
-
-
-class NewItems(Generic[ItemT]):
-    """The items of each page that no page before had. What lacks an id is passed over.
-
-    A server that repeats a page for ever comes to an end so, and so do items that move
-    from page to page while one reads.
-    """
-
-    def __init__(self) -> None:
-        self._seen: set[str] = set()
-
-    def of(self, items: Iterable[ItemT]) -> list[ItemT]:
-        """The new items, in their order."""
-        new: list[ItemT] = []
-        for item in items:
-            item_id = to_text(item.raw.get("id"))
-            if item_id and item_id not in self._seen:
-                self._seen.add(item_id)
-                new.append(item)
-        return new

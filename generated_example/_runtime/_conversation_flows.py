@@ -29,7 +29,7 @@ class ConversationFlows(Generic[VariablesT_co]):
         self._variables = variables
 
     def begun(self) -> str:
-        """The id.
+        """Return the id.
 
         Raises:
             ConfigurationError: The server does not know the conversation yet.
@@ -43,14 +43,14 @@ class ConversationFlows(Generic[VariablesT_co]):
         return self.state.id
 
     def model(self) -> type[VariablesT_co]:
-        """The variables that the app declares."""
+        """Return the model of the variables that the app declares."""
         if self._variables is None:
             name = self.operations.app.name
             raise ConfigurationError(f"{name!r} has no conversation variables")
         return self._variables
 
     async def messages(self, limit: int | None) -> list[StoredMessage]:
-        """The last turns, oldest first; none before the first one."""
+        """Return the last turns, oldest first; none before the first one."""
         if self.state.id is None:
             return []
         return await self.operations.messages(self.begun(), self.user, limit)
@@ -70,7 +70,7 @@ class ConversationFlows(Generic[VariablesT_co]):
             slot.release()
 
     async def variables(self) -> VariablesT_co:
-        """The typed variables; their initial values before the first turn."""
+        """Return the typed variables; their initial values before the first turn."""
         model = self.model()
         if self.state.id is None:
             return read_variables(model, ())

@@ -32,7 +32,7 @@ NUMBERS_BEYOND_JSON = ("nan", "inf", "-inf")
 
 
 def decode_value(value: Any, value_type: str) -> Any:
-    """The value that a text stands for, by its type; the text where it stands for none.
+    """Return the value that a text stands for, by its type; the text where it stands for none.
 
     A value that is no text, as JSON has it, is what it is.
     """
@@ -43,7 +43,7 @@ def decode_value(value: Any, value_type: str) -> Any:
 
 
 def parse_value(text: str) -> Any:
-    """The value of a text in the notation of JSON or of Python; NO_VALUE for another one."""
+    """Return the value of a text in the notation of JSON or of Python; NO_VALUE for another one."""
     if len(text) > MAX_VALUE_SIZE:
         return NO_VALUE
     if text in NUMBERS_BEYOND_JSON:

@@ -66,14 +66,14 @@ VariablesT_co = TypeVar("VariablesT_co", bound=Variables, covariant=True)
 
 
 def variable_names(model: type[Variables]) -> dict[str, str]:
-    """The attributes of a model, each with the name that Dify has for it."""
+    """Return the attributes of a model, each with the name that Dify has for it."""
     return {name: field.alias or name for name, field in model.model_fields.items()}
 
 
 def read_variables(
     model: type[VariablesT], rows: Iterable[ConversationVariable]
 ) -> VariablesT:
-    """The typed variables that the server's rows tell about."""
+    """Return the typed variables that the server's rows tell about."""
     by_name = {row.name: row for row in rows}
     values = {name: row.value for name, row in by_name.items()}
     texts = {name: row.text for name, row in by_name.items()}
@@ -95,7 +95,7 @@ def read_variables(
 
 
 def misfit(model_name: str, row: ConversationVariable, reason: str) -> VariableError:
-    """What is wrong with a variable of another type than the app declares."""
+    """Return what is wrong with a variable of another type than the app declares."""
     value = row.raw.get("value")
     return VariableError(
         f"The conversation variable {row.name!r} is not what {model_name} says "
@@ -107,7 +107,7 @@ def misfit(model_name: str, row: ConversationVariable, reason: str) -> VariableE
 
 
 def check_variable(model: type[Variables], name: str, value: object) -> tuple[str, Any]:
-    """Dify's name of a variable, by that or by its attribute, and the value to send.
+    """Return Dify's name of a variable, given that or its attribute, and what to send.
 
     Raises:
         VariableError: The app declares no such variable, or it is of another type.
