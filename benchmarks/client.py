@@ -29,7 +29,8 @@ PEERS = {
     "dify-python-sdk": "dify-python-sdk==0.1.16",
     "dify-client-python": "dify-client-python==1.0.3",
 }
-LOCAL = ("floor", "difygen", "floor-async", "difygen-async", "httpx-sse")
+OURS = ("difygen", "difygen-async", "difygen-chat", "difygen-chat-async")
+LOCAL = ("floor", "floor-async", *OURS, "httpx-sse")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
@@ -112,7 +113,7 @@ def wire(workers: Sequence[Worker], rounds: int) -> list[Row]:
     seen: list[Row] = []
     for title, job, count, target, times in jobs:
         found = interleave(list(every), partial(run_job, every, job), times)
-        rows = compare(found, {"difygen": target, "difygen-async": target}, 1e6 / count)
+        rows = compare(found, dict.fromkeys(OURS, target), 1e6 / count)
         show(title, "µs", rows)
         seen += rows
     return seen

@@ -230,11 +230,60 @@ def ours_async(url: str) -> tuple[Texts, Calls]:
     return lambda user: iter([runner.run(total(user))]), lambda count: runner.run(call(count))
 
 
+def ours_chat(url: str) -> tuple[Texts, Calls]:
+    """The generated client of a chat: typed events, typed turns."""
+    import runtime
+    from support.chat_clients import AnyInputs, Chat
+
+    client, inputs = Chat(base_url=url, api_key=KEY), AnyInputs(**INPUTS)
+
+    def texts(user: str) -> Iterator[int]:
+        with client.stream_inputs("Who?", inputs, user=user) as stream:
+            for event in stream:
+                match event:
+                    case runtime.Message(answer=answer):
+                        yield len(answer)
+            assert stream.result().answer
+
+    def calls(count: int) -> None:
+        for _ in range(count):
+            assert client.chat_inputs("Who?", inputs, user="u", response_mode="blocking").answer
+
+    return texts, calls
+
+
+def ours_chat_async(url: str) -> tuple[Texts, Calls]:
+    """The generated async client of a chat."""
+    import runtime
+    from support.chat_clients import AnyInputs, AsyncChat
+
+    runner = asyncio.Runner()
+    client, inputs = AsyncChat(base_url=url, api_key=KEY), AnyInputs(**INPUTS)
+
+    async def total(user: str) -> int:
+        found = 0
+        async with client.stream_inputs("Who?", inputs, user=user) as stream:
+            async for event in stream:
+                match event:
+                    case runtime.Message(answer=answer):
+                        found += len(answer)
+            assert (await stream.result()).answer
+        return found
+
+    async def call(count: int) -> None:
+        for _ in range(count):
+            assert (await client.chat_inputs("Who?", inputs, user="u", response_mode="blocking")).answer
+
+    return lambda user: iter([runner.run(total(user))]), lambda count: runner.run(call(count))
+
+
 CONTESTANTS = {
     "floor": floor,
     "difygen": ours,
     "floor-async": floor_async,
     "difygen-async": ours_async,
+    "difygen-chat": ours_chat,
+    "difygen-chat-async": ours_chat_async,
     "httpx-sse": httpx_sse,
     "dify-client": dify_client,
     "dify-python-sdk": dify_python_sdk,

@@ -40,25 +40,46 @@ def text_chunk(size: int) -> bytes:
     return frame("text_chunk", {"text": "x" * (size - empty), "from_variable_selector": selector})
 
 
+MESSAGE = {
+    "conversation_id": RUN_ID,
+    "message_id": ENVELOPE["task_id"],
+    "created_at": 1795638536,
+    "task_id": ENVELOPE["task_id"],
+}
+
+
+def of_message(event: str, **members: Any) -> bytes:
+    """An event of a turn of a chat."""
+    return b"data: " + json.dumps({"event": event, **MESSAGE, **members}, separators=(",", ":")).encode() + b"\n\n"
+
+
+def message(size: int) -> bytes:
+    """A message event of `size` bytes, or as few as it can have."""
+    empty = len(of_message("message", answer="", from_variable_selector=None))
+    return of_message("message", answer="x" * max(size - empty, 1), from_variable_selector=None)
+
+
 def chunked(data: bytes) -> bytes:
     return b"%X\r\n%b\r\n" % (len(data), data)
 
 
 @functools.cache
-def stream(size: int, count: int) -> list[bytes]:
+def stream(size: int, count: int, *, chats: bool = False) -> list[bytes]:
     """A whole answer in blocks to send; every event is an HTTP chunk, as gunicorn sends Dify's."""
-    event = chunked(text_chunk(size))
+    event = chunked(message(size) if chats else text_chunk(size))
     per_block = max(1, 65536 // len(event))
     blocks = [event * per_block] * (count // per_block) + [event * (count % per_block)]
     head = HEAD + b"Content-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
     first = chunked(frame("workflow_started", {"id": RUN_ID, "workflow_id": "w", "inputs": {}, "created_at": 1}))
     last = chunked(frame("workflow_finished", FINISHED)) + b"0\r\n\r\n"
+    if chats:
+        return [head, *blocks, chunked(of_message("message_end", metadata={}, files=[])) + b"0\r\n\r\n"]
     return [head + first, *blocks, last]
 
 
 @functools.cache
 def blocking() -> list[bytes]:
-    body = json.dumps({**ENVELOPE, "data": FINISHED}).encode()
+    body = json.dumps({**ENVELOPE, "data": FINISHED, "message_id": RUN_ID, "answer": "text"}).encode()
     head = HEAD + b"Content-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\n\r\n" % len(body)
     return [head + body]
 
@@ -85,7 +106,7 @@ def answer(body: dict[str, Any]) -> list[bytes]:
     if body["response_mode"] != "streaming":
         return blocking()
     size, _, count = body["user"].partition("x")
-    return stream(int(size), int(count))
+    return stream(int(size), int(count), chats="query" in body)
 
 
 def accept(listener: socket.socket) -> None:

@@ -18,8 +18,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from support.concat_client import AsyncConcatClient, ConcatClient
 from support.driving import KEY, QUICK
 from support.fault_events import FIRST_HALF, NORMAL, PING, RESULT, RUN_ID, broken, detail, dify_error, silence
-from support.interrupting import DRIVERS, ERRORS, OPERATIONS, Interruption
+from support.interrupting import CHATS, DRIVERS, ERRORS, FLOWS, OPERATIONS, RUNS, Interruption, Subject
 from support.servers import DETAIL, EVENTS, RUN, Connection, Request, Routes, Server, as_json, html, stream
+from support.turn_cases import ANSWER, CHAT, CHAT_TURN, END, FLOW_HEAD, FLOW_TURN, SNAPSHOT, TEXT, finished
+
+FLOW_AGAIN = [*SNAPSHOT, *TEXT[3:], END, finished()]
+"""What the events endpoint tells of a turn of a chatflow."""
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -37,14 +41,17 @@ def is_fine(outcome: object, interruption: Interruption) -> bool:
     """Whether a use of the stream came out as it may: well, with an error of the client's, or interrupted."""
     if isinstance(outcome, runtime.Run):
         return bool(outcome.outputs.result == RESULT)
+    if isinstance(outcome, runtime.TurnBase):
+        return outcome.answer == ANSWER
     if isinstance(outcome, interruption.error):
         return interruption.happened
     return isinstance(outcome, runtime.DifyError) or not isinstance(outcome, BaseException)
 
 
 def posts(server: Server, text: str) -> int:
-    """How often a run with this input was asked for."""
-    return sum(request.starts_run and request.json["inputs"]["string"] == text for request in server.requests)
+    """How often a run with this input, or a turn with this query, was asked for."""
+    asked = (request.json for request in server.requests if request.starts_run)
+    return sum(text in (body.get("query"), body["inputs"].get("string")) for body in asked)
 
 
 CASES = [
@@ -58,6 +65,8 @@ CASES = [
 
 
 class TestInterruptedAnywhere:
+    subject = RUNS
+
     @pytest.mark.parametrize(("kind", "name", "error", "managed"), CASES)
     def test_each_pair_of_uses_posts_once(
         self, kind: str, name: str, error: type[BaseException], managed: bool
@@ -76,7 +85,7 @@ class TestInterruptedAnywhere:
         self, kind: str, routes: Routes, interruption: Interruption, first: str, second: str, *, managed: bool
     ) -> bool:
         with Server(routes) as server:
-            driver = DRIVERS[kind](server.url, managed=managed)
+            driver = DRIVERS[kind](server.url, managed=managed, subject=self.subject)
             outcomes = [driver.do(first, interruption), driver.do(second, Interruption())]
             case = (first, second, interruption.left, outcomes)
             assert all(is_fine(outcome, interruption) for outcome in outcomes), case
@@ -85,6 +94,39 @@ class TestInterruptedAnywhere:
             driver.leave()
         assert (posts(server, "text") <= 1, posts(server, "another")) == (True, 1), (case, another)
         return interruption.happened
+
+
+TURNS: dict[str, tuple[Subject, Routes]] = {
+    "a chat, whole": (CHATS, {CHAT: stream(CHAT_TURN)}),
+    "a chat, cut": (CHATS, {CHAT: [stream(TEXT[:2]), stream(CHAT_TURN)]}),
+    "a chatflow, whole": (FLOWS, {CHAT: stream(FLOW_TURN), EVENTS: stream(FLOW_AGAIN)}),
+    "a chatflow, cut, then taken up": (
+        FLOWS,
+        {CHAT: [stream(FLOW_HEAD), stream(FLOW_TURN)], EVENTS: stream(FLOW_AGAIN)},
+    ),
+}
+
+
+TURN_USES = [
+    pytest.param(kind, name, error, id=f"{kind}, {name}, {error.__name__}")
+    for kind in DRIVERS
+    for name in TURNS
+    for error in ERRORS
+    if kind == "async" or error is not asyncio.CancelledError
+]
+
+
+class TestTurnsInterruptedAnywhere(TestInterruptedAnywhere):
+    @pytest.mark.parametrize(("kind", "name", "error"), TURN_USES)
+    def test_each_pair_of_uses_posts_once(  # type: ignore[override]
+        self, kind: str, name: str, error: type[BaseException]
+    ) -> None:
+        self.subject, routes = TURNS[name]
+        for first in OPERATIONS[:3]:
+            points = count()
+            while self.pair(kind, routes, Interruption(next(points), error), first, "result", managed=True):
+                pass
+            assert next(points) > 2
 
 
 class StreamUses(RuleBasedStateMachine):

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 from runtime import DifyError
 from runtime._http import httpx
 
+from support.chat_clients import AnyInputs, AsyncChat, AsyncFlow, Chat, Flow
 from support.concat_client import AsyncConcatClient, ConcatClient
 from support.driving import KEY
 
@@ -141,6 +143,34 @@ class InterruptedAsyncBody(httpx.AsyncByteStream):
         await self.inner.aclose()
 
 
+@dataclass(frozen=True)
+class Subject:
+    """What a stream is of: clients for it, how one is opened, and how another one is made to its end."""
+
+    blocking: Callable[..., Any]
+    asynchronous: Callable[..., Any]
+    open: Callable[[Any], Any]
+    another: Callable[[Any], Any]
+
+
+def open_turn(client: Any) -> Any:
+    return client.stream_inputs("text", AnyInputs(), user="u1")
+
+
+def another_turn(client: Any) -> Any:
+    return client.chat_inputs("another", AnyInputs(), user="u1")
+
+
+RUNS = Subject(
+    ConcatClient,
+    AsyncConcatClient,
+    lambda client: client.stream(),
+    lambda client: client.run(string="another", response_mode="streaming"),
+)
+CHATS = Subject(Chat, AsyncChat, open_turn, another_turn)
+FLOWS = Subject(Flow, AsyncFlow, open_turn, another_turn)
+
+
 class Driver(Protocol):
     """One stream of one client, whose calls return what came out: a result, or the exception."""
 
@@ -152,11 +182,12 @@ class Driver(Protocol):
 
 
 class BlockingDriver:
-    def __init__(self, url: str, *, managed: bool) -> None:
+    def __init__(self, url: str, *, managed: bool, subject: Subject = RUNS) -> None:
         self.wire = InterruptedTransport()
         self.http = httpx.Client(transport=self.wire)
-        self.client = ConcatClient(base_url=url, api_key=KEY, http_client=self.http, **LIMITS)
-        self.stream = self.client.stream()
+        self.client = subject.blocking(base_url=url, api_key=KEY, http_client=self.http, **LIMITS)
+        self.another = subject.another
+        self.stream = subject.open(self.client)
         if managed:
             self.stream.__enter__()
 
@@ -177,7 +208,7 @@ class BlockingDriver:
 
     def run_another(self) -> object:
         try:
-            return self.client.run(string="another", response_mode="streaming")
+            return self.another(self.client)  # type: ignore[no-any-return]
         except DifyError as error:
             return error
 
@@ -187,12 +218,13 @@ class BlockingDriver:
 
 
 class AsyncDriver:
-    def __init__(self, url: str, *, managed: bool) -> None:
+    def __init__(self, url: str, *, managed: bool, subject: Subject = RUNS) -> None:
         self.runner = asyncio.Runner()
         self.wire = InterruptedAsyncTransport()
         self.http = httpx.AsyncClient(transport=self.wire)
-        self.client = AsyncConcatClient(base_url=url, api_key=KEY, http_client=self.http, **LIMITS)
-        self.stream = self.client.stream()
+        self.client = subject.asynchronous(base_url=url, api_key=KEY, http_client=self.http, **LIMITS)
+        self.another = subject.another
+        self.stream = subject.open(self.client)
         if managed:
             self.runner.run(self.stream.__aenter__())
 
@@ -220,7 +252,7 @@ class AsyncDriver:
 
     async def _run_another(self) -> object:
         try:
-            return await self.client.run(string="another", response_mode="streaming")
+            return await self.another(self.client)
         except DifyError as error:
             return error
 
