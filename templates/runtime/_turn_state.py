@@ -119,7 +119,8 @@ class TurnState(RunState):
         self._stored_answer = answer
 
     def take_payload(self, payload: dict[str, Any]) -> None:
-        name, answer = payload.get("event"), payload.get("answer")
+        name = payload.get("event")
+        answer: Any = payload.get("answer")
         if answer.__class__ is str and payload.get("message_id") == self.message_id:
             if name == "message" and not self._agent_spoke:  # nearly all of a stream
                 self._pieces.append(answer)
