@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 import runtime
+from hypothesis import given
+from hypothesis import strategies as st
 from runtime._event_stream import SseDecoder
 from runtime._turn_state import TurnState
 from runtime._turns import AppKind, blocking_turn
 from support.chat_clients import ASYNC_CLIENTS, CLIENTS, AnyInputs
 from support.replay import CHUNKINGS, Recording, cases, recording, replay
 from support.servers import Connection, Handler, Request, Server
+from support.turn_cases import END, told
 
 PATHS = ("/v1/chat-messages", "/v1/completion-messages")
 TURNS = [
@@ -71,6 +74,35 @@ def test_what_the_events_of_a_turn_say(case: str, chunking: str) -> None:
         assert sent[-1]["event"] == "error"
     else:
         assert not sent or "ended" in recorded.request
+
+
+SAYINGS = st.sampled_from(["message", "agent_message", "message_file", "message_replace", "ping", "message_dreamed"])
+
+
+@given(st.lists(st.tuples(SAYINGS, st.text())), st.lists(st.integers(1, 400)), st.data())
+def test_any_answer_cut_anywhere(sayings: list[tuple[str, str]], sizes: list[int], data: st.DataObject) -> None:
+    """Whatever is said, in whichever pieces it arrives: the answer is what a slow reader makes of it."""
+    body = b"".join([*(told(name, answer=text) for name, text in sayings), END])
+    state, decoder = TurnState("chat"), SseDecoder()
+    while body:
+        size = data.draw(st.sampled_from(sizes)) if sizes else len(body)
+        state.take(decoder.feed(body[:size]))
+        body = body[size:]
+    assert state.is_over and state.error is None
+    assert state.answer == said_slowly(sayings)
+    kinds = [type(event).__name__ for event in state.pending]
+    assert kinds.count("MessageEnd") == 1 and len(kinds) == len(sayings) + 1
+
+
+def said_slowly(sayings: list[tuple[str, str]]) -> str:
+    answer, agent_spoke = "", False
+    for name, text in sayings:
+        if name == "message_replace" or (agent_spoke and name in ("message", "message_file")):
+            answer, agent_spoke = text, agent_spoke and name == "message_replace"
+        elif name in ("message", "agent_message", "message_file"):
+            answer += text
+            agent_spoke = agent_spoke or name == "agent_message"
+    return answer
 
 
 def check_members(turn: dict[str, Any], sent: list[dict[str, Any]]) -> None:
