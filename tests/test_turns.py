@@ -199,7 +199,7 @@ class TestATurn:
     def test_questions_of_an_app_that_suggests_none(self) -> None:
         with served(Flow, {CHAT: stream(FLOW_TURN)}) as (_server, client):
             turn = client.chat_inputs("Who?", INPUTS)
-            with pytest.raises(runtime.ConfigurationError, match="suggests no questions"):
+            with pytest.raises(runtime.ConfigurationError, match="questions after an answer"):
                 turn.suggested_questions()
 
     def test_a_stop_by_this_client_is_known_in_a_chat(self) -> None:
