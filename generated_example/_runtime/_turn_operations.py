@@ -5,7 +5,7 @@ Flows like those of `_operations`: written once, run by the blocking and the asy
 
 import dataclasses
 from math import inf
-from typing import Any, Generic
+from typing import Any, Generic, Unpack
 
 from ._conversation_state import ConversationState
 from ._errors import (
@@ -28,6 +28,7 @@ from ._turn_state import TurnState
 from ._turns import (
     AnswerOutputs,
     FilesInput,
+    TurnDetails,
     TurnFailedError,
     TurnInfo,
     TurnT,
@@ -87,22 +88,37 @@ class TurnOperations(Operations[AnswerOutputs]):
         self.tasks_path = self.path
         self.stopped: dict[str, None] = {}
 
-    def check(self, request: TurnRequest) -> TurnRequest:
-        """Refuse what the server would, or would overlook.
+    def request(
+        self,
+        conversation: ConversationState,
+        inputs: Inputs,
+        query: str | None,
+        files: FilesInput | None,
+        **details: Unpack[TurnDetails],
+    ) -> TurnRequest:
+        """Return what a turn is asked for with.
 
         Raises:
-            ConfigurationError: The message says what.
+            ConfigurationError: The server would refuse it, or overlook a part of it.
         """
-        query: object = request.query
-        if self.app.kind != "completion" and not (isinstance(query, str) and query):
+        chats = self.app.kind != "completion"
+        if chats and not (
+            isinstance(query, str) and query
+        ):
             raise ConfigurationError(
                 f"query must be a text that is not empty: {query!r}"
             )
-        if request.workflow_id is not None and self.app.kind != "chatflow":
+        if details.get("workflow_id") is not None and self.app.kind != "chatflow":
             raise ConfigurationError(
                 "workflow_id is for chatflows: other apps have no versions to choose from"
             )
-        return request
+        return TurnRequest(
+            inputs=inputs,
+            conversation=conversation,
+            query=query,
+            files=self.app.prepare_files(files),
+            **details,
+        )
 
     async def begin(
         self,
@@ -277,24 +293,10 @@ async def take_turn(
     user: str | None = None,
     response_mode: ResponseMode = "streaming",
     timeout: float | None = None,
-    workflow_id: str | None = None,
-    trace_id: str | None = None,
-    parent_message_id: str | None = None,
-    auto_generate_name: bool | None = None,
+    **details: Unpack[TurnDetails],
 ) -> TurnT:
     """Make a turn: by collecting its stream, or for one answer."""
-    request = operations.check(
-        TurnRequest(
-            inputs=inputs,
-            conversation=conversation,
-            query=query,
-            files=operations.app.prepare_files(files),
-            workflow_id=workflow_id,
-            trace_id=trace_id,
-            parent_message_id=parent_message_id,
-            auto_generate_name=auto_generate_name,
-        )
-    )
+    request = operations.request(conversation, inputs, query, files, **details)
     if is_blocking(response_mode):
         return await operations.turn_blocking(request, kind, user=user, timeout=timeout)
     source = TurnSource(operations, kind, request=request)
@@ -312,24 +314,10 @@ def follow_turn(
     user: str | None = None,
     timeout: float | None = None,
     stop_on_exit: bool = False,
-    workflow_id: str | None = None,
-    trace_id: str | None = None,
-    parent_message_id: str | None = None,
-    auto_generate_name: bool | None = None,
+    **details: Unpack[TurnDetails],
 ) -> tuple[StreamSession[TurnT], TurnState]:
     """Return a session that will make a turn, and what its events will say."""
-    request = operations.check(
-        TurnRequest(
-            inputs=inputs,
-            conversation=conversation,
-            query=query,
-            files=operations.app.prepare_files(files),
-            workflow_id=workflow_id,
-            trace_id=trace_id,
-            parent_message_id=parent_message_id,
-            auto_generate_name=auto_generate_name,
-        )
-    )
+    request = operations.request(conversation, inputs, query, files, **details)
     source = TurnSource(operations, kind, request=request)
     session = StreamSession(
         source, user=user, timeout=timeout, stop_on_exit=stop_on_exit

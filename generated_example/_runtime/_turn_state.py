@@ -120,10 +120,15 @@ class TurnState(RunState):
 
     def take_payload(self, payload: dict[str, Any]) -> None:
         name = payload.get("event")
-        if name == "message" or name == "agent_message" or name == "message_file":
-            answer = payload.get("answer")
-            if answer.__class__ is str and payload.get("message_id") == self.message_id:
-                self._take_text(name, str(answer), payload)
+        answer: Any = payload.get("answer")
+        if answer.__class__ is str and payload.get("message_id") == self.message_id:
+            if name == "message" and not self._agent_spoke:  # nearly all of a stream
+                self._pieces.append(answer)
+                self.pending.append(Message(payload))
+                self.news += 1
+                return
+            if name in ("message", "agent_message", "message_file"):
+                self._take_text(name, answer, payload)
                 return
         super().take_payload(payload)
 
@@ -188,7 +193,7 @@ class TurnState(RunState):
                 to_text(data.get("reasoning"))
             )
         else:
-            self._has_run = self._has_run or name != "error"
+            self._has_run = self._has_run or (name in NOTABLE and name != "error")
             return super()._is_news(name, payload)
         return True
 

@@ -101,8 +101,28 @@ class CompletionInfo(TurnInfo):
 InfoT = TypeVar("InfoT", bound=TurnInfo)
 
 
-class CompletionOptions(TypedDict, total=False):
-    """What every `complete` takes beside the inputs, `user` and `files`, by keyword."""
+class TextDetails(TypedDict, total=False):
+    """What may be said of every text that is generated."""
+
+    trace_id: str | None
+    """Makes the turn part of a trace of yours."""
+
+
+class TurnDetails(TextDetails, total=False):
+    """What may be said of every turn of a chat."""
+
+    workflow_id: str | None
+    """A published version of a chatflow to run in place of the latest one."""
+
+    parent_message_id: str | None
+    """The message to answer anew, or to branch off from, where the server heeds it."""
+
+    auto_generate_name: bool | None
+    """Whether a model names a new conversation; it does if left out."""
+
+
+class CollectOptions(TypedDict, total=False):
+    """How the end of a turn is waited for."""
 
     response_mode: ResponseMode
     """`"streaming"` if left out: the answer is collected from a stream, which survives
@@ -111,47 +131,31 @@ class CompletionOptions(TypedDict, total=False):
     timeout: float | None
     """Seconds for the whole turn; the client's if left out."""
 
-    trace_id: str | None
-    """Makes the turn part of a trace of yours."""
 
-
-class TurnOptions(CompletionOptions, total=False):
-    """What every `chat` takes beside the query, the inputs, `user` and the like, by keyword."""
-
-    workflow_id: str | None
-    """A published version of a chatflow to run in place of the latest one."""
-
-    parent_message_id: str | None
-    """The message to answer anew, or to branch off from, where the server heeds it."""
-
-    auto_generate_name: bool
-    """Whether a model names a new conversation; it does if left out."""
-
-
-class CompletionStreamOptions(TypedDict, total=False):
-    """What `stream` of a text generator takes beside the inputs, `user` and `files`."""
+class FollowOptions(TypedDict, total=False):
+    """How a turn is followed."""
 
     timeout: float | None
     """Seconds for the whole turn; the client's if left out."""
-
-    trace_id: str | None
-    """Makes the turn part of a trace of yours."""
 
     stop_on_exit: bool
     """Stop the turn on the server when the stream is left early."""
 
 
-class TurnStreamOptions(CompletionStreamOptions, total=False):
+class TurnOptions(CollectOptions, TurnDetails, total=False):
+    """What every `chat` takes beside the query, the inputs, `user` and the like, by keyword."""
+
+
+class TurnStreamOptions(FollowOptions, TurnDetails, total=False):
     """What every `stream` takes beside the query, the inputs, `user` and the like, by keyword."""
 
-    workflow_id: str | None
-    """A published version of a chatflow to run in place of the latest one."""
 
-    parent_message_id: str | None
-    """The message to answer anew, or to branch off from, where the server heeds it."""
+class CompletionOptions(CollectOptions, TextDetails, total=False):
+    """What every `complete` takes beside the inputs, `user` and `files`, by keyword."""
 
-    auto_generate_name: bool
-    """Whether a model names a new conversation; it does if left out."""
+
+class CompletionStreamOptions(FollowOptions, TextDetails, total=False):
+    """What `stream` of a text generator takes beside the inputs, `user` and `files`."""
 
 
 class AnswerOutputs(Outputs):
