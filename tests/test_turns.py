@@ -11,7 +11,7 @@ import pytest
 import runtime
 from support.chat_clients import Agent, AnyInputs, AsyncChat, AsyncFlow, Chat, Completion, Flow
 from support.fault_events import broken, fin, silence
-from support.servers import EVENTS, Connection, Request, Routes, Server, answer, as_json, by_mode, html, stream
+from support.servers import DETAIL, EVENTS, Connection, Request, Routes, Server, answer, as_json, by_mode, html, stream
 from support.turn_cases import (
     AGENT_TURN,
     ANSWER,
@@ -40,6 +40,7 @@ from support.turn_cases import (
     thought,
     told,
 )
+from support.turn_cases import detail as stored_run
 
 KEY = "app-SecretThatMustNotLeak"
 OPTIONS: dict[str, Any] = {"api_key": KEY, "user": "u1", "timeout": 10.0, "idle_timeout": 3.0, "max_retries": 0}
@@ -223,6 +224,17 @@ class TestATurn:
                     next(events)
         assert [request.line for request in server.requests] == [CHAT, CHAT, STOP]
 
+    def test_a_stop_goes_where_the_turn_came_from(self) -> None:
+        stops = "POST /v1/completion-messages/t1/stop"
+        with served(Completion, {stops: DONE}) as (server, client):
+            client.stop("t1", user="u2")
+        assert [(request.line, request.json) for request in server.requests] == [(stops, {"user": "u2"})]
+
+    def test_the_run_of_a_chatflow_can_be_read(self) -> None:
+        with served(Flow, {DETAIL: stored_run()}) as (_server, client):
+            run = client.get_run(RUN_ID)
+        assert (run.status, run.outputs.answer) == ("succeeded", ANSWER)
+
 
 class TestText:
     def pieces(self, kind: Any, sent: list[bytes], *nodes: str) -> list[str]:
@@ -392,3 +404,12 @@ def test_a_step_that_fills_counts_once() -> None:
     with served(Agent, {CHAT: stream([*steps, said(ANSWER), END])}) as (_server, client):
         turn = client.chat_inputs("Who?", INPUTS)
     assert [(step.id, step.thought) for step in turn.thoughts] == [("t0", "xx"), ("t1", "xx"), ("t2", "xx")]
+
+
+def test_two_turns_of_one_client_at_once_each_get_their_own(server: Server) -> None:
+    async def use() -> list[runtime.AsyncTurn]:
+        async with AsyncChat(base_url=server.url, **OPTIONS) as client:
+            return await asyncio.gather(*(client.chat_inputs(f"{number}?", INPUTS) for number in range(10)))
+
+    assert [turn.answer for turn in asyncio.run(use())] == [ANSWER] * 10
+    assert sorted(request.json["query"] for request in server.requests) == [f"{number}?" for number in range(10)]
