@@ -102,9 +102,7 @@ class TurnOperations(Operations[AnswerOutputs]):
             ConfigurationError: The server would refuse it, or overlook a part of it.
         """
         chats = self.app.kind != "completion"
-        if chats and not (
-            isinstance(query, str) and query
-        ):
+        if chats and not (isinstance(query, str) and query):
             raise ConfigurationError(
                 f"query must be a text that is not empty: {query!r}"
             )
