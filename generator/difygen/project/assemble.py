@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from difygen import __version__
+from difygen.codegen.python.module import ModuleText
 from difygen.codegen.python.package import generate_file, generate_module, generate_package
-from difygen.codegen.python.single_file import ModuleText
 from difygen.codegen.python.templates import TemplateProblem
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.files import hash_bytes

@@ -124,6 +124,22 @@ class ModulePlan(NamedTuple):
     clients: tuple[ClientPlan, ...]
 
 
+class ModuleText(NamedTuple):
+    """The module of an app, which is as callers see it.
+
+    For a single file, `text` is its section, and `docstring` and `imports` belong to the head.
+    """
+
+    name: Identifier
+    path: str
+    app: App
+    text: str = ""
+    exports: tuple[Identifier, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    docstring: Code | None = None
+    imports: Mapping[str, set[str]] = {}
+
+
 class Planned(NamedTuple):
     """A plan, if there is one, and what is to be said about it; `app` is the app as callers see it."""
 

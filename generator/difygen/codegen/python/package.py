@@ -12,10 +12,9 @@ from typing import NamedTuple
 from difygen.codegen.describe import wrap
 from difygen.codegen.python.imports import export_order, import_block, import_order, natural
 from difygen.codegen.python.layout import INDENT, LINE_LENGTH
-from difygen.codegen.python.module import ModulePlan, plan_module
+from difygen.codegen.python.module import ModulePlan, ModuleText, plan_module
 from difygen.codegen.python.names import NameRequest, name_apps, public_names
 from difygen.codegen.python.runtime import exported_names, runtime_files
-from difygen.codegen.python.single_file import ModuleText, join_modules
 from difygen.codegen.python.syntax import Code, code, literal
 from difygen.codegen.python.templates import TemplateProblem, folder_problems, render
 from difygen.codegen.python.types import RUNTIME
@@ -94,6 +93,8 @@ def _printed(module: ModuleText, plan: ModulePlan, options: Options) -> ModuleTe
 
 def generate_file(modules: Sequence[ModuleText], options: Options) -> str:
     """Return the one file of apps whose modules were made with `single_file`. Raises `TemplateProblem`."""
+    from difygen.codegen.python.single_file import join_modules  # few packages are one file
+
     ordered = sorted(modules, key=lambda module: module.name)
     contents = join_modules(ordered, options.runtime)
     context = {

@@ -9,9 +9,13 @@ from functools import cache
 from difygen.files import templates_folder
 
 _EXPORTED = re.compile(r'^    "(\w+)",$', re.MULTILINE)
-_DEFINED = re.compile(r"^(?:class |def |async def |(?=\w+(?:: [^\n=]+)? = ))(\w+)", re.MULTILINE)
-_LIKE_OURS = re.compile(r"a?(run|stream)_\w+|[A-Z]\w*(Inputs|Outputs|Client|Node)\w*|_\w+_(client|DEFAULT|WORKFLOW)")
-"""Names that could be those of an app."""
+_LIKE_OURS = re.compile(
+    r"^(?:class |def |async def | {4}(?=[A-Z]\w+ = ))?"
+    r"(a?(?:run|stream|chat|complete)_\w+|[A-Z]\w*(?:Inputs|Outputs|Variables|Client|Node)\w*"
+    r"|_\w+_(?:client|DEFAULT|WORKFLOW))",
+    re.MULTILINE,
+)
+"""Definitions, at the top of a module or in a condition there, of names that could be those of an app."""
 
 
 @cache
@@ -35,5 +39,5 @@ def exported_names() -> tuple[str, ...]:
 @cache
 def runtime_names() -> frozenset[str]:
     """Return the names that an app's module cannot have: exports, and what is at the top of a file with all modules."""
-    defined = {name for text in runtime_files().values() for name in _DEFINED.findall(text)}
-    return frozenset(exported_names()).union(filter(_LIKE_OURS.fullmatch, defined))
+    defined = (name for text in runtime_files().values() for name in _LIKE_OURS.findall(text))
+    return frozenset(exported_names()).union(defined)

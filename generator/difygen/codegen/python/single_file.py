@@ -6,35 +6,17 @@ Takes the runtime apart by its syntax trees and copies the pieces as they are. K
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from graphlib import TopologicalSorter
 from typing import NamedTuple, TypeGuard
 
 from difygen.codegen.python.imports import import_block, is_third_party
+from difygen.codegen.python.module import ModuleText
 from difygen.codegen.python.runtime import exported_names, runtime_files
 from difygen.codegen.python.syntax import Code
 from difygen.codegen.python.types import RUNTIME
-from difygen.diagnostics import Diagnostic
-from difygen.model import App
-from difygen.naming import Identifier
-
-
-class ModuleText(NamedTuple):
-    """The module of an app, which is as callers see it.
-
-    For a single file, `text` is its section, and `docstring` and `imports` belong to the head.
-    """
-
-    name: Identifier
-    path: str
-    app: App
-    text: str = ""
-    exports: tuple[Identifier, ...] = ()
-    diagnostics: tuple[Diagnostic, ...] = ()
-    docstring: Code | None = None
-    imports: Mapping[str, set[str]] = {}
 
 
 @dataclass(slots=True)

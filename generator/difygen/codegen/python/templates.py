@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import os
 import sys
-import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
@@ -202,7 +201,9 @@ def _ticked(texts: Iterable[str]) -> list[str]:
 
 def _place_of(error: Exception, overrides: str, name: str) -> tuple[str, str, int]:
     """Where in the user's templates something went wrong, and what."""
-    frames = traceback.extract_tb(error.__traceback__)
+    from traceback import extract_tb  # only after a mistake
+
+    frames = extract_tb(error.__traceback__)
     folder = os.path.join(overrides, "")
     found = [(frame.filename, frame.lineno or 0) for frame in frames if frame.filename.startswith(folder)]
     file, line = found[-1] if found else (_path(overrides, name), 0)
