@@ -80,6 +80,25 @@ def test_a_call_reads_the_key_of_the_app_in_the_package(project: Path) -> None:
         assert server.requests[0].headers["authorization"] == "Bearer app-of-the-second"
 
 
+def test_settings_of_another_file_hold_for_every_command(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DIFY_API_KEY", "DIFY_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    (project / "other").mkdir()
+    (project / "other" / "settings.toml").write_text(
+        'sources = ["../a"]\noutput = "../client"\n'
+        '[workflows.joined]\nsource = "../a/concat.yaml"\nenv = "JOIN_KEY"\n'
+    )
+    config = ("--config", "other/settings.toml")
+    assert difygen(*config).code == 0
+    assert difygen("check", *config).code == 0
+    assert (project / "client" / "joined.py").exists()
+    assert difygen("inspect", *config).out.startswith("joined: ")
+    assert "JOIN_KEY" in difygen("call", "a/concat.yaml", "string=a", *config).err
+    assert "JOIN_KEY" in difygen("doctor", "a/concat.yaml", "--base-url", "http://127.0.0.1:9", *config).out
+    assert difygen("init", "a/concat.yaml", *config).out.startswith("wrote specs/joined.yaml")
+    assert announced(*config) == (["joined"], ["JOIN_KEY"])
+
+
 @pytest.mark.parametrize("output", ["client", "client.py"])
 @pytest.mark.parametrize(("table", "code"), [("concat", 0), ("conct", 2)])
 def test_settings_are_judged_before_anything_is_written(output: str, table: str, code: int, project: Path) -> None:
