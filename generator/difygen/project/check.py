@@ -14,7 +14,7 @@ from difygen.files import read_file
 from difygen.project.build import prepare, read_stdin
 from difygen.project.lockfile import LOCK_NAME, Lock, LockError, read_lock
 from difygen.project.report import BuildReport, Progress, progress_bar, show_findings
-from difygen.project.request import Request, resolve
+from difygen.project.request import resolve
 from difygen.project.writer import EDITED, FOREIGN, Survey, path_in, survey, survey_file
 from difygen.wording import visible
 
@@ -121,23 +121,16 @@ def check(config: Config, *, progress: Progress | None = None, stdin: bytes = b"
     request, problems = resolve(config, trusting=False, stdin=stdin, progress=progress)
     if problems:
         return CheckReport(BuildReport(request.shown, diagnostics=tuple(problems)))
+    lock, problem = (None, "") if config.options.single_file else _read_lock(request.folder)
+    package = prepare(request, lock)
+    if package.report.failed:
+        return CheckReport(package.report)
     if config.options.single_file:
-        return _check_file(request)
-    lock, problem = _read_lock(request.folder)
-    prepared = prepare(request, lock)
-    if prepared.report.failed:
-        return CheckReport(prepared.report)
-    found = survey(request.folder, prepared.texts, (), lock)
-    return CheckReport(
-        prepared.report, found, prepared.texts, request.folder, problem or _lock_differs(lock, prepared.lock)
-    )
-
-
-def _check_file(request: Request) -> CheckReport:
-    prepared = prepare(request, None)
-    if prepared.report.failed:
-        return CheckReport(prepared.report)
-    return CheckReport(prepared.report, survey_file(request.shown, prepared.texts[""]), prepared.texts, request.shown)
+        found = survey_file(request.shown, package.texts[""])
+        return CheckReport(package.report, found, package.texts, request.shown)
+    found = survey(request.folder, package.texts, (), lock)
+    problem = problem or _lock_differs(lock, package.lock)
+    return CheckReport(package.report, found, package.texts, request.folder, problem)
 
 
 def _read_lock(folder: str) -> tuple[Lock | None, str]:

@@ -19,8 +19,7 @@ from errno import EDQUOT, EIO, ENOSPC, EROFS
 from stat import S_IMODE
 from typing import NamedTuple
 
-from difygen.files import read_file
-from difygen.project.lockfile import LOCK_NAME, LockError, parse_lock
+from difygen.project.lockfile import LOCK_NAME, locked_files
 from difygen.project.other_runs import BETWEEN, CACHE, INSIDE, stage_prefix, tidy, tidy_file
 
 _FLUSH_EACH = 8
@@ -164,7 +163,7 @@ def _link_what_stays(folder: str, stage: str, delta: Delta, under: str = "") -> 
             if entry.is_dir(follow_symlinks=False):
                 if entry.name == CACHE:
                     continue
-                if path not in ours and not any(one.startswith(f"{path}/") for one in _locked_files(folder)):
+                if path not in ours and not any(one.startswith(f"{path}/") for one in locked_files(folder)):
                     raise _CannotExchangeError  # somebody may be at work in there
                 _link_what_stays(folder, stage, delta, path)
             elif path not in delta.write and path not in delta.remove:
@@ -231,14 +230,7 @@ def _keep_cache(cache: str, new: str) -> None:
 
 def _discard(tree: str, folder: str) -> None:
     with suppress(OSError):
-        _retire(tree, folder, _locked_files(tree) | {LOCK_NAME})
-
-
-def _locked_files(folder: str) -> AbstractSet[str]:
-    try:
-        return parse_lock(read_file(os.path.join(folder, LOCK_NAME), follow=False).decode()).files.keys()
-    except (OSError, LockError, UnicodeDecodeError):
-        return set()
+        _retire(tree, folder, locked_files(tree) | {LOCK_NAME})
 
 
 def _new_folder(prefix: str) -> str:

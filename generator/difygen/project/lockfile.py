@@ -9,6 +9,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
@@ -126,6 +127,14 @@ def read_lock(folder: str) -> tuple[Lock | None, str]:
     except UnicodeDecodeError as error:
         raise LockError("it is not UTF-8") from error
     return parse_lock(text), text
+
+
+def locked_files(folder: str) -> AbstractSet[str]:
+    """Return the files that the lock in a folder names: none if it cannot be used, as one that was being written."""
+    try:
+        return parse_lock(read_file(os.path.join(folder, LOCK_NAME), follow=False).decode()).files.keys()
+    except (OSError, LockError, UnicodeDecodeError):
+        return frozenset()
 
 
 def is_inside(path: str) -> bool:

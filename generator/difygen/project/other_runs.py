@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from difygen.console import say
 from difygen.files import read_file
-from difygen.project.lockfile import LOCK_NAME, LockError, parse_lock
+from difygen.project.lockfile import LOCK_NAME, locked_files
 
 NOTICE = 1.0
 """Seconds after which it is said what is waited for."""
@@ -181,7 +181,7 @@ def _prove(tree: str, folder: str) -> Iterator[_Found]:
     status = os.lstat(tree)
     if not S_ISDIR(status.st_mode):
         raise NotOursError(tree, _kind(status))
-    record = _recorded(tree) | {LOCK_NAME}
+    record = locked_files(tree) | {LOCK_NAME}
     if os.path.dirname(tree) == folder:
         record |= {BETWEEN}
     yield from _prove_folder(tree, folder, record, "")
@@ -227,17 +227,6 @@ def _prove_cache(cache: str, modules: AbstractSet[str]) -> Iterator[_Found]:
             raise NotOursError(full, "is no compiled module of the package")
         yield _Found(full, (status.st_dev, status.st_ino), is_folder=False)
     yield _Found(cache, _identity(cache) or (0, 0), is_folder=True)
-
-
-def _recorded(tree: str) -> AbstractSet[str]:
-    """Return the files that the lock in a leftover names.
-
-    One that was being written when the run was killed names none.
-    """
-    try:
-        return parse_lock(read_file(os.path.join(tree, LOCK_NAME), follow=False).decode()).files.keys()
-    except (OSError, LockError, UnicodeDecodeError):
-        return frozenset()
 
 
 def _identity(path: str) -> tuple[int, int] | None:
