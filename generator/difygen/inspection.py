@@ -11,15 +11,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from difygen.codegen.python.module import plan_module
-from difygen.codegen.python.names import name_variables, node_constants
+from difygen.codegen.python.names import VariableNames, name_variables, node_constants
 from difygen.config import Config
 from difygen.console import WRONG, echo, one_line, say, table
 from difygen.diagnostics import has_errors
 from difygen.model import App
-from difygen.model_json import dump
+from difygen.model_json import dump, load_type
 from difygen.naming import Identifier
 from difygen.options import Options
 from difygen.project.definitions import load_definitions
+from difygen.type_syntax import type_in_words
 from difygen.wording import count
 
 FORMAT = 1
@@ -68,13 +69,19 @@ def describe(app: App, name: str, options: Options, exports: Sequence[str]) -> d
         ],
         "outputs": [
             {**dumped, "optional": output.optional, "python": checked.outputs[output.name]}
-            for dumped, output in zip(contract["outputs"], app.outputs, strict=True)
+            for dumped, output in zip(contract.get("outputs", ()), app.outputs, strict=True)
         ],
+        **{name: contract[name] for name in ("answers", "tools", "files", "features") if name in contract},
+        **({"variables": _variables(contract["variables"], checked)} if app.variables else {}),
         "nodes": [
             {"id": node.id, "type": node.type, "title": node.title, "parent": node.parent, "python": constants[node.id]}
             for node in app.nodes
         ],
     }
+
+
+def _variables(dumped: Sequence[dict[str, Any]], names: VariableNames) -> list[dict[str, Any]]:
+    return [{**each, "python": names.variables[each["name"]]} for each in dumped]
 
 
 def _summary(app: dict[str, Any]) -> str:
@@ -89,6 +96,10 @@ def _summary(app: dict[str, Any]) -> str:
         )
         for each in app["outputs"]
     ]
+    rows += [
+        ("variable", each["python"], type_in_words(load_type(each["type"])), "") for each in app.get("variables", ())
+    ]
+    rows += [("tool", each["name"], "", "") for each in app.get("tools", ())]
     head = f"{app['python']['module']}: {app['kind']} {one_line(app['name'])!r} of {app['source']}"
     lines = [head, f"  key     {' or '.join(app['key_variables'])}", *(f"  {row}" for row in table(rows))]
     return "\n".join([*lines, f"  {count(len(app['nodes']), 'node')}"])

@@ -7,12 +7,15 @@ of outputs are left out. Knows neither files nor Python names.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, TypeVar, cast
 
 from difygen.model import (
     WORKFLOW,
+    AnswerTemplate,
     App,
     ArrayOf,
+    Features,
     Input,
     JsonValue,
     Node,
@@ -21,14 +24,19 @@ from difygen.model import (
     Output,
     Primitive,
     Property,
+    TemplatePiece,
+    Tool,
+    TurnFiles,
     Type,
     UnionOf,
+    Variable,
 )
 
 JsonObject = dict[str, Any]
 _Loaded = TypeVar("_Loaded")
 
 _TEXTS = ("label", "description")
+_FILE_RULES = ("types", "extensions", "methods", "max_count")
 _LISTS = ("options", "allowed_file_types", "allowed_file_extensions", "allowed_file_upload_methods")
 
 
@@ -46,7 +54,17 @@ def dump(workflow: App) -> JsonObject:
         contract["mode"] = workflow.mode
     contract |= _filled(title=workflow.title, description=workflow.description)
     contract["inputs"] = [_dump_input(input_) for input_ in workflow.inputs]
-    contract["outputs"] = [_dump_output(output) for output in workflow.outputs]
+    if workflow.kind is WORKFLOW or workflow.outputs:
+        contract["outputs"] = [_dump_output(output) for output in workflow.outputs]
+    contract |= _filled(
+        variables=[_dump_variable(variable) for variable in workflow.variables],
+        answers=[_dump_answer(answer) for answer in workflow.answers],
+        tools=[_filled(name=tool.name, label=tool.label, provider=tool.provider) for tool in workflow.tools],
+    )
+    if workflow.files is not None:
+        contract["files"] = _filled(**{name: _listed(getattr(workflow.files, name)) for name in _FILE_RULES})
+    if workflow.features != Features():
+        contract["features"] = _dump_features(workflow.features)
     if workflow.nodes:
         contract["nodes"] = [
             [node.id, node.type, node.title, *([] if node.parent is None else [node.parent])] for node in workflow.nodes
@@ -87,6 +105,31 @@ def _dump_output(output: Output) -> JsonObject:
     return dumped | _filled(reason=output.reason, description=output.description)
 
 
+def _dump_variable(variable: Variable) -> JsonObject:
+    dumped: JsonObject = {"name": variable.name, "type": dump_type(variable.type)}
+    if variable.initial is not None:
+        dumped["initial"] = variable.initial
+    return dumped | _filled(description=variable.description)
+
+
+def _dump_answer(answer: AnswerTemplate) -> JsonObject:
+    pieces = [
+        {"selector": list(piece.selector), "type": dump_type(piece.type)} if piece.selector else piece.text
+        for piece in answer.pieces
+    ]
+    return {"node": answer.node, "pieces": pieces} | _filled(reason=answer.reason)
+
+
+def _dump_features(features: Features) -> JsonObject:
+    """Return what is switched on, and what is said before the first turn."""
+    members = {field.name: getattr(features, field.name) for field in fields(features)}
+    return {name: _listed(value) for name, value in members.items() if value}
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
 def dump_type(type_: Type) -> str | JsonObject:
     """Return a type in JSON: a primitive is its name, anything else a mapping with one key that says what it is."""
     match type_:
@@ -119,7 +162,12 @@ def _load_workflow(contract: Mapping[str, Any], source: str) -> App:
         title=contract.get("title", ""),
         description=contract.get("description", ""),
         inputs=_all(contract["inputs"], _load_input),
-        outputs=_all(contract["outputs"], _load_output),
+        outputs=_all(contract.get("outputs", ()), _load_output),
+        variables=_all(contract.get("variables", ()), _load_variable),
+        answers=_all(contract.get("answers", ()), _load_answer),
+        tools=_all(contract.get("tools", ()), _load_tool),
+        files=TurnFiles(**_tuples(contract["files"])) if "files" in contract else None,
+        features=Features(**_tuples(contract.get("features", {}))),
         nodes=_all(contract.get("nodes", ()), _load_node),
     )
 
@@ -157,6 +205,35 @@ def _load_output(dumped: Mapping[str, Any]) -> Output:
         reason=dumped.get("reason", ""),
         description=dumped.get("description", ""),
     )
+
+
+def _load_variable(dumped: Mapping[str, Any]) -> Variable:
+    return Variable(
+        name=_text(dumped["name"]),
+        type=load_type(dumped["type"]),
+        initial=dumped.get("initial"),
+        description=dumped.get("description", ""),
+    )
+
+
+def _load_answer(dumped: Mapping[str, Any]) -> AnswerTemplate:
+    return AnswerTemplate(
+        node=_text(dumped["node"]), pieces=_all(dumped["pieces"], _load_piece), reason=dumped.get("reason", "")
+    )
+
+
+def _load_piece(dumped: str | Mapping[str, Any]) -> TemplatePiece:
+    if isinstance(dumped, str):
+        return TemplatePiece(text=dumped)
+    return TemplatePiece(selector=tuple(map(_text, dumped["selector"])), type=load_type(dumped["type"]))
+
+
+def _load_tool(dumped: Mapping[str, str]) -> Tool:
+    return Tool(**{name: _text(value) for name, value in dumped.items()})
+
+
+def _tuples(members: Mapping[str, Any]) -> JsonObject:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in members.items()}
 
 
 def _load_node(dumped: Sequence[str]) -> Node:

@@ -6,10 +6,12 @@ from typing import TypeVar
 
 from difygen.model import (
     INPUT_KINDS,
+    AnswerTemplate,
     App,
     ArrayOf,
     Edge,
     Example,
+    Features,
     Input,
     JsonValue,
     Node,
@@ -18,8 +20,12 @@ from difygen.model import (
     Output,
     Primitive,
     Property,
+    TemplatePiece,
+    Tool,
+    TurnFiles,
     Type,
     UnionOf,
+    Variable,
 )
 from hypothesis import strategies as st
 
@@ -83,6 +89,8 @@ outputs = st.builds(
 nodes = st.builds(Node, id=names, type=texts, title=texts, parent=st.none() | names)
 objects = st.dictionaries(texts, json_values, max_size=2)
 
+pieces = st.builds(TemplatePiece, text=texts) | st.builds(TemplatePiece, selector=tuples_of(names, least=1), type=types)
+
 workflows = st.builds(
     App,
     name=names,
@@ -93,6 +101,29 @@ workflows = st.builds(
     inputs=tuples_of(inputs),
     outputs=tuples_of(outputs),
     nodes=tuples_of(nodes),
+    variables=tuples_of(st.builds(Variable, name=names, type=types, initial=json_values, description=texts)),
+    answers=tuples_of(st.builds(AnswerTemplate, node=names, pieces=tuples_of(pieces), reason=texts)),
+    tools=tuples_of(st.builds(Tool, name=names, label=texts, provider=texts)),
+    files=st.none()
+    | st.builds(
+        TurnFiles,
+        types=tuples_of(texts),
+        extensions=tuples_of(texts),
+        methods=tuples_of(texts),
+        max_count=st.none() | st.integers(1, 9),
+    ),
+    features=st.builds(
+        Features,
+        opening_statement=texts,
+        suggested_questions=tuples_of(texts),
+        suggested_questions_after_answer=st.booleans(),
+        speech_to_text=st.booleans(),
+        text_to_speech=st.booleans(),
+        auto_play=st.booleans(),
+        citations=st.booleans(),
+        moderation=st.booleans(),
+        annotation_reply=st.booleans(),
+    ),
     edges=tuples_of(st.builds(Edge, source=names, target=names, handle=texts)),
     examples=tuples_of(st.builds(Example, inputs=objects, outputs=objects), most=1),
 )

@@ -37,9 +37,9 @@ def _may_be_left_out(variable: Input) -> bool:
 def _compare_input(subject: str, old: Input, new: Input) -> Iterator[Found]:
     yield from _compare_presence(subject, old, new)
     yield from _compare_input_type(subject, old, new)
-    yield from _compare_length(subject, old, new)
+    yield from compare_length(subject, old, new)
     if old.kind == new.kind and old.traits.is_file:
-        yield from _compare_files(subject, old, new)
+        yield from compare_files(subject, old, new)
     if (old.label, old.description) != (new.label, new.description):
         yield "text-changed", subject, f"The label or description of `{new.name}` changed."
 
@@ -127,7 +127,8 @@ def _compare_sent_object(subject: str, old: ObjectOf, new: ObjectOf) -> Iterator
     yield from described(subject, old, new)
 
 
-def _compare_length(subject: str, old: Input, new: Input) -> Iterator[Found]:
+def compare_length(subject: str, old: Input, new: Input) -> Iterator[Found]:
+    """Compare how long a text, or how many files, may be."""
     before, after = max_length(old), max_length(new)
     if before == after or old.value_type != new.value_type:
         return
@@ -142,7 +143,8 @@ def _limit(limit: int | None) -> str:
     return "any number of" if limit is None else f"at most {limit}"
 
 
-def _compare_files(subject: str, old: Input, new: Input) -> Iterator[Found]:
+def compare_files(subject: str, old: Input, new: Input) -> Iterator[Found]:
+    """Compare which files are taken."""
     for name, before, after in (
         ("types", old.allowed_file_types, new.allowed_file_types),
         ("extensions", _extensions(old), _extensions(new)),

@@ -16,10 +16,11 @@ _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class PublicNames(NamedTuple):
-    """The Python names of a module: inputs and outputs by wire name, node constants by id, exports."""
+    """The Python names of a module: inputs, outputs and variables by wire name, node constants by id, exports."""
 
     inputs: Mapping[str, str] = _NOTHING
     outputs: Mapping[str, str] = _NOTHING
+    variables: Mapping[str, str] = _NOTHING
     nodes: Mapping[str, str] = _NOTHING
     exports: Sequence[str] = ()
 
@@ -46,4 +47,4 @@ def public_app(
     if exports is None:
         plan = plan_module(app, Options(), Identifier(module)).plan
         exports = plan.exports if plan else ()
-    return PublicApp(app, PublicNames(names.inputs, names.outputs, node_constants(app), exports))
+    return PublicApp(app, PublicNames(names.inputs, names.outputs, names.variables, node_constants(app), exports))

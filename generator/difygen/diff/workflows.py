@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
+from difygen.diff.chat import compare_chat
 from difygen.diff.inputs import compare_inputs
 from difygen.diff.outputs import compare_outputs
 from difygen.diff.public import PublicApp, PublicNames
@@ -52,6 +53,7 @@ def compare(
         *_compare_app(old, new),
         *compare_inputs(old, new, old_names, new_names),
         *compare_outputs(old, new, old_names, new_names),
+        *compare_chat(old, new, old_names, new_names),
         *_compare_nodes(old, new, old_names, new_names),
     ]
     if not any(RULES[rule].effect == "breaking" for rule, _, _ in found):
