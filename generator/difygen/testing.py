@@ -19,13 +19,15 @@ from difygen.mock import HINT
 from difygen.model import App
 
 if TYPE_CHECKING:
+    from difygen.mock.conversations import MessageRow
     from difygen.mock.runs import Run
     from difygen.mock.server import MockServer
 
 Handler = Callable[..., Any]
 """Gets a run's inputs (and the workflow's name, if it takes two arguments), returns the outputs, a dict of JSON values.
 
-What it raises makes the run fail. It may be a coroutine function.
+For a chat-type app the inputs have `sys.query`, too, and the answer may be a text. What it raises makes the run fail.
+It may be a coroutine function.
 """
 
 Source = str | PathLike[str] | App
@@ -50,6 +52,21 @@ class MockRun:
     events: Sequence[Mapping[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class MockTurn:
+    """A turn of a chat-type app that the mock server has had. A text generator's has no conversation."""
+
+    app: str
+    user: str
+    query: str
+    inputs: Mapping[str, Any]
+    answer: str
+    status: str
+    error: str | None
+    conversation_id: str
+    message_id: str
+
+
 class MockDify:
     """A mock server that is running.
 
@@ -72,7 +89,8 @@ class MockDify:
     @property
     def runs(self) -> list[MockRun]:
         """The runs so far, oldest first."""
-        return [_record_of(run) for run in list(self._server.state.runs.by_id.values())]
+        runs = list(self._server.state.runs.by_id.values())
+        return [_record_of(run) for run in runs if run.definition.workflow.kind.terminal_nodes]
 
     @property
     def last_run(self) -> MockRun:
@@ -82,9 +100,24 @@ class MockDify:
             raise LookupError("no workflow has been run")
         return runs[-1]
 
+    @property
+    def turns(self) -> list[MockTurn]:
+        """The turns of chat-type apps so far, oldest first."""
+        return [_turn_of(row) for row in list(self._server.state.chats.messages.values())]
+
+    @property
+    def last_turn(self) -> MockTurn:
+        """The latest turn. Raises LookupError if there was none."""
+        turns = self.turns
+        if not turns:
+            raise LookupError("no app has been asked anything")
+        return turns[-1]
+
     def clear(self) -> None:
-        """Forget the runs so far."""
+        """Forget the runs and turns so far, and the conversations with them."""
         self._server.state.runs.by_id.clear()
+        self._server.state.chats.conversations.clear()
+        self._server.state.chats.messages.clear()
 
     def __repr__(self) -> str:
         return f"<MockDify {self.base_url} {', '.join(self.api_keys)}>"
@@ -104,6 +137,20 @@ def _record_of(run: Run) -> MockRun:
     )
 
 
+def _turn_of(row: MessageRow) -> MockTurn:
+    return MockTurn(
+        app=row.definition.key_name,
+        user=row.user,
+        query=row.query,
+        inputs=row.inputs,
+        answer=row.answer,
+        status=row.status,
+        error=row.error,
+        conversation_id=row.conversation_id,
+        message_id=row.id,
+    )
+
+
 @contextmanager
 def mock_dify(
     *sources: Source,
@@ -113,6 +160,7 @@ def mock_dify(
     ping_interval: float = 10.0,
     fail_rate: float = 0.0,
     cut_after: int | str | None = None,
+    silence: float = 300.0,
     port: int = 0,
 ) -> Iterator[MockDify]:
     """Serve workflows on 127.0.0.1 within the `with` block.
@@ -126,6 +174,7 @@ def mock_dify(
         ping_interval: seconds between two pings of a stream.
         fail_rate: share of the runs that fail, evenly spread: 0.5 is every second one.
         cut_after: cut connections after so many events (3) or bytes of the body ("120b").
+        silence: seconds that a chatflow's stream stays open that the server has refused: a ping, then nothing.
         port: the port, 0 for a free one.
 
     Raises MockSetupError for wrong definitions. A request's header `X-Mock-Fault` provokes one fault at a time.
@@ -154,6 +203,7 @@ def mock_dify(
         ping_interval=ping_interval,
         fail_rate=fail_rate,
         cut=None if cut_after is None else Cut.parse(str(cut_after)),
+        silence=silence,
     )
     names = [each.key_name for each in loaded.definitions]
     given_keys = {names[0]: api_key} if isinstance(api_key, str) else dict(api_key or {})

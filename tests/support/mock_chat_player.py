@@ -10,6 +10,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
@@ -86,8 +87,8 @@ KEYS = {"auth_bad_key_chat": "app-wrong"}
 APPS = sorted(path.stem for path in CHAT_LAB.glob("*.yml") if path.stem != "hitl_webapp")
 
 
-def chat_definition(name: str) -> Definition:
-    """The app of an export, whose kind need not have a client."""
+def chat_definition(name: str, moderation: str = "") -> Definition:
+    """The app of an export, whose kind need not have a client, with the moderation of another one."""
     path = CHAT_LAB / f"{name}.yml"
     document = load((path if path.exists() else LAB / f"{name}.yml").read_bytes(), path.name)
     assert isinstance(document, Document)
@@ -96,13 +97,17 @@ def chat_definition(name: str) -> Definition:
     assert mode is not None
     app = read_contract(read_head(document.root, path.name, mode), document.root, report)
     assert app is not None
-    return define(app, document, key_name=name, key_variable=f"DIFY_{name.upper()}_API_KEY")
+    definition = define(app, document, key_name=name, key_variable=f"DIFY_{name.upper()}_API_KEY")
+    if not moderation:
+        return definition
+    key = "sensitive_word_avoidance"
+    return replace(definition, features=definition.features | {key: chat_definition(moderation).features[key]})
 
 
 @contextmanager
-def chat_server(*names: str, **options: Any) -> Iterator[MockServer]:
+def chat_server(*names: str, moderation: str = "", **options: Any) -> Iterator[MockServer]:
     """A server of these apps, each with the key `app-NAME`."""
-    definitions = [chat_definition(name) for name in names]
+    definitions = [chat_definition(name, moderation) for name in names]
     keys = keys_for(definitions, {f"app-{name}": name for name in names})
     server = MockServer(keys, listening_socket("127.0.0.1", 0), ServerOptions(**options))
     server.start()

@@ -1,4 +1,4 @@
-"""A stand-in for Dify's Service API, for workflow apps: `difygen mock` and `difygen.testing`.
+"""A stand-in for Dify's Service API: `difygen mock` and `difygen.testing`.
 
 Needs the extra `difygen[mock]`. Nothing outside of this package may import Starlette or uvicorn. What it does otherwise
 than a real server, on purpose, is the table in docs/mock.md, which the tests read.
@@ -11,6 +11,7 @@ The way of a request:
     runs         starts the run, drives its simulation, and keeps it for whoever follows or asks later
     simulation   one run, event by event: scheduler says which node runs when, nodes what it gives, values holds the
                  variable pool and makes up what nobody can know
+    chat         the same for apps that answer a query; conversations holds what is remembered of them
 """
 
 from __future__ import annotations

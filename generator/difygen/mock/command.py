@@ -18,6 +18,7 @@ from difygen.mock.endpoints import ServerOptions
 from difygen.mock.errors import Cut, UnknownFaultError
 from difygen.mock.server import MockServer, keys_for, listening_socket
 from difygen.mock.values import HandlerError, load_handler
+from difygen.model import CHAT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +125,9 @@ def _greeting(origin: str, keys: Mapping[str, Definition]) -> str:
     inputs = {each.name: next(iter(each.options), each.traits.sample) for each in required}
     if workflow.examples:
         inputs = dict(workflow.examples[0].inputs)
-    body = json.dumps({"inputs": inputs, "user": "me", "response_mode": "streaming"}, ensure_ascii=False)
+    asked = {"query": "hello"} if first.workflow.kind.start == CHAT.start else {}
+    sample = {**asked, "inputs": inputs, "user": "me", "response_mode": "streaming"}
+    body = json.dumps(sample, ensure_ascii=False)
     lines += [
         "",
         f"  curl -N {base_url}/{workflow.kind.start} -H {shlex.quote(f'Authorization: Bearer {key}')} \\",
