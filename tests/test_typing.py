@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from difygen.options import Options
+from difygen.settings import LINE_LENGTHS
 from support import TESTS
 from support.hostile import SENDABLE, payload_workflow
 from support.packages import CONCAT, SHARING_A_NAME, files_of, workflow_from, write
@@ -93,3 +94,15 @@ def test_black_changes_nothing_in_a_generated_package(project: Path) -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("length", [LINE_LENGTHS[0], 61, 68, 79, 88, 100, 120, LINE_LENGTHS[-1]])
+def test_both_formatters_change_nothing_at_any_line_length(tmp_path: Path, length: int) -> None:
+    # What fits on no line is laid out in two ways by the two: no text can please both.
+    awkward = [payload_workflow(payload) for payload in SENDABLE if len(payload) <= 40 and length >= 79]
+    write(tmp_path, files_of([CONCAT, KINDS, *SHARING_A_NAME, *awkward], Options(line_length=length)))
+    settings = (f"--line-length={length}", "--check", ".")
+    for formatter in (("ruff", "format", "--isolated", "--no-cache"), ("black", "--quiet", "--target-version=py311")):
+        command = [sys.executable, "-m", *formatter, *settings]
+        done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, f"{done.stdout}{done.stderr}"

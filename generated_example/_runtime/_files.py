@@ -126,7 +126,8 @@ def name_newly(partial: Path, free: Path) -> None:
         os.link(partial, free)
     except FileExistsError:
         raise
-    except OSError:  # a file system without links
+    except OSError:
+        # A file system without links.
         free.open("xb").close()
         os.replace(partial, free)
     else:
@@ -545,7 +546,7 @@ def named_source(value: Any) -> tuple[FileSource, str]:
         return path, os.path.basename(path)
     if isinstance(value, bytes | bytearray):
         problem = 'bytes need a name: give ("report.pdf", data)'
-        raise ValueError(problem)  # noqa: TRY004  (pydantic takes no TypeError)
+        raise ValueError(problem)
     if not hasattr(value, "read"):
         raise ValueError(
             "expected a path, (name, bytes), an open binary file, a URL, a file that was "
@@ -573,7 +574,7 @@ def binary(file: Any) -> BinaryIO:
     """The open file, if it gives bytes."""
     if isinstance(file.read(0), str):
         problem = 'the file is open as text: open it with mode "rb"'
-        raise ValueError(problem)  # noqa: TRY004  (pydantic takes no TypeError)
+        raise ValueError(problem)
     return cast(BinaryIO, file)
 
 

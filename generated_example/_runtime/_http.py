@@ -125,7 +125,7 @@ class UploadBody:
         if isinstance(source, bytes):
             file: BinaryIO = io.BytesIO(source)
         elif isinstance(source, str | os.PathLike):
-            file = open(source, "rb")  # noqa: SIM115  (OpenUpload closes it)
+            file = open(source, "rb")
         else:
             return OpenUpload(self._start, source, self._end, owned=False)
         return OpenUpload(self._start, file, self._end, owned=True)
@@ -227,9 +227,8 @@ def build_request(
         extensions=extensions,
     )
     if request.headers.get("accept-encoding") not in (ACCEPTED, "identity"):
-        request.headers["Accept-Encoding"] = (
-            ACCEPTED  # the caller's client asks for more
-        )
+        # The caller's client asks for more.
+        request.headers["Accept-Encoding"] = ACCEPTED
     if call.key is not None:
         request.headers["Authorization"] = f"Bearer {call.key.reveal()}"
     return request

@@ -105,7 +105,7 @@ def check_json(value: Any) -> Any:
     elif isinstance(value, dict):
         for key, member in cast(dict[object, object], value).items():
             if not isinstance(key, str):
-                raise ValueError(f"the key {key!r} is not a str")  # noqa: TRY004
+                raise ValueError(f"the key {key!r} is not a str")
             check_json(key)
             check_json(member)
     elif isinstance(value, list | tuple):
@@ -577,7 +577,8 @@ SettledT = TypeVar("SettledT", bound=Outputs)
 def settle(run: Run[SettledT]) -> Run[SettledT]:
     """The run, if it ended well and its outputs fit; else the exception that carries it."""
     if run.succeeded:
-        _ = run.outputs  # raises, if they do not fit
+        # This raises, if they do not fit.
+        _ = run.outputs
         return run
     name = run.workflow_run_id or "?"
     if run.status == "failed":

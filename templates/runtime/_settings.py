@@ -14,7 +14,8 @@ from ._errors import ConfigurationError
 
 BASE_URL_VARIABLE = "DIFY_BASE_URL"
 USER_VARIABLE = "DIFY_USER"
-MAX_USER_LENGTH = 255  # a column of Dify's; longer ones are answered with 500 (1.12.1)
+# A column of Dify's; longer ones are answered with 500 (1.12.1).
+MAX_USER_LENGTH = 255
 
 _ENDPOINTS = (
     "workflows|workflow|files|form|info|parameters|meta|site|chat-messages|"
@@ -199,7 +200,8 @@ def _split(text: str) -> SplitResult:
         raise _wrong_url(text, f"{scheme}:// is neither http:// nor https://")
     try:
         parts = urlsplit(text)
-        parts.port  # noqa: B018  (raises for a malformed one)
+        # This raises for a malformed one.
+        _ = parts.port
     except ValueError as error:
         raise _wrong_url(text, str(error)) from None
     if "@" in parts.netloc:

@@ -183,9 +183,14 @@ def _setting_problems(options: Options, source: str) -> tuple[Diagnostic, ...]:
 
 
 def _formatted(text: str, options: Options) -> str:
-    """Lay a module out at the line length of the options. At black's own, what we lay out is as black leaves it."""
+    """Lay a module out at the line length of the options. At black's own, what we lay out is as black leaves it.
+
+    Texts in several pieces are split anew: ruff's formatter joins those that fit on one line, black alone does not.
+    """
     if options.line_length == LINE_LENGTH:
         return text
     import black
+    from black.mode import Preview
 
-    return black.format_str(text, mode=black.Mode(line_length=options.line_length))
+    split = black.Mode(line_length=options.line_length, preview=True, enabled_features={Preview.string_processing})
+    return black.format_str(black.format_str(text, mode=split), mode=black.Mode(line_length=options.line_length))
