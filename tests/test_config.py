@@ -185,7 +185,7 @@ def test_every_mistake_is_reported_at_once_with_its_line(project: Path) -> None:
 difygen.toml:1:1: error: `source` is not a key of difygen's settings. [unknown-key]
     hint: Write `sources`.
 difygen.toml:2:1: error: `output` must be a path, not an empty text. [wrong-type]
-difygen.toml:3:1: error: `line_length` must be a number from 60 to 320, not `20`. [wrong-type]
+difygen.toml:3:1: error: `line_length` must be a number from 40 to 320, not `20`. [wrong-type]
 difygen.toml:4:1: error: `sinc` is no value for `emit`. [unknown-value]
     hint: Did you mean `sync`?
 difygen.toml:5:1: error: There is no folder `no_templates`. [no-such-folder]

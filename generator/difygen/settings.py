@@ -26,7 +26,7 @@ PROJECT_FILE = "pyproject.toml"
 
 KEYS = ("sources", "output", "line_length", "emit", "templates", "runtime", "workflows")
 WORKFLOW_KEYS = ("source", "name", "rename", "outputs", "env")
-LINE_LENGTHS = range(60, 321)  # below that, black and ruff lay out some statements in two ways
+LINE_LENGTHS = range(40, 321)
 
 _DEFAULTS = Options()
 

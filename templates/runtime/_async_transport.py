@@ -334,7 +334,7 @@ class AsyncTransport:
     def __init__(self, client: Any = None, max_concurrency: int | None = None) -> None:
         self._given = client
         self._max_concurrency = max_concurrency
-        self._states = dict[asyncio.AbstractEventLoop, LoopState]()
+        self._states: dict[asyncio.AbstractEventLoop, LoopState] = {}
         self._lock = Lock()
         self._make_request = RequestMaker()
 

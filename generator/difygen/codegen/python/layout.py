@@ -17,7 +17,7 @@ INDENT = 4
 
 _DECLARATION = re.compile(r"(\w+): (.+)")
 _ASSIGNMENT = re.compile(r"(\w+ = )(.+)")
-_IMPORT = re.compile(r"(from \S+ import )(.+)")
+_IMPORT = re.compile(r"(from \S+ import )([^*]+)")
 
 
 class Group(NamedTuple):
