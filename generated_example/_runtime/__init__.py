@@ -312,6 +312,7 @@ __all__ = [
     "as_function",
 ]
 
-for _name in __all__:  # tracebacks, help() and pickles name them as users import them
+# Tracebacks, help() and pickles name them as users import them.
+for _name in __all__:
     if isinstance(_public := globals()[_name], type):
         _public.__module__ = __name__.removesuffix("._runtime")

@@ -189,7 +189,8 @@ class AsyncAppClient:
         http_client: AsyncClient | None = None,
     ) -> None:
         key = None if api_key is None else Secret(api_key)
-        del api_key  # or a traceback with variables would show it
+        # A traceback with variables would show it.
+        del api_key
         options = ClientOptions(
             base_url=base_url,
             api_key=key,

@@ -99,7 +99,7 @@ class Unhurried(Generic[WaitedT]):
                     held = error
                 else:
                     arrived = error
-            except BaseException as error:  # noqa: BLE001 - it is passed on
+            except BaseException as error:  # noqa: BLE001
                 arrived = error
 
 
@@ -264,7 +264,8 @@ class LoopSlot:
         self._close: WeakMethod[Callable[[], Coroutine[Any, Any, None]]] | None = None
 
     def release(self) -> None:
-        with suppress(IndexError, RuntimeError):  # given back before; the loop is over
+        # It was given back before, or the loop is over.
+        with suppress(IndexError, RuntimeError):
             self._loop.call_soon_threadsafe(self._held.pop().release)
 
     __del__ = release
@@ -317,7 +318,8 @@ class LoopState:
         try:
             yield
         finally:
-            if self.client is client:  # the loop ends: nobody has asked for it
+            # The loop ends: nobody has asked for it.
+            if self.client is client:
                 for run in list(self.runs):
                     await run.close()
                 if others := [task for task in FINISHING if task.get_loop() is loop]:

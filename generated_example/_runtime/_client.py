@@ -187,7 +187,8 @@ class AppClient:
         http_client: Client | None = None,
     ) -> None:
         key = None if api_key is None else Secret(api_key)
-        del api_key  # or a traceback with variables would show it
+        # A traceback with variables would show it.
+        del api_key
         options = ClientOptions(
             base_url=base_url,
             api_key=key,

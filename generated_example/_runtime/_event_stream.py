@@ -183,7 +183,8 @@ def payload_of(data: bytes) -> dict[str, Any]:
         payload, end = read_json(text)
     except ValueError:
         payload, end = None, -1
-    if end != len(text):  # something stands around it: blanks, or it is no JSON
+    # Something stands around it: blanks, or it is no JSON.
+    if end != len(text):
         payload = json.loads(text)
     if payload.__class__ is not dict:
         raise ValueError("expected an object")
@@ -257,7 +258,7 @@ class RunState:
         self.patience: float | None = None
         self._submitted = submitted
         self._knows_ids = False
-        self._seen: dict[tuple[str, str, str, int], None] = {}
+        self._seen = dict[tuple[str, str, str, int], None]()
 
     def take(self, events: list[bytes], *, at_end: bool = False) -> None:
         """Make events of data. Data that the end of the stream cut is no event."""

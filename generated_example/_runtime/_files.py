@@ -457,7 +457,8 @@ class FileRules:
 
     def type_for(self, name: str) -> str:
         """The `type` to send for a file of this name."""
-        found, extension = detected_type(name), extension_of(name)
+        found = detected_type(name)
+        extension = extension_of(name)
         if extension in MAYBE_DOCUMENTS:
             custom = "custom" in self.types and extension in self.extensions
             found = "document" if "document" in self.types and not custom else "custom"
@@ -545,8 +546,8 @@ def named_source(value: Any) -> tuple[FileSource, str]:
             raise ValueError(f"there is no file {path!r}")
         return path, os.path.basename(path)
     if isinstance(value, bytes | bytearray):
-        problem = 'bytes need a name: give ("report.pdf", data)'
-        raise ValueError(problem)
+        nameless = ValueError('bytes need a name: give ("report.pdf", data)')
+        raise nameless
     if not hasattr(value, "read"):
         raise ValueError(
             "expected a path, (name, bytes), an open binary file, a URL, a file that was "
@@ -573,8 +574,8 @@ def source_with_name(pair: tuple[object, ...]) -> tuple[FileSource, str]:
 def binary(file: Any) -> BinaryIO:
     """The open file, if it gives bytes."""
     if isinstance(file.read(0), str):
-        problem = 'the file is open as text: open it with mode "rb"'
-        raise ValueError(problem)
+        textual = ValueError('the file is open as text: open it with mode "rb"')
+        raise textual
     return cast(BinaryIO, file)
 
 

@@ -125,7 +125,7 @@ class UploadBody:
         if isinstance(source, bytes):
             file: BinaryIO = io.BytesIO(source)
         elif isinstance(source, str | os.PathLike):
-            file = open(source, "rb")
+            file = open(source, "rb")  # noqa: SIM115
         else:
             return OpenUpload(self._start, source, self._end, owned=False)
         return OpenUpload(self._start, file, self._end, owned=True)

@@ -105,7 +105,8 @@ def check_json(value: Any) -> Any:
     elif isinstance(value, dict):
         for key, member in cast(dict[object, object], value).items():
             if not isinstance(key, str):
-                raise ValueError(f"the key {key!r} is not a str")
+                wrong = ValueError(f"the key {key!r} is not a str")
+                raise wrong
             check_json(key)
             check_json(member)
     elif isinstance(value, list | tuple):

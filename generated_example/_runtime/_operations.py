@@ -67,7 +67,8 @@ MAX_REMEMBERED_ITEMS = 1000
 FIRST_POLL_DELAY = 0.25
 MAX_POLL_DELAY = 5.0
 MAX_POLL_FAILURES = 4
-MAX_POLLING = 1260.0  # Dify ends a run after 1200 seconds, unless set otherwise
+# Dify ends a run after 1200 seconds, unless set otherwise.
+MAX_POLLING = 1260.0
 
 
 class ClientOptions:

@@ -77,7 +77,8 @@ def to_integer(value: Any) -> int:
 
 def to_maybe_integer(value: Any) -> int | None:
     """The whole number, or None where there is none."""
-    if isinstance(value, float) and not isfinite(value):  # Python reads NaN, Infinity
+    # Python reads NaN and Infinity as numbers.
+    if isinstance(value, float) and not isfinite(value):
         return None
     return int(value) if isinstance(value, int | float) else None
 

@@ -224,7 +224,8 @@ class StreamSession(Generic[EndT]):
             was_closed = state.is_over and isinstance(error, Exception)
             await self._break_off(error)
             if was_closed and state.error is not None and state.error is not error:
-                raise state.error from error  # by another thread or task
+                # It was closed by another thread or task.
+                raise state.error from error
             raise
         finally:
             self._use.release()
@@ -331,7 +332,8 @@ class StreamSession(Generic[EndT]):
         call = None
         if not self._source.is_resumed:
             call = await self._source.begin(self._settings, self._user, self._deadline)
-        if self.state.is_over:  # closed meanwhile
+        # It was closed meanwhile.
+        if self.state.is_over:
             return
         self._was_sent = True
         if call is None:

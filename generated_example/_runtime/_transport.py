@@ -556,7 +556,8 @@ class SyncExchange:
         return piece
 
     async def close(self) -> None:
-        if self._is_reading:  # in another thread
+        # Another thread reads.
+        if self._is_reading:
             self._watch.close()
         self._forget(self._watch)
         self._response.close()

@@ -218,7 +218,8 @@ class TurnState(RunState):
         A connection that takes up a run again begins with what the server has stored of the
         answer, which is no more than what was seen here.
         """
-        answer, reason = to_text(payload.get("answer")), to_text(payload.get("reason"))
+        answer = to_text(payload.get("answer"))
+        reason = to_text(payload.get("reason"))
         if self.is_reattached and not reason and self._text().startswith(answer):
             return False
         self._is_moderated = not self.is_reattached or bool(reason)
