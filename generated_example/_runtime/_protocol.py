@@ -89,7 +89,7 @@ REGENERATE = (
 HINTS: tuple[tuple[str, str], ...] = (
     (
         "not published",
-        "The API runs the published version: publish the app in Dify",
+        "The API runs the published version: publish the workflow, or the app, in Dify",
     ),
     (
         "access token is invalid",
