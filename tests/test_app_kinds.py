@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -21,10 +22,20 @@ def test_an_app_knows_its_kind(mode: AppMode) -> None:
     assert mode in App(name="a", source="a.yml", mode=mode).kind.modes
 
 
-@pytest.mark.parametrize("mode", [mode for mode, kind in APP_KINDS.items() if not kind.is_supported])
-def test_a_kind_that_gets_no_client_is_refused_by_its_own_name(mode: AppMode, tmp_path: Path) -> None:
-    export = tmp_path / "app.yml"
-    export.write_text(f"app: {{name: a, mode: {mode}}}\nkind: app\nversion: 0.5.0\n", "utf-8")
+@pytest.mark.parametrize("mode", APP_MODES)
+def test_an_app_of_each_kind_gets_a_client(mode: AppMode, tmp_path: Path) -> None:
+    kind = APP_KINDS[mode]
+    nodes = [
+        {"id": f"n{number}", "data": {"type": type_, "title": type_}}
+        for number, type_ in enumerate(("start", *kind.terminal_nodes))
+    ]
+    graph = {"nodes": nodes, "edges": [{"source": "n0", "target": "n1"}]}
+    body = {"workflow": {"graph": graph}} if kind.terminal_nodes else {"model_config": {"user_input_form": []}}
+    export = tmp_path / "app.json"
+    export.write_text(json.dumps({"app": {"name": "a", "mode": mode}, "kind": "app", "version": "0.6.0", **body}))
     ran = difygen(str(export), "-o", str(tmp_path / "client"))
-    assert ran.code == 2 and not (tmp_path / "client").exists()
-    assert f"This app is {APP_KINDS[mode].noun} (mode `{mode}`)" in ran.err
+    assert (ran.code, ran.err) == (0, "")
+    module = (tmp_path / "client" / "a.py").read_text("utf-8")
+    for verb in kind.verbs:
+        assert f'{verb}_a = as_function(_client.{verb}, "{verb}_a")' in module
+    assert f"class AClient({kind.client}[AInputs" in module

@@ -11,12 +11,9 @@ from typing import Any
 
 import pytest
 import yaml
-from difygen.cursor import Diagnostics
 from difygen.diagnostics import has_errors
-from difygen.model import App, Primitive, UnionOf
+from difygen.model import Primitive, UnionOf
 from difygen.parser import Reading, read
-from difygen.parser.dsl import read_dsl
-from difygen.parser.yaml import Document, load
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import LAB
@@ -53,13 +50,6 @@ def test_an_app_without_a_name_is_called_like_its_file() -> None:
     for file, name in [("exports/my flow.yml", "my flow"), ("-", "workflow"), ("a\\b.yml", "b")]:
         found = read(definition, file).workflow
         assert found is not None and found.name == name
-
-
-def test_the_reader_knows_the_mode_of_apps_without_a_client() -> None:
-    document = load(json.dumps(export([start()], mode="advanced-chat")).encode(), "demo.json")
-    assert isinstance(document, Document)
-    found = read_dsl(document.root, document.file, Diagnostics(document))
-    assert found == App(name="demo", source="demo.json", title="demo", mode="advanced-chat")
 
 
 def test_yaml_and_json_read_alike() -> None:

@@ -26,6 +26,7 @@ from difygen.model import (
     Output,
     Primitive,
     Property,
+    Tool,
     Type,
     UnionOf,
 )
@@ -167,9 +168,11 @@ def contract(workflow: App) -> App:
     """What a spec can say: no graph, and one description for an object and the place that it is in."""
     return replace(
         workflow,
-        mode="workflow",
         nodes=(),
         edges=(),
+        answers=(),
+        tools=tuple(Tool(name=each.name) for each in workflow.tools),
+        features=replace(workflow.features, citations=False, moderation=False, annotation_reply=False),
         inputs=tuple(replace(each, type=each.type and bare_object(each.type)) for each in workflow.inputs),
         outputs=tuple(
             replace(each, type=bare(each.type), description=said(each.description, each.type), selectors=())

@@ -33,7 +33,6 @@ BEYOND_SCHEMAS = {
     "bad-json",  # `json_schema` as text that is not JSON
     "schema-not-object",  # `json_schema` that allows no object
     "too-deep",
-    "unsupported-mode",
 }
 """What only the reader finds: how parts of a spec that are each right go together."""
 

@@ -17,8 +17,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from difygen.console import DefinitionProblem, printable
-from difygen.model import App, AppKind
+from difygen.model import WORKFLOW, App, AppKind
 from difygen.options import Options
+from difygen.wording import named
 
 if TYPE_CHECKING:
     from difygen.diagnostics import Diagnostic
@@ -67,7 +68,15 @@ class GeneratedClient:
 
 @contextmanager
 def generated(workflow: App, name: str, options: Options) -> Iterator[GeneratedClient]:
-    """Generate the client of an app that is called `name`, and import it; it lives as long as the block."""
+    """Generate the client of an app that is called `name`, and import it; it lives as long as the block.
+
+    Raises:
+        DefinitionProblem: The definition is wrong, or the app is no workflow.
+    """
+    if workflow.kind is not WORKFLOW:
+        why = f"{named(workflow.name)} is {workflow.kind.noun}; from here only workflows are run."
+        hint = "Generate its client, and call it from Python."
+        raise DefinitionProblem(f"{workflow.source}: error: {why} [unsupported-mode]\n    hint: {hint}")
     package = f"difygen_call_{next(_numbers)}"
     with TemporaryDirectory(prefix="difygen-") as folder:
         module_name = _write(workflow, name, options, Path(folder) / package)

@@ -19,6 +19,7 @@ from difygen.config import Config
 from difygen.diagnostics import has_errors
 from difygen.files import read_file
 from difygen.model import (
+    WORKFLOW,
     App,
     ArrayOf,
     Input,
@@ -26,8 +27,10 @@ from difygen.model import (
     ObjectOf,
     OneOf,
     Primitive,
+    TurnFiles,
     Type,
     UnionOf,
+    Variable,
 )
 from difygen.parser import read
 from difygen.project.definitions import assign_names
@@ -263,15 +266,58 @@ def _escape(found: re.Match[str]) -> str:
 def spec_of(workflow: App) -> Json:
     """Return the spec as plain values, with everything left out that goes without saying."""
     name = workflow.name if workflow.name.strip() else ""
-    spec = _filled(name=name, title=workflow.title, description=workflow.description)
+    mode = "" if workflow.kind is WORKFLOW else workflow.kind.name
+    spec = _filled(name=name, mode=mode, title=workflow.title, description=workflow.description)
     spec["inputs"] = {input_.name: _input(input_) for input_ in workflow.inputs}
-    spec["outputs"] = {
-        each.name: _described(each.type, each.description, {"optional": each.optional, "reason": each.reason})
-        for each in workflow.outputs
-    }
+    if workflow.kind is WORKFLOW:
+        spec["outputs"] = {
+            each.name: _described(each.type, each.description, {"optional": each.optional, "reason": each.reason})
+            for each in workflow.outputs
+        }
+    else:
+        spec |= _chat(workflow)
     if workflow.examples:
-        spec["examples"] = [_filled(inputs=each.inputs, outputs=each.outputs) for each in workflow.examples]
+        spec["examples"] = [
+            _filled(query=each.query, inputs=each.inputs, outputs=each.outputs, answer=each.answer)
+            for each in workflow.examples
+        ]
     return spec
+
+
+def _chat(app: App) -> Json:
+    """Return what only chat-type apps have."""
+    features = app.features
+    return _filled(
+        variables={
+            each.name: _described(each.type, each.description, {}) if each.initial is None else _initialized(each)
+            for each in app.variables
+        },
+        tools=_texts(tuple(tool.name for tool in app.tools)),
+        files=_turn_files(app.files) if app.files is not None else None,
+        opening_statement=features.opening_statement,
+        suggested_questions=_texts(features.suggested_questions),
+        suggested_questions_after_answer=features.suggested_questions_after_answer or None,
+        speech_to_text=features.speech_to_text or None,
+        text_to_speech={"auto_play": True} if features.auto_play else features.text_to_speech or None,
+    )
+
+
+def _initialized(variable: Variable) -> JsonValue:
+    described = _described(variable.type, variable.description, {})
+    long = described if isinstance(described, dict) else {"type": described}
+    return {**long, "initial": variable.initial}
+
+
+def _turn_files(files: TurnFiles) -> JsonValue:
+    return (
+        _filled(
+            types=_texts(files.types),
+            extensions=_texts(files.extensions),
+            methods=_texts(files.methods),
+            max_count=files.max_count,
+        )
+        or True
+    )
 
 
 def _filled(**values: object) -> Json:

@@ -52,8 +52,6 @@ class AppKind:
     options: tuple[str, str]
     template: str
     parameters: tuple[str, ...] = ()
-    is_supported: bool = False
-    """Whether a client can be generated."""
 
     @property
     def word(self) -> str:
@@ -77,7 +75,6 @@ WORKFLOW = AppKind(
     info="WorkflowInfo",
     options=("RunOptions", "StreamOptions"),
     template="workflow",
-    is_supported=True,
 )
 CHATFLOW = AppKind(
     name="chatflow",

@@ -91,9 +91,6 @@ def _app_kind(root: Cursor) -> AppKind:
             hint = f"Write `mode: {foreign}`." if foreign else root.report.suggestion(word, _KINDS)
             mode.error("unknown-mode", f"`{shown(word)}` is no mode of an app.", hint)
         return WORKFLOW
-    if not kind.is_supported:
-        supported = names_listed([each.name for each in _KINDS.values() if each.is_supported])
-        mode.error("unsupported-mode", f"difygen makes no clients for {kind.noun} yet.", f"It does for {supported}.")
     return kind
 
 

@@ -265,6 +265,8 @@ def _initial(variable: Variable, scope: Scope) -> Source | None:
     if variable.initial is None:
         return None
     value = literal(variable.initial)
+    if isinstance(variable.initial, Mapping | list) and not variable.initial:
+        return call(scope.use("Field"), code("default_factory={}", Code(type(variable.initial).__name__)))
     if isinstance(variable.initial, Mapping | list):
         return call(scope.use("Field"), code("default_factory=lambda: {}", value))
     return value

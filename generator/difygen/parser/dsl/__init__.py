@@ -21,8 +21,7 @@ from difygen.wording import nearest, quoted
 NEWEST = (0, 7, 0)
 """The newest version of the DSL that this reader was written for (Dify 1.16)."""
 
-_SUPPORTED_MODES = " or ".join(f"`{mode}`" for mode, kind in APP_KINDS.items() if kind.is_supported)
-_SUPPORTED = " and ".join(dict.fromkeys(kind.word for kind in APP_KINDS.values() if kind.is_supported))
+_MODES = " or ".join(f"`{mode}`" for mode in APP_MODES)
 _OTHER_KINDS = {
     "rag_pipeline": "a knowledge pipeline, which fills a knowledge base and has no workflow API",
     "snippet": "a snippet, a piece of a workflow that cannot be run by itself",
@@ -30,19 +29,14 @@ _OTHER_KINDS = {
 
 
 def read_dsl(root: Mapping[str, JsonValue], file: str, report: Diagnostics) -> App | None:
-    """Read an export. Apps of kinds that get no client give an `App` with their mode and nothing else, and an error."""
+    """Read an export."""
     if not check_kind(root, report):
         return None
     mode = mode_of(root, report)
     if mode is None:
         return None
-    app = read_head(root, file, mode)
-    if not app.kind.is_supported:
-        message = f"This app is {app.kind.noun} (mode `{mode}`), and difygen makes clients for {_SUPPORTED} apps only."
-        report.error("unsupported-mode", message, ("app", "mode"))
-        return app
     check_version(root, report)
-    return read_contract(app, root, report)
+    return read_contract(read_head(root, file, mode), root, report)
 
 
 def read_head(root: Mapping[str, JsonValue], file: str, mode: AppMode) -> App:
@@ -128,7 +122,7 @@ def check_kind(root: Mapping[str, JsonValue], report: Diagnostics) -> bool:
             "unsupported-kind",
             f"This is the export of {_OTHER_KINDS[kind]}.",
             ("kind",),
-            f"difygen makes clients for {_SUPPORTED} apps.",
+            "difygen makes clients for apps.",
         )
         return False
     if not mapping(root.get("app")):
@@ -166,7 +160,8 @@ def mode_of(root: Mapping[str, JsonValue], report: Diagnostics) -> AppMode | Non
         nodes = sequence(mapping(mapping(root.get("workflow")).get("graph")).get("nodes"))
         types = {text(mapping(mapping(node).get("data")).get("type")) for node in nodes}
         kinds = {kind for kind in APP_KINDS.values() if not types.isdisjoint(kind.terminal_nodes)}
-        if len(kinds) == 1 and (kind := kinds.pop()).is_supported:
+        if len(kinds) == 1:
+            kind = kinds.pop()
             message, hint = (
                 f"The app has no `mode`; it is read as {kind.noun}.",
                 f"Dify writes `mode: {kind.modes[0]}`.",
@@ -176,6 +171,6 @@ def mode_of(root: Mapping[str, JsonValue], report: Diagnostics) -> AppMode | Non
         report.error("no-mode", "The app has no `mode`, and nothing else says what kind of app it is.", ("app",))
         return None
     known = nearest(word, APP_MODES)
-    hint = f"Did you mean `{known}`?" if known else f"difygen makes clients for apps of the mode {_SUPPORTED_MODES}."
+    hint = f"Did you mean `{known}`?" if known else f"difygen knows {_MODES}."
     report.error("unknown-mode", f"{quoted(word)} is no mode of an app that difygen knows.", ("app", "mode"), hint)
     return None
