@@ -26,6 +26,8 @@ NAMES = {
     "AsyncWorkflowClient": "WorkflowClient",
     "AsyncRunStream": "RunStream",
     "AsyncRunLogs": "RunLogs",
+    "AsyncClientT": "ClientT",
+    "AsyncStreamT": "StreamT",
     "AsyncAppClient": "AppClient",
     "AsyncEventStream": "EventStream",
     "AsyncTurn": "Turn",

@@ -64,3 +64,8 @@ def test_names_of_workflows_that_share_one_are_completed(tmp_path: Path) -> None
     project = jedi.Project(tmp_path)
     assert {"run_page", "run_page_outputs"} <= completed(project, "from client import run")
     assert {"PageOutputsOutputsPage"} <= completed(project, "from client import PageOutputsOut")
+
+
+def test_a_client_in_a_with_block_is_completed(project: jedi.Project) -> None:
+    block = "from client import ConcatClient\nwith ConcatClient() as client:\n    client."
+    assert {"run", "stream", "run_inputs"} <= completed(project, block)

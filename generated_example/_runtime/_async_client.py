@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Generic, Self, Unpack
+from typing import Any, BinaryIO, Generic, TypeVar, Unpack
 
 from ._async_transport import AsyncTransport
 from ._event_stream import text_filter
@@ -28,6 +28,10 @@ from ._responses import (
 from ._session import EndT, StreamSession, follow_run, run_to_end
 from ._settings import Secret
 
+# What a `with` block enters: `Self` says the same, but jedi takes that for the base class.
+AsyncClientT = TypeVar("AsyncClientT")
+AsyncStreamT = TypeVar("AsyncStreamT", bound="AsyncEventStream[Any]")
+
 
 class AsyncEventStream(Generic[EndT]):
     """The events of a run or a turn, as they happen, and what came of it."""
@@ -46,7 +50,7 @@ class AsyncEventStream(Generic[EndT]):
         """The run while it goes on, for `stop()`. None before the first event."""
         return self._session.state.task_id
 
-    async def __aenter__(self) -> Self:
+    async def __aenter__(self: AsyncStreamT) -> AsyncStreamT:  # noqa: PYI019
         self._managed = True
         return self
 
@@ -210,7 +214,7 @@ class AsyncAppClient:
     def _operate(self, options: ClientOptions) -> Operations[Any]:
         raise NotImplementedError
 
-    async def __aenter__(self) -> Self:
+    async def __aenter__(self: AsyncClientT) -> AsyncClientT:  # noqa: PYI019
         return self
 
     async def __aexit__(

@@ -6,7 +6,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Generic, Self, Unpack
+from typing import Any, BinaryIO, Generic, TypeVar, Unpack
 
 from ._event_stream import text_filter
 from ._events import Event, TextChunk
@@ -28,6 +28,10 @@ from ._session import EndT, StreamSession, follow_run, run_to_end
 from ._settings import Secret
 from ._transport import SyncTransport, run_now
 
+# What a `with` block enters: `Self` says the same, but jedi takes that for the base class.
+ClientT = TypeVar("ClientT")
+StreamT = TypeVar("StreamT", bound="EventStream[Any]")
+
 
 class EventStream(Generic[EndT]):
     """The events of a run or a turn, as they happen, and what came of it."""
@@ -46,7 +50,7 @@ class EventStream(Generic[EndT]):
         """The run while it goes on, for `stop()`. None before the first event."""
         return self._session.state.task_id
 
-    def __enter__(self) -> Self:
+    def __enter__(self: StreamT) -> StreamT:  # noqa: PYI019
         self._managed = True
         return self
 
@@ -208,7 +212,7 @@ class AppClient:
     def _operate(self, options: ClientOptions) -> Operations[Any]:
         raise NotImplementedError
 
-    def __enter__(self) -> Self:
+    def __enter__(self: ClientT) -> ClientT:  # noqa: PYI019
         return self
 
     def __exit__(
