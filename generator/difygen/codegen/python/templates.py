@@ -31,7 +31,6 @@ from jinja2.ext import Extension
 from jinja2.nodes import EvalContext
 from jinja2.parser import Parser
 
-from difygen import __version__
 from difygen.codegen.describe import wrap
 from difygen.codegen.python.layout import lay_out
 from difygen.codegen.python.syntax import Code, Source, docstring, literal, trusted
@@ -144,7 +143,8 @@ class TemplateCache(BytecodeCache):
 
     @staticmethod
     def _path(bucket: Bucket) -> str:
-        return cache_from_source(os.path.join(templates_folder(), f"{bucket.key}-{__version__}.py"))
+        """Return the file of a template, as this very module compiles it: of another version, it has another name."""
+        return cache_from_source(os.path.join(templates_folder(), f"{bucket.key}-{os.stat(__file__).st_mtime_ns}.py"))
 
 
 @cache
