@@ -215,14 +215,14 @@ def test_quiet_prints_errors_alone(project: Project) -> None:
 
 def test_other_files_in_a_folder_are_left_out_but_named_files_are_mistakes(project: Project) -> None:
     project.write("specs/docker-compose.yml", "services: {}\n")
-    shutil.copy(LAB / "chatflow.yml", project.folder / "specs")
+    project.write("specs/pipeline.yml", "kind: rag_pipeline\nversion: 0.1.0\nrag_pipeline: {name: p}\n")
     ran = project.generate()
     assert ran.code == 0
     assert ran.err == "left out 2 files that define no workflow (-v names them)\n"
     assert project.modules() == {"concat", "report"}
     named = project.generate("specs", "-v").err
     assert "specs/docker-compose.yml:1:1: skipped: " in named
-    assert "specs/chatflow.yml:5:9: skipped: " in named
+    assert "specs/pipeline.yml:1:7: skipped: " in named
     ran = project.generate("specs/docker-compose.yml", "specs/concat.yaml")
     assert ran.code == 2
     assert "specs/docker-compose.yml:1:1: error: " in ran.err
