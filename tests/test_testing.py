@@ -10,22 +10,24 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from difygen.codegen.python.names import NameRequest, name_apps
 from difygen.codegen.python.package import generate
 from difygen.mock.files import FileStore
 from difygen.mock.values import example_value
-from difygen.model import App, Input
+from difygen.model import COMPLETION, WORKFLOW, App, Input
 from difygen.naming import class_name, snake_name
 from difygen.parser import read
 from difygen.project.sources import discover
 from difygen.testing import MockDify, mock_dify
-from support import GENERATOR, ROOT
+from support import CHAT_LAB, GENERATOR, LAB, ROOT
 
-SOURCES = {"specs": ROOT / "specs", "dsl_lab": ROOT / "tests" / "dsl_lab"}
+SOURCES = {"specs": ROOT / "specs", "dsl_lab": LAB, "dsl_lab_chat": CHAT_LAB}
 
 
 def workflows_of(folder: Path) -> list[App]:
@@ -33,7 +35,16 @@ def workflows_of(folder: Path) -> list[App]:
     return [workflow for workflow in found if workflow is not None]
 
 
-CASES = [(name, str(snake_name(each.name))) for name, folder in SOURCES.items() for each in workflows_of(folder)]
+def named(folder: Path) -> dict[str, App]:
+    """The apps of a folder, by their names in Python."""
+    apps = workflows_of(folder)
+    names, _ = name_apps([NameRequest(app.name, app.source) for app in apps])
+    return dict(zip(map(str, names), apps, strict=True))
+
+
+APPS = [(app.kind, folder, name) for folder, path in SOURCES.items() for name, app in named(path).items()]
+CASES = [(folder, name) for kind, folder, name in APPS if kind is WORKFLOW]
+CHATS = [(folder, name) for kind, folder, name in APPS if kind is not WORKFLOW]
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +65,8 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Modu
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[dict[str, MockDify]]:
-    with mock_dify(SOURCES["specs"]) as specs, mock_dify(SOURCES["dsl_lab"]) as dsl_lab:
-        yield {"specs": specs, "dsl_lab": dsl_lab}
+    with ExitStack() as stack:
+        yield {name: stack.enter_context(mock_dify(folder)) for name, folder in SOURCES.items()}
 
 
 def some(input_: Input) -> Any:
@@ -80,7 +91,7 @@ def arguments(workflow: App) -> dict[str, Any]:
 def test_every_generated_client_runs_against_the_mock(
     folder: str, name: str, clients: dict[str, ModuleType], servers: dict[str, MockDify]
 ) -> None:
-    workflow = next(each for each in workflows_of(SOURCES[folder]) if snake_name(each.name) == name)
+    workflow = named(SOURCES[folder])[name]
     module = importlib.import_module(f"{clients[folder].__name__}.{name}")
     dify, values = servers[folder], arguments(workflow)
     settings = {"base_url": dify.base_url, "api_key": dify.api_keys[name], "user": "u"}
@@ -107,6 +118,39 @@ def test_every_generated_client_runs_against_the_mock(
             return await client.run(**values)
 
     assert asyncio.run(arun()).status == "succeeded"
+
+
+@pytest.mark.parametrize(("folder", "name"), CHATS)
+def test_every_generated_client_takes_a_turn_with_the_mock(
+    folder: str, name: str, clients: dict[str, ModuleType], servers: dict[str, MockDify]
+) -> None:
+    app = named(SOURCES[folder])[name]
+    module, verb = importlib.import_module(f"{clients[folder].__name__}.{name}"), app.kind.verbs[0]
+    dify, values = servers[folder], arguments(app)
+    query = () if app.kind is COMPLETION else ("Hello",)
+    settings = {"base_url": dify.base_url, "api_key": dify.api_keys[name], "user": "u"}
+    is_paused = any(node.type == "human-input" for node in app.nodes)
+    with getattr(module, f"{class_name(name)}Client")(**settings) as client:
+        if is_paused:
+            with pytest.raises(clients[folder].TurnPausedError):
+                getattr(client, verb)(*query, **values)
+            return
+        turn = getattr(client, verb)(*query, **values)
+        with client.stream(*query, **values) as stream:
+            pieces = "".join(stream.text())
+            streamed = stream.result()
+        assert turn.status == streamed.status == "succeeded"
+        assert pieces == streamed.answer and type(turn.answer) is str
+        if query:
+            conversation = client.conversation(**values)
+            assert conversation.send(*query).conversation_id == conversation.id
+            assert [message.query for message in conversation.messages()] == ["Hello"]
+
+    async def aturn() -> Any:
+        async with getattr(module, f"Async{class_name(name)}Client")(**settings) as client:
+            return await getattr(client, verb)(*query, **values)
+
+    assert asyncio.run(aturn()).status == "succeeded"
 
 
 CONFTEST = 'pytest_plugins = ["difygen.testing"]\n'

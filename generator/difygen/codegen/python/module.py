@@ -5,7 +5,7 @@ The templates print what is decided here, in words and a shape of their own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from difygen.codegen.describe import answer_texts, headline, output_text, paragraphs, sentence, summary
@@ -13,9 +13,22 @@ from difygen.codegen.python.inputs import InputPlan, file_settings, plan_inputs
 from difygen.codegen.python.names import VariableNames, class_names, name_variables, node_constants
 from difygen.codegen.python.runtime import runtime_names
 from difygen.codegen.python.syntax import Code, Source, call, code, literal, subscript
-from difygen.codegen.python.types import BUILTINS, Constant, ModelPlan, Scope, output_field
+from difygen.codegen.python.types import BUILTINS, Constant, ModelPlan, Scope, output_annotation, output_field
 from difygen.diagnostics import Diagnostic
-from difygen.model import CHATFLOW, COMPLETION, WORKFLOW, App, Features, OneOf, Primitive, Property, Type, Variable
+from difygen.model import (
+    CHATFLOW,
+    COMPLETION,
+    WORKFLOW,
+    App,
+    ArrayOf,
+    Features,
+    ObjectOf,
+    OneOf,
+    Primitive,
+    Property,
+    Type,
+    Variable,
+)
 from difygen.naming import Identifier, class_name, constant_name, numbered
 from difygen.options import Options
 from difygen.type_algebra import members_of
@@ -256,20 +269,32 @@ def _variables_model(names: VariableNames, owner: Identifier, scope: Scope) -> M
         field = output_field(
             Property(variable.name, variable.type), name, owner, scope, hidden, sentence(variable.description)
         )
-        fields.append(field._replace(default=_initial(variable, scope)))
+        fields.append(field._replace(default=_initial(variable, name, scope, hidden)))
     return ModelPlan(owner, scope.use("Variables"), [f"What a conversation with `{names.app.name}` remembers."], fields)
 
 
-def _initial(variable: Variable, scope: Scope) -> Source | None:
-    """Return the initial value; one that could be changed is made anew for each model."""
-    if variable.initial is None:
+def _initial(variable: Variable, name: Identifier, scope: Scope, hidden: Collection[str]) -> Source | None:
+    """Return the initial value; one that could be changed is made anew for each model.
+
+    Objects with a class of their own have none: plain data would not be of that class.
+    """
+    if variable.initial is None or _has_class(variable.type):
         return None
     value = literal(variable.initial)
-    if isinstance(variable.initial, Mapping | list) and not variable.initial:
-        return call(scope.use("Field"), code("default_factory={}", Code(type(variable.initial).__name__)))
-    if isinstance(variable.initial, Mapping | list):
-        return call(scope.use("Field"), code("default_factory=lambda: {}", value))
-    return value
+    if not isinstance(variable.initial, Mapping | list):
+        return value
+    factory = code("lambda: {}", value)
+    if not variable.initial:
+        annotation = output_annotation(variable.type, name, "", scope, hidden)
+        factory = Code(type(variable.initial).__name__ if annotation == "Any" else annotation)
+    return call(scope.use("Field"), code("default_factory={}", factory))
+
+
+def _has_class(type_: Type) -> bool:
+    """Return whether the type is a class of the module, or holds one."""
+    if isinstance(type_, ArrayOf):
+        return _has_class(type_.item)
+    return any(isinstance(member, ObjectOf) and bool(member.properties) for member in members_of(type_))
 
 
 def _tools(app: App) -> tuple[ToolPlan, ...]:

@@ -60,7 +60,7 @@ class ChatLabVariables(Variables):
     last_query: str = ""
     """Conversation variable last_query."""
 
-    queries: list[str] = Field(default_factory=list)
+    queries: list[str] = Field(default_factory=list[str])
     """Conversation variable queries."""
 
     notes: dict[str, Any] = Field(default_factory=lambda: {"a": 1})
