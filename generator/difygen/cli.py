@@ -103,10 +103,19 @@ def _output(command: CommandT) -> CommandT:
 
 def _verbosity(command: CommandT) -> CommandT:
     """-q and -v, as `verbosity`: -1 errors alone, 0 a summary, 1 every file."""
-    command = click.option("-q", "--quiet", "verbosity", flag_value=-1, help="Print errors alone.")(command)
-    return click.option("-v", "--verbose", "verbosity", flag_value=1, type=int, default=0, help="Print every file.")(
-        command
-    )
+    flags = (("-q", "--quiet"), -1, "Print errors alone."), (("-v", "--verbose"), 1, "Print every file.")
+    for names, value, text in flags:
+        option = click.option(
+            *names,
+            "verbosity",
+            flag_value=value,
+            type=int,
+            default=0,
+            callback=lambda _, __, given: given or 0,  # click 8.1 takes a default of 0 for none
+            help=text,
+        )
+        command = option(command)
+    return command
 
 
 def _server(command: CommandT) -> CommandT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -33,9 +34,15 @@ class Ran:
     err: str
 
 
+def runner() -> CliRunner:
+    """A runner that keeps the error stream apart, as click does by itself since 8.2."""
+    is_told = "mix_stderr" in signature(CliRunner).parameters
+    return CliRunner(**({"mix_stderr": False} if is_told else {}))
+
+
 def difygen(*arguments: str, stdin: bytes | None = None) -> Ran:
     """Run the command line in this process."""
-    result = CliRunner().invoke(root, list(arguments), input=stdin, prog_name="difygen", catch_exceptions=False)
+    result = runner().invoke(root, list(arguments), input=stdin, prog_name="difygen", catch_exceptions=False)
     return Ran(result.exit_code, result.stdout, result.stderr)
 
 
