@@ -54,8 +54,20 @@ def posts(server: Server, text: str) -> int:
     return sum(text in (body.get("query"), body["inputs"].get("string")) for body in asked)
 
 
+def is_slow(name: str, error: type[BaseException], managed: bool) -> bool:
+    """Whether a case runs by hand alone: each kind of server, and each kind of interruption, has others."""
+    return not managed or (error is ERRORS[1] and "taken up" not in name)
+
+
 CASES = [
-    pytest.param(kind, name, error, managed, id=f"{kind}, {name}, {error.__name__}, managed={managed}")
+    pytest.param(
+        kind,
+        name,
+        error,
+        managed,
+        id=f"{kind}, {name}, {error.__name__}, managed={managed}",
+        marks=[pytest.mark.slow] if is_slow(name, error, managed) else [],
+    )
     for kind in DRIVERS
     for name in SERVERS
     for error in ERRORS
