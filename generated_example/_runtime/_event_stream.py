@@ -27,6 +27,7 @@ from ._events import (
     UnknownEvent,
     WorkflowFinished,
     WorkflowPaused,
+    make_event,
 )
 from ._models import WorkflowNode, is_same_run
 from ._protocol import dify_error
@@ -297,7 +298,7 @@ class RunState:
                 return
         name = to_text(payload.get("event"))
         if name in self.plain_events or self._is_news(name, payload):
-            self.pending.append(EVENT_TYPES.get(name, UnknownEvent)(payload))
+            self.pending.append(make_event(payload))
             self.news += name != "ping"
 
     def end_here(self) -> bool:
