@@ -11,8 +11,8 @@ from typing import Any
 
 import httpx
 import pytest
+from difygen.mock.engine.values import HandlerError, load_handler
 from difygen.mock.errors import FAULTS
-from difygen.mock.values import HandlerError, load_handler
 from difygen.model import (
     App,
     ArrayOf,

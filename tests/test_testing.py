@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 from difygen.codegen.python.names import NameRequest, name_apps
 from difygen.codegen.python.package import generate
+from difygen.mock.engine.values import example_value
 from difygen.mock.files import FileStore
-from difygen.mock.values import example_value
 from difygen.model import COMPLETION, WORKFLOW, App, Input
 from difygen.naming import class_name, snake_name
 from difygen.parser import read

@@ -182,8 +182,8 @@ def mock_dify(
     try:
         from difygen.config import read_config
         from difygen.console import UsageProblem
+        from difygen.mock.api.endpoints import ServerOptions
         from difygen.mock.definition import load_served
-        from difygen.mock.endpoints import ServerOptions
         from difygen.mock.errors import Cut
         from difygen.mock.server import MockServer, keys_for, listening_socket
     except ModuleNotFoundError as error:

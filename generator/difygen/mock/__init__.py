@@ -7,11 +7,10 @@ The way of a request:
 
     command      `difygen mock` reads definitions, which are what is served, and starts a server
     server       the routes; whose key it is, and which fault it asks for: errors
-    endpoints    the body of the answer: validation checks inputs and files keeps uploads; streams sends events
-    runs         starts the run, drives its simulation, and keeps it for whoever follows or asks later
-    simulation   one run, event by event: scheduler says which node runs when, nodes what it gives, values holds the
-                 variable pool and makes up what nobody can know
-    chat         the same for apps that answer a query; conversations holds what is remembered of them
+    api          the body of the answer: validation checks inputs and files keeps uploads; streams sends events
+    runs         starts the run, drives its simulation, and keeps it for whoever follows or asks later; conversations
+                 keeps what chat-type apps remember
+    engine       one run or turn, event by event, without a clock or a connection
 """
 
 from __future__ import annotations

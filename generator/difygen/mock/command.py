@@ -13,11 +13,11 @@ from math import isfinite
 
 from difygen.config import Config
 from difygen.console import OK, WRONG, UsageProblem, echo, finish, say
+from difygen.mock.api.endpoints import ServerOptions
 from difygen.mock.definition import Definition, load_served
-from difygen.mock.endpoints import ServerOptions
+from difygen.mock.engine.values import HandlerError, load_handler
 from difygen.mock.errors import Cut, UnknownFaultError
 from difygen.mock.server import MockServer, keys_for, listening_socket
-from difygen.mock.values import HandlerError, load_handler
 from difygen.model import CHAT
 
 

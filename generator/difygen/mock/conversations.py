@@ -44,6 +44,12 @@ class VariableRow:
         """The type as the API has it, which tells no integers."""
         return "number" if self.declared in _NUMBERS else self.declared
 
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> VariableRow:
+        """Return the variable that a row of an export declares, with its initial value."""
+        id_, value = str(row.get("id") or _new_id()), row.get("value")
+        return cls(id_, str(row["name"]), str(row.get("value_type")), value, str(row.get("description") or ""))
+
     def assign(self, value: Any) -> None:
         """Give it another value."""
         self.value, self.updated_at = value, _now()
@@ -237,7 +243,7 @@ class ConversationStore:
             conversation.messages.append(message)
             conversation.updated_at = message.created_at
             for row in definition.remembered:  # those that the app got since then come with the next turn
-                conversation.variables.setdefault(str(row["name"]), _variable(row))
+                conversation.variables.setdefault(str(row["name"]), VariableRow.of(row))
         self.messages[message.id] = message
         return message
 
@@ -250,8 +256,3 @@ class ConversationStore:
     def refers_to(self, definition: Definition, file: StoredFile) -> bool:
         """Return whether a message of the app has the file, so that it can be downloaded."""
         return any(file.id in row.file_ids for row in self.messages.values() if row.definition is definition)
-
-
-def _variable(row: Mapping[str, Any]) -> VariableRow:
-    value, id_ = row.get("value"), str(row.get("id") or _new_id())
-    return VariableRow(id_, str(row["name"]), str(row.get("value_type")), value, str(row.get("description") or ""))

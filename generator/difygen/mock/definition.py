@@ -15,7 +15,7 @@ from difygen.codegen.python.names import key_variable
 from difygen.config import Config
 from difygen.cursor import Diagnostics
 from difygen.diagnostics import Diagnostic, has_errors
-from difygen.model import CHATFLOW, App, Edge, Input, Node, Primitive, TemplatePiece, Type, Variable
+from difygen.model import CHATFLOW, App, Edge, Input, Node, Primitive, TemplatePiece, Type
 from difygen.parser import EXPORT_KEYS
 from difygen.parser.dsl.graph import Graph, Step, mapping, read_graph, sequence
 from difygen.parser.yaml import Document, load
@@ -87,11 +87,22 @@ def define(workflow: App, export: Document | None = None, *, key_name: str, key_
     if export is not None and kind.terminal_nodes:
         graph = read_graph(mapping(exported.get("graph")), Diagnostics(export))
     terminal = [step for step in graph.steps.values() if step.type in kind.terminal_nodes]
-    templates = _templates(workflow, terminal) if kind is CHATFLOW else {}
-    ends = {step.id: _references(templates[step.id]) for step in terminal if step.id in templates}
-    ends = ends or {step.id: _end_outputs(workflow, step) for step in terminal}
+    templates: dict[str, tuple[TemplatePiece, ...]] = {}
+    if kind is CHATFLOW:  # an app without an export answers what its one node gives
+        pieces = {answer.node: answer.pieces for answer in workflow.answers}
+        templates = {step.id: pieces.get(step.id) or (TemplatePiece(selector=(BODY, "answer")),) for step in terminal}
+    ends = {step.id: _end_outputs(workflow, step, templates.get(step.id)) for step in terminal}
     configuration = mapping(export.root.get("model_config")) if export else {}
-    remembered = rows_of(exported, "conversation_variables") or map(_variable_row, workflow.variables)
+    remembered = rows_of(exported, "conversation_variables") or [
+        {
+            "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"difygen:variable:{variable.name}")),
+            "name": variable.name,
+            "value": variable.initial,
+            "description": variable.description,
+            "value_type": word_of(variable.type) or "object",
+        }
+        for variable in workflow.variables
+    ]
     return Definition(
         workflow=workflow,
         key_name=key_name,
@@ -114,17 +125,6 @@ def _variables(workflow: App, graph: Graph, configuration: Mapping[str, Any]) ->
     form = [(kind, row) for each in rows_of(configuration, "user_input_form") for kind, row in each.items()]
     rows = [{"type": kind} | row for kind, row in form if isinstance(row, dict) and kind != "external_data_tool"]
     return tuple(rows or map(_variable, workflow.inputs))
-
-
-def _templates(workflow: App, terminal: list[Step]) -> dict[str, tuple[TemplatePiece, ...]]:
-    """Return of what every Answer node's answer is made: of an app without an export, of what its one node gives."""
-    pieces = {answer.node: answer.pieces for answer in workflow.answers}
-    return {step.id: pieces.get(step.id) or (TemplatePiece(selector=(BODY, "answer")),) for step in terminal}
-
-
-def _references(pieces: tuple[TemplatePiece, ...]) -> tuple[tuple[str, Selector], ...]:
-    """Return what a template refers to, called `node.field`, as a handler may call what it prescribes."""
-    return tuple((".".join(each.selector), each.selector) for each in pieces if each.selector)
 
 
 def selector_of(value: object) -> Selector:
@@ -152,8 +152,15 @@ def _graph(workflow: App) -> Graph:
     return Graph(steps, [edge for edge in edges if edge.source in steps and edge.target in steps])
 
 
-def _end_outputs(workflow: App, end: Step) -> tuple[tuple[str, Selector], ...]:
-    """Return the outputs of an End node: its rows in the export, or those of a spec, which one node gives."""
+def _end_outputs(
+    workflow: App, end: Step, template: tuple[TemplatePiece, ...] | None
+) -> tuple[tuple[str, Selector], ...]:
+    """Return the outputs of a terminal node: its rows in the export, or those of a spec, which one node gives.
+
+    Those of an Answer node are what its template refers to, called `node.field`, as a handler may call them.
+    """
+    if template is not None:
+        return tuple((".".join(each.selector), each.selector) for each in template if each.selector)
     if not end.data:
         return tuple(
             (each.name, each.selectors[0] if each.selectors else (BODY, each.name)) for each in workflow.outputs
@@ -179,12 +186,6 @@ def _types(workflow: App, graph: Graph, ends: Mapping[str, tuple[tuple[str, Sele
         if selector and name in outputs and outputs[name] is not Primitive.ANY
     }
     return {**declared, **bound}
-
-
-def _variable_row(variable: Variable) -> JsonObject:
-    id_ = str(uuid.uuid5(uuid.NAMESPACE_URL, f"difygen:variable:{variable.name}"))
-    row = {"id": id_, "name": variable.name, "value": variable.initial, "description": variable.description}
-    return row | {"value_type": word_of(variable.type) or "object"}
 
 
 def _variable(input_: Input) -> JsonObject:
@@ -269,21 +270,17 @@ def app_info(definition: Definition) -> JsonObject:
 def app_parameters(definition: Definition) -> JsonObject:
     """Return the body of `GET /parameters`: the variables of the start node as they are, hidden ones included."""
     features = definition.features
+    hidden = () if definition.workflow.kind.terminal_nodes else ("type",)  # rows of a form do not repeat it (1.14.2)
+    rows = [(row, {key: value for key, value in row.items() if key not in hidden}) for row in definition.variables]
     shown = {key: features.get(key, default) for key, default in _FEATURES.items()}
     return shown | {
         "annotation_reply": {"enabled": False},
         "more_like_this": shown["more_like_this"] if definition.features.get("model") else {"enabled": False},
-        "user_input_form": [{str(row.get("type")): _shown(definition, row)} for row in definition.variables],
+        "user_input_form": [{str(row.get("type")): visible} for row, visible in rows],
         "sensitive_word_avoidance": features.get("sensitive_word_avoidance", {"enabled": False}),
         "file_upload": features.get("file_upload") or _UPLOAD,
         "system_parameters": _SIZES,
     }
-
-
-def _shown(definition: Definition, variable: JsonObject) -> JsonObject:
-    """Return a variable as clients see it: that of a form does not repeat its type (seen on 1.14.2)."""
-    has_graph = definition.workflow.kind.terminal_nodes
-    return variable if has_graph else {key: value for key, value in variable.items() if key != "type"}
 
 
 def app_meta(definition: Definition) -> JsonObject:

@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from difygen.mock.definition import Definition, JsonObject
+from difygen.mock.engine.nodes import Form
+from difygen.mock.engine.scheduler import Compute, Delay, Pause
+from difygen.mock.engine.simulation import Identity, Simulation
+from difygen.mock.engine.values import Handler, call_handler, example_outputs
 from difygen.mock.errors import Faults, invalid_param
 from difygen.mock.files import FileStore
-from difygen.mock.nodes import Form
-from difygen.mock.scheduler import Compute, Delay, Pause
-from difygen.mock.simulation import Identity, Simulation
 from difygen.mock.validation import WorkflowLogQuery
-from difygen.mock.values import Handler, call_handler, example_outputs
 from difygen.model import CHATFLOW, WORKFLOW
 
 _LOGGER = logging.getLogger(__name__)

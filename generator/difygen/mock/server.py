@@ -21,10 +21,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from difygen.mock import endpoints
-from difygen.mock.chat import extras, pages, start
-from difygen.mock.definition import Definition, app_info, app_meta, app_parameters, app_site
-from difygen.mock.endpoints import (
+from difygen.mock.api import chat, endpoints, start
+from difygen.mock.api.endpoints import (
     CORS,
     EXPOSED_HEADERS,
     ApiRequest,
@@ -34,6 +32,8 @@ from difygen.mock.endpoints import (
     json_response,
     page,
 )
+from difygen.mock.api.streams import TRANSPORT, DroppedResponse
+from difygen.mock.definition import Definition, app_info, app_meta, app_parameters, app_site
 from difygen.mock.errors import (
     HEADER,
     INTERNAL_ERROR,
@@ -45,7 +45,6 @@ from difygen.mock.errors import (
     unauthorized,
     unhandled,
 )
-from difygen.mock.streams import TRANSPORT, DroppedResponse
 from difygen.model import CHAT, COMPLETION, WORKFLOW
 
 VERSION = "1.12.1"
@@ -66,7 +65,7 @@ _ROUTES: tuple[tuple[str, tuple[str, ...], Endpoint], ...] = (
     ("/v1/workflow/{workflow_run_id}/events", ("GET",), endpoints.run_events),
     ("/v1/form/human_input/{form_token}", ("GET", "POST"), endpoints.form),
     ("/v1/files/upload", ("POST",), endpoints.upload),
-    ("/v1/files/{file_id}/preview", ("GET",), extras.preview),
+    ("/v1/files/{file_id}/preview", ("GET",), chat.preview),
     ("/v1/info", ("GET",), page(app_info)),
     ("/v1/parameters", ("GET",), page(app_parameters)),
     ("/v1/site", ("GET",), page(app_site)),
@@ -75,22 +74,22 @@ _ROUTES: tuple[tuple[str, tuple[str, ...], Endpoint], ...] = (
     (f"/v1/{CHAT.stop}", ("POST",), start.stop_turn),
     (f"/v1/{COMPLETION.start}", ("POST",), start.send_completion_message),
     (f"/v1/{COMPLETION.stop}", ("POST",), start.stop_turn),
-    ("/v1/conversations", ("GET",), pages.conversations),
-    ("/v1/conversations/{conversation_id:uuid}", ("DELETE",), pages.delete_conversation),
-    ("/v1/conversations/{conversation_id:uuid}/name", ("POST",), pages.rename_conversation),
-    ("/v1/conversations/{conversation_id:uuid}/variables", ("GET",), pages.variables),
-    ("/v1/conversations/{conversation_id:uuid}/variables/{variable_id:uuid}", ("PUT",), pages.set_variable),
-    ("/v1/messages", ("GET",), pages.messages),
-    ("/v1/messages/{message_id:uuid}/feedbacks", ("POST",), extras.feedback),
-    ("/v1/messages/{message_id:uuid}/suggested", ("GET",), extras.suggested_questions),
-    ("/v1/app/feedbacks", ("GET",), extras.feedbacks),
-    ("/v1/apps/annotations", ("GET",), extras.list_annotations),
-    ("/v1/apps/annotations", ("POST",), extras.create_annotation),
-    ("/v1/apps/annotations/{annotation_id}", ("PUT", "DELETE"), extras.change_annotation),
-    ("/v1/apps/annotation-reply/{action}", ("POST",), extras.annotation_reply),
-    ("/v1/apps/annotation-reply/{action}/status/{job_id}", ("GET",), extras.annotation_reply_status),
-    ("/v1/audio-to-text", ("POST",), extras.audio_to_text),
-    ("/v1/text-to-audio", ("POST",), extras.text_to_audio),
+    ("/v1/conversations", ("GET",), chat.conversations),
+    ("/v1/conversations/{conversation_id:uuid}", ("DELETE",), chat.delete_conversation),
+    ("/v1/conversations/{conversation_id:uuid}/name", ("POST",), chat.rename_conversation),
+    ("/v1/conversations/{conversation_id:uuid}/variables", ("GET",), chat.variables),
+    ("/v1/conversations/{conversation_id:uuid}/variables/{variable_id:uuid}", ("PUT",), chat.set_variable),
+    ("/v1/messages", ("GET",), chat.messages),
+    ("/v1/messages/{message_id:uuid}/feedbacks", ("POST",), chat.feedback),
+    ("/v1/messages/{message_id:uuid}/suggested", ("GET",), chat.suggested_questions),
+    ("/v1/app/feedbacks", ("GET",), chat.feedbacks),
+    ("/v1/apps/annotations", ("GET",), chat.list_annotations),
+    ("/v1/apps/annotations", ("POST",), chat.create_annotation),
+    ("/v1/apps/annotations/{annotation_id}", ("PUT", "DELETE"), chat.change_annotation),
+    ("/v1/apps/annotation-reply/{action}", ("POST",), chat.annotation_reply),
+    ("/v1/apps/annotation-reply/{action}/status/{job_id}", ("GET",), chat.annotation_reply_status),
+    ("/v1/audio-to-text", ("POST",), chat.audio_to_text),
+    ("/v1/text-to-audio", ("POST",), chat.text_to_audio),
 )
 
 

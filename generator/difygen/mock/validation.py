@@ -70,7 +70,7 @@ def json_body(content_type: str, body: bytes) -> JsonObject:
         message = "Did not attempt to load JSON data because the request Content-Type was not 'application/json'."
         raise ApiError(415, "unsupported_media_type", message)
     try:
-        data = json.loads(body, parse_constant=no_constant, parse_int=_integer)
+        data = json.loads(body, parse_constant=no_constant, parse_int=_integer_of_64_bits)
         json.dumps(data, ensure_ascii=False).encode()  # refuses lone surrogates, as the real server does
     except (ValueError, RecursionError):
         raise bad_request() from None
@@ -79,7 +79,7 @@ def json_body(content_type: str, body: bytes) -> JsonObject:
     return data
 
 
-def _integer(text: str) -> int | float:
+def _integer_of_64_bits(text: str) -> int | float:
     """Return an integer, or a float for one beyond 64 bits (seen on 1.12.1)."""
     if len(text) > 20:
         return float(text)

@@ -14,10 +14,10 @@ from typing import Any
 
 from difygen.mock.conversations import MessageRow
 from difygen.mock.definition import JsonObject
+from difygen.mock.engine.nodes import FAILURE, usage_of
+from difygen.mock.engine.scheduler import Compute, Delay, Effect, Effects
+from difygen.mock.engine.simulation import Simulation
 from difygen.mock.files import file_object
-from difygen.mock.nodes import FAILURE, usage_of
-from difygen.mock.scheduler import Compute, Delay, Effect, Effects
-from difygen.mock.simulation import Simulation
 from difygen.model import AGENT
 from difygen.parser.dsl.graph import mapping
 

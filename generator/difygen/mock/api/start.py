@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from difygen.mock.chat.chatflow import ChatflowTurn
-from difygen.mock.chat.payloads import (
+from difygen.mock.api.endpoints import ApiRequest, json_response
+from difygen.mock.api.payloads import (
     ChatRequestPayload,
     CompletionRequestPayload,
     checked_chat,
@@ -20,15 +20,15 @@ from difygen.mock.chat.payloads import (
     lost,
     turn_files,
 )
-from difygen.mock.chat.turns import FormTurn, Turn
+from difygen.mock.api.streams import PING, CutResponse, DroppedResponse, StreamResponse, after_ping, frame, with_pings
 from difygen.mock.conversations import ConversationRow
 from difygen.mock.definition import JsonObject
-from difygen.mock.endpoints import ApiRequest, json_response
+from difygen.mock.engine.chatflow import ChatflowTurn
+from difygen.mock.engine.simulation import Identity
+from difygen.mock.engine.turns import FormTurn, Turn
 from difygen.mock.errors import WRONG_MODE, ApiError, Faults, bad_request, invalid_param
 from difygen.mock.files import is_uuid
 from difygen.mock.runs import Run
-from difygen.mock.simulation import Identity
-from difygen.mock.streams import PING, CutResponse, DroppedResponse, StreamResponse, after_ping, frame, with_pings
 from difygen.mock.validation import checked_inputs, required_user
 from difygen.model import AGENT, CHATFLOW, COMPLETION, WORKFLOW
 
@@ -59,7 +59,10 @@ async def send_chat_message(request: ApiRequest) -> Response:
     if kind is AGENT and payload.response_mode != "streaming":
         raise invalid_param("Agent Chat App does not support blocking mode")
     if kind is CHATFLOW and payload.workflow_id:
-        _check_version(request, payload.workflow_id)
+        if not is_uuid(payload.workflow_id):
+            raise bad_request(f"Invalid workflow_id format: '{payload.workflow_id}'. ")
+        if payload.workflow_id.lower() != request.definition.id("workflow"):
+            raise lost(request.http.url.path, f"Workflow not found with id: {payload.workflow_id}.")
     return await _respond(_Asked(request, user, payload))
 
 
@@ -90,13 +93,6 @@ def require_chat(request: ApiRequest) -> None:
     """Refuse the keys of apps that know no conversations."""
     if request.definition.workflow.kind in (WORKFLOW, COMPLETION):
         raise ApiError(400, "not_chat_app", WRONG_MODE)
-
-
-def _check_version(request: ApiRequest, workflow_id: str) -> None:
-    if not is_uuid(workflow_id):
-        raise bad_request(f"Invalid workflow_id format: '{workflow_id}'. ")
-    if workflow_id.lower() != request.definition.id("workflow"):
-        raise lost(request.http.url.path, f"Workflow not found with id: {workflow_id}.")
 
 
 async def _respond(asked: _Asked) -> Response:

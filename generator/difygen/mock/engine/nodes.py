@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from difygen.mock.definition import Definition, JsonObject, rows_of, selector_of
+from difygen.mock.engine.values import VariablePool, as_text, fill_references, fill_template, holds
 from difygen.mock.errors import ApiError, Faults
-from difygen.mock.values import VariablePool, as_text, fill_references, fill_template, holds
 from difygen.parser.dsl.graph import Step, mapping, sequence
 
 FAILURE = "RuntimeError: this failure was asked for"

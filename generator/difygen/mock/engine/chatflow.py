@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from difygen.mock.chat.turns import Turn
 from difygen.mock.conversations import VariableRow
 from difygen.mock.definition import Definition, JsonObject, rows_of, selector_of
-from difygen.mock.nodes import Form, NodeResult
-from difygen.mock.scheduler import Effects, EndText, NodeEffects, Round, Scheduler
-from difygen.mock.values import VariablePool, as_text
+from difygen.mock.engine.nodes import Form, NodeResult
+from difygen.mock.engine.scheduler import Effects, EndText, NodeEffects, Round, Scheduler
+from difygen.mock.engine.turns import Turn
+from difygen.mock.engine.values import VariablePool, as_text
 from difygen.model import TemplatePiece
 from difygen.parser.dsl.graph import Step, mapping, sequence
 
@@ -257,15 +257,11 @@ def changed(old: Any, operation: str, value: Any) -> Any:
             return old[1:]
         case "remove-last" if isinstance(old, list):
             return old[:-1]
-        case "+=" | "-=" | "*=" | "/=" if isinstance(old, int | float) and isinstance(value, int | float):
-            return _calculated(old, operation, value)
+        case "/=" if isinstance(old, int | float) and isinstance(value, int | float):
+            return old / value if value else old
+        case "+=" | "-=" | "*=" if isinstance(old, int | float) and isinstance(value, int | float):
+            return {"+=": old + value, "-=": old - value, "*=": old * value}[operation]
     return old
-
-
-def _calculated(old: float, operation: str, value: float) -> float:
-    if operation == "/=":
-        return old / value if value else old
-    return {"+=": old + value, "-=": old - value, "*=": old * value}[operation]
 
 
 def _as_item(settings: Mapping[str, Any]) -> JsonObject:

@@ -12,10 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from difygen.mock.definition import Definition, JsonObject
-from difygen.mock.errors import Faults
-from difygen.mock.files import FileStore, files_in
-from difygen.mock.nodes import FAILURE, Form, NodeResult, failing_node, handled_failure, max_retries, result_of
-from difygen.mock.scheduler import (
+from difygen.mock.engine.nodes import FAILURE, Form, NodeResult, failing_node, handled_failure, max_retries, result_of
+from difygen.mock.engine.scheduler import (
     CONTAINERS,
     SILENT,
     Compute,
@@ -29,8 +27,10 @@ from difygen.mock.scheduler import (
     Round,
     Scheduler,
 )
+from difygen.mock.engine.values import VariablePool
+from difygen.mock.errors import Faults
+from difygen.mock.files import FileStore, files_in
 from difygen.mock.validation import schema_error
-from difygen.mock.values import VariablePool
 from difygen.parser.dsl.graph import Step
 from difygen.parser.dsl.node_types import FAIL
 
@@ -177,7 +177,9 @@ class Simulation:
 
     def snapshot(self, events: list[JsonObject]) -> list[JsonObject]:
         """Return what somebody who joins late sees: node events without values, a lasting pause."""
-        past = [_without_values(event) for event in events if event["event"] in _IN_SNAPSHOTS]
+        past = [event for event in events if event["event"] in _IN_SNAPSHOTS]
+        lost = {"inputs": None, "process_data": None, "outputs": None, "outputs_truncated": True}
+        past = [e | {"data": e["data"] | lost} if e["event"] == "node_finished" else e for e in past]
         if self.status == "paused":
             past += [event for event in events[-2:] if event["event"] in ("human_input_required", "workflow_paused")]
         return past
@@ -394,11 +396,3 @@ class Simulation:
             "total_tokens": self.totals.tokens,
             "total_steps": self.totals.steps,
         }
-
-
-def _without_values(event: JsonObject) -> JsonObject:
-    """Return a node event without its inputs and outputs, which a snapshot does not have."""
-    data: JsonObject = event["data"]
-    if event["event"] == "node_finished":
-        data = data | {"inputs": None, "process_data": None, "outputs": None, "outputs_truncated": True}
-    return event | {"data": data}

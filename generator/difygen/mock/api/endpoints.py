@@ -16,12 +16,7 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
-from difygen.mock.conversations import ConversationStore
-from difygen.mock.definition import Definition, JsonObject
-from difygen.mock.errors import WRONG_MODE, ApiError, Cut, FailRate, Faults, bad_request, not_found, unhandled
-from difygen.mock.files import FileStore, is_uuid
-from difygen.mock.runs import DETAIL_KEYS, Run, RunStore
-from difygen.mock.streams import (
+from difygen.mock.api.streams import (
     CutResponse,
     DroppedResponse,
     StreamResponse,
@@ -30,6 +25,12 @@ from difygen.mock.streams import (
     frame,
     with_pings,
 )
+from difygen.mock.conversations import ConversationStore
+from difygen.mock.definition import Definition, JsonObject
+from difygen.mock.engine.values import Handler
+from difygen.mock.errors import WRONG_MODE, ApiError, Cut, FailRate, Faults, bad_request, not_found, unhandled
+from difygen.mock.files import FileStore, is_uuid
+from difygen.mock.runs import DETAIL_KEYS, Run, RunStore
 from difygen.mock.validation import (
     HumanInputFormSubmitPayload,
     WorkflowLogQuery,
@@ -40,7 +41,6 @@ from difygen.mock.validation import (
     required_user,
     system_files,
 )
-from difygen.mock.values import Handler
 from difygen.model import CHATFLOW, WORKFLOW, AppKind
 
 JSON = "application/json"
@@ -266,11 +266,6 @@ async def upload(request: ApiRequest) -> Response:
         mime_type = file.content_type.partition(";")[0].strip()
         stored = request.state.files.add(file.filename, await file.read(), mime_type, user_id)
     return json_response(request.state.files.uploaded(stored), 201)
-
-
-async def no_preview(request: ApiRequest) -> Response:
-    """Answer `GET /files/{file_id}/preview`: not for the files of workflows (seen on 1.12.1)."""
-    raise ApiError(404, "file_not_found", "File not found in message context")
 
 
 async def signed_file(http: Request) -> Response:
