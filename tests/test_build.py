@@ -138,7 +138,7 @@ def test_an_edited_file_stands_in_the_way(project: Project, force: bool) -> None
         return
     assert ran.code == 1
     assert ran.err == (
-        f"error: {os.path.join('client', 'concat.py')} was edited by hand\n"
+        f"Error: {os.path.join('client', 'concat.py')} was edited by hand\n"
         "nothing was written; use --force to overwrite\n"
     )
     assert project.stamps() == before
@@ -183,7 +183,7 @@ def test_a_broken_lock_is_explained(project: Project) -> None:
     ran = project.generate()
     assert ran.code == 1
     assert ran.err.splitlines() == [
-        f"error: {os.path.join('client', 'difygen.lock')} cannot be used: "
+        f"Error: {os.path.join('client', 'difygen.lock')} cannot be used: "
         + "it is not JSON (it holds the marks of a merge conflict)",
         "nothing was written; restore it from version control, or use --force to write it anew",
     ]
@@ -218,7 +218,7 @@ def test_other_files_in_a_folder_are_left_out_but_named_files_are_mistakes(proje
     project.write("specs/pipeline.yml", "kind: rag_pipeline\nversion: 0.1.0\nrag_pipeline: {name: p}\n")
     ran = project.generate()
     assert ran.code == 0
-    assert ran.err == "left out 2 files that define no workflow (-v names them)\n"
+    assert ran.err == "left out 2 files that define no app (-v names them)\n"
     assert project.modules() == {"concat", "report"}
     named = project.generate("specs", "-v").err
     assert "specs/docker-compose.yml:1:1: skipped: " in named
@@ -322,7 +322,7 @@ def test_output_that_is_no_folder_is_explained(project: Project) -> None:
     project.write("client", "")
     ran = project.generate()
     assert ran.code == 1
-    assert ran.err.startswith("error: cannot ")
+    assert ran.err.startswith("Error: cannot ")
 
 
 # Check.

@@ -68,7 +68,7 @@ def test_an_edited_file_is_overwritten_only_by_force(project: Project, edit: str
     path.write_text(text + edit)
     ran = difygen("specs", "-o", NAME)
     assert ran.code == 1
-    assert ran.err == f"error: {NAME} was edited by hand\nnothing was written; use --force to overwrite\n"
+    assert ran.err == f"Error: {NAME} was edited by hand\nnothing was written; use --force to overwrite\n"
     assert path.read_text() == text + edit
     assert difygen("check", "specs", "-o", NAME).out.splitlines()[0] == f"EDITED   {NAME}"
     assert difygen("specs", "-o", NAME, "--force").code == 0
@@ -88,7 +88,7 @@ def test_a_folder_is_never_replaced(project: Project) -> None:
     os.mkdir("folder.py")
     ran = difygen("specs", "-o", "folder.py", "--force")
     assert ran.code == 1
-    assert ran.err == "error: folder.py is a folder\nnothing was written; move it away, or choose another output\n"
+    assert ran.err == "Error: folder.py is a folder\nnothing was written; move it away, or choose another output\n"
 
 
 def test_a_full_disk_leaves_the_old_file(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +100,7 @@ def test_a_full_disk_leaves_the_old_file(project: Project, monkeypatch: pytest.M
     monkeypatch.setattr(os, "replace", fail)
     ran = difygen("specs", "-o", NAME)
     assert ran.code == 1
-    assert ran.err == f"error: cannot write {NAME}: No space left on device; nothing was changed\n"
+    assert ran.err == f"Error: cannot write {NAME}: No space left on device; nothing was changed\n"
     assert Path(NAME).read_text() == before
     assert sorted(os.listdir(".")) == [NAME, "specs"]
 

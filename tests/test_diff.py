@@ -121,7 +121,7 @@ def test_a_side_that_cannot_be_had_is_explained(project: Project, side: str, why
     (project.folder / "empty").mkdir()
     ran = difygen("diff", "--", side, "old.yaml")
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err.removeprefix("error: ").splitlines()[0] == why
+    assert ran.err.removeprefix("Error: ").splitlines()[0] == why
 
 
 def test_a_definition_with_errors_is_explained(project: Project) -> None:
@@ -137,7 +137,7 @@ def test_a_damaged_lock_is_explained(project: Project) -> None:
     assert ran.code == 2
     assert (
         ran.err
-        == f"error: {os.path.join('client', 'difygen.lock')}: the lock cannot be used: it is not a lock of difygen\n"
+        == f"Error: {os.path.join('client', 'difygen.lock')}: the lock cannot be used: it is not a lock of difygen\n"
     )
 
 

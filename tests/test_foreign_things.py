@@ -322,7 +322,7 @@ def test_the_word_for_what_is_in_the_way(project: Path) -> None:
     (project / ".client.difygen-1").symlink_to(project.parent / "outside")
     ran = act("changed")
     assert ran.err == (
-        f"error: {project}/.client.difygen-1 is a symbolic link: difygen makes nothing like this under such a name, "
+        f"Error: {project}/.client.difygen-1 is a symbolic link: difygen makes nothing like this under such a name, "
         "and does not touch it\nnothing was written; look at it, and move it away\n"
     )
     assert other_runs.has_leftovers("client")

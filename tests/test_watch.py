@@ -108,7 +108,7 @@ def run_without(project: Project, *arguments: str) -> subprocess.CompletedProces
 def test_without_the_extra_there_is_a_hint(project: Project) -> None:
     done = run_without(project, "specs")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "--watch needs the package watchfiles: pip install 'difygen[watch]'\n"
+    assert done.stderr == "Error: --watch needs the package watchfiles: pip install 'difygen[watch]'\n"
 
 
 def test_standard_input_cannot_be_watched(project: Project) -> None:
@@ -117,4 +117,4 @@ def test_standard_input_cannot_be_watched(project: Project) -> None:
         command, env=importing(), input=CONCAT, capture_output=True, text=True, check=False, timeout=PATIENCE
     )
     assert done.returncode == 2
-    assert done.stderr == "there is nothing to watch: no SOURCE is a file or a folder that exists\n"
+    assert done.stderr == "Error: There is nothing to watch: no SOURCE is a file or a folder that exists.\n"

@@ -6,6 +6,7 @@ under --strict); 2 the arguments, a definition or the settings are wrong; 130 Ct
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any, Literal, NoReturn, TypeVar
 
@@ -36,6 +37,21 @@ HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 class _Root(click.Group):
     """Generating is the command that needs no name: what is no other command's name belongs to `generate`."""
 
+    def main(self, *args: Any, **extra: Any) -> NoReturn:
+        """Run the program and end it. Whatever it has to say can be said in any code page."""
+        from difygen.console import accept_any_text
+
+        accept_any_text()
+        try:
+            code = super().main(*args, **{**extra, "standalone_mode": False})
+        except click.ClickException as error:
+            error.show(sys.stderr)
+            sys.exit(error.exit_code)
+        except click.Abort:
+            click.echo("Aborted!", sys.stderr)
+            sys.exit(1)
+        sys.exit(code)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help", "--version")):
             args = ["generate", *args]
@@ -48,11 +64,13 @@ class _Root(click.Group):
         except (click.Abort, click.ClickException, click.exceptions.Exit):
             raise
         except Exception as error:
-            from difygen.console import WRONG, UsageProblem
+            from difygen.console import WRONG, OutputError, UsageProblem, say, unwritten
 
+            if isinstance(error, OutputError):
+                ctx.exit(unwritten(error))
             if not isinstance(error, UsageProblem):
                 raise
-            click.echo("\n".join(error.lines()), err=True)
+            say("\n".join(error.lines()))
             ctx.exit(WRONG)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -332,6 +350,8 @@ def completion(shell: str) -> None:
     """Print the shell's completion script: eval "$(difygen completion bash)"."""
     from click.shell_completion import get_completion_class
 
+    from difygen.console import echo
+
     script = get_completion_class(shell)
     assert script is not None, "click knows the three shells above"
-    click.echo(script(root, {}, "difygen", "_DIFYGEN_COMPLETE").source())
+    echo(script(root, {}, "difygen", "_DIFYGEN_COMPLETE").source())

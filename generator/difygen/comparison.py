@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import click
-
+from difygen.console import echo, say, say_error
 from difygen.diagnostics import Diagnostic
 from difygen.diff.public import PublicApp, public_app
 from difygen.diff.report import Format, format_changes
@@ -60,11 +59,11 @@ def run_diff(old: str, new: str, output_format: Format = "text", fail_on: FailOn
         changes = diff(old, new)
     except VersionError as error:
         for finding in error.diagnostics:
-            click.echo(str(finding), err=True)
+            say(str(finding))
         if str(error):
-            click.echo(f"{click.style('error:', fg='red')} {error}", err=True)
+            say_error(str(error))
         return 2
-    click.echo(format_changes(changes, output_format))
+    echo(format_changes(changes, output_format))
     failing = {"breaking": is_breaking(changes), "any": bool(changes)}
     return 1 if fail_on and failing[fail_on] else 0
 

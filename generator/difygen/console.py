@@ -5,10 +5,13 @@ Texts of foreign origin are made fit for a terminal: no escape sequences, no inv
 
 from __future__ import annotations
 
+import codecs
 import json
+import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -80,7 +83,7 @@ def unwritten(problem: OutputError) -> int:
     """Say that output cannot be written, and return the exit code; end without a word where its reader went away."""
     if isinstance(problem.__cause__, BrokenPipeError):
         raise problem.__cause__ from None  # the command line takes care of it
-    say(f"Error: {problem}")
+    say_error(str(problem))
     return 1
 
 
@@ -89,16 +92,48 @@ def is_terminal(stream: TextIO | None) -> bool:
     return stream is not None and stream.isatty()
 
 
+def accept_any_text() -> None:
+    """Let standard output and standard error take any text: what their code page cannot say is escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors=_ESCAPING)
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """Escape as JSON does, where no two spellings are the same value: JSON stays JSON in every code page."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
+
+
+_ESCAPING = "difygen-escape"
+codecs.register_error(_ESCAPING, _escape)
+
+
+def can_print(text: str) -> bool:
+    """Check whether standard output can say all of a text without escapes."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def say(line: str) -> None:
     """Write a line for people, beside the results."""
     with writing("to standard error"):
-        click.echo(line, err=True)
+        click.echo(line, sys.stderr)  # named, as click writes UTF-8 to an ASCII stream that it chooses itself
 
 
-def echo(text: str) -> None:
-    """Print a line of results."""
+def say_error(sentence: str) -> None:
+    """Say what is wrong, with the mark that all errors without a place in a file have."""
+    say(f"{click.style('Error:', fg='red')} {sentence}")
+
+
+def echo(text: str, *, nl: bool = True) -> None:
+    """Print a line of results, or with `nl=False` a text that has its own line ends."""
     with writing("the results"):
-        click.echo(text)
+        click.echo(text, sys.stdout, nl=nl)
 
 
 def printable(text: str) -> str:

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-import click
 import yaml
 
 from difygen.config import Config
+from difygen.console import can_print, echo, say, say_error
 from difygen.diagnostics import has_errors
 from difygen.files import read_file
 from difygen.model import (
@@ -119,14 +119,16 @@ def init_spec(config: Config, output: str | None) -> int:
     try:
         data = sys.stdin.buffer.read() if export == "-" else read_file(export, special=True)
     except OSError as error:
-        click.echo(f"{export}: error: It cannot be read: {error.strerror}.", err=True)
+        say(f"{export}: error: It cannot be read: {error.strerror}.")
         return 2
     reading = read(data, export)
     for found in reading.diagnostics:
-        click.echo(str(found), err=True)
+        say(str(found))
     if reading.workflow is None or has_errors(reading.diagnostics):
         return 2
     text = f"{_SPEC_HEAD.format(schema=SCHEMA_FILE)}{spec_text(reading.workflow)}"
+    if output == "-" and not can_print(text):
+        text = f"{_SPEC_HEAD.format(schema=SCHEMA_FILE)}{spec_text(reading.workflow, in_ascii=True)}"
     path = output
     if path is None:
         source = Source(STDIN if export == STDIN else os.path.abspath(export), export)
@@ -135,7 +137,7 @@ def init_spec(config: Config, output: str | None) -> int:
     code = _write(path, text, config.force)
     if code == 0 and path != "-":
         for found in read(text.encode(), path).diagnostics:  # what a spec cannot take over: somebody has to decide
-            click.echo(str(found), err=True)
+            say(str(found))
         schema = os.path.join(os.path.dirname(path), SCHEMA_FILE)
         if not os.path.exists(schema):  # beside the first spec of a folder, so that editors complete and check it
             _write(schema, schema_text(), force=False)
@@ -154,7 +156,7 @@ def schema_text() -> str:
 
 def _write(path: str, text: str, force: bool) -> int:
     if path == "-":
-        click.echo(text, nl=False)
+        echo(text, nl=False)
         return 0
     if os.path.isdir(path):
         return _refuse(f"{path} is a folder; -o names the file to write")
@@ -164,7 +166,7 @@ def _write(path: str, text: str, force: bool) -> int:
         _write_file(path, text)
     except OSError as error:
         return _refuse(f"{path} cannot be written: {error.strerror}")
-    click.echo(f"wrote {path}")
+    echo(f"wrote {path}")
     return 0
 
 
@@ -184,29 +186,29 @@ def _write_file(path: str, text: str) -> None:
 
 
 def _refuse(why: str) -> int:
-    click.echo(f"Error: {why}.", err=True)
+    say_error(f"{why}.")
     return 1
 
 
 # The spec of an export
 
 
-def spec_text(workflow: App) -> str:
+def spec_text(workflow: App, *, in_ascii: bool = False) -> str:
     """Return the spec that says the same as a workflow, as YAML. Reading it back gives the same contract."""
-    return yaml_text(spec_of(workflow))
+    return yaml_text(spec_of(workflow), in_ascii=in_ascii)
 
 
-def yaml_text(root: Mapping[str, JsonValue]) -> str:
+def yaml_text(root: Mapping[str, JsonValue], *, in_ascii: bool = False) -> str:
     """Return a mapping as YAML that people like to read, and that is read back with the same values.
 
     Mappings and lists deep down stand on one line if they are short; long texts stand as blocks. Only quoted texts hold
-    characters that do not print, and these are escaped.
+    characters that do not print (with `in_ascii`, that ASCII lacks), and these are escaped.
     """
     laid_out = {
         key: {name: _laid_out(each) for name, each in value.items()} if isinstance(value, Mapping) else _laid_out(value)
         for key, value in root.items()
     }
-    text: str = yaml.dump(laid_out, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDE)
+    text: str = yaml.dump(laid_out, Dumper=_Dumper, sort_keys=False, allow_unicode=not in_ascii, width=_WIDE)
     return _SPECIAL.sub(_escape, text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from functools import cache
 
@@ -72,6 +73,12 @@ def names_listed(names: Iterable[str]) -> str:
 def count(number: int, noun: str) -> str:
     """Write a number with its noun: 1 token, 12 tokens."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def count_each(nouns: Iterable[str]) -> str:
+    """Write how many there are of each noun, the most first: 2 workflows and 1 chatflow. Nothing for none."""
+    counted = [count(number, noun) for noun, number in Counter(nouns).most_common()]
+    return listed(counted) if counted else ""
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

@@ -7,9 +7,6 @@ options   what the command line asks of a call
 
 from __future__ import annotations
 
-import sys
-from io import TextIOWrapper
-
 from difygen.arguments import parse_arguments
 from difygen.call.batch import call_rows
 from difygen.call.options import CallOptions
@@ -27,8 +24,6 @@ def run_call(options: CallOptions) -> int:
     row) did not succeed, 2 for wrong arguments, inputs, definition or settings, and 130 after Ctrl-C, when the run was
     stopped on the server.
     """
-    if isinstance(sys.stdout, TextIOWrapper):  # a lone surrogate, or another script, must not break a result
-        sys.stdout.reconfigure(errors="backslashreplace")
     return finish(lambda: _call(options), "Interrupted; nothing was run.")
 
 

@@ -132,15 +132,11 @@ def compare_length(subject: str, old: Input, new: Input) -> Iterator[Found]:
     before, after = max_length(old), max_length(new)
     if before == after or old.value_type != new.value_type:
         return
-    unit = new.traits.unit
-    message = f"`{new.name}` took {_limit(before)} {unit} and takes {_limit(after)}."
+    was, is_ = ("any number" if limit is None else f"at most {limit}" for limit in (before, after))
+    message = f"`{new.name}` took {was}{' of' if before is None else ''} {new.traits.unit} and takes {is_}."
     yield (
         "length-lowered" if before is None or (after is not None and after < before) else "length-raised"
     ), subject, message
-
-
-def _limit(limit: int | None) -> str:
-    return "any number of" if limit is None else f"at most {limit}"
 
 
 def compare_files(subject: str, old: Input, new: Input) -> Iterator[Found]:

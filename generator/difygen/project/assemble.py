@@ -147,7 +147,7 @@ def _package(
 ) -> Package:
     options, modules = request.config.options, [entry.module for entry in entries]
     if options.single_file:
-        report = report._replace(modules=tuple(sorted(str(module.name) for module in modules)))
+        report = report._replace(kinds=tuple(entry.locked.kind for entry in entries))
         return Package(report, {"": signed(generate_file(modules, options), __version__)})
     workflows = {**kept, **{str(entry.module.name): entry.locked for entry in entries}}
     texts = {module.path: module.text for module in modules}
@@ -157,7 +157,7 @@ def _package(
     files |= {path: old.files[path] for path in untouched} if old else {}
     lock = Lock(__version__, request.fingerprint, files, workflows)
     report = report._replace(
-        modules=tuple(sorted(workflows)),
+        kinds=tuple(one.kind for _, one in sorted(workflows.items())),
         hidden_warnings=sum(one.warnings for one in kept.values()),
         changes=changes_between(old, lock) if old else (),
     )

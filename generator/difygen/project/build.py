@@ -94,7 +94,7 @@ def prepare(request: Request, lock: Lock | None) -> Package:
         unused = request.config.unused_settings({*lock.workflows, *(one.name for one in lock.workflows.values())})
         report = BuildReport(
             request.shown,
-            modules=tuple(lock.workflows),
+            kinds=tuple(one.kind for one in lock.workflows.values()),
             unchanged=len(lock.files),
             diagnostics=unused,
             hidden_warnings=hidden,

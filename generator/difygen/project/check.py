@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from difflib import unified_diff
 from itertools import islice
 
-import click
-
 from difygen.config import Config
+from difygen.console import echo, say_error
 from difygen.files import read_file
 from difygen.project.build import prepare, read_stdin
 from difygen.project.lockfile import LOCK_NAME, Lock, LockError, read_lock
@@ -106,11 +105,11 @@ def _show(found: CheckReport, config: Config) -> None:
     quiet = found.is_clean and not config.strict
     show_findings(found.report, -1 if quiet else config.verbosity, strict=config.strict)
     if found.report.problem:
-        click.echo(found.report.problem, err=True)
+        say_error(found.report.problem)
     if config.verbosity < 0 or found.report.failed or found.is_clean:
         return
     for line in found.lines():
-        click.echo(line)
+        echo(line)
 
 
 def check(config: Config, *, progress: Progress | None = None, stdin: bytes = b"") -> CheckReport:

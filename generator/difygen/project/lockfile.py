@@ -50,6 +50,17 @@ class LockedWorkflow(NamedTuple):
     renamed: Mapping[str, str] = NOTHING
     warnings: int = 0
 
+    @property
+    def kind(self) -> str:
+        """The word for the kind of app, found without reading the whole contract."""
+        _, found, rest = self.contract.partition('\n    "mode": "')  # so deep stands no key but the contract's own
+        if not found:
+            return "workflow"
+        from difygen.model import APP_KINDS  # what a run that changes nothing can do without
+
+        kind = APP_KINDS.get(cast(Any, rest.partition('"')[0]))
+        return kind.word if kind else "app"
+
 
 class Lock(NamedTuple):
     """All that is known of a generated package.

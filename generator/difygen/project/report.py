@@ -10,14 +10,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-import click
-
 from difygen.config import Config
-from difygen.console import is_terminal
+from difygen.console import echo, is_terminal, say, say_error
 from difygen.diagnostics import Diagnostic
 from difygen.project.lockfile import NOTHING, Lock
 from difygen.project.writer import path_in
-from difygen.wording import count
+from difygen.wording import count, count_each
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
@@ -34,13 +32,13 @@ _MANY = 40
 class BuildReport(NamedTuple):
     """What a build did. Paths are relative to `output`.
 
-    `modules` are the workflows by their Python names; `hidden_warnings` counts those of definitions that did not
+    `kinds` has the word of each app for its kind; `hidden_warnings` counts those of definitions that did not
     change, which were shown when they did; `skipped` are files of folders that define no workflow; `problem` says
     why nothing could be written; `runtime` says which runtime was written, where that was what to do.
     """
 
     output: str
-    modules: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
     written: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     unchanged: int = 0
@@ -76,41 +74,41 @@ def show_report(report: BuildReport, config: Config) -> None:
     """Print what a build did."""
     show_findings(report, config.verbosity, strict=config.strict)
     if report.problem:
-        click.echo(f"{click.style('error:', fg='red')} {report.problem}", err=True)
+        say_error(report.problem)
     if config.verbosity < 0 or report.failed or report.problem:
         return
     if config.verbosity > 0:
         for path in report.written:
-            click.echo(f"wrote {path_in(report.output, path)}")
+            echo(f"wrote {path_in(report.output, path)}")
         for path in report.removed:
-            click.echo(f"removed {path_in(report.output, path)}")
-    click.echo(_summary(report))
+            echo(f"removed {path_in(report.output, path)}")
+    echo(_summary(report))
     if report.changes:
         from difygen.diff.report import format_changes
 
-        click.echo(format_changes(report.changes))
+        echo(format_changes(report.changes))
 
 
 def show_findings(report: BuildReport, verbosity: int, *, strict: bool) -> None:
     """Print what was found in the definitions: with `strict` all that was found, however quiet it is to be."""
     for finding in report.diagnostics:
         if finding.severity == "error" or verbosity >= 0 or strict:
-            click.echo(str(finding), err=True)
+            say(str(finding))
     if verbosity > 0:
         for finding in report.skipped:
-            click.echo(f"{finding.location}: skipped: {finding.message}", err=True)
+            say(f"{finding.location}: skipped: {finding.message}")
     elif report.skipped and verbosity == 0:
         files = "1 file that defines" if len(report.skipped) == 1 else f"{len(report.skipped)} files that define"
         them = "it" if len(report.skipped) == 1 else "them"
-        click.echo(f"left out {files} no workflow (-v names {them})", err=True)
+        say(f"left out {files} no app (-v names {them})")
 
 
 def _summary(report: BuildReport) -> str:
-    """Say in one line where, how many workflows, what happened to the files."""
+    """Say in one line where, how many apps of which kind, what happened to the files."""
     numbers = ((len(report.written), "written"), (len(report.removed), "removed"), (report.unchanged, "unchanged"))
     done = ", ".join(f"{number:,} {what}" for number, what in numbers if number)
     files = done if report.written or report.removed else "nothing changed"
-    line = f"{report.output}: {report.runtime or count(len(report.modules), 'workflow')}; files: {files}"
+    line = f"{report.output}: {report.runtime or count_each(report.kinds) or count(0, 'app')}; files: {files}"
     if not report.hidden_warnings:
         return line
     return f"{line}\n{count(report.hidden_warnings, 'warning')} about unchanged definitions (--strict shows them)"

@@ -12,9 +12,8 @@ from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 
-import click
-
 from difygen.config import Config
+from difygen.console import say, say_error
 from difygen.project.build import build
 from difygen.project.report import show_report
 from difygen.project.sources import STDIN, SUFFIXES, discover
@@ -36,11 +35,11 @@ def run_watch(config: Config) -> int:
     Returns 0 after Ctrl-C, and 2 if there is nothing that could be watched.
     """
     if find_spec("watchfiles") is None:
-        click.echo("--watch needs the package watchfiles: pip install 'difygen[watch]'", err=True)
+        say_error("--watch needs the package watchfiles: pip install 'difygen[watch]'")
         return 2
     roots = _roots(config)
     if STDIN in config.sources or not roots:
-        click.echo("there is nothing to watch: no SOURCE is a file or a folder that exists", err=True)
+        say_error("There is nothing to watch: no SOURCE is a file or a folder that exists.")
         return 2
     show = partial(show_report, config=config)
     try:
@@ -69,7 +68,7 @@ def _saves(roots: Iterable[str], saves: _ChangeFilter) -> Iterator[None]:
         yield_on_timeout=True,
     )
     next(watcher)
-    click.echo(f"watching {', '.join(map(os.path.relpath, roots))} (Ctrl-C ends it)", err=True)
+    say(f"watching {', '.join(map(os.path.relpath, roots))} (Ctrl-C ends it)")
     yield
     for changes in watcher:
         if changes:
