@@ -258,7 +258,7 @@ def recorded_outputs(recorded: Recording) -> Any:
         last = recorded.events[-1] if recorded.events else {}
         data = last.get("data", {}) if last.get("event") == "workflow_finished" else {}
         if recorded.request["app"] == "llm" and data.get("status") == "stopped":  # what its text would have become
-            return {"text": recorded.request["json"]["inputs"]["prompt"], "usage": {}}
+            return {**recorded_outputs(recording("llm_blocking")), "text": recorded.request["json"]["inputs"]["prompt"]}
     elif recorded.status == 200 and b'"workflow_run_id"' in recorded.body:
         data = json.loads(recorded.body)["data"]
     else:

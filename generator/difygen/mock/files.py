@@ -10,6 +10,7 @@ import os
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from urllib.parse import quote, unquote, urlsplit
 
@@ -27,6 +28,9 @@ _KINDS = {
     "document": "txt md markdown mdx pdf html htm xlsx xls docx csv vtt properties",
 }
 _KIND_OF = {extension: kind for kind, extensions in _KINDS.items() for extension in extensions.split()}
+REQUESTED_ORIGIN: ContextVar[str] = ContextVar("REQUESTED_ORIGIN", default="")
+"""Where the request of the current task, or of the run that it started, was sent to: `http://dify.local:8098`."""
+
 _METHODS = ("local_file", "remote_url", "tool_file", "datasource_file")
 _MEGABYTE = 1024 * 1024
 LIMITS: Mapping[str, int] = {"image": 10, "video": 100, "audio": 50}
@@ -66,7 +70,7 @@ class StoredFile:
 
 @dataclass(slots=True)
 class FileStore:
-    """The files of one mock server. `origin` is where its links lead: `http://127.0.0.1:8098`."""
+    """The files of one mock server. `origin` is where its links lead, unless a request came by another address."""
 
     origin: str = ""
     files: dict[str, StoredFile] = field(default_factory=dict)
@@ -86,7 +90,8 @@ class FileStore:
         """Return a signed link to the file's bytes: outside /v1, without a key, good for five minutes."""
         timestamp, nonce = str(int(time.time())), uuid.uuid4().hex
         sign = quote(self._sign(file.id, timestamp, nonce), safe="")
-        return f"{self.origin}/files/{file.id}/file-preview?timestamp={timestamp}&nonce={nonce}&sign={sign}"
+        place = f"{REQUESTED_ORIGIN.get() or self.origin}/files/{file.id}/file-preview"
+        return f"{place}?timestamp={timestamp}&nonce={nonce}&sign={sign}"
 
     def open(self, file_id: str, query: Mapping[str, str]) -> StoredFile | None:
         """Return the file behind a link, or None if the link is wrong or too old."""

@@ -17,7 +17,7 @@ from difygen.mock.definition import Definition, JsonObject
 from difygen.mock.engine.nodes import Form
 from difygen.mock.engine.scheduler import Compute, Delay, Pause
 from difygen.mock.engine.simulation import Identity, Simulation
-from difygen.mock.engine.values import Handler, call_handler, example_outputs
+from difygen.mock.engine.values import Handler, call_handler, example_outputs, judge_outputs
 from difygen.mock.errors import Faults, invalid_param
 from difygen.mock.files import FileStore
 from difygen.mock.validation import WorkflowLogQuery
@@ -354,7 +354,8 @@ class RunStore:
         try:
             kind, asked = run.definition.workflow.kind, run.simulation.asked()
             text_key = "" if kind is WORKFLOW else "answer"
-            return await call_handler(self.handler, asked, run.definition.key_name, text_key)
+            outputs = await call_handler(self.handler, asked, run.definition.key_name, text_key)
+            return None if outputs is None else judge_outputs(outputs, run.definition)
         except Exception as error:  # noqa: BLE001 - it is the user's function: its failure is the run's
             return error
 

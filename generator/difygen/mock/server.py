@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -45,6 +45,7 @@ from difygen.mock.errors import (
     unauthorized,
     unhandled,
 )
+from difygen.mock.files import REQUESTED_ORIGIN
 from difygen.model import CHAT, COMPLETION, WORKFLOW
 
 VERSION = "1.12.1"
@@ -53,6 +54,7 @@ CHAT_VERSION = "1.14.2"
 _VERSION = "difygen.version"
 _FOREIGN = (b"server", b"nginx")
 """The header of answers that do not come from Dify, but from a web server in front of it."""
+_HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
 _METHODS = "DELETE, GET, OPTIONS, PATCH, POST, PUT"
 _STARTING_SECONDS = 10.0
 
@@ -111,7 +113,10 @@ def create_app(state: ServerState) -> Starlette:
         return HTMLResponse(NOT_FOUND_PAGE, 404)
 
     async def wrong_method(http: Request, error: Exception) -> Response:
-        return _refuse(ApiError(405, "method_not_allowed", "The method is not allowed for the requested URL."))
+        response = _refuse(ApiError(405, "method_not_allowed", "The method is not allowed for the requested URL."))
+        here = [each for each in routes if each.matches(http.scope)[0] is not Match.NONE]
+        response.headers["Allow"] = ", ".join(sorted({method for each in here for method in each.methods or ()}))
+        return response
 
     async def broken(http: Request, error: Exception) -> Response:
         return _refuse(unhandled())
@@ -173,6 +178,8 @@ def _handle_with(endpoint: Endpoint, methods: tuple[str, ...]) -> Callable[[Requ
 async def _answer(endpoint: Endpoint, http: Request) -> Response:
     state: ServerState = http.app.state.mock
     definition = _authenticate(state, http.headers.get("authorization"))
+    host = http.headers.get("host", "")
+    REQUESTED_ORIGIN.set(f"{http.url.scheme}://{host}" if _HOST.fullmatch(host) else "")
     http.scope[_VERSION] = VERSION if definition.workflow.kind is WORKFLOW else CHAT_VERSION
     faults = Faults.parse(http.headers.get(HEADER, ""))
     faults.check_nodes([node.id for node in definition.graph.nodes()])

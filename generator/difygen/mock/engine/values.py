@@ -23,7 +23,10 @@ from typing import Any
 
 from difygen.mock.definition import Definition, JsonObject, Selector, selector_of
 from difygen.mock.files import FileStore, file_object, is_file
-from difygen.model import App, ArrayOf, ObjectOf, OneOf, Primitive, Type, UnionOf
+from difygen.model import AGENT, CHATFLOW, WORKFLOW, App, ArrayOf, ObjectOf, OneOf, Primitive, Type, UnionOf
+from difygen.type_algebra import fits, or_null
+from difygen.type_syntax import type_in_words
+from difygen.wording import named, names_listed, nearest, shown
 
 Handler = Callable[..., Any]
 """A user's function: gets the inputs (and the workflow's name, if it takes two arguments), returns the outputs."""
@@ -36,7 +39,7 @@ _FILE_ATTRIBUTES = {"name": "filename"}
 
 
 class HandlerError(ValueError):
-    """A `--handler` that cannot be found or called."""
+    """A user's function that cannot be found or called, or that gives what its app cannot give."""
 
 
 # The variable pool
@@ -319,6 +322,39 @@ async def call_handler(handler: Handler, inputs: JsonObject, name: str, text_key
         raise TypeError(f"the handler returned {type(result).__name__}, not a dict of outputs")
     plain: JsonObject = json.loads(json.dumps(dict(result)))
     return plain
+
+
+def judge_outputs(outputs: JsonObject, definition: Definition) -> JsonObject:
+    """Return what a user's function gave, if its app can give that. Raises HandlerError, which says all that is wrong.
+
+    A workflow gives all outputs that are not optional, and no others; nothing is said of one that declares none. Of a
+    chat-type app the answer is judged, and names that it has no use for.
+    """
+    app = definition.workflow
+    if app.kind is WORKFLOW:
+        types = {output.name: or_null(output.type, output.optional) for output in app.outputs}
+        if not types:
+            return outputs
+        missing = [each.name for each in app.outputs if not each.optional and each.name not in outputs]
+    else:
+        selectors = {name for end in definition.ends.values() for name, _ in end} if app.kind is CHATFLOW else ()
+        thoughts: dict[str, Type] = {"thoughts": ArrayOf(ObjectOf())} if app.kind is AGENT else {}
+        types = {"answer": Primitive.STRING, **thoughts, **dict.fromkeys(selectors, Primitive.ANY)}
+        missing = []
+    mistakes = []
+    for name, value in outputs.items():
+        if name not in types:
+            near = nearest(name, types)
+            hint = f"did you mean {named(near)}?" if near else f"there is {names_listed(types)}"
+            mistakes.append(f"{named(name)} is no output of {named(app.name)} ({hint})")
+        elif not fits(value, types[name]):
+            given = shown(json.dumps(value, ensure_ascii=False))
+            mistakes.append(f"{named(name)} is {given}, not {type_in_words(types[name])}")
+    if missing:
+        mistakes.append(f"{names_listed(missing)} {'is' if len(missing) == 1 else 'are'} missing")
+    if mistakes:
+        raise HandlerError(f"the handler returned what {named(app.name)} cannot give: {'; '.join(mistakes)}")
+    return outputs
 
 
 async def _call_in_thread(function: Handler, *arguments: Any) -> Any:
