@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from support import LAB
 from support.processes import DIFYGEN, importing, printed
-from support.projects import CONCAT, REPORT, Project, difygen
+from support.projects import CONCAT, REPORT, Project, Ran, difygen
 
 LOWERED = "`string` took at most 48 characters and takes at most 40. Values that are longer are refused."
 
@@ -407,3 +407,66 @@ def test_check_of_a_package_without_its_lock(project: Project) -> None:
     ran = project.check()
     assert ran.code == 1
     assert ran.out.splitlines()[0] == f"OUTDATED {os.path.join('client', 'difygen.lock')} is missing"
+
+
+def test_a_checkout_with_windows_line_ends_is_no_change(project: Project) -> None:
+    project.generate()
+    for path in (*project.folder.glob("specs/*"), *project.client.rglob("*")):
+        if path.is_file() and path.suffix != ".pyc":
+            path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    before = project.stamps()
+    assert project.check() == Ran(0, "", "")
+    assert project.generate().out == "client: 2 workflows; files: nothing changed\n"
+    assert project.generate("specs", "--force").out == "client: 2 workflows; files: nothing changed\n"
+    assert project.stamps() == before
+    project.change("specs/report.yaml", "text: string", "text: number")
+    assert project.check().code == 1
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("my-client", "`my-client` is no name that Python can import. Choose another name, such as `my_client`."),
+        ("2.py", "`2` is no name that Python can import. Choose another name, such as `client_2`."),
+        ("class", "`class` is a Python keyword. Choose another name, such as `class_client`."),
+        ("Aux.py", "`Aux` is the name of a device on Windows. Choose another name, such as `aux_client`."),
+        ("json", "`json` hides the module of that name, which clients or what they need may import. json_client"),
+        ("httpx.py", "`httpx` hides the module of that name, which clients or what they need may import. httpx_client"),
+    ],
+)
+def test_an_output_that_cannot_be_imported_by_its_name_is_warned_of(
+    project: Project, output: str, message: str
+) -> None:
+    ran = difygen("specs/concat.yaml", "-o", f"out/{output}")
+    sentence, _, better = message.rpartition(". ")
+    assert ran.code == 0
+    assert f"out/{output}: warning: {sentence}. [output-name]\n" in ran.err
+    assert better.rpartition(" ")[2].strip("`.") in ran.err
+    assert difygen("specs/concat.yaml", "-o", f"out/{output}", "--force", "--strict").code == 1
+
+
+def test_what_has_its_name_within_a_package_hides_nothing(project: Project) -> None:
+    project.write("out/__init__.py", "")
+    assert difygen("specs/concat.yaml", "-o", "out/json").err == ""
+
+
+def test_settings_are_found_from_a_folder_below_as_far_as_the_root_of_the_repository(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write("pyproject.toml", '[tool.difygen]\nsources = ["specs"]\noutput = "client"\n')
+    project.write("specs/pyproject.toml", "[tool.other]\n")
+    assert difygen().code == 0
+    before = project.stamps()
+    monkeypatch.chdir(project.folder / "specs")
+    assert difygen("check") == Ran(0, "", "")
+    assert difygen().out == f"{os.path.join('..', 'client')}: 2 workflows; files: nothing changed\n"
+    assert difygen("--force").code == 0
+    assert project.stamps() == before, "what is generated does not depend on where difygen runs"
+    project.change("pyproject.toml", "output", "outptu")
+    assert difygen("check").err.startswith(f"{os.path.join('..', 'pyproject.toml')}:3:1: error: ")
+    project.write("specs/difygen.toml", 'sources = ["report.yaml"]\noutput = "../other"\n')
+    assert difygen().out == f"{os.path.join('..', 'other')}: 1 workflow; files: 34 written\n"
+    (project.folder / "specs" / "difygen.toml").unlink()
+    (project.folder / "specs" / ".git").mkdir()
+    ran = difygen("check")
+    assert (ran.code, "No SOURCE was given" in ran.err) == (2, True), "a repository's settings end at its root"

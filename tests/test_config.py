@@ -185,7 +185,7 @@ def test_every_mistake_is_reported_at_once_with_its_line(project: Path) -> None:
 difygen.toml:1:1: error: `source` is not a key of difygen's settings. [unknown-key]
     hint: Write `sources`.
 difygen.toml:2:1: error: `output` must be a path, not an empty text. [wrong-type]
-difygen.toml:3:1: error: `line_length` must be a number from 40 to 320, not `20`. [wrong-type]
+difygen.toml:3:1: error: `line_length` must be a number from 72 to 320, not `20`. [wrong-type]
 difygen.toml:4:1: error: `sinc` is no value for `emit`. [unknown-value]
     hint: Did you mean `sync`?
 difygen.toml:5:1: error: There is no folder `no_templates`. [no-such-folder]
@@ -215,6 +215,12 @@ difygen.toml:33:1: error: A `name` needs a `source`. [missing-key]
     hint: Add the `source` that the name is for, a path from this file.
 difygen.toml:36:1: error: `i` must be a table, not the text `x`. [wrong-type]
 """)
+
+
+@pytest.mark.parametrize("length", [71, 321])
+def test_the_line_lengths_next_to_the_accepted_ones_are_refused(project: Path, length: int) -> None:
+    message = f"difygen.toml:1:1: error: `line_length` must be a number from 72 to 320, not `{length}`. [wrong-type]"
+    assert complaints(f"line_length = {length}\n") == [message]
 
 
 def test_a_file_that_is_no_toml_says_where(project: Path) -> None:

@@ -149,3 +149,15 @@ def test_outside_of_a_repository_and_without_git(
     assert "in no git repository" in difygen("diff", "HEAD:old.yaml", "project/old.yaml").err
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "git is not installed" in difygen("diff", "HEAD:old.yaml", "project/old.yaml").err
+
+
+def test_what_git_itself_says_is_passed_on(project: Project) -> None:
+    objects = project.folder / ".git" / "objects"
+    blob = subprocess.check_output(["git", "rev-parse", "HEAD:old.yaml"], text=True).strip()
+    damaged = objects / blob[:2] / blob[2:]
+    damaged.chmod(0o600)
+    damaged.write_bytes(b"no object of git")
+    ran = difygen("diff", "HEAD:old.yaml", "specs/concat.yaml")
+    assert ran.code == 2
+    assert ran.err.startswith("Error: git cannot read the revision:\n  ")
+    assert blob in ran.err

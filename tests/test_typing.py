@@ -96,7 +96,7 @@ def test_black_changes_nothing_in_a_generated_package(project: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("length", [72, 79, 88, 100, 120, LINE_LENGTHS[-1]])
+@pytest.mark.parametrize("length", [LINE_LENGTHS[0], 79, 88, 100, 120, LINE_LENGTHS[-1]])
 def test_both_formatters_change_nothing_at_a_usual_line_length(tmp_path: Path, length: int) -> None:
     # What fits on no line is laid out in two ways by the two: no text can please both.
     awkward = [payload_workflow(payload) for payload in SENDABLE if len(payload) <= 40 and length >= 79]

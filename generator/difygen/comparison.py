@@ -7,6 +7,7 @@ revision, written `REVISION:PATH` as git writes it.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -23,6 +24,12 @@ from difygen.project.assemble import public_apps
 from difygen.project.definitions import Unnamed, name_modules, read_source
 from difygen.project.lockfile import LOCK_NAME, LockError, parse_lock
 from difygen.project.sources import SUFFIXES, Source, discover
+from difygen.wording import visible
+
+_NO_SUCH_OBJECT = re.compile(
+    r"does not exist in|exists on disk, but not in|[Nn]ot a valid object name|outside repository"
+)
+"""What git says of paths and revisions that there are not."""
 
 FailOn = Literal["breaking", "any"]
 
@@ -176,13 +183,21 @@ def _from_tree(tree: str) -> Version:
 
 
 def _git(*arguments: str) -> bytes | None:
-    """Return what git answers, or None if it fails."""
+    """Return what git answers, or None if there is no such object. Any other failure is told in git's own words."""
     import subprocess
 
     try:
-        done = subprocess.run(["git", *arguments], capture_output=True, check=False)
+        environment = {**os.environ, "LC_ALL": "C"}
+        done = subprocess.run(["git", *arguments], capture_output=True, check=False, env=environment)
     except FileNotFoundError as error:
         raise VersionError("git is not installed, and it is needed to read a revision") from error
     if b"not a git repository" in done.stderr:
         raise VersionError("the current folder is in no git repository, which is needed to read a revision")
-    return done.stdout if done.returncode == 0 else None
+    if done.returncode == 0:
+        return done.stdout
+    said = done.stderr.decode(errors="replace").strip()
+    if said and not _NO_SUCH_OBJECT.search(said):
+        raise VersionError(
+            "\n  ".join(["git cannot read the revision:", *map(visible, said.expandtabs().splitlines())])
+        )
+    return None

@@ -6,7 +6,7 @@ Where both speak, the command line wins; what settings say of single workflows h
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -99,14 +99,28 @@ def read_config(
 
 
 def _load(file: str | None) -> Settings | None:
-    if file is None and not any(map(os.path.lexists, SETTINGS_FILES)):
-        return None
-    from difygen.settings import load_settings  # only where there is a file that may have some
+    """Return the settings in the file, or else the nearest ones from here upwards."""
+    for folder in [os.curdir] if file is not None else _folders_with_settings():
+        from difygen.settings import load_settings  # only where there is a file that may have some
 
-    loaded = load_settings(".", file)
-    if isinstance(loaded, tuple):
-        raise DefinitionProblem(*map(str, loaded))
-    return loaded
+        loaded = load_settings(folder, file)
+        if isinstance(loaded, tuple):
+            raise DefinitionProblem(*map(str, loaded))
+        if loaded is not None:
+            return loaded
+    return None
+
+
+def _folders_with_settings() -> Iterator[str]:
+    """Yield folders that may have settings: this one and those around it, as far as the root of the repository."""
+    folder, here = os.curdir, os.getcwd()
+    while True:
+        if any(os.path.lexists(os.path.join(here, name)) for name in SETTINGS_FILES):
+            yield folder
+        above = os.path.dirname(here)
+        if above == here or os.path.lexists(os.path.join(here, ".git")):
+            return
+        folder, here = os.path.normpath(os.path.join(folder, os.pardir)), above
 
 
 def _from_settings(settings: Settings, sources: tuple[str, ...], choices: dict[str, Any]) -> Config:

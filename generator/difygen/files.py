@@ -74,8 +74,13 @@ def _read(handle: int, path: str, limit: int, expected: int) -> bytes:
 
 
 def hash_bytes(data: bytes) -> str:
-    """Return the hash that locks use."""
-    return hashlib.sha256(data).hexdigest()
+    """Return the hash that locks use: the same whether git checked a text out with Unix or with Windows line ends."""
+    return hashlib.sha256(unix_lines(data)).hexdigest()
+
+
+def unix_lines(data: bytes) -> bytes:
+    """Return a text with Unix line ends."""
+    return data.replace(b"\r\n", b"\n") if b"\r" in data else data
 
 
 def hash_file(path: str) -> str:

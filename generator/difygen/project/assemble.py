@@ -6,6 +6,8 @@ The stage of a build that needs parser and templates. Writes nothing.
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,17 +19,22 @@ from difygen.codegen.python.templates import TemplateProblem
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.files import hash_bytes
 from difygen.model_json import ContractError, dump, load
-from difygen.naming import Identifier
+from difygen.naming import Identifier, file_name_problem, snake_name
 from difygen.project.definitions import DefinitionFile, Unnamed, held_names, name_modules, read_source
 from difygen.project.lockfile import Lock, LockedWorkflow, format_contract
 from difygen.project.report import BuildReport, Package
 from difygen.project.request import Request
 from difygen.project.sources import STDIN, Source, origin_of
 from difygen.project.writer import signed
+from difygen.wording import visible
 
 if TYPE_CHECKING:
     from difygen.diff.public import PublicApp
     from difygen.diff.workflows import Change
+
+
+_REQUIRED = ("httpx", "pydantic", "pydantic_core", "anyio", "httpcore", "typing_extensions", "annotated_types")
+"""What generated code imports, and what that imports."""
 
 
 class Entry(NamedTuple):
@@ -53,6 +60,7 @@ def assemble(request: Request, lock: Lock | None, unchanged: Mapping[str, str]) 
     findings += [finding for file in files for finding in file.diagnostics]
     entries = [_entry(request, file, names, origins) for file in files if file.app]
     findings += [finding for entry in entries for finding in entry.diagnostics]
+    findings += output_warnings(request.shown)
     if not files and not kept:
         message = "None of the files that were found defines a workflow."
         findings.append(Diagnostic("error", "no-definitions", message, Location(request.sources[0].shown)))
@@ -162,6 +170,26 @@ def _package(
         changes=changes_between(old, lock) if old else (),
     )
     return Package(report, texts, untouched, lock)
+
+
+def output_warnings(output: str) -> list[Diagnostic]:
+    """Return what will go wrong when somebody imports the output by its name."""
+    path = os.path.abspath(output)
+    name = os.path.basename(path).removesuffix(".py")
+    in_package = os.path.exists(os.path.join(os.path.dirname(path), "__init__.py"))
+    if not name.isidentifier():
+        problem = "is no name that Python can import"
+    elif what := file_name_problem(name):
+        problem = f"is {what}"
+    elif not in_package and (name in sys.stdlib_module_names or name in _REQUIRED):
+        problem = "hides the module of that name, which clients or what they need may import"
+    else:
+        return []
+    better = snake_name(name, "client").strip("_")
+    if better == name or file_name_problem(better):
+        better = f"{better}_client"
+    hint = f"Choose another name, such as `{better}`."
+    return [Diagnostic("warning", "output-name", f"`{visible(name)}` {problem}.", Location(output), hint)]
 
 
 # What changed for callers

@@ -168,8 +168,10 @@ def run_runtime(config: Config, folder: str | None) -> int:
 def build_runtime(folder: str, config: Config) -> BuildReport:
     """Make `folder` the runtime of this version, for packages that share it, and nothing else."""
     from difygen.codegen.python.package import generate_runtime
+    from difygen.project.assemble import output_warnings
 
-    report = BuildReport(folder, runtime=f"the runtime of difygen {__version__}")
+    warnings = tuple(output_warnings(folder))
+    report = BuildReport(folder, runtime=f"the runtime of difygen {__version__}", diagnostics=warnings)
     texts = generate_runtime(config.options)
     new = Lock(__version__, RUNTIME_MARK, {path: hash_bytes(text.encode()) for path, text in texts.items()})
     try:

@@ -12,7 +12,7 @@ from errno import EFBIG
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from typing import NamedTuple
 
-from difygen.files import hash_bytes, read_file
+from difygen.files import hash_bytes, read_file, unix_lines
 from difygen.project.install import Delta, install, install_file
 from difygen.project.lockfile import LOCK_NAME, Lock, LockError, format_lock, is_inside, read_lock
 from difygen.project.other_runs import BusyError, NotOursError, exclusive, has_leftovers, tidy
@@ -152,7 +152,7 @@ def _publish(
         raise RefusedError(folder, in_the_way)
     text = format_lock(lock)
     write = {path: texts[path].encode() for path in (*surveyed.missing, *surveyed.changed)}
-    if write or surveyed.stale or text != found:
+    if write or surveyed.stale or text != found.replace("\r\n", "\n"):
         write[LOCK_NAME] = text.encode()
         install(folder, Delta(write, frozenset(surveyed.stale), lambda: format_lock(_between(old, lock)).encode()))
     elif has_leftovers(folder):
@@ -203,7 +203,7 @@ def survey_file(path: str, text: str) -> Survey:
         return Survey()
     if _MARK not in data:
         return Survey(changed=("",), refused=(Refusal("", FOREIGN),))
-    return Survey(changed=("",), refused=() if _is_signed(_unix(data)) else (Refusal("", EDITED),))
+    return Survey(changed=("",), refused=() if _is_signed(unix_lines(data)) else (Refusal("", EDITED),))
 
 
 def publish_file(path: str, text: str, *, force: bool = False) -> Survey:
@@ -248,7 +248,7 @@ def _look(folder: str, path: str, lock: Lock, expected: bytes | None) -> str:
     data = found
     if _reads_as(data, expected):
         return _SAME
-    if lock.wrote(path, hash_bytes(data)) or lock.wrote(path, hash_bytes(_unix(data))):
+    if lock.wrote(path, hash_bytes(data)):
         return _OURS
     return EDITED if path in lock.files else FOREIGN
 
@@ -281,11 +281,7 @@ def _reads_as(data: bytes, expected: bytes | None) -> bool:
 
     Git may have checked it out with Windows line ends, which is no change of ours or anybody's.
     """
-    return data == expected or (expected is not None and b"\r\n" in data and _unix(data) == expected)
-
-
-def _unix(data: bytes) -> bytes:
-    return data.replace(b"\r\n", b"\n")
+    return unix_lines(data) == expected
 
 
 def _blocked(folder: str, paths: Collection[str]) -> Iterator[Refusal]:
