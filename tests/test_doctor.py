@@ -580,8 +580,12 @@ def test_a_run_that_fails_is_a_problem(doctor: Doctor, spec: str, monkeypatch: p
     assert "logs of the app" in checks["run"]["fix"]
 
 
-def test_outputs_that_do_not_fit_are_a_problem(doctor: Doctor, spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with mock_dify(spec, handler=lambda inputs: {"result": 3}) as dify_mock:
+def test_outputs_that_do_not_fit_are_a_problem(
+    doctor: Doctor, spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = tmp_path / "changed.yaml"
+    changed.write_text(Path(spec).read_text("utf-8").replace("result: string", "result: number"), "utf-8")
+    with mock_dify(changed, handler=lambda inputs: {"result": 3}) as dify_mock:
         monkeypatch.setenv("DIFY_API_KEY", dify_mock.api_key)
         code, checks = doctor(spec, base_url=dify_mock.base_url, run=True, inputs=("string=a", "num=1", "list=list_a"))
     assert (code, checks["run"]["outcome"]) == (1, "problem")
