@@ -8,11 +8,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from difygen.console import UsageProblem
+from difygen.console import UsageProblem, collecting
 from difygen.model import App, ArrayOf, Input, JsonValue, ObjectOf, OneOf, Primitive
 from difygen.parser.yaml import no_constant
 from difygen.project.definitions import content
@@ -47,15 +46,6 @@ def parse_arguments(workflow: App, arguments: Sequence[str], python_names: Mappi
     if problems:
         raise UsageProblem(*problems)
     return values
-
-
-@contextmanager
-def collecting(problems: list[str]) -> Iterator[None]:
-    """Add the sentences of a problem that happens within to `problems`, so that all mistakes show at once."""
-    try:
-        yield
-    except UsageProblem as problem:
-        problems += problem.sentences
 
 
 def value_from_text(input_: Input, text: str) -> object:

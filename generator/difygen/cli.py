@@ -7,10 +7,11 @@ under --strict); 2 the arguments, a definition or the settings are wrong; 130 Ct
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, NoReturn, TypeVar
 
 import click
+from click.core import iter_params_for_processing
 
 from difygen import __version__
 
@@ -34,8 +35,49 @@ Shell completion: eval "$(difygen completion bash)"   (or zsh, fish)
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
+class _Command(click.Command):
+    """A command that says all that is wrong with its arguments, where click says the first mistake alone."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, [*args])
+        except click.UsageError as error:
+            mistakes = [*self._mistakes(ctx, args)]
+            if len(mistakes) < 2:
+                raise
+            sentences = dict.fromkeys(each.format_message() for each in mistakes)
+            raise click.UsageError("\nError: ".join(sentences), ctx) from error
+
+    def _mistakes(self, ctx: click.Context, args: list[str]) -> Iterator[click.UsageError]:
+        """Parse once more and yield what is wrong: unknown options, then values of the others."""
+        unknown = []
+        while True:
+            try:
+                values, rest, order = self.make_parser(ctx).parse_args([*args])
+                break
+            except click.NoSuchOption as error:
+                yield error
+                unknown.append(error.option_name)
+                left = [each for each in args if each.partition("=")[0] != error.option_name]
+                if left == args:  # one of several letters behind one dash
+                    return
+                args = left
+            except click.UsageError as error:  # an option without its value: what follows cannot be told apart
+                yield error
+                return
+        for parameter in iter_params_for_processing(order, self.get_params(ctx)):
+            try:
+                _, rest = parameter.handle_parse_result(ctx, values, rest)
+            except click.UsageError as error:
+                yield error
+        if rest and not unknown:  # else the value of an unknown option
+            yield click.UsageError(f"Got unexpected extra argument{'s' * (len(rest) > 1)} ({' '.join(rest)})", ctx)
+
+
 class _Root(click.Group):
     """Generating is the command that needs no name: what is no other command's name belongs to `generate`."""
+
+    command_class = _Command
 
     def main(self, *args: Any, **extra: Any) -> NoReturn:
         """Run the program and end it. Whatever it has to say can be said in any code page."""
@@ -90,7 +132,7 @@ class _NamelessContext(click.Context):
         return self.parent.command_path if self.parent else super().command_path
 
 
-class _Generate(click.Command):
+class _Generate(_Command):
     context_class = _NamelessContext
 
 

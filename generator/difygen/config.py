@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from difygen.console import DefinitionProblem, UsageProblem
+from difygen.console import DefinitionProblem, UsageProblem, collecting
 from difygen.diagnostics import Diagnostic
 from difygen.options import Options
 
@@ -83,18 +83,21 @@ def read_config(
     found = Config(sources=sources, **choices) if settings is None else _from_settings(settings, sources, choices)
     if output is not None:
         found = replace(found, output=output)
+    problems = []
     if "sources" in needs and not found.sources:
-        sentence = "No SOURCE was given, and there is no [tool.difygen] in pyproject.toml that names `sources`."
-        raise UsageProblem(sentence, note=SEE_HELP)
+        problems.append("No SOURCE was given, and there is no [tool.difygen] in pyproject.toml that names `sources`.")
     if "output" in needs and not found.output:
-        raise UsageProblem("No package to write was given: add -o DIR.", note=SEE_HELP)
+        problems.append("No package to write was given: add -o DIR.")
     options = replace(found.options, single_file=(found.output or "").endswith(".py"))
     if name is not None:
-        options = replace(options, names={**options.names, _only_file(found.sources, name): name})
+        with collecting(problems):
+            options = replace(options, names={**options.names, _only_file(found.sources, name): name})
     if templates is not None:
         if not os.path.isdir(templates):
-            raise UsageProblem(f"--templates {templates!r} is no folder.", note=SEE_HELP)
+            problems.append(f"--templates {templates!r} is no folder.")
         options = replace(options, templates=templates)
+    if problems:
+        raise UsageProblem(*problems, note=SEE_HELP)
     return replace(found, options=options)
 
 
@@ -146,7 +149,7 @@ def _only_file(sources: tuple[str, ...], name: str) -> str:
 
     if len(sources) != 1 or os.path.isdir(sources[0]):
         sentence = "--name goes with a single file as SOURCE; in difygen.toml each workflow can have its own name."
-        raise UsageProblem(sentence, note=SEE_HELP)
+        raise UsageProblem(sentence)
     if problem := explicit_name_problem(name):
-        raise UsageProblem(f"--name {name!r} {problem}.", note=SEE_HELP)
+        raise UsageProblem(f"--name {name!r} {problem}.")
     return sources[0]

@@ -47,6 +47,15 @@ class DefinitionProblem(UsageProblem):
         return list(self.sentences)
 
 
+@contextmanager
+def collecting(problems: list[str]) -> Iterator[None]:
+    """Add the sentences of a problem that happens within to `problems`, so that all mistakes show at once."""
+    try:
+        yield
+    except UsageProblem as problem:
+        problems += problem.sentences
+
+
 class OutputError(Exception):
     """A result cannot be written. The cause is a BrokenPipeError where its reader went away."""
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from difygen.arguments import Values, collecting, unknown_input, value_from_json, value_from_text
-from difygen.console import UsageProblem, compact_json, writing
+from difygen.arguments import Values, unknown_input, value_from_json, value_from_text
+from difygen.console import UsageProblem, collecting, compact_json, writing
 from difygen.model import App, Input, JsonValue
 from difygen.project.definitions import content
 from difygen.wording import count

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import isfinite
 
 from difygen.config import Config
-from difygen.console import OK, WRONG, UsageProblem, echo, finish, say
+from difygen.console import OK, WRONG, UsageProblem, collecting, echo, finish, say
 from difygen.mock.api.endpoints import ServerOptions
 from difygen.mock.definition import Definition, load_served
 from difygen.mock.engine.values import HandlerError, load_handler
@@ -51,10 +51,17 @@ def _serve(options: MockOptions) -> int:
     loaded = load_served(options.config)
     for diagnostic in loaded.diagnostics:
         say(str(diagnostic))
+    problems: list[str] = []
+    server_options, given = ServerOptions(), dict[str, str]()
+    with collecting(problems):
+        server_options = _server_options(options)
+    with collecting(problems):
+        given = _given_keys(options.api_key, loaded.definitions) if loaded.usable else {}
+    if problems:
+        raise UsageProblem(*problems)
     if not loaded.usable:
         return WRONG
-    server_options = _server_options(options)
-    keys = keys_for(loaded.definitions, _given_keys(options.api_key, loaded.definitions))
+    keys = keys_for(loaded.definitions, given)
     server = MockServer(keys, _listener(options.host, options.port), server_options)
     with contextlib.suppress(KeyboardInterrupt):  # before the server handles signals itself
         server.run(on_ready=lambda: echo(_greeting(server.origin, keys)))
@@ -62,20 +69,23 @@ def _serve(options: MockOptions) -> int:
 
 
 def _server_options(options: MockOptions) -> ServerOptions:
+    problems, cut, handler = [], None, None
     if not (isfinite(options.latency) and options.latency >= 0):
-        raise UsageProblem(f"--latency is {options.latency:g}; it must be a number of seconds, 0 or more.")
+        problems.append(f"--latency is {options.latency:g}; it must be a number of seconds, 0 or more.")
     if not options.ping_interval > 0:
-        raise UsageProblem(f"--ping-interval is {options.ping_interval:g}; it must be more than 0.")
+        problems.append(f"--ping-interval is {options.ping_interval:g}; it must be more than 0.")
     if not 0 <= options.fail_rate <= 1:
-        raise UsageProblem(f"--fail-rate is {options.fail_rate:g}; it is a share, from 0 to 1.")
+        problems.append(f"--fail-rate is {options.fail_rate:g}; it is a share, from 0 to 1.")
     try:
         cut = None if options.cut_after is None else Cut.parse(options.cut_after)
     except UnknownFaultError as error:
-        raise UsageProblem(f"--cut-after: {error}.") from None
+        problems.append(f"--cut-after: {error}.")
     try:
         handler = None if options.handler is None else load_handler(options.handler)
     except HandlerError as error:
-        raise UsageProblem(f"--handler: {str(error).rstrip('.')}.") from None
+        problems.append(f"--handler: {str(error).rstrip('.')}.")
+    if problems:
+        raise UsageProblem(*problems)
     return ServerOptions(
         handler=handler,
         latency=options.latency,
@@ -89,17 +99,20 @@ def _given_keys(values: Sequence[str], definitions: Sequence[Definition]) -> dic
     """Return `NAME=KEY` as app by key; a bare KEY is that of the only workflow."""
     names = [definition.key_name for definition in definitions]
     keys: dict[str, str] = {}
+    problems: list[str] = []
     for value in values:
         name, separator, key = value.partition("=")
         if not separator and len(names) > 1:
-            raise UsageProblem(f"With several workflows a key is given as NAME=KEY; the names are {', '.join(names)}.")
-        if separator and name not in names:
-            raise UsageProblem(f"No workflow is called {name!r}; there is {', '.join(names)}.")
+            problems.append(f"With several apps a key is given as NAME=KEY; the names are {', '.join(names)}.")
+        elif separator and name not in names:
+            problems.append(f"No app is called {name!r}; there is {', '.join(names)}.")
         keys[key if separator else value] = name if separator else names[0]
     if "" in keys:
-        raise UsageProblem("An API key cannot be empty.")
+        problems.append("An API key cannot be empty.")
     if not all(key.isascii() and key.isprintable() and " " not in key for key in keys):
-        raise UsageProblem("An API key cannot hold blanks or characters beyond ASCII: no header could carry it.")
+        problems.append("An API key cannot hold blanks or characters beyond ASCII: no header could carry it.")
+    if problems:
+        raise UsageProblem(*dict.fromkeys(problems))
     return keys
 
 

@@ -136,9 +136,9 @@ def read_input(name: str, cursor: Cursor) -> Input | None:
         cursor.error(
             "missing-key", f"The input {cursor.name} has no `type`.", "Write for instance `type: text-input`.", True
         )
-        return None
-    kind = _kind(declared)
+    kind = _kind(declared) if declared is not None else None
     if kind is None:
+        _without_default(name, None, cursor)  # for what is wrong with the other keys, whatever the type will be
         return None
     for key, member in cursor.members():
         if key in ALL_KEYS and key not in COMMON_KEYS and key not in INPUT_TRAITS[kind].keys:
@@ -163,19 +163,21 @@ def _kind(cursor: Cursor) -> InputKind | None:
     return None
 
 
-def _without_default(name: str, kind: InputKind, cursor: Cursor) -> Input:
+def _without_default(name: str, kind: InputKind | None, cursor: Cursor) -> Input:
+    """Return what is declared. Where the type is not known, every key may apply, and the result means nothing."""
     if kind == "select" and not cursor.has("options"):
         cursor.error(
             "missing-key", f"The select {cursor.name} has no `options`.", "List the texts to choose from.", key=True
         )
+    limit = _applying(cursor, kind, "max_length")
     methods = _words(cursor, kind, "allowed_file_upload_methods", spec_chat.UPLOAD_METHODS)
     input_ = Input(
         name=name,
-        kind=kind,
+        kind=kind or "paragraph",
         required=cursor.flag_of("required", usual=not cursor.has("default")),
         label=cursor.text_of("label"),
         description=cursor.text_of("description"),
-        max_length=_max_length(cursor, kind),
+        max_length=limit.limit() if limit is not None else None,
         options=_texts(cursor, kind, "options"),
         allowed_file_types=_words(cursor, kind, "allowed_file_types", spec_chat.FILE_TYPES),
         allowed_file_extensions=_texts(cursor, kind, "allowed_file_extensions"),
@@ -186,24 +188,19 @@ def _without_default(name: str, kind: InputKind, cursor: Cursor) -> Input:
     return input_
 
 
-def _applying(cursor: Cursor, kind: InputKind, key: str) -> Cursor | None:
+def _applying(cursor: Cursor, kind: InputKind | None, key: str) -> Cursor | None:
     """Return the value of a key, unless it has been noted that the key means nothing here."""
-    return cursor.get(key) if key in INPUT_TRAITS[kind].keys else None
+    return cursor.get(key) if kind is None or key in INPUT_TRAITS[kind].keys else None
 
 
-def _texts(cursor: Cursor, kind: InputKind, key: str) -> tuple[str, ...]:
+def _texts(cursor: Cursor, kind: InputKind | None, key: str) -> tuple[str, ...]:
     member = _applying(cursor, kind, key)
     return member.texts() if member is not None else ()
 
 
-def _words(cursor: Cursor, kind: InputKind, key: str, known: tuple[str, ...]) -> tuple[str, ...]:
+def _words(cursor: Cursor, kind: InputKind | None, key: str, known: tuple[str, ...]) -> tuple[str, ...]:
     member = _applying(cursor, kind, key)
     return member.words(known) if member is not None else ()
-
-
-def _max_length(cursor: Cursor, kind: InputKind) -> int | None:
-    member = _applying(cursor, kind, "max_length")
-    return member.limit() if member is not None else None
 
 
 def _check_extensions(cursor: Cursor, input_: Input) -> None:
@@ -217,7 +214,7 @@ def _check_extensions(cursor: Cursor, input_: Input) -> None:
         cursor.report.warn("no-effect", message, (*cursor.path, "allowed_file_types"))
 
 
-def _object_type(cursor: Cursor, kind: InputKind) -> ObjectOf | None:
+def _object_type(cursor: Cursor, kind: InputKind | None) -> ObjectOf | None:
     schema, properties = _applying(cursor, kind, "json_schema"), _applying(cursor, kind, "properties")
     if schema is not None and properties is not None:
         properties.error(

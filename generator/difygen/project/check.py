@@ -48,6 +48,9 @@ class CheckReport:
 
     def lines(self) -> Iterator[str]:
         """Yield what differs, file by file, with as much of it as can be read."""
+        if len(self.survey.missing) == len(self.texts) > 1 and not self.survey.refused:
+            yield f"MISSING  {self.report.output} is not there yet. Run difygen without `check` to write it."
+            return
         edited = {one.path for one in self.survey.refused if one.why in (EDITED, FOREIGN)}
         for path in self.survey.missing:
             yield f"MISSING  {self._at(path)}"

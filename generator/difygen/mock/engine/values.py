@@ -272,7 +272,8 @@ def load_handler(text: str) -> Handler:
         return _by_workflow_name(module)
     found = getattr(module, function, None)
     if not callable(found):
-        raise HandlerError(f"{target} has no function {function!r}")
+        own = [name for name, each in vars(module).items() if inspect.isfunction(each) and not name.startswith("_")]
+        raise HandlerError(f"{target} has no function {function!r}; there is {names_listed(own) if own else 'none'}")
     return _with_two_parameters(found)
 
 
