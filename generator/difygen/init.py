@@ -30,7 +30,6 @@ from difygen.model import (
     TurnFiles,
     Type,
     UnionOf,
-    Variable,
 )
 from difygen.parser import read
 from difygen.project.definitions import assign_names
@@ -289,11 +288,15 @@ def spec_of(workflow: App) -> Json:
 def _chat(app: App) -> Json:
     """Return what only chat-type apps have."""
     features = app.features
+    variables: Json = {}
+    for each in app.variables:
+        described = _described(each.type, each.description, {})
+        if each.initial is not None:
+            long = described if isinstance(described, dict) else {"type": described}
+            described = {**long, "initial": each.initial}
+        variables[each.name] = described
     return _filled(
-        variables={
-            each.name: _described(each.type, each.description, {}) if each.initial is None else _initialized(each)
-            for each in app.variables
-        },
+        variables=variables,
         tools=_texts(tuple(tool.name for tool in app.tools)),
         files=_turn_files(app.files) if app.files is not None else None,
         opening_statement=features.opening_statement,
@@ -302,12 +305,6 @@ def _chat(app: App) -> Json:
         speech_to_text=features.speech_to_text or None,
         text_to_speech={"auto_play": True} if features.auto_play else features.text_to_speech or None,
     )
-
-
-def _initialized(variable: Variable) -> JsonValue:
-    described = _described(variable.type, variable.description, {})
-    long = described if isinstance(described, dict) else {"type": described}
-    return {**long, "initial": variable.initial}
 
 
 def _turn_files(files: TurnFiles) -> JsonValue:

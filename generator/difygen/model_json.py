@@ -64,7 +64,8 @@ def dump(workflow: App) -> JsonObject:
     if workflow.files is not None:
         contract["files"] = _filled(**{name: _listed(getattr(workflow.files, name)) for name in _FILE_RULES})
     if workflow.features != Features():
-        contract["features"] = _dump_features(workflow.features)
+        members = {field.name: getattr(workflow.features, field.name) for field in fields(Features)}
+        contract["features"] = {name: _listed(value) for name, value in members.items() if value}
     if workflow.nodes:
         contract["nodes"] = [
             [node.id, node.type, node.title, *([] if node.parent is None else [node.parent])] for node in workflow.nodes
@@ -120,12 +121,6 @@ def _dump_answer(answer: AnswerTemplate) -> JsonObject:
     return {"node": answer.node, "pieces": pieces} | _filled(reason=answer.reason)
 
 
-def _dump_features(features: Features) -> JsonObject:
-    """Return what is switched on, and what is said before the first turn."""
-    members = {field.name: getattr(features, field.name) for field in fields(features)}
-    return {name: _listed(value) for name, value in members.items() if value}
-
-
 def _listed(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
@@ -165,10 +160,15 @@ def _load_workflow(contract: Mapping[str, Any], source: str) -> App:
         outputs=_all(contract.get("outputs", ()), _load_output),
         variables=_all(contract.get("variables", ()), _load_variable),
         answers=_all(contract.get("answers", ()), _load_answer),
-        tools=_all(contract.get("tools", ()), _load_tool),
+        tools=tuple(
+            Tool(**{name: _text(value) for name, value in dumped.items()}) for dumped in contract.get("tools", ())
+        ),
         files=TurnFiles(**_tuples(contract["files"])) if "files" in contract else None,
         features=Features(**_tuples(contract.get("features", {}))),
-        nodes=_all(contract.get("nodes", ()), _load_node),
+        nodes=tuple(
+            Node(id=_text(id_), type=type_, title=title, parent=parent[0] if parent else None)
+            for id_, type_, title, *parent in contract.get("nodes", ())
+        ),
     )
 
 
@@ -228,17 +228,8 @@ def _load_piece(dumped: str | Mapping[str, Any]) -> TemplatePiece:
     return TemplatePiece(selector=tuple(map(_text, dumped["selector"])), type=load_type(dumped["type"]))
 
 
-def _load_tool(dumped: Mapping[str, str]) -> Tool:
-    return Tool(**{name: _text(value) for name, value in dumped.items()})
-
-
 def _tuples(members: Mapping[str, Any]) -> JsonObject:
     return {name: tuple(value) if isinstance(value, list) else value for name, value in members.items()}
-
-
-def _load_node(dumped: Sequence[str]) -> Node:
-    id_, type_, title, *parent = dumped
-    return Node(id=_text(id_), type=type_, title=title, parent=parent[0] if parent else None)
 
 
 def load_type(dumped: str | JsonObject) -> Type:

@@ -48,18 +48,14 @@ def read_chat(root: Cursor, app: App) -> App:
         return root.get(key) if kind in KEYS[key] else None
 
     tools, files = of("tools"), of("files")
+    variables = root.mapping_of("variables", "names to types") if kind in KEYS["variables"] else None
     return replace(
         app,
-        variables=_variables(root) if kind in KEYS["variables"] else (),
+        variables=tuple(_variable(*each) for each in variables.members()) if variables is not None else (),
         tools=tuple(Tool(name=name) for name in tools.texts()) if tools is not None else (),
         files=_files(files) if files is not None else None,
         features=_features(root, kind),
     )
-
-
-def _variables(root: Cursor) -> tuple[Variable, ...]:
-    declared = root.mapping_of("variables", "names to types")
-    return tuple(_variable(name, cursor) for name, cursor in declared.members()) if declared is not None else ()
 
 
 def _variable(name: str, cursor: Cursor) -> Variable:
