@@ -10,9 +10,8 @@ from typing import Any
 import jsonschema
 import pytest
 from difygen.model import ArrayOf, JsonValue, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
-from difygen.parser.json_schema import type_of_schema
 from difygen.type_algebra import fits
-from difygen.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
+from difygen.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, type_of_schema, type_of_word
 from hypothesis import example, given
 from hypothesis import strategies as st
 

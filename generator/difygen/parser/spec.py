@@ -25,9 +25,9 @@ from difygen.model import (
     Primitive,
 )
 from difygen.parser import spec_chat
-from difygen.parser.json_schema import json_of, type_of_schema
 from difygen.parser.spec_types import ITEM, OUTPUT, check_input_value, check_value, description, read_type
 from difygen.type_algebra import members_of
+from difygen.type_syntax import json_of, type_of_schema
 from difygen.wording import names_listed, shown
 
 SPEC_KEYS = ("name", "mode", "title", "description", "inputs", *spec_chat.KEYS, "examples")

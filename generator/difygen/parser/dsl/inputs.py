@@ -26,6 +26,7 @@ from difygen.model import (
 from difygen.parser.dsl.graph import PATH, Graph, mapping, sequence, text, texts
 from difygen.parser.dsl.nullability import Value
 from difygen.type_algebra import merge
+from difygen.type_syntax import json_of, type_of_schema
 from difygen.wording import quoted
 
 FORM_KINDS: tuple[InputKind, ...] = ("text-input", "paragraph", "select", "number", "checkbox")
@@ -133,8 +134,6 @@ def length_of(value: JsonValue) -> int | None:
 
 def _shape(variable: Mapping[str, JsonValue]) -> ObjectOf | None:
     """Return the type of a JSON object with a schema, which may be a mapping or text."""
-    from difygen.parser.json_schema import json_of, type_of_schema
-
     schema = variable.get("json_schema")
     if isinstance(schema, str):
         schema = json_of(schema) if schema.strip() else None

@@ -12,7 +12,7 @@ from difygen.parser.dsl.control_flow import TIMEOUT, actions
 from difygen.parser.dsl.graph import Step, mapping, sequence, text, texts
 from difygen.parser.dsl.nullability import Requirement, Unknown, Value
 from difygen.type_algebra import merge, or_null, union, without_null
-from difygen.type_syntax import type_of
+from difygen.type_syntax import json_of, type_of, type_of_schema
 from difygen.wording import named
 
 STRING, NUMBER, INTEGER, BOOLEAN = Primitive.STRING, Primitive.NUMBER, Primitive.INTEGER, Primitive.BOOLEAN
@@ -104,15 +104,11 @@ def declared(word: JsonValue, name: str, null: str = "") -> Value:
 def _schema(value: JsonValue) -> JsonValue:
     """Return a JSON Schema, whether as a mapping or as the text that some editors store."""
     if isinstance(value, str) and value.strip():
-        from difygen.parser.json_schema import json_of
-
         return json_of(value)
     return value if isinstance(value, dict) and value else None
 
 
 def _of_schema(schema: JsonValue, name: str, null: str) -> Value:
-    from difygen.parser.json_schema import type_of_schema
-
     type_, nullable = without_null(type_of_schema(schema))
     why = Unknown("any-schema", f"the schema of {{node}} does not say what {named(name)} holds")
     null = null or ("null where the schema of {node} allows it" if nullable else "")
