@@ -3,22 +3,30 @@
     with mock_dify("specs/concat.yaml", handler=lambda inputs: {"result": "ok"}) as dify:
         client = ConcatClient(base_url=dify.base_url, api_key=dify.api_key, user="test")
 
+`fake_client` and `fake_outputs` do without a server: a generated client that is answered by the test itself.
+
 In pytest, `pytest_plugins = ["difygen.testing"]` in conftest.py gives the fixture `dify_mock`: call it with the same
 arguments, and the environment points at the server until the test is over. Needs the extra `difygen[mock]`.
 """
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from difygen.mock import HINT
-from difygen.model import App
+from difygen.model import APP_KINDS, WORKFLOW, App
+from difygen.wording import named, names_listed, nearest
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from difygen.mock.conversations import MessageRow
     from difygen.mock.runs import Run
     from difygen.mock.server import MockServer
@@ -31,6 +39,9 @@ It may be a coroutine function.
 """
 
 Source = str | PathLike[str] | App
+
+OutputsT = TypeVar("OutputsT", bound="BaseModel")
+ClientT = TypeVar("ClientT")
 
 
 class MockSetupError(ValueError):
@@ -216,6 +227,118 @@ def mock_dify(
         yield MockDify(server)
     finally:
         server.stop()
+
+
+# Without a server
+
+
+def fake_outputs(kind: type[OutputsT], **overrides: Any) -> OutputsT:
+    """Return outputs of a generated class: what is given, and a value of the declared type for what must be there.
+
+    Raises TypeError for a name that the class does not have, pydantic's ValidationError for a value that does not fit.
+    """
+    known = {name: field.alias or name for name, field in kind.model_fields.items()}
+    for name in overrides:
+        if name not in known and name not in known.values():
+            near = nearest(name, known)
+            hint = f"did you mean {named(near)}?" if near else f"there is {names_listed(known)}" if known else "none"
+            raise TypeError(f"{named(name)} is no output of {kind.__name__} ({hint})")
+    given = {known.get(name, name): value for name, value in overrides.items()}
+    return kind.model_validate({**_required(kind), **given})
+
+
+def fake_client(
+    kind: type[ClientT], answer: BaseModel | Mapping[str, Any] | str | Callable[[Mapping[str, Any]], Any]
+) -> ClientT:
+    """Return a generated client that no server is behind: each call that starts something gets the answer.
+
+    Args:
+        kind: The client's class, for asyncio or not.
+        answer: Outputs of a workflow (`ConcatOutputs(result="ok")`, `fake_outputs(ConcatOutputs)`, a dict by the names
+            of the definition), the text of a turn, or a function that gives these: it gets the inputs (of a chat-type
+            app with `sys.query`), and what it raises makes the run or the turn fail.
+    """
+    try:
+        import httpx as http
+    except ModuleNotFoundError:
+        import httpx2 as http  # type: ignore[no-redef]
+
+    def respond(request: Any) -> Any:
+        path = request.url.path
+        started = next((each for each in APP_KINDS.values() if path.endswith(f"/v1/{each.start}")), None)
+        if request.method != "POST" or started is None:
+            message = f"A fake client answers what starts a run or a turn, not {request.method} {path}."
+            return http.Response(404, json={"code": "not_found", "message": message, "status": 404})
+        body = json.loads(request.content)
+        events = list((_run_events if started is WORKFLOW else _turn_events)(answer, body))
+        if body.get("response_mode") == "streaming":
+            text = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+            return http.Response(200, text=text, headers={"content-type": "text/event-stream", "x-version": "fake"})
+        last = events[-1] if started is WORKFLOW else {**events[-1], **events[0]}
+        return http.Response(last.get("status", 200), json=last, headers={"x-version": "fake"})
+
+    transport = http.MockTransport(respond)
+    http_client = http.AsyncClient(transport=transport) if hasattr(kind, "aclose") else http.Client(transport=transport)
+    build: Callable[..., ClientT] = kind
+    return build(base_url="http://dify.invalid/v1", api_key="app-fake", user="fake", http_client=http_client)
+
+
+def _required(kind: type[BaseModel]) -> dict[str, Any]:
+    """Return values for the fields of a model that have no default, by their wire names."""
+    kind.model_rebuild()
+    fields = kind.model_fields.items()
+    return {field.alias or name: _value(field.annotation, name) for name, field in fields if field.is_required()}
+
+
+def _value(annotation: Any, name: str) -> Any:
+    """Return a value that an annotation allows, the same every time; None where any will do."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _value(arguments[0], name)
+    if origin is Literal:
+        return arguments[0]
+    if origin in (Union, UnionType):
+        return _value(next(each for each in arguments if each is not type(None)), name)
+    if origin is list:
+        return [_value(arguments[0], name)]
+    if hasattr(annotation, "model_fields"):
+        return _required(annotation)
+    samples = {str: f"fake {name}", bool: True, int: 1, float: 1.5, list: [], dict: {}}
+    return samples.get(origin or annotation)
+
+
+def _answered(answer: Any, inputs: Mapping[str, Any]) -> Any:
+    """Return what is answered, in JSON's types."""
+    found = answer(inputs) if callable(answer) else answer
+    return found.model_dump(mode="json", by_alias=True, exclude_unset=True) if hasattr(found, "model_dump") else found
+
+
+def _run_events(answer: Any, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the events of a run; the last one is what a blocking call gets, too."""
+    head = {"task_id": "fake-task", "workflow_run_id": "fake-run"}
+    data = {"id": "fake-run", "workflow_id": "fake-workflow", "created_at": int(time.time())}
+    yield {"event": "workflow_started", **head, "data": {**data, "inputs": body["inputs"]}}
+    try:
+        result = {"status": "succeeded", "outputs": _answered(answer, body["inputs"]), "error": None}
+    except Exception as error:  # noqa: BLE001 - what the function raises is the run's failure
+        result = {"status": "failed", "outputs": {}, "error": f"{type(error).__name__}: {error}"}
+    counts = {"elapsed_time": 0.0, "total_tokens": 0, "total_steps": 0, "finished_at": data["created_at"]}
+    yield {"event": "workflow_finished", **head, "data": {**data, **result, **counts}}
+
+
+def _turn_events(answer: Any, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the events of a turn; both together are what a blocking call gets."""
+    conversation = body.get("conversation_id") or "fake-conversation"
+    head = {"task_id": "fake-task", "message_id": "fake-message", "id": "fake-message", "conversation_id": conversation}
+    try:
+        text = _answered(answer, {**body["inputs"], "sys.query": body.get("query", "")})
+    except Exception as error:  # noqa: BLE001 - what the function raises is the turn's failure
+        message = f"{type(error).__name__}: {error}"
+        yield {"event": "error", "code": "completion_request_error", "status": 400, "message": message, **head}
+        return
+    text = text.get("answer", "") if isinstance(text, Mapping) else str(text)
+    yield {"event": "message", **head, "answer": text, "created_at": int(time.time())}
+    yield {"event": "message_end", **head, "metadata": {}}
 
 
 try:
