@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from difygen.codegen.python.package import generate_runtime
 from difygen.options import Options
 from difygen.settings import LINE_LENGTHS
 from support import TESTS
@@ -96,7 +97,16 @@ def test_black_changes_nothing_in_a_generated_package(project: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("length", [LINE_LENGTHS[0], 79, 88, 100, 120, LINE_LENGTHS[-1]])
+@pytest.mark.slow
+def test_both_formatters_change_nothing_in_the_runtime_at_any_line_length(tmp_path: Path) -> None:
+    for length in range(LINE_LENGTHS[0], 130):  # beyond, no line of it is broken
+        write(tmp_path, generate_runtime(Options(line_length=length)))
+        command = [sys.executable, "-m", "ruff", "format", "--isolated", "--no-cache", f"--line-length={length}"]
+        done = subprocess.run([*command, "--diff", "."], cwd=tmp_path, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, f"at {length}: {done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("length", [LINE_LENGTHS[0], 75, 76, 79, 81, 88, 100, 120, LINE_LENGTHS[-1]])
 def test_both_formatters_change_nothing_at_a_usual_line_length(tmp_path: Path, length: int) -> None:
     # What fits on no line is laid out in two ways by the two: no text can please both.
     awkward = [payload_workflow(payload) for payload in SENDABLE if len(payload) <= 40 and length >= 79]

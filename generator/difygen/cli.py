@@ -143,7 +143,7 @@ def _sources(*, required: bool) -> Callable[[CommandT], CommandT]:
 
 def _settings(command: CommandT) -> CommandT:
     """Add where the project's settings are: the same for every command."""
-    text = "Settings to use instead of ./pyproject.toml or ./difygen.toml."
+    text = "Settings to use, not the nearest pyproject.toml or difygen.toml."
     return click.option("--config", metavar="FILE", help=text)(command)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 JsonValue = None | bool | int | float | str | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
 """What JSON can say. Readers hand out plain `dict`, `list` and scalars."""
@@ -26,8 +26,7 @@ AppMode = Literal["workflow", "advanced-chat", "chat", "agent-chat", "completion
 APP_MODES: tuple[AppMode, ...] = get_args(AppMode)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppKind:
+class AppKind(NamedTuple):
     """How one kind of app differs from the others. Whoever needs to know asks the row, and keeps no table of its own.
 
     `name` is a spec's word for it and `modes` are Dify's; `noun` is how messages call it. `verbs` are the methods of a
@@ -45,12 +44,12 @@ class AppKind:
     verbs: tuple[str, str]
     start: str
     stop: str
-    terminal_nodes: tuple[str, ...] = ()
     terminal_events: tuple[str, ...]
     client: str
     info: str
     options: tuple[str, str]
     template: str
+    terminal_nodes: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
 
     @property
@@ -205,8 +204,7 @@ Type = Primitive | ArrayOf | ObjectOf | OneOf | UnionOf
 _FILE_KEYS = ("allowed_file_types", "allowed_file_extensions", "allowed_file_upload_methods")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputTraits:
+class InputTraits(NamedTuple):
     """How one kind of input differs from the others.
 
     Whoever needs to know asks the row, and keeps no table of its own.
@@ -218,10 +216,10 @@ class InputTraits:
     """
 
     type: Type
-    unit: Literal["", "characters", "files"] = ""
     keys: tuple[str, ...]
-    spellings: tuple[str, ...] = ()
     placeholder: str
+    unit: Literal["", "characters", "files"] = ""
+    spellings: tuple[str, ...] = ()
     sample: JsonValue = None
 
     @property

@@ -25,7 +25,7 @@ _CONTRACT = '\n   "contract": '
 
 _CONTRACT_END = "\n   },"
 
-_HIDDEN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+_HIDDEN = "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 
 
 class LockError(ValueError):
@@ -158,7 +158,7 @@ def is_inside(path: str) -> bool:
 def _json(value: object) -> str:
     """Return JSON in its own script, with escapes for what does not show, turns its line around, or is no Unicode."""
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return re.sub(_HIDDEN, lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _record(workflow: LockedWorkflow) -> dict[str, object]:

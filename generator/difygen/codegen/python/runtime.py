@@ -10,10 +10,9 @@ from difygen.files import templates_folder
 
 _EXPORTED = re.compile(r'^    "(\w+)",$', re.MULTILINE)
 _LIKE_OURS = re.compile(
-    r"^(?:class |def |async def | {4}(?=[A-Z]\w+ = ))?"
+    r"\n(?:class |def |async def | {4}(?=[A-Z]\w+ = ))?"
     r"(a?(?:run|stream|chat|complete)_\w+|[A-Z]\w*(?:Inputs|Outputs|Variables|Client|Node)\w*"
-    r"|_\w+_(?:client|DEFAULT|WORKFLOW))",
-    re.MULTILINE,
+    r"|_\w+_(?:client|DEFAULT|WORKFLOW))"
 )
 """Definitions, at the top of a module or in a condition there, of names that could be those of an app."""
 
