@@ -366,9 +366,9 @@ class AsyncTransport:
 
         with self._lock:
             states = dict(self._states)
-        closers: dict[asyncio.AbstractEventLoop, AsyncGenerator[None] | None] = {}
-        for loop, state in states.items():
-            closers[loop], state.closer, state.client = state.closer, None, None
+        closers = {loop: state.closer for loop, state in states.items()}
+        for state in states.values():
+            state.closer = state.client = None
         here = asyncio.get_running_loop()
         if here in states:
             states[here].wake()

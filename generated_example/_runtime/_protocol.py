@@ -471,4 +471,5 @@ def retry_delay(
 
 def backoff(attempt: int) -> float:
     """Seconds to wait: longer with every attempt, and never the same for two clients."""
-    return min(MAX_BACKOFF, FIRST_BACKOFF * 2.0**attempt) * random.uniform(0.5, 1.0)
+    longest = min(MAX_BACKOFF, FIRST_BACKOFF * 2.0**attempt)
+    return longest * random.uniform(0.5, 1.0)

@@ -176,7 +176,8 @@ class TurnOperations(Operations[AnswerOutputs]):
         try:
             return await self.send(call, deadline, idle=inf)
         except InvalidParamError as error:
-            if self.app.kind != "chatflow" or not error.message.startswith(RUN_FAILED):
+            started = error.message.startswith(RUN_FAILED)
+            if self.app.kind != "chatflow" or not started:
                 raise
             turn = kind(status="failed", error=error.message)
             raise TurnFailedError(error.message, turn=turn) from error
