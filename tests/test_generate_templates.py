@@ -1,6 +1,7 @@
 """The templates: ours, kept as Python keeps what it compiles, and a user's own in place of ours."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,11 +10,12 @@ from types import ModuleType
 
 import pytest
 import runtime
+from difygen.codegen.python import package
 from difygen.codegen.python.package import generate
 from difygen.codegen.python.runtime import exported_names, runtime_names
 from difygen.options import Options
-from support import ROOT
-from support.packages import CONCAT, files_of
+from support import CHAT_LAB, ROOT
+from support.packages import CONCAT, files_of, workflow_from, workflow_of
 
 TEMPLATES = ROOT / "templates"
 
@@ -58,6 +60,58 @@ def test_a_folder_without_templates_of_ours_is_a_finding(tmp_path: Path) -> None
 def test_the_readme_lists_the_templates_and_what_they_are_given() -> None:
     readme = (TEMPLATES / "README.md").read_text(encoding="utf-8")
     assert all(f"`{template.name}`" in readme for template in TEMPLATES.glob("*.jinja"))
+
+
+LONG_CHOICE = f"""
+name: long_choice
+inputs:
+  choice: {{type: select, options: [{", ".join(f"option_number_{number}" for number in range(12))}]}}
+outputs:
+  result: string
+"""
+
+
+def documented(readme: str, heading: str) -> dict[str, list[str]]:
+    """The names in the first column of the table below a line, each with those that its second column lists."""
+    rows = readme.partition(f"\n{heading}\n")[2].lstrip().partition("\n\n")[0].split("\n")[2:]
+    columns = ([re.findall("`([^`]+)`", column) for column in row.split(" | ")[:2]] for row in rows)
+    return {name: members for names, members in columns for name in names}
+
+
+def members_of_records(name: str, value: object) -> dict[str, list[str]]:
+    """The members of a record, of the records in a sequence, and of the records in these."""
+    if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
+        return {path: found for each in value for path, found in members_of_records(name, each).items()}
+    fields = getattr(value, "_fields", None) or [
+        each.name for each in getattr(value, "__dataclass_fields__", {}).values()
+    ]
+    found = {name: list(fields)} if fields else {}
+    if name == "models":
+        found |= members_of_records("models[].fields", value.fields)  # type: ignore[attr-defined]
+    return found
+
+
+def test_the_readme_says_all_that_templates_are_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (TEMPLATES / "README.md").read_text(encoding="utf-8")
+    module, whole, file = (documented(readme, f"A {what} is given") for what in ("module", "package", "file"))
+    printed: set[str] = set()
+    members: dict[str, list[str]] = {}
+
+    def note(template: str, context: dict[str, object], *settings: object) -> str:
+        printed.add(template)
+        assert context.keys() == {"init": whole, "bundle": file}.get(template, module).keys(), template
+        for name, value in context.items():
+            if (template, name) != ("bundle", "modules"):  # their texts are printed: of interest are the names alone
+                members.update(members_of_records(name, value))
+        return render(template, context, *settings)  # type: ignore[arg-type]
+
+    render = package.render
+    monkeypatch.setattr(package, "render", note)
+    apps = [workflow_from(LONG_CHOICE), *(workflow_of(path) for path in sorted(CHAT_LAB.glob("*.yml")))]
+    for options in (Options(), Options(single_file=True)):
+        assert generate(apps, options).files
+    assert printed == {"module", "about_module", "workflow", "chat", "completion", "init", "bundle"}
+    assert members == documented(readme, "Members are")
 
 
 def test_a_mistake_in_a_template_that_another_includes_is_said_of_that_one(tmp_path: Path) -> None:
