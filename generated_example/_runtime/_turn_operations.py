@@ -176,8 +176,7 @@ class TurnOperations(Operations[AnswerOutputs]):
         try:
             return await self.send(call, deadline, idle=inf)
         except InvalidParamError as error:
-            started = error.message.startswith(RUN_FAILED)
-            if self.app.kind != "chatflow" or not started:
+            if self.app.kind != "chatflow" or not error.message.startswith(RUN_FAILED):
                 raise
             turn = kind(status="failed", error=error.message)
             raise TurnFailedError(error.message, turn=turn) from error
