@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from difygen.codegen.describe import wrap
-from difygen.codegen.python.imports import export_order, import_block, import_order, natural
-from difygen.codegen.python.layout import INDENT, LINE_LENGTH
+from difygen.codegen.python.layout import INDENT, LINE_LENGTH, export_order, import_block, import_order, natural
 from difygen.codegen.python.module import ModulePlan, ModuleText, plan_module
 from difygen.codegen.python.names import NameRequest, name_apps, public_names
 from difygen.codegen.python.runtime import exported_names, runtime_files

@@ -12,7 +12,7 @@ from functools import cache
 from graphlib import TopologicalSorter
 from typing import NamedTuple, TypeGuard
 
-from difygen.codegen.python.imports import import_block, is_third_party
+from difygen.codegen.python.layout import import_block, is_third_party
 from difygen.codegen.python.module import ModuleText
 from difygen.codegen.python.runtime import exported_names, runtime_files
 from difygen.codegen.python.syntax import Code
