@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 import trustme
+import yaml
 from difygen.config import Config
 from difygen.doctor.command import DoctorOptions, run_doctor
 from difygen.doctor.report import Report
 from difygen.doctor.server import TRAITS, parse_version, traits
 from difygen.doctor.settings import AddressProblem, candidates, parse_address
 from difygen.testing import mock_dify
-from support import LAB
+from support import CHAT_LAB, LAB
 from support.replay import recording
 from support.servers import Connection, Request, Server, answer, as_json, authority, html, unused_port
 from support.terminal import on_terminal, piped, redirected
@@ -373,6 +374,95 @@ def test_an_export_agrees_with_what_its_own_server_tells(
     with Server(routes) as server:
         code, checks = doctor(str(LAB / f"{case}.yml"), base_url=server.url)
     assert (code, checks["inputs"]["outcome"], checks["inputs"]["details"]) == (0, "ok", [])
+
+
+CHAT_APPS = ("agent_lab", "chat_basic", "chat_files", "chat_lab", "chat_plain", "completion_lab")
+
+
+def chat_lab(case: str, tmp_path: Path, change: Callable[[dict[str, Any]], None] = lambda settings: None) -> str:
+    """The export of a recorded app, with `change` made to its configuration or the features of its workflow."""
+    exported = yaml.safe_load((CHAT_LAB / f"{case}.yml").read_text("utf-8"))
+    change(exported.get("model_config") or exported["workflow"]["features"])
+    file = tmp_path / f"{case}.yml"
+    file.write_text(yaml.safe_dump(exported, allow_unicode=True), "utf-8")
+    return str(file)
+
+
+@pytest.mark.parametrize("case", CHAT_APPS)
+def test_chat_type_exports_agree_with_what_their_own_server_tells(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    routes = dify(info=_recorded(f"{case}_info"), parameters=_recorded(f"{case}_parameters"))
+    with Server(routes) as server:
+        code, checks = doctor(chat_lab(case, tmp_path), base_url=server.url)
+    found = {name: (checks[name]["outcome"], checks[name]["details"]) for name in ("inputs", "features")}
+    assert (code, found) == (0, {"inputs": ("ok", []), "features": ("ok", [])})
+
+
+@pytest.mark.parametrize("case", CHAT_APPS)
+def test_features_that_a_chat_type_app_lost_are_a_problem(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    parameters = json.loads(recording(f"{case}_parameters").body)
+    for name in ("suggested_questions_after_answer", "speech_to_text", "text_to_speech", "file_upload"):
+        parameters[name] = {"enabled": False}
+    parameters |= {"opening_statement": "Another one.", "retriever_resource": {"enabled": False}}
+
+    def switch_on(settings: dict[str, Any]) -> None:
+        for name in ("suggested_questions_after_answer", "speech_to_text", "text_to_speech"):
+            settings[name] = {"enabled": True}
+
+    with Server(dify(info=_recorded(f"{case}_info"), parameters=as_json(parameters))) as server:
+        code, checks = doctor(chat_lab(case, tmp_path, switch_on), base_url=server.url)
+    assert (code, checks["inputs"]["outcome"], checks["features"]["outcome"]) == (1, "ok", "problem")
+    assert "generate anew" in checks["features"]["fix"]
+    details = checks["features"]["details"]
+    breaking = [detail for detail in details if detail.startswith("breaking: ")]
+    for words in ("takes no files", "suggests questions", "speech into text", "text into speech"):
+        assert sum(words in detail for detail in breaking) == 1
+    assert any("opening statement" in detail for detail in details)
+    assert any("citations" in detail for detail in details)
+
+
+@pytest.mark.parametrize("case", ["chat_basic", "chat_files"])
+def test_features_that_a_chat_type_app_gained_break_nobody(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+
+    def switch_off(settings: dict[str, Any]) -> None:
+        settings.update(file_upload={"enabled": False}, speech_to_text={"enabled": False})
+
+    with Server(dify(info=_recorded(f"{case}_info"), parameters=_recorded(f"{case}_parameters"))) as server:
+        code, checks = doctor(chat_lab(case, tmp_path, switch_off), base_url=server.url)
+    assert (code, checks["features"]["outcome"]) == (0, "ok")
+    assert "compatible: A turn takes files now. No turn passes files yet." in checks["features"]["details"]
+
+
+@pytest.mark.parametrize("case", ["agent_lab", "chat_lab", "completion_lab"])
+def test_inputs_of_chat_type_apps_drift_like_those_of_workflows(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    parameters = json.loads(recording(f"{case}_parameters").body)
+    parameters["user_input_form"] += [{"paragraph": {"variable": "topic", "label": "topic", "required": True}}]
+    with Server(dify(info=_recorded(f"{case}_info"), parameters=as_json(parameters))) as server:
+        code, checks = doctor(chat_lab(case, tmp_path), base_url=server.url)
+    assert (code, checks["inputs"]["outcome"], checks["features"]["outcome"]) == (1, "problem", "ok")
+    assert any("`topic`" in detail for detail in checks["inputs"]["details"])
+
+
+def test_the_mock_passes_for_the_server_of_every_kind_of_app(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for case in CHAT_APPS:
+        export = chat_lab(case, tmp_path)
+        with mock_dify(export) as dify_mock:
+            monkeypatch.setenv("DIFY_API_KEY", dify_mock.api_key)
+            code, checks = doctor(export, base_url=dify_mock.base_url)
+        assert (code, checks["inputs"]["details"], checks["features"]["details"]) == (0, [], []), case
 
 
 def test_an_empty_default_of_a_select_makes_it_required(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,8 +1,7 @@
-"""The live app against the definition: its inputs, judged as every command judges them, and the one run asked for."""
+"""The live app against the definition: inputs and features, judged as by `difygen diff`, and the one run asked for."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,80 +9,65 @@ from typing import Any
 from difygen.arguments import parse_arguments
 from difygen.connection import DEFAULT_USER
 from difygen.console import duration
+from difygen.diff.workflows import Change, compare, is_breaking
 from difygen.doctor.report import Section
 from difygen.doctor.settings import Address
 from difygen.generated_client import GeneratedClient, generated, sentences
-from difygen.model import App
+from difygen.model import WORKFLOW, App
 from difygen.options import Options
+from difygen.parser.dsl import read_parameters
 from difygen.project.definitions import NamedApp
 from difygen.wording import count
 
+_ANEW = "Export the app again (or correct the spec) and generate anew; or this is the key of another app."
+
 
 def check_drift(section: Section, definition: App, parameters: Mapping[str, Any]) -> bool:
-    """Compare variable by variable; whether callers of the definition's client still fit the live app."""
-    live = live_workflow(definition, parameters)
+    """Compare inputs and features one by one; whether callers of the definition's client still fit the live app."""
+    live = read_parameters(definition, parameters)
     if live is None:
         section.skip("inputs", "not compared: the live app does not tell its variables.")
         return True
-    return _report(section, definition, live)
-
-
-def live_workflow(definition: App, parameters: Mapping[str, Any]) -> App | None:
-    """Return the definition with the live app's inputs in the place of its own.
-
-    An item of `user_input_form` is the start node's variable as it is in an export (seen on 1.12.1), so that the
-    parser of exports reads it.
-    """
-    from difygen.parser import read
-
-    form = parameters.get("user_input_form")
-    if not isinstance(form, list):
-        return None
-    variables = [
-        {"type": kind, **value}
-        for item in form
-        if isinstance(item, dict)
-        for kind, value in item.items()
-        if isinstance(value, dict)
-    ]
-    nodes = [{"id": "start", "data": {"type": "start", "title": "Start", "variables": variables}}]
-    export = {
-        "kind": "app",
-        "app": {"name": definition.name, "mode": definition.mode},
-        "workflow": {"graph": {"nodes": nodes, "edges": []}},
-    }
-    reading = read(json.dumps(export).encode(), "/parameters")
-    return reading.workflow and replace(definition, inputs=reading.workflow.inputs)
-
-
-def _without_own_names(workflow: App) -> App:
-    """Return the workflow without labels that are the inputs' names: Dify asks for a label, a spec can do without."""
-    inputs = (replace(each, label="") if each.label == each.name else each for each in workflow.inputs)
-    return replace(workflow, inputs=tuple(inputs))
-
-
-def _report(section: Section, definition: App, live: App) -> bool:
-    from difygen.diff.workflows import compare, is_breaking
-
     changes = compare(_without_own_names(definition), _without_own_names(live))
-    details = [
-        f"{change.effect}: {change.message} {change.reason}" for change in changes if change.effect != "cosmetic"
-    ]
+    features = [change for change in changes if change.subject.startswith(("features", "files"))]
+    fits = _report_inputs(section, definition, [change for change in changes if change not in features])
+    if definition.kind is not WORKFLOW:
+        _report_features(section, features)
+    return fits
+
+
+def _without_own_names(app: App) -> App:
+    """Return the app without labels that are the inputs' names: Dify asks for a label, a spec can do without."""
+    inputs = (replace(each, label="") if each.label == each.name else each for each in app.inputs)
+    return replace(app, inputs=tuple(inputs))
+
+
+def _report_inputs(section: Section, definition: App, changes: Sequence[Change]) -> bool:
+    details = [_in_words(change) for change in changes if change.effect != "cosmetic"]
     cosmetic = len(changes) - len(details)
     if cosmetic:
         details.append(f"cosmetic: {count(cosmetic, 'difference')} of labels, descriptions or order.")
     if is_breaking(changes):
-        fix = "Export the workflow again (or correct the spec) and generate anew; or this is the key of another app."
-        section.problem("inputs", "The live app takes other inputs than the definition says.", fix, *details)
+        section.problem("inputs", "The live app takes other inputs than the definition says.", _ANEW, *details)
         return False
     same = count(len(definition.inputs), "input") if definition.inputs else "no inputs"
-    if details:
-        section.ok(
-            "inputs", f"The live app and the definition agree on {same}, but for what breaks no caller:", *details
-        )
-    else:
-        section.ok("inputs", f"The live app and the definition agree on {same}.")
+    but = ", but for what breaks no caller:" if details else "."
+    section.ok("inputs", f"The live app and the definition agree on {same}{but}", *details)
     return True
+
+
+def _report_features(section: Section, changes: Sequence[Change]) -> None:
+    """Say what differs of files of a turn, texts for a first turn, speech, suggested questions and the like."""
+    details = [_in_words(change) for change in changes]
+    if is_breaking(changes):
+        section.problem("features", "The live app lacks features that the definition has.", _ANEW, *details)
+    else:
+        but = ", but for what breaks no caller:" if details else "."
+        section.ok("features", f"The live app and the definition agree on the features{but}", *details)
+
+
+def _in_words(change: Change) -> str:
+    return f"{change.effect}: {change.message} {change.reason}"
 
 
 _PATIENCE = 120.0  # seconds; a server whose worker is down pings for as long as one listens

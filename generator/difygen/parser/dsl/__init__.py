@@ -6,16 +6,19 @@ later counts.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 
-from difygen.cursor import Diagnostics
+from difygen.cursor import Diagnostics, Path
 from difygen.model import AGENT, APP_KINDS, APP_MODES, WORKFLOW, App, AppMode, JsonValue
 from difygen.parser.dsl import chat
+from difygen.parser.dsl.agent_package import read_package
 from difygen.parser.dsl.dataflow import Resolver
 from difygen.parser.dsl.graph import PATH, Graph, mapping, read_graph, sequence, text
 from difygen.parser.dsl.inputs import read_form, read_inputs
 from difygen.parser.dsl.outputs import read_outputs
+from difygen.parser.yaml import Document, load
 from difygen.wording import nearest, quoted
 
 NEWEST = (0, 7, 0)
@@ -44,10 +47,12 @@ def read_head(root: Mapping[str, JsonValue], file: str, mode: AppMode) -> App:
     app = mapping(root.get("app"))
     if mode == "chat" and chat.is_agent(mapping(root.get("model_config"))):
         mode = "agent-chat"
-    name = text(app.get("name"))
+    package = read_package(root) if mode == "agent" else None
+    name = text(app.get("name")) or (package.name if package else "")
+    description = text(app.get("description")) or (package.description if package else "")
     if not name.strip():
         name = file.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0].strip("-") or APP_KINDS[mode].name
-    return App(name=name, source=file, mode=mode, title=name, description=text(app.get("description")))
+    return App(name=name, source=file, mode=mode, title=name, description=description)
 
 
 def read_contract(app: App, root: Mapping[str, JsonValue], report: Diagnostics) -> App | None:
@@ -79,17 +84,39 @@ def _read_graph(app: App, root: Mapping[str, JsonValue], report: Diagnostics) ->
 
 def _read_form(app: App, root: Mapping[str, JsonValue], report: Diagnostics) -> App:
     """Read a chatbot, an agent or a text generator, which is a form and a configuration."""
+    form: Path = ("model_config", "user_input_form")
     config = mapping(root.get("model_config"))
+    if app.mode == "agent" and (package := read_package(root)):
+        config, form = package.configuration, package.variables
     if not config:
-        message = "The export has no `model_config`, so its client takes no inputs."
+        lacking = "no package of its agent" if app.mode == "agent" else "no `model_config`"
+        message = f"The export has {lacking}, so its client takes no inputs."
         report.warn("no-configuration", message, ("app",), "Export the app again in Dify.")
     return replace(
         app,
-        inputs=read_form(config.get("user_input_form"), ("model_config", "user_input_form"), report),
+        inputs=read_form(config.get("user_input_form"), form, report, has_graph=False),
         tools=chat.read_tools(config) if app.kind is AGENT else (),
         files=chat.read_turn_files(config.get("file_upload"), has_graph=False),
         features=chat.read_features(config),
     )
+
+
+def read_parameters(app: App, parameters: Mapping[str, JsonValue]) -> App | None:
+    """Return the app with inputs and features as a server's `/parameters` tells them; None where it tells no inputs.
+
+    They have the shape of a configuration: an item of `user_input_form` is the start node's variable as it is in an
+    export (seen on 1.12.1), and features are those of an export, with Dify's defaults filled in.
+    """
+    document = load(json.dumps(parameters).encode(), "/parameters")
+    if not isinstance(document, Document) or not isinstance(document.root.get("user_input_form"), list):
+        return None
+    live, has_graph = document.root, bool(app.kind.terminal_nodes)
+    path, report = ("user_input_form",), Diagnostics(document)
+    inputs = read_form(live.get("user_input_form"), path, report, has_graph=has_graph)
+    if app.kind is WORKFLOW:
+        return replace(app, inputs=inputs)
+    files = chat.read_turn_files(live.get("file_upload"), has_graph=has_graph)
+    return replace(app, inputs=inputs, files=files, features=chat.read_features(live))
 
 
 def _check_beginning(graph: Graph, report: Diagnostics) -> None:

@@ -158,6 +158,7 @@ def read_tools(config: Mapping[str, JsonValue]) -> tuple[Tool, ...]:
         if not name and len(each) == 1:
             name, settings = next(iter(each)), mapping(next(iter(each.values())))
         if name and settings.get("enabled") is not False and name != "dataset":
-            provider = text(each.get("provider_name")) or text(each.get("provider_id"))
+            providers = (text(each.get(key)) for key in ("provider_name", "provider_id", "provider"))
+            provider = next(filter(None, providers), "")
             tools.setdefault(name, Tool(name=name, label=text(each.get("tool_label")), provider=provider))
     return tuple(tools.values())

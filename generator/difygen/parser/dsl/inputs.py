@@ -29,8 +29,8 @@ from difygen.type_algebra import merge
 from difygen.type_syntax import json_of, type_of_schema
 from difygen.wording import quoted
 
-FORM_KINDS: tuple[InputKind, ...] = ("text-input", "paragraph", "select", "number", "checkbox")
-"""What a form of an app without a graph can hold; Dify saves no other."""
+FORM_KINDS: tuple[InputKind, ...] = ("text-input", "paragraph", "select", "number", "checkbox", "json_object")
+"""What a form of an app without a graph can hold; objects only that of an agent of 1.16."""
 
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
@@ -45,32 +45,37 @@ def read_inputs(graph: Graph, report: Diagnostics) -> tuple[tuple[Input, ...], d
     return _read(variables, report)
 
 
-def read_form(form: JsonValue, path: Path, report: Diagnostics) -> tuple[Input, ...]:
-    """Return the inputs of an app without a graph, whose form has items `{kind: {variable, …}}`.
+def read_form(form: JsonValue, path: Path, report: Diagnostics, *, has_graph: bool) -> tuple[Input, ...]:
+    """Return the inputs of a form, whose items are `{kind: {variable, …}}`.
 
-    Dify reads no default of such a form (1.14): the client sends it, and one that cannot be sent does no other harm.
+    Dify reads no default of an app without a graph (1.14): the client sends it, and one that cannot be sent does no
+    other harm.
     """
     variables: list[tuple[Mapping[str, JsonValue], Path]] = []
     for index, item in enumerate(sequence(form)):
         for kind, body in mapping(item).items():
             variables.append(({**mapping(body), "type": kind}, (*path, index, kind)))
-    inputs, _ = _read(variables, report, is_form=True)
+    inputs, _ = _read(variables, report, has_graph=has_graph)
     return inputs
 
 
 def _read(
-    variables: Sequence[tuple[Mapping[str, JsonValue], Path]], report: Diagnostics, *, is_form: bool = False
+    variables: Sequence[tuple[Mapping[str, JsonValue], Path]],
+    report: Diagnostics,
+    *,
+    has_graph: bool = True,
 ) -> tuple[tuple[Input, ...], dict[str, Value]]:
+    kinds = INPUT_KINDS if has_graph else FORM_KINDS
     inputs: dict[str, Input] = {}
     values: dict[str, Value] = {}
     for variable, path in variables:
-        kind = _kind(variable, FORM_KINDS if is_form else INPUT_KINDS, report, path)
+        kind = _kind(variable, kinds, report, path)
         if kind is None:
             continue
         name = text(variable.get("variable"))
         if name in inputs:
             report.warn("repeated-input", f"Two inputs are called {quoted(name)}; the last one counts.", path)
-        default = default_of(variable, kind, report, path, is_applied=not is_form)
+        default = default_of(variable, kind, report, path, is_applied=has_graph)
         inputs[name] = _input(name, kind, variable, default)
         values[name] = _value(inputs[name], default)
     return tuple(inputs.values()), values
