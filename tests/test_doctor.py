@@ -17,7 +17,7 @@ from difygen.doctor.report import Report
 from difygen.doctor.server import TRAITS, parse_version, traits
 from difygen.doctor.settings import AddressProblem, candidates, parse_address
 from difygen.testing import mock_dify
-from support import CHAT_LAB, LAB
+from support import CHAT_LAB, LAB, TESTS
 from support.replay import recording
 from support.servers import Connection, Request, Server, answer, as_json, authority, html, unused_port
 from support.terminal import on_terminal, piped, redirected
@@ -31,6 +31,15 @@ inputs:
   list: {type: select, options: [list_a, list_b, list_c]}
 outputs:
   result: string
+"""
+CHAT_SPEC = """\
+name: support
+mode: chat
+inputs:
+  order: text-input
+opening_statement: Hello!
+suggested_questions: [Where is my order?]
+files: {types: [image], max_count: 2}
 """
 Doctor = Callable[..., tuple[int, dict[str, dict[str, Any]]]]
 
@@ -457,12 +466,14 @@ def test_inputs_of_chat_type_apps_drift_like_those_of_workflows(
 def test_the_mock_passes_for_the_server_of_every_kind_of_app(
     doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for case in CHAT_APPS:
-        export = chat_lab(case, tmp_path)
+    support = tmp_path / "support.yaml"
+    support.write_text(CHAT_SPEC)
+    agent = TESTS / "cases" / "gen" / "agent_package" / "researcher.yml"
+    for export in (*(chat_lab(case, tmp_path) for case in CHAT_APPS), str(support), str(agent)):
         with mock_dify(export) as dify_mock:
             monkeypatch.setenv("DIFY_API_KEY", dify_mock.api_key)
             code, checks = doctor(export, base_url=dify_mock.base_url)
-        assert (code, checks["inputs"]["details"], checks["features"]["details"]) == (0, [], []), case
+        assert (code, checks["inputs"]["details"], checks["features"]["details"]) == (0, [], []), export
 
 
 def test_an_empty_default_of_a_select_makes_it_required(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,8 +19,6 @@ from difygen.parser.dsl import read_parameters
 from difygen.project.definitions import NamedApp
 from difygen.wording import count
 
-_ANEW = "Export the app again (or correct the spec) and generate anew; or this is the key of another app."
-
 
 def check_drift(section: Section, definition: App, parameters: Mapping[str, Any]) -> bool:
     """Compare inputs and features one by one; whether callers of the definition's client still fit the live app."""
@@ -32,7 +30,7 @@ def check_drift(section: Section, definition: App, parameters: Mapping[str, Any]
     features = [change for change in changes if change.subject.startswith(("features", "files"))]
     fits = _report_inputs(section, definition, [change for change in changes if change not in features])
     if definition.kind is not WORKFLOW:
-        _report_features(section, features)
+        _report_features(section, definition, features)
     return fits
 
 
@@ -48,7 +46,9 @@ def _report_inputs(section: Section, definition: App, changes: Sequence[Change])
     if cosmetic:
         details.append(f"cosmetic: {count(cosmetic, 'difference')} of labels, descriptions or order.")
     if is_breaking(changes):
-        section.problem("inputs", "The live app takes other inputs than the definition says.", _ANEW, *details)
+        section.problem(
+            "inputs", "The live app takes other inputs than the definition says.", _remedy(definition), *details
+        )
         return False
     same = count(len(definition.inputs), "input") if definition.inputs else "no inputs"
     but = ", but for what breaks no caller:" if details else "."
@@ -56,14 +56,21 @@ def _report_inputs(section: Section, definition: App, changes: Sequence[Change])
     return True
 
 
-def _report_features(section: Section, changes: Sequence[Change]) -> None:
+def _report_features(section: Section, definition: App, changes: Sequence[Change]) -> None:
     """Say what differs of files of a turn, texts for a first turn, speech, suggested questions and the like."""
     details = [_in_words(change) for change in changes]
     if is_breaking(changes):
-        section.problem("features", "The live app lacks features that the definition has.", _ANEW, *details)
+        section.problem(
+            "features", "The live app lacks features that the definition has.", _remedy(definition), *details
+        )
     else:
         but = ", but for what breaks no caller:" if details else "."
         section.ok("features", f"The live app and the definition agree on the features{but}", *details)
+
+
+def _remedy(definition: App) -> str:
+    word = definition.kind.word
+    return f"Export the {word} again (or correct the spec) and generate anew; or this is the key of another app."
 
 
 def _in_words(change: Change) -> str:

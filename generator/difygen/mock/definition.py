@@ -108,7 +108,7 @@ def define(workflow: App, export: Document | None = None, *, key_name: str, key_
         key_name=key_name,
         key_variable=key_variable,
         variables=_variables(workflow, graph, configuration),
-        features=dict(mapping(exported.get("features")) or configuration),
+        features=dict(mapping(exported.get("features")) or configuration or _features(workflow)),
         graph=graph,
         ends=ends,
         types=_types(workflow, graph, ends),
@@ -125,6 +125,28 @@ def _variables(workflow: App, graph: Graph, configuration: Mapping[str, Any]) ->
     form = [(kind, row) for each in rows_of(configuration, "user_input_form") for kind, row in each.items()]
     rows = [{"type": kind} | row for kind, row in form if isinstance(row, dict) and kind != "external_data_tool"]
     return tuple(rows or map(_variable, workflow.inputs))
+
+
+def _features(app: App) -> JsonObject:
+    """Return what an app has switched on as an export says it, for apps that are not from one of that kind."""
+    features, files = app.features, app.files
+    speech = {"enabled": features.text_to_speech, "language": "", "voice": ""}
+    return {
+        "opening_statement": features.opening_statement,
+        "suggested_questions": list(features.suggested_questions),
+        "suggested_questions_after_answer": {"enabled": features.suggested_questions_after_answer},
+        "speech_to_text": {"enabled": features.speech_to_text},
+        "text_to_speech": speech | ({"autoPlay": "enabled"} if features.auto_play else {}),
+        "retriever_resource": {"enabled": features.citations},
+        "sensitive_word_avoidance": {"enabled": features.moderation},
+        "file_upload": {
+            "enabled": files is not None,
+            "allowed_file_types": list(files.types if files else ()),
+            "allowed_file_extensions": list(files.extensions if files else ()),
+            "allowed_file_upload_methods": list(files.methods if files else ()),
+            "number_limits": files.max_count if files else None,
+        },
+    }
 
 
 def selector_of(value: object) -> Selector:
