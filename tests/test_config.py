@@ -194,7 +194,7 @@ difygen.toml:6:1: error: `out_put` is not a key of difygen's settings. [unknown-
     hint: Did you mean `output`?
 difygen.toml:9:1: error: There is no file `exports/none.yml`. [no-such-source]
     hint: Paths start at the folder of this file.
-difygen.toml:10:1: error: `renames` is not a key of a workflow's settings. [unknown-key]
+difygen.toml:10:1: error: `renames` is not a key of an app's settings. [unknown-key]
     hint: Did you mean `rename`?
 difygen.toml:11:12: error: `class` is a Python keyword. [bad-name]
     hint: Choose a lower-case name such as `my_name`.
@@ -207,7 +207,7 @@ difygen.toml:13:1: error: `A-KEY` cannot be the name of an environment variable.
 difygen.toml:15:12: error: `b c` is not a Python identifier. [bad-name]
     hint: Choose a lower-case name such as `my_name`.
 difygen.toml:21:1: error: `outputs` must be a table, not a list with one item. [wrong-type]
-difygen.toml:25:12: error: Two tables are about the workflow `d`. [repeated-name]
+difygen.toml:25:12: error: Two tables are about the app `d`. [repeated-name]
 difygen.toml:26:1: error: `2026-11-22` cannot be the name of an environment variable. [bad-env]
 difygen.toml:30:1: error: `exports/3.yml` has two names. [repeated-value]
     hint: Remove one of them.
@@ -240,7 +240,7 @@ def test_a_file_that_is_no_toml_says_where(project: Path) -> None:
 def test_settings_for_a_workflow_that_there_is_not_are_found_afterwards(project: Path) -> None:
     config = config_of('[workflows.concat]\nenv = "A"\n[workflows.invoise]\nenv = "B"\n[workflows."字段"]\nenv = "C"\n')
     assert [str(found) for found in config.unused({"concat", "invoice", "字段"})] == [
-        "difygen.toml:3:12: error: No workflow is called `invoise`. [unknown-workflow]\n"
+        "difygen.toml:3:12: error: No app is called `invoise`. [unknown-workflow]\n"
         + "    hint: Did you mean `invoice`?"
     ]
     assert config.unused({"concat", "invoise", "字段"}) == ()

@@ -515,7 +515,7 @@ def test_definitions_that_are_wrong_are_told_of(tmp_path: Path) -> None:
         raise AssertionError("not reached")
     with pytest.raises(MockSetupError, match="nothing to serve"), mock_dify():
         raise AssertionError("not reached")
-    with pytest.raises(MockSetupError, match="No workflow is called other"), mock_dify(CONCAT, api_key={"other": "k"}):
+    with pytest.raises(MockSetupError, match="No app is called other"), mock_dify(CONCAT, api_key={"other": "k"}):
         raise AssertionError("not reached")
 
 

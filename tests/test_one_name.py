@@ -110,7 +110,7 @@ def test_settings_are_judged_before_anything_is_written(output: str, table: str,
         assert (project / output).exists() is (code == 0)
         if code:
             assert ran.err == (
-                "difygen.toml:3:12: error: No workflow is called `conct`. [unknown-workflow]\n"
+                "difygen.toml:3:12: error: No app is called `conct`. [unknown-workflow]\n"
                 "    hint: Did you mean `concat`?\n"
             )
 

@@ -154,7 +154,7 @@ def _output(command: CommandT) -> CommandT:
             "--templates", metavar="DIR", help="A folder of templates that replace difygen's own, one by one."
         ),
         click.option("--strict", is_flag=True, help="Exit with 1 if there are warnings."),
-        click.option("--name", metavar="NAME", help="The workflow's name in Python, for a single SOURCE."),
+        click.option("--name", metavar="NAME", help="The app's name in Python, for a single SOURCE."),
         click.option("-o", "--output", metavar="DIR", help="The package to write, or one file if it ends in .py."),
     ):
         command = option(command)
@@ -264,7 +264,7 @@ def runtime(output: str | None, **arguments: Any) -> None:
     _end(run_runtime(read_config(**arguments), output))
 
 
-@root.command(short_help="Tell what changed for the callers of a workflow.", context_settings=HELP_NAMES)
+@root.command(short_help="Tell what changed for the callers of an app.", context_settings=HELP_NAMES)
 @click.argument("old")
 @click.argument("new")
 @click.option(
@@ -304,7 +304,7 @@ def init(export: str | None, output: str | None, config: str | None, force: bool
     _end(init_spec(read_config(sources=(export,), config=config, force=force), output))
 
 
-@root.command(short_help="Serve workflows as Dify's API would.", context_settings=HELP_NAMES)
+@root.command(short_help="Serve apps as Dify's API would.", context_settings=HELP_NAMES)
 @_sources(required=False)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", default=8098, show_default=True, help="The port to listen on; 0 for any free one.")

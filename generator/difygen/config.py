@@ -148,7 +148,7 @@ def _only_file(sources: tuple[str, ...], name: str) -> str:
     from difygen.naming import explicit_name_problem  # for this argument alone
 
     if len(sources) != 1 or os.path.isdir(sources[0]):
-        sentence = "--name goes with a single file as SOURCE; in difygen.toml each workflow can have its own name."
+        sentence = "--name goes with a single file as SOURCE; in difygen.toml each app can have its own name."
         raise UsageProblem(sentence)
     if problem := explicit_name_problem(name):
         raise UsageProblem(f"--name {name!r} {problem}.")

@@ -78,7 +78,7 @@ output = "dify_client"
 
 _SPEC_HEAD = """\
 # yaml-language-server: $schema={schema}
-# What callers of this workflow send and get. Review it: outputs are what the export tells about them.
+# What callers of this {word} send and get. Review it: outputs are what the export tells about them.
 """
 
 
@@ -125,9 +125,10 @@ def init_spec(config: Config, output: str | None) -> int:
         say(str(found))
     if reading.workflow is None or has_errors(reading.diagnostics):
         return 2
-    text = f"{_SPEC_HEAD.format(schema=SCHEMA_FILE)}{spec_text(reading.workflow)}"
+    head = _SPEC_HEAD.format(schema=SCHEMA_FILE, word=reading.workflow.kind.word)
+    text = f"{head}{spec_text(reading.workflow)}"
     if output == "-" and not can_print(text):
-        text = f"{_SPEC_HEAD.format(schema=SCHEMA_FILE)}{spec_text(reading.workflow, in_ascii=True)}"
+        text = f"{head}{spec_text(reading.workflow, in_ascii=True)}"
     path = output
     if path is None:
         source = Source(STDIN if export == STDIN else os.path.abspath(export), export)

@@ -90,7 +90,7 @@ class Settings:
         for name, path in self.workflows.items():
             if name not in names:
                 hint = report.suggestion(name, sorted(names)) if names else ""
-                report.error("unknown-workflow", f"No workflow is called `{shown(name)}`.", path, hint)
+                report.error("unknown-workflow", f"No app is called `{shown(name)}`.", path, hint)
         return report.in_order()
 
 
@@ -257,10 +257,10 @@ class _Workflows:
     def add(self, key: str, table: Cursor) -> None:
         if not _is_table(table):
             return
-        table.only(WORKFLOW_KEYS, "a workflow's settings")
+        table.only(WORKFLOW_KEYS, "an app's settings")
         name = self._name(key, table)
         if name in self.paths:
-            table.error("repeated-name", f"Two tables are about the workflow `{shown(name)}`.")
+            table.error("repeated-name", f"Two tables are about the app `{shown(name)}`.")
         self.paths[name] = table.path
         for setting, chosen, check in (("rename", self.rename, _check_name), ("outputs", self.outputs, _check_word)):
             if (member := table.get(setting)) is not None and _is_table(member):

@@ -219,7 +219,7 @@ def mock_dify(
     names = [each.key_name for each in loaded.definitions]
     given_keys = {names[0]: api_key} if isinstance(api_key, str) else dict(api_key or {})
     if unknown := given_keys.keys() - set(names):
-        raise MockSetupError(f"No workflow is called {', '.join(sorted(unknown))}; there is {', '.join(names)}.")
+        raise MockSetupError(f"No app is called {', '.join(sorted(unknown))}; there is {', '.join(names)}.")
     keys = keys_for(loaded.definitions, {key: name for name, key in given_keys.items()})
     server = MockServer(keys, listening_socket("127.0.0.1", port), options)
     server.start()

@@ -68,9 +68,15 @@ def compare_all(old: Mapping[str, PublicApp], new: Mapping[str, PublicApp]) -> t
         if before and after:
             found += compare(before.app, after.app, old_names=before.names, new_names=after.names)
         elif before:
-            found.append(Change("workflow-removed", before.app.name, "", f"The workflow `{before.app.name}` is gone."))
+            found.append(
+                Change(
+                    "workflow-removed", before.app.name, "", f"The {before.app.kind.word} `{before.app.name}` is gone."
+                )
+            )
         elif after:
-            found.append(Change("workflow-added", after.app.name, "", f"The workflow `{after.app.name}` is new."))
+            found.append(
+                Change("workflow-added", after.app.name, "", f"The {after.app.kind.word} `{after.app.name}` is new.")
+            )
     return by_effect(found)
 
 

@@ -62,7 +62,7 @@ def assemble(request: Request, lock: Lock | None, unchanged: Mapping[str, str]) 
     findings += [finding for entry in entries for finding in entry.diagnostics]
     findings += output_warnings(request.shown)
     if not files and not kept:
-        message = "None of the files that were found defines a workflow."
+        message = "None of the files that were found defines an app."
         findings.append(Diagnostic("error", "no-definitions", message, Location(request.sources[0].shown)))
     if not has_errors(findings):
         apps = [*kept.items(), *((str(entry.module.name), entry.locked) for entry in entries)]

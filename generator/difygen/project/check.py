@@ -155,5 +155,5 @@ def _lock_differs(old: Lock | None, new: Lock) -> str:
         return "does not know the files"
     before = {module: (one.source, one.contract, one.exports) for module, one in old.workflows.items()}
     if before != {module: (one.source, one.contract, one.exports) for module, one in new.workflows.items()}:
-        return "does not know the workflows"
+        return "does not know the apps"
     return ""

@@ -125,7 +125,7 @@ def _read_app(source: Source) -> App:
     reading = read(data, source.shown)
     _refuse(reading.diagnostics)
     if reading.workflow is None:
-        raise DefinitionProblem(f"{source.shown} holds no workflow.")
+        raise DefinitionProblem(f"{source.shown} holds no app.")
     return reading.workflow
 
 

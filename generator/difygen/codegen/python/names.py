@@ -93,7 +93,7 @@ def name_apps(requests: Sequence[NameRequest]) -> tuple[list[Identifier], tuple[
             continue
         problem = explicit_name_problem(name) or file_name_problem(name) and f"is {file_name_problem(name)}"
         if not problem and _clashes(name, taken):
-            problem = "gives names that another workflow or the runtime has"
+            problem = "gives names that another app or the runtime has"
         if problem:
             hint = f'Choose another, such as "{snake_name(name, "workflow")}_app".'
             problems.append(_problem("workflow-name", f'The name "{name}" {problem}.', source, hint))

@@ -53,7 +53,9 @@ def join_modules(modules: Sequence[ModuleText], runtime: str | None = None) -> C
     """Return the contents of one file with all apps, and with the runtime unless that is imported from a package."""
     pieces = () if runtime else runtime_pieces()
     sections = [FileSection(Code(piece.summary), Code(f"\n\n{piece.body}")) for piece in pieces]
-    sections += [FileSection(Code(f"The workflow `{each.name}`."), Code(each.text.rstrip())) for each in modules]
+    sections += [
+        FileSection(Code(f"The {each.app.kind.word} `{each.name}`."), Code(each.text.rstrip())) for each in modules
+    ]
     merged: dict[str, set[str]] = {runtime: set(exported_names())} if runtime else {"typing": {"TYPE_CHECKING"}}
     for imports in (*(piece.imports for piece in pieces), *(module.imports for module in modules)):
         for home, names in imports.items():
