@@ -201,7 +201,7 @@ class UnionOf:
 Type = Primitive | ArrayOf | ObjectOf | OneOf | UnionOf
 
 
-_FILE_KEYS = ("allowed_file_types", "allowed_file_extensions", "allowed_file_upload_methods")
+FILE_KEYS = ("allowed_file_types", "allowed_file_extensions", "allowed_file_upload_methods")
 
 
 class InputTraits(NamedTuple):
@@ -266,11 +266,11 @@ INPUT_TRAITS: Mapping[str, InputTraits] = {
         placeholder="true|false",
         sample=True,
     ),
-    "file": InputTraits(type=Primitive.FILE, keys=_FILE_KEYS, placeholder="PATH|URL"),
+    "file": InputTraits(type=Primitive.FILE, keys=FILE_KEYS, placeholder="PATH|URL"),
     "file-list": InputTraits(
         type=ArrayOf(Primitive.FILE),
         unit="files",
-        keys=("max_length", *_FILE_KEYS),
+        keys=("max_length", *FILE_KEYS),
         spellings=("files", "array[file]"),
         placeholder="PATH|URL",
     ),

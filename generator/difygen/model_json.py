@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from difygen.model import (
+    FILE_KEYS,
     WORKFLOW,
     AnswerTemplate,
     App,
@@ -35,10 +36,6 @@ from difygen.model import (
 JsonObject = dict[str, Any]
 _Loaded = TypeVar("_Loaded")
 
-_TEXTS = ("label", "description")
-_FILE_RULES = ("types", "extensions", "methods", "max_count")
-_LISTS = ("options", "allowed_file_types", "allowed_file_extensions", "allowed_file_upload_methods")
-
 
 class ContractError(ValueError):
     """What was to be loaded is not a contract, or one of another version of difygen."""
@@ -53,19 +50,15 @@ def dump(workflow: App) -> JsonObject:
     if workflow.kind is not WORKFLOW:
         contract["mode"] = workflow.mode
     contract |= _filled(title=workflow.title, description=workflow.description)
-    contract["inputs"] = [_dump_input(input_) for input_ in workflow.inputs]
+    contract["inputs"] = _dump_all(workflow.inputs)
     if workflow.kind is WORKFLOW or workflow.outputs:
-        contract["outputs"] = [_dump_output(output) for output in workflow.outputs]
-    contract |= _filled(
-        variables=[_dump_variable(variable) for variable in workflow.variables],
-        answers=[_dump_answer(answer) for answer in workflow.answers],
-        tools=[_filled(name=tool.name, label=tool.label, provider=tool.provider) for tool in workflow.tools],
-    )
+        contract["outputs"] = _dump_all(workflow.outputs)
+    for name in ("variables", "answers", "tools"):
+        contract |= _filled(**{name: _dump_all(getattr(workflow, name))})
     if workflow.files is not None:
-        contract["files"] = _filled(**{name: _listed(getattr(workflow.files, name)) for name in _FILE_RULES})
+        contract["files"] = _dump(workflow.files)
     if workflow.features != Features():
-        members = {field.name: getattr(workflow.features, field.name) for field in fields(Features)}
-        contract["features"] = {name: _listed(value) for name, value in members.items() if value}
+        contract["features"] = _dump(workflow.features)
     if workflow.nodes:
         contract["nodes"] = [
             [node.id, node.type, node.title, *([] if node.parent is None else [node.parent])] for node in workflow.nodes
@@ -76,7 +69,25 @@ def dump(workflow: App) -> JsonObject:
 def load(contract: JsonValue, source: str = "") -> App:
     """Return the workflow that `dump` wrote. Raises `ContractError` for anything else."""
     try:
-        return _load_workflow(cast(Mapping[str, Any], contract), source)
+        dumped = cast(Mapping[str, Any], contract)
+        return App(
+            name=_text(dumped["name"]),
+            source=source,
+            mode=dumped.get("mode", WORKFLOW.modes[0]),
+            title=dumped.get("title", ""),
+            description=dumped.get("description", ""),
+            inputs=_load_all(Input, dumped["inputs"]),
+            outputs=_load_all(Output, dumped.get("outputs", ())),
+            variables=_load_all(Variable, dumped.get("variables", ())),
+            answers=_load_all(AnswerTemplate, dumped.get("answers", ())),
+            tools=_load_all(Tool, dumped.get("tools", ())),
+            files=_load(TurnFiles, dumped["files"]) if "files" in dumped else None,
+            features=_load(Features, dumped.get("features", {})),
+            nodes=tuple(
+                Node(id=_text(id_), type=type_, title=title, parent=parent[0] if parent else None)
+                for id_, type_, title, *parent in dumped.get("nodes", ())
+            ),
+        )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ContractError(f"not a workflow's contract: {error!r}") from error
 
@@ -84,45 +95,6 @@ def load(contract: JsonValue, source: str = "") -> App:
 def _filled(**members: object) -> JsonObject:
     """Return the members that say something: neither empty nor None. False and 0 do."""
     return {name: value for name, value in members.items() if value is not None and value not in ("", (), [])}
-
-
-def _dump_input(input_: Input) -> JsonObject:
-    dumped: JsonObject = {"name": input_.name, "kind": input_.kind}
-    if not input_.required:
-        dumped["required"] = False
-    if input_.default is not None:
-        dumped["default"] = input_.default
-    dumped |= _filled(label=input_.label, description=input_.description, max_length=input_.max_length)
-    dumped |= _filled(**{name: list(getattr(input_, name)) for name in _LISTS})
-    if input_.type is not None:
-        dumped["type"] = dump_type(input_.type)
-    return dumped
-
-
-def _dump_output(output: Output) -> JsonObject:
-    dumped: JsonObject = {"name": output.name, "type": dump_type(output.type)}
-    if output.optional:
-        dumped["optional"] = True
-    return dumped | _filled(reason=output.reason, description=output.description)
-
-
-def _dump_variable(variable: Variable) -> JsonObject:
-    dumped: JsonObject = {"name": variable.name, "type": dump_type(variable.type)}
-    if variable.initial is not None:
-        dumped["initial"] = variable.initial
-    return dumped | _filled(description=variable.description)
-
-
-def _dump_answer(answer: AnswerTemplate) -> JsonObject:
-    pieces = [
-        {"selector": list(piece.selector), "type": dump_type(piece.type)} if piece.selector else piece.text
-        for piece in answer.pieces
-    ]
-    return {"node": answer.node, "pieces": pieces} | _filled(reason=answer.reason)
-
-
-def _listed(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def dump_type(type_: Type) -> str | JsonObject:
@@ -137,99 +109,7 @@ def dump_type(type_: Type) -> str | JsonObject:
         case UnionOf():
             return {"union": [dump_type(member) for member in type_.members]}
         case ObjectOf():
-            return {"object": [_dump_property(one) for one in type_.properties]} | _filled(
-                description=type_.description
-            )
-
-
-def _dump_property(member: Property) -> JsonObject:
-    dumped: JsonObject = {"name": member.name, "type": dump_type(member.type)}
-    if not member.required:
-        dumped["required"] = False
-    return dumped | _filled(description=member.description)
-
-
-def _load_workflow(contract: Mapping[str, Any], source: str) -> App:
-    return App(
-        name=_text(contract["name"]),
-        source=source,
-        mode=contract.get("mode", WORKFLOW.modes[0]),
-        title=contract.get("title", ""),
-        description=contract.get("description", ""),
-        inputs=_all(contract["inputs"], _load_input),
-        outputs=_all(contract.get("outputs", ()), _load_output),
-        variables=_all(contract.get("variables", ()), _load_variable),
-        answers=_all(contract.get("answers", ()), _load_answer),
-        tools=tuple(
-            Tool(**{name: _text(value) for name, value in dumped.items()}) for dumped in contract.get("tools", ())
-        ),
-        files=TurnFiles(**_tuples(contract["files"])) if "files" in contract else None,
-        features=Features(**_tuples(contract.get("features", {}))),
-        nodes=tuple(
-            Node(id=_text(id_), type=type_, title=title, parent=parent[0] if parent else None)
-            for id_, type_, title, *parent in contract.get("nodes", ())
-        ),
-    )
-
-
-def _all(values: Sequence[Any], load_one: Callable[[Any], _Loaded]) -> tuple[_Loaded, ...]:
-    return tuple([load_one(value) for value in values])
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a text")
-    return value
-
-
-def _load_input(dumped: Mapping[str, Any]) -> Input:
-    lists: JsonObject = {name: tuple(dumped[name]) for name in _LISTS if name in dumped}
-    texts: JsonObject = {name: _text(dumped[name]) for name in _TEXTS if name in dumped}
-    return Input(
-        name=_text(dumped["name"]),
-        kind=dumped["kind"],
-        required=dumped.get("required", True),
-        default=dumped.get("default"),
-        max_length=dumped.get("max_length"),
-        type=cast(ObjectOf, load_type(dumped["type"])) if "type" in dumped else None,
-        **texts,
-        **lists,
-    )
-
-
-def _load_output(dumped: Mapping[str, Any]) -> Output:
-    return Output(
-        name=_text(dumped["name"]),
-        type=load_type(dumped["type"]),
-        optional=dumped.get("optional", False),
-        reason=dumped.get("reason", ""),
-        description=dumped.get("description", ""),
-    )
-
-
-def _load_variable(dumped: Mapping[str, Any]) -> Variable:
-    return Variable(
-        name=_text(dumped["name"]),
-        type=load_type(dumped["type"]),
-        initial=dumped.get("initial"),
-        description=dumped.get("description", ""),
-    )
-
-
-def _load_answer(dumped: Mapping[str, Any]) -> AnswerTemplate:
-    return AnswerTemplate(
-        node=_text(dumped["node"]), pieces=_all(dumped["pieces"], _load_piece), reason=dumped.get("reason", "")
-    )
-
-
-def _load_piece(dumped: str | Mapping[str, Any]) -> TemplatePiece:
-    if isinstance(dumped, str):
-        return TemplatePiece(text=dumped)
-    return TemplatePiece(selector=tuple(map(_text, dumped["selector"])), type=load_type(dumped["type"]))
-
-
-def _tuples(members: Mapping[str, Any]) -> JsonObject:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in members.items()}
+            return {"object": _dump_all(type_.properties)} | _filled(description=type_.description)
 
 
 def load_type(dumped: str | JsonObject) -> Type:
@@ -244,13 +124,77 @@ def load_type(dumped: str | JsonObject) -> Type:
         case {"expected": values}:
             return OneOf(tuple(values), closed=False)
         case {"union": members}:
-            return UnionOf(_all(members, load_type))
+            return UnionOf(tuple(map(load_type, members)))
         case {"object": properties}:
-            return ObjectOf(_all(properties, _load_property), dumped.get("description", ""))
+            return ObjectOf(_load_all(Property, properties), dumped.get("description", ""))
     raise ValueError(f"{dumped!r} is not a type")
 
 
-def _load_property(dumped: JsonObject) -> Property:
-    return Property(
-        _text(dumped["name"]), load_type(dumped["type"]), dumped.get("required", True), dumped.get("description", "")
-    )
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is not a text")
+    return value
+
+
+class _Form(NamedTuple):
+    """How one member of a record is written, and read again."""
+
+    dump: Callable[[Any], Any]
+    load: Callable[[Any], Any]
+
+
+_AS_IT_IS = _Form(lambda value: value, lambda value: value)
+_TEXT = _Form(_text, _text)
+_LIST = _Form(list, tuple)
+_TYPE = _Form(dump_type, load_type)
+_PIECES = _Form(
+    lambda pieces: [
+        {"selector": list(each.selector), "type": dump_type(each.type)} if each.selector else each.text
+        for each in pieces
+    ],
+    lambda dumped: tuple(
+        (
+            TemplatePiece(text=each)
+            if isinstance(each, str)
+            else TemplatePiece(selector=tuple(map(_text, each["selector"])), type=load_type(each["type"]))
+        )
+        for each in dumped
+    ),
+)
+
+_FORMS: Mapping[type, Mapping[str, _Form]] = {
+    Input: {
+        **dict.fromkeys(("name", "label", "description"), _TEXT),
+        **dict.fromkeys(("kind", "required", "default", "max_length"), _AS_IT_IS),
+        **dict.fromkeys(("options", *FILE_KEYS), _LIST),
+        "type": _TYPE,
+    },
+    Output: {"name": _TEXT, "type": _TYPE, "optional": _AS_IT_IS, "reason": _TEXT, "description": _TEXT},
+    Variable: {"name": _TEXT, "type": _TYPE, "initial": _AS_IT_IS, "description": _TEXT},
+    AnswerTemplate: {"node": _TEXT, "pieces": _PIECES, "reason": _TEXT},
+    Tool: {"name": _TEXT, "label": _TEXT, "provider": _TEXT},
+    TurnFiles: {"types": _LIST, "extensions": _LIST, "methods": _LIST, "max_count": _AS_IT_IS},
+    Features: {field.name: _LIST if field.default == () else _AS_IT_IS for field in fields(Features)},
+    Property: {"name": _TEXT, "type": _TYPE, "required": _AS_IT_IS, "description": _TEXT},
+}
+"""The members of records that callers can see. One that is as usual is not written."""
+
+_USUAL = {record: {field.name: field.default for field in fields(record)} for record in _FORMS}
+
+
+def _dump(record: Any) -> JsonObject:
+    usual = _USUAL[type(record)]
+    members = ((name, form, getattr(record, name)) for name, form in _FORMS[type(record)].items())
+    return {name: form.dump(value) for name, form, value in members if value != usual[name]}
+
+
+def _dump_all(records: Sequence[Any]) -> list[JsonObject]:
+    return [_dump(record) for record in records]
+
+
+def _load(record: type[Any], dumped: Mapping[str, Any]) -> Any:
+    return record(**{name: form.load(dumped[name]) for name, form in _FORMS[record].items() if name in dumped})
+
+
+def _load_all(record: type[_Loaded], dumped: Sequence[Any]) -> tuple[_Loaded, ...]:
+    return tuple([_load(record, each) for each in dumped])
