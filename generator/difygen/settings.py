@@ -265,8 +265,10 @@ class _Workflows:
         for setting, chosen, check in (("rename", self.rename, _check_name), ("outputs", self.outputs, _check_word)):
             if (member := table.get(setting)) is not None and _is_table(member):
                 chosen[name] = {wire: value.text() for wire, value in member.members() if check(value)}
-        if (variable := table.get("env")) is not None and _check_variable(variable):
-            self.env[name] = variable.text()
+        if (variable := table.get("env")) is not None:
+            env = self.env[name] = variable.text()
+            if isinstance(variable.value, str) and not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", env):
+                variable.error("bad-env", f"`{shown(env)}` cannot be the name of an environment variable.")
 
     def _name(self, key: str, table: Cursor) -> str:
         """Return the name of the workflow in Python, if its source is given; else that of the table."""
@@ -357,11 +359,3 @@ def _check_word(cursor: Cursor) -> bool:
         hint = cursor.report.suggestion(word, (*SIMPLE_WORDS, *ARRAY_WORDS))
         cursor.error("unknown-type", f"`{shown(word)}` is not a type.", hint)
     return isinstance(cursor.value, str) and is_known
-
-
-def _check_variable(cursor: Cursor) -> bool:
-    name = cursor.text()
-    is_valid = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) is not None
-    if isinstance(cursor.value, str) and not is_valid:
-        cursor.error("bad-env", f"`{shown(name)}` cannot be the name of an environment variable.")
-    return is_valid

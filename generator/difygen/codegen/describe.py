@@ -76,17 +76,13 @@ def answer_texts(app: App, nodes: Mapping[str, str]) -> Iterator[str]:
             (
                 f"{{{'.'.join((nodes.get(each.selector[0], each.selector[0]), *each.selector[1:]))}}}"
                 if each.selector
-                else _shortened(each.text)
+                else each.text if len(each.text) <= MAX_ANSWER_TEXT else f"{each.text[:MAX_ANSWER_TEXT]}…"
             )
             for each in answer.pieces
         )
         said = one_line("".join(pieces)) or "nothing"
         reason = f" ({one_line(answer.reason)})" if answer.reason else ""
         yield f"`{nodes.get(answer.node, answer.node)}` says: {said}{reason}"
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= MAX_ANSWER_TEXT else f"{text[:MAX_ANSWER_TEXT]}…"
 
 
 def expected_values(type_: Type) -> str:

@@ -48,7 +48,13 @@ class Entry(NamedTuple):
 def assemble(request: Request, lock: Lock | None, unchanged: Mapping[str, str]) -> Package:
     """Read all sources but the `unchanged` (module by path), name all apps, and make the package."""
     files = _read(request, [source for source in request.sources if source.path not in unchanged])
-    skipped = tuple(_skipped(file) for file in files if file.is_other_thing)
+    skipped = tuple(
+        next(finding for finding in file.diagnostics if finding.severity == "error")._replace(
+            severity="warning", hint="It was found in a folder, and is left out."
+        )
+        for file in files
+        if file.is_other_thing
+    )
     files = [file for file in files if not file.is_other_thing]
     kept = {module: lock.workflows[module] for module in unchanged.values()} if lock else {}
     origins = _origins(request, lock)
@@ -85,11 +91,6 @@ def _read(request: Request, sources: Sequence[Source]) -> list[DefinitionFile]:
         if request.progress:
             request.progress(len(files), len(sources))
     return files
-
-
-def _skipped(file: DefinitionFile) -> Diagnostic:
-    error = next(finding for finding in file.diagnostics if finding.severity == "error")
-    return error._replace(severity="warning", hint="It was found in a folder, and is left out.")
 
 
 def _origins(request: Request, lock: Lock | None) -> dict[str, str]:

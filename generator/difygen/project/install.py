@@ -92,20 +92,25 @@ def _exchange_folders(folder: str, delta: Delta) -> None:
                 with suppress(OSError):  # all is done; the next run tidies up
                     _retire(stage, folder, delta.remove | delta.write.keys())
     except BaseException:
-        _discard(stage, folder)
+        with suppress(OSError):
+            _retire(stage, folder, locked_files(stage) | {LOCK_NAME})
         raise
 
 
 def _replace_in_place(folder: str, delta: Delta) -> None:
     os.makedirs(folder, exist_ok=True)
     stage = _new_folder(os.path.join(folder, INSIDE))
+
+    def what_imports_is_last(path: str) -> tuple[bool, bool, str]:
+        return path == "__init__.py", "/" not in path, path
+
     try:
         _fill(stage, {**delta.write, BETWEEN: delta.between()}, flush=True)
         for path in delta.write:
             os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
         with _uninterrupted():
             _move(stage, folder, BETWEEN, LOCK_NAME)
-            for path in sorted(delta.write.keys() - {LOCK_NAME}, key=_importable_order):
+            for path in sorted(delta.write.keys() - {LOCK_NAME}, key=what_imports_is_last):
                 _move(stage, folder, path, path)
             for path in delta.remove:
                 _remove(folder, path)
@@ -113,11 +118,6 @@ def _replace_in_place(folder: str, delta: Delta) -> None:
             _flush_folder(folder)
     finally:
         _remove_tree(stage)
-
-
-def _importable_order(path: str) -> tuple[int, str]:
-    """First what others import."""
-    return 2 if path == "__init__.py" else 0 if "/" in path else 1, path
 
 
 def _move(stage: str, folder: str, path: str, new_path: str) -> None:
@@ -226,11 +226,6 @@ def _keep_cache(cache: str, new: str) -> None:
         os.rename(cache, new)
     except OSError:
         _remove_tree(cache)
-
-
-def _discard(tree: str, folder: str) -> None:
-    with suppress(OSError):
-        _retire(tree, folder, locked_files(tree) | {LOCK_NAME})
 
 
 def _new_folder(prefix: str) -> str:

@@ -195,16 +195,18 @@ def _prove_folder(tree: str, folder: str, record: AbstractSet[str], under: str) 
         raise NotOursError(here, "cannot be read") from None
     for name in names:
         path = f"{under}/{name}" if under else name
-        full = os.path.join(tree, path)
+        full, in_place = os.path.join(tree, path), os.path.join(folder, path)
         status = os.lstat(full)
         if S_ISDIR(status.st_mode):
             if name == CACHE:
                 yield from _prove_cache(full, {os.path.basename(one)[:-3] for one in record if one.endswith(".py")})
-            elif any(one.startswith(f"{path}/") for one in record) or _is_folder(os.path.join(folder, path)):
+            elif any(one.startswith(f"{path}/") for one in record) or (
+                os.path.isdir(in_place) and not os.path.islink(in_place)
+            ):
                 yield from _prove_folder(tree, folder, record, path)
             else:
                 raise NotOursError(full, "is a folder that was not made by difygen")
-        elif _identity(os.path.join(folder, path)) == (status.st_dev, status.st_ino):
+        elif _identity(in_place) == (status.st_dev, status.st_ino):
             yield _Found(full, (status.st_dev, status.st_ino), is_folder=False)  # a second name of what is there
         elif not S_ISREG(status.st_mode) or status.st_nlink != 1:
             raise NotOursError(full, _kind(status))
@@ -235,10 +237,6 @@ def _identity(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _is_folder(path: str) -> bool:
-    return os.path.isdir(path) and not os.path.islink(path)
 
 
 def _kind(status: os.stat_result) -> str:

@@ -214,9 +214,6 @@ def natural(name: str) -> list[object]:
     """Return a key to sort names by, with the numbers in them by their values."""
     if not _DIGITS.intersection(name):
         return [name]
-    return [_number(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", name)]
-
-
-def _number(digits: str) -> tuple[int, str | int]:
-    """Return a number by its value; after those that begin with a zero, which go by their digits."""
-    return (0, digits) if digits.startswith("0") else (1, int(digits))
+    parts = re.split(r"([0-9]+)", name)
+    parts[1::2] = [(0, digits) if digits[0] == "0" else (1, int(digits)) for digits in parts[1::2]]  # zeros come first
+    return parts

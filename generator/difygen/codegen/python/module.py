@@ -184,6 +184,7 @@ def _plan(names: VariableNames, options: Options, name: Identifier) -> ModulePla
     if variables_class is not None:
         scope.models.append(_variables_model(names, variables_class, scope))
     constants = node_constants(app)
+    tool_names = numbered({tool.name: constant_name(tool.name, fallback="tool") for tool in app.tools})
     nodes_class, tools_class = Identifier(f"{stem}Node"), Identifier(f"{stem}Tool")
     files = (
         call(scope.use("FileRules"), *file_settings(app.files.types, app.files.extensions, app.files.methods))
@@ -225,7 +226,7 @@ def _plan(names: VariableNames, options: Options, name: Identifier) -> ModulePla
         nodes=tuple(NodePlan(constants[node.id], node.id, node.type, node.title) for node in app.nodes),
         answers=tuple(answer_texts(app, constants)),
         tools_class=tools_class,
-        tools=_tools(app),
+        tools=tuple(ToolPlan(tool_names[tool.name], tool.name, tool.label) for tool in app.tools),
         files=files,
         max_files=literal(app.files.max_count) if app.files is not None and app.files.max_count else None,
         features=app.features,
@@ -297,11 +298,6 @@ def _has_class(type_: Type) -> bool:
     return any(isinstance(member, ObjectOf) and bool(member.properties) for member in members_of(type_))
 
 
-def _tools(app: App) -> tuple[ToolPlan, ...]:
-    names = numbered({tool.name: constant_name(tool.name, fallback="tool") for tool in app.tools})
-    return tuple(ToolPlan(names[tool.name], tool.name, tool.label) for tool in app.tools)
-
-
 def _client(
     app: App, stem: str, function: str, variables: Identifier | None, is_async: bool, scope: Scope
 ) -> ClientPlan:
@@ -333,10 +329,9 @@ def _text_sources(app: App, nodes_class: Identifier, constants: Mapping[str, Ide
             return f"({nodes_class}.{constants[path[0]]}{rest or ','})"
         return literal(path)
 
-    texts = {each.name: each.selectors for each in app.outputs if each.selectors and _is_text(each.type)}
+    def is_text(type_: Type) -> bool:
+        return any(member is Primitive.STRING or isinstance(member, OneOf) for member in members_of(type_))
+
+    texts = {each.name: each.selectors for each in app.outputs if each.selectors and is_text(each.type)}
     pairs = ", ".join(f"{literal(name)}: [{', '.join(map(selector, paths))}]" for name, paths in texts.items())
     return Code(f"{{{pairs}}}") if texts else None
-
-
-def _is_text(type_: Type) -> bool:
-    return any(member is Primitive.STRING or isinstance(member, OneOf) for member in members_of(type_))

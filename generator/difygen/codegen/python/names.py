@@ -101,15 +101,12 @@ def name_apps(requests: Sequence[NameRequest]) -> tuple[list[Identifier], tuple[
         names[index] = _claim(name, taken)
     for index, (name, source, _) in enumerate(requests):
         if index not in names:
-            names[index] = _claim(_derived(name, source, taken, reserved), taken)
+            python = snake_name(name, "workflow", MAX_WORKFLOW_NAME)
+            if file_name_problem(python.rstrip("_")) or not reserved.isdisjoint(public_names(python)):
+                python = Identifier(f"{python.rstrip('_')}_app")
+            python = distinct(python, f"{name}\n{source}", lambda candidate: _clashes(candidate, taken))
+            names[index] = _claim(python, taken)
     return [names[index] for index in range(len(requests))], tuple(problems)
-
-
-def _derived(name: str, source: str, taken: Collection[str], reserved: Collection[str]) -> Identifier:
-    python = snake_name(name, "workflow", MAX_WORKFLOW_NAME)
-    if file_name_problem(python.rstrip("_")) or any(public in reserved for public in public_names(python)):
-        python = Identifier(f"{python.rstrip('_')}_app")
-    return distinct(python, f"{name}\n{source}", lambda candidate: _clashes(candidate, taken))
 
 
 def _keys(name: str) -> set[str]:

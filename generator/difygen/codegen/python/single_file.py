@@ -6,7 +6,7 @@ Takes the runtime apart by its syntax trees and copies the pieces as they are. K
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from graphlib import TopologicalSorter
@@ -85,7 +85,7 @@ def runtime_pieces() -> tuple[Piece, ...]:
 
 
 def _take_apart(name: str, text: str) -> Piece:
-    tree = ast.parse(text)
+    tree, lines = ast.parse(text), text.split("\n")
     summary = (ast.get_docstring(tree) or name).partition("\n")[0]
     piece = Piece(name, summary)
     dropped = set(_lines(tree.body[0]))
@@ -95,9 +95,12 @@ def _take_apart(name: str, text: str) -> Piece:
             dropped |= set(_lines(statement))
         elif _is_for_types(statement):
             inner = (one for one in statement.body if not (isinstance(one, ast.ImportFrom) and one.level))
-            piece.for_types |= {line.strip() for one in inner for line in _source(text, one)}
+            piece.for_types |= {lines[number - 1].strip() for one in inner for number in _lines(one)}
             dropped |= set(_lines(statement))
-    dropped |= {line for inner in _late_sibling_imports(tree) for line in _lines(inner)}
+    for statement in tree.body:
+        if not isinstance(statement, ast.If):  # siblings imported inside of functions
+            inside = (one for one in ast.walk(statement) if isinstance(one, ast.ImportFrom) and one.level)
+            dropped |= {line for one in inside for line in _lines(one)}
     piece.body = _without(text, dropped)
     return piece
 
@@ -118,20 +121,8 @@ def _is_for_types(statement: ast.stmt) -> TypeGuard[ast.If]:
     return isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING"
 
 
-def _late_sibling_imports(tree: ast.Module) -> Iterator[ast.ImportFrom]:
-    """Find the imports of siblings inside of functions."""
-    for statement in tree.body:
-        if not isinstance(statement, ast.If):
-            yield from (node for node in ast.walk(statement) if isinstance(node, ast.ImportFrom) and node.level)
-
-
 def _lines(statement: ast.stmt) -> range:
     return range(statement.lineno, (statement.end_lineno or statement.lineno) + 1)
-
-
-def _source(text: str, statement: ast.stmt) -> list[str]:
-    lines = text.split("\n")
-    return [lines[number - 1] for number in _lines(statement)]
 
 
 def _without(text: str, dropped: set[int]) -> str:

@@ -78,7 +78,8 @@ def docstring(lines: Sequence[str], indent: int = 0) -> Code:
     `indent` is the depth of the block that it documents. Nothing in a line can end the string or hide in it.
     """
     margin = " " * indent
-    first, *rest = [_inert(line) for line in lines] or [""]
+    shown = (visible(line).replace("\\", "\\\\") for line in lines)
+    first, *rest = [line.replace('""', '\\"\\"') if '"""' in line else line for line in shown] or [""]
     if first.startswith('"'):
         first = "\\" + first
     if not rest:
@@ -143,11 +144,6 @@ def outermost(source: str) -> Iterator[re.Match[str]]:
             yield match
     if depth:
         raise ValueError("a bracket is never closed")
-
-
-def _inert(line: str) -> str:
-    line = visible(line).replace("\\", "\\\\")
-    return line.replace('""', '\\"\\"') if '"""' in line else line
 
 
 def _quoted(text: str) -> str:

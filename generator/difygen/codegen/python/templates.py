@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.util import cache_from_source
@@ -33,7 +33,7 @@ from jinja2.parser import Parser
 
 from difygen.codegen.describe import wrap
 from difygen.codegen.python.layout import lay_out
-from difygen.codegen.python.syntax import Code, Source, docstring, literal, trusted
+from difygen.codegen.python.syntax import Code, docstring, literal, trusted
 from difygen.diagnostics import Diagnostic, Location
 from difygen.files import templates_folder
 from difygen.naming import Identifier
@@ -168,11 +168,11 @@ def environment(overrides: str | None = None) -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        "after": _after,
-        "keywords": _keywords,
+        "after": lambda code, head: Code("" if code is None else f"{head}{trusted(code)}"),
+        "keywords": lambda names: Code(", ".join(f"{trusted(name)}={name}" for name in names)),
         "listed": listed,
         "literal": literal,
-        "ticked": _ticked,
+        "ticked": lambda texts: [f"`{text}`" for text in texts],
     }
     return environment
 
@@ -184,20 +184,6 @@ def _printed(context: EvalContext, value: object) -> str:
         return value
     text = str(value)  # raises for a name that there is not
     return one_line(text) if getattr(context, "is_prose", False) else trusted(value)
-
-
-def _after(code: Source | None, head: str) -> Code:
-    """Code with a text of the template before it, or nothing where there is no code."""
-    return Code("" if code is None else f"{head}{trusted(code)}")
-
-
-def _keywords(names: Iterable[Identifier]) -> Code:
-    """Arguments of a call by the names of variables that hold them."""
-    return Code(", ".join(f"{trusted(name)}={name}" for name in names))
-
-
-def _ticked(texts: Iterable[str]) -> list[str]:
-    return [f"`{text}`" for text in texts]
 
 
 def _place_of(error: Exception, overrides: str, name: str) -> tuple[str, str, int]:

@@ -207,7 +207,11 @@ def object_annotation(type_: ObjectOf | None, name: Identifier, where: str, scop
     if type_ is None or not members:
         return subscript(Code("dict"), Code("str"), scope.use("Any"))
     name = scope.reserve(name)
-    annotations = [_key_annotation(member, name, scope) for member in members]
+    annotations = []
+    for member in members:
+        about = f"`{one_line(member.name)}` of `{name}`"
+        hint = _sent_annotation(member.type, nested_name(name, member.name), about, scope)
+        annotations.append(Code(hint) if member.required else subscript(scope.use("NotRequired"), hint))
     pairs = list(zip(members, annotations, strict=True))
     for used in ("TypedDict", "with_config", "ConfigDict"):
         scope.use(used)
@@ -227,12 +231,6 @@ def _is_plain_key(key: str) -> bool:
     except ValueError:
         return False
     return key.isascii() and not key.startswith("_") and key not in _KEY_HIDING
-
-
-def _key_annotation(member: Property, owner: Identifier, scope: Scope) -> Code:
-    where = f"`{one_line(member.name)}` of `{owner}`"
-    annotation = _sent_annotation(member.type, nested_name(owner, member.name), where, scope)
-    return Code(annotation) if member.required else subscript(scope.use("NotRequired"), annotation)
 
 
 def _sent_annotation(type_: Type, name: Identifier, where: str, scope: Scope) -> Source:
