@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from difygen.call.html import page_data, render_page
 from difygen.call.timeline import Timeline
-from difygen.model import App
+from difygen.model import App, AppMode
 from support.browser import Browser, chromium
-from support.replay import recording
+from support.replay import cases, recording
 
 WORKFLOW = App(name="demo", source="demo.yaml", title="演示 · demo", description="Shows a run.")
 ENTER, ESCAPE, LEFT, UP, RIGHT, DOWN = "\ue007", "\ue00c", "\ue012", "\ue013", "\ue014", "\ue015"
@@ -106,6 +106,89 @@ def test_the_page_holds_what_the_run_held(case: str) -> None:
         (row.title, len(row.executions)) for _, row in timeline.rows()
     ]
     assert {field["name"] for field in data["outputs"]} == set(timeline.outputs)
+
+
+def turn(case: str, query: str = "") -> Timeline:
+    timeline = replayed(case)
+    timeline.query = timeline.query or query
+    return timeline
+
+
+def kind_of(case: str) -> AppMode:
+    modes: dict[str, AppMode] = {"agent": "agent-chat", "completion": "completion", "chat_basic": "chat"}
+    return next((mode for word, mode in modes.items() if case.startswith(word)), "advanced-chat")
+
+
+def turn_page(case: str) -> Any:
+    return embedded(render_page(turn(case, "Hello?"), App(name="demo", source="demo.yml", mode=kind_of(case))))
+
+
+@pytest.mark.parametrize("case", cases("*_streaming", folder="recordings_chat"))
+def test_every_recorded_turn_has_a_page(case: str) -> None:
+    data, events = turn_page(case), recording(case).events
+    said = [event for event in events if event["event"] in ("message", "agent_message", "message_replace")]
+    replaced = [number for number, event in enumerate(said) if event["event"] == "message_replace"]
+    assert data["text"] == "".join(event["answer"] for event in said[max(replaced, default=0) :])
+    ended = {"message_end", "workflow_finished", "workflow_paused", "error"}
+    assert (data["run"]["status"] != "running") == any(event["event"] in ended for event in events)
+    nodes = {event["data"]["node_id"] for event in events if event["event"] == "node_started"}
+    thoughts = {event["id"] for event in events if event["event"] == "agent_thought"}
+    assert {row["id"] for row in data["rows"]} - {"answer"} == nodes | thoughts
+    if any(event["event"] == "message_end" for event in events):
+        executions = [each for row in data["rows"] for each in row["executions"]]
+        assert all(each["status"] != "running" and each["end"] >= each["start"] for each in executions)
+
+
+def test_the_page_of_an_agent_s_turn_holds_thoughts_tools_and_files() -> None:
+    data = turn_page("agent_lab_tool_file_streaming")
+    assert data["turn"]["query"] == "Hello?"
+    tool, thought, answer = data["rows"]
+    assert (tool["type"], tool["title"], thought["type"], answer["type"]) == ("tool", "draw", "thought", "answer")
+    (step,) = tool["executions"]
+    assert step["reasoning"] == "Let me look."
+    assert step["inputs"][0]["name"] == step["outputs"][0]["name"] == "draw"
+    assert "a fox" in step["inputs"][0]["text"]
+    (file,) = data["turn"]["files"]
+    assert file["name"].endswith(".png") and "/files/tools/" in file["text"]
+    assert data["run"]["tokens"] == 91 and answer["executions"][0]["price"] == "0.0000307 USD"
+    assert data["text"].startswith("Let me look.")
+
+
+def test_the_page_of_a_chatflow_s_turn_holds_its_query_and_nodes() -> None:
+    data = turn_page("chat_lab_streaming")
+    assert data["turn"]["query"] == "hello there"
+    assert [row["type"] for row in data["rows"]] == ["start", "assigner", "llm", "answer"]
+    assert data["turn"]["conversation"] and data["turn"]["message"] and data["run"]["id"]
+
+
+def test_a_moderated_turn_shows_what_was_put_in_the_place_of_its_answer() -> None:
+    assert turn_page("chat_basic_output_moderated_streaming")["text"] == "I may not say that."
+
+
+def test_the_whole_answer_that_closes_an_agent_s_stream_is_not_added_to_its_pieces() -> None:
+    timeline = Timeline()
+    for event in ({"event": "agent_message", "answer": "On"}, {"event": "message", "answer": "One."}):
+        timeline.feed(event, 0)
+    assert timeline.text == "One."
+
+
+def hostile_turn() -> Timeline:
+    """A turn in which every text is an attack."""
+    timeline = Timeline()
+    timeline.query = EVIL
+    ids = {"conversation_id": EVIL, "message_id": EVIL, "task_id": EVIL}
+    thought = {"event": "agent_thought", "id": EVIL, "thought": EVIL, "tool": EVIL, "tool_input": EVIL}
+    source = {"document_name": EVIL, "content": EVIL, "doc_metadata": {EVIL: EVIL}}
+    metadata = {"retriever_resources": [source, EVIL, None], "annotation_reply": {EVIL: EVIL}, "usage": {}}
+    for event in (
+        {**thought, "observation": json.dumps({EVIL: EVIL})},
+        {"event": "message_file", "id": EVIL, "type": EVIL, "url": f"javascript:{EVIL}"},
+        {"event": "message_file", "id": [EVIL], "type": 3},
+        {"event": "agent_message", "answer": EVIL},
+        {"event": "message_end", "metadata": metadata, "files": [{"filename": EVIL, "url": EVIL}, EVIL]},
+    ):
+        timeline.feed({**ids, **event}, timeline.events * 0.1)
+    return timeline
 
 
 def test_numbers_keep_their_digits_and_lone_surrogates_do_not_break_the_page() -> None:
@@ -226,6 +309,38 @@ def test_hostile_data_does_nothing_in_a_browser(browser: Browser, tmp_path: Path
         "return [window.hit === undefined, document.images.length, document.querySelectorAll('.hit').length]"
     ) == [True, 0, 0]
     assert browser.run("return document.querySelector('h1').textContent") == EVIL
+    assert browser.complaints() == []
+
+
+def test_a_hostile_turn_does_nothing_in_a_browser(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "evil.html"
+    agent = App(name=EVIL, source="x", mode="agent-chat", title=EVIL, description=EVIL)
+    page = render_page(hostile_turn(), agent)
+    assert page.count("<script") == 2 and "<img" not in page and "<b class" not in page
+    file.write_text(page, encoding="utf-8")
+    browser.open(file)
+    headings = browser.texts("aside .section h3")
+    assert headings == ["Query", "Answer", "Files", "Sources", "Answered by an annotation"]
+    browser.click(".bar")
+    assert browser.run("return [window.hit === undefined, document.images.length, document.links.length]") == [
+        True,
+        0,
+        0,
+    ]
+    assert browser.complaints() == []
+
+
+def test_a_browser_draws_a_turn(browser: Browser, tmp_path: Path) -> None:
+    file = tmp_path / "turn.html"
+    agent = App(name="helper", source="x", mode="agent-chat")
+    file.write_text(render_page(turn("agent_lab_tool_file_streaming", "Draw it."), agent), encoding="utf-8")
+    browser.open(file)
+    assert browser.texts(".row .name") == ["draw", "thought", "Answer"]
+    assert browser.texts("aside h2") == ["Turn"]
+    assert browser.texts("aside .section h3") == ["Query", "Answer", "Files"]
+    assert browser.texts("aside .value")[0] == "Draw it."
+    browser.click(".bar")
+    assert browser.texts("aside .section h3") == ["Outputs", "Inputs", "Reasoning"]
     assert browser.complaints() == []
 
 

@@ -1,4 +1,4 @@
-"""A run's timeline as one page that needs nothing else: `templates/timeline.html` with the data put in.
+"""The timeline of a run or a turn as one page that needs nothing else: `templates/timeline.html` with the data put in.
 
 The page's own script and style are allowed by their hashes, so that nothing that the data holds can run, be styled
 or be fetched.
@@ -19,7 +19,7 @@ from difygen.call.progress import repetitions
 from difygen.call.timeline import NodeExecution, NodeRow, Timeline
 from difygen.console import pretty_json
 from difygen.files import templates_folder
-from difygen.model import App
+from difygen.model import WORKFLOW, App
 
 _PLACEHOLDER = re.compile(r"\{\{(policy|title|data)\}\}")
 _SYSTEM = "sys."
@@ -42,6 +42,8 @@ def render_page(timeline: Timeline, workflow: App) -> str:
 def page_data(timeline: Timeline, workflow: App) -> dict[str, Any]:
     """Return what the page's script draws. Values go in as texts, since a browser's numbers would lose digits."""
     rows = list(timeline.rows())
+    if timeline.answer is not None and not timeline.workflow_id:  # an app without nodes, or an agent's last words
+        rows.append((0, NodeRow("answer", "answer", "Answer", executions=[timeline.answer])))
     parents = {row.parent for _, row in rows}
     inputs = {name: value for name, value in timeline.inputs.items() if not str(name).startswith(_SYSTEM)}
     return {
@@ -59,10 +61,28 @@ def page_data(timeline: Timeline, workflow: App) -> dict[str, Any]:
             "exceptions": timeline.exceptions if timeline.status == "partial-succeeded" else 0,
             "created_at": timeline.created_at,
         },
+        "turn": None if workflow.kind is WORKFLOW else _turn(timeline),
         "inputs": _fields(inputs),
         "outputs": _fields(timeline.outputs),
         "text": timeline.text,
         "rows": [_row(row, depth, row.node_id in parents, timeline.extent) for depth, row in rows],
+    }
+
+
+def _turn(timeline: Timeline) -> dict[str, Any]:
+    """Return what a turn has beside a run: what was asked and answered, and what the answer brought along."""
+    files = ((file.get("filename") or file.get("type") or key, file) for key, file in timeline.files.items())
+    citations = (
+        (f"{number}. {each.get('document_name') or each.get('title') or ''}".strip(), each)
+        for number, each in enumerate(timeline.citations, 1)
+    )
+    return {
+        "query": timeline.query,
+        "conversation": timeline.conversation_id,
+        "message": timeline.message_id,
+        "files": [_field(str(name), file) for name, file in files],
+        "citations": [_field(name, each) for name, each in citations],
+        "annotation": _fields(timeline.annotation),
     }
 
 

@@ -1,7 +1,8 @@
-"""The steps of a run: a row per node, an execution per time that it ran. Records without any knowledge of events."""
+"""The steps of a run or a turn as its events tell them: a row per node or thought, an execution per time it ran."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
@@ -85,6 +86,11 @@ def to_mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
+def to_list(value: object) -> list[Any]:
+    """Return the list, or an empty one for anything else."""
+    return value if isinstance(value, list) else []
+
+
 def to_number(value: object) -> float | None:
     """Return the number if it is a finite one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -125,13 +131,19 @@ Data = Mapping[str, Any]
 
 
 class Timeline:
-    """A run as it unfolds: feed it events; read rows, text and result at any time."""
+    """A run or a turn as it unfolds: feed it events; read rows, text and result at any time.
+
+    The text of a turn is its answer so far, and `answer` says when that came. Thoughts of an agent are rows, too.
+    `files` are by id. Whoever asks sets `query`: only chatflows tell it.
+    """
 
     def __init__(self, parents: Mapping[str, str] | None = None) -> None:
         """`parents` says which iteration or loop holds a node, where the definition tells; events tell it too."""
         self.run_id = ""
         self.task_id = ""
         self.workflow_id = ""
+        self.message_id = ""
+        self.conversation_id = ""
         self.created_at: int | None = None
         self.status = "running"
         self.error = ""
@@ -145,6 +157,11 @@ class Timeline:
         self.finished: list[tuple[NodeRow, NodeExecution]] = []
         self.events = 0
         self.ended: float | None = None
+        self.query = ""
+        self.answer: NodeExecution | None = None
+        self.files: dict[str, Data] = {}
+        self.citations: list[Data] = []
+        self.annotation: Data = {}
         self._parents = dict(parents or {})
         self._rows: dict[str, NodeRow] = {}
         self._texts: list[str] = []
@@ -159,6 +176,8 @@ class Timeline:
         self._now = max(self._now, at - self._zero + self._shift)
         self.run_id = to_text(event.get("workflow_run_id")) or self.run_id
         self.task_id = to_text(event.get("task_id")) or self.task_id
+        self.message_id = to_text(event.get("message_id")) or self.message_id
+        self.conversation_id = to_text(event.get("conversation_id")) or self.conversation_id
         data = event.get("data")
         self._take(to_text(event.get("event")), data if isinstance(data, Mapping) else event)
 
@@ -233,6 +252,7 @@ class Timeline:
             case "workflow_started":
                 self.workflow_id = to_text(data.get("workflow_id")) or self.workflow_id
                 self.inputs = to_mapping(data.get("inputs")) or self.inputs
+                self.query = self.query or to_text(self.inputs.get("sys.query"))
                 self.created_at = to_integer(data.get("created_at")) or self.created_at
                 self.run_id = self.run_id or to_text(data.get("id"))
                 self.status, self.ended = "running", None
@@ -262,6 +282,14 @@ class Timeline:
                 self._texts.append(to_text(data.get("text")))
             case "text_replace":
                 self._texts = [to_text(data.get("text"))]
+            case "message" | "agent_message" | "message_replace" | "message_file" if "answer" in data:
+                self._answer(name, to_text(data.get("answer")))
+            case "message_file":
+                self.files[to_text(data.get("id"))] = data
+            case "agent_thought":
+                self._think(data)
+            case "message_end":
+                self._end_message(data)
             case "reasoning_chunk" | "agent_log":
                 self._add_to_last(name, data)
             case "human_input_required":
@@ -275,6 +303,50 @@ class Timeline:
         self.tokens = to_integer(data.get("total_tokens")) or 0
         self.steps = to_integer(data.get("total_steps")) or 0
         self.exceptions = to_integer(data.get("exceptions_count")) or 0
+        self._close()
+
+    def _answer(self, name: str, text: str) -> None:
+        """Take a piece of the answer, or all of it anew; after its pieces an agent of 1.15 sends the whole in one."""
+        if self.answer is None:
+            self.answer = NodeExecution(name, self._now)
+        whole = name == "message_replace" or (name == "message" and self.answer.id == "agent_message")
+        self._texts = [text] if whole else [*self._texts, text]
+        self.answer.finished = self._now
+
+    def _think(self, data: Data) -> None:
+        """Take a step of an agent, which comes several times and is fuller each time. The next one ends it."""
+        tool = ", ".join(filter(None, to_text(data.get("tool")).split(";")))
+        row, execution = self._begin({"id": data.get("id"), "node_type": "thought", "title": "thought"})
+        row.type, row.title = ("tool", tool) if tool else (row.type, row.title)
+        execution.inputs = _from_json(data.get("tool_input")) or execution.inputs
+        execution.outputs = _from_json(data.get("observation")) or execution.outputs
+        execution.reasoning = to_text(data.get("thought")) or execution.reasoning
+        self._finish_thoughts(besides=None if execution.outputs else execution)
+
+    def _finish_thoughts(self, besides: NodeExecution | None = None) -> None:
+        for row in self._rows.values():
+            for execution in row.executions:
+                if row.type in ("thought", "tool") and execution is not besides and execution.finished is None:
+                    execution.status, execution.finished = "succeeded", self._now
+                    self.finished.append((row, execution))
+
+    def _end_message(self, data: Data) -> None:
+        """End the turn, unless the run of a chatflow ends it: its events come before this one or after, by version."""
+        metadata = to_mapping(data.get("metadata"))
+        self.citations = [each for each in to_list(metadata.get("retriever_resources")) if isinstance(each, Mapping)]
+        self.annotation = to_mapping(metadata.get("annotation_reply"))
+        for file in to_list(data.get("files")):
+            if isinstance(file, Mapping):
+                key = to_text(file.get("related_id")) or to_text(file.get("id"))
+                self.files[key] = {**self.files.get(key, {}), **file}
+        usage = to_mapping(metadata.get("usage"))
+        if self.answer is not None:
+            self.answer.price = to_price(usage)
+        if self.workflow_id:
+            return
+        self.tokens = to_integer(usage.get("total_tokens")) or 0
+        self._finish_thoughts()
+        self.status = "succeeded"
         self._close()
 
     def _add_to_last(self, name: str, data: Data) -> None:
@@ -314,10 +386,20 @@ class Timeline:
         """End the run: a node that was cut off shares its fate (seen on 1.12.1: it gets no `node_finished`)."""
         self.ended = self._now
         fate: Status = "paused" if self.status == "paused" else "failed" if self.status == "failed" else "stopped"
+        if self.answer is not None:
+            self.answer.status = "succeeded" if self.status == "succeeded" else fate
         for row in self._rows.values():
             for execution in row.executions:
                 if execution.status == "running":
                     execution.status, execution.finished = fate, self._now
+
+
+def _from_json(value: object) -> Any:
+    """Return what a text says in JSON, or the text: what tools are given and give comes as either."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except (ValueError, RecursionError):
+        return value
 
 
 def _rows_below(
