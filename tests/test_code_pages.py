@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from difygen.testing import mock_dify
 from support.processes import importing
 
 SPEC = """\
@@ -62,6 +63,18 @@ def test_every_command_prints_to_every_code_page(folder: Path, tmp_path: Path, p
     assert ("😀" if page == "utf-8" else "\\ud83d\\ude00") in err
     code, _, err = difygen(folder, page, "--wörong-文", "old.yaml")
     assert (code, "Error: " in err) == (2, True)
+
+
+@pytest.mark.parametrize("page", CODE_PAGES)
+def test_progress_is_drawn_with_what_the_code_page_has(folder: Path, page: str) -> None:
+    said = "中 ✓"
+    with mock_dify(folder / "new.yaml", handler=lambda inputs: {"result": said}) as dify:
+        asked = ("call", "new.yaml", "text=文本", "kind=中", "--base-url", dify.base_url)
+        code, out, err = difygen(folder, page, *asked)
+        assert (code, "\\u2713" in err, "succeeded" in err) == (0, False, True)
+        assert ("✓ " if page == "utf-8" else "+ ") in err
+        code, out, _ = difygen(folder, page, *asked, "--json")
+        assert (code, json.loads(out)["outputs"]) == (0, {"result": said})
 
 
 @pytest.mark.parametrize("page", CODE_PAGES)

@@ -103,20 +103,30 @@ def is_terminal(stream: TextIO | None) -> bool:
 
 def accept_any_text() -> None:
     """Let standard output and standard error take any text: what their code page cannot say is escaped."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream, errors in ((sys.stdout, _ESCAPE), (sys.stderr, _ESCAPE_OR_DRAW)):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors=_ESCAPING)
+            stream.reconfigure(errors=errors)
 
 
 def _escape(error: UnicodeError) -> tuple[str, int]:
-    """Escape as JSON does, where no two spellings are the same value: JSON stays JSON in every code page."""
+    """Escape as JSON does, so that JSON stays JSON, with the same values, in every code page."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
-_ESCAPING = "difygen-escape"
-codecs.register_error(_ESCAPING, _escape)
+def _escape_or_draw(error: UnicodeError) -> tuple[str, int]:
+    """Escape, but draw the marks and bars of progress with what every code page has."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    text = error.object[error.start : error.end]
+    return "".join(_DRAWN.get(each) or json.dumps(each)[1:-1] for each in text), error.end
+
+
+_DRAWN = dict(zip("✓✗■‖×·…━╸╺", "+x#|x-~---", strict=True))
+_ESCAPE, _ESCAPE_OR_DRAW = "difygen-escape", "difygen-escape-or-draw"
+codecs.register_error(_ESCAPE, _escape)
+codecs.register_error(_ESCAPE_OR_DRAW, _escape_or_draw)
 
 
 def can_print(text: str) -> bool:
