@@ -175,6 +175,22 @@ class TestATurn:
         assert (file.related_id, file.type) == ("file1", "image")
         assert file.download_url == f"{server.origin}/files/tools/x.png"
 
+    def test_its_files_are_downloaded_by_the_client_whatever_told_them(self, tmp_path: Path) -> None:
+        picture = answer(b"PNG", 200, **{"Content-Type": "image/png"})
+        with served(Agent, {CHAT: stream(AGENT_TURN), "GET /files/tools/x.png": picture}) as (server, client):
+            turn = client.chat_inputs("Who?", INPUTS)
+            with client.stream_inputs("Who?", INPUTS) as events:
+                (told_of,) = [event for event in events if isinstance(event, runtime.MessageFile)]
+            written = [
+                client.download(turn.files[0], tmp_path / "turn.png"),
+                client.download(told_of.url, tmp_path / "event.png"),
+                turn.files[0].download(tmp_path),
+            ]
+            fetched = [request for request in server.requests if request.path.startswith("/files/")]
+        assert [path.read_bytes() for path in written] == [b"PNG"] * 3
+        assert [path.parent for path in written] == [tmp_path] * 3
+        assert len(fetched) == 3 and all("authorization" not in request.headers for request in fetched)
+
     def test_feedback_and_questions(self, server: Server) -> None:
         with Chat(base_url=server.url, **OPTIONS) as client:
             turn = client.chat_inputs("Who?", INPUTS, user="u2")

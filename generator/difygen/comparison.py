@@ -119,6 +119,10 @@ def _read(path: str) -> bytes:
 def _from_file(data: bytes, shown: str) -> Version:
     if shown.endswith(LOCK_NAME):
         return _from_lock(data, shown)
+    if shown.endswith(".py"):
+        raise VersionError(
+            f"{shown}: a module has no lock to compare with: name the definition that it was written from"
+        )
     return Version(_from_definitions([(shown, shown)], lambda _: data), single=True)
 
 

@@ -28,6 +28,7 @@ RULES: dict[str, Rule] = {
         Rule("workflow-removed", "breaking", "Its module, functions and classes are gone."),
         Rule("workflow-renamed", "breaking", "Its module, functions and classes have other names."),
         Rule("mode-changed", "breaking", "Apps of another mode are called in another way."),
+        Rule("mode-renamed", "cosmetic", "Apps of both modes are called in the same way."),
         Rule("name-removed", "breaking", "Imports of it fail."),
         Rule("input-added", "compatible", "Calls that leave it out go on working."),
         Rule("input-added-required", "breaking", "Calls that do not pass it fail."),

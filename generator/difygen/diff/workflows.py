@@ -115,7 +115,8 @@ def _compare_app(old: App, new: App) -> Iterator[Found]:
     if old.name != new.name:
         yield "workflow-renamed", "name", f"`{old.name}` is now called `{new.name}`."
     if old.mode != new.mode:
-        yield "mode-changed", "mode", f"The mode was `{old.mode}` and is `{new.mode}`."
+        rule = "mode-renamed" if old.kind is new.kind else "mode-changed"
+        yield rule, "mode", f"The mode was `{old.mode}` and is `{new.mode}`."
     for name in ("title", "description"):
         if getattr(old, name) != getattr(new, name):
             yield "text-changed", name, f"The {name} changed."
