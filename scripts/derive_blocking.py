@@ -17,7 +17,6 @@ RUNTIME = Path(__file__).parent.parent / "templates" / "runtime"
 MODULES = {
     "_async_client.py": "_client.py",
     "_async_chat.py": "_chat.py",
-    "_async_chat_methods.py": "_chat_methods.py",
 }
 OWN = re.compile(r"self\.(?:_transport\.)?(?:\w+)\(")
 """What blocks by itself: methods of the same class, and of the transport that it holds."""
@@ -38,7 +37,6 @@ NAMES = {
     "AsyncCompletionClient": "CompletionClient",
     "_async_client": "_client",
     "_async_chat": "_chat",
-    "_async_chat_methods": "_chat_methods",
     "AsyncAppMethods": "AppMethods",
     "AsyncConversation": "Conversation",
     "AsyncConversationMethods": "ConversationMethods",
@@ -89,6 +87,7 @@ CHAT_PHRASES = {
         "yield from run_now(self._flows.messages(limit))\n"
     ),
     "The async clients of": "The blocking clients of",
+    "Every method awaits a flow": "Every method runs a flow",
     "from ._turn_operations import": "from ._transport import run_now\nfrom ._turn_operations import",
     "turn = await stream.result()": "turn = stream.result()",
     "Leaving the `with` block closes the connection, and so\n    does cancelling the task; the turn may go on at the "
@@ -97,11 +96,6 @@ CHAT_PHRASES = {
         "one. The turn may go on at the server,\n    unless `stop_on_exit` was set."
     ),
     "One task at a time": "One thread at a time",
-}
-METHOD_PHRASES = {
-    "What the async clients": "What the blocking clients",
-    "every method awaits a flow": "every method runs a flow",
-    "from ._turn_operations import": "from ._transport import run_now\nfrom ._turn_operations import",
     "for item in items:\n            yield item\n": "yield from items\n",
     "for message in run_now(self._chat.messages(conversation_id, user, limit)):\n            yield message\n": (
         "yield from run_now(self._chat.messages(conversation_id, user, limit))\n"
@@ -110,7 +104,6 @@ METHOD_PHRASES = {
 PHRASES = {
     "_async_client.py": CLIENT_PHRASES,
     "_async_chat.py": CHAT_PHRASES,
-    "_async_chat_methods.py": METHOD_PHRASES,
 }
 
 

@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import Field, ValidationError
-from runtime._chat_responses import ConversationVariable
+from runtime._conversations import ConversationVariable, Variables, check_variable, read_variables
 from runtime._errors import VariableError
-from runtime._variables import Variables, check_variable, read_variables
 
 
 class LabVariables(Variables):

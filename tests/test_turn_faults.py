@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import runtime
-from runtime import _turn_state
+from runtime import _turns
 from support.chat_clients import ASYNC_CLIENTS, CLIENTS, AnyInputs
 from support.driving import KEY, QUICK
 from support.servers import Server
@@ -26,7 +26,7 @@ ROWS = [
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that are seconds long in earnest."""
     for name in ("REFUSAL_PATIENCE", "END_PATIENCE", "SPEECH_PATIENCE"):
-        monkeypatch.setattr(_turn_state, name, 0.3)
+        monkeypatch.setattr(_turns, name, 0.3)
 
 
 class Outcome:

@@ -12,8 +12,7 @@ import runtime
 from hypothesis import given
 from hypothesis import strategies as st
 from runtime._event_stream import SseDecoder
-from runtime._turn_state import TurnState
-from runtime._turns import AppKind, blocking_turn
+from runtime._turns import AppKind, TurnState, blocking_turn
 from support.chat_clients import ASYNC_CLIENTS, CLIENTS, AnyInputs
 from support.replay import CHUNKINGS, Recording, cases, recording, replay
 from support.servers import Connection, Handler, Request, Server

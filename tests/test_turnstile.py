@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 import pytest
 from runtime._async_transport import AsyncTransport
-from runtime._conversation_state import ConversationState
 from runtime._errors import ClosedError, ConfigurationError, ConversationMismatchError, DeadlineExceededError
 from runtime._transport import SyncTransport, run_now
+from runtime._turns import ConversationState
 
 SOON = 30.0
 

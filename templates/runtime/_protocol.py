@@ -38,9 +38,8 @@ from ._errors import (
     UnexpectedResponseError,
     UnsupportedFileTypeError,
 )
-from ._http import Answer, Call
+from ._http import Answer, Call, Settings
 from ._responses import to_maybe_object, to_maybe_text, to_object, to_text
-from ._settings import Settings
 
 ERRORS_BY_CODE: dict[str, type[APIError]] = {
     "agent_not_published": AgentNotPublishedError,
