@@ -4,7 +4,6 @@ Generated modules import what they need from here; so may you. Names that start 
 underscore, and the modules behind this one, are not for use from outside.
 """
 
-from ._answers import Citation, Thought, Usage
 from ._async_chat import (
     AsyncChatClient,
     AsyncChatflowClient,
@@ -23,7 +22,8 @@ from ._chat import (
     TurnStream,
 )
 from ._chat_operations import ConversationOrder, Rating
-from ._chat_responses import (
+from ._client import RunLogs, RunStream, WorkflowClient
+from ._conversations import (
     Annotation,
     AnnotationJob,
     ConversationVariable,
@@ -31,8 +31,8 @@ from ._chat_responses import (
     StoredConversation,
     StoredForm,
     StoredMessage,
+    Variables,
 )
-from ._client import RunLogs, RunStream, WorkflowClient
 from ._errors import (
     AgentNotPublishedError,
     AnswerTooLargeError,
@@ -133,6 +133,7 @@ from ._responses import (
     AppInfo,
     AppParameters,
     AppSite,
+    Citation,
     Form,
     FormAction,
     FormInput,
@@ -140,6 +141,8 @@ from ._responses import (
     LogEntry,
     LoggedRun,
     LogPage,
+    Thought,
+    Usage,
 )
 from ._turns import (
     AnswerOutputs,
@@ -158,7 +161,6 @@ from ._turns import (
     TurnStoppedError,
     TurnStreamOptions,
 )
-from ._variables import Variables
 
 __all__ = [
     "APIError",

@@ -1,24 +1,26 @@
-"""What a client can do beside turns, as flows: conversations, what is said of answers, speech.
+"""What a client can do beside turns, as flows: conversations, one or all; feedback, speech.
 
 A request that changes something is sent again only where twice is as good as once.
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Generic, Literal
 
-from ._chat_responses import (
+from ._conversations import (
     Annotation,
     AnnotationJob,
     ConversationVariable,
     Feedback,
     StoredConversation,
     StoredMessage,
+    VariablesT_co,
+    check_variable,
+    read_variables,
 )
 from ._errors import AnswerTooLargeError, ConfigurationError, NotFoundError
 from ._files import File, extension_of, mime_type_of, named_source
 from ._http import Answer, Call, UploadBody
-from ._models import check_json
-from ._pages import PAGE_SIZE, NewItems, Pages
+from ._models import Inputs, check_json
 from ._protocol import (
     JSON_HEADERS,
     get_call,
@@ -28,6 +30,9 @@ from ._protocol import (
     unexpected,
 )
 from ._responses import (
+    PAGE_SIZE,
+    NewItems,
+    Pages,
     to_flag,
     to_maybe_text,
     to_objects,
@@ -35,7 +40,7 @@ from ._responses import (
     to_texts,
 )
 from ._turn_operations import TurnOperations
-from ._turns import ChatInfo
+from ._turns import ChatInfo, ConversationState
 
 MAX_MESSAGES = 100_000
 HEARD_EXTENSIONS = ("mp3", "m4a", "wav", "amr", "mpga")
@@ -412,3 +417,81 @@ def file_id(file: File) -> str:
     if not found:
         raise ConfigurationError(f"The file {file.filename!r} has no id")
     return found
+
+
+class ConversationFlows(Generic[VariablesT_co]):
+    """One conversation of one user: its `state`, and the inputs of all its turns."""
+
+    def __init__(
+        self,
+        operations: ChatOperations,
+        inputs: Inputs,
+        conversation_id: str | None,
+        user: str | None,
+        variables: type[VariablesT_co] | None,
+    ) -> None:
+        self.operations = operations
+        self.turns = operations.operations
+        self.inputs = inputs
+        self.state = ConversationState(conversation_id)
+        self.user = self.turns.user(user)
+        self._variables = variables
+
+    def begun(self) -> str:
+        """Return the id.
+
+        Raises:
+            ConfigurationError: The server does not know the conversation yet.
+        """
+        if self.state.is_deleted:
+            raise ConfigurationError("This conversation was deleted")
+        if self.state.id is None:
+            raise ConfigurationError(
+                "The conversation has no id yet: it begins with its first turn"
+            )
+        return self.state.id
+
+    def model(self) -> type[VariablesT_co]:
+        """Return the model of the variables that the app declares."""
+        if self._variables is None:
+            name = self.operations.app.name
+            raise ConfigurationError(f"{name!r} has no conversation variables")
+        return self._variables
+
+    async def messages(self, limit: int | None) -> list[StoredMessage]:
+        """Return the last turns, oldest first; none before the first one."""
+        if self.state.id is None:
+            return []
+        return await self.operations.messages(self.begun(), self.user, limit)
+
+    async def rename(self, name: str | None, auto: bool) -> StoredConversation:
+        """Give the conversation a name, or have a model think of one."""
+        return await self.operations.rename(self.begun(), name, auto, self.user)
+
+    async def delete(self) -> None:
+        """Delete the conversation, once no turn goes on."""
+        turns = self.turns
+        slot = await self.state.acquire(turns.transport, turns.deadline(None))
+        try:
+            await self.operations.delete(self.begun(), self.user)
+            self.state.is_deleted = True
+        finally:
+            slot.release()
+
+    async def variables(self) -> VariablesT_co:
+        """Return the typed variables; their initial values before the first turn."""
+        model = self.model()
+        if self.state.id is None:
+            return read_variables(model, ())
+        rows = await self.operations.variables(self.begun(), self.user)
+        return read_variables(model, rows)
+
+    async def set_variable(self, name: str, value: Any) -> None:
+        """Set a variable, once no turn goes on that might set it too."""
+        variable, wire = check_variable(self.model(), name, value)
+        turns = self.turns
+        slot = await self.state.acquire(turns.transport, turns.deadline(None))
+        try:
+            await self.operations.set_variable(self.begun(), variable, wire, self.user)
+        finally:
+            slot.release()

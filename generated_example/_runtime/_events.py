@@ -8,10 +8,10 @@ and documented up to 1.16.
 
 from typing import Any
 
-from ._answers import Thought
 from ._responses import (
     Form,
     Record,
+    Thought,
     forms_of,
     read_flag,
     read_integer,

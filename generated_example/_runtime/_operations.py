@@ -33,7 +33,7 @@ from ._files import (
     upload_body,
     url_of,
 )
-from ._http import Answer, Call
+from ._http import Answer, Call, Secret, Settings, read_settings, read_user
 from ._models import Inputs, Outputs, Run, WorkflowInfo, is_same_run, make_run, settle
 from ._protocol import (
     SETTLED,
@@ -58,7 +58,6 @@ from ._responses import (
     to_maybe_text,
     to_text,
 )
-from ._settings import Secret, Settings, read_settings, read_user
 from ._transport import Exchange, Transport, read_all, read_error
 
 ResultsT = TypeVar("ResultsT", bound=Outputs)

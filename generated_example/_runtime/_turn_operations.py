@@ -7,7 +7,6 @@ import dataclasses
 from math import inf
 from typing import Any, Generic, Unpack
 
-from ._conversation_state import ConversationState
 from ._errors import (
     ConfigurationError,
     ConversationMismatchError,
@@ -16,21 +15,21 @@ from ._errors import (
     StreamInterruptedError,
 )
 from ._files import PreparedFile
-from ._http import Answer, Call
+from ._http import Answer, Call, Settings
 from ._models import Inputs, ResponseMode, WorkflowInfo
 from ._operations import ClientOptions, Operations, remember
 from ._protocol import json_object, start_call, unexpected
 from ._responses import to_objects, to_text
 from ._session import StreamSession, collect, is_blocking
-from ._settings import Settings
 from ._transport import Slot, Transport, TurnSlot
-from ._turn_state import TurnState
 from ._turns import (
     AnswerOutputs,
+    ConversationState,
     FilesInput,
     TurnDetails,
     TurnFailedError,
     TurnInfo,
+    TurnState,
     TurnT,
     blocking_turn,
     settle_turn,
