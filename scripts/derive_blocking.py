@@ -91,9 +91,11 @@ CHAT_PHRASES = {
     "from ._turn_operations import": "from ._transport import run_now\nfrom ._turn_operations import",
     "turn = await stream.result()": "turn = stream.result()",
     "Leaving the `with` block closes the connection, and so\n    does cancelling the task; the turn may go on at the "
-    "server, unless `stop_on_exit` was\n    set.": (
+    "server, unless `stop_on_exit` was\n    set. An ErrorEvent and a broken stream raise after the events "
+    "before them. A chatflow\n": (
         "Leaving the `with` block closes the connection; so does\n    breaking out of a loop that stands outside of "
-        "one. The turn may go on at the server,\n    unless `stop_on_exit` was set."
+        "one. The turn may go on at the server,\n    unless `stop_on_exit` was set. An ErrorEvent and a broken stream "
+        "raise after the\n    events before them. A chatflow\n"
     ),
     "One task at a time": "One thread at a time",
     "for item in items:\n            yield item\n": "yield from items\n",

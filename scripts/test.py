@@ -12,7 +12,7 @@ CHECKS: tuple[Sequence[str], ...] = (
     ("black", "--check", "--quiet", "."),
     ("black", "--check", "--quiet", "--config", "templates/pyproject.toml", "templates/runtime"),
     ("ruff", "check", "--quiet", "."),
-    ("ruff", "check", "--quiet", "--isolated", "--target-version", "py311", "templates/runtime"),
+    ("ruff", "check", "--quiet", "--isolated", "--target-version=py311", "--extend-select=D401", "templates/runtime"),
     ("mypy", "--strict", "generator/difygen", "templates/runtime"),
     ("scripts.derive_blocking", "--check"),
     ("pytest", "-n", "auto"),

@@ -301,7 +301,7 @@ class AsyncTurnStream(AsyncEventStream[AsyncTurn]):
         return self._state.answer
 
     async def text(self, *nodes: str) -> AsyncIterator[str]:
-        """The pieces of the answer, as they come; other events are passed over.
+        """Iterate over the pieces of the answer, as they come; other events are passed over.
 
         Text that moderation puts in the place of all so far is not among them: look at
         `answer`, or for a `MessageReplace`.

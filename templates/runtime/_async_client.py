@@ -85,7 +85,7 @@ class AsyncEventStream(Generic[EndT]):
         raise StopAsyncIteration
 
     async def result(self) -> EndT:
-        """What came of it, once it has ended. Reads the events that were not taken yet.
+        """Return what came of it, once it has ended. Reads the events that were not taken yet.
 
         Raises:
             RunError, TurnError: It ended, but not well; the exception carries it.
@@ -132,7 +132,7 @@ class AsyncRunStream(AsyncEventStream[Run[OutputsT]]):
     """
 
     async def text(self, source: str | Sequence[str]) -> AsyncIterator[str]:
-        """The pieces of text of one source, as they come; other events are passed over.
+        """Return the pieces of text of one source, as they come; other events are passed over.
 
         All pieces of all sources joined are *not* an output, which is why one is chosen:
         Dify sends every End output as display text (seen on 1.12.1). Take values from
@@ -260,11 +260,11 @@ class AsyncAppClient:
         return await self._operations.download(file, path, timeout)
 
     async def info(self) -> AppInfo:
-        """The app's name, description, tags and mode."""
+        """Return the app's name, description, tags and mode."""
         return await self._operations.info()
 
     async def parameters(self) -> AppParameters:
-        """The inputs of the published version, and the server's limits for files."""
+        """Return the inputs of the published version, and the server's limits for files."""
         return await self._operations.parameters()
 
     async def site(self) -> AppSite:

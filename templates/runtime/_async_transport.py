@@ -128,7 +128,7 @@ class Alarm:
     async def wait(
         self, awaitable: Awaitable[WaitedT], limit: float | None = None
     ) -> WaitedT:
-        """The result of something that the HTTP library does, within `limit` seconds.
+        """Return the result of what the HTTP library does, within `limit` seconds.
 
         Raises:
             DifyError: It failed, did not come in time, or is not wanted any more.
@@ -469,7 +469,7 @@ class AsyncTransport:
 
 
 async def async_pieces(upload: OpenUpload) -> AsyncIterator[bytes]:
-    """The whole body, read by another thread so that the loop goes on."""
+    """Read the whole body in another thread, so that the loop goes on."""
     import asyncio
 
     pieces = upload.pieces()

@@ -277,7 +277,8 @@ class TurnStream(EventStream[Turn]):
     The turn starts with the first event that is asked for, and is asked for once, whatever
     is done with this object. Leaving the `with` block closes the connection; so does
     breaking out of a loop that stands outside of one. The turn may go on at the server,
-    unless `stop_on_exit` was set. An ErrorEvent and a broken stream raise after the events before them. A chatflow
+    unless `stop_on_exit` was set. An ErrorEvent and a broken stream raise after the
+    events before them. A chatflow
     whose connection breaks is taken up again; other apps cannot be. One thread at a time may
     wait for events.
     """
@@ -302,7 +303,7 @@ class TurnStream(EventStream[Turn]):
         return self._state.answer
 
     def text(self, *nodes: str) -> Iterator[str]:
-        """The pieces of the answer, as they come; other events are passed over.
+        """Iterate over the pieces of the answer, as they come; other events are passed over.
 
         Text that moderation puts in the place of all so far is not among them: look at
         `answer`, or for a `MessageReplace`.

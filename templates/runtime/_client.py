@@ -85,7 +85,7 @@ class EventStream(Generic[EndT]):
         raise StopIteration
 
     def result(self) -> EndT:
-        """What came of it, once it has ended. Reads the events that were not taken yet.
+        """Return what came of it, once it has ended. Reads the events that were not taken yet.
 
         Raises:
             RunError, TurnError: It ended, but not well; the exception carries it.
@@ -132,7 +132,7 @@ class RunStream(EventStream[Run[OutputsT]]):
     """
 
     def text(self, source: str | Sequence[str]) -> Iterator[str]:
-        """The pieces of text of one source, as they come; other events are passed over.
+        """Return the pieces of text of one source, as they come; other events are passed over.
 
         All pieces of all sources joined are *not* an output, which is why one is chosen:
         Dify sends every End output as display text (seen on 1.12.1). Take values from
@@ -258,11 +258,11 @@ class AppClient:
         return run_now(self._operations.download(file, path, timeout))
 
     def info(self) -> AppInfo:
-        """The app's name, description, tags and mode."""
+        """Return the app's name, description, tags and mode."""
         return run_now(self._operations.info())
 
     def parameters(self) -> AppParameters:
-        """The inputs of the published version, and the server's limits for files."""
+        """Return the inputs of the published version, and the server's limits for files."""
         return run_now(self._operations.parameters())
 
     def site(self) -> AppSite:

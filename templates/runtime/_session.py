@@ -391,7 +391,7 @@ class StreamSession(Generic[EndT]):
         self.state.is_reattached = self.state.is_cut = True
 
     async def _recover(self, problem: DifyError | None) -> None:
-        """The connection is gone, the run is not: take it up again, else poll it."""
+        """Take up a run again whose connection is gone; else poll it."""
         run_id = self.state.workflow_run_id
         limit = self.operations.options.max_reconnects
         if run_id is None or limit <= 0:
