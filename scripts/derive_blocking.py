@@ -25,6 +25,7 @@ NAMES = {
     "AsyncWorkflowClient": "WorkflowClient",
     "AsyncRunStream": "RunStream",
     "AsyncRunLogs": "RunLogs",
+    "AsyncRunMethods": "RunMethods",
     "AsyncClientT": "ClientT",
     "AsyncStreamT": "StreamT",
     "AsyncAppClient": "AppClient",

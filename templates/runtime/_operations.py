@@ -342,7 +342,7 @@ class Operations(Generic[ResultsT]):
         await self.stop_by(task_id, self.user(user), self.short_deadline())
 
     async def stop_by(self, task_id: str, user: str, deadline: float) -> None:
-        """Return the same, within a time of the caller's."""
+        """Do the same, within a time of the caller's."""
         path = f"{self.tasks_path}/{segment(task_id)}/stop"
         call = post_call(self.settings(), path, {"user": user}, repeatable=True)
         await self.send(call, deadline)
@@ -350,7 +350,7 @@ class Operations(Generic[ResultsT]):
     async def log_page(
         self, filters: Mapping[str, str], page: int, limit: int
     ) -> LogPage:
-        """One page of the logs."""
+        """Return one page of the logs."""
         query = {**filters, "page": str(page), "limit": str(limit)}
         return LogPage(await self.ask("/workflows/logs", query))
 
@@ -363,7 +363,7 @@ class Operations(Generic[ResultsT]):
         return AppParameters(await self.ask("/parameters"))
 
     async def site(self) -> AppSite:
-        """How the app's web page looks."""
+        """Return how the app's web page looks."""
         return AppSite(await self.ask("/site"))
 
     async def upload(
