@@ -107,7 +107,8 @@ class Alarm:
     """Ends whatever an exchange waits for: when the deadline comes, or at `close`.
 
     Does for many waits what `asyncio.timeout` does for one, with a single timer: a stream
-    waits for every piece, and a timer each would cost more than the piece.
+    waits for every piece, maybe in another task each time, and a timer each would cost
+    more than the piece.
     """
 
     __slots__ = ("_call", "_deadline", "_is_closed", "_rang", "_task", "_timer")

@@ -193,7 +193,7 @@ def payload_of(data: bytes) -> dict[str, Any]:
 
 
 def is_stream(exchange: Exchange) -> bool:
-    """Whether a response can hold events: it says so, or says nothing against it."""
+    """Check whether a response can hold events: it says so, or says nothing against it."""
     kind = exchange.headers.get("content-type", "").lower()
     if "event-stream" in kind:
         return True
@@ -321,7 +321,7 @@ class RunState:
         self._knows_ids = bool(self.workflow_run_id and self.task_id)
 
     def _is_news(self, name: str, payload: dict[str, Any]) -> bool:
-        """Whether an event goes to the caller; takes note of one that ends the stream."""
+        """Check whether an event goes to the caller; takes note of one that ends the stream."""
         if name == "workflow_finished":
             self.terminal = WorkflowFinished(payload)
             self.is_over = True
@@ -337,7 +337,7 @@ class RunState:
         return True
 
     def _is_answered(self, payload: dict[str, Any]) -> bool:
-        """Whether this client has submitted all forms that a pause waits for.
+        """Check whether this client has submitted all forms that a pause waits for.
 
         A resumed run is told as paused until a worker takes it up again.
         """
@@ -346,7 +346,7 @@ class RunState:
         return bool(forms) and all(form.form_token in known for form in forms)
 
     def _is_first(self, name: str, payload: dict[str, Any]) -> bool:
-        """Whether an event was not delivered before a reconnect, whose snapshot repeats it.
+        """Check whether an event was not delivered before a reconnect, whose snapshot repeats it.
 
         The snapshot tells iterations and loops as nodes, which a live stream never does.
         """

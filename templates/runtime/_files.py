@@ -307,7 +307,7 @@ class File(BaseModel):
 
 
 def url_of(file: File) -> str:
-    """Where a file's content is."""
+    """Return where a file's content is."""
     url = file.download_url
     if url is None:
         raise ConfigurationError(f"The server gave no URL for {file.filename!r}")
@@ -533,7 +533,7 @@ class FileRules:
 
 
 def named_source(value: Any) -> tuple[FileSource, str]:
-    """Where the bytes of a local file are, and the name to upload it by.
+    """Return where the bytes of a local file are, and the name to upload it by.
 
     Raises:
         ValueError: It is no file, or has no name.

@@ -78,7 +78,7 @@ class Secret:
         return trimmed
 
     def problem_as_key(self) -> str:
-        """Why this can be no key of an app; "" if it can be one."""
+        """Return why this can be no key of an app; "" if it can be one."""
         if not self._text:
             return "is empty"
         if (
@@ -317,6 +317,8 @@ class UploadBody:
     """A multipart body with one file, read from its source piece by piece.
 
     The source is a path, bytes, or an open binary file, which is read from where it is.
+    httpx's `files=` would rewind it, read it in the thread of the event loop, send what
+    cannot be measured in chunks, and fail at names of files that are not Unicode.
     """
 
     __slots__ = ("_end", "_source", "_start", "content_type")
@@ -377,7 +379,7 @@ class OpenUpload:
         self.size = len(start) + content_size + len(end)
 
     def pieces(self) -> Iterator[bytes]:
-        """Return the whole body."""
+        """Iterate over the whole body."""
         yield self._start
         while piece := self._file.read(PIECE_SIZE):
             yield piece
@@ -494,7 +496,7 @@ class Answer:
 
 
 def seconds_left(deadline: float) -> float:
-    """How much time is left; inf where there is no deadline.
+    """Return how much time is left; inf where there is no deadline.
 
     Raises:
         DeadlineExceededError: None is left.
@@ -514,7 +516,7 @@ def finite(seconds: float) -> float | None:
 
 
 def timeouts(left: float, idle: float) -> dict[str, float | None]:
-    """How long the HTTP library may wait for each step, with so much time left."""
+    """Return how long the HTTP library may wait for each step, with so much time left."""
     return {
         "connect": min(left, CONNECT_TIMEOUT),
         "read": finite(min(left, idle)),

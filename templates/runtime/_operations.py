@@ -149,14 +149,14 @@ class Operations(Generic[ResultsT]):
         self.submitted: dict[str, None] = {}
 
     def settings(self) -> Settings:
-        """Where to send, and the key: from the arguments, else from the environment."""
+        """Return where to send, and the key: from the arguments, else from the environment."""
         options = self.options
         return read_settings(
             options.base_url, options.api_key, self.workflow.api_key_variables
         )
 
     def user(self, user: str | None) -> str:
-        """On whose behalf a call is made."""
+        """Return on whose behalf a call is made."""
         return read_user(user, self.options.user)
 
     def deadline(self, timeout: float | None) -> float:

@@ -405,7 +405,7 @@ def checked_trace_id(trace_id: object) -> str:
 
 
 def to_json_body(body: Mapping[str, Any]) -> bytes:
-    """JSON as it is sent: UTF-8, compact, and nothing that JSON does not know."""
+    """Return JSON as it is sent: UTF-8, compact, and nothing that JSON does not know."""
     try:
         return json.dumps(
             body, ensure_ascii=False, allow_nan=False, separators=(",", ":")
@@ -453,7 +453,7 @@ def run_detail(answer: Answer, call: Call) -> dict[str, Any]:
 def retry_delay(
     error: DifyError, attempt: int, max_retries: int, *, repeatable: bool
 ) -> float | None:
-    """How long to wait before a request is sent again; None if it must not be.
+    """Return how long to wait before a request is sent again; None if it must not be.
 
     A request that starts a run is repeated only if it surely started none: no connection
     was made, or the server refused it because too many others go on.
@@ -469,6 +469,6 @@ def retry_delay(
 
 
 def backoff(attempt: int) -> float:
-    """Seconds to wait: longer with every attempt, and never the same for two clients."""
+    """Return seconds to wait: longer with every attempt, and never the same for two clients."""
     longest = min(MAX_BACKOFF, FIRST_BACKOFF * 2.0**attempt)
     return longest * random.uniform(0.5, 1.0)

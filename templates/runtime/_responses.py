@@ -101,7 +101,7 @@ def to_maybe_real(value: Any) -> float | None:
 
 
 def to_flag(value: Any) -> bool:
-    """Whether the value is true."""
+    """Check whether the value is true."""
     return value is True
 
 

@@ -79,7 +79,7 @@ class StreamSource(Protocol[EndT_co]):
         """Read what an ended stream did not tell."""
 
     def result(self, settings: Settings, user: str) -> EndT_co:
-        """How it ended, once it has; raises what stands for a bad end."""
+        """Return how it ended, once it has; raises what stands for a bad end."""
         ...
 
 
@@ -507,7 +507,7 @@ async def run_to_end(
 
 
 def is_blocking(response_mode: object) -> bool:
-    """Whether one answer is waited for.
+    """Check whether one answer is waited for.
 
     Raises:
         ValueError: It is no mode.

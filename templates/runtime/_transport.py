@@ -222,7 +222,7 @@ class Inflater:
 
 
 def _has_zlib_head(data: bytes) -> bool:
-    """Whether deflate has the head that the standard asks for, and some servers leave out."""
+    """Check whether deflate has the head that the standard asks for, and some servers leave out."""
     second = data[1] if len(data) > 1 else None
     return data[0] & 15 == 8 and (second is None or (data[0] * 256 + second) % 31 == 0)
 
@@ -366,7 +366,7 @@ def run_now(flow: Coroutine[Any, Any, ResultT]) -> ResultT:
 
 
 def log_call(call: Call, began: float, outcome: object) -> None:
-    """One line about a request: never a body, a query or a key."""
+    """Write one line about a request: never a body, a query or a key."""
     milliseconds = (monotonic() - began) * 1000
     LOGGER.debug("%s %s -> %s, %.0f ms", call.method, call.shown, outcome, milliseconds)
 
@@ -406,7 +406,7 @@ class Watch:
         return {"timeout": {**limits, "read": wait, "write": wait}, "trace": self.see}
 
     def seconds(self) -> float | None:
-        """How long the next wait may take.
+        """Return how long the next wait may take.
 
         Raises:
             OSError: The time is up, or somebody closed the exchange.
@@ -495,7 +495,7 @@ def watched(kind: type[Any]) -> type[Any]:
 
 
 def addresses(info: dict[str, Any], seconds: float) -> int:
-    """How many addresses of a host will be tried, each for the whole timeout.
+    """Return how many addresses of a host will be tried, each for the whole timeout.
 
     Not asked where there is time for some.
     """
