@@ -4,10 +4,10 @@ Every method awaits a flow of `_chat_operations` or `_turn_operations`.
 """
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any, BinaryIO, Generic, Literal, Unpack, cast
 
-from ._async_client import AsyncAppClient, AsyncEventStream
+from ._async_client import AsyncAppClient, AsyncEventStream, AsyncRunMethods
 from ._chat_operations import (
     ChatOperations,
     ConversationFlows,
@@ -25,9 +25,9 @@ from ._conversations import (
     VariablesT_co,
 )
 from ._files import File
-from ._models import Inputs, InputsT, Run
+from ._models import Inputs, InputsT
 from ._operations import ClientOptions
-from ._responses import Form, Pages, PageT
+from ._responses import Pages, PageT
 from ._session import StreamSession
 from ._turn_operations import TurnOperations, TurnSource, follow_turn, take_turn
 from ._turns import (
@@ -301,7 +301,7 @@ class AsyncTurnStream(AsyncEventStream[AsyncTurn]):
         return self._state.answer
 
     async def text(self, *nodes: str) -> AsyncIterator[str]:
-        """The pieces of the answer, as they come; other events are passed over.
+        """Iterate over the pieces of the answer, as they come; other events are passed over.
 
         Text that moderation puts in the place of all so far is not among them: look at
         `answer`, or for a `MessageReplace`.
@@ -450,13 +450,6 @@ class AsyncTurnClient(AsyncAppMethods, AsyncAppClient, Generic[InfoT]):
     def _operate(self, options: ClientOptions) -> TurnOperations:
         return TurnOperations(self._app, options, self._transport)
 
-    async def stop(self, task_id: str, *, user: str | None = None) -> None:
-        """Ask the server to stop a turn; it must be the `user` that began it.
-
-        The server agrees to anything, even to a task that it does not know.
-        """
-        await self._operations.stop(task_id, user)
-
 
 class AsyncChatClient(
     AsyncConversationMethods, AsyncTurnClient[ChatInfo], Generic[InputsT]
@@ -521,8 +514,14 @@ class AsyncChatClient(
         )
 
 
-class AsyncChatflowClient(AsyncChatClient[InputsT], Generic[InputsT, VariablesT]):
+class AsyncChatflowClient(
+    AsyncRunMethods[AnswerOutputs, AsyncTurnStream],
+    AsyncChatClient[InputsT],
+    Generic[InputsT, VariablesT],
+):
     """What the generated clients of chatflows build on."""
+
+    _operations: TurnOperations
 
     def conversation_of(
         self,
@@ -537,20 +536,13 @@ class AsyncChatflowClient(AsyncChatClient[InputsT], Generic[InputsT, VariablesT]
             ConversationFlows(self._chat, inputs, conversation_id, user, variables)
         )
 
-    def resume(
+    def _follow(
         self,
         workflow_run_id: str,
-        *,
-        user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
+        user: str | None,
+        timeout: float | None,
+        stop_on_exit: bool,
     ) -> AsyncTurnStream:
-        """Follow a turn that was started before: after a pause, or by another process.
-
-        The server replays what has happened so far; of a finished run it sends the last
-        event alone. Needs Dify 1.14, and the `user` of the turn. A pause whose forms this
-        client has submitted does not end the stream.
-        """
         source = TurnSource(
             self._operations, AsyncTurn, workflow_run_id=workflow_run_id
         )
@@ -558,38 +550,6 @@ class AsyncChatflowClient(AsyncChatClient[InputsT], Generic[InputsT, VariablesT]
             source, user=user, timeout=timeout, stop_on_exit=stop_on_exit
         )
         return AsyncTurnStream(session, source.state)
-
-    async def get_run(self, workflow_run_id: str) -> Run[AnswerOutputs]:
-        """Read the stored run of a turn, however it ended. Nothing is raised for how.
-
-        Raises:
-            NotFoundError: The app has no such run.
-        """
-        return await self._operations.get_run(workflow_run_id)
-
-    async def get_form(self, form_token: str) -> Form:
-        """Read a human-input form. Needs Dify 1.14."""
-        return await self._operations.get_form(form_token)
-
-    async def submit_form(
-        self,
-        form: Form | str,
-        *,
-        action: str,
-        inputs: Mapping[str, Any] | None = None,
-        user: str | None = None,
-    ) -> None:
-        """Answer a human-input form, once; then `resume()` the turn. Needs Dify 1.14.
-
-        Args:
-            form: A form of a `TurnPausedError` or an event, or its token.
-            action: The id of one of the form's `actions`.
-            inputs: A value for each of the form's `inputs`, by name.
-
-        Raises:
-            FormClosedError: It was submitted before, or has expired.
-        """
-        await self._operations.submit_form(form, action, inputs, user)
 
 
 class AsyncCompletionClient(AsyncTurnClient[CompletionInfo], Generic[InputsT]):

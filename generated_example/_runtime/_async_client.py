@@ -85,7 +85,7 @@ class AsyncEventStream(Generic[EndT]):
         raise StopAsyncIteration
 
     async def result(self) -> EndT:
-        """What came of it, once it has ended. Reads the events that were not taken yet.
+        """Return what came of it, once it has ended. Reads the events that were not taken yet.
 
         Raises:
             RunError, TurnError: It ended, but not well; the exception carries it.
@@ -132,7 +132,7 @@ class AsyncRunStream(AsyncEventStream[Run[OutputsT]]):
     """
 
     async def text(self, source: str | Sequence[str]) -> AsyncIterator[str]:
-        """The pieces of text of one source, as they come; other events are passed over.
+        """Return the pieces of text of one source, as they come; other events are passed over.
 
         All pieces of all sources joined are *not* an output, which is why one is chosen:
         Dify sends every End output as display text (seen on 1.12.1). Take values from
@@ -260,19 +260,95 @@ class AsyncAppClient:
         return await self._operations.download(file, path, timeout)
 
     async def info(self) -> AppInfo:
-        """The app's name, description, tags and mode."""
+        """Return the app's name, description, tags and mode."""
         return await self._operations.info()
 
     async def parameters(self) -> AppParameters:
-        """The inputs of the published version, and the server's limits for files."""
+        """Return the inputs of the published version, and the server's limits for files."""
         return await self._operations.parameters()
 
     async def site(self) -> AppSite:
-        """How the app's web page looks."""
+        """Return how the app's web page looks."""
         return await self._operations.site()
 
+    async def stop(self, task_id: str, *, user: str | None = None) -> None:
+        """Ask the server to stop a run or a turn, of the same `user`.
 
-class AsyncWorkflowClient(AsyncAppClient, Generic[InputsT, OutputsT]):
+        A node that is at work may finish first. The server agrees to anything, even to a
+        task that it does not know. A stored run may stay `running` for ever (seen on
+        1.12.1): look at the stream's end, not at `get_run()`.
+        """
+        await self._operations.stop(task_id, user)
+
+
+class AsyncRunMethods(Generic[OutputsT, AsyncStreamT]):
+    """What clients of workflows and of chatflows do with runs that were started before."""
+
+    _operations: Operations[OutputsT]
+
+    def resume(
+        self,
+        workflow_run_id: str,
+        *,
+        user: str | None = None,
+        timeout: float | None = None,
+        stop_on_exit: bool = False,
+    ) -> AsyncStreamT:
+        """Follow what was started before: after a pause, or by another process.
+
+        The server replays what has happened so far, without inputs and outputs of nodes;
+        of a finished run it sends the last event alone. Needs Dify 1.14, and the `user`
+        of the run. A pause whose forms this client has submitted does not end the stream.
+        """
+        return self._follow(workflow_run_id, user, timeout, stop_on_exit)
+
+    def _follow(
+        self,
+        workflow_run_id: str,
+        user: str | None,
+        timeout: float | None,
+        stop_on_exit: bool,
+    ) -> AsyncStreamT:
+        raise NotImplementedError
+
+    async def get_run(self, workflow_run_id: str) -> Run[OutputsT]:
+        """Read a stored run, however it ended or goes on. Nothing is raised for how.
+
+        Raises:
+            NotFoundError: The app has no such run.
+        """
+        return await self._operations.get_run(workflow_run_id)
+
+    async def get_form(self, form_token: str) -> Form:
+        """Read a human-input form. Needs Dify 1.14."""
+        return await self._operations.get_form(form_token)
+
+    async def submit_form(
+        self,
+        form: Form | str,
+        *,
+        action: str,
+        inputs: Mapping[str, Any] | None = None,
+        user: str | None = None,
+    ) -> None:
+        """Answer a human-input form, once; then `resume()` the run. Needs Dify 1.14.
+
+        Args:
+            form: A form of a `RunPausedError`, a `TurnPausedError` or an event, or its token.
+            action: The id of one of the form's `actions`.
+            inputs: A value for each of the form's `inputs`, by name.
+
+        Raises:
+            FormClosedError: It was submitted before, or has expired.
+        """
+        await self._operations.submit_form(form, action, inputs, user)
+
+
+class AsyncWorkflowClient(
+    AsyncRunMethods[OutputsT, AsyncRunStream[OutputsT]],
+    AsyncAppClient,
+    Generic[InputsT, OutputsT],
+):
     """What the generated clients of workflows build on, with the same arguments."""
 
     _workflow: WorkflowInfo[OutputsT]
@@ -303,20 +379,13 @@ class AsyncWorkflowClient(AsyncAppClient, Generic[InputsT, OutputsT]):
             follow_run(self._operations, inputs=inputs, user=user, **options)
         )
 
-    def resume(
+    def _follow(
         self,
         workflow_run_id: str,
-        *,
-        user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
+        user: str | None,
+        timeout: float | None,
+        stop_on_exit: bool,
     ) -> AsyncRunStream[OutputsT]:
-        """Follow a run that was started before: after a pause, or by another process.
-
-        The server replays what has happened so far, without inputs and outputs of nodes;
-        of a finished run it sends the last event alone. Needs Dify 1.14, and the `user`
-        of the run. A pause whose forms this client has submitted does not end the stream.
-        """
         return AsyncRunStream(
             follow_run(
                 self._operations,
@@ -326,23 +395,6 @@ class AsyncWorkflowClient(AsyncAppClient, Generic[InputsT, OutputsT]):
                 stop_on_exit=stop_on_exit,
             )
         )
-
-    async def get_run(self, workflow_run_id: str) -> Run[OutputsT]:
-        """Read a stored run, however it ended or goes on. Nothing is raised for how.
-
-        Raises:
-            NotFoundError: The app has no such run.
-        """
-        return await self._operations.get_run(workflow_run_id)
-
-    async def stop(self, task_id: str, *, user: str | None = None) -> None:
-        """Ask the server to stop a run; a node that is at work may finish first.
-
-        The server agrees to anything, even to a task that it does not know. The stored
-        run may stay `running` for ever (seen on 1.12.1): look at the stream's end, not at
-        `get_run()`.
-        """
-        await self._operations.stop(task_id, user)
 
     def logs(
         self,
@@ -376,30 +428,6 @@ class AsyncWorkflowClient(AsyncAppClient, Generic[InputsT, OutputsT]):
         )
         return AsyncRunLogs(self._operations, filters, limit)
 
-    async def get_form(self, form_token: str) -> Form:
-        """Read a human-input form. Needs Dify 1.14."""
-        return await self._operations.get_form(form_token)
-
-    async def submit_form(
-        self,
-        form: Form | str,
-        *,
-        action: str,
-        inputs: Mapping[str, Any] | None = None,
-        user: str | None = None,
-    ) -> None:
-        """Answer a human-input form, once; then `resume()` the run. Needs Dify 1.14.
-
-        Args:
-            form: A form of a `RunPausedError` or an event, or its token.
-            action: The id of one of the form's `actions`.
-            inputs: A value for each of the form's `inputs`, by name.
-
-        Raises:
-            FormClosedError: It was submitted before, or has expired.
-        """
-        await self._operations.submit_form(form, action, inputs, user)
-
 
 class AsyncRunLogs:
     """The runs of an app, read page by page as one iterates."""
@@ -412,11 +440,11 @@ class AsyncRunLogs:
         self._limit = limit
 
     async def page(self, number: int = 1) -> LogPage:
-        """One page, counted from 1."""
+        """Return one page, counted from 1."""
         return await self._operations.log_page(self._filters, number, self._limit)
 
     async def pages(self) -> AsyncIterator[LogPage]:
-        """All pages."""
+        """Iterate over all pages."""
         number = 1
         while True:
             page = await self.page(number)

@@ -107,7 +107,8 @@ class Alarm:
     """Ends whatever an exchange waits for: when the deadline comes, or at `close`.
 
     Does for many waits what `asyncio.timeout` does for one, with a single timer: a stream
-    waits for every piece, and a timer each would cost more than the piece.
+    waits for every piece, maybe in another task each time, and a timer each would cost
+    more than the piece.
     """
 
     __slots__ = ("_call", "_deadline", "_is_closed", "_rang", "_task", "_timer")
@@ -128,7 +129,7 @@ class Alarm:
     async def wait(
         self, awaitable: Awaitable[WaitedT], limit: float | None = None
     ) -> WaitedT:
-        """The result of something that the HTTP library does, within `limit` seconds.
+        """Return the result of what the HTTP library does, within `limit` seconds.
 
         Raises:
             DifyError: It failed, did not come in time, or is not wanted any more.
@@ -469,7 +470,7 @@ class AsyncTransport:
 
 
 async def async_pieces(upload: OpenUpload) -> AsyncIterator[bytes]:
-    """The whole body, read by another thread so that the loop goes on."""
+    """Read the whole body in another thread, so that the loop goes on."""
     import asyncio
 
     pieces = upload.pieces()

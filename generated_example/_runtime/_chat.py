@@ -4,7 +4,7 @@ Every method runs a flow of `_chat_operations` or `_turn_operations`.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, BinaryIO, Generic, Literal, Unpack, cast
 
 from ._chat_operations import (
@@ -13,7 +13,7 @@ from ._chat_operations import (
     ConversationOrder,
     Rating,
 )
-from ._client import AppClient, EventStream
+from ._client import AppClient, EventStream, RunMethods
 from ._conversations import (
     Annotation,
     AnnotationJob,
@@ -25,9 +25,9 @@ from ._conversations import (
     VariablesT_co,
 )
 from ._files import File
-from ._models import Inputs, InputsT, Run
+from ._models import Inputs, InputsT
 from ._operations import ClientOptions
-from ._responses import Form, Pages, PageT
+from ._responses import Pages, PageT
 from ._session import StreamSession
 from ._transport import run_now
 from ._turn_operations import TurnOperations, TurnSource, follow_turn, take_turn
@@ -277,7 +277,8 @@ class TurnStream(EventStream[Turn]):
     The turn starts with the first event that is asked for, and is asked for once, whatever
     is done with this object. Leaving the `with` block closes the connection; so does
     breaking out of a loop that stands outside of one. The turn may go on at the server,
-    unless `stop_on_exit` was set. An ErrorEvent and a broken stream raise after the events before them. A chatflow
+    unless `stop_on_exit` was set. An ErrorEvent and a broken stream raise after the
+    events before them. A chatflow
     whose connection breaks is taken up again; other apps cannot be. One thread at a time may
     wait for events.
     """
@@ -302,7 +303,7 @@ class TurnStream(EventStream[Turn]):
         return self._state.answer
 
     def text(self, *nodes: str) -> Iterator[str]:
-        """The pieces of the answer, as they come; other events are passed over.
+        """Iterate over the pieces of the answer, as they come; other events are passed over.
 
         Text that moderation puts in the place of all so far is not among them: look at
         `answer`, or for a `MessageReplace`.
@@ -450,13 +451,6 @@ class TurnClient(AppMethods, AppClient, Generic[InfoT]):
     def _operate(self, options: ClientOptions) -> TurnOperations:
         return TurnOperations(self._app, options, self._transport)
 
-    def stop(self, task_id: str, *, user: str | None = None) -> None:
-        """Ask the server to stop a turn; it must be the `user` that began it.
-
-        The server agrees to anything, even to a task that it does not know.
-        """
-        run_now(self._operations.stop(task_id, user))
-
 
 class ChatClient(ConversationMethods, TurnClient[ChatInfo], Generic[InputsT]):
     """What the generated clients of chatbots and agents build on."""
@@ -521,8 +515,14 @@ class ChatClient(ConversationMethods, TurnClient[ChatInfo], Generic[InputsT]):
         )
 
 
-class ChatflowClient(ChatClient[InputsT], Generic[InputsT, VariablesT]):
+class ChatflowClient(
+    RunMethods[AnswerOutputs, TurnStream],
+    ChatClient[InputsT],
+    Generic[InputsT, VariablesT],
+):
     """What the generated clients of chatflows build on."""
+
+    _operations: TurnOperations
 
     def conversation_of(
         self,
@@ -537,57 +537,18 @@ class ChatflowClient(ChatClient[InputsT], Generic[InputsT, VariablesT]):
             ConversationFlows(self._chat, inputs, conversation_id, user, variables)
         )
 
-    def resume(
+    def _follow(
         self,
         workflow_run_id: str,
-        *,
-        user: str | None = None,
-        timeout: float | None = None,
-        stop_on_exit: bool = False,
+        user: str | None,
+        timeout: float | None,
+        stop_on_exit: bool,
     ) -> TurnStream:
-        """Follow a turn that was started before: after a pause, or by another process.
-
-        The server replays what has happened so far; of a finished run it sends the last
-        event alone. Needs Dify 1.14, and the `user` of the turn. A pause whose forms this
-        client has submitted does not end the stream.
-        """
         source = TurnSource(self._operations, Turn, workflow_run_id=workflow_run_id)
         session = StreamSession(
             source, user=user, timeout=timeout, stop_on_exit=stop_on_exit
         )
         return TurnStream(session, source.state)
-
-    def get_run(self, workflow_run_id: str) -> Run[AnswerOutputs]:
-        """Read the stored run of a turn, however it ended. Nothing is raised for how.
-
-        Raises:
-            NotFoundError: The app has no such run.
-        """
-        return run_now(self._operations.get_run(workflow_run_id))
-
-    def get_form(self, form_token: str) -> Form:
-        """Read a human-input form. Needs Dify 1.14."""
-        return run_now(self._operations.get_form(form_token))
-
-    def submit_form(
-        self,
-        form: Form | str,
-        *,
-        action: str,
-        inputs: Mapping[str, Any] | None = None,
-        user: str | None = None,
-    ) -> None:
-        """Answer a human-input form, once; then `resume()` the turn. Needs Dify 1.14.
-
-        Args:
-            form: A form of a `TurnPausedError` or an event, or its token.
-            action: The id of one of the form's `actions`.
-            inputs: A value for each of the form's `inputs`, by name.
-
-        Raises:
-            FormClosedError: It was submitted before, or has expired.
-        """
-        run_now(self._operations.submit_form(form, action, inputs, user))
 
 
 class CompletionClient(TurnClient[CompletionInfo], Generic[InputsT]):

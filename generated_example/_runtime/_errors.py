@@ -50,7 +50,7 @@ class DifyError(Exception):
 def rebuild_error(
     kind: type[DifyError], args: tuple[Any, ...], state: Mapping[str, Any]
 ) -> DifyError:
-    """The exception that was pickled: its class, its `args`, its attributes."""
+    """Return the exception that was pickled: its class, its `args`, its attributes."""
     error = kind.__new__(kind, *args)
     error.args = args
     error.__dict__.update(state)

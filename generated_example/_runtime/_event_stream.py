@@ -73,7 +73,7 @@ class SseDecoder:
         self._at_start = True
 
     def feed(self, piece: bytes) -> list[bytes]:
-        """The data of the events that this piece completes."""
+        """Return the data of the events that this piece completes."""
         if self._at_start:
             piece = self._without_bom(piece)
         if self._after_cr and piece:
@@ -103,7 +103,7 @@ class SseDecoder:
         return max([self._held, *map(len, events)]) > self._max_size
 
     def finish(self) -> list[bytes]:
-        """The data of an event that the end of the stream left without its blank line.
+        """Return the data of an event that the end of the stream left without its blank line.
 
         The standard drops such an event; what is lost here would be the result of a run.
         """
@@ -174,7 +174,7 @@ read_json = json.JSONDecoder().raw_decode
 
 
 def payload_of(data: bytes) -> dict[str, Any]:
-    """The JSON object of an event.
+    """Return the JSON object of an event.
 
     Raises:
         ValueError: It is not UTF-8, not JSON, or not an object.
@@ -193,7 +193,7 @@ def payload_of(data: bytes) -> dict[str, Any]:
 
 
 def is_stream(exchange: Exchange) -> bool:
-    """Whether a response can hold events: it says so, or says nothing against it."""
+    """Check whether a response can hold events: it says so, or says nothing against it."""
     kind = exchange.headers.get("content-type", "").lower()
     if "event-stream" in kind:
         return True
@@ -204,7 +204,7 @@ def is_stream(exchange: Exchange) -> bool:
 def text_filter(
     source: str | Sequence[str], sources: Mapping[str, Sequence[Sequence[str]]]
 ) -> Callable[[TextChunk], bool]:
-    """What picks the pieces of one source: an output, a node, or a node and a variable."""
+    """Return what picks the pieces of one source: an output, a node, or a node and a variable."""
     if not isinstance(source, str):
         wanted = [tuple(source)]
     elif source in sources and not isinstance(source, WorkflowNode):
@@ -321,7 +321,7 @@ class RunState:
         self._knows_ids = bool(self.workflow_run_id and self.task_id)
 
     def _is_news(self, name: str, payload: dict[str, Any]) -> bool:
-        """Whether an event goes to the caller; takes note of one that ends the stream."""
+        """Check whether an event goes to the caller; takes note of one that ends the stream."""
         if name == "workflow_finished":
             self.terminal = WorkflowFinished(payload)
             self.is_over = True
@@ -337,7 +337,7 @@ class RunState:
         return True
 
     def _is_answered(self, payload: dict[str, Any]) -> bool:
-        """Whether this client has submitted all forms that a pause waits for.
+        """Check whether this client has submitted all forms that a pause waits for.
 
         A resumed run is told as paused until a worker takes it up again.
         """
@@ -346,7 +346,7 @@ class RunState:
         return bool(forms) and all(form.form_token in known for form in forms)
 
     def _is_first(self, name: str, payload: dict[str, Any]) -> bool:
-        """Whether an event was not delivered before a reconnect, whose snapshot repeats it.
+        """Check whether an event was not delivered before a reconnect, whose snapshot repeats it.
 
         The snapshot tells iterations and loops as nodes, which a live stream never does.
         """
@@ -380,7 +380,7 @@ class RunState:
             error.task_id = self.task_id
 
     def _reported(self, payload: dict[str, Any]) -> APIError:
-        """The exception for an `error` event: the server ends no stream after it."""
+        """Return the exception for an `error` event: the server ends no stream after it."""
         status = to_maybe_integer(payload.get("status"))
         return dify_error(payload, status, {"request": "event: error"})
 
@@ -393,7 +393,7 @@ class RunState:
     def interrupted(
         self, why: str | None, problem: DifyError | None = None
     ) -> StreamInterruptedError:
-        """The error for a stream that ended before the run did."""
+        """Return the error for a stream that ended before the run did."""
         reason = why or str(
             problem or f"The stream ended before the {self.subject} did"
         )

@@ -608,7 +608,7 @@ EVENT_TYPES: dict[str, type[Event]] = {
 
 
 def make_event(payload: dict[str, Any]) -> Event:
-    """The typed view of a payload."""
+    """Return the typed view of a payload."""
     name = payload.get("event")
     kind = EVENT_TYPES.get(name) if isinstance(name, str) else None
     return (kind or UnknownEvent)(payload)

@@ -135,7 +135,7 @@ def name_newly(partial: Path, free: Path) -> None:
 
 
 def safe_name(name: str) -> str:
-    """A name for a file, of one that came from a server: harmless on every system.
+    """Return a name for a file, of one that came from a server: harmless on every system.
 
     Nothing but its last part is used.
     """
@@ -146,7 +146,7 @@ def safe_name(name: str) -> str:
 
 
 def short_name(name: str) -> str:
-    """The name as every file system takes it: it may have 255 bytes."""
+    """Return the name as every file system takes it: it may have 255 bytes."""
     if len(name.encode()) <= 240:
         return name
     stem, extension = os.path.splitext(name)
@@ -155,7 +155,7 @@ def short_name(name: str) -> str:
 
 
 def absolute_url(base: str, url: str) -> str:
-    """The URL, absolute if it was relative. One that is malformed stays as it is."""
+    """Return the URL, absolute if it was relative. One that is malformed stays as it is."""
     try:
         return urljoin(base, url)
     except ValueError:
@@ -165,7 +165,7 @@ def absolute_url(base: str, url: str) -> str:
 async def follow(
     transport: Transport, call: Call, deadline: float, idle: float
 ) -> Exchange:
-    """The response with the content, after a few redirects at most."""
+    """Open the response with the content, after a few redirects at most."""
     redirects = 0
     while True:
         exchange = await transport.open(call, deadline, idle)
@@ -180,7 +180,7 @@ async def follow(
 
 
 def download_call(url: str) -> Call:
-    """A request for a file, without a key. Its signature is for the server alone."""
+    """Return a request for a file, without a key. Its signature is for the server alone."""
     try:
         url.encode()
         parts = urlsplit(url)
@@ -197,7 +197,7 @@ def download_call(url: str) -> Call:
 
 
 def download_error(error: APIError) -> APIError:
-    """The same error, with what usually is the reason."""
+    """Return the same error, with what usually is the reason."""
     if error.status in (401, 403, 404, 415):
         error.hint = EXPIRED
     return error
@@ -302,12 +302,12 @@ class File(BaseModel):
     async def adownload(
         self, path: Destination, *, timeout: float = DOWNLOAD_TIMEOUT
     ) -> Path:
-        """The same as `download`, for async code."""
+        """Download as `download` does, for async code."""
         return await download_async(url_of(self), path, self.filename, timeout)
 
 
 def url_of(file: File) -> str:
-    """Where a file's content is."""
+    """Return where a file's content is."""
     url = file.download_url
     if url is None:
         raise ConfigurationError(f"The server gave no URL for {file.filename!r}")
@@ -358,7 +358,7 @@ class PreparedFile:
 
 
 def wire_of(file: PreparedFile) -> dict[str, Any]:
-    """The JSON object for the server."""
+    """Return the JSON object for the server."""
     return file.wire
 
 
@@ -367,24 +367,24 @@ FileSource = str | os.PathLike[str] | bytes | BinaryIO
 
 
 def upload_body(source: FileSource, name: str, user: str) -> UploadBody:
-    """The multipart body that uploads a file on behalf of `user`."""
+    """Return the multipart body that uploads a file on behalf of `user`."""
     return UploadBody(
         source, name=name, mime_type=mime_type_of(name), fields={"user": user}
     )
 
 
 def mime_type_of(name: str) -> str:
-    """What the name says about the content. Dify refuses a part without a type (1.12.1)."""
+    """Return what the name says about the content. Dify refuses a part without a type (1.12.1)."""
     return guess_type(name)[0] or "application/octet-stream"
 
 
 def extension_of(name: str) -> str:
-    """The extension in lower case, without its dot; "" if there is none."""
+    """Return the extension in lower case, without its dot; "" if there is none."""
     return os.path.splitext(name)[1][1:].lower()
 
 
 def detected_type(name: str) -> str:
-    """What Dify takes a file of this name for: by its extension, else by its MIME type."""
+    """Return what Dify takes a file of this name for: by its extension, else by its MIME type."""
     extension = extension_of(name)
     if extension in FILE_TYPES:
         return FILE_TYPES[extension]
@@ -437,7 +437,7 @@ class FileRules:
         return {"type": "object", "title": "A file object, as Dify takes it"}
 
     def prepare(self, value: Any) -> PreparedFile:
-        """The file to send, if the variable takes it.
+        """Return the file to send, if the variable takes it.
 
         Raises:
             ValueError: It does not; the message says why.
@@ -456,7 +456,7 @@ class FileRules:
         return self._to_upload(*named_source(value))
 
     def type_for(self, name: str) -> str:
-        """The `type` to send for a file of this name."""
+        """Return the `type` to send for a file of this name."""
         found = detected_type(name)
         extension = extension_of(name)
         if extension in MAYBE_DOCUMENTS:
@@ -494,7 +494,7 @@ class FileRules:
         return PreparedFile(wire)
 
     def _from_run(self, file: File) -> PreparedFile:
-        """A file that a run returned, as an input (section 6 of the protocol)."""
+        """Return a file that a run returned, as an input (section 6 of the protocol)."""
         name = file.filename or f"file{file.extension or ''}"
         file_type = file.type or self.type_for(name)
         if self.types and file_type not in self.types:
@@ -533,7 +533,7 @@ class FileRules:
 
 
 def named_source(value: Any) -> tuple[FileSource, str]:
-    """Where the bytes of a local file are, and the name to upload it by.
+    """Return where the bytes of a local file are, and the name to upload it by.
 
     Raises:
         ValueError: It is no file, or has no name.
@@ -560,7 +560,7 @@ def named_source(value: Any) -> tuple[FileSource, str]:
 
 
 def source_with_name(pair: tuple[object, ...]) -> tuple[FileSource, str]:
-    """The source and the name of a `(name, bytes)` pair."""
+    """Return the source and the name of a `(name, bytes)` pair."""
     name, content = pair if len(pair) == 2 else (None, None)
     if not isinstance(name, str) or not name:
         raise ValueError('a file as a tuple is ("report.pdf", data)')
@@ -572,7 +572,7 @@ def source_with_name(pair: tuple[object, ...]) -> tuple[FileSource, str]:
 
 
 def binary(file: Any) -> BinaryIO:
-    """The open file, if it gives bytes."""
+    """Return the open file, if it gives bytes."""
     if isinstance(file.read(0), str):
         textual = ValueError('the file is open as text: open it with mode "rb"')
         raise textual

@@ -63,22 +63,22 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself."""
+        """Return the text itself."""
         return self._text
 
     def kind(self) -> type[object]:
-        """The type of what was given as the text, whatever its annotation says."""
+        """Return the type of what was given as the text, whatever its annotation says."""
         return type(self._text)
 
     def trimmed(self) -> "Secret":
-        """The same without white space around it, and without the word Bearer."""
+        """Return the same without white space around it, and without the word Bearer."""
         trimmed = Secret(self._text.strip())
         if trimmed._text[:7].lower() == "bearer ":
             return Secret(trimmed._text[7:].strip())
         return trimmed
 
     def problem_as_key(self) -> str:
-        """Why this can be no key of an app; "" if it can be one."""
+        """Return why this can be no key of an app; "" if it can be one."""
         if not self._text:
             return "is empty"
         if (
@@ -127,7 +127,7 @@ class Settings:
 def read_settings(
     base_url: str | None, api_key: Secret | None, key_variables: Sequence[str]
 ) -> Settings:
-    """The settings of a call: what was given, else what the environment says."""
+    """Return the settings of a call: what was given, else what the environment says."""
     url = base_url if base_url is not None else os.environ.get(BASE_URL_VARIABLE)
     if not url:
         raise ConfigurationError(
@@ -138,7 +138,7 @@ def read_settings(
 
 
 def read_user(user: str | None, default: str | None) -> str:
-    """The `user` of a call: what was given, else the client's, else `DIFY_USER`."""
+    """Return the `user` of a call: what was given, else the client's, else `DIFY_USER`."""
     name = user if user is not None else default
     if name is None:
         name = os.environ.get(USER_VARIABLE) or None
@@ -167,7 +167,7 @@ def _checked_settings(base_url: str, api_key: Secret) -> Settings:
 
 
 def check_api_key(api_key: Secret) -> Secret:
-    """The key without white space around it, if it can be one."""
+    """Return the key without white space around it, if it can be one."""
     if not issubclass(api_key.kind(), str):
         raise ConfigurationError(
             f"api_key must be a str, not {api_key.kind().__name__}"
@@ -198,7 +198,7 @@ def _checked_user(value: object) -> str:
 
 
 def normalize_base_url(base_url: str) -> str:
-    """The API's URL, ending in `/v1` and nothing else.
+    """Return the API's URL, ending in `/v1` and nothing else.
 
     Takes it with or without `/v1` and slashes, and the URL of an endpoint, as copied from
     a curl line.
@@ -248,7 +248,7 @@ def _wrong_url(text: str, why: str) -> ConfigurationError:
 
 
 def origin_of(url: str) -> str:
-    """The scheme, host and port of a URL, to compare where two of them lead."""
+    """Return the scheme, host and port of a URL, to compare where two of them lead."""
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     host = parts.hostname or ""
@@ -317,6 +317,8 @@ class UploadBody:
     """A multipart body with one file, read from its source piece by piece.
 
     The source is a path, bytes, or an open binary file, which is read from where it is.
+    httpx's `files=` would rewind it, read it in the thread of the event loop, send what
+    cannot be measured in chunks, and fail at names of files that are not Unicode.
     """
 
     __slots__ = ("_end", "_source", "_start", "content_type")
@@ -342,7 +344,7 @@ class UploadBody:
         self.content_type = f"multipart/form-data; boundary={boundary}"
 
     def open(self) -> "OpenUpload":
-        """The body, ready to be sent once."""
+        """Return the body, ready to be sent once."""
         source = self._source
         if isinstance(source, bytes):
             file: BinaryIO = io.BytesIO(source)
@@ -354,7 +356,7 @@ class UploadBody:
 
 
 def quote_name(name: str) -> str:
-    """A file name inside of a multipart header, quoted as browsers do.
+    """Return a file name inside of a multipart header, quoted as browsers do.
 
     The name of a file on disk need not be Unicode.
     """
@@ -377,7 +379,7 @@ class OpenUpload:
         self.size = len(start) + content_size + len(end)
 
     def pieces(self) -> Iterator[bytes]:
-        """The whole body."""
+        """Iterate over the whole body."""
         yield self._start
         while piece := self._file.read(PIECE_SIZE):
             yield piece
@@ -390,7 +392,7 @@ class OpenUpload:
 
 
 def measured(file: BinaryIO) -> tuple[BinaryIO, int]:
-    """The file and how much there is to read; what cannot be measured is read at once."""
+    """Return the file and how much there is to read; what cannot be measured is read at once."""
     try:
         here = file.tell()
         size = file.seek(0, os.SEEK_END) - here
@@ -440,7 +442,7 @@ def build_request(
     extensions: Mapping[str, Any],
     content: Any,
 ) -> Any:
-    """The request of the HTTP library, built by a client's own method or the like."""
+    """Return the request of the HTTP library, built by a client's own method or the like."""
     request = build(
         call.method,
         call.url,
@@ -494,7 +496,7 @@ class Answer:
 
 
 def seconds_left(deadline: float) -> float:
-    """How much time is left; inf where there is no deadline.
+    """Return how much time is left; inf where there is no deadline.
 
     Raises:
         DeadlineExceededError: None is left.
@@ -506,7 +508,7 @@ def seconds_left(deadline: float) -> float:
 
 
 def finite(seconds: float) -> float | None:
-    """The number of seconds as the libraries take it: None for no limit.
+    """Return the number of seconds as the libraries take it: None for no limit.
 
     The system's calls take no more than some 290 years, and some of them less.
     """
@@ -514,7 +516,7 @@ def finite(seconds: float) -> float | None:
 
 
 def timeouts(left: float, idle: float) -> dict[str, float | None]:
-    """How long the HTTP library may wait for each step, with so much time left."""
+    """Return how long the HTTP library may wait for each step, with so much time left."""
     return {
         "connect": min(left, CONNECT_TIMEOUT),
         "read": finite(min(left, idle)),
@@ -524,7 +526,7 @@ def timeouts(left: float, idle: float) -> dict[str, float | None]:
 
 
 def translate(error: Exception, call: Call, deadline: float) -> DifyError | None:
-    """What an exception of the HTTP library means; None for one that is not its own.
+    """Return what an exception of the HTTP library means; None for one that is not its own.
 
     Goes by the names of the classes, so that a client of either library can be given.
     """
@@ -551,7 +553,7 @@ def translate(error: Exception, call: Call, deadline: float) -> DifyError | None
 
 
 def timeout_error(call: Call, deadline: float) -> DifyError:
-    """The error for a wait that was too long: for the call, or for one step of it."""
+    """Return the error for a wait that was too long: for the call, or for one step of it."""
     if monotonic() >= deadline - 0.01:
         return DeadlineExceededError(
             f"{call.method} {call.shown} was not finished within its timeout"
@@ -562,7 +564,7 @@ def timeout_error(call: Call, deadline: float) -> DifyError:
 
 
 def closed_error(call: Call) -> ClosedError:
-    """The error for a wait that a `close()` elsewhere has ended."""
+    """Return the error for a wait that a `close()` elsewhere has ended."""
     return ClosedError(
         f"close() was called during {call.method} {call.shown}. A run that was started "
         "goes on at the server"
@@ -589,6 +591,6 @@ def hide_key(error: BaseException, request: Any = None) -> None:
 
 
 def place(call: Call) -> str:
-    """A call's URL, as far as everybody may see it."""
+    """Return a call's URL, as far as everybody may see it."""
     url = call.url.partition("?")[0]
     return f"{url.rpartition('/')[0]}/..." if call.shown.endswith("/...") else url

@@ -96,7 +96,7 @@ class StreamOptions(TypedDict, total=False):
 
 
 def check_json(value: Any) -> Any:
-    """The value, if JSON can say it: no NaN, no lone surrogate, only texts as keys."""
+    """Return the value, if JSON can say it: no NaN, no lone surrogate, only texts as keys."""
     if isinstance(value, str):
         value.encode()
     elif isinstance(value, float):
@@ -122,7 +122,7 @@ Text = Annotated[str, Strict()]
 
 
 def check_number(value: Any) -> int | float:
-    """The value, if it is a number that JSON can say. One message, where a union has two."""
+    """Return the value, if JSON has such a number. One message, where a union has two."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise PydanticCustomError("number_type", "Input should be a number")
     if isinstance(value, float) and not isfinite(value):
@@ -162,7 +162,7 @@ class Inputs(BaseModel):
     )
 
     def to_wire(self) -> dict[str, Any]:
-        """What is sent: by the workflow's own names, without what was left out."""
+        """Return what is sent: by the workflow's own names, without what was left out."""
         wire: dict[str, Any] = {}
         values = self.__dict__
         for name, field in type(self).model_fields.items():
@@ -173,7 +173,7 @@ class Inputs(BaseModel):
         return wire
 
     def local_files(self) -> list[PreparedFile]:
-        """The files that must be uploaded before the inputs can be sent."""
+        """Return the files that must be uploaded before the inputs can be sent."""
         found: list[PreparedFile] = []
         for value in self.__dict__.values():
             items = (
@@ -188,7 +188,7 @@ class Inputs(BaseModel):
 
 
 def to_json(value: Any) -> Any:
-    """The value as `json.dumps` takes it."""
+    """Return the value as `json.dumps` takes it."""
     if isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, PreparedFile):
@@ -504,7 +504,7 @@ def make_run(
     task_id: str | None,
     api_url: str,
 ) -> Run[OutputsT]:
-    """The run that `data` (of an answer, an event or a run detail) tells about."""
+    """Return the run that `data` (of an answer, an event or a run detail) tells about."""
     status = to_text(data.get("status"))
     raw_outputs = to_object(data.get("outputs"))
     outputs, misfit = fit_outputs(workflow, raw_outputs, status, api_url)
@@ -541,7 +541,7 @@ def plain_id(run_id: str) -> str:
 
 
 def files_of(value: Any, api_url: str) -> tuple[File, ...]:
-    """The files of a payload's `files`; one that makes no sense stays in `raw` alone."""
+    """Return the files of a payload's `files`; one that makes no sense stays in `raw` alone."""
     files: list[File] = []
     for item in to_objects(value):
         with suppress(ValidationError):
@@ -555,7 +555,7 @@ def fit_outputs(
     status: str,
     api_url: str,
 ) -> tuple[OutputsT | None, str]:
-    """The typed outputs; or None, and why there are none.
+    """Return the typed outputs; or None, and why there are none.
 
     A failed run may have complete outputs: its step limit was hit after the End node ran
     (seen on 1.12.1).
@@ -576,7 +576,7 @@ SettledT = TypeVar("SettledT", bound=Outputs)
 
 
 def settle(run: Run[SettledT]) -> Run[SettledT]:
-    """The run, if it ended well and its outputs fit; else the exception that carries it."""
+    """Return the run, if it ended well and its outputs fit; else raise it as an exception."""
     if run.succeeded:
         # This raises, if they do not fit.
         _ = run.outputs
@@ -594,6 +594,6 @@ def settle(run: Run[SettledT]) -> Run[SettledT]:
 
 
 def waiting_for(run: Run[Any]) -> str:
-    """What a paused run waits for, in words."""
+    """Return what a paused run waits for, in words."""
     titles = [form.node_title or form.form_id or "a form" for form in run.forms]
     return ", ".join(titles) or "the server did not tell for which"

@@ -110,7 +110,7 @@ class ClientOptions:
 
 
 def positive(name: str, seconds: object) -> float:
-    """The number of seconds, if it is one to wait for."""
+    """Return the number of seconds, if it is one to wait for."""
     if not isinstance(seconds, int | float) or not seconds > 0:
         raise ConfigurationError(
             f"{name} must be more than 0 seconds (math.inf for no limit), not {seconds!r}"
@@ -119,7 +119,7 @@ def positive(name: str, seconds: object) -> float:
 
 
 def at_least(name: str, number: object, least: int) -> int:
-    """The number, if it is large enough."""
+    """Return the number, if it is large enough."""
     if not isinstance(number, int) or number < least:
         raise ConfigurationError(f"{name} must be {least} or more, not {number!r}")
     return number
@@ -149,18 +149,18 @@ class Operations(Generic[ResultsT]):
         self.submitted: dict[str, None] = {}
 
     def settings(self) -> Settings:
-        """Where to send, and the key: from the arguments, else from the environment."""
+        """Return where to send, and the key: from the arguments, else from the environment."""
         options = self.options
         return read_settings(
             options.base_url, options.api_key, self.workflow.api_key_variables
         )
 
     def user(self, user: str | None) -> str:
-        """On whose behalf a call is made."""
+        """Return on whose behalf a call is made."""
         return read_user(user, self.options.user)
 
     def deadline(self, timeout: float | None) -> float:
-        """The moment when a call must be finished."""
+        """Return the moment when a call must be finished."""
         if timeout is None:
             return monotonic() + self.options.timeout
         return monotonic() + positive("timeout", timeout)
@@ -184,7 +184,7 @@ class Operations(Generic[ResultsT]):
     async def open(
         self, call: Call, deadline: float, *, max_retries: int | None = None
     ) -> Exchange:
-        """The same, for a good answer that is still to be read."""
+        """Return the same, for a good answer that is still to be read."""
 
         async def attempt() -> Exchange:
             return await self._open_once(call, deadline)
@@ -220,11 +220,11 @@ class Operations(Generic[ResultsT]):
             number += 1
 
     def short_deadline(self) -> float:
-        """The deadline of a call that only asks for something."""
+        """Return the deadline of a call that only asks for something."""
         return monotonic() + min(self.options.timeout, self.options.idle_timeout)
 
     async def ask(self, path: str, query: Mapping[str, str] | None = None) -> Any:
-        """The JSON object at a path."""
+        """Return the JSON object at a path."""
         call = get_call(self.settings(), path, query)
         return json_object(await self.send(call, self.short_deadline()), call)
 
@@ -262,7 +262,7 @@ class Operations(Generic[ResultsT]):
     async def wait_for_run(
         self, answer: Answer, call: Call, deadline: float
     ) -> Run[ResultsT]:
-        """The run that a server in maintenance goes on with later (unreleased Dify)."""
+        """Return the run that a server in maintenance goes on with later (unreleased Dify)."""
         payload = json_object(answer, call)
         workflow_run_id = to_maybe_text(payload.get("workflow_run_id"))
         if workflow_run_id is None:
@@ -273,7 +273,7 @@ class Operations(Generic[ResultsT]):
     def make_run(
         self, payload: Mapping[str, Any], data: Mapping[str, Any], settings: Settings
     ) -> Run[ResultsT]:
-        """The typed run that an answer or a terminal event tells about."""
+        """Return the typed run that an answer or a terminal event tells about."""
         return make_run(
             self.workflow,
             data,
@@ -286,7 +286,7 @@ class Operations(Generic[ResultsT]):
     async def detail(
         self, workflow_run_id: str, deadline: float, max_retries: int | None = None
     ) -> dict[str, Any]:
-        """A stored run, with inputs and outputs as objects."""
+        """Return a stored run, with inputs and outputs as objects."""
         call = get_call(self.settings(), f"/workflows/run/{segment(workflow_run_id)}")
         answer = await self.send(call, deadline, max_retries=max_retries)
         detail = run_detail(answer, call)
@@ -300,12 +300,12 @@ class Operations(Generic[ResultsT]):
         return detail
 
     async def get_run(self, workflow_run_id: str) -> Run[ResultsT]:
-        """A stored run, however it ended or goes on."""
+        """Return a stored run, however it ended or goes on."""
         detail = await self.detail(workflow_run_id, self.short_deadline())
         return self.make_run(detail, detail, self.settings())
 
     async def poll(self, workflow_run_id: str, deadline: float) -> dict[str, Any]:
-        """The stored run, once it has ended or waits for people.
+        """Wait until a run has ended or waits for people, and return it as stored.
 
         Just after the start of a run its record may be missing; on its worst day a
         server does not answer: both are given a few chances.
@@ -342,7 +342,7 @@ class Operations(Generic[ResultsT]):
         await self.stop_by(task_id, self.user(user), self.short_deadline())
 
     async def stop_by(self, task_id: str, user: str, deadline: float) -> None:
-        """The same, within a time of the caller's."""
+        """Do the same, within a time of the caller's."""
         path = f"{self.tasks_path}/{segment(task_id)}/stop"
         call = post_call(self.settings(), path, {"user": user}, repeatable=True)
         await self.send(call, deadline)
@@ -350,20 +350,20 @@ class Operations(Generic[ResultsT]):
     async def log_page(
         self, filters: Mapping[str, str], page: int, limit: int
     ) -> LogPage:
-        """One page of the logs."""
+        """Return one page of the logs."""
         query = {**filters, "page": str(page), "limit": str(limit)}
         return LogPage(await self.ask("/workflows/logs", query))
 
     async def info(self) -> AppInfo:
-        """The app's name, description, tags and mode."""
+        """Return the app's name, description, tags and mode."""
         return AppInfo(await self.ask("/info"))
 
     async def parameters(self) -> AppParameters:
-        """The inputs of the published version, and the server's limits."""
+        """Return the inputs of the published version, and the server's limits."""
         return AppParameters(await self.ask("/parameters"))
 
     async def site(self) -> AppSite:
-        """How the app's web page looks."""
+        """Return how the app's web page looks."""
         return AppSite(await self.ask("/site"))
 
     async def upload(
@@ -407,7 +407,7 @@ class Operations(Generic[ResultsT]):
                 file.wire["upload_file_id"] = uploaded.id
 
     async def get_form(self, form_token: str) -> Form:
-        """A human-input form (1.14)."""
+        """Return a human-input form (1.14)."""
         call = form_call(self.settings(), form_token)
         answer = await self.send(call, self.short_deadline())
         return Form({"form_token": form_token, **json_object(answer, call)})

@@ -38,9 +38,8 @@ from ._errors import (
     UnexpectedResponseError,
     UnsupportedFileTypeError,
 )
-from ._http import Answer, Call
+from ._http import Answer, Call, Settings
 from ._responses import to_maybe_object, to_maybe_text, to_object, to_text
-from ._settings import Settings
 
 ERRORS_BY_CODE: dict[str, type[APIError]] = {
     "agent_not_published": AgentNotPublishedError,
@@ -138,7 +137,7 @@ HINTS_BY_STATUS: dict[int, str] = {
 
 
 def json_object(answer: Answer, call: Call) -> dict[str, Any]:
-    """The JSON object of a good answer.
+    """Return the JSON object of a good answer.
 
     Blocking answers may hold bare NaN and Infinity, which Python reads.
 
@@ -152,7 +151,7 @@ def json_object(answer: Answer, call: Call) -> dict[str, Any]:
 
 
 def parsed(body: bytes) -> Any:
-    """The JSON value of a body; None if it is none."""
+    """Return the JSON value of a body; None if it is none."""
     try:
         return json.loads(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
@@ -160,7 +159,7 @@ def parsed(body: bytes) -> Any:
 
 
 def error_of(answer: Answer, call: Call) -> APIError:
-    """The error that an answer other than 2xx stands for."""
+    """Return the error that an answer other than 2xx stands for."""
     payload = to_maybe_object(parsed(answer.body))
     if payload is None or 300 <= answer.status < 400:
         return foreign_error(answer, call)
@@ -170,7 +169,7 @@ def error_of(answer: Answer, call: Call) -> APIError:
 def dify_error(
     payload: Mapping[str, Any], status: int | None, facts: dict[str, Any]
 ) -> APIError:
-    """The error that Dify's `code`, `message` and `status` stand for."""
+    """Return the error that Dify's `code`, `message` and `status` stand for."""
     text = to_maybe_text(payload.get("message")) or ""
     code = to_maybe_text(payload.get("code"))
     told = (kind for start, kind in ERRORS_BY_MESSAGE.items() if text.startswith(start))
@@ -186,7 +185,7 @@ def dify_error(
 
 
 def kind_of(code: str | None, status: int | None) -> type[APIError]:
-    """The class of error for a code, else for a status."""
+    """Return the class of error for a code, else for a status."""
     if code in ERRORS_BY_CODE:
         return ERRORS_BY_CODE[code]
     if status is None:
@@ -197,7 +196,7 @@ def kind_of(code: str | None, status: int | None) -> type[APIError]:
 
 
 def hint_for(message: str, status: int | None) -> str | None:
-    """What to do about it, where that is known."""
+    """Return what to do about it, where that is known."""
     lower = message.lower()
     for words, hint in HINTS:
         if words in lower:
@@ -206,7 +205,7 @@ def hint_for(message: str, status: int | None) -> str | None:
 
 
 def foreign_error(answer: Answer, call: Call) -> APIError:
-    """The error for an answer without Dify's JSON: a proxy's page, a redirect, nothing."""
+    """Return the error for an answer without Dify's JSON: a proxy's page, a redirect, nothing."""
     status = answer.status
     if 300 <= status < 400 or status in (404, 405):
         return unexpected(answer, call)
@@ -220,7 +219,7 @@ def foreign_error(answer: Answer, call: Call) -> APIError:
 
 
 def unexpected(answer: Answer, call: Call) -> UnexpectedResponseError:
-    """The error for an answer that the API does not give."""
+    """Return the error for an answer that the API does not give."""
     hint = foreign_hint(answer)
     message = f"The server gave {described(answer)}"
     location = answer.headers.get("location")
@@ -238,7 +237,7 @@ def unexpected(answer: Answer, call: Call) -> UnexpectedResponseError:
 
 
 def described(answer: Answer) -> str:
-    """What an answer holds, in words."""
+    """Return what an answer holds, in words."""
     if not answer.body.strip():
         return "an empty answer"
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -248,7 +247,7 @@ def described(answer: Answer) -> str:
 
 
 def foreign_hint(answer: Answer) -> str:
-    """What to do about an answer that is not what Dify's API gives."""
+    """Return what to do about an answer that is not what Dify's API gives."""
     if "x-version" not in answer.headers:
         return WRONG_ADDRESS
     if answer.status in (404, 405):
@@ -260,7 +259,7 @@ def foreign_hint(answer: Answer) -> str:
 
 
 def facts_of(answer: Answer, call: Call) -> dict[str, Any]:
-    """What is worth knowing of an answer that is an error."""
+    """Return what is worth knowing of an answer that is an error."""
     headers = answer.headers
     ids = (headers.get(name) for name in REQUEST_ID_HEADERS)
     return {
@@ -273,7 +272,7 @@ def facts_of(answer: Answer, call: Call) -> dict[str, Any]:
 
 
 def seconds_of(retry_after: str | None) -> float | None:
-    """The seconds of a Retry-After header; None for none, and for a date."""
+    """Return the seconds of a Retry-After header; None for none, and for a date."""
     try:
         seconds = float(retry_after or "")
     except ValueError:
@@ -299,7 +298,7 @@ def run_call(
     workflow_id: str | None,
     trace_id: str | None,
 ) -> Call:
-    """The request that starts a run."""
+    """Return the request that starts a run."""
     path = f"/workflows/{segment(workflow_id)}/run" if workflow_id else "/workflows/run"
     body = {"inputs": inputs, "response_mode": response_mode, "user": user}
     return start_call(settings, path, body, trace_id)
@@ -308,7 +307,7 @@ def run_call(
 def start_call(
     settings: Settings, path: str, body: Mapping[str, Any], trace_id: str | None
 ) -> Call:
-    """The request that starts something. Never repeated once it may have arrived."""
+    """Return the request that starts something. Never repeated once it may have arrived."""
     streams = body["response_mode"] == "streaming"
     headers = STREAM_HEADERS if streams else JSON_HEADERS
     if trace_id is not None:
@@ -326,7 +325,7 @@ def start_call(
 def get_call(
     settings: Settings, path: str, query: Mapping[str, str] | None = None
 ) -> Call:
-    """A request that only reads."""
+    """Return a request that only reads."""
     return Call(
         "GET",
         settings.api_url + path,
@@ -341,7 +340,7 @@ def get_call(
 def post_call(
     settings: Settings, path: str, body: Mapping[str, Any], *, repeatable: bool = False
 ) -> Call:
-    """A request with a JSON body."""
+    """Return a request with a JSON body."""
     return Call(
         "POST",
         settings.api_url + path,
@@ -361,7 +360,7 @@ def events_call(
     continue_on_pause: bool,
     last_event_id: str,
 ) -> Call:
-    """The request for the events of a run that was started before (1.14).
+    """Return the request for the events of a run that was started before (1.14).
 
     The snapshot replays what has happened so far, without inputs and outputs; without it
     the server sends future events alone.
@@ -379,7 +378,7 @@ def events_call(
 def form_call(
     settings: Settings, form_token: str, body: Mapping[str, Any] | None = None
 ) -> Call:
-    """The request that reads a form or, with a body, submits it (1.14).
+    """Return the request that reads a form or, with a body, submits it (1.14).
 
     The token lets anybody answer the form: it is not shown in logs.
     """
@@ -390,14 +389,14 @@ def form_call(
 
 
 def segment(text: object) -> str:
-    """An id as one segment of a path, whatever it holds."""
+    """Return an id as one segment of a path, whatever it holds."""
     if not isinstance(text, str) or text in ("", ".", ".."):
         raise ConfigurationError(f"{text!r} is no id")
     return quote(text, safe="", errors="replace")
 
 
 def checked_trace_id(trace_id: object) -> str:
-    """The trace id, if Dify takes it: it ignores others without a word."""
+    """Return the trace id, if Dify takes it: it ignores others without a word."""
     if not isinstance(trace_id, str) or not TRACE_ID.fullmatch(trace_id):
         raise ConfigurationError(
             f"trace_id must be 1 to 128 of A-Z a-z 0-9 _ -, not {trace_id!r:.200}"
@@ -406,7 +405,7 @@ def checked_trace_id(trace_id: object) -> str:
 
 
 def to_json_body(body: Mapping[str, Any]) -> bytes:
-    """JSON as it is sent: UTF-8, compact, and nothing that JSON does not know."""
+    """Return JSON as it is sent: UTF-8, compact, and nothing that JSON does not know."""
     try:
         return json.dumps(
             body, ensure_ascii=False, allow_nan=False, separators=(",", ":")
@@ -418,7 +417,7 @@ def to_json_body(body: Mapping[str, Any]) -> bytes:
 def blocking_payload(
     answer: Answer, call: Call
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The whole body of a blocking answer, and its `data`."""
+    """Return the whole body of a blocking answer, and its `data`."""
     payload = json_object(answer, call)
     data = to_object(payload.get("data"))
     if not to_text(data.get("status")):
@@ -427,7 +426,7 @@ def blocking_payload(
 
 
 def run_detail(answer: Answer, call: Call) -> dict[str, Any]:
-    """A stored run, with inputs and outputs as objects.
+    """Return a stored run, with inputs and outputs as objects.
 
     They come as JSON text or as an object, by release. A run that is not there is
     answered with 200 and nothing but nulls (seen on 1.12.1).
@@ -454,7 +453,7 @@ def run_detail(answer: Answer, call: Call) -> dict[str, Any]:
 def retry_delay(
     error: DifyError, attempt: int, max_retries: int, *, repeatable: bool
 ) -> float | None:
-    """How long to wait before a request is sent again; None if it must not be.
+    """Return how long to wait before a request is sent again; None if it must not be.
 
     A request that starts a run is repeated only if it surely started none: no connection
     was made, or the server refused it because too many others go on.
@@ -470,6 +469,6 @@ def retry_delay(
 
 
 def backoff(attempt: int) -> float:
-    """Seconds to wait: longer with every attempt, and never the same for two clients."""
+    """Return seconds to wait: longer with every attempt, and never the same for two clients."""
     longest = min(MAX_BACKOFF, FIRST_BACKOFF * 2.0**attempt)
     return longest * random.uniform(0.5, 1.0)

@@ -63,22 +63,22 @@ class Member(Generic[T]):
 
 
 def to_text(value: Any) -> str:
-    """The text, or "" where there is none."""
+    """Return the text, or "" where there is none."""
     return value if isinstance(value, str) else ""
 
 
 def to_maybe_text(value: Any) -> str | None:
-    """The text, or None where there is none."""
+    """Return the text, or None where there is none."""
     return value if isinstance(value, str) else None
 
 
 def to_integer(value: Any) -> int:
-    """The whole number, or 0 where there is none."""
+    """Return the whole number, or 0 where there is none."""
     return to_maybe_integer(value) or 0
 
 
 def to_maybe_integer(value: Any) -> int | None:
-    """The whole number, or None where there is none."""
+    """Return the whole number, or None where there is none."""
     # Python reads NaN and Infinity as numbers.
     if isinstance(value, float) and not isfinite(value):
         return None
@@ -86,7 +86,7 @@ def to_maybe_integer(value: Any) -> int | None:
 
 
 def to_real(value: Any) -> float:
-    """The number, or 0.0 where there is none."""
+    """Return the number, or 0.0 where there is none."""
     try:
         return float(value) if isinstance(value, int | float) else 0.0
     except OverflowError:
@@ -94,42 +94,42 @@ def to_real(value: Any) -> float:
 
 
 def to_maybe_real(value: Any) -> float | None:
-    """The number, or None where there is none."""
+    """Return the number, or None where there is none."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return to_real(value)
 
 
 def to_flag(value: Any) -> bool:
-    """Whether the value is true."""
+    """Check whether the value is true."""
     return value is True
 
 
 def to_object(value: Any) -> dict[str, Any]:
-    """The JSON object, or an empty one where there is none."""
+    """Return the JSON object, or an empty one where there is none."""
     return cast(dict[str, Any], value) if isinstance(value, dict) else {}
 
 
 def to_maybe_object(value: Any) -> dict[str, Any] | None:
-    """The JSON object, or None where there is none."""
+    """Return the JSON object, or None where there is none."""
     return cast(dict[str, Any], value) if isinstance(value, dict) else None
 
 
 def to_objects(value: Any) -> tuple[dict[str, Any], ...]:
-    """The JSON objects of an array."""
+    """Return the JSON objects of an array."""
     items = cast(list[object], value) if isinstance(value, list) else []
     objects = (to_maybe_object(item) for item in items)
     return tuple(item for item in objects if item is not None)
 
 
 def to_texts(value: Any) -> tuple[str, ...]:
-    """The strings of an array."""
+    """Return the strings of an array."""
     items = cast(list[object], value) if isinstance(value, list) else []
     return tuple(item for item in items if isinstance(item, str))
 
 
 def to_moment(value: Any) -> datetime | None:
-    """The moment in time, in UTC; None where there is none.
+    """Return the moment in time, in UTC; None where there is none.
 
     Dify sends whole unix seconds; run details had RFC 822 dates before 1.2.0, and a few
     endpoints have ISO 8601.
@@ -155,57 +155,57 @@ def _parse_moment(text: str) -> datetime:
 
 
 def read_text(name: str = "") -> Member[str]:
-    """A member that is a text, or an empty one."""
+    """Return a member that is a text, or an empty one."""
     return Member(to_text, name)
 
 
 def read_maybe_text(name: str = "") -> Member[str | None]:
-    """A member that is a text, if there is one."""
+    """Return a member that is a text, if there is one."""
     return Member(to_maybe_text, name)
 
 
 def read_integer(name: str = "") -> Member[int]:
-    """A member that is a whole number, or 0."""
+    """Return a member that is a whole number, or 0."""
     return Member(to_integer, name)
 
 
 def read_maybe_integer(name: str = "") -> Member[int | None]:
-    """A member that is a whole number, if there is one."""
+    """Return a member that is a whole number, if there is one."""
     return Member(to_maybe_integer, name)
 
 
 def read_real(name: str = "") -> Member[float]:
-    """A member that is a number, or 0.0."""
+    """Return a member that is a number, or 0.0."""
     return Member(to_real, name)
 
 
 def read_flag(name: str = "") -> Member[bool]:
-    """A member that is whether something is so."""
+    """Return a member that is whether something is so."""
     return Member(to_flag, name)
 
 
 def read_object(name: str = "") -> Member[dict[str, Any]]:
-    """A member that is an object, or an empty one."""
+    """Return a member that is an object, or an empty one."""
     return Member(to_object, name)
 
 
 def read_maybe_object(name: str = "") -> Member[dict[str, Any] | None]:
-    """A member that is an object, if there is one."""
+    """Return a member that is an object, if there is one."""
     return Member(to_maybe_object, name)
 
 
 def read_objects(name: str = "") -> Member[tuple[dict[str, Any], ...]]:
-    """A member that is the objects of an array."""
+    """Return a member that is the objects of an array."""
     return Member(to_objects, name)
 
 
 def read_texts(name: str = "") -> Member[tuple[str, ...]]:
-    """A member that is the strings of an array."""
+    """Return a member that is the strings of an array."""
     return Member(to_texts, name)
 
 
 def read_moment(name: str = "") -> Member[datetime | None]:
-    """A member that is a moment in time, if there is one."""
+    """Return a member that is a moment in time, if there is one."""
     return Member(to_moment, name)
 
 
@@ -267,7 +267,7 @@ class Form(Record):
 
 
 def forms_of(pause: dict[str, Any]) -> tuple[Form, ...]:
-    """The forms among the `reasons` of a pause (seen just before 1.13)."""
+    """Return the forms among the `reasons` of a pause (seen just before 1.13)."""
     reasons = to_objects(pause.get("reasons"))
     return tuple(
         Form(reason)
@@ -437,7 +437,7 @@ class LogNews:
         self._seen: frozenset[str] = frozenset()
 
     def of(self, page: LogPage) -> list[LogEntry]:
-        """The new entries of the next page."""
+        """Return the new entries of the next page."""
         entries = page.data
         new = [entry for entry in entries if entry.id not in self._seen]
         self._seen = frozenset(entry.id for entry in entries)
@@ -451,7 +451,7 @@ class LogNews:
 
 
 def log_filters(**filters: datetime | str | None) -> dict[str, str]:
-    """The filters as the server takes them: those that are set, dates as ISO 8601.
+    """Return the filters as the server takes them: those that are set, dates as ISO 8601.
 
     A moment without a time zone is one of the local zone, as everywhere in Python.
     """
@@ -524,7 +524,7 @@ class Pages(Generic[PageT]):
 
 
 def to_price(value: Any) -> Decimal | None:
-    """The amount of money, which comes as text and maybe with an exponent ("9E-7")."""
+    """Return the amount of money, which comes as text and maybe with an exponent ("9E-7")."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     try:

@@ -79,7 +79,7 @@ class StreamSource(Protocol[EndT_co]):
         """Read what an ended stream did not tell."""
 
     def result(self, settings: Settings, user: str) -> EndT_co:
-        """How it ended, once it has; raises what stands for a bad end."""
+        """Return how it ended, once it has; raises what stands for a bad end."""
         ...
 
 
@@ -391,7 +391,7 @@ class StreamSession(Generic[EndT]):
         self.state.is_reattached = self.state.is_cut = True
 
     async def _recover(self, problem: DifyError | None) -> None:
-        """The connection is gone, the run is not: take it up again, else poll it."""
+        """Take up a run again whose connection is gone; else poll it."""
         run_id = self.state.workflow_run_id
         limit = self.operations.options.max_reconnects
         if run_id is None or limit <= 0:
@@ -507,7 +507,7 @@ async def run_to_end(
 
 
 def is_blocking(response_mode: object) -> bool:
-    """Whether one answer is waited for.
+    """Check whether one answer is waited for.
 
     Raises:
         ValueError: It is no mode.

@@ -65,7 +65,7 @@ class Exchange(Protocol):
         """The headers, a mapping."""
 
     async def read(self, limit: float | None = None) -> bytes | None:
-        """The next piece of the body; None at its end.
+        """Return the next piece of the body; None at its end.
 
         `limit` is how many seconds it may take, where that is less than other limits.
         """
@@ -75,7 +75,7 @@ class Exchange(Protocol):
 
 
 async def read_all(exchange: Exchange, call: Call, max_size: int) -> Answer:
-    """The whole response. Closes it, whatever happens.
+    """Return the whole response. Closes it, whatever happens.
 
     Raises:
         AnswerTooLargeError: Its body has more than `max_size` bytes.
@@ -87,7 +87,7 @@ async def read_all(exchange: Exchange, call: Call, max_size: int) -> Answer:
 
 
 async def read_error(exchange: Exchange) -> Answer:
-    """The response that says what is wrong: its beginning will do, and its status."""
+    """Return the response that says what is wrong: its beginning will do, and its status."""
     try:
         body = await read_up_to(exchange, MAX_ERROR_SIZE)
     except UnexpectedResponseError:
@@ -96,7 +96,7 @@ async def read_error(exchange: Exchange) -> Answer:
 
 
 async def read_up_to(exchange: Exchange, max_size: int) -> bytes:
-    """The body; of one that is larger, a little more than `max_size` bytes. Closes it."""
+    """Return the body; of one that is larger, a little more than `max_size` bytes. Closes it."""
     pieces: list[bytes] = []
     size = 0
     try:
@@ -109,7 +109,7 @@ async def read_up_to(exchange: Exchange, max_size: int) -> bytes:
 
 
 def too_large(what: str, max_size: int) -> AnswerTooLargeError:
-    """The error for something that has more bytes than the client takes."""
+    """Return the error for something that has more bytes than the client takes."""
     return AnswerTooLargeError(
         f"{what} has more than {max_size:,} bytes. If so much is to be expected, give the "
         "client a larger max_answer_size="
@@ -117,7 +117,7 @@ def too_large(what: str, max_size: int) -> AnswerTooLargeError:
 
 
 def decoded(exchange: Exchange, call: Call) -> Exchange:
-    """The exchange, with the compression of its body undone, if there is any."""
+    """Return the exchange, with the compression of its body undone, if there is any."""
     encoding = exchange.headers.get("content-encoding")
     return Decoded(exchange, call, encoding) if encoding else exchange
 
@@ -171,7 +171,7 @@ class Decoded:
 
 
 def layers_of(encoding: str, call: Call) -> list["Inflater"]:
-    """What undoes a Content-Encoding, in the order of its use."""
+    """Return what undoes a Content-Encoding, in the order of its use."""
     names = [name.strip().lower() for name in encoding.split(",")]
     names = [name for name in names if name not in ("", "identity")]
     known = all(name in ("gzip", "x-gzip", "deflate") for name in names)
@@ -200,7 +200,7 @@ class Inflater:
         return self._is_new or self._inner.eof
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """What a piece of the body stands for, in pieces of bounded size.
+        """Return what a piece of the body stands for, in pieces of bounded size.
 
         Raises:
             zlib.error: It is not compressed as was said.
@@ -222,13 +222,13 @@ class Inflater:
 
 
 def _has_zlib_head(data: bytes) -> bool:
-    """Whether deflate has the head that the standard asks for, and some servers leave out."""
+    """Check whether deflate has the head that the standard asks for, and some servers leave out."""
     second = data[1] if len(data) > 1 else None
     return data[0] & 15 == 8 and (second is None or (data[0] * 256 + second) % 31 == 0)
 
 
 def inflate(layers: list[Inflater], data: bytes) -> Iterator[bytes]:
-    """What a piece of the body stands for, with all layers undone."""
+    """Return what a piece of the body stands for, with all layers undone."""
     pieces = iter([data])
     for layer in layers:
         pieces = _through(layer, pieces)
@@ -356,7 +356,7 @@ class TurnSlot:
 
 
 def run_now(flow: Coroutine[Any, Any, ResultT]) -> ResultT:
-    """The result of a flow whose transport blocks."""
+    """Return the result of a flow whose transport blocks."""
     try:
         flow.send(None)
     except StopIteration as done:
@@ -366,7 +366,7 @@ def run_now(flow: Coroutine[Any, Any, ResultT]) -> ResultT:
 
 
 def log_call(call: Call, began: float, outcome: object) -> None:
-    """One line about a request: never a body, a query or a key."""
+    """Write one line about a request: never a body, a query or a key."""
     milliseconds = (monotonic() - began) * 1000
     LOGGER.debug("%s %s -> %s, %.0f ms", call.method, call.shown, outcome, milliseconds)
 
@@ -399,14 +399,14 @@ class Watch:
         self._process = os.getpid()
 
     def extensions(self) -> dict[str, Any]:
-        """What to hand to the HTTP library with a request."""
+        """Return what to hand to the HTTP library with a request."""
         limits = timeouts(seconds_left(self.deadline), self._idle)
         wait = WatchedTimeout(limits["read"] or MAX_WAIT)
         wait.watch = self
         return {"timeout": {**limits, "read": wait, "write": wait}, "trace": self.see}
 
     def seconds(self) -> float | None:
-        """How long the next wait may take.
+        """Return how long the next wait may take.
 
         Raises:
             OSError: The time is up, or somebody closed the exchange.
@@ -453,7 +453,7 @@ class Watch:
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def meaning(self, error: BaseException, call: Call) -> DifyError | None:
-        """What an exception of the HTTP library means; None for one that is not its own."""
+        """Return what an exception of the HTTP library means; None for one that is not its own."""
         if not isinstance(error, Exception):
             return None
         if self.is_closed:
@@ -469,7 +469,7 @@ class WatchedTimeout(float):
 
 @lru_cache(maxsize=16)
 def watched(kind: type[Any]) -> type[Any]:
-    """The kind of connection that asks the watch of a timeout before it waits."""
+    """Return the kind of connection that asks the watch of a timeout before it waits."""
 
     plain: Any = kind
 
@@ -495,7 +495,7 @@ def watched(kind: type[Any]) -> type[Any]:
 
 
 def addresses(info: dict[str, Any], seconds: float) -> int:
-    """How many addresses of a host will be tried, each for the whole timeout.
+    """Return how many addresses of a host will be tried, each for the whole timeout.
 
     Not asked where there is time for some.
     """
@@ -716,12 +716,12 @@ class SyncTransport:
 
 
 def closed_while_waiting() -> ClosedError:
-    """The error of a call that waited for its turn, or to be repeated."""
+    """Return the error of a call that waited for its turn, or to be repeated."""
     return ClosedError("close() was called while a request waited to be sent")
 
 
 def no_free_slot() -> DifyError:
-    """The error of a call that waited too long for others to end."""
+    """Return the error of a call that waited too long for others to end."""
     return DeadlineExceededError(
         "The call's timeout passed while it waited for other runs to end: "
         "max_concurrency= limits how many go on at a time. Nothing was sent"
@@ -729,7 +729,7 @@ def no_free_slot() -> DifyError:
 
 
 def not_its_turn() -> DifyError:
-    """The error of a turn that waited too long for another one of its conversation."""
+    """Return the error of a turn that waited too long for another one of its conversation."""
     return DeadlineExceededError(
         "The call's timeout passed while it waited for another turn of the same "
         "conversation to end: there is one at a time. Nothing was sent"
@@ -737,7 +737,7 @@ def not_its_turn() -> DifyError:
 
 
 def new_client(kind: Any) -> Any:
-    """A client with limits fit for streams: any number of them, for any time."""
+    """Return a client with limits fit for streams: any number of them, for any time."""
     limits = http_library().Limits(
         max_connections=None, max_keepalive_connections=MAX_IDLE_CONNECTIONS
     )
@@ -747,7 +747,7 @@ def new_client(kind: Any) -> Any:
 
 @lru_cache(maxsize=4)
 def ssl_context(*_sources: str | None) -> Any:
-    """The certificates to trust, loaded once for all pools: that takes 20 to 40 ms.
+    """Return the certificates to trust, loaded once for all pools: that takes 20 to 40 ms.
 
     `_sources` are the variables that the HTTP library reads for it.
     """

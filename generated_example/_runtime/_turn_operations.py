@@ -187,7 +187,7 @@ class TurnOperations(Operations[AnswerOutputs]):
     async def stored_answer(
         self, conversation_id: str, message_id: str, user: str
     ) -> str | None:
-        """What is stored as the text of a message among the newest of a conversation."""
+        """Return what is stored as the text of a message among the newest of a conversation."""
         query = {"user": user, "conversation_id": conversation_id, "limit": "100"}
         page = await self.ask("/messages", query)
         for message in to_objects(page.get("data")):
