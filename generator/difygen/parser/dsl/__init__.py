@@ -13,7 +13,6 @@ from dataclasses import replace
 from difygen.cursor import Diagnostics, Path
 from difygen.model import AGENT, APP_KINDS, APP_MODES, WORKFLOW, App, AppMode, JsonValue
 from difygen.parser.dsl import chat
-from difygen.parser.dsl.agent_package import read_package
 from difygen.parser.dsl.dataflow import Resolver
 from difygen.parser.dsl.graph import PATH, Graph, mapping, read_graph, sequence, text
 from difygen.parser.dsl.inputs import read_form, read_inputs
@@ -47,7 +46,7 @@ def read_head(root: Mapping[str, JsonValue], file: str, mode: AppMode) -> App:
     app = mapping(root.get("app"))
     if mode == "chat" and chat.is_agent(mapping(root.get("model_config"))):
         mode = "agent-chat"
-    package = read_package(root) if mode == "agent" else None
+    package = chat.read_package(root) if mode == "agent" else None
     name = text(app.get("name")) or (package.name if package else "")
     description = text(app.get("description")) or (package.description if package else "")
     if not name.strip():
@@ -86,7 +85,7 @@ def _read_form(app: App, root: Mapping[str, JsonValue], report: Diagnostics) -> 
     """Read a chatbot, an agent or a text generator, which is a form and a configuration."""
     form: Path = ("model_config", "user_input_form")
     config = mapping(root.get("model_config"))
-    if app.mode == "agent" and (package := read_package(root)):
+    if app.mode == "agent" and (package := chat.read_package(root)):
         config, form = package.configuration, package.variables
     if not config:
         lacking = "no package of its agent" if app.mode == "agent" else "no `model_config`"

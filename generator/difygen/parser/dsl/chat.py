@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
-from difygen.cursor import Diagnostics
+from difygen.cursor import Diagnostics, Path
 from difygen.model import (
     CHATFLOW,
     AnswerTemplate,
     Features,
+    InputKind,
     JsonValue,
     Primitive,
     TemplatePiece,
@@ -31,6 +33,21 @@ from difygen.wording import named, quoted
 
 _REFERENCE = re.compile(r"\{\{#([a-zA-Z0-9_]{1,50}(?:\.[a-zA-Z_][a-zA-Z0-9_]{0,29}){1,10})#\}\}")
 """What the engine takes for a reference; anything else in a template is text."""
+
+_FORM_KINDS: Mapping[str, InputKind] = {
+    "number": "number",
+    "integer": "number",
+    "float": "number",
+    "boolean": "checkbox",
+    "bool": "checkbox",
+    "paragraph": "paragraph",
+    "long_text": "paragraph",
+    "multiline": "paragraph",
+    "select": "select",
+    "json": "json_object",
+    "json_object": "json_object",
+}
+"""The form's word for the type of a variable; any other is a line of text."""
 
 _AGENT_STRATEGIES = ("function_call", "react")
 _VARIABLES = ("workflow", "conversation_variables")
@@ -162,3 +179,44 @@ def read_tools(config: Mapping[str, JsonValue]) -> tuple[Tool, ...]:
             provider = next(filter(None, providers), "")
             tools.setdefault(name, Tool(name=name, label=text(each.get("tool_label")), provider=provider))
     return tuple(tools.values())
+
+
+# The package of an agent (mode `agent`, DSL 0.7.0), as the configuration that it amounts to
+
+
+class AgentPackage(NamedTuple):
+    """What an agent is called, its configuration in the keys of a `model_config`, and where its variables stand."""
+
+    name: str
+    description: str
+    configuration: Mapping[str, JsonValue]
+    variables: Path
+
+
+def read_package(root: Mapping[str, JsonValue]) -> AgentPackage | None:
+    """Return the package that the agent refers to, or None where the export has none.
+
+    What becomes what is Dify's own projection, by which its API shows such an app to callers (1.16).
+    """
+    ref = text(mapping(root.get("agent")).get("package_ref"))
+    package = mapping(mapping(root.get("agent_packages")).get(ref))
+    soul, metadata = mapping(package.get("soul")), mapping(package.get("metadata"))
+    if not soul:
+        return None
+    features = {key: value for key, value in mapping(soul.get("app_features")).items() if value is not None}
+    configuration: dict[str, JsonValue] = {
+        **mapping(root.get("model_config")),
+        **features,
+        "user_input_form": list(_form(soul)),
+        "agent_mode": {"tools": mapping(soul.get("tools")).get("dify_tools")},
+    }
+    path = ("agent_packages", ref, "soul", "app_variables")
+    return AgentPackage(text(metadata.get("name")), text(metadata.get("description")), configuration, path)
+
+
+def _form(soul: Mapping[str, JsonValue]) -> Iterator[JsonValue]:
+    """Yield the items of the form, one for each variable: its name is its label, too."""
+    for variable in map(mapping, sequence(soul.get("app_variables"))):
+        kind = _FORM_KINDS.get(text(variable.get("type")).strip().lower(), "text-input")
+        name = variable.get("name")
+        yield {kind: {**variable, "variable": name, "label": name} if name else variable}
