@@ -62,7 +62,7 @@ def value_from_text(input_: Input, text: str) -> object:
             if text not in values and (close := nearest(text, values)) is not None:
                 raise UsageProblem(f"{input_.name} has no option {_quoted(text)}; did you mean {close!r}?")
         case Primitive.FILE:
-            return _file(input_, text)
+            return file_argument(input_.name, text)
         case ArrayOf():
             return _file_list_cell(input_, text)
     return text
@@ -73,11 +73,11 @@ def value_from_json(input_: Input, value: JsonValue) -> object:
     if not input_.traits.is_file:
         return value
     if input_.value_type is Primitive.FILE:
-        return _file(input_, value) if isinstance(value, str) else value
+        return file_argument(input_.name, value) if isinstance(value, str) else value
     members = [value] if isinstance(value, str) else value
     if not isinstance(members, Sequence):
         return value
-    return [_file(input_, member) if isinstance(member, str) else member for member in members]
+    return [file_argument(input_.name, member) if isinstance(member, str) else member for member in members]
 
 
 def usage_line(workflow: App) -> str:
@@ -123,16 +123,19 @@ def _typed(input_: Input, texts: Sequence[str]) -> object:
     if input_.traits.is_file:  # `report.pdf` and `@report.pdf` are the same file; `@@name` is one that begins with `@`
         texts = [text.removeprefix("@") for text in texts]
     if input_.kind == "file-list":
-        return [_file(input_, text) for text in texts]
+        return [file_argument(input_.name, text) for text in texts]
     if len(texts) > 1:
         raise UsageProblem(f"{input_.name} is given {len(texts)} times; it takes one value.")
     if not input_.traits.is_file:
-        texts = [_content(input_, texts[0])]
+        texts = [text_argument(input_.name, texts[0])]
     return value_from_text(input_, texts[0])
 
 
-def _content(input_: Input, text: str) -> str:
-    """Return the text that is meant: a file's where it says `@file`, standard input's for `@-`, and `@…` for `@@…`."""
+def text_argument(label: str, text: str) -> str:
+    """Return the text that is meant: a file's where it says `@file`, standard input's for `@-`, and `@…` for `@@…`.
+
+    Raises `UsageProblem`, which begins with `label`, for a file that cannot be read.
+    """
     if not text.startswith("@"):
         return text
     name = text[1:]
@@ -142,12 +145,13 @@ def _content(input_: Input, text: str) -> str:
         return content(name).decode("utf-8-sig")
     except OSError as error:
         advice = f" Write @@{name} for a text that begins with @." if isinstance(error, FileNotFoundError) else ""
-        raise UsageProblem(f"{input_.name}: cannot read {name!r}: {_reason(error)}.{advice}") from error
+        raise UsageProblem(f"{label}: cannot read {name!r}: {_reason(error)}.{advice}") from error
     except UnicodeDecodeError as error:
-        raise UsageProblem(f"{input_.name}: {name!r} is not UTF-8 text (byte {error.start}).") from error
+        raise UsageProblem(f"{label}: {name!r} is not UTF-8 text (byte {error.start}).") from error
 
 
-def _file(input_: Input, text: str) -> Path | str:
+def file_argument(label: str, text: str) -> Path | str:
+    """Return the URL or the file that a text names. Raises `UsageProblem`, which begins with `label`, for none."""
     if _SCHEME.match(text):
         return text
     path = Path(text)
@@ -158,8 +162,8 @@ def _file(input_: Input, text: str) -> Path | str:
     except (OSError, ValueError) as error:
         reason = f"cannot be opened ({_reason(error)})"
     if not text:
-        raise UsageProblem(f"{input_.name} takes a path or an http(s) URL, not an empty text.")
-    raise UsageProblem(f"{input_.name}: the file {text!r} {reason}.")
+        raise UsageProblem(f"{label} takes a path or an http(s) URL, not an empty text.")
+    raise UsageProblem(f"{label}: the file {text!r} {reason}.")
 
 
 def _number(input_: Input, text: str) -> int | float:
@@ -194,7 +198,7 @@ def _object(input_: Input, text: str) -> JsonValue:
 def _file_list_cell(input_: Input, text: str) -> object:
     """Read a cell that holds one path or URL, or a JSON list of them."""
     if not text.lstrip().startswith("["):
-        return [_file(input_, text)]
+        return [file_argument(input_.name, text)]
     try:
         return value_from_json(input_, json.loads(text))
     except ValueError as error:

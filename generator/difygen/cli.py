@@ -342,10 +342,13 @@ def doctor(sources: tuple[str, ...], config: str | None, **options: Any) -> None
     _end(run_doctor(DoctorOptions(config=read_config(sources=sources, config=config), **options)))
 
 
-@root.command(short_help="Run a workflow from the terminal.", context_settings=HELP_NAMES)
+@root.command(short_help="Run an app from the terminal.", context_settings=HELP_NAMES)
 @click.argument("source")
 @click.argument("values", metavar="[NAME=VALUE]...", nargs=-1)
 @_server
+@click.option("--query", metavar="TEXT", help="What to ask an app that chats; @FILE and @- as for values.")
+@click.option("--file", "files", metavar="FILE", multiple=True, help="A path or URL of a file that goes with a query.")
+@click.option("--conversation", metavar="ID", help="The conversation to go on with. Default: a new one.")
 @click.option("--timeout", type=float, metavar="SECONDS", help="How long the whole run may take.")
 @click.option("--blocking", is_flag=True, help="Wait for one answer instead of streaming.")
 @click.option("--events", is_flag=True, help="Print the raw events, one JSON line each.")
@@ -358,7 +361,9 @@ def doctor(sources: tuple[str, ...], config: str | None, **options: Any) -> None
 @click.option("--output", metavar="FILE", help="Where the results of the rows go; what is done there is not run again.")
 @_settings
 def call(source: str, config: str | None, **options: Any) -> None:
-    """Run a workflow from the terminal: difygen call specs/concat.yaml string=hello num=3 list=list_b
+    """Run an app from the terminal: difygen call specs/concat.yaml string=hello num=3 list=list_b
+
+    Of an app that chats it makes one turn: difygen call support.yml --query "Where is my order?"
 
     A VALUE is read by the type of its input: true or false, a number, JSON for objects, a path or URL for files.
     @FILE takes a text from a file, @- from standard input, and @@ begins a text with @. A list of files repeats its

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from difygen.console import DefinitionProblem, printable
 from difygen.model import WORKFLOW, App, AppKind
 from difygen.options import Options
-from difygen.wording import named
 
 if TYPE_CHECKING:
     from difygen.diagnostics import Diagnostic
@@ -71,12 +70,8 @@ def generated(workflow: App, name: str, options: Options) -> Iterator[GeneratedC
     """Generate the client of an app that is called `name`, and import it; it lives as long as the block.
 
     Raises:
-        DefinitionProblem: The definition is wrong, or the app is no workflow.
+        DefinitionProblem: The definition is wrong.
     """
-    if workflow.kind is not WORKFLOW:
-        why = f"{named(workflow.name)} is {workflow.kind.noun}; from here only workflows are run."
-        hint = "Generate its client, and call it from Python."
-        raise DefinitionProblem(f"{workflow.source}: error: {why} [unsupported-mode]\n    hint: {hint}")
     package = f"difygen_call_{next(_numbers)}"
     with TemporaryDirectory(prefix="difygen-") as folder:
         module_name = _write(workflow, name, options, Path(folder) / package)
@@ -124,6 +119,7 @@ def _load(package: ModuleType, module: ModuleType, kind: AppKind) -> GeneratedCl
     runtime = import_module(f"{package.__name__}._runtime")
     client = _subclass(module, getattr(runtime, kind.client))
     inputs = getattr(module, f"{client.__name__.removesuffix('Client')}Inputs")
+    info = client._workflow if kind is WORKFLOW else client._app
     wire_names = {name: str(field.serialization_alias or name) for name, field in inputs.model_fields.items()}
     return GeneratedClient(
         package=package,
@@ -131,8 +127,8 @@ def _load(package: ModuleType, module: ModuleType, kind: AppKind) -> GeneratedCl
         client=client,
         async_client=_subclass(module, getattr(runtime, f"Async{kind.client}")),
         inputs=inputs,
-        outputs=client._workflow.outputs,
-        key_variables=tuple(client._workflow.api_key_variables),
+        outputs=info.outputs if kind is WORKFLOW else runtime.Outputs,
+        key_variables=tuple(info.api_key_variables),
         wire_names=wire_names,
     )
 
@@ -173,9 +169,10 @@ def sentences(error: Exception, loaded: GeneratedClient) -> list[str]:
             found += _about_values(misfit.errors(include_url=False), {})  # type: ignore[attr-defined]
         return found
     text = printable(str(error)).strip() or type(error).__name__
-    if type(error).__name__ == "RunFailedError":
-        return [f"The run failed:\n{indent(text, '  ')}" if "\n" in text else _as_sentence(f"The run failed: {text}")]
-    if type(error).__name__ == "RunPausedError":
+    if type(error).__name__ in ("RunFailedError", "TurnFailedError"):
+        what = "The run failed" if type(error).__name__ == "RunFailedError" else "The turn failed"
+        return [f"{what}:\n{indent(text, '  ')}" if "\n" in text else _as_sentence(f"{what}: {text}")]
+    if type(error).__name__ in ("RunPausedError", "TurnPausedError"):
         return [f"{_as_sentence(text)} {_PAUSED}"]
     first, *rest = text.splitlines()
     return ["\n".join([_as_sentence(first), *rest])]

@@ -1,6 +1,7 @@
 """Runs an app from the terminal with its own generated client: one call with a live timeline, or a table of them.
 
 run       one call: timeline follows its events, live or progress shows them, html keeps them as a page
+results   what came out, as JSON and as text: of a run and of a turn
 batch     a table of calls: rows reads and checks it, and knows from the results what is done
 options   what the command line asks of a call
 """
@@ -31,10 +32,11 @@ def _call(options: CallOptions) -> int:
     options.check()
     app, name, _ = read_definition(options.config)
     with generated(app, name, options.config.options) as client:
+        options.check_kind(app)
         values = parse_arguments(app, options.values, client.wire_names)
         connection = read_connection(
             options.base_url, options.user, options.api_key_file, options.timeout, client.key_variables
         )
         if options.inputs is not None:
             return call_rows(app, client, connection, values, options)
-        return SingleCall(app, client, connection, options).run(values)
+        return SingleCall(app, client, connection, options).run(values, options.turn_arguments())

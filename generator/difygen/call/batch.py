@@ -11,8 +11,8 @@ from typing import Any
 
 from difygen.arguments import Values
 from difygen.call.options import DEFAULT_CONCURRENCY, CallOptions
+from difygen.call.results import result_of
 from difygen.call.rows import DONE, InputRow, ResultFile, read_rows, result_line
-from difygen.call.run import result_of
 from difygen.connection import Connection
 from difygen.console import FAILED, INTERRUPTED, OK, OutputError, echo, is_terminal, say
 from difygen.generated_client import GeneratedClient, is_hopeless, sentences

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from os import W_OK, access
 from os.path import dirname, exists, isdir
 
+from difygen.arguments import file_argument, text_argument
 from difygen.config import Config
 from difygen.console import UsageProblem
+from difygen.model import WORKFLOW, App
+from difygen.wording import named
 
 DEFAULT_CONCURRENCY = 4
 
@@ -16,12 +19,17 @@ DEFAULT_CONCURRENCY = 4
 class CallOptions:
     """A call of the app in the source of `config` with `name=value` texts, or of every row of the table `inputs`.
 
+    `query`, `files` and `conversation` are for a turn of a chat-type app.
+
     `events`, `json` and `html` choose what is shown of a run: its raw events, one JSON object, or (with neither)
     progress and outputs; and a page of its timeline. `timeout` is in seconds.
     """
 
     config: Config
     values: tuple[str, ...] = ()
+    query: str | None = None
+    files: tuple[str, ...] = ()
+    conversation: str | None = None
     user: str | None = None
     base_url: str | None = None
     api_key_file: str | None = None
@@ -58,8 +66,33 @@ class CallOptions:
         wanted = {"SOURCE": self.source, "--api-key-file": self.api_key_file, "--inputs": self.inputs}
         users = [name for name, file in wanted.items() if file == "-"]
         users += [value for value in self.values if value.endswith("=@-")]
+        users += ["--query"] if self.query == "@-" else []
         if len(users) > 1:
             raise UsageProblem(f"Standard input can be read once, and {' and '.join(users)} want it.")
+
+    def check_kind(self, app: App) -> None:
+        """Raise `UsageProblem` for options that the app does not know, or for those of a turn that it lacks."""
+        kind = app.kind
+        given = {"--query": self.query, "--conversation": self.conversation, "--file": self.files or None}
+        allowed = {"--query": "query", "--conversation": "conversation_id", "--file": "files"}
+        for option, value in given.items():
+            if value is not None and allowed[option] not in kind.parameters:
+                raise UsageProblem(f"{named(app.name)} is {kind.noun}, which takes no {option}.")
+        if "query" in kind.parameters and self.query is None:
+            raise UsageProblem(f"{named(app.name)} is {kind.noun}: say what to ask it with --query TEXT.")
+        if self.inputs is not None and kind is not WORKFLOW:
+            raise UsageProblem(f"{named(app.name)} is {kind.noun}; a table of --inputs is for workflows.")
+
+    def turn_arguments(self) -> dict[str, object]:
+        """Return what a turn takes beside its inputs, as keyword arguments of the client's methods."""
+        found: dict[str, object] = {}
+        if self.query is not None:
+            found["query"] = text_argument("--query", self.query)
+        if self.conversation is not None:
+            found["conversation_id"] = self.conversation
+        if self.files:
+            found["files"] = [file_argument("--file", file) for file in self.files]
+        return found
 
 
 def _unwritable(file: str) -> str:

@@ -51,6 +51,8 @@ def closing(timeline: Timeline) -> str:
         facts.append(f"{count(timeline.exceptions, 'node')} fell back")
     if timeline.run_id:
         facts.append(f"run {one_line(timeline.run_id)}")
+    if timeline.conversation_id:
+        facts.append(f"conversation {one_line(timeline.conversation_id)}")
     return f"{one_line(timeline.status)} · {' · '.join(facts)}"
 
 
@@ -74,7 +76,7 @@ class PlainView:
         name = event.get("event")
         if name == "workflow_started":
             self._write(f"{self._time()} run {one_line(self._timeline.run_id)} started")
-        elif name in ("node_finished", "iteration_completed", "loop_completed"):
+        elif name in ("node_finished", "iteration_completed", "loop_completed", "agent_thought", "message_end"):
             for row, execution in self._timeline.finished[self._shown :]:
                 self._write(self._line(self._timeline.depth(row), row, execution))
             self._shown = len(self._timeline.finished)
@@ -87,7 +89,7 @@ class PlainView:
             self._write(f"{self._time()} ‖ {title} waits for a person")
 
     def _line(self, depth: int, row: NodeRow, execution: NodeExecution) -> str:
-        facts = [one_line(row.type), duration(execution.elapsed or 0.0)]
+        facts = [one_line(row.type), duration(execution.seconds(self._timeline.extent))]
         if execution.tokens:
             facts.append(count(execution.tokens, "token"))
         if execution.status != "succeeded":

@@ -1,4 +1,4 @@
-"""One call: follow the run, show it, print what came out. Ctrl-C stops the run on the server."""
+"""One call: follow the run or turn, show it, print what came out. Ctrl-C stops it on the server."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self
 from difygen.arguments import usage_line
 from difygen.call.options import CallOptions
 from difygen.call.progress import PlainView
+from difygen.call.results import blocking_line, print_answer, print_result, result_of
 from difygen.call.timeline import Timeline
 from difygen.connection import Connection
 from difygen.console import (
@@ -25,8 +26,6 @@ from difygen.console import (
     echo,
     is_terminal,
     one_line,
-    pretty_json,
-    printable,
     say,
 )
 from difygen.generated_client import GeneratedClient, is_hopeless, is_late, is_usage, sentences
@@ -44,7 +43,7 @@ class View(Protocol):
 
 
 class SingleCall:
-    """A call of a workflow, from its values to an exit code."""
+    """A call of an app, from its values to an exit code."""
 
     def __init__(self, workflow: App, loaded: GeneratedClient, connection: Connection, options: CallOptions) -> None:
         self._workflow, self._loaded, self._options = workflow, loaded, options
@@ -52,14 +51,15 @@ class SingleCall:
         self._notes: list[str] = []
         self._client = loaded.client(**connection.arguments())
 
-    def run(self, values: Mapping[str, object]) -> int:
-        """Call, print, and say how it came out."""
+    def run(self, values: Mapping[str, object], turn: Mapping[str, object]) -> int:
+        """Call with the values of the inputs and what a `turn` takes beside them, print, and say how it came out."""
         arguments = self._loaded.arguments(values)
         try:
             self._loaded.inputs(**arguments)
         except ValueError as error:  # pydantic's ValidationError is one
             return self._explain(error, usage_line(self._workflow))
-        code = self._run(arguments)
+        self._timeline.query = str(turn.get("query", ""))
+        code = self._run({**arguments, **turn})
         return self._write_page(code) if self._options.html is not None and self._timeline.events else code
 
     def _run(self, arguments: Mapping[str, object]) -> int:
@@ -122,28 +122,31 @@ class SingleCall:
         timeline = self._timeline
         if not timeline.task_id:
             return "The server had not told the run's id yet: it may go on on the server."
+        what = f"The turn {timeline.message_id}" if timeline.message_id else f"The run {timeline.run_id}"
         try:
             self._client.stop(timeline.task_id)
         except KeyboardInterrupt:
-            return f"The run {timeline.run_id} may go on on the server."
+            return f"{what} may go on on the server."
         except self._loaded.failures as error:
-            return f"The run {timeline.run_id} could not be stopped on the server: {one_line(str(error))}"
-        return f"The run {timeline.run_id} was stopped on the server."
+            return f"{what} could not be stopped on the server: {one_line(str(error))}"
+        return f"{what} was stopped on the server."
 
     def _print(self, run: Any) -> None:
         if self._options.json:
             echo(compact_json(result_of(run)))
         elif not self._options.events:
             if self._options.blocking:
-                say(f"{run.status} · {duration(run.elapsed_time)} · run {run.workflow_run_id}")
-            print_outputs(run.raw_outputs)
+                say(blocking_line(run))
+            print_result(run)
 
     def _explain(self, error: Exception, *more: str) -> int:
-        run = getattr(error, "run", None)
-        if run is not None and self._options.json:
-            echo(compact_json(result_of(run)))
-        elif run is not None and not self._options.events:
-            print_outputs(run.raw_outputs)
+        result = getattr(error, "run", None) or getattr(error, "turn", None)
+        if result is not None and self._options.json:
+            echo(compact_json(result_of(result)))
+        elif result is not None and not self._options.events:
+            print_result(result)
+        elif self._timeline.message_id and self._timeline.text and not (self._options.json or self._options.events):
+            print_answer(self._timeline.text)  # what was answered before the stream broke
         for sentence in sentences(error, self._loaded):
             say(f"Error: {sentence}")
         for line in more:
@@ -187,30 +190,3 @@ class _NoView:
 
     def update(self, event: Mapping[str, Any]) -> None:
         """Show nothing."""
-
-
-def result_of(run: Any) -> dict[str, Any]:
-    """Return a run as the JSON object that `--json` prints and a batch writes."""
-    return {
-        "status": run.status,
-        "outputs": run.raw_outputs,
-        "error": run.error,
-        "workflow_run_id": run.workflow_run_id,
-        "elapsed_time": run.elapsed_time,
-        "total_tokens": run.total_tokens,
-        "total_steps": run.total_steps,
-    }
-
-
-def print_outputs(outputs: Mapping[str, Any]) -> None:
-    """Print outputs by name: texts as they are, all else as JSON. On a terminal nothing in them can steer it."""
-    import click
-
-    terminal = is_terminal(sys.stdout)
-    for number, (name, value) in enumerate(outputs.items()):
-        text = value if isinstance(value, str) else pretty_json(value)
-        text = printable(text) if terminal else text
-        if terminal and number:
-            echo("")
-        beside = " " if "\n" not in text.strip("\n") and len(text) <= 100 else "\n"
-        echo(f"{click.style(one_line(name), bold=True)}:{beside}{text}")
