@@ -106,7 +106,7 @@ def test_both_formatters_change_nothing_in_the_runtime_at_any_line_length(tmp_pa
         assert done.returncode == 0, f"at {length}: {done.stdout}{done.stderr}"
 
 
-@pytest.mark.parametrize("length", [LINE_LENGTHS[0], 76, 79, 81, 88, 100, 120, LINE_LENGTHS[-1]])
+@pytest.mark.parametrize("length", [LINE_LENGTHS[0], 75, 76, 79, 81, 88, 100, 120, LINE_LENGTHS[-1]])
 def test_both_formatters_change_nothing_at_a_usual_line_length(tmp_path: Path, length: int) -> None:
     # What fits on no line is laid out in two ways by the two: no text can please both.
     awkward = [payload_workflow(payload) for payload in SENDABLE if len(payload) <= 40 and length >= 79]
