@@ -175,7 +175,8 @@ class TurnOperations(Operations[AnswerOutputs]):
         try:
             return await self.send(call, deadline, idle=inf)
         except InvalidParamError as error:
-            if self.app.kind != "chatflow" or not error.message.startswith(RUN_FAILED):
+            has_run = error.message.startswith(RUN_FAILED)
+            if self.app.kind != "chatflow" or not has_run:
                 raise
             turn = kind(status="failed", error=error.message)
             raise TurnFailedError(error.message, turn=turn) from error
