@@ -476,6 +476,33 @@ def test_the_mock_passes_for_the_server_of_every_kind_of_app(
         assert (code, checks["inputs"]["details"], checks["features"]["details"]) == (0, [], []), export
 
 
+@pytest.mark.parametrize("case", CHAT_APPS)
+def test_one_turn_is_made_of_apps_that_have_turns(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, case: str
+) -> None:
+    export = chat_lab(case, tmp_path)
+    with mock_dify(export) as dify_mock:
+        monkeypatch.setenv("DIFY_API_KEY", dify_mock.api_key)
+        inputs = () if case in ("chat_files", "chat_plain") else ("name=Ada",)
+        code, checks = doctor(export, base_url=dify_mock.base_url, run=True, inputs=inputs)
+        (asked,) = dify_mock.turns
+    assert (code, checks["run"]["outcome"]) == (0, "ok")
+    assert checks["run"]["message"].startswith("A turn succeeded in ")
+    if case != "completion_lab":
+        assert asked.query == ("What can you do?" if case in ("chat_basic", "chat_lab") else "Hello")
+
+
+def test_a_turn_that_fails_is_a_problem(doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    export = chat_lab("chat_plain", tmp_path)
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    failed = as_json({"code": "provider_quota_exceeded", "message": "Nothing is left.", "status": 400}, 400)
+    app = dify(info=_recorded("chat_plain_info"), parameters=_recorded("chat_plain_parameters"))
+    with Server({**app, "POST /v1/chat-messages": failed}) as server:
+        code, checks = doctor(export, base_url=server.url, run=True)
+    assert (code, checks["run"]["outcome"]) == (1, "problem")
+    assert checks["run"]["message"].startswith("A turn did not succeed: Nothing is left.")
+
+
 def test_an_empty_default_of_a_select_makes_it_required(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     """As recorded: the live app had `default: ''` where the export of later has none, and refuses a call that leaves
     it out.

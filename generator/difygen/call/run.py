@@ -59,6 +59,8 @@ class SingleCall:
         except ValueError as error:  # pydantic's ValidationError is one
             return self._explain(error, usage_line(self._workflow))
         self._timeline.query = str(turn.get("query", ""))
+        if not self._workflow.kind.terminal_nodes:  # no event tells them
+            self._timeline.inputs = values
         code = self._run({**arguments, **turn})
         return self._write_page(code) if self._options.html is not None and self._timeline.events else code
 

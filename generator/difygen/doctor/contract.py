@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -89,7 +90,7 @@ def check_run(
     user: str | None,
     options: Options,
 ) -> None:
-    """Run the workflow once, streaming, and say how it went."""
+    """Make one run or turn, streaming, and say how it went."""
     workflow = named.app
     with generated(workflow, named.name, options) as loaded:
         values = parse_arguments(workflow, inputs, loaded.wire_names)
@@ -101,36 +102,50 @@ def check_run(
         if missing:
             section.problem("run", f"not made: {', '.join(missing)} must be given.", "Give each as --input name=value.")
             return
-        _run(section, loaded, loaded.arguments(values), address.url, key, user or DEFAULT_USER)
+        arguments = loaded.arguments(values)
+        if "query" in workflow.kind.parameters:
+            arguments = {**arguments, "query": _question(workflow)}
+        _run(section, loaded, arguments, address.url, key, user or DEFAULT_USER)
+
+
+def _question(app: App) -> str:
+    """Return something that one may ask an app: its own example, or what it suggests itself."""
+    asked = (*(example.query for example in app.examples), *app.features.suggested_questions)
+    return next(filter(None, asked), "Hello")
 
 
 def _run(
     section: Section, loaded: GeneratedClient, arguments: Mapping[str, object], url: str, key: str, user: str
 ) -> None:
+    is_run = loaded.kind is WORKFLOW
+    began = time.monotonic()
     try:
         with (
             loaded.client(base_url=url, api_key=key, user=user, timeout=_PATIENCE) as client,
             loaded.stream(client)(**arguments, stop_on_exit=True) as stream,
         ):
-            run = stream.result()
-            _ = run.outputs  # raises where they do not fit the definition
+            result = stream.result()
+            if is_run:
+                _ = result.outputs  # raises where they do not fit the definition
     except loaded.failures as error:
         said = " ".join(sentences(error, loaded))
-        section.problem("run", f"A run did not succeed: {said}", _advice(error))
+        section.problem("run", f"A {'run' if is_run else 'turn'} did not succeed: {said}", _advice(error))
         return
-    names = ", ".join(run.raw_outputs) or "none"
-    section.ok(
-        "run",
-        f"A run {run.status} in {duration(run.elapsed_time)}; its outputs: {names}.",
-        f"run {run.workflow_run_id}",
-    )
+    if is_run:
+        names = ", ".join(result.raw_outputs) or "none"
+        said = f"A run {result.status} in {duration(result.elapsed_time)}; its outputs: {names}."
+        section.ok("run", said, f"run {result.workflow_run_id}")
+        return
+    took = duration(time.monotonic() - began)
+    said = f"A turn {result.status} in {took}; its answer has {count(len(result.answer), 'character')}."
+    section.ok("run", said, f"message {result.message_id}")
 
 
 def _advice(error: Exception) -> str:
     kinds = {kind.__name__ for kind in type(error).__mro__}
     if "OutputsError" in kinds:
         return "The live workflow's outputs are not those of the definition: export it again, or correct the spec."
-    if "RunFailedError" in kinds:
+    if kinds & {"RunFailedError", "TurnFailedError"}:
         return "Look at the run in Dify's logs of the app; the message is that of the failing node."
     if "DifyTimeoutError" in kinds:
         return (
