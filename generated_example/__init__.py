@@ -1,4 +1,4 @@
-"""Typed clients of 8 Dify workflows.
+"""Typed clients of 10 Dify workflows.
 
 Written by difygen. A name is imported from its module when it is first asked for.
 """
@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from .he_tong_shen_yue import *  # noqa: F403, RUF100
     from .invoice import *  # noqa: F403, RUF100
     from .nightly_report import *  # noqa: F403, RUF100
+    from .order_desk import *  # noqa: F403, RUF100
     from .product_card import *  # noqa: F403, RUF100
+    from .product_guide import *  # noqa: F403, RUF100
     from .support_reply import *  # noqa: F403, RUF100
     from .ticket_triage import *  # noqa: F403, RUF100
     from .translate_pages import *  # noqa: F403, RUF100
@@ -38,11 +40,21 @@ _NAMES = {
         NightlyReportOutputs arun_nightly_report astream_nightly_report
         run_nightly_report stream_nightly_report
     """,
+    ".order_desk": """
+        AsyncOrderDeskClient OrderDeskClient OrderDeskInputs OrderDeskNode
+        OrderDeskVariables achat_order_desk astream_order_desk chat_order_desk
+        stream_order_desk
+    """,
     ".product_card": """
         AsyncProductCardClient ProductCardClient ProductCardInputs
         ProductCardInputsArticle ProductCardInputsArticleSize ProductCardNode
         ProductCardOutputs ProductCardOutputsCard ProductCardOutputsCardSeo
         arun_product_card astream_product_card run_product_card stream_product_card
+    """,
+    ".product_guide": """
+        AsyncProductGuideClient ProductGuideClient ProductGuideInputs
+        achat_product_guide astream_product_guide chat_product_guide
+        stream_product_guide
     """,
     ".support_reply": """
         AsyncSupportReplyClient SupportReplyClient SupportReplyInputs

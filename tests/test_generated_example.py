@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from difygen.testing import mock_dify
 from support import ROOT
 from support.packages import imported
 from support.processes import DIFYGEN, importing
@@ -30,3 +31,25 @@ def test_the_example_imports() -> None:
     with imported(ROOT, "generated_example") as package:
         assert all(getattr(package, name) is not None for name in package.__all__)
         assert package.run_concat.__doc__.startswith("Run `concat`")
+
+
+def test_a_turn_of_the_chatflow_and_of_the_chatbot_of_the_example() -> None:
+    specs = ROOT / "specs"
+    with imported(ROOT, "generated_example") as package:
+        with (
+            mock_dify(specs / "order_desk.yml", handler=lambda inputs: f"{inputs['order']} is on its way.") as dify,
+            package.OrderDeskClient(base_url=dify.base_url, api_key=dify.api_key, user="ada") as client,
+        ):
+            conversation = client.conversation(order="A-17")
+            assert conversation.send("Where is it?").answer == "A-17 is on its way."
+            with conversation.stream("And the box?", files=[("box.png", b"\x89PNG")]) as stream:
+                assert "".join(stream.text()) == "A-17 is on its way."
+            assert [message.query for message in conversation.messages()] == ["Where is it?", "And the box?"]
+            variables = conversation.variables()
+            assert (variables.language, variables.customer) == ("en", {})
+        with (
+            mock_dify(specs / "product_guide.yaml", handler=lambda inputs: inputs["category"]) as dify,
+            package.ProductGuideClient(base_url=dify.base_url, api_key=dify.api_key, user="ada") as client,
+        ):
+            turn = client.chat("Something bright, please.", category="lamps", budget=40)
+            assert (turn.status, turn.answer) == ("succeeded", "lamps")
