@@ -474,6 +474,7 @@ def test_the_mock_passes_for_the_server_of_every_kind_of_app(
             monkeypatch.setenv("DIFY_API_KEY", dify_mock.api_key)
             code, checks = doctor(export, base_url=dify_mock.base_url)
         assert (code, checks["inputs"]["details"], checks["features"]["details"]) == (0, [], []), export
+        assert checks["dify"]["message"] == "Dify 1.14.2 answered."
 
 
 @pytest.mark.parametrize("case", CHAT_APPS)
