@@ -150,6 +150,7 @@ def test_the_page_of_an_agent_s_turn_holds_thoughts_tools_and_files() -> None:
     assert "a fox" in step["inputs"][0]["text"]
     (file,) = data["turn"]["files"]
     assert file["name"].endswith(".png") and "/files/tools/" in file["text"]
+    assert "conversation_id" not in file["text"]
     assert data["run"]["tokens"] == 91 and answer["executions"][0]["price"] == "0.0000307 USD"
     assert data["text"].startswith("Let me look.")
 

@@ -285,7 +285,9 @@ class Timeline:
             case "message" | "agent_message" | "message_replace" | "message_file" if "answer" in data:
                 self._answer(name, to_text(data.get("answer")))
             case "message_file":
-                self.files[to_text(data.get("id"))] = data
+                of_turn = ("event", "task_id", "message_id", "conversation_id", "created_at")
+                file = {name: value for name, value in data.items() if name not in of_turn}
+                self.files[to_text(data.get("id"))] = file
             case "agent_thought":
                 self._think(data)
             case "message_end":
