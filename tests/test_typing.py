@@ -10,6 +10,8 @@ import pytest
 from difygen.codegen.python.package import generate_runtime
 from difygen.options import Options
 from difygen.settings import LINE_LENGTHS
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support import TESTS
 from support.hostile import SENDABLE, payload_workflow
 from support.packages import CONCAT, SHARING_A_NAME, files_of, workflow_from, write
@@ -97,13 +99,15 @@ def test_black_changes_nothing_in_a_generated_package(project: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.slow
-def test_both_formatters_change_nothing_in_the_runtime_at_any_line_length(tmp_path: Path) -> None:
-    for length in range(LINE_LENGTHS[0], 130):  # beyond, no line of it is broken
-        write(tmp_path, generate_runtime(Options(line_length=length)))
-        command = [sys.executable, "-m", "ruff", "format", "--isolated", "--no-cache", f"--line-length={length}"]
-        done = subprocess.run([*command, "--diff", "."], cwd=tmp_path, check=False, capture_output=True, text=True)
-        assert done.returncode == 0, f"at {length}: {done.stdout}{done.stderr}"
+@settings(max_examples=6, deadline=None)
+@given(st.sampled_from(range(LINE_LENGTHS[0], 130)))  # beyond, no line is broken
+def test_both_formatters_change_nothing_in_the_runtime_at_any_line_length(
+    tmp_path_factory: pytest.TempPathFactory, length: int
+) -> None:
+    folder = write(tmp_path_factory.mktemp("runtime"), generate_runtime(Options(line_length=length)))
+    command = [sys.executable, "-m", "ruff", "format", "--isolated", "--no-cache", f"--line-length={length}", "--diff"]
+    done = subprocess.run([*command, "."], cwd=folder, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, f"{done.stdout}{done.stderr}"
 
 
 @pytest.mark.parametrize("length", [LINE_LENGTHS[0], 75, 76, 79, 81, 88, 100, 120, LINE_LENGTHS[-1]])
