@@ -12,7 +12,9 @@ from difygen.cursor import Diagnostics
 from difygen.model import App
 from difygen.parser.dsl import mode_of, read_contract, read_head
 from difygen.parser.yaml import Document, load
+from difygen.testing import mock_dify
 from support import CHAT_LAB
+from support.packages import files_of, imported, workflow_from, write
 
 CHATS = [path for path in sorted(CHAT_LAB.glob("*.yml")) if "mode: workflow" not in path.read_text(encoding="utf-8")]
 
@@ -75,3 +77,25 @@ def test_the_query_of_a_text_generator_is_an_input() -> None:
     text = module("completion_lab")
     assert parameters(text, "CompletionLabClient", "complete") == ["self", "name", "query", "tone", "user", "files"]
     assert 'as_function(_client.complete, "complete_completion_lab")' in text
+
+
+CLASHING = ("model_rows", "model_misfits", "model_keep", "class", "self", "schema", "copy", "model_fields")
+
+
+def test_a_variable_may_be_called_what_its_model_has_already(tmp_path: Path) -> None:
+    spec = "".join(f"  {name}: {{type: string, initial: {name} at first}}\n" for name in CLASHING)
+    app = workflow_from(f"name: desk\nmode: chatflow\nvariables:\n{spec}")
+    write(tmp_path / "clashing", files_of([app]))
+    with (
+        imported(tmp_path, "clashing") as package,
+        mock_dify(app, handler=lambda inputs: "yes") as dify,
+        package.DeskClient(base_url=dify.base_url, api_key=dify.api_key, user="ada") as client,
+    ):
+        conversation = client.conversation()
+        conversation.send("Are you there?")
+        for name in CLASHING:
+            conversation.set_variable(name, f"{name} now")
+        variables = conversation.variables()
+        assert sorted(variables.model_rows) == sorted(CLASHING)
+        attributes = {name: name if name == "self" else f"{name}_" for name in CLASHING}
+        assert [getattr(variables, attributes[name]) for name in CLASHING] == [f"{name} now" for name in CLASHING]

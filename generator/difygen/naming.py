@@ -76,6 +76,9 @@ MODEL_ATTRIBUTES = frozenset(
 )
 """What a pydantic model has already, and the module `builtins`, by which an annotation reaches what a field hides."""
 
+VARIABLES_ATTRIBUTES = MODEL_ATTRIBUTES | {"model_keep", "model_misfits", "model_rows"}
+"""What the model of conversation variables has already."""
+
 _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789")}
 )

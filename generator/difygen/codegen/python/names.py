@@ -18,6 +18,7 @@ from difygen.naming import (
     MAX_WORKFLOW_NAME,
     MODEL_ATTRIBUTES,
     PARAMETERS,
+    VARIABLES_ATTRIBUTES,
     Identifier,
     assign,
     class_name,
@@ -140,7 +141,7 @@ def name_variables(app: App, options: Options, name: str) -> VariableNames:
         app,
         _named(inputs, lambda wire: snake_name(wire, "input"), reserved, renamed, app, problems),
         _named(outputs, lambda wire: snake_name(wire, "output"), MODEL_ATTRIBUTES, renamed, app, problems),
-        _named(variables, lambda wire: snake_name(wire, "variable"), MODEL_ATTRIBUTES, renamed, app, problems),
+        _named(variables, lambda wire: snake_name(wire, "variable"), VARIABLES_ATTRIBUTES, renamed, app, problems),
         variable,
         tuple(problems),
     )
