@@ -522,7 +522,8 @@ class ChatflowClient(
 ):
     """What the generated clients of chatflows build on."""
 
-    _operations: TurnOperations
+    # Set once, to what does more than its base wants.
+    _operations: TurnOperations  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def conversation_of(
         self,

@@ -8,7 +8,7 @@ parsed within limits, and never run.
 import ast
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
@@ -313,11 +313,12 @@ class Variables(BaseModel):
         for attribute in self._misfits:  # its default is not what it is
             vars(self).pop(attribute, None)
 
-    def __getattr__(self, name: str) -> Any:
-        if not name.startswith("_") and name in self._misfits:
-            raise self._misfits[name]
-        # The base class has this method, which it hides from type checkers.
-        return super().__getattr__(name)  # type: ignore[misc]
+    if not TYPE_CHECKING:  # or type checkers would take any name for a variable
+
+        def __getattr__(self, name: str) -> Any:
+            if not name.startswith("_") and name in self._misfits:
+                raise self._misfits[name]
+            return super().__getattr__(name)
 
 
 VariablesT = TypeVar("VariablesT", bound=Variables)
