@@ -78,7 +78,7 @@ output = "dify_client"
 
 _SPEC_HEAD = """\
 # yaml-language-server: $schema={schema}
-# What callers of this {word} send and get. Review it: outputs are what the export tells about them.
+# What callers of this {word} send and get. Review it: it says what the export tells.
 """
 
 
