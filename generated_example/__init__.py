@@ -1,4 +1,4 @@
-"""Typed clients of 10 Dify workflows.
+"""Typed clients of 10 Dify apps.
 
 Written by difygen. A name is imported from its module when it is first asked for.
 """

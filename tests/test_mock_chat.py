@@ -8,7 +8,18 @@ from typing import Any
 
 import httpx
 import pytest
-from difygen.model import AnswerTemplate, App, Features, Input, Primitive, TemplatePiece, Tool, TurnFiles, Variable
+from difygen.model import (
+    AnswerTemplate,
+    App,
+    Example,
+    Features,
+    Input,
+    Primitive,
+    TemplatePiece,
+    Tool,
+    TurnFiles,
+    Variable,
+)
 from difygen.testing import MockDify, mock_dify
 from support.mock_chat_player import chat_server
 from support.mock_player import events_of
@@ -73,6 +84,23 @@ def test_without_a_handler_an_answer_is_made_up_the_same_every_time(mode: str, s
     caller = serve(app(mode))
     first, second = (text_of(caller.events(completion=mode == "completion")) for _ in range(2))
     assert first == second != ""
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_example_of_the_spec_is_answered_where_inputs_and_query_are_its_own(mode: str, serve: Any) -> None:
+    asks = mode != "completion"
+    examples = (
+        Example(query="Where?" if asks else "", inputs={"order": "A-17"}, answer="On its way."),
+        Example(query="When?" if asks else "", inputs={"order": "B-4"}, answer="On Monday."),
+    )
+    caller = serve(app(mode, inputs=(Input(name="order", kind="text-input"),), examples=examples))
+
+    def answer(query: str, order: str) -> str:
+        return text_of(caller.events(query, inputs={"order": order}, completion=not asks))
+
+    assert answer("When?", "B-4") == "On Monday."
+    assert answer("Where?", "A-17") == "On its way."
+    assert answer("Who?", "C-9") == "On its way."  # the first of all, as in workflows
 
 
 def test_a_chatflow_says_its_templates_and_says_of_which_node_a_piece_is(serve: Any) -> None:

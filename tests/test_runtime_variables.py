@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from runtime._conversations import ConversationVariable, Variables, check_variable, read_variables
 from runtime._errors import VariableError
 
@@ -55,6 +55,38 @@ def test_values_have_their_declared_types() -> None:
 
 def test_what_the_server_does_not_have_yet_has_its_initial_value() -> None:
     assert read(turns=("7", "number")).last_query == ""
+
+
+class Customer(BaseModel):
+    name: str
+
+
+class DeskVariables(Variables):
+    """Variables without an initial value."""
+
+    turns: int = 0
+    customer: Customer
+    orders: list[str] = Field(alias="open orders")
+
+
+def test_one_without_an_initial_value_raises_where_it_is_asked_for_until_it_has_one() -> None:
+    before = read_variables(DeskVariables, [])
+    for variables in (before, pickle.loads(pickle.dumps(before))):
+        assert (type(variables), variables.turns) == (DeskVariables, 0)
+        with pytest.raises(VariableError, match="'customer' has no value .* DeskVariables knows no initial one"):
+            _ = variables.customer
+    rows = [row("customer", "{'name': 'Ada'}"), row("open orders", None, "array[string]")]
+    variables = read_variables(DeskVariables, rows)
+    assert variables.customer == Customer(name="Ada")
+    with pytest.raises(VariableError, match="'open orders' is not what DeskVariables says .*: None"):
+        _ = variables.orders
+
+
+def test_one_is_set_without_the_others() -> None:
+    assert check_variable(DeskVariables, "orders", ["A-17"]) == ("open orders", ["A-17"])
+    assert check_variable(DeskVariables, "turns", 3) == ("turns", 3)
+    with pytest.raises(VariableError, match="'orders' does not take 7"):
+        check_variable(DeskVariables, "orders", 7)
 
 
 def test_what_does_not_fit_raises_where_it_is_asked_for_and_nowhere_else() -> None:

@@ -8,9 +8,17 @@ parsed within limits, and never run.
 import ast
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    create_model,
+)
 
 from ._errors import VariableError
 from ._files import BUILD_LATER, File
@@ -274,9 +282,9 @@ class Variables(BaseModel):
     """The variables of a conversation, as they were when they were read.
 
     A variable that the server does not have yet has its initial value: it gets one with
-    the next turn. One whose value is not of the declared type raises a `VariableError`
-    where it is asked for, and stays as it came in `model_rows`. What the app did not
-    declare is kept (`model_extra`).
+    the next turn. One that has no initial value either, or a value that is not of the
+    declared type, raises a `VariableError` where it is asked for, and stays as it came
+    in `model_rows`. What the app did not declare is kept (`model_extra`).
     """
 
     model_config = ConfigDict(
@@ -306,7 +314,7 @@ class Variables(BaseModel):
         """Take note of what was read, and of why some of it is no value of its type."""
         self._rows = rows
         self._misfits = {
-            attribute: misfit(type(self).__name__, rows[name], wrong[name])
+            attribute: misfit(type(self).__name__, name, rows.get(name), wrong[name])
             for attribute, name in variable_names(type(self)).items()
             if name in wrong
         }
@@ -330,6 +338,19 @@ def variable_names(model: type[Variables]) -> dict[str, str]:
     return {name: field.alias or name for name, field in model.model_fields.items()}
 
 
+@cache
+def with_none_required(model: type[Variables]) -> type[Variables]:
+    """Return the model with every variable optional: the server may not have it."""
+    optional: dict[str, Any] = {
+        name: (field.annotation, Field(default=None, alias=field.alias))
+        for name, field in model.model_fields.items()
+        if field.is_required()
+    }
+    if not optional:
+        return model
+    return create_model(model.__name__, __base__=model, **optional)
+
+
 def read_variables(
     model: type[VariablesT], rows: Iterable[ConversationVariable]
 ) -> VariablesT:
@@ -340,7 +361,7 @@ def read_variables(
     wrong: dict[str, str] = {}
     while True:
         try:
-            variables = model.model_validate(values)
+            checked = with_none_required(model).model_validate(values)
             break
         except ValidationError as error:
             reasons = {str(item["loc"][0]): item["msg"] for item in error.errors()}
@@ -350,12 +371,27 @@ def read_variables(
             else:
                 wrong[name] = reason
                 del values[name]
+    for attribute, name in variable_names(model).items():
+        required = model.model_fields[attribute].is_required()
+        if required and attribute not in checked.model_fields_set:
+            wrong.setdefault(name, "it has no value yet")
+    variables = model.__new__(model)
+    variables.__setstate__(checked.__getstate__())
     variables.model_keep(by_name, wrong)
     return variables
 
 
-def misfit(model_name: str, row: ConversationVariable, reason: str) -> VariableError:
+def misfit(
+    model_name: str, name: str, row: ConversationVariable | None, reason: str
+) -> VariableError:
     """Return what is wrong with a variable of another type than the app declares."""
+    if row is None:
+        return VariableError(
+            f"The conversation variable {name!r} has no value ({reason}), "
+            f"and {model_name} knows no initial one",
+            name=name,
+            value=None,
+        )
     value = row.raw.get("value")
     return VariableError(
         f"The conversation variable {row.name!r} is not what {model_name} says "
@@ -382,7 +418,8 @@ def check_variable(model: type[Variables], name: str, value: object) -> tuple[st
             value=value,
         )
     try:
-        checked = model.model_validate({known[name]: value}, strict=True)
+        one = {known[name]: value}
+        checked = with_none_required(model).model_validate(one, strict=True)
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
         raise VariableError(

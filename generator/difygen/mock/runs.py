@@ -311,7 +311,8 @@ class RunStore:
     # Driving a run
 
     async def _drive(self, run: Run) -> None:
-        example = example_outputs(run.definition.workflow, run.inputs | run.given)
+        query = run.simulation.system.get("sys.query", "")
+        example = example_outputs(run.definition.workflow, run.inputs | run.given, query)
         if example is not None:
             run.simulation.prescribe(example)
         body = asyncio.ensure_future(self._perform(run))

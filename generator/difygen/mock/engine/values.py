@@ -199,13 +199,15 @@ def holds(value: Any, comparison: str, expected: Any) -> bool | None:
 # Examples and made-up values
 
 
-def example_outputs(workflow: App, inputs: JsonObject) -> JsonObject | None:
-    """Return the outputs of the first example whose inputs are the given ones, else of the first example, else None."""
-    if not workflow.examples:
+def example_outputs(app: App, inputs: JsonObject, query: str) -> JsonObject | None:
+    """Return what the first example with these inputs and this query gives, else the first example, else None."""
+    if not app.examples:
         return None
-    same = (each for each in workflow.examples if {**inputs, **each.inputs} == inputs)
-    chosen = next(same, workflow.examples[0])
-    types = {output.name: output.type for output in workflow.outputs}
+    same = (each for each in app.examples if each.query in ("", query) and {**inputs, **each.inputs} == inputs)
+    chosen = next(same, app.examples[0])
+    if app.kind is not WORKFLOW:
+        return {"answer": chosen.answer} if chosen.answer else None
+    types = {output.name: output.type for output in app.outputs}
     return {name: _with_whole_files(value, types.get(name, Primitive.ANY)) for name, value in chosen.outputs.items()}
 
 
