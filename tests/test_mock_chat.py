@@ -11,13 +11,17 @@ import pytest
 from difygen.model import (
     AnswerTemplate,
     App,
+    ArrayOf,
     Example,
     Features,
     Input,
+    ObjectOf,
     Primitive,
+    Property,
     TemplatePiece,
     Tool,
     TurnFiles,
+    Type,
     Variable,
 )
 from difygen.testing import MockDify, mock_dify
@@ -180,6 +184,27 @@ def test_conversations_go_on_with_their_variables_and_one_user(serve: Any) -> No
     assert first["has_more"] is False
     assert first["data"][0]["id"] != last["data"][0]["id"]
     assert caller.http.get("/messages", params=query | {"user": "u2"}).status_code == 404
+
+
+def test_variables_without_an_initial_value_begin_empty(serve: Any) -> None:
+    types: dict[str, Type] = {
+        "language": Primitive.STRING,
+        "turns": Primitive.INTEGER,
+        "seen": Primitive.BOOLEAN,
+        "orders": ArrayOf(Primitive.STRING),
+        "customer": ObjectOf((Property("name", Primitive.STRING), Property("age", Primitive.INTEGER, required=False))),
+    }
+    variables = tuple(Variable(name=name, type=type_) for name, type_ in types.items())
+    caller = serve(app("advanced-chat", variables=variables))
+    conversation = caller.events()[0]["conversation_id"]
+    page = caller.http.get(f"/conversations/{conversation}/variables", params={"user": "u1"}).json()
+    assert {row["name"]: row["value"] for row in page["data"]} == {
+        "language": "",
+        "turns": "0",
+        "seen": "False",
+        "orders": "[]",
+        "customer": "{'name': ''}",
+    }
 
 
 def test_speech_that_plays_at_once_comes_after_the_answer(serve: Any) -> None:

@@ -15,7 +15,7 @@ from difygen.codegen.python.names import key_variable
 from difygen.config import Config
 from difygen.cursor import Diagnostics
 from difygen.diagnostics import Diagnostic, has_errors
-from difygen.model import CHATFLOW, App, Edge, Input, Node, Primitive, TemplatePiece, Type
+from difygen.model import CHATFLOW, App, ArrayOf, Edge, Input, Node, ObjectOf, OneOf, Primitive, TemplatePiece, Type
 from difygen.parser import EXPORT_KEYS
 from difygen.parser.dsl.graph import Graph, Step, mapping, read_graph, sequence
 from difygen.parser.yaml import Document, load
@@ -97,7 +97,7 @@ def define(workflow: App, export: Document | None = None, *, key_name: str, key_
         {
             "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"difygen:variable:{variable.name}")),
             "name": variable.name,
-            "value": variable.initial,
+            "value": _empty(variable.type) if variable.initial is None else variable.initial,
             "description": variable.description,
             "value_type": word_of(variable.type) or "object",
         }
@@ -147,6 +147,24 @@ def _features(app: App) -> JsonObject:
             "number_limits": files.max_count if files else None,
         },
     }
+
+
+def _empty(type_: Type) -> Any:
+    """Return the value that Dify's studio gives a conversation variable of that type which was left empty."""
+    match type_:
+        case Primitive.STRING:
+            return ""
+        case Primitive.NUMBER | Primitive.INTEGER:
+            return 0
+        case Primitive.BOOLEAN:
+            return False
+        case OneOf(values=[first, *_]):
+            return first
+        case ArrayOf():
+            return []
+        case ObjectOf(properties=properties):
+            return {each.name: _empty(each.type) for each in properties if each.required}
+    return None
 
 
 def selector_of(value: object) -> Selector:
