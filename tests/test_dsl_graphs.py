@@ -1,5 +1,5 @@
-"""Which outputs may be missing: what the reader says of random graphs, against all their runs played through one by
-one.
+"""Which outputs may be missing, and which Answer nodes may say nothing: what the reader says of random graphs, against
+all their runs played through one by one.
 
 Single graphs, with what is said of their outputs, are in tests/cases/dsl/.
 """
@@ -16,7 +16,7 @@ import pytest
 from difygen.parser.dsl import control_flow
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.dsl_files import code, end, export, if_else, node, outputs, start, template, variable
+from support.dsl_files import code, end, export, if_else, node, outputs, reading, start, template, variable, workflow
 
 SURE = 'def main():\n    return {"x": "a"}\n'
 Json = dict[str, Any]
@@ -250,3 +250,74 @@ def test_without_branches_limits_cost_nothing(monkeypatch: pytest.MonkeyPatch) -
     )
     assert missing(plan) == {"a": False, "b": False}
     assert not any(each.optional for each in outputs(definition(plan)).values())
+
+
+# --- the same graphs as chatflows: an Answer node in the place of each End node ---
+
+BETWEEN = ("{{#broken}}", "{{ name }}", "a\n", "#}} {{#", "型")
+"""Texts that stand between the references of a template; none of them is a reference."""
+
+
+def chatflow(plan: Plan) -> Json:
+    """The plan as a chatflow. What an End node reads is what its Answer node refers to, between texts."""
+    read = definition(plan)
+    for each in read["workflow"]["graph"]["nodes"]:
+        if each["data"]["type"] == "end":
+            rows = each["data"].pop("outputs")
+            texts = "".join(
+                BETWEEN[position % len(BETWEEN)] + "{{#" + ".".join(row["value_selector"]) + "#}}"
+                for position, row in enumerate(rows)
+            )
+            each["data"] |= {"type": "answer", "answer": texts}
+    read["app"]["mode"] = "advanced-chat"
+    return read
+
+
+def answered(plan: Plan) -> list[tuple[dict[int, str], set[int]]]:
+    """For every run, its choices and the Answer nodes that it comes to."""
+    branching = [step for step, kind in enumerate(plan.kinds) if kind in HANDLES]
+    found = []
+    for choice in product(*(HANDLES[plan.kinds[step]] for step in branching)):
+        chosen = dict(zip(branching, choice, strict=True))
+        came, _ = _run(plan, chosen)
+        choices = {step: handle for step, handle in chosen.items() if step in came}
+        found.append((choices, {step for step in came if plan.kinds[step] == "end"}))
+    return found
+
+
+@settings(max_examples=250, deadline=None)
+@given(plans())
+def test_answers_have_a_reason_exactly_if_a_turn_does_not_come_to_them(plan: Plan) -> None:
+    answers = {each.node: each for each in workflow(chatflow(plan)).answers}
+    every = answered(plan)
+    ends = [step for step, kind in enumerate(plan.kinds) if kind == "end"]
+    assert list(answers) == [name_of(plan, step) for step in ends]
+    for step in ends:
+        answer = answers[name_of(plan, step)]
+        assert bool(answer.reason) == any(step not in came for _, came in every)
+        assert answer.reason.startswith("never") == all(step not in came for _, came in every)
+    silent = [each for each in reading(chatflow(plan)).diagnostics if each.code == "unreachable-answer"]
+    assert len(silent) == sum(all(step not in came for _, came in every) for step in ends)
+
+
+@settings(max_examples=250, deadline=None)
+@given(plans())
+def test_reasons_of_answers_are_true(plan: Plan) -> None:
+    every = answered(plan)
+    for answer in workflow(chatflow(plan)).answers:
+        step = int(answer.node[1:])
+        for choices, came in every:
+            if re.match(r"only when (the branch|'N\d+' (succeeds|fails))", answer.reason):
+                assert step not in came or holds(answer.reason.partition(", and then")[0], choices)
+            elif answer.reason.startswith("missing when"):
+                assert not (step in came and holds(answer.reason, choices))
+
+
+@settings(max_examples=100, deadline=None)
+@given(plans())
+def test_answers_say_their_pieces_in_order(plan: Plan) -> None:
+    for answer in workflow(chatflow(plan)).answers:
+        expected = []
+        for position, (_, source) in enumerate(plan.reads[int(answer.node[1:])]):
+            expected += [(BETWEEN[position], ()), ("", tuple(selector(plan, source)))]
+        assert [(each.text, each.selector) for each in answer.pieces] == expected
