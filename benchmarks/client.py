@@ -29,7 +29,7 @@ PEERS = {
     "dify-python-sdk": "dify-python-sdk==0.1.16",
     "dify-client-python": "dify-client-python==1.0.3",
 }
-OURS = ("difygen", "difygen-async", "difygen-chat", "difygen-chat-async")
+OURS = tuple(f"difygen{kind}{mode}" for kind in ("", "-chat", "-chatflow") for mode in ("", "-async"))
 LOCAL = ("floor", "floor-async", *OURS, "httpx-sse")
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 

@@ -11,6 +11,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -230,15 +231,15 @@ def ours_async(url: str) -> tuple[Texts, Calls]:
     return lambda user: iter([runner.run(total(user))]), lambda count: runner.run(call(count))
 
 
-def ours_chat(url: str) -> tuple[Texts, Calls]:
-    """The generated client of a chat: typed events, typed turns."""
+def ours_chat(url: str, kind: str = "chat") -> tuple[Texts, Calls]:
+    """The generated client of an app that chats: typed events, typed turns. The query says what the server sends."""
     import runtime
-    from support.chat_clients import AnyInputs, Chat
+    from support.chat_clients import CLIENTS, AnyInputs
 
-    client, inputs = Chat(base_url=url, api_key=KEY), AnyInputs(**INPUTS)
+    client, inputs = CLIENTS[kind](base_url=url, api_key=KEY), AnyInputs(**INPUTS)
 
     def texts(user: str) -> Iterator[int]:
-        with client.stream_inputs("Who?", inputs, user=user) as stream:
+        with client.stream_inputs(kind, inputs, user=user) as stream:
             for event in stream:
                 match event:
                     case runtime.Message(answer=answer):
@@ -247,22 +248,22 @@ def ours_chat(url: str) -> tuple[Texts, Calls]:
 
     def calls(count: int) -> None:
         for _ in range(count):
-            assert client.chat_inputs("Who?", inputs, user="u", response_mode="blocking").answer
+            assert client.chat_inputs(kind, inputs, user="u", response_mode="blocking").answer
 
     return texts, calls
 
 
-def ours_chat_async(url: str) -> tuple[Texts, Calls]:
-    """The generated async client of a chat."""
+def ours_chat_async(url: str, kind: str = "chat") -> tuple[Texts, Calls]:
+    """The generated async client of an app that chats."""
     import runtime
-    from support.chat_clients import AnyInputs, AsyncChat
+    from support.chat_clients import ASYNC_CLIENTS, AnyInputs
 
     runner = asyncio.Runner()
-    client, inputs = AsyncChat(base_url=url, api_key=KEY), AnyInputs(**INPUTS)
+    client, inputs = ASYNC_CLIENTS[kind](base_url=url, api_key=KEY), AnyInputs(**INPUTS)
 
     async def total(user: str) -> int:
         found = 0
-        async with client.stream_inputs("Who?", inputs, user=user) as stream:
+        async with client.stream_inputs(kind, inputs, user=user) as stream:
             async for event in stream:
                 match event:
                     case runtime.Message(answer=answer):
@@ -272,7 +273,7 @@ def ours_chat_async(url: str) -> tuple[Texts, Calls]:
 
     async def call(count: int) -> None:
         for _ in range(count):
-            assert (await client.chat_inputs("Who?", inputs, user="u", response_mode="blocking")).answer
+            assert (await client.chat_inputs(kind, inputs, user="u", response_mode="blocking")).answer
 
     return lambda user: iter([runner.run(total(user))]), lambda count: runner.run(call(count))
 
@@ -284,6 +285,8 @@ CONTESTANTS = {
     "difygen-async": ours_async,
     "difygen-chat": ours_chat,
     "difygen-chat-async": ours_chat_async,
+    "difygen-chatflow": partial(ours_chat, kind="chatflow"),
+    "difygen-chatflow-async": partial(ours_chat_async, kind="chatflow"),
     "httpx-sse": httpx_sse,
     "dify-client": dify_client,
     "dify-python-sdk": dify_python_sdk,

@@ -1,7 +1,7 @@
 """A server for benchmarks: answers run requests with what was prepared, so that the client is what gets measured.
 
 Runs in a process of its own: `python benchmarks/load_server.py` prints its port and serves until its stdin closes. How
-many events of which size a stream has is said in `user`: `300x20000`.
+many events of which size a stream has is said in `user`: `300x20000`. A turn says in its query of which kind of app.
 """
 
 import functools
@@ -64,17 +64,17 @@ def chunked(data: bytes) -> bytes:
 
 
 @functools.cache
-def stream(size: int, count: int, *, chats: bool = False) -> list[bytes]:
+def stream(size: int, count: int, kind: str) -> list[bytes]:
     """A whole answer in blocks to send; every event is an HTTP chunk, as gunicorn sends Dify's."""
-    event = chunked(message(size) if chats else text_chunk(size))
+    event = chunked(text_chunk(size) if kind == "workflow" else message(size))
     per_block = max(1, 65536 // len(event))
     blocks = [event * per_block] * (count // per_block) + [event * (count % per_block)]
     head = HEAD + b"Content-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n"
-    first = chunked(frame("workflow_started", {"id": RUN_ID, "workflow_id": "w", "inputs": {}, "created_at": 1}))
-    last = chunked(frame("workflow_finished", FINISHED)) + b"0\r\n\r\n"
-    if chats:
-        return [head, *blocks, chunked(of_message("message_end", metadata={}, files=[])) + b"0\r\n\r\n"]
-    return [head + first, *blocks, last]
+    started = chunked(frame("workflow_started", {"id": RUN_ID, "workflow_id": "w", "inputs": {}, "created_at": 1}))
+    finished = chunked(frame("workflow_finished", FINISHED))
+    end = chunked(of_message("message_end", metadata={}, files=[]))
+    first, last = {"workflow": (started, finished), "chatflow": (started, end + finished), "chat": (b"", end)}[kind]
+    return [head + first, *blocks, last + b"0\r\n\r\n"]
 
 
 @functools.cache
@@ -106,7 +106,7 @@ def answer(body: dict[str, Any]) -> list[bytes]:
     if body["response_mode"] != "streaming":
         return blocking()
     size, _, count = body["user"].partition("x")
-    return stream(int(size), int(count), chats="query" in body)
+    return stream(int(size), int(count), body.get("query", "workflow"))
 
 
 def accept(listener: socket.socket) -> None:
