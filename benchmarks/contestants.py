@@ -278,7 +278,7 @@ def ours_chat_async(url: str, kind: str = "chat") -> tuple[Texts, Calls]:
     return lambda user: iter([runner.run(total(user))]), lambda count: runner.run(call(count))
 
 
-CONTESTANTS = {
+CONTESTANTS: dict[str, Callable[[str], tuple[Texts, Calls]]] = {
     "floor": floor,
     "difygen": ours,
     "floor-async": floor_async,

@@ -1,4 +1,4 @@
-"""Typed clients of 10 Dify apps.
+"""Typed clients of 11 Dify apps.
 
 Written by difygen. A name is imported from its module when it is first asked for.
 """
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .order_desk import *  # noqa: F403, RUF100
     from .product_card import *  # noqa: F403, RUF100
     from .product_guide import *  # noqa: F403, RUF100
+    from .returns_desk import *  # noqa: F403, RUF100
     from .support_reply import *  # noqa: F403, RUF100
     from .ticket_triage import *  # noqa: F403, RUF100
     from .translate_pages import *  # noqa: F403, RUF100
@@ -55,6 +56,10 @@ _NAMES = {
         AsyncProductGuideClient ProductGuideClient ProductGuideInputs
         achat_product_guide astream_product_guide chat_product_guide
         stream_product_guide
+    """,
+    ".returns_desk": """
+        AsyncReturnsDeskClient ReturnsDeskClient ReturnsDeskInputs ReturnsDeskVariables
+        achat_returns_desk astream_returns_desk chat_returns_desk stream_returns_desk
     """,
     ".support_reply": """
         AsyncSupportReplyClient SupportReplyClient SupportReplyInputs

@@ -53,3 +53,16 @@ def test_a_turn_of_the_chatflow_and_of_the_chatbot_of_the_example() -> None:
         ):
             turn = client.chat("Something bright, please.", category="lamps", budget=40)
             assert (turn.status, turn.answer) == ("succeeded", "lamps")
+
+
+def test_a_chatflow_of_the_example_answers_as_its_spec_says() -> None:
+    with (
+        imported(ROOT, "generated_example") as package,
+        mock_dify(ROOT / "specs" / "returns_desk.yml") as dify,
+        package.ReturnsDeskClient(base_url=dify.base_url, api_key=dify.api_key, user="ada") as client,
+    ):
+        conversation = client.conversation(order="A-17")
+        assert conversation.send("When do I get my money?").answer == "Two days after it has arrived."
+        assert conversation.send("How do I send it back?").answer == "Print the label and bring it to a shop."
+        variables = conversation.variables()
+        assert (variables.language, variables.open_questions) == ("en", [])
