@@ -196,6 +196,7 @@ class AnnotationRow:
     answer: str
     id: str = field(default_factory=_new_id)
     created_at: int = field(default_factory=_now)
+    hits: int = 0
 
     def shown(self) -> JsonObject:
         """Return the annotation as its endpoints show it."""
@@ -203,7 +204,7 @@ class AnnotationRow:
             "id": self.id,
             "question": self.question,
             "answer": self.answer,
-            "hit_count": 0,
+            "hit_count": self.hits,
             "created_at": self.created_at,
         }
 
@@ -216,6 +217,7 @@ class ConversationStore:
     messages: dict[str, MessageRow] = field(default_factory=dict)
     annotations: dict[str, dict[str, AnnotationRow]] = field(default_factory=dict)
     jobs: dict[str, str] = field(default_factory=dict)
+    replies: dict[str, bool] = field(default_factory=dict)
 
     def of(self, definition: Definition, user: str) -> Iterator[ConversationRow]:
         """Return the conversations of an app's user."""
@@ -246,6 +248,15 @@ class ConversationStore:
                 conversation.variables.setdefault(str(row["name"]), VariableRow.of(row))
         self.messages[message.id] = message
         return message
+
+    def annotation(self, definition: Definition, query: str) -> AnnotationRow | None:
+        """Return the annotation that answers a query, if the app replies by annotations: here to the very question."""
+        app = definition.workflow
+        if app.kind.start != "chat-messages" or not self.replies.get(app.name, app.features.annotation_reply):
+            return None
+        asked = query.strip().lower()
+        rows = self.annotations.get(app.name, {}).values()
+        return next((row for row in rows if row.question.strip().lower() == asked), None)
 
     def forget(self, conversation: ConversationRow) -> None:
         """Delete a conversation with its messages."""

@@ -268,6 +268,7 @@ async def annotation_reply(request: ApiRequest) -> Response:
     checked_chat(AnnotationReplyActionPayload, await request.json())
     job_id = str(uuid.uuid4())
     request.state.chats.jobs[job_id] = request.parameter("action")
+    request.state.chats.replies[request.definition.workflow.name] = request.parameter("action") == "enable"
     return json_response({"job_id": job_id, "job_status": "waiting"})
 
 

@@ -149,10 +149,11 @@ def _start(asked: _Asked) -> Run:
     variables = conversation.variables if conversation else {}
     turn: Turn
     arguments = (definition, identity, inputs, system, state.files, faults, state.runs.latency)
+    annotation = state.chats.annotation(definition, query)
     if is_chatflow:
-        turn = ChatflowTurn(*arguments, row=row, dialogue_count=count, variables=variables)
+        turn = ChatflowTurn(*arguments, row=row, dialogue_count=count, annotation=annotation, variables=variables)
     else:
-        turn = FormTurn(*arguments, row=row, dialogue_count=count)
+        turn = FormTurn(*arguments, row=row, dialogue_count=count, annotation=annotation)
     return state.runs.launch(
         Run(definition, turn, faults, identity.run_id, identity.task_id, asked.user, payload.inputs)
     )
@@ -172,7 +173,10 @@ def _conversation(asked: _Asked) -> ConversationRow | None:
 
 
 async def _frames(run: Run, silence: float) -> AsyncGenerator[bytes, None]:
-    """Yield the events of a turn. A chatflow that moderation answered leaves its stream open (seen on 1.14.2)."""
+    """Yield the events of a turn.
+
+    A chatflow that moderation or an annotation answered leaves its stream open (seen on 1.14.2).
+    """
     ends, last = run.definition.workflow.kind.terminal_events, ""
     async for event in run.follow(0):
         yield frame(event)

@@ -5,6 +5,7 @@ Order and fields of the events are those of recordings of 1.14.2.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -91,11 +92,12 @@ class ChatflowTurn(Turn):
             self._speech.say(str(outputs["answer"]))
 
     def effects(self) -> Effects:
-        """Yield what happens, in order: where moderation answers there is no run at all (seen on 1.14.2)."""
+        """Yield what happens, in order: where moderation (seen on 1.14.2) or an annotation answers there is no run."""
         refused = self.refused_query()
-        if refused is not None:
-            self.outputs = {"answer": refused}
-            yield self.message(refused)
+        answered = self.annotated() if refused is None else refused
+        if answered is not None:
+            self.outputs = {"answer": answered}
+            yield self.message(answered)
             yield self.message_end()
             self.status = "succeeded"
             return
@@ -125,6 +127,11 @@ class ChatflowTurn(Turn):
             self.row.status, self.row.answer, self.row.error = "error", "", f"Run failed: {error}"
         return Turn.finish(self, status, error)
 
+    def metadata(self, prompt_tokens: int, completion_tokens: int) -> JsonObject:
+        """Return what an answer has beside its text: of the annotation that answered there is no word."""
+        metadata = Turn.metadata(self, prompt_tokens, completion_tokens)
+        return {key: value for key, value in metadata.items() if key != "annotation_reply" or value is None}
+
     def _no_times(self) -> JsonObject:
         return {}
 
@@ -143,7 +150,34 @@ class ChatflowTurn(Turn):
 
     def _run_node(self, node: Step, scheduler: Scheduler, round_: Round | None) -> NodeEffects:
         self._speech.held = node.id if node.type == "start" else ""
-        return (yield from Turn._run_node(self, node, scheduler, round_))
+        running, answer, execution = Turn._run_node(self, node, scheduler, round_), None, ""
+        while True:
+            try:
+                effect = running.send(answer)
+            except StopIteration as done:
+                branch: str | None = done.value
+                return branch
+            if isinstance(effect, dict) and effect["event"] == "node_started":
+                execution = str(effect["data"]["id"])
+            elif isinstance(effect, dict) and execution:  # a text or the end: what the node thought comes before
+                yield from self._inner_life(node.id, execution)
+                execution = ""
+            answer = yield effect
+
+    def _inner_life(self, node: str, execution: str) -> Iterator[JsonObject]:
+        """Yield what a handler's `reasoning` and `logs` say of a node: a model's thinking, the steps of an agent."""
+        reasoning = mapping(self._pool.prescribed.get("reasoning")).get(node)
+        if reasoning is not None:
+            words = str(reasoning).split(" ")
+            for number, word in enumerate(words):
+                data = {"message_id": self.row.id, "reasoning": f" {word}" if number else word, "node_id": node}
+                yield self.event("reasoning_chunk", data | {"is_final": number == len(words) - 1})
+        for entry in map(mapping, sequence(mapping(self._pool.prescribed.get("logs")).get(node))):
+            id_, label = str(uuid.uuid4()), str(entry.get("label", ""))
+            head: JsonObject = {"node_execution_id": execution, "id": id_, "label": label, "parent_id": None}
+            tail: JsonObject = {"data": dict(mapping(entry.get("data"))), "metadata": {}, "node_id": node}
+            for status in ("start", "success"):  # the same id again as the step goes on
+                yield self.envelope("agent_log", data=head | {"error": None, "status": status} | tail)
 
     def _result(self, node: Step) -> NodeResult:
         if node.type == "start":

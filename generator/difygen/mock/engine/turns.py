@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from difygen.mock.conversations import MessageRow
+from difygen.mock.conversations import AnnotationRow, MessageRow
 from difygen.mock.definition import JsonObject
 from difygen.mock.engine.nodes import FAILURE, usage_of
 from difygen.mock.engine.scheduler import Compute, Delay, Effect, Effects
@@ -33,6 +33,8 @@ class Turn(Simulation):
 
     row: MessageRow = field(kw_only=True)
     dialogue_count: int = field(default=1, kw_only=True)
+    annotation: AnnotationRow | None = field(default=None, kw_only=True)
+    _annotated: AnnotationRow | None = field(default=None, init=False)
 
     def envelope(self, name: str, **more: Any) -> JsonObject:
         """Return an event of the turn, keys in the order of the wire."""
@@ -57,7 +59,11 @@ class Turn(Simulation):
     def metadata(self, prompt_tokens: int, completion_tokens: int) -> JsonObject:
         """Return what an answer has beside its text."""
         usage = usage_of(prompt_tokens, completion_tokens)
-        return {"annotation_reply": None, "retriever_resources": [], "usage": usage | self._no_times()}
+        return {"annotation_reply": self._reply(), "retriever_resources": [], "usage": usage | self._no_times()}
+
+    def _reply(self) -> JsonObject | None:
+        row = self._annotated
+        return None if row is None else {"id": row.id, "account": {"id": self.definition.id("account"), "name": "Mock"}}
 
     def _no_times(self) -> JsonObject:
         return {"time_to_first_token": None, "time_to_generate": None}
@@ -96,6 +102,14 @@ class Turn(Simulation):
         """Return what moderation answers in place of the app."""
         return self.refusal("inputs", self.row.query, *self.inputs.values())
 
+    def annotated(self) -> str | None:
+        """Return what an annotation answers in place of the app, and count that it did."""
+        self._annotated = self.annotation
+        if self.annotation is None:
+            return None
+        self.annotation.hits += 1
+        return self.annotation.answer
+
     def replaced(self, reason: str) -> Iterator[JsonObject]:
         """Yield the event that takes the place of all that was said, if moderation wants that."""
         text = self.refusal("outputs", self.row.answer)
@@ -119,6 +133,11 @@ class FormTurn(Turn):
         refused = self.refused_query()
         if refused is not None:  # one character at a time (seen on 1.14.2)
             yield from (self.message(character) for character in refused)
+            yield self.finish("succeeded", None)
+            return
+        annotated = self.annotated()
+        if annotated is not None:
+            yield self.message(annotated)
             yield self.finish("succeeded", None)
             return
         problem = yield from self._ask()
@@ -163,8 +182,12 @@ class FormTurn(Turn):
             yield piece
 
     def _plain(self, text: str) -> Effects:
+        """Yield the files that a handler gives, then the text: after a file Dify calls its pieces files, too."""
+        files = [self._file(str(name)) for name in self._made.get("files") or ()]
+        yield from map(self._file_event, files)
         for piece in self._pieces(text):
-            yield self.message(piece) if isinstance(piece, str) else piece
+            said = self.message(piece) if isinstance(piece, str) else piece
+            yield said | {"event": "message_file"} if files and isinstance(said, dict) else said
 
     # Agents
 
@@ -199,9 +222,7 @@ class FormTurn(Turn):
         thought["tool_input"] = json.dumps({tool: use.get("tool_input", {})}, ensure_ascii=False)
         yield self._thought(thought, [])
         files = [self._file(str(name)) for name in use.get("files") or ()]
-        for file in files:
-            kept = {key: file[key] for key in ("id", "type", "belongs_to", "url")}
-            yield self.envelope("message_file", **kept)
+        yield from map(self._file_event, files)
         thought["observation"] = json.dumps({tool: use.get("observation", "")}, ensure_ascii=False)
         yield self._thought(thought, [file["id"] for file in files])
 
@@ -215,8 +236,11 @@ class FormTurn(Turn):
         self.row.thoughts[thought["id"]] = stored | {"observation": thought["observation"], "files": files}
         return self.envelope("agent_thought", **thought, message_files=files)
 
+    def _file_event(self, file: JsonObject) -> JsonObject:
+        return self.envelope("message_file", **{key: file[key] for key in ("id", "type", "belongs_to", "url")})
+
     def _file(self, name: str) -> JsonObject:
-        """Return the row of a picture that a tool has made."""
+        """Return the row of a picture that a tool or a model has made."""
         example = self.store.example(name)
         file = file_object("image", "tool_file", name, ".png", "application/octet-stream", 0)
         return self.row.attach(file | {"url": example["url"], "related_id": example["related_id"]}, "assistant")

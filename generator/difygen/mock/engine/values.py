@@ -23,7 +23,7 @@ from typing import Any
 
 from difygen.mock.definition import Definition, JsonObject, Selector, selector_of
 from difygen.mock.files import FileStore, file_object, is_file
-from difygen.model import AGENT, CHATFLOW, WORKFLOW, App, ArrayOf, ObjectOf, OneOf, Primitive, Type, UnionOf
+from difygen.model import AGENT, CHAT, CHATFLOW, WORKFLOW, App, ArrayOf, ObjectOf, OneOf, Primitive, Type, UnionOf
 from difygen.type_algebra import fits, or_null
 from difygen.type_syntax import type_in_words
 from difygen.wording import named, names_listed, nearest, shown
@@ -342,7 +342,9 @@ def judge_outputs(outputs: JsonObject, definition: Definition) -> JsonObject:
     else:
         selectors = {name for end in definition.ends.values() for name, _ in end} if app.kind is CHATFLOW else ()
         thoughts: dict[str, Type] = {"thoughts": ArrayOf(ObjectOf())} if app.kind is AGENT else {}
-        types = {"answer": Primitive.STRING, **thoughts, **dict.fromkeys(selectors, Primitive.ANY)}
+        files: dict[str, Type] = {"files": ArrayOf(Primitive.STRING)} if app.kind is CHAT else {}
+        inner: dict[str, Type] = {"reasoning": ObjectOf(), "logs": ObjectOf()} if app.kind is CHATFLOW else {}
+        types = {"answer": Primitive.STRING, **thoughts, **files, **inner, **dict.fromkeys(selectors, Primitive.ANY)}
         missing = []
     mistakes = []
     for name, value in outputs.items():
