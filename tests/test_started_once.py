@@ -15,7 +15,7 @@ import runtime
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from support.concat_client import AsyncConcatClient, ConcatClient
+from support.concat_client import AsyncConcatClient
 from support.driving import KEY, QUICK
 from support.fault_events import FIRST_HALF, NORMAL, PING, RESULT, RUN_ID, broken, detail, dify_error, silence
 from support.interrupting import CHATS, DRIVERS, ERRORS, FLOWS, OPERATIONS, RUNS, Interruption, Subject
@@ -210,10 +210,10 @@ TestAsyncUses = AsyncUses.TestCase
 
 
 class Held:
-    """A stream that has told its run, and goes on when it is let."""
+    """A stream of which some events have come, and which goes on when it is let."""
 
-    def __init__(self, first: list[bytes]) -> None:
-        self.first = first
+    def __init__(self, whole: list[bytes], come: int) -> None:
+        self.first, self.rest = whole[:come], whole[come:]
         self.reached = threading.Event()
         self.released = threading.Event()
 
@@ -224,29 +224,35 @@ class Held:
         self.reached.set()
         while not self.released.is_set():
             connection.pause(0.01)
-        for piece in NORMAL[len(self.first) :]:
+        for piece in self.rest:
             connection.chunk(piece)
         connection.end()
 
 
+STREAMS: dict[str, tuple[Subject, str, list[bytes]]] = {
+    "a run": (RUNS, RUN, NORMAL),
+    "a turn of a chat": (CHATS, CHAT, CHAT_TURN),
+    "a turn of a chatflow": (FLOWS, CHAT, FLOW_TURN),
+}
 PAIRS = [(first, second) for first in OPERATIONS[1:3] for second in OPERATIONS[:3]]
-STAGES = {"before the first event": [], "after it": NORMAL[:1]}
+STAGES = {"before the first event": 0, "after it": 1}
 
 
-@pytest.mark.parametrize("first_events", STAGES.values(), ids=STAGES)
+@pytest.mark.parametrize(("subject", "path", "whole"), STREAMS.values(), ids=STREAMS)
+@pytest.mark.parametrize("come", STAGES.values(), ids=STAGES)
 @pytest.mark.parametrize(("first", "second"), PAIRS)
 class TestTwoUsersAtOnce:
     """The second is told so; the first one goes on undisturbed."""
 
-    def test_threads(self, first: str, second: str, first_events: list[bytes]) -> None:
-        held = Held(first_events)
+    def test_threads(self, first: str, second: str, come: int, subject: Subject, path: str, whole: list[bytes]) -> None:
+        held = Held(whole, come)
         uses: dict[str, Callable[[Any], object]] = {
             "next": next,
             "iterate": list,
             "result": lambda events: events.result(),
         }
-        with Server({RUN: held}) as server, ConcatClient(base_url=server.url, api_key=KEY, **QUICK) as client:
-            events = client.stream()
+        with Server({path: held}) as server, subject.blocking(base_url=server.url, api_key=KEY, **QUICK) as client:
+            events = subject.open(client)
             with ThreadPoolExecutor(1) as pool:
                 user = pool.submit(uses[first], events)
                 assert held.reached.wait(20)
@@ -265,7 +271,7 @@ class TestTwoUsersAtOnce:
             threading.Event().wait(0.01)
         raise AssertionError("the first use does not wait")
 
-    def test_tasks(self, first: str, second: str, first_events: list[bytes]) -> None:
+    def test_tasks(self, first: str, second: str, come: int, subject: Subject, path: str, whole: list[bytes]) -> None:
         async def iterate(events: Any) -> list[Any]:
             return [event async for event in events]
 
@@ -274,8 +280,8 @@ class TestTwoUsersAtOnce:
 
         async def use(server: Server) -> None:
             uses: dict[str, Callable[[Any], Any]] = {"next": anext, "iterate": iterate, "result": ask}
-            async with AsyncConcatClient(base_url=server.url, api_key=KEY, **QUICK) as client:
-                events = client.stream()
+            async with subject.asynchronous(base_url=server.url, api_key=KEY, **QUICK) as client:
+                events = subject.open(client)
                 user = asyncio.create_task(uses[first](events))
                 await asyncio.to_thread(held.reached.wait, 20)
                 await asyncio.to_thread(self.wait_in_use, events)
@@ -285,8 +291,8 @@ class TestTwoUsersAtOnce:
                 assert await user
             assert server.runs == 1
 
-        held = Held(first_events)
-        with Server({RUN: held}) as server:
+        held = Held(whole, come)
+        with Server({path: held}) as server:
             asyncio.run(use(server))
 
 
