@@ -379,6 +379,28 @@ def call(source: str, config: str | None, **options: Any) -> None:
     _end(run_call(CallOptions(config=read_config(sources=(source,), config=config), **options)))
 
 
+@root.command(short_help="Talk with an app in the terminal.", context_settings=HELP_NAMES)
+@click.argument("source")
+@click.argument("values", metavar="[NAME=VALUE]...", nargs=-1)
+@_server
+@click.option("--conversation", metavar="ID", help="The conversation to go on with. Default: a new one.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="How long a turn may take.")
+@_settings
+def chat(source: str, config: str | None, **options: Any) -> None:
+    """Talk with a chatflow, a chatbot or an agent: difygen chat support.yml order=A-17
+
+    VALUEs are those of the app's inputs, as in difygen call. A line is a turn; /help shows the commands. Ctrl-C stops
+    the turn that goes on, and leaves at an empty prompt.
+
+    Off a terminal each line of standard input is a turn, and each answer goes to standard output. The first that does
+    not succeed ends it. Exit codes: 0 all succeeded, 1 a turn did not, 2 something was wrong, 130 Ctrl-C.
+    """
+    from difygen.call.chat import ChatOptions, run_chat
+    from difygen.config import read_config
+
+    _end(run_chat(ChatOptions(config=read_config(sources=(source,), config=config), **options)))
+
+
 @root.command(short_help="Print what apps take and give, and their names in Python.", context_settings=HELP_NAMES)
 @_sources(required=False)
 @_settings

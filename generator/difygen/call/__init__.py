@@ -2,6 +2,7 @@
 
 run       one call: timeline follows its events, live or progress shows them, html keeps them as a page
 results   what came out, as JSON and as text: of a run and of a turn
+chat      a conversation, turn after turn
 batch     a table of calls: rows reads and checks it, and knows from the results what is done
 options   what the command line asks of a call
 """
