@@ -44,7 +44,9 @@ def run_command(case: Path, folder: Path, programs: Path) -> dict[str, str]:
     )
     assert "Traceback" not in done.stderr
     stdout = re.sub(r"\b\d\d(?= (written|unchanged)\b)", "<all>", done.stdout)  # the runtime's files among them
-    return {"stdout.txt": stdout, "stderr.txt": done.stderr, "exit_code": f"{done.returncode}\n"}
+    stderr = re.sub(r"No such option: (\S+)$", r"No such option '\1'.", done.stderr, flags=re.MULTILINE)  # click 8.1
+    stderr = re.sub(r"^(Try '.*) -h' for help\.$", r"\1 --help' for help.", stderr, flags=re.MULTILINE)
+    return {"stdout.txt": stdout, "stderr.txt": stderr, "exit_code": f"{done.returncode}\n"}
 
 
 def read_definitions(case: Path, folder: Path, programs: Path) -> dict[str, str]:

@@ -105,10 +105,11 @@ def test_ctrl_c_stops_the_turn_empties_a_line_and_leaves_at_an_empty_prompt() ->
     with mock_dify(CHATFLOW[0], latency=5) as dify:
         keys: list[tuple[str | Callable[[], bool], bytes]] = [
             ("you>", b"Hello\n"),
-            (lambda: bool(dify.turns), CTRL_C),
+            (lambda: bool(dify.turns), b""),
+            (_after(1), CTRL_C),
             ("was stopped on the server.\x1b[0m\r\nyou> ", b"begun"),
-            (_after(0.5), CTRL_C),
-            (_after(0.5), CTRL_C),
+            (_after(1), CTRL_C),
+            (_after(1), CTRL_C),
         ]
         ended = on_terminal("chat", *CHATFLOW, env=dify.environment, press=keys)
         assert [turn.query for turn in dify.turns] == ["Hello"]
