@@ -10,8 +10,21 @@ import runtime
 from runtime import _turns
 from support.chat_clients import ASYNC_CLIENTS, CLIENTS, AnyInputs
 from support.driving import KEY, QUICK
-from support.servers import Server
-from support.turn_cases import TURN_CASES, Answers, Fails, TurnCase
+from support.servers import Server, as_json, html, stream
+from support.turn_cases import (
+    ANSWER,
+    CUT,
+    ENDED,
+    MESSAGE_ID,
+    MESSAGES,
+    METADATA,
+    OK,
+    TURN_CASES,
+    Answers,
+    Fails,
+    TurnCase,
+    turn,
+)
 
 ROWS = [
     pytest.param(case, mode, kind, id=f"{kind}-{mode}-{case.name}")
@@ -101,6 +114,28 @@ def test_fault_of_a_turn(case: TurnCase, mode: str, kind: str) -> None:
         check_answer(expected, seen, mode)
     else:
         check_error(expected, seen)
+
+
+CITED = {"id": MESSAGE_ID, "answer": ANSWER, "retriever_resources": METADATA["retriever_resources"]}
+
+
+@pytest.mark.parametrize("kind", DRIVES)
+@pytest.mark.parametrize("mode", ["streamed", "collected"])
+def test_citations_that_were_lost_with_the_messages_end_are_read_from_the_messages(mode: str, kind: str) -> None:
+    case = TurnCase("cut", "chatflow", turn(CUT, events=stream([ENDED]), messages=as_json({"data": [CITED]})), OK)
+    with Server(case.routes) as server:
+        seen = DRIVES[kind](case, server.url, mode)
+        assert (server.runs, server.count(MESSAGES)) == (1, 1)
+    assert seen.turn.answer == ANSWER
+    assert [each.document_name for each in seen.turn.citations] == ["a.md"]
+
+
+@pytest.mark.parametrize("kind", DRIVES)
+def test_a_whole_answer_stays_whole_where_its_citations_cannot_be_read(kind: str) -> None:
+    case = TurnCase("cut", "chatflow", turn(CUT, events=stream([ENDED]), messages=html(502)), OK)
+    with Server(case.routes) as server:
+        seen = DRIVES[kind](case, server.url, "collected")
+    assert (seen.error, seen.turn.answer, seen.turn.citations) == (None, ANSWER, ())
 
 
 def check_answer(expected: Answers, seen: Outcome, mode: str) -> None:
