@@ -185,16 +185,16 @@ class TurnOperations(Operations[AnswerOutputs]):
         remember(self.stopped, task_id)
         await super().stop_by(task_id, user, deadline)
 
-    async def stored_answer(
+    async def stored_message(
         self, conversation_id: str, message_id: str, user: str
-    ) -> str | None:
-        """Return what is stored as the text of a message among the newest of a conversation."""
+    ) -> dict[str, Any]:
+        """Return what is stored of a message among the newest of a conversation; {} for nothing."""
         query = {"user": user, "conversation_id": conversation_id, "limit": "100"}
         page = await self.ask("/messages", query)
         for message in to_objects(page.get("data")):
             if message.get("id") == message_id:
-                return to_text(message.get("answer"))
-        return None
+                return message
+        return {}
 
 
 def answered(answer: Answer, call: Call) -> dict[str, Any]:
@@ -254,24 +254,26 @@ class TurnSource(Generic[TurnT]):
         )
 
     async def complete(self, user: str, deadline: float) -> None:
-        """Read text that no event told, where a connection broke."""
-        state = self.state
-        if not state.may_lack_text or state.conversation_id is None:
+        """Read text and citations that no event told, where a connection broke."""
+        state, stored = self.state, dict[str, Any]()
+        lacks_text = state.may_lack_text
+        if not (lacks_text or state.lacks_ending) or state.conversation_id is None:
             return
         try:
-            stored = await self.operations.stored_answer(
+            stored = await self.operations.stored_message(
                 state.conversation_id, state.message_id or "", user
             )
         except DifyError as error:
-            if state.finished is None or state.finished.status == "succeeded":
+            is_good = state.finished is None or state.finished.status == "succeeded"
+            if lacks_text and is_good:
                 state.end_with(
                     StreamInterruptedError(
                         "Text was lost with a connection, and could not be read from the "
                         f"messages of the conversation: {error}"
                     )
                 )
-        else:
-            state.complete_with(stored or state.answer)
+                return
+        state.complete_with(stored)
 
     def result(self, settings: Settings, user: str) -> TurnT:
         if self._turn is None:

@@ -456,6 +456,7 @@ class TurnState(RunState):
         self._has_run = False
         self._agent_spoke = False
         self._is_moderated = False
+        self._stored: Mapping[str, Any] | None = None
         self._stored_answer: str | None = None
 
     @property
@@ -479,14 +480,27 @@ class TurnState(RunState):
         """Whether text may have been sent over no connection, and no event has it all."""
         return (
             self.is_cut
-            and self._stored_answer is None
+            and self._stored is None
             and not self._is_moderated
             and self._told_answer() is None
         )
 
-    def complete_with(self, answer: str) -> None:
-        """Take the whole answer from elsewhere."""
-        self._stored_answer = answer
+    @property
+    def lacks_ending(self) -> bool:
+        """Whether the turn went well and its end was lost, and with it what the answer cites."""
+        return (
+            self.is_cut
+            and self._stored is None
+            and self.ending is None
+            and self.finished is not None
+            and self._status(None) == "succeeded"
+        )
+
+    def complete_with(self, message: Mapping[str, Any]) -> None:
+        """Take what is stored of the turn, or {}, in the place of what no event told."""
+        if self.may_lack_text:
+            self._stored_answer = to_text(message.get("answer")) or self.answer
+        self._stored = message
 
     def take_payload(self, payload: dict[str, Any]) -> None:
         name = payload.get("event")
@@ -654,7 +668,9 @@ class TurnState(RunState):
         """Return the members of the turn, once it has ended."""
         ended = self.terminal
         assert ended is not None
-        metadata = self.ending.metadata if self.ending else {}
+        cited = to_objects((self._stored or {}).get("retriever_resources"))
+        stored = {"retriever_resources": list(cited)} if cited else {}
+        metadata = self.ending.metadata if self.ending else stored
         facts = metadata_members(metadata)
         return {
             "answer": self.answer,
