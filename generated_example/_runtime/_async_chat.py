@@ -522,7 +522,7 @@ class AsyncChatflowClient(
     """What the generated clients of chatflows build on."""
 
     # Set once, to what does more than its base wants.
-    _operations: TurnOperations  # pyright: ignore[reportIncompatibleVariableOverride]
+    _operations: TurnOperations  # pyright: ignore
 
     def conversation_of(
         self,
