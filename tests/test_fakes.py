@@ -38,7 +38,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Any:
     write(folder / "faked", files_of(apps))
     sys.path.insert(0, str(folder))
     try:
-        import faked  # type: ignore[import-not-found]
+        import faked  # type: ignore[import-not-found]  # written just now
 
         yield faked
     finally:

@@ -87,7 +87,7 @@ def members_of_records(name: str, value: object) -> dict[str, list[str]]:
     ]
     found = {name: list(fields)} if fields else {}
     if name == "models":
-        found |= members_of_records("models[].fields", value.fields)  # type: ignore[attr-defined]
+        found |= members_of_records("models[].fields", value.fields)  # type: ignore[attr-defined]  # a ModelPlan
     return found
 
 
@@ -103,7 +103,7 @@ def test_the_readme_says_all_that_templates_are_given(monkeypatch: pytest.Monkey
         for name, value in context.items():
             if (template, name) != ("bundle", "modules"):  # their texts are printed: of interest are the names alone
                 members.update(members_of_records(name, value))
-        return render(template, context, *settings)  # type: ignore[arg-type]
+        return render(template, context, *settings)  # type: ignore[arg-type]  # passed on
 
     render = package.render
     monkeypatch.setattr(package, "render", note)

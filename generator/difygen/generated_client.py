@@ -16,7 +16,7 @@ from textwrap import indent
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from difygen.console import DefinitionProblem, printable
+from difygen.console import DefinitionProblem, one_line, printable
 from difygen.model import WORKFLOW, App, AppKind
 from difygen.options import Options
 
@@ -63,6 +63,20 @@ class GeneratedClient:
         """Return the method of a client that starts the app and gives its events."""
         method: Callable[..., Any] = getattr(client, self.kind.verbs[1])
         return method
+
+    def stop(self, client: Any, task_id: str | None, name: str = "") -> str:
+        """Ask the server to stop a task, and say how that went; `name` is the id that people know the task by."""
+        word = "run" if self.kind is WORKFLOW else "turn"
+        if not task_id:
+            return f"The server had not told the {word}'s id yet: it may go on on the server."
+        what = f"The {word} {name}".rstrip()
+        try:
+            client.stop(task_id)
+        except KeyboardInterrupt:
+            return f"{what} may go on on the server."
+        except self.failures as error:
+            return f"{what} could not be stopped on the server: {one_line(str(error))}"
+        return f"{what} was stopped on the server."
 
 
 @contextmanager

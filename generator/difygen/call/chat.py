@@ -225,9 +225,8 @@ class ChatSession:
         if not self._app.variables:
             raise UsageProblem(f"{named(self._app.name)} has no conversation variables.")
         variables = self._conversation.variables()
-        values = {**variables.model_dump(mode="json", by_alias=True)}
-        values |= {name: row.value for name, row in variables.model_rows.items()}
-        for name, value in values.items():
+        read = {name: row.value for name, row in variables.model_rows.items()}
+        for name, value in (variables.model_dump(mode="json", by_alias=True) | read).items():
             echo(f"{one_line(name)}: {compact_json(value)}")
 
     def _turn(self, query: str) -> int:
@@ -257,7 +256,7 @@ class ChatSession:
                         shown = answer
                 turn = stream.result()
         except (KeyboardInterrupt, OutputError) as error:
-            said = self._stop(stream)
+            said = self._loaded.stop(self._client, stream.task_id)
             if isinstance(error, OutputError) or not self._asks:
                 raise
             self._aside(f"\nInterrupted. {said}")
@@ -292,15 +291,6 @@ class ChatSession:
                 called.add((raw.get("id"), tool))
                 self._aside(one_line(f"tool: {tool} {raw.get('tool_input') or ''}")[:100])
             yield
-
-    def _stop(self, stream: Any) -> str:
-        if not stream.task_id:
-            return "The server had not told the turn's id yet: it may go on on the server."
-        try:
-            self._client.stop(stream.task_id)
-        except self._loaded.failures as error:
-            return f"The turn could not be stopped on the server: {one_line(str(error))}"
-        return "The turn was stopped on the server."
 
     def _fill_in(self, form: Any) -> None:
         """Ask for the fields and the button of a human-input form, and submit it."""

@@ -25,7 +25,6 @@ from difygen.console import (
     duration,
     echo,
     is_terminal,
-    one_line,
     say,
 )
 from difygen.generated_client import GeneratedClient, is_hopeless, is_late, is_usage, sentences
@@ -120,18 +119,9 @@ class SingleCall:
         raise KeyboardInterrupt
 
     def _stop(self) -> str:
-        """Ask the server to stop the run, and say how that went."""
+        """Ask the server to stop the run or turn, and say how that went."""
         timeline = self._timeline
-        if not timeline.task_id:
-            return "The server had not told the run's id yet: it may go on on the server."
-        what = f"The turn {timeline.message_id}" if timeline.message_id else f"The run {timeline.run_id}"
-        try:
-            self._client.stop(timeline.task_id)
-        except KeyboardInterrupt:
-            return f"{what} may go on on the server."
-        except self._loaded.failures as error:
-            return f"{what} could not be stopped on the server: {one_line(str(error))}"
-        return f"{what} was stopped on the server."
+        return self._loaded.stop(self._client, timeline.task_id, timeline.message_id or timeline.run_id)
 
     def _print(self, run: Any) -> None:
         if self._options.json:
