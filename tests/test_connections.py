@@ -1,6 +1,7 @@
 """Connections that fail, are cut, redirected or go through proxies: what the caller sees, and what the server sees."""
 
 import asyncio
+import gc
 import json
 import socket
 import threading
@@ -33,6 +34,7 @@ from support.proxies import Proxy
 from support.servers import (
     RUN,
     Connection,
+    Handler,
     Request,
     Server,
     as_json,
@@ -294,3 +296,63 @@ class TestProxies:
             assert server.runs == 1
         assert seen.error is None
         assert seen.run is not None and seen.run.outputs.result == RESULT
+
+
+class TestKeepAlive:
+    """A call may be silent for minutes: the system probes each connection that the client makes."""
+
+    @every_way
+    def test_of_connections_that_the_client_makes(self, drive: Drive, mode: str) -> None:
+        probed, working = probing(by_mode(streaming=stream(NORMAL), blocking=as_json(blocking())))
+        with Server(working) as server:
+            assert drive(server.url, mode, {}).error is None
+        assert [all_probed(found) for found in probed] == [True]
+
+    @pytest.mark.parametrize("drive", KINDS)
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    def test_of_those_to_a_proxy(self, drive: Drive, scheme: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        probed, refusing = probing(html(403))
+        with Server(refusing) as proxy:
+            for variable in ("HTTP_PROXY", "HTTPS_PROXY"):
+                monkeypatch.setenv(variable.lower(), proxy.origin)
+            for variable in ("NO_PROXY", "ALL_PROXY"):
+                monkeypatch.setenv(variable.lower(), "")
+            drive(f"{scheme}://dify.invalid/v1", "blocking", {"max_retries": 0})
+            assert [request.method for request in proxy.requests] == ["POST" if scheme == "http" else "CONNECT"]
+        assert [all_probed(found) for found in probed] == [True]
+
+    @every_way
+    def test_not_of_those_of_the_callers_own_client(self, drive: Drive, mode: str) -> None:
+        probed, working = probing(by_mode(streaming=stream(NORMAL), blocking=as_json(blocking())))
+        with Server(working) as server:
+            assert drive(server.url, mode, http_client(drive)).error is None
+        assert [found["SO_KEEPALIVE"] for found in probed] == [0]
+
+
+def probing(answer: Handler) -> tuple[list[dict[str, int]], Handler]:
+    """A handler that answers, and notes before how the connection is probed."""
+    probed: list[dict[str, int]] = []
+
+    def handle(connection: Connection, request: Request) -> None:
+        probed.append(probes(connection))
+        answer(connection, request)
+
+    return probed, handle
+
+
+def probes(connection: Connection) -> dict[str, int]:
+    """What the client's side of a connection, in this very process, has the system do while it is silent."""
+    here = connection.sock.getpeername()
+    sockets = [found for found in gc.get_objects() if issubclass(type(found), socket.socket) and found.fileno() != -1]
+    client = next(found for found in sockets if found.getsockname() == here)
+    found = {"SO_KEEPALIVE": client.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)}
+    for name in ("TCP_KEEPIDLE", "TCP_KEEPINTVL", "TCP_KEEPCNT"):
+        if hasattr(socket, name):
+            found[name] = client.getsockopt(socket.IPPROTO_TCP, getattr(socket, name))
+    return found
+
+
+def all_probed(found: Mapping[str, int]) -> bool:
+    """Whether it is probed before what stands between forgets it, and a dead one is noticed within two minutes."""
+    dead_after = found.get("TCP_KEEPIDLE", 0) + found.get("TCP_KEEPINTVL", 0) * found.get("TCP_KEEPCNT", 0)
+    return found["SO_KEEPALIVE"] != 0 and found.get("TCP_KEEPIDLE", 0) <= 60 and dead_after <= 120
