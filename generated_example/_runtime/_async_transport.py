@@ -30,6 +30,7 @@ from ._http import (
     finite,
     hide_key,
     http_library,
+    keep_alive,
     seconds_left,
     timeout_error,
     timeouts,
@@ -379,7 +380,9 @@ class AsyncTransport:
 
     async def open(self, call: Call, deadline: float, idle: float) -> Exchange:
         began = monotonic()
-        extensions = {"timeout": timeouts(seconds_left(deadline), idle)}
+        extensions: dict[str, Any] = {"timeout": timeouts(seconds_left(deadline), idle)}
+        if self._given is None:
+            extensions["trace"] = keep_new_alive
         state = await self._state()
         client = state.client
         alarm = Alarm(call, deadline)
@@ -467,6 +470,12 @@ class AsyncTransport:
             slot.release()
             raise closed_while_waiting()
         return slot
+
+
+async def keep_new_alive(event: str, info: dict[str, Any]) -> None:
+    """Keep a connection alive, from what the HTTP library tells of its steps."""
+    if event.endswith("connect_tcp.complete"):
+        keep_alive(info["return_value"])
 
 
 async def async_pieces(upload: OpenUpload) -> AsyncIterator[bytes]:

@@ -11,6 +11,7 @@ import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
 from time import monotonic
@@ -261,6 +262,13 @@ MAX_IDLE_CONNECTIONS = 100
 PIECE_SIZE = 1 << 17
 MAX_KNOWN_URLS = 100
 MAX_WAIT = 1e9
+KEEP_ALIVE = (
+    ("TCP_KEEPIDLE", 30),
+    ("TCP_KEEPALIVE", 30),
+    ("TCP_KEEPINTVL", 15),
+    ("TCP_KEEPCNT", 4),
+)
+"""Seconds of silence, seconds between probes, how many go unanswered; by system."""
 _FITTING_HTTPX = re.compile(r"0\.(2[7-9]|[3-9]\d|\d{3})")
 ACCEPTED = "gzip, deflate"
 OWN_HEADERS = {
@@ -493,6 +501,22 @@ class Answer:
         self.status = status
         self.headers = headers
         self.body = body
+
+
+def keep_alive(stream: Any) -> None:
+    """Have the system probe a connection that was made, while it is silent.
+
+    A run may say nothing for minutes. What forgets silent connections on the way (NAT
+    after one to six minutes) then does not, and one whose other end is gone is noticed.
+    """
+    import socket
+
+    connection = stream.get_extra_info("socket")
+    with suppress(AttributeError, OSError):  # no socket, or an old system
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in KEEP_ALIVE:
+            if option := getattr(socket, name, None):
+                connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def seconds_left(deadline: float) -> float:

@@ -39,6 +39,7 @@ from ._http import (
     finite,
     hide_key,
     http_library,
+    keep_alive,
     seconds_left,
     timeouts,
     translate,
@@ -376,11 +377,13 @@ class Watch:
 
     Rides through the HTTP library on its timeouts (`WatchedTimeout`), and is asked by the
     connection (`watched`) before each wait: the library itself limits each wait alone, so
-    that an answer in drips would last for ever.
+    that an answer in drips would last for ever. Connections of a pool of ours are kept
+    alive; a client of the caller's is left as it is.
     """
 
     __slots__ = (
         "_idle",
+        "_is_owned",
         "_process",
         "deadline",
         "is_closed",
@@ -389,13 +392,14 @@ class Watch:
         "stream",
     )
 
-    def __init__(self, deadline: float, idle: float) -> None:
+    def __init__(self, deadline: float, idle: float, *, is_owned: bool) -> None:
         self.deadline = deadline
         self.limit = inf
         self.is_closed = False
         self.is_shared = False
         self.stream: Any = None
         self._idle = idle
+        self._is_owned = is_owned
         self._process = os.getpid()
 
     def extensions(self) -> dict[str, Any]:
@@ -425,7 +429,9 @@ class Watch:
             seconds = min(self.seconds() or MAX_WAIT, MAX_ADDRESSES * CONNECT_TIMEOUT)
             info["timeout"] = min(seconds / addresses(info, seconds), CONNECT_TIMEOUT)
         elif state == "complete" and step.endswith(("connect_tcp", "start_tls")):
-            self.attach(info.get("return_value"))
+            if self._is_owned:
+                keep_alive(info["return_value"])
+            self.attach(info["return_value"])
 
     def attach(self, stream: Any) -> None:
         """Take note of the connection that is used, and have it ask `seconds`."""
@@ -634,7 +640,7 @@ class SyncTransport:
             client.close()
 
     async def open(self, call: Call, deadline: float, idle: float) -> Exchange:
-        watch = Watch(deadline, idle)
+        watch = Watch(deadline, idle, is_owned=self._given is None)
         extensions = watch.extensions()
         began = monotonic()
         client = self._pool()
