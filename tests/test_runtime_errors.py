@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import runtime
 from runtime import _errors
-from runtime._http import Answer, Call
-from runtime._protocol import MAX_BACKOFF, backoff, error_of, json_object, retry_delay
+from runtime._answers import Answer, error_of, json_object
+from runtime._http import Call
+from runtime._protocol import MAX_BACKOFF, backoff, retry_delay
 from support.fault_events import RUN_ID, TASK_ID
 
 CALL = Call("POST", "http://host/v1/workflows/run", shown="/v1/workflows/run")

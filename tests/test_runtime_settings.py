@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import runtime
-from runtime._http import Secret, check_api_key, normalize_base_url, origin_of
+from runtime._settings import Secret, check_api_key, normalize_base_url, origin_of
 from support.concat_client import AsyncConcatClient, ConcatClient
 from support.fault_events import NORMAL, blocking
 from support.servers import RUN, Server, as_json, by_mode, stream

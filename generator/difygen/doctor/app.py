@@ -33,7 +33,7 @@ class Reply:
 
 def check_key_form(section: Section, key: Key) -> str | None:
     """Check a key's form; the key that is meant, or None where there is none to try."""
-    settings = runtime_module("_http")
+    settings = runtime_module("_settings")
     stripped = key.value.strip().strip(_AROUND)
     try:
         sent: str = settings.check_api_key(settings.Secret(key.value)).reveal()
