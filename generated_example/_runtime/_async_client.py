@@ -12,7 +12,7 @@ from ._async_transport import AsyncTransport
 from ._event_stream import text_filter
 from ._events import Event, TextChunk
 from ._files import Destination, File, UploadedFile
-from ._http import AsyncClient, Secret, check_client
+from ._http import AsyncClient, check_client
 from ._models import InputsT, OutputsT, Run, RunOptions, StreamOptions, WorkflowInfo
 from ._operations import ClientOptions, Operations, at_least
 from ._responses import (
@@ -26,6 +26,7 @@ from ._responses import (
     log_filters,
 )
 from ._session import EndT, StreamSession, follow_run, run_to_end
+from ._settings import Secret
 
 # What a `with` block enters: `Self` says the same, but jedi takes that for the base class.
 AsyncClientT = TypeVar("AsyncClientT")

@@ -19,6 +19,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakMethod, WeakSet
 
+from ._connection import closed_error, timeout_error, translate
 from ._errors import DifyError
 from ._http import (
     Call,
@@ -26,15 +27,12 @@ from ._http import (
     RequestMaker,
     UploadBody,
     build_request,
-    closed_error,
     finite,
     hide_key,
     http_library,
     keep_alive,
     seconds_left,
-    timeout_error,
     timeouts,
-    translate,
 )
 from ._transport import (
     Exchange,

@@ -6,6 +6,7 @@ A request that changes something is sent again only where twice is as good as on
 from collections.abc import Mapping
 from typing import Any, Generic, Literal
 
+from ._answers import Answer, json_object, unexpected
 from ._conversations import (
     Annotation,
     AnnotationJob,
@@ -19,16 +20,9 @@ from ._conversations import (
 )
 from ._errors import AnswerTooLargeError, ConfigurationError, NotFoundError
 from ._files import File, extension_of, mime_type_of, named_source
-from ._http import Answer, Call, UploadBody
+from ._http import Call, UploadBody
 from ._models import Inputs, check_json
-from ._protocol import (
-    JSON_HEADERS,
-    get_call,
-    json_object,
-    segment,
-    to_json_body,
-    unexpected,
-)
+from ._protocol import JSON_HEADERS, get_call, segment, to_json_body
 from ._responses import (
     PAGE_SIZE,
     NewItems,

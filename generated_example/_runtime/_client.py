@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Generic, TypeVar, Unpack
 from ._event_stream import text_filter
 from ._events import Event, TextChunk
 from ._files import Destination, File, UploadedFile
-from ._http import Client, Secret, check_client
+from ._http import Client, check_client
 from ._models import InputsT, OutputsT, Run, RunOptions, StreamOptions, WorkflowInfo
 from ._operations import ClientOptions, Operations, at_least
 from ._responses import (
@@ -25,6 +25,7 @@ from ._responses import (
     log_filters,
 )
 from ._session import EndT, StreamSession, follow_run, run_to_end
+from ._settings import Secret
 from ._transport import SyncTransport, run_now
 
 # What a `with` block enters: `Self` says the same, but jedi takes that for the base class.

@@ -20,10 +20,10 @@ from pydantic import (
     create_model,
 )
 
+from ._answers import parsed
 from ._errors import VariableError
 from ._files import BUILD_LATER, File
 from ._models import check_json, files_of, to_json
-from ._protocol import parsed
 from ._responses import (
     Citation,
     Form,

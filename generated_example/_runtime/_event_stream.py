@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, cast
 
+from ._answers import dify_error
 from ._errors import (
     APIError,
     DifyError,
@@ -30,7 +31,6 @@ from ._events import (
     make_event,
 )
 from ._models import WorkflowNode, is_same_run
-from ._protocol import dify_error
 from ._responses import forms_of, to_integer, to_maybe_integer, to_object, to_text
 from ._transport import Exchange, too_large
 

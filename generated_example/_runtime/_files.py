@@ -31,10 +31,10 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 from typing_extensions import TypeAliasType
 
+from ._answers import error_of
 from ._async_transport import AsyncTransport
 from ._errors import APIError, ConfigurationError
 from ._http import Call, UploadBody
-from ._protocol import error_of
 from ._responses import Record, read_integer, read_maybe_text, read_moment, read_text
 from ._transport import Exchange, SyncTransport, Transport, read_error, run_now
 

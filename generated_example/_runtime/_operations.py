@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
+from ._answers import Answer, error_of, json_object, unexpected
 from ._errors import (
     ConfigurationError,
     ConnectionFailedError,
@@ -33,21 +34,18 @@ from ._files import (
     upload_body,
     url_of,
 )
-from ._http import Answer, Call, Secret, Settings, read_settings, read_user
+from ._http import Call
 from ._models import Inputs, Outputs, Run, WorkflowInfo, is_same_run, make_run, settle
 from ._protocol import (
     SETTLED,
     blocking_payload,
-    error_of,
     form_call,
     get_call,
-    json_object,
     post_call,
     retry_delay,
     run_call,
     run_detail,
     segment,
-    unexpected,
 )
 from ._responses import (
     AppInfo,
@@ -58,6 +56,7 @@ from ._responses import (
     to_maybe_text,
     to_text,
 )
+from ._settings import Secret, Settings, read_settings, read_user
 from ._transport import Exchange, Transport, read_all, read_error
 
 ResultsT = TypeVar("ResultsT", bound=Outputs)

@@ -9,6 +9,7 @@ from threading import Lock
 from time import monotonic
 from typing import Any, Generic, Protocol, TypeVar
 
+from ._answers import unexpected
 from ._errors import (
     APIError,
     ConfigurationError,
@@ -23,11 +24,12 @@ from ._errors import (
     TooManyRequestsError,
 )
 from ._event_stream import RunState, SseDecoder, is_stream
-from ._http import LOGGER, Call, Settings, seconds_left
+from ._http import LOGGER, Call, seconds_left
 from ._models import Inputs, Outputs, ResponseMode, Run, settle
 from ._operations import Operations
-from ._protocol import backoff, events_call, run_call, unexpected
+from ._protocol import backoff, events_call, run_call
 from ._responses import to_object
+from ._settings import Settings
 from ._transport import Exchange, Slot, read_error
 
 StreamedT = TypeVar("StreamedT", bound=Outputs)

@@ -17,6 +17,8 @@ from threading import Lock, RLock
 from time import monotonic
 from typing import Any, Protocol, TypeVar
 
+from ._answers import Answer
+from ._connection import closed_error, translate
 from ._errors import (
     AnswerTooLargeError,
     ClosedError,
@@ -30,19 +32,16 @@ from ._http import (
     LOGGER,
     MAX_IDLE_CONNECTIONS,
     MAX_WAIT,
-    Answer,
     Call,
     RequestMaker,
     UploadBody,
     build_request,
-    closed_error,
     finite,
     hide_key,
     http_library,
     keep_alive,
     seconds_left,
     timeouts,
-    translate,
 )
 
 MAX_ERROR_SIZE = 1 << 20

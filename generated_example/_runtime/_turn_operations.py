@@ -7,6 +7,7 @@ import dataclasses
 from math import inf
 from typing import Any, Generic, Unpack
 
+from ._answers import Answer, json_object, unexpected
 from ._errors import (
     ConfigurationError,
     ConversationMismatchError,
@@ -15,12 +16,13 @@ from ._errors import (
     StreamInterruptedError,
 )
 from ._files import PreparedFile
-from ._http import Answer, Call, Settings
+from ._http import Call
 from ._models import Inputs, ResponseMode, WorkflowInfo
 from ._operations import ClientOptions, Operations, remember
-from ._protocol import json_object, start_call, unexpected
+from ._protocol import start_call
 from ._responses import to_objects, to_text
 from ._session import StreamSession, collect, is_blocking
+from ._settings import Settings
 from ._transport import Slot, Transport, TurnSlot
 from ._turns import (
     AnswerOutputs,
