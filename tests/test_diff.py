@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support import LAB
 from support.projects import CONCAT, REPORT, Project, Ran, difygen
 
 LOWERED = "inputs.string  `string` took at most 48 characters and takes at most 40."
@@ -71,11 +72,24 @@ def test_the_same_is_the_same(project: Project) -> None:
         ("breaking", "longer.yaml", 0),
         ("any", "longer.yaml", 1),
         ("any", "old.yaml", 0),
+        ("internal", "specs/concat.yaml", 1),
+        ("internal", "longer.yaml", 0),
     ],
 )
 def test_the_exit_code_tells_what_is_asked(project: Project, fail_on: str, new: str, code: int) -> None:
     project.write("longer.yaml", CONCAT.replace("48", "50"))
     assert difygen("diff", "old.yaml", new, "--fail-on", fail_on).code == code
+
+
+@pytest.mark.parametrize(("fail_on", "code"), [("breaking", 0), ("internal", 1), ("any", 1)])
+def test_a_step_with_another_title_stops_those_who_ask_for_it(project: Project, fail_on: str, code: int) -> None:
+    old = (LAB / "branching.yml").read_text("utf-8")
+    project.write("old.yml", old)
+    project.write("new.yml", old.replace("title: tpl_big", "title: tpl_large"))
+    assert project.folder.joinpath("new.yml").read_text("utf-8") != old
+    ran = difygen("diff", "old.yml", "new.yml", "--fail-on", fail_on)
+    assert (ran.code, {line.split()[0] for line in ran.out.splitlines()[:-1]}) == (code, {"internal"})
+    assert ran.out.splitlines()[-1].endswith("unless they name steps that changed: this is a minor version.")
 
 
 def test_the_other_way_round_is_compatible(project: Project) -> None:

@@ -45,7 +45,7 @@ CASES: list[tuple[dict[str, Any], list[str]]] = [
     ),
     ({"variables": (replace(NAME, initial="Ada"),)}, ["compatible variable-initial-changed variables.name"]),
     ({"variables": (replace(NAME, description="Who"),)}, ["cosmetic text-changed variables.name"]),
-    ({"tools": (Tool(name="draw"),)}, ["breaking tool-removed tools.weather", "compatible tool-added tools.draw"]),
+    ({"tools": (Tool(name="draw"),)}, ["internal tool-removed tools.weather", "internal tool-added tools.draw"]),
     ({"files": None}, ["breaking files-removed files"]),
     ({"files": TurnFiles(types=("image", "audio"), max_count=3)}, ["compatible files-widened files"]),
     ({"files": TurnFiles(types=("audio",), max_count=3)}, ["breaking files-narrowed files"]),

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from difygen.diff.public import PublicApp, PublicNames
+from difygen.diff.public import PublicApp, PublicNames, public_app
 from difygen.diff.report import format_changes, summary
 from difygen.diff.rules import RULES
 from difygen.diff.workflows import Change, advice, compare, compare_all, is_breaking
@@ -64,12 +64,32 @@ def test_another_python_name_is_breaking(what: str) -> None:
     assert (change.rule, change.message) == (f"{what}-renamed", "`x` is now called `y`.")
 
 
-def test_another_name_of_a_node_is_breaking() -> None:
-    workflow = replace(NOTHING, nodes=(Node(id="1", type="llm", title="A"),))
-    (change,) = compare(
-        workflow, workflow, old_names=PublicNames(nodes={"1": "A"}), new_names=PublicNames(nodes={"1": "B"})
-    )
-    assert (change.rule, change.message) == ("node-removed", "The node `A` is now called `B`.")
+def steps(*nodes: Node) -> PublicApp:
+    return public_app(replace(NOTHING, nodes=nodes), "w")
+
+
+A = Node(id="1", type="llm", title="Tidy up")
+INNER = [
+    pytest.param(steps(A), steps(replace(A, title="Clean up")), "node-renamed", id="renamed"),
+    pytest.param(steps(A), steps(replace(A, title="Tidy  up")), "node-changed", id="retitled"),
+    pytest.param(steps(A), steps(replace(A, type="code")), "node-changed", id="retyped"),
+    pytest.param(steps(A), steps(replace(A, id="2")), "node-changed", id="replaced"),
+    pytest.param(steps(A), steps(), "node-removed", id="removed"),
+    pytest.param(steps(), steps(A), "node-added", id="added"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "rule"), INNER)
+def test_what_touches_steps_alone_is_internal(old: PublicApp, new: PublicApp, rule: str) -> None:
+    """Their class, which comes with the first and goes with the last of them, is no more than they are."""
+    changes = compare(old.app, new.app, old_names=old.names, new_names=new.names)
+    assert [(change.rule, change.effect) for change in changes] == [(rule, "internal")]
+    assert advice(changes) == "minor" and not is_breaking(changes)
+
+
+def test_a_step_is_called_by_its_title_and_by_its_name_in_python() -> None:
+    (change,) = compare_all({"w": steps(A)}, {"w": steps(replace(A, title="Clean up"))})
+    assert change.message == "The node 'Tidy up' (`TIDY_UP`) is now 'Clean up' (`CLEAN_UP`)."
 
 
 def test_a_name_that_is_no_longer_exported_is_breaking() -> None:
@@ -98,7 +118,8 @@ def make(rule: str) -> Change:
         ([], "none"),
         (["text-changed"], "patch"),
         (["text-changed", "input-added"], "minor"),
-        (["input-added", "input-removed", "text-changed"], "major"),
+        (["text-changed", "node-renamed"], "minor"),
+        (["input-added", "input-removed", "node-removed", "text-changed"], "major"),
     ],
 )
 def test_the_worst_change_gives_the_advice(rules: list[str], expected: str) -> None:
@@ -109,8 +130,8 @@ def test_the_worst_change_gives_the_advice(rules: list[str], expected: str) -> N
 
 def test_the_worst_comes_first() -> None:
     old = replace(gives("y"), title="Old", inputs=takes().inputs)
-    new = replace(gives("y", "z"), title="New")
-    assert [change.effect for change in compare(old, new)] == ["breaking", "compatible", "cosmetic"]
+    new = replace(gives("y", "z"), title="New", nodes=(A,))
+    assert [change.effect for change in compare(old, new)] == ["breaking", "internal", "compatible", "cosmetic"]
 
 
 def test_the_table_is_plain_and_shows_what_does_not_print() -> None:
@@ -120,6 +141,13 @@ def test_the_table_is_plain_and_shows_what_does_not_print() -> None:
         "1 breaking change, 1 cosmetic change. Callers have to change: this is a major version."
     )
     assert format_changes([]) == "Nothing changed for callers."
+
+
+def test_a_summary_says_whom_internal_changes_touch() -> None:
+    assert summary([make("node-renamed"), make("input-added")]) == (
+        "1 internal change, 1 compatible change. Callers go on working, unless they name steps that changed: "
+        "this is a minor version."
+    )
 
 
 def test_markdown_stays_in_its_cells() -> None:
@@ -135,7 +163,7 @@ def test_markdown_stays_in_its_cells() -> None:
 def test_json_says_everything() -> None:
     assert json.loads(format_changes([make("input-added")], "json")) == {
         "advice": "minor",
-        "counts": {"breaking": 0, "compatible": 1, "cosmetic": 0},
+        "counts": {"breaking": 0, "internal": 0, "compatible": 1, "cosmetic": 0},
         "changes": [
             {
                 "effect": "compatible",

@@ -270,12 +270,16 @@ def runtime(output: str | None, **arguments: Any) -> None:
 @click.option(
     "--format", "output_format", type=click.Choice(["text", "json", "markdown"]), default="text", help="How to print."
 )
-@click.option("--fail-on", type=click.Choice(["breaking", "any"]), help="Exit with 1 if there are such changes.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["breaking", "internal", "any"]),
+    help="Exit with 1 if there are changes that bad: for all callers, for those who name inner steps, or any.",
+)
 def diff(
     old: str,
     new: str,
     output_format: Literal["text", "json", "markdown"],
-    fail_on: Literal["breaking", "any"] | None,
+    fail_on: Literal["breaking", "internal", "any"] | None,
 ) -> None:
     """Tell what changed between two states of a workflow, as its callers see it.
 

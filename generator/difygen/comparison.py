@@ -16,7 +16,8 @@ from difygen.console import echo, say, say_error
 from difygen.diagnostics import Diagnostic
 from difygen.diff.public import PublicApp, public_app
 from difygen.diff.report import Format, format_changes
-from difygen.diff.workflows import Change, compare, compare_all, is_breaking
+from difygen.diff.rules import EFFECTS
+from difygen.diff.workflows import Change, compare, compare_all
 from difygen.files import read_file
 from difygen.model import App
 from difygen.model_json import ContractError
@@ -31,7 +32,8 @@ _NO_SUCH_OBJECT = re.compile(
 )
 """What git says of paths and revisions that there are not."""
 
-FailOn = Literal["breaking", "any"]
+FailOn = Literal["breaking", "internal", "any"]
+"""The mildest changes that a comparison fails on."""
 
 
 class VersionError(Exception):
@@ -60,7 +62,7 @@ class Version:
 def run_diff(old: str, new: str, output_format: Format = "text", fail_on: FailOn | None = None) -> int:
     """Print what changes for callers from `old` to `new`.
 
-    Returns 1 if there are changes such as `fail_on` says, and 2 if a side cannot be had.
+    Returns 1 if there are changes as bad as `fail_on` says, and 2 if a side cannot be had.
     """
     try:
         changes = diff(old, new)
@@ -71,8 +73,12 @@ def run_diff(old: str, new: str, output_format: Format = "text", fail_on: FailOn
             say_error(str(error))
         return 2
     echo(format_changes(changes, output_format))
-    failing = {"breaking": is_breaking(changes), "any": bool(changes)}
-    return 1 if fail_on and failing[fail_on] else 0
+    return 1 if fail_on and _is_as_bad(changes, fail_on) else 0
+
+
+def _is_as_bad(changes: Iterable[Change], limit: FailOn) -> bool:
+    failing = EFFECTS if limit == "any" else EFFECTS[: EFFECTS.index(limit) + 1]
+    return any(change.effect in failing for change in changes)
 
 
 def diff(old: str, new: str) -> tuple[Change, ...]:

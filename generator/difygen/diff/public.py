@@ -9,14 +9,17 @@ from typing import NamedTuple
 from difygen.codegen.python.module import plan_module
 from difygen.codegen.python.names import name_variables, node_constants
 from difygen.model import App
-from difygen.naming import Identifier
+from difygen.naming import Identifier, class_name
 from difygen.options import Options
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class PublicNames(NamedTuple):
-    """The Python names of a module: inputs, outputs and variables by wire name, node constants by id, exports."""
+    """The Python names of a module: inputs, outputs and variables by wire name, node constants by id, exports.
+
+    The classes of nodes and tools, which come and go with these, are not among the exports.
+    """
 
     inputs: Mapping[str, str] = _NOTHING
     outputs: Mapping[str, str] = _NOTHING
@@ -47,4 +50,6 @@ def public_app(
     if exports is None:
         plan = plan_module(app, Options(), Identifier(module)).plan
         exports = plan.exports if plan else ()
+    steps = {f"{class_name(module)}{what}" for what in ("Node", "Tool")}
+    exports = [name for name in exports if name not in steps]
     return PublicApp(app, PublicNames(names.inputs, names.outputs, names.variables, node_constants(app), exports))

@@ -15,11 +15,11 @@ Format = Literal["text", "json", "markdown"]
 
 FORMATS: tuple[Format, ...] = get_args(Format)
 
-_ADVICE = {
-    "major": "Callers have to change: this is a major version.",
-    "minor": "Callers go on working: this is a minor version.",
-    "patch": "Callers do not notice: this is a patch version.",
-    "none": "Nothing changed for callers.",
+_ADVICE: dict[Effect, str] = {
+    "breaking": "Callers have to change: this is a major version.",
+    "internal": "Callers go on working, unless they name steps that changed: this is a minor version.",
+    "compatible": "Callers go on working: this is a minor version.",
+    "cosmetic": "Callers do not notice: this is a patch version.",
 }
 
 
@@ -32,12 +32,13 @@ def format_changes(changes: Sequence[Change], format_: Format = "text") -> str:
 
 def summary(changes: Sequence[Change]) -> str:
     """Return how many changes there are of each kind, and which part of a version number goes up."""
-    said = _ADVICE[advice(changes)]
     if not changes:
-        return said
+        return "Nothing changed for callers."
     counts = _counts(changes)
-    counted = (f"{count} {effect} change{'s' if count > 1 else ''}" for effect in EFFECTS if (count := counts[effect]))
-    return f"{', '.join(counted)}. {said}"
+    counted = {
+        effect: f"{count} {effect} change{'s' if count > 1 else ''}" for effect in EFFECTS if (count := counts[effect])
+    }
+    return f"{', '.join(counted.values())}. {_ADVICE[next(iter(counted))]}"
 
 
 def _counts(changes: Sequence[Change]) -> Counter[Effect]:

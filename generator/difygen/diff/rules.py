@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from difygen.diff.types import properties
 from difygen.model import ObjectOf
 
-Effect = Literal["breaking", "compatible", "cosmetic"]
+Effect = Literal["breaking", "internal", "compatible", "cosmetic"]
 
-EFFECTS: tuple[Effect, ...] = ("breaking", "compatible", "cosmetic")
+EFFECTS: tuple[Effect, ...] = get_args(Effect)
+"""The worst first. What is internal touches inner steps alone, the nodes of a run and the tools of an agent: inputs and
+outputs are what they were, and only code that names such a step notices."""
 
 
 class Rule(NamedTuple):
@@ -59,17 +61,18 @@ RULES: dict[str, Rule] = {
         Rule("variable-renamed", "breaking", "Code reads and sets it by its old Python name."),
         Rule("variable-type-changed", "breaking", "Code that reads or sets it expects the old type."),
         Rule("variable-initial-changed", "compatible", "New conversations begin with another value."),
-        Rule("tool-added", "compatible", "Code that does not name it does not notice."),
-        Rule("tool-removed", "breaking", "Code that names it fails."),
+        Rule("tool-added", "internal", "No code names it yet."),
+        Rule("tool-removed", "internal", "Only code that names it fails."),
         Rule("files-added", "compatible", "No turn passes files yet."),
         Rule("files-removed", "breaking", "Turns that pass files fail."),
         Rule("feature-added", "compatible", "Nobody asks for it yet."),
         Rule("feature-removed", "breaking", "Code that asks for it fails."),
         Rule("feature-changed", "cosmetic", "Turns are made in the same way and bring something more or less."),
         Rule("answer-changed", "cosmetic", "An answer is text all the same."),
-        Rule("node-added", "compatible", "Code that does not name it does not notice."),
-        Rule("node-removed", "breaking", "Code that names it fails."),
-        Rule("node-changed", "cosmetic", "What is shown while a run goes on changes."),
+        Rule("node-added", "internal", "No code names it yet."),
+        Rule("node-removed", "internal", "Only code that names it fails."),
+        Rule("node-renamed", "internal", "Only code that names it by its old Python name fails."),
+        Rule("node-changed", "internal", "What is shown while a run goes on changes."),
         Rule("text-changed", "cosmetic", "Documentation changes, and nothing else."),
         Rule("order-changed", "cosmetic", "Values are passed and read by name."),
     )

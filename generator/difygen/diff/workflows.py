@@ -1,8 +1,8 @@
 """Workflow x Workflow -> what changes for callers of the generated code. Pure: knows no files, no formats and no locks.
 
 Callers are taken to be type-checked code that passes inputs by name and reads outputs. A change is compatible when
-such code still type-checks against the new client and whatever it passes is still taken. The rules are the table in
-`compare_rules`.
+such code still type-checks against the new client and whatever it passes is still taken. It is internal when only
+code that names inner steps may not. The rules are the table in `rules`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from difygen.diff.inputs import compare_inputs
 from difygen.diff.outputs import compare_outputs
 from difygen.diff.public import PublicApp, PublicNames
 from difygen.diff.rules import EFFECTS, RULES, Effect, Found
-from difygen.model import App
+from difygen.model import App, Node
 
 Advice = Literal["major", "minor", "patch", "none"]
 
@@ -108,7 +108,7 @@ def advice(changes: Iterable[Change]) -> Advice:
     effects = {change.effect for change in changes}
     if "breaking" in effects:
         return "major"
-    return "minor" if "compatible" in effects else "patch" if effects else "none"
+    return "minor" if effects & {"internal", "compatible"} else "patch" if effects else "none"
 
 
 def _compare_app(old: App, new: App) -> Iterator[Found]:
@@ -123,19 +123,30 @@ def _compare_app(old: App, new: App) -> Iterator[Found]:
 
 
 def _compare_nodes(old: App, new: App, old_names: PublicNames, new_names: PublicNames) -> Iterator[Found]:
+    """Nodes are the same by their id, or else by the name that code knows them by: one may take another's place."""
     before, after = {node.id: node for node in old.nodes}, {node.id: node for node in new.nodes}
+    gone = {old_names.nodes.get(id_): id_ for id_ in before if id_ not in after}
+    replaced = {gone[name]: id_ for id_, name in new_names.nodes.items() if id_ not in before and name in gone}
     for id_, node in before.items():
-        was, is_ = old_names.nodes.get(id_), new_names.nodes.get(id_)
-        if id_ not in after:
-            yield "node-removed", f"nodes.{id_}", f"The node {node.title!r} is gone."
-        elif was != is_ and was and is_:
-            yield "node-removed", f"nodes.{id_}", f"The node `{was}` is now called `{is_}`."
+        subject, was = f"nodes.{id_}", _node_in_words(node, old_names)
+        if id_ in replaced:
+            yield "node-changed", subject, f"Another node takes the place of {was}. Its id is `{replaced[id_]}`."
+        elif id_ not in after:
+            yield "node-removed", subject, f"The node {was} is gone."
+        elif old_names.nodes.get(id_) != new_names.nodes.get(id_):
+            yield "node-renamed", subject, f"The node {was} is now {_node_in_words(after[id_], new_names)}."
         elif (node.title, node.type) != (after[id_].title, after[id_].type):
-            message = f"The node {node.title!r} is now {after[id_].title!r} ({after[id_].type})."
-            yield "node-changed", f"nodes.{id_}", message
+            message = f"The node {was} is now {after[id_].title!r} ({after[id_].type})."
+            yield "node-changed", subject, message
     for id_, node in after.items():
-        if id_ not in before:
-            yield "node-added", f"nodes.{id_}", f"The node {node.title!r} is new."
+        if id_ not in before and id_ not in replaced.values():
+            yield "node-added", f"nodes.{id_}", f"The node {_node_in_words(node, new_names)} is new."
+
+
+def _node_in_words(node: Node, names: PublicNames) -> str:
+    """Return a node by its title and, where there is one, the name that code knows it by."""
+    name = names.nodes.get(node.id)
+    return f"{node.title!r} (`{name}`)" if name else repr(node.title)
 
 
 def _compare_exports(old_names: PublicNames, new_names: PublicNames) -> Iterator[Found]:
