@@ -145,7 +145,10 @@ def test_the_base_url_may_come_from_the_environment(doctor: Doctor, monkeypatch:
             "localhost:8098",
             "--base-url: Cannot use the base URL 'localhost:8098': it has no scheme: try https://localhost:8098 or http://localhost:8098.",
         ),
-        ("'http://localhost'", "--base-url: The base URL has quotes around it."),
+        (
+            "'http://localhost'",
+            """--base-url: Cannot use the base URL "'http://localhost'": it has quotes around it.""",
+        ),
         (
             "ftp://localhost",
             "--base-url: Cannot use the base URL 'ftp://localhost': ftp:// is neither http:// nor https://.",

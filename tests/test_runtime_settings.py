@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import runtime
+from hypothesis import given
+from hypothesis import strategies as st
 from runtime._settings import Secret, check_api_key, normalize_base_url, origin_of
 from support.concat_client import AsyncConcatClient, ConcatClient
 from support.fault_events import NORMAL, blocking
@@ -59,6 +61,19 @@ Call = Callable[..., None]
         ("https://host/dify/v1/files/upload", "https://host/dify/v1"),
         ("https://host/workflows/run", "https://host/v1"),
         ("https://host/dify/workflows/run/", "https://host/dify/v1"),
+        ("https://host/chat-messages", "https://host/v1"),
+        ("https://host/v1/chat-messages/{task_id}/stop", "https://host/v1"),
+        ("https://host/v1/workflows/run/{workflow_run_id}", "https://host/v1"),
+        ("https://host/v1/conversations/3/variables/4", "https://host/v1"),
+        ("https://host/v1/info", "https://host/v1"),
+        ("https://host/v1/files", "https://host/v1"),
+        ("https://host/files/dify", "https://host/files/dify/v1"),
+        ("https://host/info/dify/", "https://host/info/dify/v1"),
+        ("https://host/workflows/dify", "https://host/workflows/dify/v1"),
+        ("https://host/v1/dify/v1", "https://host/v1/dify/v1"),
+        ("https://host/v1/dify/v1/workflows/run", "https://host/v1/dify/v1"),
+        ("https://host/apps/dify/v1", "https://host/apps/dify/v1"),
+        ("https://host/site/v1", "https://host/site/v1"),
     ],
 )
 def test_base_urls_that_mean_the_same(given: str, url: str) -> None:
@@ -81,6 +96,18 @@ def test_base_urls_that_mean_the_same(given: str, url: str) -> None:
         ("https://cloud.dify.ai/app/1234/workflow", "https://api.dify.ai/v1"),
         ("https://host/app/1234/develop", "web UI"),
         ("https://host/console/api", "web UI"),
+        ("https://host/chat/AbCdEfGhIjKlMnOp", "web UI"),
+        ("https://host/apps/dify", "write https://host/apps/dify/v1"),
+        ("https://host/site", "Write https://host/v1, or https://host/site/v1"),
+        ("https://host/dify/conversations/7", "Write https://host/dify/v1, or https://host/dify/conversations/7/v1"),
+        ("https://host/v1/dify", "write https://host/v1, or https://host/v1/dify/v1"),
+        ("https://host/v1/workflows/run/a/b", "is no endpoint of Dify's"),
+        ('"https://host/v1"', "quotes around it"),
+        ("'https://host/v1", "quotes around it"),
+        ("“https://host/v1”", "quotes around it"),
+        ("${DIFY_BASE_URL}", "placeholder"),
+        ("https://{{ host }}/v1", "placeholder"),
+        ("%DIFY_BASE_URL%", "placeholder"),
     ],
 )
 def test_base_urls_that_cannot_be_meant(given: str, says: str) -> None:
@@ -89,10 +116,47 @@ def test_base_urls_that_cannot_be_meant(given: str, says: str) -> None:
     assert says in str(caught.value)
 
 
-def test_a_password_in_the_base_url_is_refused_and_not_shown() -> None:
+@pytest.mark.parametrize(
+    "given", ["https://me:hunter2@host/v1", "me:hunter2@host/v1", "'https://me:hunter2@host/v1'", "//hunter2@host"]
+)
+def test_a_password_in_the_base_url_is_refused_and_not_shown(given: str) -> None:
     with pytest.raises(runtime.ConfigurationError, match="leave it out") as caught:
-        normalize_base_url("https://me:hunter2@host/v1")
+        normalize_base_url(given)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("given", [KEY, f'"{KEY}"', f"Bearer {KEY}", f"ftp://host?key={KEY}", f"http://host?k={KEY}"])
+def test_a_key_in_the_base_url_is_not_shown(given: str) -> None:
+    with pytest.raises(runtime.ConfigurationError, match="Cannot use the base URL") as caught:
+        normalize_base_url(given)
+    assert KEY not in str(caught.value)
+
+
+def test_hosts_may_be_called_like_keys() -> None:
+    assert normalize_base_url("http://app-dify:5001") == "http://app-dify:5001/v1"
+    with pytest.raises(runtime.ConfigurationError, match="no scheme"):
+        normalize_base_url("app-dify.example.com/v1")
+
+
+ENDPOINTS = ["workflows", "workflow", "files", "chat-messages", "info", "site", "messages", "conversations"]
+SEGMENTS = st.sampled_from([*ENDPOINTS, "v1", "dify", "api", "v2", "run", "upload", "stop", "apps", "chat", "x"])
+
+
+@given(st.lists(SEGMENTS, max_size=6), st.booleans())
+def test_a_path_is_kept_or_loses_a_whole_endpoint_or_is_refused(segments: list[str], with_slash: bool) -> None:
+    """The key goes to a prefix of what was given, and what is cut is an endpoint; ending in /v1 is never ambiguous."""
+    path = "".join(f"/{segment}" for segment in segments)
+    url = f"https://host{path}{'/' * with_slash}"
+    try:
+        used = normalize_base_url(url).removeprefix("https://host").removesuffix("/v1")
+    except runtime.ConfigurationError:
+        assert segments[-1] != "v1"
+        for unambiguous in (f"{url.rstrip('/')}/v1", f"{url.rstrip('/')}/v1/"):
+            assert normalize_base_url(unambiguous) == f"https://host{path}/v1"
+        return
+    assert path.startswith(used)
+    cut = path.removeprefix(used).removeprefix("/v1").strip("/")
+    assert cut == "" or cut.partition("/")[0] in ENDPOINTS
 
 
 @pytest.mark.parametrize("given", [KEY, f"  {KEY}\n", f"Bearer {KEY}", f"bearer  {KEY} "])
@@ -111,6 +175,17 @@ def test_keys_are_taken_without_what_stands_around_them(given: str) -> None:
         ("app-\u200bx", "copy it again"),
         ("app-\x00", "copy it again"),
         ("dataset-abcdef", "knowledge base"),
+        ('"app-abcdef"', "quotes or brackets around the key"),
+        ("'app-abcdef'\n", "quotes or brackets around the key"),
+        ("<app-abcdef>", "quotes or brackets around the key"),
+        ("{app-abcdef}", "quotes or brackets around the key"),
+        ("Bearer 'app-abcdef'", "quotes or brackets around the key"),
+        ('app-abcdef"', "quotes or brackets around the key"),
+        ("“app-abcdef”", "quotes or brackets around the key"),
+        ("${DIFY_API_KEY}", "placeholder"),
+        ("$DIFY_API_KEY", "placeholder"),
+        ("{{ secrets.KEY }}", "placeholder"),
+        ("https://api.dify.ai/v1", "swapped"),
     ],
 )
 def test_keys_that_cannot_be_one(given: str, says: str) -> None:
@@ -136,6 +211,19 @@ def test_missing_settings_are_named_when_a_call_needs_them(run: Call, monkeypatc
     monkeypatch.setenv("DIFY_API_KEY", KEY)
     with pytest.raises(runtime.ConfigurationError, match="DIFY_USER"):
         run()
+
+
+@both
+def test_a_setting_that_cannot_be_used_is_named(run: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Server(WORKING) as server:
+        monkeypatch.setenv("DIFY_BASE_URL", f'"{server.url}"')
+        monkeypatch.setenv("DIFY_CONCAT_API_KEY", "'app-x'")
+        with pytest.raises(runtime.ConfigurationError, match=r"base URL of DIFY_BASE_URL .* it has quotes around it"):
+            run(call_user="u")
+        monkeypatch.setenv("DIFY_BASE_URL", server.url)
+        with pytest.raises(runtime.ConfigurationError, match=r"The API key in DIFY_CONCAT_API_KEY holds quotes"):
+            run(call_user="u")
+    assert server.requests == []
 
 
 @both

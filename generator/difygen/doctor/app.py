@@ -13,7 +13,6 @@ from difygen.doctor.settings import Address, Key, runtime_module
 from difygen.model import APP_KINDS, WORKFLOW, AppKind, AppMode
 
 WHERE = "Dify shows an app's keys under API Access."
-_AROUND = "'\"`{}[]<>()“”‘’ "
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +33,13 @@ class Reply:
 def check_key_form(section: Section, key: Key) -> str | None:
     """Check a key's form; the key that is meant, or None where there is none to try."""
     settings = runtime_module("_settings")
-    stripped = key.value.strip().strip(_AROUND)
+    given = settings.Secret(key.value)
     try:
-        sent: str = settings.check_api_key(settings.Secret(key.value)).reveal()
-        meant: str = settings.check_api_key(settings.Secret(stripped)).reveal()
+        meant: str = settings.check_api_key(given.bare()).reveal()
     except ValueError as error:  # the client's ConfigurationError, which never holds the key
         section.problem("key", f"{key.origin} holds no key of an app. {str(error).rstrip('.')}.", WHERE)
         return None
-    if meant != sent:
+    if given.trimmed().reveal() != meant:
         section.problem(
             "key",
             f"{key.origin} holds quotes or brackets around the key.",

@@ -67,8 +67,6 @@ class AddressProblem(Exception):
 def parse_address(text: str) -> Address:
     """Return the API root that a base URL means, by the rules of the generated client itself."""
     settings = runtime_module("_settings")
-    if text.strip()[:1] in ("'", '"'):
-        raise AddressProblem("The base URL has quotes around it.", f"Write it without them: {EXAMPLES}.")
     try:
         parts = urlsplit(settings.normalize_base_url(text))
         return Address(parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme], parts.path)
