@@ -16,15 +16,31 @@ BASE_URL_VARIABLE = "DIFY_BASE_URL"
 USER_VARIABLE = "DIFY_USER"
 # A column of Dify's; longer ones are answered with 500 (1.12.1).
 MAX_USER_LENGTH = 255
+SHORTEST_HIDDEN = 8
 
-_ENDPOINTS = (
-    "workflows|workflow|files|form|info|parameters|meta|site|chat-messages|"
-    "completion-messages|conversations|messages|audio-to-text|text-to-audio|end-users"
+_ONE_WORD = "info|parameters|meta|site|messages|conversations|files|workflows"
+_WHOLE = (
+    r"workflows/(?:run|logs|run/[^/]+|[^/]+/run|tasks/[^/]+/stop)|workflow/[^/]+/events|"
+    r"files/upload|files/[^/]+/preview|form/human_input/[^/]+|audio-to-text|text-to-audio|"
+    r"(?:chat|completion)-messages(?:/[^/]+/stop)?"
 )
-_PASTED = re.compile(rf"/(?:{_ENDPOINTS})(?:/.*)?$")
+_WITH_ID = (
+    r"messages/[^/]+/(?:suggested|feedbacks)|conversations/[^/]+(?:/name|/variables.*)?|"
+    r"end-users/[^/]+|apps?/(?:feedbacks|annotation.*)"
+)
+_PASTED = re.compile(rf"/({_WHOLE})$")
+_PASTED_AFTER_V1 = re.compile(rf"({_WHOLE}|{_ONE_WORD}|{_WITH_ID})")
+_AMBIGUOUS = re.compile(rf"/({_ONE_WORD}|{_WITH_ID})$")
 _WEB_PAGES = re.compile(
-    r"/(?:app|apps|console|signin|install|explore|datasets)(?:/.*)?$"
+    r"/(?:(?:app|apps|console|signin|install|explore|datasets)(?:/.*)?"
+    r"|(?:chat|chatbot|workflow|completion|agent)/[A-Za-z0-9]{16})$"
 )
+_QUOTES = "'\"`“”‘’«»"
+_AROUND = f"{_QUOTES}{{}}[]<>()"
+_PLACEHOLDER = re.compile(r"\$\{|\{\{|^\$|^%.*%$")
+_UNFILLED = "is a placeholder that nothing was put in for"
+_KEY = re.compile(r"(?:Bearer )?(?:app|dataset|sk)-[A-Za-z0-9_-]{8,}")
+_SWAPPED_URL = "it looks like an API key. Are the settings of URL and key swapped?"
 
 
 class Secret:
@@ -54,10 +70,33 @@ class Secret:
             return Secret(trimmed._text[7:].strip())
         return trimmed
 
+    def bare(self) -> "Secret":
+        """Return the same without quotes and brackets around it."""
+        return Secret(self._text.strip().strip(f"{_AROUND} ")).trimmed()
+
+    def starts_with(self, *prefixes: str) -> bool:
+        """Check how it begins: that tells the kind of a key."""
+        return self._text.startswith(prefixes)
+
+    def hidden_in(self, text: str) -> str:
+        """Return a text of somebody else's without this, should it be in there."""
+        if len(self._text) < SHORTEST_HIDDEN:
+            return text
+        return text.replace(self._text, "[the API key]")
+
     def problem_as_key(self) -> str:
         """Return why this can be no key of an app; "" if it can be one."""
         if not self._text:
             return "is empty"
+        if _PLACEHOLDER.search(self._text):
+            return _UNFILLED
+        if self._text[0] in _AROUND or self._text[-1] in _AROUND:
+            return (
+                "holds quotes or brackets around the key, which would be sent along: give "
+                "the key alone, app-… and nothing else"
+            )
+        if "://" in self._text:
+            return "is a URL. Are the settings of URL and key swapped?"
         if (
             not self._text.isascii()
             or not self._text.isprintable()
@@ -69,8 +108,8 @@ class Secret:
             )
         if self._text.startswith("dataset-"):
             return (
-                "is one of the knowledge base (it starts with dataset-). A workflow needs "
-                "the key of its own app, which starts with app-"
+                "is one of the knowledge base (it starts with dataset-). An app needs a "
+                "key of its own, which starts with app-"
             )
         return ""
 
@@ -105,13 +144,22 @@ def read_settings(
     base_url: str | None, api_key: Secret | None, key_variables: Sequence[str]
 ) -> Settings:
     """Return the settings of a call: what was given, else what the environment says."""
-    url = base_url if base_url is not None else os.environ.get(BASE_URL_VARIABLE)
+    url, url_name = base_url, "base URL"
+    if url is None:
+        url, url_name = (
+            os.environ.get(BASE_URL_VARIABLE),
+            f"base URL of {BASE_URL_VARIABLE}",
+        )
     if not url:
         raise ConfigurationError(
             f"No base URL. Set the environment variable {BASE_URL_VARIABLE}, or give "
             "base_url= to the client, e.g. https://api.dify.ai/v1"
         )
-    return _checked_settings(url, api_key or _key_from_environment(key_variables))
+    key, key_name = api_key, "The API key"
+    if key is None:
+        key, variable = _key_from_environment(key_variables)
+        key_name = f"The API key in {variable}"
+    return _checked_settings(url, url_name, key, key_name)
 
 
 def read_user(user: str | None, default: str | None) -> str:
@@ -127,10 +175,10 @@ def read_user(user: str | None, default: str | None) -> str:
     return _checked_user(name)
 
 
-def _key_from_environment(variables: Sequence[str]) -> Secret:
+def _key_from_environment(variables: Sequence[str]) -> tuple[Secret, str]:
     for variable in variables:
         if os.environ.get(variable):
-            return Secret(os.environ[variable])
+            return Secret(os.environ[variable]), variable
     names = " or ".join(variables) or "the API key"
     raise ConfigurationError(
         f"No API key. Set the environment variable {names}, or give api_key= to the "
@@ -139,19 +187,25 @@ def _key_from_environment(variables: Sequence[str]) -> Secret:
 
 
 @lru_cache(maxsize=64)
-def _checked_settings(base_url: str, api_key: Secret) -> Settings:
-    return Settings(normalize_base_url(base_url), check_api_key(api_key))
+def _checked_settings(
+    base_url: str, url_name: str, api_key: Secret, key_name: str
+) -> Settings:
+    api_url = normalize_base_url(base_url, url_name)
+    return Settings(api_url, check_api_key(api_key, key_name))
 
 
-def check_api_key(api_key: Secret) -> Secret:
-    """Return the key without white space around it, if it can be one."""
+def check_api_key(api_key: Secret, name: str = "The API key") -> Secret:
+    """Return the key without white space around it, if it can be one.
+
+    `name` says in an error which one it is.
+    """
     if not issubclass(api_key.kind(), str):
         raise ConfigurationError(
             f"api_key must be a str, not {api_key.kind().__name__}"
         )
     key = api_key.trimmed()
     if problem := key.problem_as_key():
-        raise ConfigurationError(f"The API key {problem}")
+        raise ConfigurationError(f"{name} {problem}")
     return key
 
 
@@ -174,54 +228,91 @@ def _checked_user(value: object) -> str:
     return user
 
 
-def normalize_base_url(base_url: str) -> str:
+def normalize_base_url(base_url: str, name: str = "base URL") -> str:
     """Return the API's URL, ending in `/v1` and nothing else.
 
-    Takes it with or without `/v1` and slashes, and the URL of an endpoint, as copied from
-    a curl line.
+    Takes it with or without `/v1` and slashes, and the URL of a whole endpoint, as copied
+    from a curl line. Any other path stays, since the API may be below it; where it cannot
+    be told which of both a path is, it is refused: the key goes to no guessed address.
+    `name` says in an error which setting it is.
     """
-    parts = _split(_text("base_url", base_url).strip())
-    path = re.sub(r"/{2,}", "/", parts.path).rstrip("/")
-    head, found, _ = f"{path}/".partition("/v1/")
-    if not found:
-        head = _PASTED.sub("", path)
-        if page := _WEB_PAGES.search(head):
-            raise _wrong_url(
-                base_url, f"{page.group()} is a page of Dify's web UI, not of its API"
-            )
-    return f"{parts.scheme.lower()}://{parts.netloc.lower()}{head}/v1"
+    try:
+        parts = _split(_text("base_url", base_url).strip())
+        path = re.sub(r"/{2,}", "/", parts.path).rstrip("/")
+        root = f"{parts.scheme.lower()}://{parts.netloc.lower()}"
+        return root + (path if path.endswith("/v1") else _api_path(root, path))
+    except ValueError as error:
+        if isinstance(error, ConfigurationError):
+            raise
+        shown = re.sub(r"\?.*", "?...", base_url.strip(), flags=re.DOTALL)[:200]
+        shown = "" if str(error) == _SWAPPED_URL else f" {shown!r}"
+        raise ConfigurationError(f"Cannot use the {name}{shown}: {error}") from None
+
+
+def _api_path(root: str, path: str) -> str:
+    """Return the path of the API for one that does not end in `/v1`.
+
+    Raises:
+        ValueError: It may mean several.
+    """
+    before, v1, after = f"{path}/".rpartition("/v1/")
+    after = after.rstrip("/")
+    if v1 and _PASTED_AFTER_V1.fullmatch(after):
+        return f"{before}/v1"
+    if v1:
+        raise ValueError(
+            f"/{after} is no endpoint of Dify's. The base URL ends in /v1: write "
+            f"{root}{before}/v1, or {root}{path}/v1 if the API is below that path"
+        )
+    if pasted := _PASTED.search(path):
+        return f"{path[: pasted.start()]}/v1"
+    if page := _WEB_PAGES.search(path):
+        raise ValueError(
+            f"{page.group()} is a page of Dify's web UI, not of its API. If the API is "
+            f"below that path all the same, write {root}{path}/v1"
+        )
+    if endpoint := _AMBIGUOUS.search(path):
+        raise ValueError(
+            f"{endpoint.group()} may be an endpoint, or a path that the API is below. "
+            f"Write {root}{path[: endpoint.start()]}/v1, or {root}{path}/v1"
+        )
+    return f"{path}/v1"
 
 
 def _split(text: str) -> SplitResult:
-    scheme, separator, _ = text.partition("://")
-    if not separator:
-        raise _wrong_url(text, f"it has no scheme: try https://{text} or http://{text}")
-    if scheme.lower() not in ("http", "https"):
-        raise _wrong_url(text, f"{scheme}:// is neither http:// nor https://")
-    try:
-        parts = urlsplit(text)
-        # This raises for a malformed one.
-        _ = parts.port
-    except ValueError as error:
-        raise _wrong_url(text, str(error)) from None
-    if "@" in parts.netloc:
+    """Return the URL's pieces.
+
+    Raises:
+        ValueError: It can be no base URL.
+    """
+    if re.match(r"(?:[^/]*//)?[^/]*@", text):
         raise ConfigurationError(
             "The base URL holds a user name or password, which would be sent in place of "
             "the API key: leave it out"
         )
+    if _KEY.fullmatch(text.strip(_AROUND)):
+        raise ValueError(_SWAPPED_URL)
+    if _PLACEHOLDER.search(text):
+        raise ValueError(f"it {_UNFILLED}")
+    if text[:1] in _QUOTES or text[-1:] in _QUOTES:
+        raise ValueError("it has quotes around it")
+    scheme, separator, _ = text.partition("://")
+    if not separator:
+        raise ValueError(f"it has no scheme: try https://{text} or http://{text}")
+    if scheme.lower() not in ("http", "https"):
+        raise ValueError(f"{scheme}:// is neither http:// nor https://")
+    parts = urlsplit(text)
+    # This raises for a malformed one.
+    _ = parts.port
     if not parts.hostname or not text.isprintable() or " " in text:
-        raise _wrong_url(text, "it has no host, or holds a blank or control character")
+        raise ValueError("it has no host, or holds a blank or control character")
     if parts.query or parts.fragment:
-        raise _wrong_url(text, "it has a query or a fragment: leave off ? and #")
+        raise ValueError("it has a query or a fragment: leave off ? and #")
     if parts.hostname == "cloud.dify.ai":
-        raise _wrong_url(
-            text, "that is Dify Cloud's web UI: its API is https://api.dify.ai/v1"
+        raise ValueError(
+            "that is Dify Cloud's web UI: its API is https://api.dify.ai/v1"
         )
     return parts
-
-
-def _wrong_url(text: str, why: str) -> ConfigurationError:
-    return ConfigurationError(f"Cannot use the base URL {text[:200]!r}: {why}")
 
 
 def origin_of(url: str) -> str:
