@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,6 +20,7 @@ from difygen.model import (
     TurnFiles,
     Variable,
 )
+from difygen.record import replace
 
 NAME = Variable(name="name", type=Primitive.STRING, initial="")
 APP = App(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 from difygen.diff.public import PublicApp, PublicNames, public_app
@@ -19,6 +18,7 @@ from difygen.model import (
     Output,
     Primitive,
 )
+from difygen.record import replace
 from support import TESTS
 
 NOTHING = App(name="w", source="w.yml")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -33,6 +32,7 @@ from difygen.model import (
 from difygen.options import Options
 from difygen.parser import read
 from difygen.parser.spec_chat import FILE_TYPES, UPLOAD_METHODS
+from difygen.record import replace
 from difygen.settings import Settings, load_settings
 from difygen.type_algebra import union
 from hypothesis import example, given

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 from difygen.model import App, ArrayOf, Input, ObjectOf, Output, Primitive, Property
 from difygen.model_json import ContractError, dump, load
 from difygen.project.lockfile import format_contract
+from difygen.record import replace
 from hypothesis import given
 from support.workflow_strategies import workflows
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from difygen.console import DefinitionProblem, UsageProblem, collecting
 from difygen.diagnostics import Diagnostic
 from difygen.options import Options
+from difygen.record import Record, replace
 
 if TYPE_CHECKING:
     from difygen.settings import Settings
@@ -22,8 +22,7 @@ SETTINGS_FILES = ("difygen.toml", "pyproject.toml")
 SEE_HELP = "Try 'difygen --help' for help."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(Record, kw_only=True):
     """What the command line and the settings ask for. Paths start at the current folder.
 
     `folder` is the project's: generated code calls definitions by their path from it. `options` say what the code is
@@ -37,7 +36,7 @@ class Config:
     sources: tuple[str, ...] = ()
     output: str | None = None
     folder: str = "."
-    options: Options = field(default_factory=Options)
+    options: Options = Options()
     settings: Settings | None = None
     force: bool = False
     prune: bool = False

@@ -8,7 +8,6 @@ Specs and settings are checked with it. Imported on every run that has a config,
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from math import inf
 from typing import Protocol
 
@@ -58,14 +57,16 @@ class Diagnostics:
         return tuple(sorted(self._found, key=lambda found: found.location))
 
 
-@dataclass(frozen=True, slots=True)
 class Cursor:
     """A value, the path to it, and how messages call it."""
 
-    value: JsonValue
-    path: Path
-    report: Diagnostics
-    name: str = ""
+    __slots__ = ("name", "path", "report", "value")
+
+    def __init__(self, value: JsonValue, path: Path, report: Diagnostics, name: str = "") -> None:
+        self.value = value
+        self.path = path
+        self.report = report
+        self.name = name
 
     def __iter__(self) -> Iterator[Cursor]:
         """Return the items, if the value is a list."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from itertools import count
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from difygen.console import DefinitionProblem, one_line, printable
 from difygen.model import WORKFLOW, App, AppKind
 from difygen.options import Options
+from difygen.record import replace
 
 if TYPE_CHECKING:
     from difygen.diagnostics import Diagnostic

@@ -8,9 +8,10 @@ docstring doors of `difygen.codegen.python.syntax`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
+
+from difygen.record import NOTHING, Record
 
 JsonValue = None | bool | int | float | str | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
 """What JSON can say. Readers hand out plain `dict`, `list` and scalars."""
@@ -26,7 +27,7 @@ AppMode = Literal["workflow", "advanced-chat", "chat", "agent-chat", "completion
 APP_MODES: tuple[AppMode, ...] = get_args(AppMode)
 
 
-class AppKind(NamedTuple):
+class AppKind(Record, kw_only=True):
     """How one kind of app differs from the others. Whoever needs to know asks the row, and keeps no table of its own.
 
     `name` is a spec's word for it and `modes` are Dify's; `noun` is how messages call it. `verbs` are the methods of a
@@ -151,15 +152,13 @@ class Primitive(Enum):
     NULL = "null"  # only ever a member of a `UnionOf`
 
 
-@dataclass(frozen=True, slots=True)
-class ArrayOf:
+class ArrayOf(Record):
     """A JSON array whose elements have one type."""
 
     item: Type
 
 
-@dataclass(frozen=True, slots=True)
-class Property:
+class Property(Record):
     """A member of an object.
 
     `required` says whether the key is always there; a value that may be null is a union with NULL.
@@ -171,16 +170,14 @@ class Property:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectOf:
+class ObjectOf(Record):
     """A JSON object. Without properties it is an open mapping; with them, unknown keys are kept all the same."""
 
     properties: tuple[Property, ...] = ()
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class OneOf:
+class OneOf(Record):
     """A string that is expected to be one of some values.
 
     `closed` means that nothing else can occur (a select input); an open one is what is likely (the enum of an LLM's
@@ -191,8 +188,7 @@ class OneOf:
     closed: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class UnionOf:
+class UnionOf(Record):
     """Any of several types: at least two, distinct and not unions themselves. `type_algebra.union` builds one."""
 
     members: tuple[Type, ...]
@@ -204,7 +200,7 @@ Type = Primitive | ArrayOf | ObjectOf | OneOf | UnionOf
 FILE_KEYS = ("allowed_file_types", "allowed_file_extensions", "allowed_file_upload_methods")
 
 
-class InputTraits(NamedTuple):
+class InputTraits(Record, kw_only=True):
     """How one kind of input differs from the others.
 
     Whoever needs to know asks the row, and keeps no table of its own.
@@ -284,8 +280,7 @@ INPUT_TRAITS: Mapping[str, InputTraits] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Input:
+class Input(Record, kw_only=True):
     """A variable of the start node: what a caller sends.
 
     `default` is a usable default in its JSON type, or None for none: readers drop defaults that the server itself would
@@ -319,8 +314,7 @@ class Input:
         return self.type or self.traits.type
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
+class Output(Record, kw_only=True):
     """A key of the run's `outputs`: what a caller gets.
 
     `optional` means that the key may be absent or null, and `reason` says when, in words a reader of the workflow
@@ -336,8 +330,7 @@ class Output:
     selectors: tuple[tuple[str, ...], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class Node(Record, kw_only=True):
     """A step of the workflow, in the order of the definition. `parent` is the iteration or loop that holds it."""
 
     id: str
@@ -346,8 +339,7 @@ class Node:
     parent: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edge:
+class Edge(Record, kw_only=True):
     """A connection of two nodes. `handle` is the branch it leaves by ("source" for nodes that do not branch)."""
 
     source: str
@@ -355,8 +347,7 @@ class Edge:
     handle: str = "source"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variable:
+class Variable(Record, kw_only=True):
     """A conversation variable: what a chatflow remembers from turn to turn.
 
     `initial` is its value before the first turn, in its JSON type; None where the definition gives none of use.
@@ -368,8 +359,7 @@ class Variable:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TemplatePiece:
+class TemplatePiece(Record, kw_only=True):
     """A part of an answer's template: a fixed `text`, or the value that `selector` leads to, of the type `type`."""
 
     text: str = ""
@@ -377,8 +367,7 @@ class TemplatePiece:
     type: Type = Primitive.STRING
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerTemplate:
+class AnswerTemplate(Record, kw_only=True):
     """What an Answer node says, in the order in which it says it. `reason` says which turns do not reach it, if any."""
 
     node: str
@@ -386,8 +375,7 @@ class AnswerTemplate:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tool:
+class Tool(Record, kw_only=True):
     """A tool that an agent may use. `name` is what thoughts call it."""
 
     name: str
@@ -395,8 +383,7 @@ class Tool:
     provider: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TurnFiles:
+class TurnFiles(Record, kw_only=True):
     """The files that a turn may bring along with its query: Dify's own words, empty where anything will do."""
 
     types: tuple[str, ...] = ()
@@ -405,8 +392,7 @@ class TurnFiles:
     max_count: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Features:
+class Features(Record, kw_only=True):
     """What an app's owner has switched on beside the answer itself, and what its users see before the first turn."""
 
     opening_statement: str = ""
@@ -421,18 +407,16 @@ class Features:
     annotation_reply: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Example:
+class Example(Record, kw_only=True):
     """A sample call of a spec's `examples`: what is sent and what comes back."""
 
     query: str = ""
     answer: str = ""
-    inputs: Mapping[str, JsonValue] = field(default_factory=dict)
-    outputs: Mapping[str, JsonValue] = field(default_factory=dict)
+    inputs: Mapping[str, JsonValue] = NOTHING
+    outputs: Mapping[str, JsonValue] = NOTHING
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class App:
+class App(Record, kw_only=True):
     """The contract of one app, and as much of its graph as its callers can use.
 
     `name` is the definition's own name for it, not yet a Python name; `source` is how messages and docstrings call the

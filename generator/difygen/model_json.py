@@ -7,7 +7,6 @@ of outputs are left out. Knows neither files nor Python names.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
 from typing import Any, NamedTuple, TypeVar, cast
 
 from difygen.model import (
@@ -32,6 +31,7 @@ from difygen.model import (
     UnionOf,
     Variable,
 )
+from difygen.record import Record, defaults
 
 JsonObject = dict[str, Any]
 _Loaded = TypeVar("_Loaded")
@@ -162,7 +162,7 @@ _PIECES = _Form(
     ),
 )
 
-_FORMS: Mapping[type, Mapping[str, _Form]] = {
+_FORMS: Mapping[type[Record], Mapping[str, _Form]] = {
     Input: {
         **dict.fromkeys(("name", "label", "description"), _TEXT),
         **dict.fromkeys(("kind", "required", "default", "max_length"), _AS_IT_IS),
@@ -174,16 +174,14 @@ _FORMS: Mapping[type, Mapping[str, _Form]] = {
     AnswerTemplate: {"node": _TEXT, "pieces": _PIECES, "reason": _TEXT},
     Tool: {"name": _TEXT, "label": _TEXT, "provider": _TEXT},
     TurnFiles: {"types": _LIST, "extensions": _LIST, "methods": _LIST, "max_count": _AS_IT_IS},
-    Features: {field.name: _LIST if field.default == () else _AS_IT_IS for field in fields(Features)},
+    Features: {name: _LIST if usual == () else _AS_IT_IS for name, usual in defaults(Features).items()},
     Property: {"name": _TEXT, "type": _TYPE, "required": _AS_IT_IS, "description": _TEXT},
 }
 """The members of records that callers can see. One that is as usual is not written."""
 
-_USUAL = {record: {field.name: field.default for field in fields(record)} for record in _FORMS}
-
 
 def _dump(record: Any) -> JsonObject:
-    usual = _USUAL[type(record)]
+    usual = defaults(type(record))
     members = ((name, form, getattr(record, name)) for name, form in _FORMS[type(record)].items())
     return {name: form.dump(value) for name, form, value in members if value != usual[name]}
 

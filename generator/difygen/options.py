@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from difygen.record import NOTHING, Record
 
 Emit = Literal["both", "sync", "async"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(Record, kw_only=True):
     """What the user decided about the generated code.
 
     `names` gives a workflow's Python name by the source of its definition; the other mappings are keyed by that
@@ -19,10 +19,10 @@ class Options:
     code imports its runtime from, where it does not bring its own.
     """
 
-    names: Mapping[str, str] = field(default_factory=dict)
-    rename: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    outputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    env: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = NOTHING
+    rename: Mapping[str, Mapping[str, str]] = NOTHING
+    outputs: Mapping[str, Mapping[str, str]] = NOTHING
+    env: Mapping[str, str] = NOTHING
     line_length: int = 88
     emit: Emit = "both"
     templates: str | None = None

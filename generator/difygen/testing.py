@@ -15,13 +15,14 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import PathLike, fspath
 from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from difygen.mock import HINT
 from difygen.model import APP_KINDS, WORKFLOW, App
+from difygen.record import replace
 from difygen.wording import named, names_listed, nearest
 
 if TYPE_CHECKING:

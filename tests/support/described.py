@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import MISSING, fields
 from typing import Any
 
 from difygen.model import App, ArrayOf, Edge, Node, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
 from difygen.parser import Reading
+from difygen.record import defaults
 
 
 def described(reading: Reading) -> str:
@@ -39,11 +39,10 @@ def _app(app: App) -> Iterator[str]:
 
 def _facts(record: Any, *said: str) -> Iterator[str]:
     """Return the fields of a record that are not as usual, without those that are `said` already."""
-    for field in fields(record):
-        value = getattr(record, field.name)
-        usual = field.default if field.default_factory is MISSING else field.default_factory()
-        if field.name not in said and (value != usual or type(value) is not type(usual)):
-            yield f"    {field.name}: {typed(value, 2) if isinstance(value, ObjectOf) else repr(value)}"
+    for name, usual in defaults(type(record)).items():
+        value = getattr(record, name)
+        if name not in said and (value != usual or type(value) is not type(usual)):
+            yield f"    {name}: {typed(value, 2) if isinstance(value, ObjectOf) else repr(value)}"
 
 
 def _node(node: Node) -> str:

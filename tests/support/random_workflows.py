@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -22,6 +21,7 @@ from difygen.model import (
     Type,
     UnionOf,
 )
+from difygen.record import replace
 from difygen.type_algebra import union
 
 NAMES = ["text", "num", "class", "型", "a b", "data", "user", "result", "list"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from difygen.arguments import parse_arguments
@@ -18,6 +17,7 @@ from difygen.model import WORKFLOW, App
 from difygen.options import Options
 from difygen.parser.dsl import read_parameters
 from difygen.project.definitions import NamedApp
+from difygen.record import replace
 from difygen.wording import count
 
 

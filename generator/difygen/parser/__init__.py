@@ -6,7 +6,6 @@ Decides whether `spec` or `dsl` reads a file; those know the formats.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from difygen.cursor import Diagnostics
 from difygen.diagnostics import Diagnostic, has_errors
 from difygen.model import App, JsonValue
 from difygen.parser.yaml import Document, load
+from difygen.record import replace
 from difygen.wording import nearest
 
 SPEC_KEYS = ("inputs", "outputs")

@@ -9,7 +9,6 @@ import json
 import re
 from bisect import bisect_right
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 from yaml import MarkedYAMLError, YAMLError
@@ -36,16 +35,18 @@ class Unreadable(Exception):
         self.hint = hint
 
 
-@dataclass(slots=True)
 class Place:
     """The indices at which a value and its key start, the places within the value, and the text of a scalar as
     it was written.
     """
 
-    value: int
-    key: int | None = None
-    text: str | None = None
-    members: dict[str | int, Place] = field(default_factory=dict)
+    __slots__ = ("key", "members", "text", "value")
+
+    def __init__(self, value: int, key: int | None) -> None:
+        self.value = value
+        self.key = key
+        self.text: str | None = None
+        self.members: dict[str | int, Place] = {}
 
 
 class Lines:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import cast
 
@@ -26,6 +25,7 @@ from difygen.model import (
 )
 from difygen.parser import spec_chat
 from difygen.parser.spec_types import ITEM, OUTPUT, check_input_value, check_value, description, read_type
+from difygen.record import replace
 from difygen.type_algebra import members_of
 from difygen.type_syntax import json_of, type_of_schema
 from difygen.wording import names_listed, shown

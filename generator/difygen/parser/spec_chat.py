@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 from difygen.cursor import Cursor
 from difygen.model import AGENT, CHAT, CHATFLOW, COMPLETION, WORKFLOW, App, AppKind, Features, Tool, TurnFiles, Variable
 from difygen.parser.spec_types import VARIABLE, check_value, description, read_type
+from difygen.record import replace
 from difygen.wording import names_listed
 
 _TALKING = (CHATFLOW, CHAT, AGENT)

@@ -9,7 +9,6 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from difygen import __version__
@@ -26,6 +25,7 @@ from difygen.project.report import BuildReport, Package
 from difygen.project.request import Request
 from difygen.project.sources import STDIN, Source, origin_of
 from difygen.project.writer import signed
+from difygen.record import replace
 from difygen.wording import visible
 
 if TYPE_CHECKING:

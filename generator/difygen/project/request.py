@@ -9,7 +9,6 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from typing import NamedTuple
 
 from difygen import __version__
@@ -57,11 +56,11 @@ def resolve(
 
 def _fingerprint(config: Config, names: Mapping[str, str]) -> str:
     """Return a hash of all options that generated code depends on, the text of the user's own templates included."""
-    options = asdict(config.options) | {"names": dict(names)}
+    options = {**vars(config.options), "names": dict(names)}
     if folder := config.options.templates:
         files = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
         options["templates"] = {name: hash_file(os.path.join(folder, name)) for name in files}
-    return hash_bytes(json.dumps(options, sort_keys=True).encode())[:16]
+    return hash_bytes(json.dumps(options, sort_keys=True, default=dict).encode())[:16]
 
 
 # A runtime that several packages share

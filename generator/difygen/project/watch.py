@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 
@@ -17,6 +16,7 @@ from difygen.console import say, say_error
 from difygen.project.build import build
 from difygen.project.report import show_report
 from difygen.project.sources import STDIN, SUFFIXES, discover
+from difygen.record import replace
 
 _QUIET_TIME = 20
 """Milliseconds without a change after which a save is taken to be complete: editors save in steps.

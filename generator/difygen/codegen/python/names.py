@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from math import inf
 from typing import NamedTuple
 
@@ -30,6 +29,7 @@ from difygen.naming import (
     snake_name,
 )
 from difygen.options import Options
+from difygen.record import replace
 from difygen.wording import has_surrogate, nearest, visible
 
 _CLASSES = ("Client", "Inputs", "Outputs", "Node", "Variables", "Tool")

@@ -8,7 +8,6 @@ sent, and a type checker sees it. Knows nothing of clients.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from difygen.codegen.describe import expected_values, paragraphs, sentence
@@ -80,16 +79,16 @@ class Constant(NamedTuple):
     annotation: Code | None = None
 
 
-@dataclass(slots=True)
 class Scope:
     """What a module imports and defines so far. In a single file, `prefix` keeps the private names of apps apart."""
 
-    reserved: set[str]
-    prefix: str = ""
-    imports: dict[str, set[str]] = field(default_factory=dict)
-    constants: list[Constant] = field(default_factory=list)
-    models: list[ModelPlan] = field(default_factory=list)
-    public: list[Identifier] = field(default_factory=list)
+    def __init__(self, reserved: set[str], prefix: str = "") -> None:
+        self.reserved = reserved
+        self.prefix = prefix
+        self.imports: dict[str, set[str]] = {}
+        self.constants: list[Constant] = []
+        self.models: list[ModelPlan] = []
+        self.public: list[Identifier] = []
 
     def use(self, name: str) -> Code:
         """Return `name`, imported from the runtime, from pydantic or from the standard library."""

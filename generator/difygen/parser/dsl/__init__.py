@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 
 from difygen.cursor import Diagnostics, Path
 from difygen.model import AGENT, APP_KINDS, APP_MODES, WORKFLOW, App, AppMode, JsonValue
@@ -18,6 +17,7 @@ from difygen.parser.dsl.graph import PATH, Graph, mapping, read_graph, sequence,
 from difygen.parser.dsl.inputs import read_form, read_inputs
 from difygen.parser.dsl.outputs import read_outputs
 from difygen.parser.yaml import Document, load
+from difygen.record import replace
 from difygen.wording import nearest, quoted
 
 NEWEST = (0, 7, 0)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import _ast
 import warnings
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 MAX_LENGTH = 40_000
@@ -67,7 +66,6 @@ _FUNCTIONS = {
 }
 
 
-@dataclass(slots=True)
 class Bindings:
     """`bound` holds the values assigned to each name of `main`, None for those of any other origin; `joined`
     what `+=` adds to them.
@@ -76,14 +74,15 @@ class Bindings:
     list.
     """
 
-    returns: list[_ast.Return] = field(default_factory=list)
-    bound: dict[str, list[_ast.expr | None]] = field(default_factory=dict)
-    joined: dict[str, list[_ast.expr]] = field(default_factory=dict)
-    added: dict[str, list[_ast.expr]] = field(default_factory=dict)
-    uses: dict[str, int] = field(default_factory=dict)
-    touched: set[str] = field(default_factory=set)
-    modules: set[str] = field(default_factory=set)
-    taken: set[str] = field(default_factory=set)
+    def __init__(self) -> None:
+        self.returns: list[_ast.Return] = []
+        self.bound: dict[str, list[_ast.expr | None]] = {}
+        self.joined: dict[str, list[_ast.expr]] = {}
+        self.added: dict[str, list[_ast.expr]] = {}
+        self.uses: dict[str, int] = {}
+        self.touched: set[str] = set()
+        self.modules: set[str] = set()
+        self.taken: set[str] = set()
 
     def assign(self, target: _ast.expr, value: _ast.expr | None) -> None:
         """Note an assignment, taking tuples apart where both sides are written out."""

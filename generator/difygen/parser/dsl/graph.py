@@ -6,10 +6,10 @@ Knows no node type's fields.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from difygen.cursor import Diagnostics
 from difygen.model import Edge, JsonValue, Node
+from difygen.record import Record, replace
 from difygen.wording import quoted
 
 PATH = ("workflow", "graph", "nodes")
@@ -23,8 +23,7 @@ Port = tuple[str, str]
 _NO_MAPPING: Mapping[str, JsonValue] = {}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Step:
+class Step(Record):
     """A node of the canvas. `index` is its place in the file, `parent` the container that holds it."""
 
     id: str

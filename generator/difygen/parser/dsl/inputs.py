@@ -6,7 +6,6 @@ Knows no other node.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from math import isfinite
 from typing import NamedTuple
 
@@ -25,6 +24,7 @@ from difygen.model import (
 )
 from difygen.parser.dsl.graph import PATH, Graph, mapping, sequence, text, texts
 from difygen.parser.dsl.nullability import Value
+from difygen.record import replace
 from difygen.type_algebra import merge
 from difygen.type_syntax import json_of, type_of_schema
 from difygen.wording import quoted

@@ -1,0 +1,70 @@
+"""Frozen records with named members: what a frozen data class is to its callers, and to type checkers.
+
+A data class compiles five methods of its own, half a millisecond for each class of every run. Records share theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, NoReturn, TypeVar, dataclass_transform
+
+RecordT = TypeVar("RecordT", bound="Record")
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+"""A mapping without members, as a default that nobody can fill."""
+
+
+@dataclass_transform(frozen_default=True)
+class Record:
+    """Something with the members that the annotations of its class name.
+
+    Two are equal if they are of one class and all their members are. With `kw_only`, members are given by name alone.
+    """
+
+    __match_args__: ClassVar[tuple[str, ...]] = ()
+    _members: ClassVar[Mapping[str, object]] = NOTHING
+    _required: ClassVar[frozenset[str]] = frozenset()
+
+    def __init_subclass__(cls, *, kw_only: bool = False) -> None:
+        cls._members = {name: cls.__dict__.get(name, ...) for name in cls.__annotations__}
+        cls._required = frozenset(cls.__annotations__.keys() - cls.__dict__.keys())
+        positional = () if kw_only else tuple(cls._members)
+        setattr(cls, "__match_args__", positional)  # noqa: B010 - mypy lets nobody assign it
+
+    def __init__(self, *values: Any, **members: Any) -> None:
+        given = {**dict(zip(self.__match_args__, values, strict=False)), **members}
+        found = {**self._members, **given}
+        if (
+            len(found) != len(self._members)
+            or len(given) != len(values) + len(members)
+            or not given.keys() >= self._required
+        ):
+            problem = f"not {len(values)} values and {', '.join(members) or 'no names'}"
+            raise TypeError(f"{type(self).__name__} takes {', '.join(self._members)}; {problem}")
+        self.__dict__.update(found)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__}.{name} cannot be set: records do not change")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{type(self).__name__}.{name} cannot be removed: records do not change")
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((type(self), *self.__dict__.values()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__dict__.items())})"
+
+
+def replace(record: RecordT, **changes: Any) -> RecordT:
+    """Return a record with other values for some members."""
+    return type(record)(**{**vars(record), **changes})
+
+
+def defaults(record: type[Record]) -> Mapping[str, object]:
+    """Return the members of a class of records with their defaults, `...` for those that have none."""
+    return record._members
