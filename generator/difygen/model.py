@@ -284,14 +284,16 @@ class Input(Record, kw_only=True):
     """A variable of the start node: what a caller sends.
 
     `default` is a usable default in its JSON type, or None for none: readers drop defaults that the server itself would
-    refuse, with a diagnostic. `max_length` counts code points of a text and members of a file list. `type` is set for
-    `json_object` alone.
+    refuse, with a diagnostic. `prefilled` is what stands in Dify's own form for a required input, which a caller has to
+    send all the same. Neither holds what looks like a secret. `max_length` counts code points of a text and members of
+    a file list. `type` is set for `json_object` alone.
     """
 
     name: str
     kind: InputKind
     required: bool = True
     default: JsonValue = None
+    prefilled: JsonValue = None
     label: str = ""
     description: str = ""
     max_length: int | None = None

@@ -165,7 +165,7 @@ _PIECES = _Form(
 _FORMS: Mapping[type[Record], Mapping[str, _Form]] = {
     Input: {
         **dict.fromkeys(("name", "label", "description"), _TEXT),
-        **dict.fromkeys(("kind", "required", "default", "max_length"), _AS_IT_IS),
+        **dict.fromkeys(("kind", "required", "default", "prefilled", "max_length"), _AS_IT_IS),
         **dict.fromkeys(("options", *FILE_KEYS), _LIST),
         "type": _TYPE,
     },

@@ -5,11 +5,12 @@ What comes out is still plain text, which each target has a door for.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 
-from difygen.model import App, Input, OneOf, Output, Type
+from difygen.model import App, Input, JsonValue, OneOf, Output, Type
 from difygen.type_algebra import members_of
-from difygen.wording import listed, one_line, width
+from difygen.wording import listed, named, one_line, quoted, width
 
 _LINE_BREAKS = str.maketrans({"\r": "\n", "\u2028": "\n", "\u2029": "\n"})
 MAX_ANSWER_TEXT = 60
@@ -57,10 +58,17 @@ def input_text(variable: Input, name: str) -> str:
     label = one_line(variable.label)
     if "".join(filter(str.isalnum, label.casefold())) == name.replace("_", "").casefold():
         label = ""
-    texts = [_labelled(label, variable), sentence(variable.description)]
+    texts = [_labelled(label, variable), sentence(variable.description), _prefilled(variable.prefilled)]
     if variable.name != name:
         texts.append(f"Sent as `{one_line(variable.name)}`.")
     return " ".join(filter(None, texts))
+
+
+def _prefilled(value: JsonValue) -> str:
+    if value is None:
+        return ""
+    shown = quoted(value) if isinstance(value, str) else named(json.dumps(value, ensure_ascii=False))
+    return f"Prefilled with {shown} in Dify."
 
 
 def output_text(output: Output) -> str:

@@ -40,7 +40,7 @@ def _compare_input(subject: str, old: Input, new: Input) -> Iterator[Found]:
     yield from compare_length(subject, old, new)
     if old.kind == new.kind and old.traits.is_file:
         yield from compare_files(subject, old, new)
-    if (old.label, old.description) != (new.label, new.description):
+    if (old.label, old.description, old.prefilled) != (new.label, new.description, new.prefilled):
         yield "text-changed", subject, f"The label or description of `{new.name}` changed."
 
 

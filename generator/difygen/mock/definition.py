@@ -230,7 +230,7 @@ def _types(workflow: App, graph: Graph, ends: Mapping[str, tuple[tuple[str, Sele
 
 def _variable(input_: Input) -> JsonObject:
     row: JsonObject = {
-        "default": input_.default,
+        "default": input_.default if input_.prefilled is None else input_.prefilled,
         "hide": False,
         "hint": input_.description,
         "label": input_.label or input_.name,

@@ -5,7 +5,7 @@ Never fails, always ends.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from difygen.model import ArrayOf, JsonValue, Primitive, Type
@@ -67,9 +67,7 @@ class Resolver:
             value = self.variable(source, name)
         else:
             value = self._field(step, name)
-            if step.parent is not None and not self._encloses(step.parent, scope):
-                container = self.graph.steps[step.parent]
-                hidden = f"null since Dify 1.9, where nothing outside of {container} can see the steps in it"
+            if hidden := self._hidden(step, name, scope):
                 value = value._replace(null=hidden, requirements=())
         for each in rest:
             value = member(value, each)
@@ -103,6 +101,14 @@ class Resolver:
             return True
         return self.runs(by.parent).flow.comes_before(source.id, by.id)
 
+    def is_guessed(self, selector: Sequence[str], value: Value) -> bool:
+        """Return whether the editor notes a type for `value`, to which the selector leads, that says nothing: where
+        nodes make something of other nodes' values, it notes what it cached of them once.
+        """
+        step = self.graph.steps.get(selector[0]) if selector else None
+        type_ = NODE_TYPES.get(step.type) if step is not None else None
+        return value.unknown is None and type_ is not None and type_.is_guessed
+
     def missing(self, value: Value, container: Step) -> str:
         """Return why `value`, made within a container, may be missing after one of its rounds; empty if it is
         always there.
@@ -124,6 +130,20 @@ class Resolver:
         if level not in self._runs:
             self._runs[level] = Runs(self.graph, level, self._branches_of)
         return self._runs[level]
+
+    def _hidden(self, step: Step, name: str, scope: str | None) -> str:
+        """Return why a field of a step cannot be seen from within the container `scope`; empty if it can."""
+        hidden = "null since Dify 1.9, where nothing outside of {} can see the steps in it"
+        if step.parent is not None and not self._encloses(step.parent, scope):
+            return hidden.format(self.graph.steps[step.parent])
+        type_ = NODE_TYPES.get(step.type)
+        if type_ is None:
+            return ""
+        if name in type_.inside and not self._encloses(step.id, scope):
+            return f"{hidden.format(step)} or its {named(name)}"
+        if name in type_.afterwards and self._encloses(step.id, scope):
+            return f"null, since {step} has no {named(name)} before its last round"
+        return ""
 
     def _encloses(self, container: str, scope: str | None) -> bool:
         while scope is not None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from difygen.cursor import Diagnostics
 from difygen.model import Edge, JsonValue, Node
 from difygen.record import Record, replace
-from difygen.wording import quoted
+from difygen.wording import count, quoted, shown
 
 PATH = ("workflow", "graph", "nodes")
 
@@ -102,8 +102,9 @@ class Graph:
 def read_graph(canvas: Mapping[str, JsonValue], report: Diagnostics) -> Graph:
     """Take steps and edges from `workflow.graph`. What has not the shape of a node or an edge is left out."""
     steps: dict[str, Step] = {}
-    for index, node in enumerate(sequence(canvas.get("nodes"))):
-        step = _step(mapping(node), index, report)
+    nodes = [mapping(node) for node in sequence(canvas.get("nodes"))]
+    for index, node in enumerate(nodes):
+        step = _step(node, index, report)
         if step is None:
             continue
         if step.id in steps:
@@ -114,12 +115,35 @@ def read_graph(canvas: Mapping[str, JsonValue], report: Diagnostics) -> Graph:
     for id_, parent in _parents(steps).items():
         if parent != steps[id_].parent:
             steps[id_] = replace(steps[id_], parent=parent)
+    _check_types(nodes, report)
     return Graph(steps, _edges(canvas, steps))
+
+
+def _check_types(nodes: Sequence[Mapping[str, JsonValue]], report: Diagnostics) -> None:
+    """Tell of nodes whose type stands where Dify does not look. Files in which no node has one are not Dify's."""
+    misplaced = {index: _type_of_wrapper(node) for index, node in enumerate(nodes) if _type_of_wrapper(node)}
+    if not misplaced:
+        return
+    total = sum(node.get("type") not in _NOTES for node in nodes)
+    index, type_ = next(iter(misplaced.items()))
+    hint = f"Dify refuses such a file: `type: {shown(type_)}` belongs into `data`, beside `title`."
+    if len(misplaced) == total:
+        message = f"None of the {count(total, 'node')} has a `data.type`; the first one stands here."
+        report.error("no-node-type", message, (*PATH, index), hint)
+    else:
+        message = f"{len(misplaced)} of the {count(total, 'node')} have no `data.type`; the first one stands here."
+        report.warn("no-node-type", message, (*PATH, index), hint)
+
+
+def _type_of_wrapper(node: Mapping[str, JsonValue]) -> str:
+    """Return the type of a node that stands beside its `data`, where the canvas has words of its own."""
+    type_ = text(node.get("type"))
+    return "" if text(mapping(node.get("data")).get("type")) or type_.startswith("custom") else type_
 
 
 def _step(node: Mapping[str, JsonValue], index: int, report: Diagnostics) -> Step | None:
     data = mapping(node.get("data"))
-    type_ = text(data.get("type"))
+    type_ = text(data.get("type")) or _type_of_wrapper(node)
     if not type_ or node.get("type") in _NOTES:
         return None
     id_ = text(node.get("id"))

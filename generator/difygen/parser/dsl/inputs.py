@@ -24,6 +24,7 @@ from difygen.model import (
 )
 from difygen.parser.dsl.graph import PATH, Graph, mapping, sequence, text, texts
 from difygen.parser.dsl.nullability import Value
+from difygen.parser.secrets import looks_like_secret
 from difygen.record import replace
 from difygen.type_algebra import merge
 from difygen.type_syntax import json_of, type_of_schema
@@ -76,9 +77,19 @@ def _read(
         if name in inputs:
             report.warn("repeated-input", f"Two inputs are called {quoted(name)}; the last one counts.", path)
         default = default_of(variable, kind, report, path, is_applied=has_graph)
+        values[name] = _value(_input(name, kind, variable, default), default)
+        if looks_like_secret(default.value, name, text(variable.get("label"))):
+            _report_secret(name, report, path, is_applied=has_graph)
+            default = default._replace(value=None)
         inputs[name] = _input(name, kind, variable, default)
-        values[name] = _value(inputs[name], default)
     return tuple(inputs.values()), values
+
+
+def _report_secret(name: str, report: Diagnostics, path: Path, *, is_applied: bool) -> None:
+    message = f"The default of the input {quoted(name)} looks like a secret and is kept out of the client."
+    who = "Dify fills it in itself (since 1.10.1)" if is_applied else "Callers have to send it"
+    hint = f"{who}; a secret of the app is better kept in Dify's own settings."
+    report.warn("secret-default", message, (*path, "default"), hint)
 
 
 def _kind(
@@ -112,6 +123,7 @@ def _input(name: str, kind: InputKind, variable: Mapping[str, JsonValue], defaul
         kind=kind,
         required=variable.get("required") is True or default.refused,
         default=default.value,
+        prefilled=_prefilled(variable, kind),
         label=text(variable.get("label")),
         description=_description(variable),
         max_length=length_of(variable.get("max_length")) if traits.unit else None,
@@ -121,6 +133,16 @@ def _input(name: str, kind: InputKind, variable: Mapping[str, JsonValue], defaul
         allowed_file_upload_methods=texts(variable.get("allowed_file_upload_methods")) if traits.is_file else (),
         type=_shape(variable) if kind == "json_object" else None,
     )
+
+
+def _prefilled(variable: Mapping[str, JsonValue], kind: InputKind) -> JsonValue:
+    """Return what the form of a required input is filled with, if that can be sent and is nobody's secret."""
+    raw = variable.get("default")
+    if variable.get("required") is not True or raw in (None, "", {}):
+        return None
+    value = _judged(raw, kind, variable)[0].value
+    names = text(variable.get("variable")), text(variable.get("label"))
+    return None if looks_like_secret(value, *names) else value
 
 
 def _description(variable: Mapping[str, JsonValue]) -> str:
@@ -188,7 +210,7 @@ def default_of(
     found, why = _judged(raw, kind, variable)
     if not is_applied:
         found = Default(found.value)
-    if why:
+    if why and (found.refused or raw != ""):  # Dify's editor leaves empty texts behind, whatever the kind
         name = quoted(text(variable.get("variable")))
         if found.refused:
             hint = "Dify refuses runs that leave it out, so it is a required argument."

@@ -6,7 +6,9 @@ To add a node type, add one row to `NODE_TYPES` and one folder to `tests/cases/d
 
 * `fields` are the outputs that every such node has, as types, or as a `Value` where one can be null in its own words;
 * `derive` gives the outputs that depend on the node's settings or on other nodes, and None for names it does not know;
-* `branches` lists the handles of a node that takes one way of several.
+* `branches` lists the handles of a node that takes one way of several;
+* `inside` and `afterwards` name those fields of a container that only the steps in it see, and that they do not see;
+* `is_guessed` says that the editor has no surer type for such a node's outputs than what it cached at some time.
 
 What all nodes share (error strategies, selectors that go deeper, skipped steps) happens elsewhere and needs no word
 here.
@@ -39,9 +41,12 @@ class NodeType(NamedTuple):
     fields: Mapping[str, Type | Value] = MappingProxyType({})
     derive: Derive | None = None
     branches: Callable[[Step], Sequence[Branch]] | None = None
+    inside: Sequence[str] = ()
+    afterwards: Sequence[str] = ()
+    is_guessed: bool = False
 
 
-_AGGREGATOR = NodeType(derive=d.aggregated)
+_AGGREGATOR = NodeType(derive=d.aggregated, is_guessed=True)
 
 NODE_TYPES: dict[str, NodeType] = {
     "start": NodeType(derive=f.start_variable),
@@ -70,8 +75,8 @@ NODE_TYPES: dict[str, NodeType] = {
     "variable-aggregator": _AGGREGATOR,
     "variable-assigner": _AGGREGATOR,  # its name before 0.6.14; `assigner` is another node
     "assigner": NodeType(),
-    "iteration": NodeType(derive=d.iterated),
-    "loop": NodeType(derive=d.looped),
+    "iteration": NodeType(derive=d.iterated, is_guessed=True, inside=("item", "index"), afterwards=("output",)),
+    "loop": NodeType(derive=d.looped, afterwards=("loop_round",)),
     "iteration-start": NodeType(),
     "loop-start": NodeType(),
     "loop-end": NodeType(),
@@ -83,8 +88,8 @@ NODE_TYPES: dict[str, NodeType] = {
         },
         f.parameter,
     ),
-    "document-extractor": NodeType(derive=d.extracted),
-    "list-operator": NodeType(derive=d.from_list),
+    "document-extractor": NodeType(derive=d.extracted, is_guessed=True),
+    "list-operator": NodeType(derive=d.from_list, is_guessed=True),
     "human-input": NodeType(
         {"__action_id": STRING, "__rendered_content": STRING, "__action_value": STRING},
         f.form_field,

@@ -41,7 +41,7 @@ class Item(NamedTuple):
 def read_outputs(resolver: Resolver, kind: AppKind, report: Diagnostics) -> tuple[Output, ...]:
     """Return everything that the End nodes may give, in the order of the file."""
     ends = [step for step in resolver.graph.steps.values() if step.type in kind.terminal_nodes]
-    if not ends:
+    if not ends and resolver.graph.first("start") is not None:  # one that a trigger starts seldom gives anything
         report.warn("no-end-node", "The workflow has no End node, so it gives no outputs.", PATH)
     items: dict[str, list[Item]] = {}
     for end in ends:
@@ -59,7 +59,8 @@ def _items(end: Step, resolver: Resolver, report: Diagnostics) -> list[Item]:
     outputs: dict[str, list[int]] = {}
     every = [mapping(each) for each in sequence(end.data.get("outputs"))]
     for index, each in enumerate(every):
-        if "variable" in each:
+        is_blank = each.get("variable") == "" and not texts(each.get("value_selector"))  # a row never filled in
+        if "variable" in each and not is_blank:
             outputs.setdefault(text(each.get("variable")), []).append(index)
     items = []
     for name, indexes in outputs.items():
@@ -78,7 +79,10 @@ def _item(end: Step, index: int, output: Mapping[str, JsonValue], resolver: Reso
         unmet = f"null when {resolver.graph.steps[selector[0]]} is not done by the time that {end} runs"
     null = "; ".join(dict.fromkeys(each for each in (unmet, value.null) if each))
     path = (*PATH, end.index, "data", "outputs", index)
-    type_ = _settled(name, end, value, output.get("value_type"), report, path)
+    note = output.get("value_type")
+    if resolver.is_guessed(selector, value) or (len(selector) > 2 and type_of(note) == ObjectOf()):
+        note = None  # the editor notes `object` for whatever stands within one
+    type_ = _settled(name, end, value, note, report, path)
     return Item(end, index, name, selector, type_, null)
 
 
