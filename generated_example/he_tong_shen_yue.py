@@ -159,7 +159,7 @@ class HeTongShenYueClient(WorkflowClient[HeTongShenYueInputs, HeTongShenYueOutpu
         Args:
             contract: 合同文件 (document).
             attachments: 附件, at most 5 files (document or image).
-            side: 我方立场.
+            side: 我方立场. Prefilled with '甲方' in Dify.
             strict: 严格模式.
             user: Whom the run is for; `DIFY_USER` if left out.
             **options: See `RunOptions`.
