@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support import LAB
+from support import LAB, TESTS
 from support.processes import DIFYGEN, importing, printed
 from support.projects import CONCAT, REPORT, Project, Ran, difygen
 
@@ -192,7 +192,7 @@ def test_a_broken_lock_is_explained(project: Project) -> None:
 
 
 def test_warnings_of_unchanged_definitions_are_counted_and_strict_shows_them(project: Project) -> None:
-    shutil.copy(LAB / "defaults_empty.yml", project.folder / "specs")
+    shutil.copy(TESTS / "cases/dsl/input_defaults/passed_on_by_the_server.yml", project.folder / "specs")
     first = project.generate()
     assert first.code == 0
     assert first.err.count("warning:") == 3
