@@ -42,7 +42,7 @@ def test_the_first_run_writes_a_package_that_imports(project: Project) -> None:
 
 def test_the_lock_says_what_came_from_what(project: Project) -> None:
     project.generate()
-    entry = lock(project)["workflows"]["concat"]
+    entry = lock(project)["apps"]["concat"]
     assert entry["source"] == "../specs/concat.yaml"
     assert entry["origin"] == "specs/concat.yaml"
     assert "run_concat" in entry["exports"]
@@ -191,6 +191,25 @@ def test_a_broken_lock_is_explained(project: Project) -> None:
     assert project.check().code == 0
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ('"contracts": {\n  "concat"', '"contracts": {\n  "other"', "report"),
+        ('    "name": "string"', "<<<<<<< HEAD", "concat"),
+    ],
+)
+def test_contracts_of_the_lock_that_were_damaged_are_written_anew(
+    project: Project, old: str, new: str, changed: str
+) -> None:
+    project.generate()
+    project.change("client/difygen.lock", old, new)
+    project.change(f"specs/{changed}.yaml", f"name: {changed}", f"name: {changed}\ntitle: Changed")
+    ran = project.generate()
+    assert (ran.code, ran.err) == (0, "")
+    assert set(lock(project)["contracts"]) == {"concat", "report"}
+    assert project.check().code == 0
+
+
 def test_warnings_of_unchanged_definitions_are_counted_and_strict_shows_them(project: Project) -> None:
     shutil.copy(TESTS / "cases/dsl/input_defaults/passed_on_by_the_server.yml", project.folder / "specs")
     first = project.generate()
@@ -238,7 +257,7 @@ def test_a_folder_without_definitions_is_a_mistake(project: Project) -> None:
 def test_standard_input_is_a_source(project: Project) -> None:
     ran = difygen("-", "-o", "client", stdin=CONCAT.encode())
     assert ran.code == 0
-    assert lock(project)["workflows"]["concat"]["source"] == "-"
+    assert lock(project)["apps"]["concat"]["source"] == "-"
     assert "nothing changed" in difygen("-", "-o", "client", stdin=CONCAT.encode()).out
 
 
@@ -281,15 +300,15 @@ def test_workflows_of_one_name_keep_their_modules_whoever_comes_and_goes(project
     project.write("specs/a.yaml", CONCAT)
     project.generate()
     assert modules < project.modules()
-    assert {name: entry["source"] for name, entry in lock(project)["workflows"].items() if name in modules} == {
+    assert {name: entry["source"] for name, entry in lock(project)["apps"].items() if name in modules} == {
         "concat": "../specs/concat.yaml",
         other: "../specs/z.yaml",
         "report": "../specs/report.yaml",
     }
     (project.folder / "specs/concat.yaml").unlink()
     project.generate()
-    assert lock(project)["workflows"][other]["source"] == "../specs/z.yaml"
-    assert "concat" not in lock(project)["workflows"]
+    assert lock(project)["apps"][other]["source"] == "../specs/z.yaml"
+    assert "concat" not in lock(project)["apps"]
     assert project.check().code == 0
 
 

@@ -70,7 +70,7 @@ def a_folder_with_links(place: Path, outside: Path) -> None:
     """The form is right and a lock is there, but what it names leads out."""
     place.mkdir()
     (place / LOCK_NAME).write_text(
-        '{"files": {"secret": "0", "below/secret": "0"}, "format": 1, "generator": "0", "options": "", "workflows": {}}'
+        '{"files": {"secret": "0", "below/secret": "0"}, "format": 1, "generator": "0", "options": "", "apps": {}}'
     )
     os.link(outside / "secret", place / "secret")
     (place / "below").symlink_to(outside)

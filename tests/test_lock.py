@@ -1,4 +1,4 @@
-"""The lock's text: sorted, readable line by line, and refused when it is not ours."""
+"""The lock's text: in one order, readable line by line, and refused when it is not ours."""
 
 from __future__ import annotations
 
@@ -11,45 +11,34 @@ import pytest
 from difygen.files import hash_bytes
 from difygen.project.lockfile import (
     Lock,
-    LockedWorkflow,
+    LockedApp,
     LockError,
     format_contract,
     format_lock,
     is_inside,
+    join_contracts,
     parse_lock,
+    split_contracts,
 )
 from support.projects import Project
 
 CONTRACT = format_contract({"inputs": [], "name": "concat", "outputs": [{"name": "字段", "type": "string"}]})
-CONCAT = LockedWorkflow(
-    "../specs/concat.yaml", "specs/concat.yaml", "11", ("ConcatClient", "run_concat"), "concat", CONTRACT
+CONCAT = LockedApp("../specs/concat.yaml", "specs/concat.yaml", "11", ("ConcatClient", "run_concat"), "concat")
+LOCK = Lock(
+    "1.2.3",
+    "00",
+    {"concat.py": "aa", "__init__.py": "bb"},
+    {"concat": CONCAT},
+    join_contracts({"concat": CONTRACT}),
 )
-LOCK = Lock("1.2.3", "00", {"concat.py": "aa", "__init__.py": "bb"}, {"concat": CONCAT})
 
 
-def test_a_lock_is_sorted_json_with_one_fact_a_line() -> None:
+def test_a_lock_is_json_with_one_fact_a_line_and_the_contracts_last() -> None:
     text = format_lock(LOCK)
-    assert text == (
+    assert text.decode() == (
         "{\n"
-        ' "files": {\n'
-        '  "__init__.py": "bb",\n'
-        '  "concat.py": "aa"\n'
-        " },\n"
-        ' "format": 1,\n'
-        ' "generator": "1.2.3",\n'
-        ' "options": "00",\n'
-        ' "workflows": {\n'
+        ' "apps": {\n'
         '  "concat": {\n'
-        '   "contract": {\n'
-        '    "inputs": [],\n'
-        '    "name": "concat",\n'
-        '    "outputs": [\n'
-        "     {\n"
-        '      "name": "字段",\n'
-        '      "type": "string"\n'
-        "     }\n"
-        "    ]\n"
-        "   },\n"
         '   "exports": [\n'
         '    "ConcatClient",\n'
         '    "run_concat"\n'
@@ -59,16 +48,43 @@ def test_a_lock_is_sorted_json_with_one_fact_a_line() -> None:
         '   "source": "../specs/concat.yaml",\n'
         '   "source_hash": "11"\n'
         "  }\n"
+        " },\n"
+        ' "files": {\n'
+        '  "__init__.py": "bb",\n'
+        '  "concat.py": "aa"\n'
+        " },\n"
+        ' "format": 1,\n'
+        ' "generator": "1.2.3",\n'
+        ' "options": "00",\n'
+        ' "contracts": {\n'
+        '  "concat": {\n'
+        '   "inputs": [],\n'
+        '   "name": "concat",\n'
+        '   "outputs": [\n'
+        "    {\n"
+        '     "name": "字段",\n'
+        '     "type": "string"\n'
+        "    }\n"
+        "   ]\n"
+        "  }\n"
         " }\n"
         "}\n"
     )
     assert parse_lock(text) == LOCK
 
 
-@pytest.mark.parametrize("lock", [Lock("1", "0"), Lock("1", "0", {"ü.py": "a"}, {"x": CONCAT, "a": CONCAT})])
+@pytest.mark.parametrize(
+    "lock",
+    [
+        Lock("1", "0"),
+        Lock("1", "0", {"ü.py": "a"}, {"x": CONCAT, "é": CONCAT}, join_contracts({"x": CONTRACT, "é": "{}"})),
+        LOCK._replace(apps={"concat": CONCAT._replace(mode="chat", warnings=2, renamed={"a": "b"})}),
+    ],
+)
 def test_a_lock_survives_the_round_trip(lock: Lock) -> None:
     assert parse_lock(format_lock(lock)) == lock
     assert format_lock(parse_lock(format_lock(lock))) == format_lock(lock)
+    assert join_contracts(split_contracts(lock)) == lock.contracts
 
 
 @pytest.mark.parametrize(
@@ -77,14 +93,17 @@ def test_a_lock_survives_the_round_trip(lock: Lock) -> None:
         json.dumps(json.loads(format_lock(LOCK))),
         json.dumps(json.loads(format_lock(LOCK)), indent=1),
         json.dumps(json.loads(format_lock(LOCK)), indent=4),
-        format_lock(LOCK).replace("\n", "\r\n"),
-        format_lock(LOCK)[:-1],
+        json.dumps(json.loads(format_lock(LOCK)), indent=1, sort_keys=True),
+        format_lock(LOCK).decode().replace("\n", "\r\n"),
+        format_lock(LOCK).decode()[:-1],
     ],
 )
 def test_a_lock_that_was_laid_out_by_another_tool_says_the_same(text: str) -> None:
-    (workflow,) = parse_lock(text).workflows.values()
-    assert json.loads(workflow.contract) == json.loads(CONTRACT)
-    assert workflow._replace(contract="") == CONCAT._replace(contract="")
+    lock = parse_lock(text.encode())
+    assert {module: json.loads(one) for module, one in split_contracts(lock).items()} == {
+        "concat": json.loads(CONTRACT)
+    }
+    assert lock._replace(contracts=b"") == LOCK._replace(contracts=b"")
 
 
 def test_a_text_that_does_not_show_or_turns_its_line_around_is_escaped() -> None:
@@ -96,11 +115,12 @@ def test_a_text_that_does_not_show_or_turns_its_line_around_is_escaped() -> None
         "e": "\x00\x7f",
         "f": "客户 \U0001f600",
     }
-    lock = LOCK._replace(workflows={"x": CONCAT._replace(contract=format_contract(texts), origin="\udcff.yml")})
-    text = format_lock(lock)
+    contracts = join_contracts({"x": format_contract(texts)})
+    lock = LOCK._replace(apps={"x": CONCAT._replace(origin="\udcff.yml")}, contracts=contracts)
+    text = format_lock(lock).decode()
     assert not set("\u202e\u2069\x9b\ud800\udcff\u2028\x00\x7f") & set(text) and "客户 \U0001f600" in text
-    assert parse_lock(text) == lock
-    assert json.loads(parse_lock(text).workflows["x"].contract) == texts
+    assert parse_lock(text.encode()) == lock
+    assert json.loads(split_contracts(lock)["x"]) == texts
 
 
 @pytest.mark.parametrize("end", range(0, len(format_lock(LOCK)) - 3, 7))
@@ -126,13 +146,14 @@ def test_a_file_between_two_versions_is_ours_in_both() -> None:
         ("{}", "not a lock"),
         ('{"format": 99, "generator": "9.9"}', r"newer difygen \(9.9\)"),
         ('{"format": 1}', "damaged"),
-        (json.dumps({"format": 1, "generator": "", "options": "", "files": {}, "workflows": {"x": {}}}), "damaged"),
-        (json.dumps({"format": 1, "generator": "", "options": "", "files": {"../x": "0"}, "workflows": {}}), "no file"),
+        (json.dumps({"format": 1, "generator": "", "options": "", "files": {}, "apps": {"x": {}}}), "damaged"),
+        (json.dumps({"format": 1, "generator": "", "options": "", "files": {"../x": "0"}, "apps": {}}), "no file"),
+        ("\udcff", "not UTF-8"),
     ],
 )
 def test_a_text_that_is_no_lock_is_refused_with_the_reason(text: str, why: str) -> None:
     with pytest.raises(LockError, match=why):
-        parse_lock(text)
+        parse_lock(text.encode(errors="surrogateescape"))
 
 
 @pytest.mark.parametrize("path", ["a.py", "_runtime/_http.py", "..a.py", "a..b/c"])

@@ -35,9 +35,9 @@ def lock_of(texts: Mapping[str, str]) -> Lock:
 
 def put(folder: Path, texts: Mapping[str, str], *, force: bool = False) -> Survey:
     try:
-        seen = (folder / LOCK_NAME).read_text()
+        seen = (folder / LOCK_NAME).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        seen = ""
+        seen = b""
     return publish(str(folder), texts, (), lock_of(texts), seen=seen, force=force)
 
 
@@ -86,7 +86,7 @@ def test_a_change_writes_what_differs_and_removes_what_is_gone(client: Path) -> 
 def test_a_change_of_the_lock_alone_leaves_the_files(client: Path) -> None:
     before = stamps(client / "a.py")
     assert publish(
-        str(client), OLD, (), Lock("2", "0", lock_of(OLD).files), seen=(client / LOCK_NAME).read_text()
+        str(client), OLD, (), Lock("2", "0", lock_of(OLD).files), seen=(client / LOCK_NAME).read_bytes()
     ).is_clean
     assert stamps(client / "a.py") == before
     assert '"generator": "2"' in (client / LOCK_NAME).read_text()
@@ -213,8 +213,8 @@ def test_a_package_without_a_lock_is_adopted_when_it_is_the_same_and_refused_whe
 def test_a_damaged_lock_is_replaced_only_by_force(client: Path, text: str) -> None:
     (client / LOCK_NAME).write_text(text, encoding="latin-1")
     with pytest.raises(RefusedError, match=r"difygen\.lock cannot be read"):
-        publish(str(client), NEW, (), lock_of(NEW), seen="")
-    publish(str(client), NEW, (), lock_of(NEW), seen="", force=True)
+        publish(str(client), NEW, (), lock_of(NEW), seen=b"")
+    publish(str(client), NEW, (), lock_of(NEW), seen=b"", force=True)
     assert contents(client) == {**NEW, "b.py": OLD["b.py"]}  # nobody knows any more whose b.py is
 
 
@@ -269,7 +269,7 @@ def test_an_output_below_a_file_is_explained(tmp_path: Path) -> None:
 
 
 def test_a_run_that_was_overtaken_must_look_again(client: Path) -> None:
-    seen = (client / LOCK_NAME).read_text()
+    seen = (client / LOCK_NAME).read_bytes()
     put(client, NEW)
     with pytest.raises(SupersededError):
         publish(str(client), OLD, (), lock_of(OLD), seen=seen)

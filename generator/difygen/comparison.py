@@ -20,10 +20,9 @@ from difygen.diff.rules import EFFECTS
 from difygen.diff.workflows import Change, compare, compare_all
 from difygen.files import read_file
 from difygen.model import App
-from difygen.model_json import ContractError
 from difygen.project.assemble import public_apps
 from difygen.project.definitions import Unnamed, name_modules, read_source
-from difygen.project.lockfile import LOCK_NAME, LockError, parse_lock
+from difygen.project.lockfile import LOCK_NAME, parse_lock, split_contracts
 from difygen.project.sources import SUFFIXES, Source, discover
 from difygen.wording import visible
 
@@ -134,8 +133,9 @@ def _from_file(data: bytes, shown: str) -> Version:
 
 def _from_lock(data: bytes, shown: str) -> Version:
     try:
-        return Version(public_apps(parse_lock(data.decode()).workflows), locked=True)
-    except (LockError, ContractError, UnicodeDecodeError) as error:
+        lock = parse_lock(data)
+        return Version(public_apps(lock.apps, split_contracts(lock)), locked=True)
+    except ValueError as error:
         raise VersionError(f"{shown}: the lock cannot be used: {error}") from error
 
 

@@ -42,7 +42,7 @@ DONE, FAILED, INTERRUPTED, KILLED, UNTOUCHED = 0, 3, 4, 9, 5
 
 def put(folder: Path, texts: dict[str, str]) -> None:
     lock = Lock("1", "0", {path: hash_bytes(text.encode()) for path, text in texts.items()})
-    seen = (folder / LOCK_NAME).read_text() if folder.exists() else ""
+    seen = (folder / LOCK_NAME).read_bytes() if folder.exists() else b""
     publish(str(folder), texts, (), lock, seen=seen)
 
 

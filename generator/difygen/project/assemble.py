@@ -17,10 +17,10 @@ from difygen.codegen.python.package import generate_file, generate_module, gener
 from difygen.codegen.python.templates import TemplateProblem
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.files import hash_bytes
-from difygen.model_json import ContractError, dump, load
+from difygen.model_json import dump, load
 from difygen.naming import Identifier, file_name_problem, snake_name
 from difygen.project.definitions import DefinitionFile, Unnamed, held_names, name_modules, read_source
-from difygen.project.lockfile import Lock, LockedWorkflow, format_contract
+from difygen.project.lockfile import Lock, LockedApp, format_contract, join_contracts, split_contracts
 from difygen.project.report import BuildReport, Package
 from difygen.project.request import Request
 from difygen.project.sources import STDIN, Source, origin_of
@@ -41,12 +41,15 @@ class Entry(NamedTuple):
     """An app of the package: its module, what the lock keeps of it, and what was said of the module."""
 
     module: ModuleText
-    locked: LockedWorkflow
+    locked: LockedApp
+    contract: str
     diagnostics: tuple[Diagnostic, ...]
 
 
 def assemble(request: Request, lock: Lock | None, unchanged: Mapping[str, str]) -> Package:
     """Read all sources but the `unchanged` (module by path), name all apps, and make the package."""
+    contracts = split_contracts(lock) if lock else {}
+    unchanged = {path: module for path, module in unchanged.items() if module in contracts}  # else the lock was damaged
     files = _read(request, [source for source in request.sources if source.path not in unchanged])
     skipped = tuple(
         next(finding for finding in file.diagnostics if finding.severity == "error")._replace(
@@ -56,7 +59,7 @@ def assemble(request: Request, lock: Lock | None, unchanged: Mapping[str, str]) 
         if file.is_other_thing
     )
     files = [file for file in files if not file.is_other_thing]
-    kept = {module: lock.workflows[module] for module in unchanged.values()} if lock else {}
+    kept = {module: lock.apps[module] for module in unchanged.values()} if lock else {}
     origins = _origins(request, lock)
     names, findings = _names(request, lock, files, kept, origins)
 
@@ -79,7 +82,7 @@ def assemble(request: Request, lock: Lock | None, unchanged: Mapping[str, str]) 
     if report.failed:
         return Package(report)
     try:
-        return _package(request, lock, entries, kept, report)
+        return _package(request, lock, entries, kept, contracts, report)
     except TemplateProblem as problem:
         return Package(report._replace(diagnostics=(*report.diagnostics, problem.finding)))
 
@@ -95,7 +98,7 @@ def _read(request: Request, sources: Sequence[Source]) -> list[DefinitionFile]:
 
 def _origins(request: Request, lock: Lock | None) -> dict[str, str]:
     """Return how modules call their definitions, by source: as before, wherever difygen runs now."""
-    before = {one.source: one.origin for one in lock.workflows.values()} if lock else {}
+    before = {one.source: one.origin for one in lock.apps.values()} if lock else {}
     return {
         path: before.get(path) or origin_of(source, request.folder, request.config.folder)
         for source in request.sources
@@ -107,7 +110,7 @@ def _names(
     request: Request,
     lock: Lock | None,
     files: Iterable[DefinitionFile],
-    kept: Mapping[str, LockedWorkflow],
+    kept: Mapping[str, LockedApp],
     origins: Mapping[str, str],
 ) -> tuple[dict[str, str], list[Diagnostic]]:
     """Return the names of all apps by source, and what is wrong with those that the user chose."""
@@ -134,39 +137,42 @@ def _entry(request: Request, file: DefinitionFile, names: Mapping[str, str], ori
         )
         for finding in module.diagnostics
     )
-    locked = LockedWorkflow(
+    locked = LockedApp(
         source=path,
         origin=app.source,
         source_hash=hash_bytes(file.data),
         exports=tuple(module.exports),
         name=app.name,
-        contract=format_contract(dump(module.app)),
+        mode=app.mode,
         renamed=options.rename.get(name) or options.rename.get(app.name) or {},
         warnings=sum(finding.severity == "warning" for finding in (*file.diagnostics, *findings)),
     )
-    return Entry(module, locked, findings)
+    return Entry(module, locked, format_contract(dump(module.app)), findings)
 
 
 def _package(
     request: Request,
     old: Lock | None,
     entries: Sequence[Entry],
-    kept: Mapping[str, LockedWorkflow],
+    kept: Mapping[str, LockedApp],
+    contracts: Mapping[str, str],
     report: BuildReport,
 ) -> Package:
     options, modules = request.config.options, [entry.module for entry in entries]
     if options.single_file:
         report = report._replace(kinds=tuple(entry.locked.kind for entry in entries))
         return Package(report, {"": signed(generate_file(modules, options), __version__)})
-    workflows = {**kept, **{str(entry.module.name): entry.locked for entry in entries}}
+    apps = {**kept, **{str(entry.module.name): entry.locked for entry in entries}}
+    contracts = {module: contracts[module] for module in kept}
+    contracts |= {str(entry.module.name): entry.contract for entry in entries}
     texts = {module.path: module.text for module in modules}
-    texts |= generate_package({module: workflows[module].exports for module in sorted(workflows)}, options)
+    texts |= generate_package({module: apps[module].exports for module in sorted(apps)}, options)
     untouched = {f"{module}.py" for module in kept}
     files = {path: hash_bytes(text.encode()) for path, text in texts.items()}
     files |= {path: old.files[path] for path in untouched} if old else {}
-    lock = Lock(__version__, request.fingerprint, files, workflows)
+    lock = Lock(__version__, request.fingerprint, files, apps, join_contracts(contracts))
     report = report._replace(
-        kinds=tuple(one.kind for _, one in sorted(workflows.items())),
+        kinds=tuple(one.kind for _, one in sorted(apps.items())),
         hidden_warnings=sum(one.warnings for one in kept.values()),
         changes=changes_between(old, lock) if old else (),
     )
@@ -203,24 +209,23 @@ def changes_between(old: Lock, new: Lock) -> tuple[Change, ...]:
     """
     from difygen.diff.workflows import compare_all  # where there is something to compare with
 
-    def visible(one: LockedWorkflow) -> tuple[object, ...]:
-        return one.contract, one.exports, one.renamed
-
-    before, after = dict(old.workflows), dict(new.workflows)
+    was, now = split_contracts(old), split_contracts(new)
+    before, after = dict(old.apps), dict(new.apps)
     for module in before.keys() & after.keys():
-        if visible(before[module]) == visible(after[module]):
+        one, other = before[module], after[module]
+        if (one.exports, one.renamed, was.get(module)) == (other.exports, other.renamed, now[module]):
             del before[module], after[module]
     try:
-        return compare_all(public_apps(before), public_apps(after))
-    except ContractError:  # of another version of difygen, or edited
+        return compare_all(public_apps(before, was), public_apps(after, now))
+    except ValueError:  # of another version of difygen, or edited
         return ()
 
 
-def public_apps(workflows: Mapping[str, LockedWorkflow]) -> dict[str, PublicApp]:
-    """Return what callers see of a lock's workflows, by module. Raises `ContractError`."""
+def public_apps(apps: Mapping[str, LockedApp], contracts: Mapping[str, str]) -> dict[str, PublicApp]:
+    """Return what callers see of a lock's apps, by module. Raises ValueError for what is no contract."""
     from difygen.diff.public import public_app
 
     return {
-        module: public_app(load(json.loads(one.contract), one.source), module, one.renamed, one.exports)
-        for module, one in workflows.items()
+        module: public_app(load(json.loads(contracts.get(module, "")), one.source), module, one.renamed, one.exports)
+        for module, one in apps.items()
     }

@@ -58,7 +58,7 @@ def build(config: Config, *, progress: Progress | None = None, stdin: bytes = b"
 
 
 def _write_package(request: Request) -> BuildReport:
-    lock, text = read_own_lock(request.shown, force=request.config.force)
+    lock, seen = read_own_lock(request.shown, force=request.config.force)
     if lock and lock.options == RUNTIME_MARK:
         raise PublishError(
             f"{request.shown} holds the runtime that packages share\nnothing was written; choose another output"
@@ -70,7 +70,7 @@ def _write_package(request: Request) -> BuildReport:
         _refuse_to_drop(request, lock, package.lock)
     if package.lock is lock and not has_leftovers(request.folder):
         return package.report
-    done = publish(request.shown, package.texts, package.kept, package.lock, seen=text, force=request.config.force)
+    done = publish(request.shown, package.texts, package.kept, package.lock, seen=seen, force=request.config.force)
     written = tuple(sorted((*done.missing, *done.changed)))
     unchanged = len(package.lock.files) - len(written)
     return package.report._replace(written=written, removed=done.stale, unchanged=unchanged)
@@ -89,12 +89,12 @@ def prepare(request: Request, lock: Lock | None) -> Package:
     """Find out what the folder should hold, reading as few definitions as `request` allows."""
     kept = _intact(request, lock) if lock else set()
     unchanged = _unchanged(request, lock, kept) if lock and kept else {}
-    if lock and len(unchanged) == len(request.sources) == len(lock.workflows) and len(kept) == len(lock.files):
-        hidden = sum(one.warnings for one in lock.workflows.values())
-        unused = request.config.unused_settings({*lock.workflows, *(one.name for one in lock.workflows.values())})
+    if lock and len(unchanged) == len(request.sources) == len(lock.apps) and len(kept) == len(lock.files):
+        hidden = sum(one.warnings for one in lock.apps.values())
+        unused = request.config.unused_settings({*lock.apps, *(one.name for one in lock.apps.values())})
         report = BuildReport(
             request.shown,
-            kinds=tuple(one.kind for one in lock.workflows.values()),
+            kinds=tuple(one.kind for one in lock.apps.values()),
             unchanged=len(lock.files),
             diagnostics=unused,
             hidden_warnings=hidden,
@@ -114,7 +114,7 @@ def _intact(request: Request, lock: Lock) -> Collection[str]:
 
 def _unchanged(request: Request, lock: Lock, kept: Collection[str]) -> dict[str, str]:
     """Return the modules that need not be made again, by the path of their source."""
-    locked = {one.source: (module, one) for module, one in lock.workflows.items()}
+    locked = {one.source: (module, one) for module, one in lock.apps.items()}
     found = {}
     for source in request.sources:
         module, one = locked.get(source.relative_to(request.folder), ("", None))
@@ -133,9 +133,9 @@ def _unchanged(request: Request, lock: Lock, kept: Collection[str]) -> dict[str,
 
 def _refuse_to_drop(request: Request, old: Lock, new: Lock) -> None:
     """Refuse to remove a client whose definition is still there: it was left out, and is not gone."""
-    listed = {one.source for one in new.workflows.values()}
+    listed = {one.source for one in new.apps.values()}
     dropped = []
-    for module, one in old.workflows.items():
+    for module, one in old.apps.items():
         path = os.path.join(request.folder, one.source)
         if one.source not in listed and (one.source == STDIN or os.path.exists(path)):
             place = "standard input" if one.source == STDIN else os.path.relpath(path).replace(os.sep, "/")
@@ -175,11 +175,11 @@ def build_runtime(folder: str, config: Config) -> BuildReport:
     texts = generate_runtime(config.options)
     new = Lock(__version__, RUNTIME_MARK, {path: hash_bytes(text.encode()) for path, text in texts.items()})
     try:
-        old, text = read_own_lock(folder, force=config.force)
-        if old and old.workflows:
+        old, seen = read_own_lock(folder, force=config.force)
+        if old and old.apps:
             hint = "nothing was written; choose a folder of its own for the runtime"
             raise PublishError(f"{folder} holds clients\n{hint}")
-        done = publish(folder, texts, (), new, seen=text, force=config.force)
+        done = publish(folder, texts, (), new, seen=seen, force=config.force)
     except PublishError as error:
         return report._replace(problem=str(error))
     written = tuple(sorted((*done.missing, *done.changed)))

@@ -187,6 +187,6 @@ def held_names(lock: Lock | None, unnamed: Sequence[Unnamed], *, same_options: b
     names = {one.source: one.name for one in unnamed}
     return {
         one.source: module
-        for module, one in (lock.workflows if lock else {}).items()
+        for module, one in (lock.apps if lock else {}).items()
         if names.get(one.source) == one.name and (same_options or module.startswith(snake_name(one.name, "workflow")))
     }

@@ -1,4 +1,7 @@
-"""`difygen.lock`: what was generated, from what, by which version, as sorted JSON without times and absolute paths.
+"""`difygen.lock`: what was generated, from what, by which version, as JSON without times and absolute paths.
+
+Its keys are sorted, but for the contracts of the apps, which come last: they are most of the file, and read when
+something changed.
 
 Imported on every run, so it may import next to nothing.
 """
@@ -8,22 +11,21 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from types import MappingProxyType
 from typing import Any, NamedTuple, cast
 
-from difygen.files import read_file
+from difygen.files import read_file, unix_lines
+from difygen.record import NOTHING
 
 LOCK_NAME = "difygen.lock"
 FORMAT = 1
 
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+_CONTRACTS = b',\n "contracts": '
+"""How the contracts begin, after all else."""
 
-_CONTRACT = '\n   "contract": '
-"""How a workflow's contract begins."""
-
-_CONTRACT_END = "\n   },"
+_END = b"\n  }\n }\n}\n"
+"""How a file ends that has some."""
 
 _HIDDEN = "[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
 
@@ -32,12 +34,11 @@ class LockError(ValueError):
     """A lock that cannot be used; the text says why in one sentence."""
 
 
-class LockedWorkflow(NamedTuple):
-    """One workflow of a package: where it came from, and what callers see of it.
+class LockedApp(NamedTuple):
+    """One app of a package: where it came from, and what its module is like.
 
-    `contract` stays the JSON text that it is in the file, as nobody needs it until something changes. `source` is
-    relative to the lock's folder, with forward slashes, or "-"; `origin` is how the generated code calls it,
-    wherever difygen is run from. `renamed` gives the Python names that the user chose for variables, `warnings`
+    `source` is relative to the lock's folder, with forward slashes, or "-"; `origin` is how the generated code calls
+    it, wherever difygen is run from. `renamed` gives the Python names that the user chose for variables, `warnings`
     counts what was said of the definition.
     """
 
@@ -46,26 +47,26 @@ class LockedWorkflow(NamedTuple):
     source_hash: str
     exports: tuple[str, ...]
     name: str
-    contract: str
+    mode: str = "workflow"
     renamed: Mapping[str, str] = NOTHING
     warnings: int = 0
 
     @property
     def kind(self) -> str:
-        """The word for the kind of app, found without reading the whole contract."""
-        _, found, rest = self.contract.partition('\n    "mode": "')  # so deep stands no key but the contract's own
-        if not found:
-            return "workflow"
+        """The word for the kind of app."""
+        if self.mode == "workflow":
+            return self.mode
         from difygen.model import APP_KINDS  # what a run that changes nothing can do without
 
-        kind = APP_KINDS.get(cast(Any, rest.partition('"')[0]))
+        kind = APP_KINDS.get(cast(Any, self.mode))
         return kind.word if kind else "app"
 
 
 class Lock(NamedTuple):
     """All that is known of a generated package.
 
-    `files` gives the hash of each file, `workflows` is keyed by module name.
+    `files` gives the hash of each file, `apps` is keyed by module name. `contracts` is the JSON of what callers see of
+    them, undecoded: `split_contracts` takes it apart.
 
     While files are being replaced one by one, a file has two hashes, old and new, with a blank between: whatever a
     crash leaves behind is then still known to be ours.
@@ -74,77 +75,100 @@ class Lock(NamedTuple):
     generator: str
     options: str
     files: Mapping[str, str] = NOTHING
-    workflows: Mapping[str, LockedWorkflow] = NOTHING
+    apps: Mapping[str, LockedApp] = NOTHING
+    contracts: bytes | memoryview = b"{}"
 
     def wrote(self, path: str, digest: str) -> bool:
         """Check whether difygen itself wrote those contents to that file."""
         return digest in self.files.get(path, "").split()
 
 
-def format_lock(lock: Lock) -> str:
-    """Return the text of the file: one fact a line, so that branches merge and a reviewer can read the difference."""
-    modules = sorted(lock.workflows)
+def format_lock(lock: Lock) -> bytes:
+    """Return the contents of the file: one fact a line, so that branches merge and a reviewer sees the difference."""
     record = {
+        "apps": {module: _record(app) for module, app in lock.apps.items()},
         "files": dict(lock.files),
         "format": FORMAT,
         "generator": lock.generator,
         "options": lock.options,
-        "workflows": {module: _record(lock.workflows[module]) for module in modules},
     }
-    head, *rest = f"{_json(record)}\n".split(f"{_CONTRACT}null")
-    contracts = (lock.workflows[module].contract for module in modules)
-    return "".join([head, *(f"{_CONTRACT}{one}{text}" for one, text in zip(contracts, rest, strict=True))])
+    return b"".join((_json(record).removesuffix("\n}").encode(), _CONTRACTS, lock.contracts, b"\n}\n"))
 
 
 def format_contract(contract: object) -> str:
     """Return the text of a contract as it stands in the file."""
-    return _json(contract).replace("\n", "\n   ")
+    return _json(contract).replace("\n", "\n  ")
 
 
-def parse_lock(text: str) -> Lock:
-    """Return the lock of a text that `format_lock` wrote. Raises `LockError` for anything else."""
-    short, contracts = _set_contracts_aside(text.replace("\r\n", "\n") if "\r" in text else text)
+def join_contracts(contracts: Mapping[str, str]) -> bytes:
+    """Return the contracts of a lock, given by module, as they stand in the file."""
+    lines = [f"  {_json(module)}: {contract}" for module, contract in sorted(contracts.items())]
+    return "{{\n{}\n }}".format(",\n".join(lines)).encode() if lines else b"{}"
+
+
+def split_contracts(lock: Lock) -> dict[str, str]:
+    """Return the text of each app's contract by module: of those that are there, if the lock was damaged."""
+    between = ',\n  "'  # so near to the margin stands nothing of a contract
+    text = bytes(lock.contracts).decode(errors="replace").removeprefix("{").removesuffix("\n }")
+    pieces = [piece.partition('": ') for piece in f",{text}".split(between)]
+    return {module: contract for module, _, contract in pieces if module in lock.apps}
+
+
+def parse_lock(data: bytes) -> Lock:
+    """Return the lock of what `format_lock` wrote. Raises `LockError` for anything else."""
+    data = unix_lines(data)
+    start = data.find(_CONTRACTS) if data.endswith(_END) else -1  # else there are none, or it is another tool's layout
     try:
-        loaded = json.loads(short)
+        loaded = json.loads(data if start < 0 else data[:start] + b"\n}")
+    except UnicodeDecodeError as error:
+        raise LockError("it is not UTF-8") from error
     except ValueError as error:
-        conflict = " (it holds the marks of a merge conflict)" if "<<<<<<<" in text else ""
+        conflict = " (it holds the marks of a merge conflict)" if b"<<<<<<<" in data else ""
         raise LockError(f"it is not JSON{conflict}") from error
     if not isinstance(loaded, dict) or not isinstance(loaded.get("format"), int):
         raise LockError("it is not a lock of difygen")
     if loaded["format"] > FORMAT:
         raise LockError(f"it was written by a newer difygen ({loaded.get('generator')})")
     try:
-        return _load(loaded, contracts)
+        contracts: bytes | memoryview = memoryview(data)[start + len(_CONTRACTS) : -len(b"\n}\n")]
+        if start < 0:
+            texts = {module: format_contract(loaded["contracts"][module]) for module in loaded["apps"]}
+            contracts = join_contracts(texts)
+        return Lock(
+            str(loaded["generator"]),
+            str(loaded["options"]),
+            dict(_load_files(loaded["files"])),
+            {module: _load(one) for module, one in loaded["apps"].items()},
+            contracts,
+        )
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise LockError(f"it was damaged: {error}") from error
 
 
-def read_lock(folder: str) -> tuple[Lock | None, str]:
-    """Return the lock of a folder and its text; (None, "") when there is none.
+def read_lock(folder: str) -> tuple[Lock | None, bytes]:
+    """Return the lock of a folder and what the file holds; (None, b"") when there is none.
 
     Raises `LockError` when it cannot be used.
     """
     path = os.path.join(folder, LOCK_NAME)
     try:
-        text = read_file(path, follow=False).decode()
+        data = read_file(path, follow=False)
     except (FileNotFoundError, NotADirectoryError):
-        return None, ""
+        return None, b""
     except OSError as error:
         if os.path.islink(path):
             raise LockError("it is a symbolic link") from error
         if isinstance(error, PermissionError):
             raise
         raise LockError(error.strerror or str(error)) from error
-    except UnicodeDecodeError as error:
-        raise LockError("it is not UTF-8") from error
-    return parse_lock(text), text
+    return parse_lock(data), data
 
 
 def locked_files(folder: str) -> AbstractSet[str]:
     """Return the files that the lock in a folder names: none if it cannot be used, as one that was being written."""
     try:
-        return parse_lock(read_file(os.path.join(folder, LOCK_NAME), follow=False).decode()).files.keys()
-    except (OSError, LockError, UnicodeDecodeError):
+        return parse_lock(read_file(os.path.join(folder, LOCK_NAME), follow=False)).files.keys()
+    except (OSError, LockError):
         return frozenset()
 
 
@@ -161,63 +185,39 @@ def _json(value: object) -> str:
     return re.sub(_HIDDEN, lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def _record(workflow: LockedWorkflow) -> dict[str, object]:
-    """Return what the file says of a workflow, with nothing in place of its contract, which is a text already."""
+def _record(app: LockedApp) -> dict[str, object]:
+    """Return what the file says of an app beside its contract."""
     record: dict[str, object] = {
-        "contract": None,
-        "exports": list(workflow.exports),
-        "name": workflow.name,
-        "origin": workflow.origin,
-        "source": workflow.source,
-        "source_hash": workflow.source_hash,
+        "exports": list(app.exports),
+        "name": app.name,
+        "origin": app.origin,
+        "source": app.source,
+        "source_hash": app.source_hash,
     }
-    if workflow.renamed:
-        record["renamed"] = dict(workflow.renamed)
-    if workflow.warnings:
-        record["warnings"] = workflow.warnings
+    if app.mode != "workflow":
+        record["mode"] = app.mode
+    if app.renamed:
+        record["renamed"] = dict(app.renamed)
+    if app.warnings:
+        record["warnings"] = app.warnings
     return record
 
 
-def _set_contracts_aside(text: str) -> tuple[str, list[str]]:
-    """Return the text with numbers in place of the contracts, and the contracts.
-
-    Parsing them would take most of the time, mostly for nothing.
-    """
-    contracts: list[str] = []
-    pieces: list[str] = []
-    done = 0
-    while (start := text.find(f"{_CONTRACT}{{\n", done)) >= 0:
-        start += len(_CONTRACT)
-        end = text.find(_CONTRACT_END, start) + len(_CONTRACT_END)
-        if end < start:
-            break  # laid out by another tool
-        pieces += text[done:start], f"{len(contracts)},"
-        contracts.append(text[start : end - 1])
-        done = end
-    return "".join((*pieces, text[done:])), contracts
+def _load(one: Mapping[str, Any]) -> LockedApp:
+    return LockedApp(
+        one["source"],
+        one["origin"],
+        one["source_hash"],
+        tuple(one["exports"]),
+        one["name"],
+        one.get("mode", "workflow"),
+        one.get("renamed", NOTHING),
+        one.get("warnings", 0),
+    )
 
 
-def _load(loaded: Mapping[str, Any], contracts: Sequence[str]) -> Lock:
-    files = cast("dict[str, str]", loaded["files"])
-    for path, digest in files.items():
+def _load_files(loaded: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for path, digest in loaded.items():
         if not is_inside(path) or not isinstance(digest, str):
             raise ValueError(f"{path!r} is no file of the package")
-    workflows = dict(_load_workflows(loaded["workflows"], contracts))
-    return Lock(str(loaded["generator"]), str(loaded["options"]), files, workflows)
-
-
-def _load_workflows(
-    loaded: Mapping[str, Mapping[str, Any]], contracts: Sequence[str]
-) -> Iterator[tuple[str, LockedWorkflow]]:
-    for module, one in loaded.items():
-        contract = one["contract"]
-        yield module, LockedWorkflow(
-            one["source"],
-            one["origin"],
-            one["source_hash"],
-            tuple(one["exports"]),
-            one["name"],
-            contracts[contract] if isinstance(contract, int) else format_contract(contract),
-            one.get("renamed", {}),
-            one.get("warnings", 0),
-        )
+        yield path, digest

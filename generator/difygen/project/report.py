@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from difygen.config import Config
 from difygen.console import echo, is_terminal, say, say_error
 from difygen.diagnostics import Diagnostic
-from difygen.project.lockfile import NOTHING, Lock
+from difygen.project.lockfile import Lock
 from difygen.project.writer import path_in
+from difygen.record import NOTHING
 from difygen.wording import count, count_each
 
 if TYPE_CHECKING:

@@ -84,8 +84,8 @@ class SupersededError(PublishError):
     """Another run has changed the folder since it was looked at: look again."""
 
 
-def read_own_lock(folder: str, *, force: bool) -> tuple[Lock | None, str]:
-    """Return the lock of a folder that is to be written, and its text.
+def read_own_lock(folder: str, *, force: bool) -> tuple[Lock | None, bytes]:
+    """Return the lock of a folder that is to be written, and what the file holds.
 
     One that cannot be used stands in the way, unless that is forced. Raises `PublishError`.
     """
@@ -93,7 +93,7 @@ def read_own_lock(folder: str, *, force: bool) -> tuple[Lock | None, str]:
         return read_lock(folder)
     except LockError as error:
         if force:
-            return None, ""
+            return None, b""
         path = os.path.join(folder, "difygen.lock")
         hint = "restore it from version control, or use --force to write it anew"
         raise PublishError(f"{path} cannot be used: {error}\nnothing was written; {hint}") from error
@@ -124,11 +124,11 @@ def survey(folder: str, texts: Mapping[str, str], kept: Collection[str], lock: L
 
 
 def publish(
-    folder: str, texts: Mapping[str, str], kept: Collection[str], lock: Lock, *, seen: str, force: bool = False
+    folder: str, texts: Mapping[str, str], kept: Collection[str], lock: Lock, *, seen: bytes, force: bool = False
 ) -> Survey:
     """Make `folder` hold exactly `texts` and `kept`, with `lock` beside them, and tell what was done.
 
-    `seen` is the text of the lock that all this was decided from. Writes nothing at all when nothing differs.
+    `seen` is what the lock held that all this was decided from. Writes nothing at all when nothing differs.
     Raises `RefusedError`, `SupersededError`, or `PublishError`, each with the folder as it was.
     """
     if outside := [path for path in texts if not is_inside(path)]:
@@ -143,24 +143,24 @@ def publish(
 
 
 def _publish(
-    folder: str, texts: Mapping[str, str], kept: Collection[str], lock: Lock, seen: str, force: bool
+    folder: str, texts: Mapping[str, str], kept: Collection[str], lock: Lock, seen: bytes, force: bool
 ) -> Survey:
     old, found = _current_lock(folder, seen, force)
     surveyed = survey(folder, texts, kept, old)
     in_the_way = [one for one in surveyed.refused if not force or one.why in _NEVER_FORCED]
     if in_the_way:
         raise RefusedError(folder, in_the_way)
-    text = format_lock(lock)
+    data = format_lock(lock)
     write = {path: texts[path].encode() for path in (*surveyed.missing, *surveyed.changed)}
-    if write or surveyed.stale or text != found.replace("\r\n", "\n"):
-        write[LOCK_NAME] = text.encode()
-        install(folder, Delta(write, frozenset(surveyed.stale), lambda: format_lock(_between(old, lock)).encode()))
+    if write or surveyed.stale or data != unix_lines(found):
+        write[LOCK_NAME] = data
+        install(folder, Delta(write, frozenset(surveyed.stale), lambda: format_lock(_between(old, lock))))
     elif has_leftovers(folder):
         tidy(folder)
     return surveyed._replace(refused=())
 
 
-def _current_lock(folder: str, seen: str, force: bool) -> tuple[Lock | None, str]:
+def _current_lock(folder: str, seen: bytes, force: bool) -> tuple[Lock | None, bytes]:
     """Return the lock as it is now that no other run can change it."""
     try:
         lock, found = read_lock(folder)
@@ -168,7 +168,7 @@ def _current_lock(folder: str, seen: str, force: bool) -> tuple[Lock | None, str
         if _contents(os.path.join(folder, LOCK_NAME)) == SPECIAL:
             raise RefusedError(folder, [Refusal(LOCK_NAME, SPECIAL)]) from None
         if force:
-            return None, ""
+            return None, b""
         raise RefusedError(folder, [Refusal(LOCK_NAME, DAMAGED)]) from None
     if found != seen:
         raise SupersededError(folder)
