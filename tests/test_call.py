@@ -396,3 +396,12 @@ def test_arguments_are_utf_8_in_every_locale(spec: str, dify: MockDify, locale: 
     assert (result.code, json.loads(result.out)["outputs"]["result"]) == (0, "一2list_b")
     result = piped("call", spec, b"string=\xff".decode("utf-8", "surrogateescape"), env={**dify.environment, **locale})
     assert (result.code, result.err) == (2, "Error: string: this is not UTF-8 text.\n")
+
+
+def test_a_variable_that_the_client_cannot_read_is_a_sentence(spec: str) -> None:
+    env = {"DIFY_BASE_URL": "http://127.0.0.1:1", "DIFY_API_KEY": "app-SECRET", "NO_PROXY": ""}
+    env["ALL_PROXY"] = "socks://me:SECRET@h:1"
+    ended = piped("call", spec, *FITTING, env=env)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("Error: ALL_PROXY names a proxy of a kind that is not supported (socks://)")
+    assert "SECRET" not in ended.err

@@ -771,3 +771,25 @@ def test_the_command_as_a_process(spec: str) -> None:
         assert "SECRET" not in ended.out + shown.out + report.out
     wrong = piped("doctor", "no-such.yaml", env={})
     assert (wrong.code, wrong.out, len(wrong.err.splitlines())) == (2, "", 1)
+
+
+def test_a_variable_that_no_client_can_read_is_a_finding(
+    doctor: Doctor, spec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.setenv("HTTP_PROXY", "http://me:SECRET#1@127.0.0.1:1")
+    with Server(dify()) as server:
+        code, checks = doctor(spec, base_url=server.url)
+        assert server.requests == []
+    assert (code, checks["environment"]["outcome"]) == (1, "problem")
+    assert checks["environment"]["message"].startswith("HTTP_PROXY is not the URL of a proxy")
+    assert "SECRET" not in str(checks)
+
+
+def test_certificates_that_cannot_be_read_are_a_finding(
+    doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+    code, checks = doctor(base_url="https://127.0.0.1:1")
+    assert (code, checks["environment"]["outcome"]) == (1, "problem")
+    assert checks["environment"]["message"].startswith(f"SSL_CERT_FILE names '{tmp_path}/missing.pem'")

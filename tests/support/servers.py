@@ -382,10 +382,11 @@ def by_mode(*, streaming: Handler, blocking: Handler) -> Handler:
 
 @dataclass(frozen=True)
 class Authority:
-    """A certificate authority of the test's own, and both sides' contexts."""
+    """A certificate authority of the test's own: both sides' contexts, and its certificate."""
 
     server: ssl.SSLContext
     client: ssl.SSLContext
+    pem: bytes
 
 
 def authority() -> Authority:
@@ -394,7 +395,7 @@ def authority() -> Authority:
     ca.issue_cert("localhost", "127.0.0.1").configure_cert(server)
     client = ssl.create_default_context()
     ca.configure_trust(client)
-    return Authority(server, client)
+    return Authority(server, client, ca.cert_pem.bytes())
 
 
 def unused_port() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -25,7 +26,15 @@ from difygen.doctor.server import (
     parse_version,
     traits,
 )
-from difygen.doctor.settings import Address, Key, candidates, check_base_url, key_of_environment, key_of_file
+from difygen.doctor.settings import (
+    Address,
+    Key,
+    candidates,
+    check_base_url,
+    key_of_environment,
+    key_of_file,
+    open_client,
+)
 from difygen.generated_client import SHARED_KEY, key_variables_of
 from difygen.model import WORKFLOW, App
 from difygen.project.definitions import NamedApp, read_definitions
@@ -78,18 +87,20 @@ class Examination:
         options = self._options
         apps = read_definitions(options.config) if options.config.settings is None else []  # those that were named
         given = key_of_file(options.api_key_file) if options.api_key_file is not None else None
-        with httpx.Client(timeout=options.timeout, follow_redirects=False) as client:
-            self._server = self._examine_server(self._report.section("Server"), client)
+        with ExitStack() as stack:
+            self._server = self._examine_server(self._report.section("Server"), stack)
             for named in apps:
                 title = f"{named.app.kind.word.capitalize()} {named.app.name} ({named.app.source})"
                 self._examine_app(self._report.section(title), named, given)
             if not apps:
                 self._examine_app(self._report.section("App"), None, given)
 
-    def _examine_server(self, section: Section, client: httpx.Client) -> Server | None:
+    def _examine_server(self, section: Section, stack: ExitStack) -> Server | None:
         address = check_base_url(section, self._options.base_url)
-        if address is None:
+        client = open_client(section, address) if address else None
+        if address is None or client is None:
             return None
+        stack.enter_context(client)
         if not check_network(section, address, self._options.timeout):
             _look_elsewhere(section, client, address)
             return None

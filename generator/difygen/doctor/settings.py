@@ -13,6 +13,8 @@ from types import ModuleType
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+import httpx
+
 from difygen.connection import key_from_file
 from difygen.doctor.report import Section
 from difygen.files import templates_folder
@@ -143,6 +145,17 @@ def check_base_url(section: Section, argument: str | None) -> Address | None:
         return None
     section.ok("settings", f"The API is expected at {address.url} (from {origin}).", *_proxy(address))
     return address
+
+
+def open_client(section: Section, address: Address) -> httpx.Client | None:
+    """Open connections as a generated client does; None where the environment stands in the way."""
+    network = runtime_module("_network")
+    try:
+        client: httpx.Client = network.new_client(httpx.Client, network.NOTHING_SAID.route_to(address.url))
+    except ValueError as error:  # the client's ConfigurationError, which shows no password
+        section.problem("environment", f"{str(error).rstrip('.')}.", "No generated client can make a call like this.")
+        return None
+    return client
 
 
 def key_of_file(name: str) -> Key:
