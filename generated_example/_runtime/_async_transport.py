@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakMethod, WeakSet
 
 from ._connection import closed_error, timeout_error, translate
-from ._errors import DifyError
+from ._errors import ConfigurationError, DifyError
 from ._http import (
     Call,
     OpenUpload,
@@ -34,6 +34,7 @@ from ._http import (
     seconds_left,
     timeouts,
 )
+from ._network import NOTHING_SAID, Network, Route, check_open, new_client
 from ._transport import (
     Exchange,
     TurnSlot,
@@ -41,7 +42,6 @@ from ._transport import (
     closed_while_waiting,
     decoded,
     log_call,
-    new_client,
     no_free_slot,
     not_its_turn,
 )
@@ -289,12 +289,12 @@ class LoopState:
     The slots outlive the pool: runs that were begun over one go on when it is closed.
     """
 
-    __slots__ = ("alarms", "client", "closer", "closing", "runs", "slots")
+    __slots__ = ("alarms", "closer", "closing", "pools", "runs", "slots")
 
     def __init__(self, max_concurrency: int | None) -> None:
         import asyncio
 
-        self.client: Any = None
+        self.pools: dict[Route, Any] = {}
         self.closer: AsyncGenerator[None] | None = None
         self.alarms: set[Alarm] = set()
         self.closing = asyncio.Event()
@@ -310,8 +310,8 @@ class LoopState:
         for alarm in list(self.alarms):
             alarm.close()
 
-    async def close_at_end(self, client: Any, *, owned: bool) -> AsyncGenerator[None]:
-        """Close the pool when the loop shuts its async generators down, or earlier."""
+    async def close_at_end(self, pools: dict[Route, Any]) -> AsyncGenerator[None]:
+        """Close the pools when the loop shuts its async generators down, or earlier."""
         import asyncio
 
         loop = asyncio.get_running_loop()
@@ -319,29 +319,51 @@ class LoopState:
             yield
         finally:
             # The loop ends: nobody has asked for it.
-            if self.client is client:
+            if self.pools is pools:
                 for run in list(self.runs):
                     await run.close()
                 if others := [task for task in FINISHING if task.get_loop() is loop]:
                     await asyncio.wait(others, timeout=CLOSING_TIMEOUT)
-            if owned:
-                await client.aclose()
+            for pool in pools.values():
+                await pool.aclose()
+
+
+def running_loop() -> "asyncio.AbstractEventLoop":
+    """Return the event loop that runs here.
+
+    Raises:
+        ConfigurationError: None does.
+    """
+    import asyncio
+
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            "Async clients are for asyncio, and no event loop of asyncio runs here. In "
+            "trio, call the blocking client in a thread: "
+            "await trio.to_thread.run_sync(client.get_run, run_id)"
+        ) from None
 
 
 class AsyncTransport:
     """Sends by awaiting, in any event loop of asyncio."""
 
-    def __init__(self, client: Any = None, max_concurrency: int | None = None) -> None:
+    def __init__(
+        self,
+        client: Any = None,
+        max_concurrency: int | None = None,
+        network: Network = NOTHING_SAID,
+    ) -> None:
         self._given = client
         self._max_concurrency = max_concurrency
+        self._network = network
         self._states: dict[asyncio.AbstractEventLoop, LoopState] = {}
         self._lock = Lock()
         self._make_request = RequestMaker()
 
     async def _state(self) -> LoopState:
-        import asyncio
-
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         state = self._states.get(loop)
         if state is None:
             state = LoopState(self._max_concurrency)
@@ -349,12 +371,19 @@ class AsyncTransport:
                 for other in [other for other in self._states if other.is_closed()]:
                     del self._states[other]
                 self._states[loop] = state
-        if state.client is None:
-            owned = self._given is None
-            state.client = self._given or new_client(http_library().AsyncClient)
-            state.closer = state.close_at_end(state.client, owned=owned)
+        if state.closer is None:
+            state.closer = state.close_at_end(state.pools)
             await anext(state.closer)
         return state
+
+    def _pool(self, state: LoopState, url: str) -> Any:
+        if self._given is not None:
+            check_open(self._given)
+            return self._given
+        route = self._network.route_to(url)
+        if route not in state.pools:
+            state.pools[route] = new_client(http_library().AsyncClient, route)
+        return state.pools[route]
 
     async def close(self) -> None:
         """Close all connections, unless they are those of the caller's own client.
@@ -362,14 +391,14 @@ class AsyncTransport:
         Tasks of this event loop that wait get a `ClosedError`. Pools of other event loops
         that still run are closed by those.
         """
-        import asyncio
-
         with self._lock:
             states = dict(self._states)
+        if not states:
+            return  # maybe outside of asyncio, where nothing was opened
         closers = {loop: state.closer for loop, state in states.items()}
         for state in states.values():
-            state.closer = state.client = None
-        here = asyncio.get_running_loop()
+            state.closer, state.pools = None, {}
+        here = running_loop()
         if here in states:
             states[here].wake()
         closer = closers.pop(here, None)
@@ -382,12 +411,12 @@ class AsyncTransport:
         if self._given is None:
             extensions["trace"] = keep_new_alive
         state = await self._state()
-        client = state.client
         alarm = Alarm(call, deadline)
         state.alarms.add(alarm)
         request: Any = None
         upload = call.content.open() if isinstance(call.content, UploadBody) else None
         try:
+            client = self._pool(state, call.url)
             content = async_pieces(upload) if upload else call.content
             build = client.build_request if self._given else self._make_request
             request = build_request(build, call, extensions, content)

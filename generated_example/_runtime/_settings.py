@@ -84,6 +84,10 @@ class Secret:
             return text
         return text.replace(self._text, "[the API key]")
 
+    def is_printable(self) -> bool:
+        """Check whether it can stand in one line of ASCII."""
+        return self._text.isascii() and self._text.replace("\t", " ").isprintable()
+
     def problem_as_key(self) -> str:
         """Return why this can be no key of an app; "" if it can be one."""
         if not self._text:

@@ -30,7 +30,6 @@ from ._errors import (
 from ._http import (
     CONNECT_TIMEOUT,
     LOGGER,
-    MAX_IDLE_CONNECTIONS,
     MAX_WAIT,
     Call,
     RequestMaker,
@@ -43,6 +42,7 @@ from ._http import (
     seconds_left,
     timeouts,
 )
+from ._network import NOTHING_SAID, Network, Route, check_open, new_client
 
 MAX_ERROR_SIZE = 1 << 20
 MAX_LAYERS = 4
@@ -596,12 +596,19 @@ class SyncTransport:
     """Sends with blocking calls, from any thread, over one pool of connections.
 
     The pool is opened by the first call, again after `close()`, and anew in a forked
-    process, which must not share its parent's connections.
+    process, which must not share its parent's connections. Another one is opened where
+    `configure` has changed what it is made of.
     """
 
-    def __init__(self, client: Any = None, max_concurrency: int | None = None) -> None:
+    def __init__(
+        self,
+        client: Any = None,
+        max_concurrency: int | None = None,
+        network: Network = NOTHING_SAID,
+    ) -> None:
         self._given = client
-        self._client: Any = None
+        self._network = network
+        self._pools: dict[Route, Any] = {}
         self._process = 0
         self._lock = Lock()
         self._make_request = RequestMaker()
@@ -613,15 +620,18 @@ class SyncTransport:
             for _ in range(max_concurrency):
                 self._slots.put(None)
 
-    def _pool(self) -> Any:
+    def _pool(self, url: str) -> Any:
         if self._given is not None:
+            check_open(self._given)
             return self._given
-        if self._client is None or self._process != os.getpid():
-            with self._lock:
-                if self._client is None or self._process != os.getpid():
-                    self._client = new_client(http_library().Client)
-                    self._process = os.getpid()
-        return self._client
+        route = self._network.route_to(url)
+        with self._lock:
+            if self._process != os.getpid():
+                self._pools = {}
+                self._process = os.getpid()
+            if route not in self._pools:
+                self._pools[route] = new_client(http_library().Client, route)
+            return self._pools[route]
 
     def close(self) -> None:
         """Close all connections, unless they are those of the caller's own client.
@@ -629,25 +639,25 @@ class SyncTransport:
         Whoever waits, in whichever thread, gets a `ClosedError`.
         """
         with self._lock:
-            client, self._client = self._client, None
+            pools, self._pools = self._pools, {}
             watches, self._watches = self._watches, set()
             closing, self._closing = self._closing, Signal()
         closing.set()
         for watch in watches:
             watch.close()
-        if client is not None:
-            client.close()
+        for pool in pools.values():
+            pool.close()
 
     async def open(self, call: Call, deadline: float, idle: float) -> Exchange:
         watch = Watch(deadline, idle, is_owned=self._given is None)
         extensions = watch.extensions()
         began = monotonic()
-        client = self._pool()
         request: Any = None
         upload = call.content.open() if isinstance(call.content, UploadBody) else None
         with self._lock:
             self._watches.add(watch)
         try:
+            client = self._pool(call.url)
             content = upload.pieces() if upload else call.content
             build = client.build_request if self._given else self._make_request
             request = build_request(build, call, extensions, content)
@@ -739,21 +749,3 @@ def not_its_turn() -> DifyError:
         "The call's timeout passed while it waited for another turn of the same "
         "conversation to end: there is one at a time. Nothing was sent"
     )
-
-
-def new_client(kind: Any) -> Any:
-    """Return a client with limits fit for streams: any number of them, for any time."""
-    limits = http_library().Limits(
-        max_connections=None, max_keepalive_connections=MAX_IDLE_CONNECTIONS
-    )
-    trust = ssl_context(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-    return kind(timeout=None, limits=limits, verify=trust)
-
-
-@lru_cache(maxsize=4)
-def ssl_context(*_sources: str | None) -> Any:
-    """Return the certificates to trust, loaded once for all pools: that takes 20 to 40 ms.
-
-    `_sources` are the variables that the HTTP library reads for it.
-    """
-    return http_library().create_ssl_context()
