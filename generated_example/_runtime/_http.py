@@ -20,6 +20,8 @@ from ._errors import ConfigurationError, DeadlineExceededError
 from ._settings import Secret
 
 if TYPE_CHECKING:
+    from ssl import SSLContext as SSLContext  # noqa: PLC0414
+
     import httpx as httpx  # noqa: PLC0414  (for tests to share)
     from httpx import AsyncClient as AsyncClient  # noqa: PLC0414
     from httpx import Client as Client  # noqa: PLC0414
@@ -74,6 +76,7 @@ def http_library() -> Any:
 if not TYPE_CHECKING:
     Client = Any  # the library is not loaded for annotations
     AsyncClient = Any
+    SSLContext = Any
 
     def __getattr__(name: str) -> Any:
         if name == "httpx":

@@ -12,17 +12,12 @@ from collections.abc import Iterator
 from functools import lru_cache
 from importlib.util import find_spec
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from ._errors import ConfigurationError
 from ._headers import ExtraHeaders, HeaderValues
-from ._http import MAX_IDLE_CONNECTIONS, hide_key, http_library
+from ._http import MAX_IDLE_CONNECTIONS, SSLContext, hide_key, http_library
 from ._settings import Secret
-
-if TYPE_CHECKING:
-    from ssl import SSLContext as SSLContext  # noqa: PLC0414
-else:
-    SSLContext = Any  # ssl is not loaded for annotations
 
 PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 OTHER_SCHEMES = ("socks", "socks4", "socks4a", "ftp", "ssh", "tcp", "tls", "ssl", "ws")
