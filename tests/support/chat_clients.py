@@ -23,7 +23,7 @@ class AnyInputs(Inputs):
 
     model_config = ConfigDict(extra="allow")
 
-    def to_wire(self) -> dict[str, Any]:
+    def to_wire(self, *_: object) -> dict[str, Any]:
         return dict(self.__pydantic_extra__ or {})
 
 
