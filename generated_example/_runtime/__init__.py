@@ -107,7 +107,8 @@ from ._events import (
     WorkflowPaused,
     WorkflowStarted,
 )
-from ._files import File, FileInput, FileRules, UploadedFile
+from ._file_inputs import FileInput, FileRules
+from ._files import File, UploadedFile
 from ._models import (
     Checkbox,
     Inputs,

@@ -23,9 +23,7 @@ from ._connection import closed_error, timeout_error, translate
 from ._errors import ConfigurationError, DifyError
 from ._http import (
     Call,
-    OpenUpload,
     RequestMaker,
-    UploadBody,
     build_request,
     finite,
     hide_key,
@@ -45,6 +43,7 @@ from ._transport import (
     no_free_slot,
     not_its_turn,
 )
+from ._uploads import OpenUpload, UploadBody
 
 if TYPE_CHECKING:
     import asyncio
@@ -348,6 +347,8 @@ def running_loop() -> "asyncio.AbstractEventLoop":
 
 class AsyncTransport:
     """Sends by awaiting, in any event loop of asyncio."""
+
+    awaits = True
 
     def __init__(
         self,

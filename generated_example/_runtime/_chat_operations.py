@@ -19,8 +19,9 @@ from ._conversations import (
     read_variables,
 )
 from ._errors import AnswerTooLargeError, ConfigurationError, NotFoundError
-from ._files import File, extension_of, mime_type_of, named_source
-from ._http import Call, UploadBody
+from ._file_inputs import extension_of
+from ._files import File
+from ._http import Call
 from ._models import Inputs, check_json
 from ._protocol import JSON_HEADERS, get_call, segment, to_json_body
 from ._responses import (
@@ -35,6 +36,7 @@ from ._responses import (
 )
 from ._turn_operations import TurnOperations
 from ._turns import ChatInfo, ConversationState
+from ._uploads import UploadBody, mime_type_of, named_source
 
 MAX_MESSAGES = 100_000
 HEARD_EXTENSIONS = ("mp3", "m4a", "wav", "amr", "mpga")
@@ -273,7 +275,7 @@ class ChatOperations:
         extension = extension_of(name)
         is_heard = extension in HEARD_EXTENSIONS
         body = UploadBody(
-            source,
+            await self.operations.readable(source),
             name=name,
             mime_type=f"audio/{extension}" if is_heard else mime_type_of(name),
             fields={"user": self.operations.user(user)},

@@ -4,20 +4,19 @@ The library is imported here alone, and by the first call, not with the package:
 are built, and are given the key; nothing is decided.
 """
 
-import io
 import logging
-import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
 from time import monotonic
 from traceback import clear_frames, walk_stack
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from ._errors import ConfigurationError, DeadlineExceededError
 from ._settings import Secret
+from ._uploads import UploadBody
 
 if TYPE_CHECKING:
     from ssl import SSLContext as SSLContext  # noqa: PLC0414
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__.partition("._runtime")[0])
 CONNECT_TIMEOUT = 10.0
 MAX_IDLE_CONNECTIONS = 100
-PIECE_SIZE = 1 << 17
 MAX_KNOWN_URLS = 100
 MAX_WAIT = 1e9
 KEEP_ALIVE = (
@@ -91,96 +89,6 @@ def check_client(client: object, kind: str) -> None:
         raise ConfigurationError(
             f"http_client must be an httpx.{kind}, not {type(client).__name__}"
         )
-
-
-class UploadBody:
-    """A multipart body with one file, read from its source piece by piece.
-
-    The source is a path, bytes, or an open binary file, which is read from where it is.
-    httpx's `files=` would rewind it, read it in the thread of the event loop, send what
-    cannot be measured in chunks, and fail at names of files that are not Unicode.
-    """
-
-    __slots__ = ("_end", "_source", "_start", "content_type")
-
-    def __init__(
-        self,
-        source: str | os.PathLike[str] | bytes | BinaryIO,
-        *,
-        name: str,
-        mime_type: str,
-        fields: Mapping[str, str],
-    ) -> None:
-        self._source = source
-        boundary = os.urandom(16).hex()
-        part = f'--{boundary}\r\nContent-Disposition: form-data; name="'
-        head = "".join(
-            f'{part}{field}"\r\n\r\n{value}\r\n' for field, value in fields.items()
-        )
-        head += f'{part}file"; filename="{quote_name(name)}"\r\n'
-        head += f"Content-Type: {mime_type}\r\n\r\n"
-        self._start = head.encode()
-        self._end = f"\r\n--{boundary}--\r\n".encode()
-        self.content_type = f"multipart/form-data; boundary={boundary}"
-
-    def open(self) -> "OpenUpload":
-        """Return the body, ready to be sent once."""
-        source = self._source
-        if isinstance(source, bytes):
-            file: BinaryIO = io.BytesIO(source)
-        elif isinstance(source, str | os.PathLike):
-            file = open(source, "rb")  # noqa: SIM115
-        else:
-            return OpenUpload(self._start, source, self._end, owned=False)
-        return OpenUpload(self._start, file, self._end, owned=True)
-
-
-def quote_name(name: str) -> str:
-    """Return a file name inside of a multipart header, quoted as browsers do.
-
-    The name of a file on disk need not be Unicode.
-    """
-    name = name.encode(errors="surrogatepass").decode(errors="replace")
-    return name.translate({34: "%22", 13: "%0D", 10: "%0A"})
-
-
-class OpenUpload:
-    """One sending of an `UploadBody`. `size` is known before the first byte is sent."""
-
-    __slots__ = ("_end", "_file", "_owned", "_start", "size")
-
-    def __init__(
-        self, start: bytes, file: BinaryIO, end: bytes, *, owned: bool
-    ) -> None:
-        self._start = start
-        self._file, content_size = measured(file)
-        self._end = end
-        self._owned = owned
-        self.size = len(start) + content_size + len(end)
-
-    def pieces(self) -> Iterator[bytes]:
-        """Iterate over the whole body."""
-        yield self._start
-        while piece := self._file.read(PIECE_SIZE):
-            yield piece
-        yield self._end
-
-    def close(self) -> None:
-        """Let go of the file, unless it is the caller's."""
-        if self._owned:
-            self._file.close()
-
-
-def measured(file: BinaryIO) -> tuple[BinaryIO, int]:
-    """Return the file and how much there is to read; what cannot be measured is read at once."""
-    try:
-        here = file.tell()
-        size = file.seek(0, os.SEEK_END) - here
-        file.seek(here)
-    except (OSError, AttributeError):
-        content = file.read()
-        return io.BytesIO(content), len(content)
-    return file, size
 
 
 class Call:

@@ -11,6 +11,7 @@ from enum import StrEnum
 from functools import wraps
 from inspect import iscoroutinefunction
 from math import isfinite
+from types import MappingProxyType
 from typing import (
     Annotated,
     Any,
@@ -26,20 +27,23 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    ModelWrapValidatorHandler,
     PlainValidator,
     Strict,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WithJsonSchema,
     WrapValidator,
+    model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import TypedDict
 
 from ._errors import (
     DifyError,
 )
-from ._files import BUILD_LATER, File, PreparedFile
+from ._file_inputs import BY_CODE, PreparedFile, Uploads
+from ._files import BUILD_LATER, File
 from ._responses import (
     Form,
     forms_of,
@@ -151,52 +155,136 @@ SchemaChecked = WrapValidator(_check_schema)
 one against nothing (seen on 1.12.1)."""
 
 
+MAX_SHOWN_TEXT = 100
+
+
+def shown_input(value: object) -> object:
+    """Return what an error may hold of a value that was refused: no content, and nothing long.
+
+    Whatever it returns, any JSON encoder takes.
+    """
+    if isinstance(value, str):
+        shown = value[:MAX_SHOWN_TEXT].encode(errors="replace").decode()
+        return shown if len(value) <= MAX_SHOWN_TEXT else f"{shown}..."
+    is_small = isinstance(value, int) and value.bit_length() < 64
+    if value is None or is_small or (isinstance(value, float) and isfinite(value)):
+        return value
+    return f"<{type(value).__name__}>"
+
+
+def without_contents(error: ValidationError) -> ValidationError:
+    """Return the same error, fit to be logged or sent to whoever gave the values."""
+    problems: list[InitErrorDetails] = []
+    for problem in error.errors(include_url=False):
+        kind: Any = problem["type"]
+        message: Any = problem["msg"]
+        context = {
+            name: shown_input(str(item) if isinstance(item, Exception) else item)
+            for name, item in problem.get("ctx", {}).items()
+        }
+        place = tuple(
+            step if isinstance(step, int) else step[:MAX_SHOWN_TEXT]
+            for step in problem["loc"]
+        )
+        problems.append(
+            InitErrorDetails(
+                type=PydanticCustomError(kind, message, context or None),
+                loc=place,
+                input=shown_input(problem["input"]),
+            )
+        )
+    return ValidationError.from_exception_data(error.title, problems, hide_input=True)
+
+
+InitT = TypeVar("InitT", bound=Callable[..., None])
+
+
+def no_custom_init(init: InitT) -> InitT:
+    """Have pydantic validate data without calling this `__init__`, as it does its own."""
+    init.__dict__["__pydantic_base_init__"] = True
+    return init
+
+
 class Inputs(BaseModel):
-    """What a workflow takes. Refuses what the server would refuse, before it is sent."""
+    """What a workflow takes. Refuses what the server would refuse, before it is sent.
+
+    A text for a file is a path where code gives it, as in `XInputs(doc="report.pdf")`.
+    In what is validated - `model_validate_json`, `model_validate`, the body of a web
+    framework's request - it is a URL and never a path, so that nobody who sends JSON can
+    name a file of this machine. For data of your own:
+    `XInputs.model_validate(data, context={"local_files": True})`.
+
+    A ValidationError holds no content of files and no long texts: it may be returned to
+    whoever sent the data.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
         populate_by_name=True,
         defer_build=BUILD_LATER,
+        hide_input_in_errors=True,
         protected_namespaces=(),
     )
 
-    def to_wire(self) -> dict[str, Any]:
-        """Return what is sent: by the workflow's own names, without what was left out."""
+    @no_custom_init
+    def __init__(self, /, **data: Any) -> None:
+        __tracebackhide__ = True
+        # A class with an `__init__` of its own is made by it from validated data, too.
+        context = None if type(self).__pydantic_custom_init__ else BY_CODE
+        self.__pydantic_validator__.validate_python(
+            data, self_instance=self, context=context
+        )
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _validate(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return handler(data)
+        except ValidationError as error:
+            raise without_contents(error) from None
+
+    def to_wire(self, uploads: Uploads = MappingProxyType({})) -> dict[str, Any]:
+        """Return what is sent: by the workflow's own names, without what was left out.
+
+        Local files are what `uploads` says; without, they lack their ids.
+        """
         wire: dict[str, Any] = {}
         values = self.__dict__
         for name, field in type(self).model_fields.items():
             value = values[name]
             if value is not None:
                 alias = field.serialization_alias
-                wire[name if alias is None else alias] = to_json(value)
+                wire[name if alias is None else alias] = to_json(value, uploads)
         return wire
 
     def local_files(self) -> list[PreparedFile]:
         """Return the files that must be uploaded before the inputs can be sent."""
-        found: list[PreparedFile] = []
-        for value in self.__dict__.values():
-            items = (
-                cast(Sequence[object], value)
-                if isinstance(value, list | tuple)
-                else [value]
-            )
-            for item in items:
-                if isinstance(item, PreparedFile) and item.source is not None:
-                    found.append(item)
-        return found
+        return [file for file in prepared_files(self) if file.source is not None]
 
 
-def to_json(value: Any) -> Any:
+def prepared_files(inputs: Inputs) -> list[PreparedFile]:
+    """Return all files among the inputs."""
+    found: list[PreparedFile] = []
+    for value in inputs.__dict__.values():
+        items = (
+            cast(Sequence[object], value)
+            if isinstance(value, list | tuple)
+            else [value]
+        )
+        found += [item for item in items if isinstance(item, PreparedFile)]
+    return found
+
+
+def to_json(value: Any, uploads: Uploads = MappingProxyType({})) -> Any:
     """Return the value as `json.dumps` takes it."""
     if isinstance(value, str | int | float | bool):
         return value
     if isinstance(value, PreparedFile):
-        return value.wire
+        return value.wire_with(uploads)
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json", by_alias=True, exclude_unset=True)
     if isinstance(value, list | tuple):
-        return [to_json(item) for item in cast(list[object], value)]
+        return [to_json(item, uploads) for item in cast(list[object], value)]
     return value
 
 

@@ -22,20 +22,26 @@ from ._errors import (
     TooManyRequestsError,
     UnexpectedResponseError,
 )
+from ._file_inputs import PreparedFile, Uploads
 from ._files import (
     Destination,
     File,
-    FileSource,
-    PreparedFile,
     UploadedFile,
     absolute_url,
     download,
-    named_source,
-    upload_body,
     url_of,
 )
 from ._http import Call
-from ._models import Inputs, Outputs, Run, WorkflowInfo, is_same_run, make_run, settle
+from ._models import (
+    Inputs,
+    Outputs,
+    Run,
+    WorkflowInfo,
+    is_same_run,
+    make_run,
+    prepared_files,
+    settle,
+)
 from ._protocol import (
     SETTLED,
     blocking_payload,
@@ -58,6 +64,13 @@ from ._responses import (
 )
 from ._settings import Secret, Settings, read_settings, read_user
 from ._transport import Exchange, Transport, read_all, read_error
+from ._uploads import (
+    FileSource,
+    WaitingFile,
+    awaited_in_vain,
+    named_source,
+    upload_body,
+)
 
 ResultsT = TypeVar("ResultsT", bound=Outputs)
 AttemptT = TypeVar("AttemptT")
@@ -241,10 +254,10 @@ class Operations(Generic[ResultsT]):
         settings, name = self.settings(), self.user(user)
         slot = await self.transport.acquire(deadline)
         try:
-            await self.upload_files(inputs.local_files(), name, deadline)
+            uploads = await self.upload_files(prepared_files(inputs), name, deadline)
             call = run_call(
                 settings,
-                inputs.to_wire(),
+                inputs.to_wire(uploads),
                 user=name,
                 response_mode="blocking",
                 workflow_id=workflow_id,
@@ -374,12 +387,20 @@ class Operations(Generic[ResultsT]):
             source, name, self.user(user), self.deadline(timeout)
         )
 
+    async def readable(self, source: FileSource) -> FileSource:
+        """Return where the bytes are, once there is nothing to await any more."""
+        if not isinstance(source, WaitingFile):
+            return source
+        if not self.transport.awaits:
+            raise awaited_in_vain()
+        return await source.read(self.transport.do)
+
     async def upload_source(
         self, source: FileSource, name: str, user: str, deadline: float
     ) -> UploadedFile:
         """Upload bytes under a name, streamed from where they are."""
         settings = self.settings()
-        body = upload_body(source, name, user)
+        body = upload_body(await self.readable(source), name, user)
         call = Call(
             "POST",
             f"{settings.api_url}/files/upload",
@@ -392,18 +413,37 @@ class Operations(Generic[ResultsT]):
         payload = json_object(answer, call)
         if not to_text(payload.get("id")):
             raise unexpected(answer, call)
-        return UploadedFile(payload)
+        return UploadedFile(payload, user)
 
     async def upload_files(
         self, files: Iterable[PreparedFile], user: str, deadline: float
-    ) -> None:
-        """Upload what is local among some files, on behalf of the run's own user."""
+    ) -> Uploads:
+        """Upload what is local among some files, on behalf of the run's own user.
+
+        A file that was uploaded before, for the same user of the same server, is there.
+
+        Raises:
+            ConfigurationError: One belongs to another user.
+        """
+        files = list(files)
         for file in files:
-            if file.source is not None and "upload_file_id" not in file.wire:
-                uploaded = await self.upload_source(
-                    file.source, file.name, user, deadline
+            if file.owner not in (None, user):
+                raise ConfigurationError(
+                    f"{file.name[:100]!r} was uploaded for the user {file.owner!r}, and "
+                    f"this call is for {user!r}: since Dify 1.14 a file belongs to its "
+                    "user. Upload it with the same user=, or give the local file itself"
                 )
-                file.wire["upload_file_id"] = uploaded.id
+        place = self.settings().api_url, user
+        uploads: dict[PreparedFile, str] = {}
+        for file in files:
+            if file.source is not None:
+                if place not in file.ids:
+                    uploaded = await self.upload_source(
+                        file.source, file.name, user, deadline
+                    )
+                    file.ids[place] = uploaded.id
+                uploads[file] = file.ids[place]
+        return uploads
 
     async def get_form(self, form_token: str) -> Form:
         """Return a human-input form (1.14)."""

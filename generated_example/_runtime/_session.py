@@ -25,7 +25,7 @@ from ._errors import (
 )
 from ._event_stream import RunState, SseDecoder, is_stream
 from ._http import LOGGER, Call, seconds_left
-from ._models import Inputs, Outputs, ResponseMode, Run, settle
+from ._models import Inputs, Outputs, ResponseMode, Run, prepared_files, settle
 from ._operations import Operations
 from ._protocol import backoff, events_call, run_call
 from ._responses import to_object
@@ -116,10 +116,11 @@ class RunSource(Generic[StreamedT]):
 
     async def begin(self, settings: Settings, user: str, deadline: float) -> Call:
         assert self._inputs is not None
-        await self.operations.upload_files(self._inputs.local_files(), user, deadline)
+        files = prepared_files(self._inputs)
+        uploads = await self.operations.upload_files(files, user, deadline)
         return run_call(
             settings,
-            self._inputs.to_wire(),
+            self._inputs.to_wire(uploads),
             user=user,
             response_mode="streaming",
             workflow_id=self._workflow_id,

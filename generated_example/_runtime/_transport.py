@@ -33,7 +33,6 @@ from ._http import (
     MAX_WAIT,
     Call,
     RequestMaker,
-    UploadBody,
     build_request,
     finite,
     hide_key,
@@ -43,6 +42,7 @@ from ._http import (
     timeouts,
 )
 from ._network import NOTHING_SAID, Network, Route, check_open, new_client
+from ._uploads import UploadBody
 
 MAX_ERROR_SIZE = 1 << 20
 MAX_LAYERS = 4
@@ -246,7 +246,13 @@ MAX_ADDRESSES = 5
 
 
 class Transport(Protocol):
-    """What a flow asks for. Deadlines are moments of `time.monotonic`."""
+    """What a flow asks for. Deadlines are moments of `time.monotonic`.
+
+    `awaits` says whether a flow may await something else than the transport.
+    """
+
+    @property
+    def awaits(self) -> bool: ...
 
     async def open(self, call: Call, deadline: float, idle: float) -> Exchange:
         """Send a request and wait for the head of the response."""
@@ -599,6 +605,8 @@ class SyncTransport:
     process, which must not share its parent's connections. Another one is opened where
     `configure` has changed what it is made of.
     """
+
+    awaits = False
 
     def __init__(
         self,

@@ -15,9 +15,9 @@ from ._errors import (
     InvalidParamError,
     StreamInterruptedError,
 )
-from ._files import PreparedFile
+from ._file_inputs import PreparedFile, Uploads
 from ._http import Call
-from ._models import Inputs, ResponseMode, WorkflowInfo
+from ._models import Inputs, ResponseMode, WorkflowInfo, prepared_files
 from ._operations import ClientOptions, Operations, remember
 from ._protocol import start_call
 from ._responses import to_objects, to_text
@@ -54,15 +54,15 @@ class TurnRequest:
     parent_message_id: str | None = None
     auto_generate_name: bool | None = None
 
-    def body(self, user: str, response_mode: str) -> dict[str, Any]:
+    def body(self, user: str, response_mode: str, uploads: Uploads) -> dict[str, Any]:
         """Return what is sent, without what was left out."""
         fields = {
-            "inputs": self.inputs.to_wire(),
+            "inputs": self.inputs.to_wire(uploads),
             "query": self.query,
             "response_mode": response_mode,
             "user": user,
             "conversation_id": self.conversation.id,
-            "files": [file.wire for file in self.files] or None,
+            "files": [file.wire_with(uploads) for file in self.files] or None,
             "workflow_id": self.workflow_id,
             "parent_message_id": self.parent_message_id,
             "auto_generate_name": self.auto_generate_name,
@@ -128,9 +128,9 @@ class TurnOperations(Operations[AnswerOutputs]):
         deadline: float,
     ) -> Call:
         """Upload the local files of a turn; the request that starts it."""
-        files = [*request.inputs.local_files(), *request.files]
-        await self.upload_files(files, user, deadline)
-        body = request.body(user, response_mode)
+        files = [*prepared_files(request.inputs), *request.files]
+        uploads = await self.upload_files(files, user, deadline)
+        body = request.body(user, response_mode, uploads)
         return start_call(settings, self.path, body, request.trace_id)
 
     async def turn_blocking(

@@ -24,7 +24,8 @@ from ._events import (
     WorkflowFinished,
     WorkflowPaused,
 )
-from ._files import File, FileInput, FileRules, PreparedFile
+from ._file_inputs import FileInput, FileRules, PreparedFile, prepare_files
+from ._files import File
 from ._models import Inputs, Outputs, ResponseMode, files_of, is_same_run
 from ._responses import (
     Citation,
@@ -73,23 +74,7 @@ class TurnInfo:
         Raises:
             ConfigurationError: It does not; the message says why.
         """
-        if not files:
-            return ()
-        if isinstance(files, str | bytes):
-            raise ConfigurationError("files must be a list of files, not one")
-        if self.files is None:
-            raise ConfigurationError(
-                f"{self.name!r} takes no files with a turn: file upload is off in the app, "
-                "and Dify would drop them without a word"
-            )
-        if self.max_files is not None and len(files) > self.max_files:
-            raise ConfigurationError(
-                f"{self.name!r} takes {self.max_files} files with a turn, not {len(files)}"
-            )
-        try:
-            return tuple(self.files.prepare(file) for file in files)
-        except ValueError as error:
-            raise ConfigurationError(f"files: {error}") from None
+        return prepare_files(self.name, files, self.files, self.max_files)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
