@@ -6,7 +6,7 @@ import json
 
 import pytest
 from difygen.diff.public import PublicApp, PublicNames, public_app
-from difygen.diff.report import format_changes, summary
+from difygen.diff.report import changes_as_json, format_changes, summary
 from difygen.diff.rules import RULES
 from difygen.diff.workflows import Change, advice, compare, compare_all, is_breaking
 from difygen.model import (
@@ -151,7 +151,7 @@ def test_a_summary_says_whom_internal_changes_touch() -> None:
 
 
 def test_markdown_stays_in_its_cells() -> None:
-    assert format_changes([make("input-removed")], "markdown").splitlines() == [
+    assert format_changes([make("input-removed")], markdown=True).splitlines() == [
         "| effect | where | what changed | why it matters |",
         "| --- | --- | --- | --- |",
         "| breaking | w inputs.x | It \\| changed &lt;here>.\\u202e | Calls that pass it fail. |",
@@ -161,7 +161,7 @@ def test_markdown_stays_in_its_cells() -> None:
 
 
 def test_json_says_everything() -> None:
-    assert json.loads(format_changes([make("input-added")], "json")) == {
+    assert changes_as_json([make("input-added")]) == {
         "advice": "minor",
         "counts": {"breaking": 0, "internal": 0, "compatible": 1, "cosmetic": 0},
         "changes": [

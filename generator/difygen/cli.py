@@ -32,6 +32,9 @@ Exit codes: 0 done, 1 refused, out of date or failed, 2 wrong arguments or a wro
 Shell completion: eval "$(difygen completion bash)"   (or zsh, fish)
 """
 
+_FORMAT = "difygen.output_format"
+"""Where click's context keeps how findings are printed."""
+
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
 
 
@@ -112,7 +115,12 @@ class _Root(click.Group):
                 ctx.exit(unwritten(error))
             if not isinstance(error, UsageProblem):
                 raise
-            say("\n".join(error.lines()))
+            if (output_format := ctx.meta.get(_FORMAT, "text")) in ("json", "github", "sarif"):
+                from difygen.findings import show_problem
+
+                show_problem(error, output_format, ctx.invoked_subcommand or "")
+            else:
+                say("\n".join(error.lines()))
             ctx.exit(WRONG)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -178,6 +186,23 @@ def _verbosity(command: CommandT) -> CommandT:
     return command
 
 
+def _output_format(*also: str) -> Callable[[CommandT], CommandT]:
+    """Add for whom findings are printed: the same for every command that has some. `also` are its own ways."""
+
+    def remember(ctx: click.Context, _: click.Parameter, given: str) -> str:
+        ctx.meta[_FORMAT] = given
+        return given
+
+    return click.option(
+        "--output-format",
+        "--format",
+        type=click.Choice(["text", "json", *also, "github", "sarif"]),
+        default="text",
+        callback=remember,
+        help="How to print: for people, as JSON, as annotations of GitHub Actions, or as SARIF.",
+    )
+
+
 def _server(command: CommandT) -> CommandT:
     """Add how to reach a real server.
 
@@ -216,6 +241,7 @@ def root() -> None:
 @click.option("--force", is_flag=True, help="Overwrite and remove files that difygen did not write.")
 @click.option("--prune", is_flag=True, help="Remove the clients of definitions that are not among the SOURCEs.")
 @click.option("--watch", is_flag=True, help="Stay, and generate again whenever a SOURCE is saved.")
+@_output_format()
 @_settings
 @_verbosity
 def generate(watch: bool, **arguments: Any) -> None:
@@ -224,7 +250,11 @@ def generate(watch: bool, **arguments: Any) -> None:
 
     config = read_config(needs=("sources", "output"), **arguments)
     if watch:
+        from difygen.console import UsageProblem
         from difygen.project.watch import run_watch
+
+        if config.output_format != "text":
+            raise UsageProblem("--watch prints for people alone: leave --output-format out.")
 
         _end(run_watch(config))
     from difygen.project.build import run_generate
@@ -235,6 +265,7 @@ def generate(watch: bool, **arguments: Any) -> None:
 @root.command(short_help="Tell whether a package is what its definitions give.", context_settings=HELP_NAMES)
 @_sources(required=False)
 @_output
+@_output_format()
 @_settings
 @_verbosity
 def check(**arguments: Any) -> None:
@@ -267,9 +298,7 @@ def runtime(output: str | None, **arguments: Any) -> None:
 @root.command(short_help="Tell what changed for the callers of an app.", context_settings=HELP_NAMES)
 @click.argument("old")
 @click.argument("new")
-@click.option(
-    "--format", "output_format", type=click.Choice(["text", "json", "markdown"]), default="text", help="How to print."
-)
+@_output_format("markdown")
 @click.option(
     "--fail-on",
     type=click.Choice(["breaking", "internal", "any"]),
@@ -278,7 +307,7 @@ def runtime(output: str | None, **arguments: Any) -> None:
 def diff(
     old: str,
     new: str,
-    output_format: Literal["text", "json", "markdown"],
+    output_format: Literal["text", "json", "markdown", "github", "sarif"],
     fail_on: Literal["breaking", "internal", "any"] | None,
 ) -> None:
     """Tell what changed between two states of a workflow, as its callers see it.
@@ -336,7 +365,7 @@ def mock(sources: tuple[str, ...], config: str | None, **options: Any) -> None:
 @click.option("--run", is_flag=True, help="Also start one run. Without it, doctor only reads.")
 @click.option("--input", "inputs", metavar="NAME=VALUE", multiple=True, help="An input of that run.")
 @click.option("--timeout", default=10.0, show_default=True, metavar="SECONDS", help="How long to wait in each step.")
-@click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", help="How to print.")
+@_output_format()
 @_settings
 def doctor(sources: tuple[str, ...], config: str | None, **options: Any) -> None:
     """Find out why a server does not answer, or answers differently than SOURCE... says."""

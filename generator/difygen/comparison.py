@@ -15,10 +15,11 @@ from typing import Literal
 from difygen.console import echo, say, say_error
 from difygen.diagnostics import Diagnostic
 from difygen.diff.public import PublicApp, public_app
-from difygen.diff.report import Format, format_changes
+from difygen.diff.report import changes_as_findings, changes_as_json, format_changes
 from difygen.diff.rules import EFFECTS
 from difygen.diff.workflows import Change, compare, compare_all
 from difygen.files import read_file
+from difygen.findings import OutputFormat, show_findings, without_a_place
 from difygen.model import App
 from difygen.project.assemble import public_apps
 from difygen.project.definitions import Unnamed, name_modules, read_source
@@ -30,6 +31,8 @@ _NO_SUCH_OBJECT = re.compile(
     r"does not exist in|exists on disk, but not in|[Nn]ot a valid object name|outside repository"
 )
 """What git says of paths and revisions that there are not."""
+
+DiffFormat = OutputFormat | Literal["markdown"]
 
 FailOn = Literal["breaking", "internal", "any"]
 """The mildest changes that a comparison fails on."""
@@ -50,29 +53,52 @@ class VersionError(Exception):
 class Version:
     """The workflows of one side, by module.
 
-    `single` says that it is one definition; `locked` that it was generated once.
+    `folder` is the one that their sources start at; `single` says that it is one definition, `locked` that it was
+    generated once.
     """
 
     workflows: Mapping[str, PublicApp]
+    folder: str = ""
     single: bool = False
     locked: bool = False
 
+    @property
+    def files(self) -> dict[str, str]:
+        """The paths of the definitions, by the name of the app."""
+        apps = (each.app for each in self.workflows.values())
+        return {app.name: os.path.join(self.folder, app.source) for app in apps}
 
-def run_diff(old: str, new: str, output_format: Format = "text", fail_on: FailOn | None = None) -> int:
+
+def run_diff(old: str, new: str, output_format: DiffFormat = "text", fail_on: FailOn | None = None) -> int:
     """Print what changes for callers from `old` to `new`.
 
     Returns 1 if there are changes as bad as `fail_on` says, and 2 if a side cannot be had.
     """
+    for_machines: OutputFormat = "text" if output_format == "markdown" else output_format
     try:
-        changes = diff(old, new)
+        before, after = load_version(old), load_version(new)
     except VersionError as error:
-        for finding in error.diagnostics:
-            say(str(finding))
-        if str(error):
-            say_error(str(error))
+        _show_error(error, for_machines)
         return 2
-    echo(format_changes(changes, output_format))
-    return 1 if fail_on and _is_as_bad(changes, fail_on) else 0
+    changes = diff(before, after)
+    fails = bool(fail_on and _is_as_bad(changes, fail_on))
+    if for_machines == "text":
+        echo(format_changes(changes, markdown=output_format == "markdown"))
+    else:
+        notices = changes_as_findings(changes, {**before.files, **after.files})
+        show_findings((), for_machines, "diff", ok=not fails, more=changes_as_json(changes), notices=notices)
+    return 1 if fails else 0
+
+
+def _show_error(error: VersionError, output_format: OutputFormat) -> None:
+    if output_format != "text":
+        findings = [*error.diagnostics, *without_a_place(filter(None, [str(error)]))]
+        show_findings(findings, output_format, "diff", ok=False)
+        return
+    for finding in error.diagnostics:
+        say(str(finding))
+    if str(error):
+        say_error(str(error))
 
 
 def _is_as_bad(changes: Iterable[Change], limit: FailOn) -> bool:
@@ -80,9 +106,8 @@ def _is_as_bad(changes: Iterable[Change], limit: FailOn) -> bool:
     return any(change.effect in failing for change in changes)
 
 
-def diff(old: str, new: str) -> tuple[Change, ...]:
-    """Return what changes for callers from `old` to `new`. Raises `VersionError`."""
-    before, after = load_version(old), load_version(new)
+def diff(before: Version, after: Version) -> tuple[Change, ...]:
+    """Return what changes for callers from one version to the other."""
     old_workflows, new_workflows = dict(before.workflows), dict(after.workflows)
     if before.locked != after.locked:
         old_workflows, new_workflows = _without_exports(old_workflows), _without_exports(new_workflows)
@@ -134,7 +159,7 @@ def _from_file(data: bytes, shown: str) -> Version:
 def _from_lock(data: bytes, shown: str) -> Version:
     try:
         lock = parse_lock(data)
-        return Version(public_apps(lock.apps, split_contracts(lock)), locked=True)
+        return Version(public_apps(lock.apps, split_contracts(lock)), os.path.dirname(shown), locked=True)
     except ValueError as error:
         raise VersionError(f"{shown}: the lock cannot be used: {error}") from error
 
@@ -144,7 +169,8 @@ def _from_folder(folder: str) -> Version:
     if problems:
         raise VersionError("", problems)
     return Version(
-        _from_definitions([(source.relative_to(os.path.abspath(folder)), source.path) for source in found], _read)
+        _from_definitions([(source.relative_to(os.path.abspath(folder)), source.path) for source in found], _read),
+        folder,
     )
 
 
@@ -188,7 +214,8 @@ def _from_tree(tree: str) -> Version:
     return Version(
         _from_definitions(
             [(name, f"{tree}{join}{name}") for name in files], lambda name: _git("cat-file", "blob", name) or b""
-        )
+        ),
+        tree,
     )
 
 

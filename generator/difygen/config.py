@@ -15,6 +15,7 @@ from difygen.options import Options
 from difygen.record import Record, replace
 
 if TYPE_CHECKING:
+    from difygen.findings import OutputFormat
     from difygen.settings import Settings
 
 SETTINGS_FILES = ("difygen.toml", "pyproject.toml")
@@ -30,7 +31,7 @@ class Config(Record, kw_only=True):
     one does: they are all that the package holds then. `force` overwrites files that difygen did not write, and
     trusts nothing that an earlier run left; `prune` removes the clients of definitions that are there and not among
     the sources; `strict` brings the warnings of unchanged definitions up again. `verbosity` is -1 for errors alone,
-    1 for every file.
+    1 for every file. `output_format` says for whom findings are printed.
     """
 
     sources: tuple[str, ...] = ()
@@ -42,6 +43,7 @@ class Config(Record, kw_only=True):
     prune: bool = False
     strict: bool = False
     verbosity: int = 0
+    output_format: OutputFormat = "text"
 
     @property
     def package(self) -> str:
@@ -107,7 +109,7 @@ def _load(file: str | None) -> Settings | None:
 
         loaded = load_settings(folder, file)
         if isinstance(loaded, tuple):
-            raise DefinitionProblem(*map(str, loaded))
+            raise DefinitionProblem(*loaded)
         if loaded is not None:
             return loaded
     return None

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 if TYPE_CHECKING:  # every run imports this module
+    from difygen.diagnostics import Diagnostic
     from difygen.model import JsonValue
 
 OK, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
@@ -40,7 +41,11 @@ class UsageProblem(Exception):
 
 
 class DefinitionProblem(UsageProblem):
-    """A definition cannot be used. The sentences are diagnostics, which say themselves that they are errors."""
+    """A definition or a file of settings cannot be used, as these diagnostics say; they say that they are errors."""
+
+    def __init__(self, *diagnostics: Diagnostic) -> None:
+        super().__init__(*map(str, diagnostics))
+        self.diagnostics = diagnostics
 
     def lines(self) -> list[str]:
         """Return what is shown."""

@@ -109,7 +109,7 @@ def key_variables_of(workflow: App, name: str, options: Options) -> tuple[str, .
 
 
 def _refuse(diagnostics: tuple[Diagnostic, ...]) -> None:
-    errors = [str(diagnostic) for diagnostic in diagnostics if diagnostic.severity == "error"]
+    errors = [diagnostic for diagnostic in diagnostics if diagnostic.severity == "error"]
     if errors:
         raise DefinitionProblem(*errors)
 

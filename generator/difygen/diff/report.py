@@ -1,20 +1,22 @@
-"""Changes as a text table, JSON or Markdown. Decides nothing about them."""
+"""Changes as a text table, Markdown, JSON or findings. Decides nothing about them."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Sequence
-from typing import Literal, get_args
+from collections.abc import Iterable, Mapping, Sequence
 
+from difygen.diagnostics import Diagnostic, Location, Severity
 from difygen.diff.rules import EFFECTS, Effect
 from difygen.diff.workflows import Change, advice
+from difygen.model import JsonValue
 from difygen.wording import visible, width
 
-Format = Literal["text", "json", "markdown"]
-
-FORMATS: tuple[Format, ...] = get_args(Format)
-
+_SEVERITIES: dict[Effect, Severity] = {
+    "breaking": "error",
+    "internal": "warning",
+    "compatible": "note",
+    "cosmetic": "note",
+}
 _ADVICE: dict[Effect, str] = {
     "breaking": "Callers have to change: this is a major version.",
     "internal": "Callers go on working, unless they name steps that changed: this is a minor version.",
@@ -23,11 +25,9 @@ _ADVICE: dict[Effect, str] = {
 }
 
 
-def format_changes(changes: Sequence[Change], format_: Format = "text") -> str:
+def format_changes(changes: Sequence[Change], *, markdown: bool = False) -> str:
     """Return the changes and the advice that follows from them, without a line break at the end."""
-    if format_ == "json":
-        return _as_json(changes)
-    return _as_markdown(changes) if format_ == "markdown" else _as_text(changes)
+    return _as_markdown(changes) if markdown else _as_text(changes)
 
 
 def summary(changes: Sequence[Change]) -> str:
@@ -60,9 +60,10 @@ def _subject(change: Change) -> str:
     return f"{change.workflow} {change.subject}".strip()
 
 
-def _as_json(changes: Sequence[Change]) -> str:
+def changes_as_json(changes: Sequence[Change]) -> dict[str, JsonValue]:
+    """Return the changes and the advice that follows from them, for other programs."""
     counts = _counts(changes)
-    answer = {
+    return {
         "advice": advice(changes),
         "counts": {effect: counts[effect] for effect in EFFECTS},
         "changes": [
@@ -77,7 +78,19 @@ def _as_json(changes: Sequence[Change]) -> str:
             for change in changes
         ],
     }
-    return json.dumps(answer, indent=2)
+
+
+def changes_as_findings(changes: Iterable[Change], files: Mapping[str, str]) -> list[Diagnostic]:
+    """Return the changes as findings about the files of their apps: errors where they break callers."""
+    return [
+        Diagnostic(
+            _SEVERITIES[change.effect],
+            change.rule,
+            f"{change.effect}: {_subject(change)}: {change.message} {change.reason}",
+            Location(files.get(change.workflow, "")),
+        )
+        for change in changes
+    ]
 
 
 def _as_markdown(changes: Sequence[Change]) -> str:

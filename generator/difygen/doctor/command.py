@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import click
 import httpx
@@ -35,6 +35,7 @@ from difygen.doctor.settings import (
     key_of_file,
     open_client,
 )
+from difygen.findings import OutputFormat, show_findings
 from difygen.generated_client import SHARED_KEY, key_variables_of
 from difygen.model import WORKFLOW, App
 from difygen.project.definitions import NamedApp, read_definitions
@@ -56,7 +57,7 @@ class DoctorOptions:
     inputs: tuple[str, ...] = ()
     user: str | None = None
     timeout: float = 10.0
-    output_format: Literal["text", "json"] = "text"
+    output_format: OutputFormat = "text"
 
     def check(self) -> None:
         """Raise `UsageProblem` for options that say nothing together, or that cannot be followed."""
@@ -91,7 +92,7 @@ class Examination:
             self._server = self._examine_server(self._report.section("Server"), stack)
             for named in apps:
                 title = f"{named.app.kind.word.capitalize()} {named.app.name} ({named.app.source})"
-                self._examine_app(self._report.section(title), named, given)
+                self._examine_app(self._report.section(title, named.app.source), named, given)
             if not apps:
                 self._examine_app(self._report.section("App"), None, given)
 
@@ -199,6 +200,7 @@ def _diagnose(options: DoctorOptions) -> int:
         )
     Examination(options, report).run()
     report.end()
-    if options.output_format == "json":
-        echo(report.as_json())
+    if options.output_format != "text":
+        ok = not report.problems
+        show_findings(report.findings(), options.output_format, "doctor", ok=ok, more=report.as_json())
     return FAILED if report.problems else OK

@@ -1,13 +1,14 @@
-"""What the checks found, and how that is shown: line by line for people, or as JSON."""
+"""What the checks found, and how that is shown: line by line for people, or as findings for machines."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 from difygen.console import one_line
+from difygen.diagnostics import Diagnostic, Location
+from difygen.model import JsonValue
 from difygen.wording import count
 
 Outcome = Literal["ok", "problem", "skipped"]
@@ -29,9 +30,10 @@ class Check:
 
 @dataclass(slots=True)
 class Section:
-    """The checks of one server or one workflow, in their order."""
+    """The checks of one server or one workflow, in their order; `file` is the definition that the latter has."""
 
     title: str
+    file: str = ""
     checks: list[Check] = field(default_factory=list)
     found: Callable[[Check], None] = lambda check: None  # told of each check at once
 
@@ -68,8 +70,8 @@ class Report:
         self.sections: list[Section] = []
         self._show, self._style = show, style
 
-    def section(self, title: str) -> Section:
-        """Begin a section."""
+    def section(self, title: str, file: str = "") -> Section:
+        """Begin a section, about the app that the file defines."""
         if self.sections:
             self._show("")
         self._show(self._style(one_line(title), "bold"))
@@ -78,7 +80,7 @@ class Report:
             for line in _lines(check, self._style):
                 self._show(line)
 
-        self.sections.append(Section(title, found=show))
+        self.sections.append(Section(title, file, found=show))
         return self.sections[-1]
 
     def end(self) -> None:
@@ -92,16 +94,27 @@ class Report:
         """How many checks found something wrong, in all sections."""
         return sum(section.problems for section in self.sections)
 
-    def as_json(self) -> str:
-        """Return the findings for programs."""
-        sections = [
+    def findings(self) -> list[Diagnostic]:
+        """Return the problems as findings, about the definition of the app where they are about an app."""
+        return [
+            Diagnostic(
+                "error", check.name, " ".join((check.message, *check.details)), Location(section.file), check.fix
+            )
+            for section in self.sections
+            for check in section.checks
+            if check.outcome == "problem"
+        ]
+
+    def as_json(self) -> dict[str, JsonValue]:
+        """Return all checks, for programs."""
+        sections: list[JsonValue] = [
             {"title": section.title, "checks": [_as_json(check) for check in section.checks]}
             for section in self.sections
         ]
-        return json.dumps({"ok": not self.problems, "problems": self.problems, "sections": sections}, indent=2)
+        return {"problems": self.problems, "sections": sections}
 
 
-def _as_json(check: Check) -> dict[str, object]:
+def _as_json(check: Check) -> JsonValue:
     return {
         "name": check.name,
         "outcome": check.outcome,

@@ -100,7 +100,7 @@ def read_definitions(config: Config) -> list[NamedApp]:
     """
     found, problems = discover(config.sources)
     if problems:
-        raise DefinitionProblem(*map(str, problems))
+        raise DefinitionProblem(*problems)
     named, problems_of_names = assign_names([(source, _read_app(source), None) for source in found], config)
     _refuse(problems_of_names)
     return named
@@ -125,13 +125,13 @@ def _read_app(source: Source) -> App:
     reading = read(data, source.shown)
     _refuse(reading.diagnostics)
     if reading.workflow is None:
-        raise DefinitionProblem(f"{source.shown} holds no app.")
+        raise UsageProblem(f"{source.shown} holds no app.")
     return reading.workflow
 
 
 def _refuse(diagnostics: tuple[Diagnostic, ...]) -> None:
     if has_errors(diagnostics):
-        raise DefinitionProblem(*(str(each) for each in diagnostics if each.severity == "error"))
+        raise DefinitionProblem(*(each for each in diagnostics if each.severity == "error"))
 
 
 # Naming

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from difygen.config import Config
 from difygen.console import echo, is_terminal, say, say_error
-from difygen.diagnostics import Diagnostic
+from difygen.diagnostics import Diagnostic, Location
 from difygen.project.lockfile import Lock
 from difygen.project.writer import path_in
 from difygen.record import NOTHING
@@ -73,6 +73,9 @@ class Package(NamedTuple):
 
 def show_report(report: BuildReport, config: Config) -> None:
     """Print what a build did."""
+    if config.output_format != "text":
+        _show_to_machines(report, config)
+        return
     show_findings(report, config.verbosity, strict=config.strict)
     if report.problem:
         say_error(report.problem)
@@ -90,11 +93,40 @@ def show_report(report: BuildReport, config: Config) -> None:
         echo(format_changes(report.changes))
 
 
+def _show_to_machines(report: BuildReport, config: Config) -> None:
+    from difygen.diff.report import changes_as_json  # when there is somebody to read it
+    from difygen.findings import show_findings as show
+
+    more = {
+        "output": report.output,
+        "written": [*report.written],
+        "removed": [*report.removed],
+        "unchanged": report.unchanged,
+        **changes_as_json(report.changes),
+    }
+    ok = report.exit_code(strict=config.strict) == 0
+    show(all_findings(report, config), config.output_format, "generate", ok=ok, more=more)
+
+
+def all_findings(report: BuildReport, config: Config) -> list[Diagnostic]:
+    """Return what there is to say about definitions, and why nothing could be written."""
+    found = [*shown_findings(report, config.verbosity, strict=config.strict)]
+    if config.verbosity > 0:
+        found += [finding._replace(severity="note") for finding in report.skipped]
+    if report.problem:
+        found.append(Diagnostic("error", "not-written", report.problem, Location(report.output)))
+    return found
+
+
+def shown_findings(report: BuildReport, verbosity: int, *, strict: bool) -> Iterator[Diagnostic]:
+    """Yield what was found in the definitions: with `strict` all that was found, however quiet it is to be."""
+    return (each for each in report.diagnostics if each.severity == "error" or verbosity >= 0 or strict)
+
+
 def show_findings(report: BuildReport, verbosity: int, *, strict: bool) -> None:
-    """Print what was found in the definitions: with `strict` all that was found, however quiet it is to be."""
-    for finding in report.diagnostics:
-        if finding.severity == "error" or verbosity >= 0 or strict:
-            say(str(finding))
+    """Print what was found in the definitions."""
+    for finding in shown_findings(report, verbosity, strict=strict):
+        say(str(finding))
     if verbosity > 0:
         for finding in report.skipped:
             say(f"{finding.location}: skipped: {finding.message}")
