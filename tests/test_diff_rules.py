@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from difygen.diff.public import PublicApp, PublicNames, public_app
 from difygen.diff.report import changes_as_json, format_changes, summary
