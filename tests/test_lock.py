@@ -20,6 +20,7 @@ from difygen.project.lockfile import (
     parse_lock,
     split_contracts,
 )
+from difygen.record import replace
 from support.projects import Project
 
 CONTRACT = format_contract({"inputs": [], "name": "concat", "outputs": [{"name": "字段", "type": "string"}]})
@@ -78,7 +79,7 @@ def test_a_lock_is_json_with_one_fact_a_line_and_the_contracts_last() -> None:
     [
         Lock("1", "0"),
         Lock("1", "0", {"ü.py": "a"}, {"x": CONCAT, "é": CONCAT}, join_contracts({"x": CONTRACT, "é": "{}"})),
-        LOCK._replace(apps={"concat": CONCAT._replace(mode="chat", warnings=2, renamed={"a": "b"})}),
+        replace(LOCK, apps={"concat": CONCAT._replace(mode="chat", warnings=2, renamed={"a": "b"})}),
     ],
 )
 def test_a_lock_survives_the_round_trip(lock: Lock) -> None:
@@ -103,7 +104,7 @@ def test_a_lock_that_was_laid_out_by_another_tool_says_the_same(text: str) -> No
     assert {module: json.loads(one) for module, one in split_contracts(lock).items()} == {
         "concat": json.loads(CONTRACT)
     }
-    assert lock._replace(contracts=b"") == LOCK._replace(contracts=b"")
+    assert replace(lock, contracts=b"") == replace(LOCK, contracts=b"")
 
 
 def test_a_text_that_does_not_show_or_turns_its_line_around_is_escaped() -> None:
@@ -116,7 +117,7 @@ def test_a_text_that_does_not_show_or_turns_its_line_around_is_escaped() -> None
         "f": "客户 \U0001f600",
     }
     contracts = join_contracts({"x": format_contract(texts)})
-    lock = LOCK._replace(apps={"x": CONCAT._replace(origin="\udcff.yml")}, contracts=contracts)
+    lock = replace(LOCK, apps={"x": CONCAT._replace(origin="\udcff.yml")}, contracts=contracts)
     text = format_lock(lock).decode()
     assert not set("\u202e\u2069\x9b\ud800\udcff\u2028\x00\x7f") & set(text) and "客户 \U0001f600" in text
     assert parse_lock(text.encode()) == lock

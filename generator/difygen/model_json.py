@@ -7,7 +7,7 @@ of outputs are left out. Knows neither files nor Python names.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from difygen.model import (
     FILE_KEYS,
@@ -136,7 +136,7 @@ def _text(value: object) -> str:
     return value
 
 
-class _Form(NamedTuple):
+class _Form(Record):
     """How one member of a record is written, and read again."""
 
     dump: Callable[[Any], Any]

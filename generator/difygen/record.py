@@ -1,6 +1,8 @@
 """Frozen records with named members: what a frozen data class is to its callers, and to type checkers.
 
-A data class compiles five methods of its own, half a millisecond for each class of every run. Records share theirs.
+A data class compiles five methods of its own, which takes half a millisecond; a named tuple takes a fifth of that.
+Records share their methods. What every run that generates imports is one; only what is compared in order, taken apart,
+or made by the thousand is a named tuple.
 """
 
 from __future__ import annotations

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
-from typing import NamedTuple
 
 from difygen.cursor import Diagnostics
 from difygen.diagnostics import Diagnostic, has_errors
 from difygen.model import App, JsonValue
 from difygen.parser.yaml import Document, load
-from difygen.record import replace
+from difygen.record import Record, replace
 from difygen.wording import nearest
 
 SPEC_KEYS = ("inputs", "outputs")
 EXPORT_KEYS = ("app", "kind", "workflow", "model_config", "graph")
 
 
-class Reading(NamedTuple):
+class Reading(Record):
     """What reading a definition gave: the workflow, unless a diagnostic is an error."""
 
     workflow: App | None

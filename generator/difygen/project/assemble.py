@@ -9,7 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from difygen import __version__
 from difygen.codegen.python.module import ModuleText
@@ -25,7 +25,7 @@ from difygen.project.report import BuildReport, Package
 from difygen.project.request import Request
 from difygen.project.sources import STDIN, Source, origin_of
 from difygen.project.writer import signed
-from difygen.record import replace
+from difygen.record import Record, replace
 from difygen.wording import visible
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _REQUIRED = ("httpx", "pydantic", "pydantic_core", "anyio", "httpcore", "typing_
 """What generated code imports, and what that imports."""
 
 
-class Entry(NamedTuple):
+class Entry(Record):
     """An app of the package: its module, what the lock keeps of it, and what was said of the module."""
 
     module: ModuleText
@@ -84,7 +84,7 @@ def assemble(request: Request, lock: Lock | None, unchanged: Mapping[str, str]) 
     try:
         return _package(request, lock, entries, kept, contracts, report)
     except TemplateProblem as problem:
-        return Package(report._replace(diagnostics=(*report.diagnostics, problem.finding)))
+        return Package(replace(report, diagnostics=(*report.diagnostics, problem.finding)))
 
 
 def _read(request: Request, sources: Sequence[Source]) -> list[DefinitionFile]:
@@ -160,7 +160,7 @@ def _package(
 ) -> Package:
     options, modules = request.config.options, [entry.module for entry in entries]
     if options.single_file:
-        report = report._replace(kinds=tuple(entry.locked.kind for entry in entries))
+        report = replace(report, kinds=tuple(entry.locked.kind for entry in entries))
         return Package(report, {"": signed(generate_file(modules, options), __version__)})
     apps = {**kept, **{str(entry.module.name): entry.locked for entry in entries}}
     contracts = {module: contracts[module] for module in kept}
@@ -171,7 +171,8 @@ def _package(
     files = {path: hash_bytes(text.encode()) for path, text in texts.items()}
     files |= {path: old.files[path] for path in untouched} if old else {}
     lock = Lock(__version__, request.fingerprint, files, apps, join_contracts(contracts))
-    report = report._replace(
+    report = replace(
+        report,
         kinds=tuple(one.kind for _, one in sorted(apps.items())),
         hidden_warnings=sum(one.warnings for one in kept.values()),
         changes=changes_between(old, lock) if old else (),

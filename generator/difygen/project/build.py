@@ -25,6 +25,7 @@ from difygen.project.report import BuildReport, Package, Progress, progress_bar,
 from difygen.project.request import RUNTIME_MARK, Request, find_runtime, resolve
 from difygen.project.sources import STDIN
 from difygen.project.writer import PublishError, SupersededError, publish, publish_file, read_own_lock
+from difygen.record import replace
 
 
 def run_generate(config: Config) -> int:
@@ -73,7 +74,7 @@ def _write_package(request: Request) -> BuildReport:
     done = publish(request.shown, package.texts, package.kept, package.lock, seen=seen, force=request.config.force)
     written = tuple(sorted((*done.missing, *done.changed)))
     unchanged = len(package.lock.files) - len(written)
-    return package.report._replace(written=written, removed=done.stale, unchanged=unchanged)
+    return replace(package.report, written=written, removed=done.stale, unchanged=unchanged)
 
 
 def _write_file(request: Request) -> BuildReport:
@@ -82,7 +83,7 @@ def _write_file(request: Request) -> BuildReport:
         return package.report
     done = publish_file(request.shown, package.texts[""], force=request.config.force)
     written = (*done.missing, *done.changed)
-    return package.report._replace(written=written, unchanged=1 - len(written))
+    return replace(package.report, written=written, unchanged=1 - len(written))
 
 
 def prepare(request: Request, lock: Lock | None) -> Package:
@@ -181,6 +182,6 @@ def build_runtime(folder: str, config: Config) -> BuildReport:
             raise PublishError(f"{folder} holds clients\n{hint}")
         done = publish(folder, texts, (), new, seen=seen, force=config.force)
     except PublishError as error:
-        return report._replace(problem=str(error))
+        return replace(report, problem=str(error))
     written = tuple(sorted((*done.missing, *done.changed)))
-    return report._replace(written=written, removed=done.stale, unchanged=len(texts) - len(written))
+    return replace(report, written=written, removed=done.stale, unchanged=len(texts) - len(written))

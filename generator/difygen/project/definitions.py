@@ -17,13 +17,14 @@ from difygen.naming import Identifier, snake_name
 from difygen.parser import read
 from difygen.project.lockfile import Lock, LockError, read_lock
 from difygen.project.sources import STDIN, Source, discover, names_by_source, origin_of
+from difygen.record import Record
 
 OTHER_THINGS = {"unknown-format", "unsupported-kind", "unsupported-mode"}
 """What is said of a file that defines no workflow: no mistake if it lies about in a folder.
 """
 
 
-class DefinitionFile(NamedTuple):
+class DefinitionFile(Record):
     """A definition file that was read: its bytes, its app unless it has errors, and what is to be said."""
 
     source: Source
@@ -46,7 +47,7 @@ class NamedApp(NamedTuple):
     data: bytes | None = None
 
 
-class Unnamed(NamedTuple):
+class Unnamed(Record):
     """An app to be named: its source relative to the package, its origin, and the name of its definition."""
 
     source: str

@@ -17,17 +17,17 @@ from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from errno import EDQUOT, EIO, ENOSPC, EROFS
 from stat import S_IMODE
-from typing import NamedTuple
 
 from difygen.project.lockfile import LOCK_NAME, locked_files
 from difygen.project.other_runs import BETWEEN, CACHE, INSIDE, stage_prefix, tidy, tidy_file
+from difygen.record import Record
 
 _FLUSH_EACH = 8
 """Up to so many files are flushed one by one (0.4 to 4 ms each); for more, one call for all is faster.
 """
 
 
-class Delta(NamedTuple):
+class Delta(Record):
     """What changes in a folder. Paths are relative, with forward slashes; what is not named stays as it is.
 
     `write` holds the new lock too. `between` makes the lock that knows the files' old contents and the new ones.

@@ -16,7 +16,7 @@ from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple, cast
 
 from difygen.files import read_file, unix_lines
-from difygen.record import NOTHING
+from difygen.record import NOTHING, Record
 
 LOCK_NAME = "difygen.lock"
 FORMAT = 1
@@ -62,7 +62,7 @@ class LockedApp(NamedTuple):
         return kind.word if kind else "app"
 
 
-class Lock(NamedTuple):
+class Lock(Record):
     """All that is known of a generated package.
 
     `files` gives the hash of each file, `apps` is keyed by module name. `contracts` is the JSON of what callers see of

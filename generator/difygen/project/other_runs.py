@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from stat import S_ISDIR, S_ISLNK, S_ISREG
-from typing import NamedTuple
 
 from difygen.console import say
 from difygen.files import read_file
 from difygen.project.lockfile import LOCK_NAME, locked_files
+from difygen.record import Record
 
 NOTICE = 1.0
 """Seconds after which it is said what is waited for."""
@@ -119,7 +119,7 @@ class NotOursError(Exception):
         )
 
 
-class _Found(NamedTuple):
+class _Found(Record):
     """Something that is proven to be ours: a file, or a folder after all that is in it."""
 
     path: str

@@ -8,14 +8,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from difygen.config import Config
 from difygen.console import echo, is_terminal, say, say_error
 from difygen.diagnostics import Diagnostic, Location
 from difygen.project.lockfile import Lock
 from difygen.project.writer import path_in
-from difygen.record import NOTHING
+from difygen.record import NOTHING, Record
 from difygen.wording import count, count_each
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _MANY = 40
 """From so many definitions on, progress is shown."""
 
 
-class BuildReport(NamedTuple):
+class BuildReport(Record):
     """What a build did. Paths are relative to `output`.
 
     `kinds` has the word of each app for its kind; `hidden_warnings` counts those of definitions that did not
@@ -62,7 +62,7 @@ class BuildReport(NamedTuple):
         return 1 if self.problem or (strict and self.diagnostics) else 0
 
 
-class Package(NamedTuple):
+class Package(Record):
     """What the folder should hold: `texts` to be written if they differ, and `kept`, which are known to be right."""
 
     report: BuildReport

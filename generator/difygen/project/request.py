@@ -9,7 +9,6 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from difygen import __version__
 from difygen.config import Config
@@ -18,12 +17,13 @@ from difygen.files import hash_bytes, hash_file
 from difygen.project.lockfile import LOCK_NAME, LockError, read_lock
 from difygen.project.report import Progress
 from difygen.project.sources import Source, discover, names_by_source
+from difygen.record import Record
 
 RUNTIME_MARK = "runtime"
 """What the lock of a shared runtime has in place of the fingerprint of options."""
 
 
-class Request(NamedTuple):
+class Request(Record):
     """What a config asks for, with all paths resolved.
 
     `folder` is that of the package, `shown` how messages call the output. `names` are the user's names of apps, by

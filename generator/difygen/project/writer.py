@@ -10,12 +10,12 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from errno import EFBIG
 from stat import S_ISDIR, S_ISLNK, S_ISREG
-from typing import NamedTuple
 
 from difygen.files import hash_bytes, read_file, unix_lines
 from difygen.project.install import Delta, install, install_file
 from difygen.project.lockfile import LOCK_NAME, Lock, LockError, format_lock, is_inside, read_lock
 from difygen.project.other_runs import BusyError, NotOursError, exclusive, has_leftovers, tidy
+from difygen.record import Record, replace
 
 EDITED = "was edited by hand"
 FOREIGN = "was not written by difygen"
@@ -31,14 +31,14 @@ _MARK = b"\n# difygen "
 _NEVER_FORCED = (OUTSIDE, FOLDER, SHADOWED, SPECIAL)
 
 
-class Refusal(NamedTuple):
+class Refusal(Record):
     """A file that stands in the way, and why."""
 
     path: str
     why: str
 
 
-class Survey(NamedTuple):
+class Survey(Record):
     """What a folder holds, measured against what it should hold. All paths are relative to it and sorted.
 
     `missing` and `changed` would be written, `stale` removed; `refused` are those of them, and others, that are not
@@ -157,7 +157,7 @@ def _publish(
         install(folder, Delta(write, frozenset(surveyed.stale), lambda: format_lock(_between(old, lock))))
     elif has_leftovers(folder):
         tidy(folder)
-    return surveyed._replace(refused=())
+    return replace(surveyed, refused=())
 
 
 def _current_lock(folder: str, seen: bytes, force: bool) -> tuple[Lock | None, bytes]:
@@ -180,7 +180,7 @@ def _between(old: Lock | None, new: Lock) -> Lock:
     files = dict(old.files) if old else {}
     for path, digest in new.files.items():
         files[path] = " ".join(dict.fromkeys([*files.get(path, "").split(), digest]))
-    return (old or new)._replace(files=files, options="")
+    return replace(old or new, files=files, options="")
 
 
 def signed(text: str, generator: str) -> str:
@@ -219,7 +219,7 @@ def publish_file(path: str, text: str, *, force: bool = False) -> Survey:
                 raise RefusedError(path, in_the_way)
             if not surveyed.is_clean:
                 install_file(path, text.encode())
-            return surveyed._replace(refused=())
+            return replace(surveyed, refused=())
     except (BusyError, NotOursError) as error:
         raise PublishError(str(error)) from error
     except OSError as error:

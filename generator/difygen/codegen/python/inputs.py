@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
-from typing import NamedTuple
 
 from difygen.codegen.describe import input_text
 from difygen.codegen.python.layout import LINE_LENGTH
@@ -20,13 +19,14 @@ from difygen.codegen.python.types import (
 )
 from difygen.model import App, ArrayOf, Input, JsonValue, ObjectOf, OneOf, Primitive
 from difygen.naming import MAX_NAME, Identifier, nested_name
+from difygen.record import Record
 from difygen.wording import has_surrogate, width
 
 MAX_INLINE_DEFAULT = 40
 """The columns that a default may take where it is used; a longer one gets a name of its own."""
 
 
-class InputPlan(NamedTuple):
+class InputPlan(Record):
     """An input: the parameter of a method, what is said about it, and the field of the model."""
 
     name: Identifier

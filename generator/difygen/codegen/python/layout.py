@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from difygen.codegen.python.syntax import Code, outermost, split
+from difygen.record import Record
 from difygen.wording import width
 
 LINE_LENGTH = 88
@@ -24,7 +24,7 @@ _THIRD_PARTY = frozenset({"httpx", "pydantic", "pydantic_core", "typing_extensio
 _DIGITS = frozenset("0123456789")
 
 
-class Group(NamedTuple):
+class Group(Record):
     """Items in brackets: `head` ends with the opening bracket, `tail` begins with the closing one.
 
     `comma` is what may follow the last item: nothing where a comma would change the meaning, as in `list[str]`.
@@ -36,7 +36,7 @@ class Group(NamedTuple):
     comma: str
 
 
-class Alternatives(NamedTuple):
+class Alternatives(Record):
     """A union of types: `str | None`."""
 
     members: list[Expression]

@@ -6,7 +6,6 @@ The templates print what is decided here, in words and a shape of their own.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
 
 from difygen.codegen.describe import answer_texts, headline, output_text, paragraphs, sentence, summary
 from difygen.codegen.python.inputs import InputPlan, file_settings, plan_inputs
@@ -31,6 +30,7 @@ from difygen.model import (
 )
 from difygen.naming import Identifier, class_name, constant_name, numbered
 from difygen.options import Options
+from difygen.record import Record, replace
 from difygen.type_algebra import members_of
 
 IMPORTED_CLASSES = frozenset(
@@ -56,7 +56,7 @@ _PRINTED = ("Unpack", "as_function")
 """What the templates of all apps mention."""
 
 
-class AppText(NamedTuple):
+class AppText(Record):
     """What is said about an app: texts for docstrings. `origin` is nothing for a definition that is no file."""
 
     name: str
@@ -67,7 +67,7 @@ class AppText(NamedTuple):
     origin: str
 
 
-class NodePlan(NamedTuple):
+class NodePlan(Record):
     """A member of the enumeration of nodes."""
 
     constant: Identifier
@@ -76,7 +76,7 @@ class NodePlan(NamedTuple):
     title: str
 
 
-class ToolPlan(NamedTuple):
+class ToolPlan(Record):
     """A member of the enumeration of an agent's tools."""
 
     constant: Identifier
@@ -84,7 +84,7 @@ class ToolPlan(NamedTuple):
     label: str
 
 
-class ClientPlan(NamedTuple):
+class ClientPlan(Record):
     """A client class, the module's own instance of it, and the functions that are its methods.
 
     `result` and `stream` are what the methods give, `conversation` what a chat is opened as.
@@ -101,7 +101,7 @@ class ClientPlan(NamedTuple):
     is_async: bool
 
 
-class ModulePlan(NamedTuple):
+class ModulePlan(Record):
     """A generated module, all decisions made. `exports` are the public names, in the order of the module.
 
     `local` is the variable of a method that holds the inputs. `text_sources` says where the texts of outputs are
@@ -137,7 +137,7 @@ class ModulePlan(NamedTuple):
     clients: tuple[ClientPlan, ...]
 
 
-class ModuleText(NamedTuple):
+class ModuleText(Record):
     """The module of an app, which is as callers see it.
 
     For a single file, `text` is its section, and `docstring` and `imports` belong to the head.
@@ -153,7 +153,7 @@ class ModuleText(NamedTuple):
     imports: Mapping[str, set[str]] = {}
 
 
-class Planned(NamedTuple):
+class Planned(Record):
     """A plan, if there is one, and what is to be said about it; `app` is the app as callers see it."""
 
     app: App
@@ -270,7 +270,7 @@ def _variables_model(names: VariableNames, owner: Identifier, scope: Scope) -> M
         field = output_field(
             Property(variable.name, variable.type), name, owner, scope, hidden, sentence(variable.description)
         )
-        fields.append(field._replace(default=_initial(variable, name, scope, hidden)))
+        fields.append(replace(field, default=_initial(variable, name, scope, hidden)))
     return ModelPlan(owner, scope.use("Variables"), [f"What a conversation with `{names.app.name}` remembers."], fields)
 
 

@@ -29,7 +29,7 @@ from difygen.naming import (
     snake_name,
 )
 from difygen.options import Options
-from difygen.record import replace
+from difygen.record import Record, replace
 from difygen.wording import has_surrogate, nearest, visible
 
 _CLASSES = ("Client", "Inputs", "Outputs", "Node", "Variables", "Tool")
@@ -46,7 +46,7 @@ class NameRequest(NamedTuple):
     explicit: str | None = None
 
 
-class VariableNames(NamedTuple):
+class VariableNames(Record):
     """The Python names of an app's inputs and outputs by wire name, and the variable of its API key.
 
     `app` is the app as callers see it: with the types that the user pinned for its outputs. `variables` are those of a

@@ -7,7 +7,6 @@ changed. Touches no file but those that ship with difygen.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from difygen.codegen.describe import wrap
 from difygen.codegen.python.layout import INDENT, LINE_LENGTH, export_order, import_block, import_order, natural
@@ -21,19 +20,20 @@ from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.model import App
 from difygen.naming import Identifier
 from difygen.options import Options
+from difygen.record import Record, replace
 
 SINGLE_FILE = "client.py"
 """How a package in one file is called here; the user calls it as they like."""
 
 
-class Generated(NamedTuple):
+class Generated(Record):
     """The files of a package by path, relative to it, with forward slashes; none if a diagnostic is an error."""
 
     files: Mapping[str, str]
     diagnostics: tuple[Diagnostic, ...] = ()
 
 
-class ReExports(NamedTuple):
+class ReExports(Record):
     """A module, as its package imports it, with lines of the names that the package re-exports."""
 
     name: str
@@ -71,14 +71,15 @@ def generate_module(app: App, options: Options, name: Identifier) -> ModuleText:
     try:
         return _printed(module, planned.plan, options)
     except TemplateProblem as problem:
-        return module._replace(diagnostics=(*diagnostics, problem.finding))
+        return replace(module, diagnostics=(*diagnostics, problem.finding))
 
 
 def _printed(module: ModuleText, plan: ModulePlan, options: Options) -> ModuleText:
     """Print a module. For a single file, its text is a section of the file, and what belongs to the head is apart."""
-    context = {**plan._asdict(), "is_single_file": options.single_file and not options.runtime}
+    context = {**vars(plan), "is_single_file": options.single_file and not options.runtime}
     if options.single_file:
-        return module._replace(
+        return replace(
+            module,
             text=_rendered(plan.template, context, options),
             docstring=Code(_rendered("about_module", context, options).rstrip("\n")),
             exports=plan.exports,
@@ -87,7 +88,7 @@ def _printed(module: ModuleText, plan: ModulePlan, options: Options) -> ModuleTe
     runtime = options.runtime or RUNTIME
     imports = {runtime if home == RUNTIME else home: names for home, names in plan.imports.items()}
     context |= {"imports": import_block(imports, options.runtime), "exports": _quoted(plan.exports)}
-    return module._replace(text=_formatted(_rendered("module", context, options), options), exports=plan.exports)
+    return replace(module, text=_formatted(_rendered("module", context, options), options), exports=plan.exports)
 
 
 def generate_file(modules: Sequence[ModuleText], options: Options) -> str:
@@ -97,7 +98,7 @@ def generate_file(modules: Sequence[ModuleText], options: Options) -> str:
     ordered = sorted(modules, key=lambda module: module.name)
     contents = join_modules(ordered, options.runtime)
     context = {
-        **contents._asdict(),
+        **vars(contents),
         "docstring": ordered[0].docstring if len(ordered) == 1 else None,
         "modules": ordered,
         "exports": _quoted([*exported_names(), *(name for module in ordered for name in module.exports)]),

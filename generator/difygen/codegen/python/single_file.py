@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from graphlib import TopologicalSorter
-from typing import NamedTuple, TypeGuard
+from typing import TypeGuard
 
 from difygen.codegen.python.layout import import_block, is_third_party
 from difygen.codegen.python.module import ModuleText
 from difygen.codegen.python.runtime import exported_names, runtime_files
 from difygen.codegen.python.syntax import Code
 from difygen.codegen.python.types import RUNTIME
+from difygen.record import Record
 
 
 @dataclass(slots=True)
@@ -34,14 +35,14 @@ class Piece:
     for_types: set[str] = field(default_factory=set)
 
 
-class FileSection(NamedTuple):
+class FileSection(Record):
     """A section of the file: what it is, and its code."""
 
     title: Code
     code: Code
 
 
-class Contents(NamedTuple):
+class Contents(Record):
     """What stands in one file: the runtime's modules, then the apps'. `late_imports` are those for type checkers."""
 
     imports: Code

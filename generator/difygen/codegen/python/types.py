@@ -8,7 +8,6 @@ sent, and a type checker sees it. Knows nothing of clients.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
 
 from difygen.codegen.describe import expected_values, paragraphs, sentence
 from difygen.codegen.python.runtime import runtime_names
@@ -24,6 +23,7 @@ from difygen.naming import (
     shortened,
     snake_name,
 )
+from difygen.record import Record
 from difygen.type_algebra import members_of, merge
 from difygen.wording import one_line, width
 
@@ -47,7 +47,7 @@ _HOMES = {
 """The modules that names come from which are not the runtime's."""
 
 
-class FieldPlan(NamedTuple):
+class FieldPlan(Record):
     """A member of a class: `about` is what is said about it, if anything."""
 
     name: Identifier
@@ -56,7 +56,7 @@ class FieldPlan(NamedTuple):
     about: str
 
 
-class ModelPlan(NamedTuple):
+class ModelPlan(Record):
     """A class of fields. `about` are the lines of its docstring.
 
     A typed dictionary that a caller sends is `is_sent`; if there are keys in it that are no identifiers, `keys` are all
@@ -71,7 +71,7 @@ class ModelPlan(NamedTuple):
     keys: Code | None = None
 
 
-class Constant(NamedTuple):
+class Constant(Record):
     """An assignment at the top of a module: a long list of options, or a long default, with its annotation."""
 
     name: Identifier

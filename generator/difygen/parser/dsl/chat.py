@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
 
 from difygen.cursor import Diagnostics, Path
 from difygen.model import (
@@ -27,6 +26,7 @@ from difygen.parser.dsl.control_flow import only_when
 from difygen.parser.dsl.dataflow import Resolver
 from difygen.parser.dsl.graph import PATH, Step, mapping, sequence, text, texts
 from difygen.parser.dsl.inputs import length_of
+from difygen.record import Record
 from difygen.type_algebra import any_if_null, fits, without_null
 from difygen.type_syntax import type_of
 from difygen.wording import named, quoted
@@ -184,7 +184,7 @@ def read_tools(config: Mapping[str, JsonValue]) -> tuple[Tool, ...]:
 # The package of an agent (mode `agent`, DSL 0.7.0), as the configuration that it amounts to
 
 
-class AgentPackage(NamedTuple):
+class AgentPackage(Record):
     """What an agent is called, its configuration in the keys of a `model_config`, and where its variables stand."""
 
     name: str

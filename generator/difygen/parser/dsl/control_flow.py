@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from difygen.parser.dsl.graph import Graph, Port, Step, mapping, reached, sequence, text
+from difygen.record import Record
 from difygen.wording import quoted
 
 MAX_EFFORT = 500_000
@@ -30,7 +31,7 @@ TIMEOUT = "__timeout"
 MAX_PARTS = 4
 
 
-class Branch(NamedTuple):
+class Branch(Record):
     """One way out of a step that branches: its handle, and what a reader of the workflow calls it.
 
     The ways out of a step that may fail are `outcome`s: their labels are what the step does.
@@ -41,7 +42,7 @@ class Branch(NamedTuple):
     outcome: bool = False
 
 
-class Choice(NamedTuple):
+class Choice(Record):
     """Branches of a step that lead to some place.
 
     `necessary` says whether no other step's choice leads there without them.

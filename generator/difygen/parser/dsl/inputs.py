@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from math import isfinite
-from typing import NamedTuple
 
 from difygen.cursor import Diagnostics, Path
 from difygen.model import (
@@ -25,7 +24,7 @@ from difygen.model import (
 from difygen.parser.dsl.graph import PATH, Graph, mapping, sequence, text, texts
 from difygen.parser.dsl.nullability import Value
 from difygen.parser.secrets import looks_like_secret
-from difygen.record import replace
+from difygen.record import Record, replace
 from difygen.type_algebra import merge
 from difygen.type_syntax import json_of, type_of_schema
 from difygen.wording import quoted
@@ -80,7 +79,7 @@ def _read(
         values[name] = _value(_input(name, kind, variable, default), default)
         if looks_like_secret(default.value, name, text(variable.get("label"))):
             _report_secret(name, report, path, is_applied=has_graph)
-            default = default._replace(value=None)
+            default = replace(default, value=None)
         inputs[name] = _input(name, kind, variable, default)
     return tuple(inputs.values()), values
 
@@ -181,7 +180,7 @@ def _value(input_: Input, default: Default) -> Value:
     return Value(type_, "" if given else f"null when the input {quoted(input_.name)} is left out")
 
 
-class Default(NamedTuple):
+class Default(Record):
     """`value` is what a caller may send, in its JSON type; None if there is nothing of use.
 
     `refused` means that the server refuses a run that leaves the input out, since it refuses the default itself.

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
 
 from difygen.model import Type
 from difygen.parser.dsl import control_flow as b
@@ -28,6 +27,7 @@ from difygen.parser.dsl.control_flow import Branch
 from difygen.parser.dsl.graph import Graph, Step
 from difygen.parser.dsl.node_fields import BOOLEAN, DATA, FILES, INTEGER, OBJECT, STRING, USAGE, Derive
 from difygen.parser.dsl.nullability import Value
+from difygen.record import Record
 
 FAIL, SUCCESS = "fail-branch", "source"
 """The handles of a node whose failure has a branch of its own."""
@@ -35,7 +35,7 @@ FAIL, SUCCESS = "fail-branch", "source"
 _PLUGIN: dict[str, Type | Value] = {"text": STRING, "files": FILES, "json": DATA}
 
 
-class NodeType(NamedTuple):
+class NodeType(Record):
     """One row: see the head of this module."""
 
     fields: Mapping[str, Type | Value] = MappingProxyType({})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from difygen.cursor import Diagnostics
 from difygen.model import AppKind, ArrayOf, JsonValue, ObjectOf, OneOf, Output, Primitive, Type, UnionOf
@@ -11,6 +10,7 @@ from difygen.parser.dsl.control_flow import only_when
 from difygen.parser.dsl.dataflow import Resolver
 from difygen.parser.dsl.graph import PATH, Step, mapping, sequence, text, texts
 from difygen.parser.dsl.nullability import Value
+from difygen.record import Record
 from difygen.type_algebra import merge, without_null
 from difygen.type_syntax import type_of
 from difygen.wording import quoted
@@ -22,7 +22,7 @@ JOINED = "answer"
 MAX_COMPARED = 100
 
 
-class Item(NamedTuple):
+class Item(Record):
     """One output of one End node."""
 
     end: Step
