@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import runtime
 from runtime import _errors
-from runtime._answers import Answer, error_of, json_object
+from runtime._answers import error_of, json_object
+from runtime._gateways import Answer
 from runtime._http import Call
 from runtime._protocol import MAX_BACKOFF, backoff, retry_delay
 from support.fault_events import RUN_ID, TASK_ID
@@ -108,7 +109,8 @@ def test_an_error_says_all_that_is_known() -> None:
     assert (error.params, error.request_id, error.retry_after) == ("inputs", "t-1", 7.0)
     assert str(error) == (
         "x is required in input form (HTTP 400, invalid_param, POST /v1/workflows/run, Dify 1.12.1, request t-1)\n"
-        "Hint: If the workflow was changed, generate the client again from its new definition"
+        "Hint: If the workflow was changed, generate the client again from its new definition. "
+        "Or is this the key of another app?"
     )
 
 
@@ -168,6 +170,7 @@ def test_a_redirect_says_where_to_but_not_with_what() -> None:
 
 CONNECTION = runtime.ConnectionFailedError("refused")
 CERTIFICATE = runtime.ConnectionFailedError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
+CERTIFICATE.may_pass = False
 TOO_MANY = runtime.TooManyRequestsError("Too many requests", status=400)
 
 
