@@ -27,6 +27,10 @@ PORTS = (
     "Dify's Docker set-up publishes port 80 (and 443), its API process alone listens on "
     "5001"
 )
+IN_CONTAINER = (
+    "Inside a container, localhost is the container itself: use the service's name, such "
+    "as http://api:5001/v1"
+)
 ANOTHER_WAY = "name the host in NO_PROXY if it is reached without a proxy"
 
 
@@ -143,13 +147,8 @@ def port_trouble(
             f"the host {host!r} is not known ({said_by(unknown)})", spelled(host)
         )
     where = f"port {port} of {host}"
-    inside = ""
-    if host == "localhost" or host.startswith("127."):
-        if any(map(os.path.exists, ("/.dockerenv", "/run/.containerenv"))):
-            inside = (
-                ". Inside a container, localhost is the container itself: use the "
-                "service's name, such as http://api:5001/v1"
-            )
+    is_own = host == "localhost" or host.startswith("127.")
+    inside = f". {IN_CONTAINER}" if is_own else ""
     if "ConnectionRefusedError" in errors:
         return Trouble(
             f"{where} refuses connections: nothing listens there",
