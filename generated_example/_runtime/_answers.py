@@ -1,14 +1,15 @@
 """What an answer is: the JSON that was asked for, or an error, and whose.
 
-Errors go by Dify's `code` first and by the HTTP status second, and survive an answer that
-is not Dify's at all.
+Between a client and its Dify there is nearly always something else that may answer. Dify
+sends `X-Version` with everything: its errors go by `code` first and by the HTTP status
+second, those of others by the status alone, and say who answered.
 """
 
-import json
-import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+from ._connection import refused_by_proxy
 from ._errors import (
     AgentNotPublishedError,
     APIError,
@@ -30,8 +31,20 @@ from ._errors import (
     UnexpectedResponseError,
     UnsupportedFileTypeError,
 )
+from ._gateways import (
+    Answer,
+    described,
+    foreign_hint,
+    foreign_message,
+    parsed,
+)
 from ._http import Call
-from ._responses import to_maybe_object, to_maybe_text
+from ._responses import (
+    to_maybe_integer,
+    to_maybe_object,
+    to_maybe_text,
+    to_moment,
+)
 
 ERRORS_BY_CODE: dict[str, type[APIError]] = {
     "agent_not_published": AgentNotPublishedError,
@@ -51,11 +64,14 @@ ERRORS_BY_CODE: dict[str, type[APIError]] = {
     "unsupported_file_type": UnsupportedFileTypeError,
 }
 
-ERRORS_BY_MESSAGE: dict[str, type[APIError]] = {
-    "Conversation Not Exists": ConversationNotFoundError,
-    "Too many requests": TooManyRequestsError,
+ERRORS_BY_MESSAGE: dict[tuple[str, str], type[APIError]] = {
+    ("not_found", "Conversation Not Exists"): ConversationNotFoundError,
+    ("invalid_param", "Too many requests"): TooManyRequestsError,
 }
-"""What Dify tells by the beginning of a message alone."""
+"""What Dify tells by the beginning of a message alone, beside a code that says less.
+
+Model providers, too, say "Too many requests", of turns that were begun: with other codes.
+"""
 
 ERRORS_BY_STATUS: dict[int, type[APIError]] = {
     400: BadRequestError,
@@ -68,14 +84,21 @@ ERRORS_BY_STATUS: dict[int, type[APIError]] = {
     429: TooManyRequestsError,
 }
 
-REQUEST_ID_HEADERS = ("x-trace-id", "x-request-id", "cf-ray")
-WRONG_ADDRESS = (
-    "Something other than Dify's API answered. Check the base URL: it ends in /v1; its "
-    "port is the web server's (80 or 443 unless set otherwise), or 5001 for the API "
-    "container itself"
+REQUEST_ID_HEADERS = (
+    "x-trace-id",
+    "x-request-id",
+    "x-amzn-requestid",
+    "x-kong-request-id",
+    "x-azure-ref",
+    "cf-ray",
 )
 REGENERATE = (
-    "If the workflow was changed, generate the client again from its new definition"
+    "If the workflow was changed, generate the client again from its new definition. Or is "
+    "this the key of another app?"
+)
+NO_VERSION = (
+    "The answer lacks Dify's header X-Version: something in between takes it away, or "
+    "answered in Dify's words"
 )
 HINTS: tuple[tuple[str, str], ...] = (
     (
@@ -85,6 +108,11 @@ HINTS: tuple[tuple[str, str], ...] = (
     (
         "access token is invalid",
         "Take the key of this very app, from its page API Access; it starts with app-",
+    ),
+    (
+        "authorization header must be",
+        "The API key did not arrive as it was sent: something in between takes the header "
+        "Authorization away, or puts credentials of its own in its place",
     ),
     (
         "service has been disabled",
@@ -117,26 +145,7 @@ HINTS: tuple[tuple[str, str], ...] = (
         "An uploaded file belongs to its user: upload and run with the same user=",
     ),
 )
-HINTS_BY_STATUS: dict[int, str] = {
-    413: "A proxy limits the size of requests (nginx: client_max_body_size)",
-    502: "A proxy did not reach Dify; a run may have been started",
-    503: "The server is overloaded or down; a run may have been started",
-    504: "A proxy gave up waiting, but the run may go on. For runs longer than the "
-    'proxy waits, take response_mode="streaming"',
-    524: "Cloudflare gave up waiting, but the run may go on. For runs that long, take "
-    'response_mode="streaming"',
-}
-
-
-class Answer:
-    """A response that was read to its end. Header names are lower case."""
-
-    __slots__ = ("body", "headers", "status")
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
+"""What to do about what Dify says."""
 
 
 def json_object(answer: Answer, call: Call) -> dict[str, Any]:
@@ -145,28 +154,48 @@ def json_object(answer: Answer, call: Call) -> dict[str, Any]:
     Blocking answers may hold bare NaN and Infinity, which Python reads.
 
     Raises:
-        UnexpectedResponseError: It holds something else.
+        APIError: It holds something else, or an error in spite of its status.
     """
     payload = to_maybe_object(parsed(answer.body))
-    if payload is None:
+    if payload is None or is_error(payload):
         raise unexpected(answer, call)
     return payload
 
 
-def parsed(body: bytes) -> Any:
-    """Return the JSON value of a body; None if it is none."""
-    try:
-        return json.loads(body.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        return None
+def is_error(payload: Mapping[str, Any], status: int | None = None) -> bool:
+    """Check whether a JSON object is an error as Dify words it; of that status, if one is given."""
+    said = payload.get("status")
+    return (
+        isinstance(payload.get("code"), str)
+        and isinstance(payload.get("message"), str)
+        and isinstance(said, int)
+        and said >= 400
+        and status in (None, said)
+    )
 
 
 def error_of(answer: Answer, call: Call) -> APIError:
     """Return the error that an answer other than 2xx stands for."""
+    answer = without_key(answer, call)
     payload = to_maybe_object(parsed(answer.body))
-    if payload is None or 300 <= answer.status < 400:
+    status, is_dify = answer.status, "x-version" in answer.headers
+    is_worded = payload is not None and (is_dify or is_error(payload, status))
+    if payload is None or not is_worded or status < 400 or status == 407:
         return foreign_error(answer, call)
-    return dify_error(payload, answer.status, facts_of(answer, call))
+    error = dify_error(payload, status, facts_of(answer, call))
+    if isinstance(error, AuthenticationError) and call.key is not None:
+        if not call.key.starts_with("app-"):
+            of_models = call.key.starts_with("sk-")
+            other = ", but with sk- as those of model providers do" if of_models else ""
+            add_hint(error, f"This one does not{other}")
+    if not is_dify:
+        add_hint(error, NO_VERSION)
+    return error
+
+
+def add_hint(error: APIError, hint: str) -> None:
+    """Say something more about what to do."""
+    error.hint = f"{error.hint}. {hint}" if error.hint else hint
 
 
 def dify_error(
@@ -175,14 +204,18 @@ def dify_error(
     """Return the error that Dify's `code`, `message` and `status` stand for."""
     text = to_maybe_text(payload.get("message")) or ""
     code = to_maybe_text(payload.get("code"))
-    told = (kind for start, kind in ERRORS_BY_MESSAGE.items() if text.startswith(start))
-    kind = next(told, None) or kind_of(code, status)
+    special = (
+        kind
+        for (of, start), kind in ERRORS_BY_MESSAGE.items()
+        if code == of and text.startswith(start)
+    )
+    kind = next(special, None) or kind_of(code, status)
     return kind(
         text.strip() or code or "The server gave no reason",
         code=code,
         status=status,
         params=to_maybe_text(payload.get("params")),
-        hint=hint_for(text, status),
+        hint=next((hint for words, hint in HINTS if words in text.lower()), None),
         **facts,
     )
 
@@ -198,67 +231,47 @@ def kind_of(code: str | None, status: int | None) -> type[APIError]:
     return ERRORS_BY_STATUS.get(status, APIError)
 
 
-def hint_for(message: str, status: int | None) -> str | None:
-    """Return what to do about it, where that is known."""
-    lower = message.lower()
-    for words, hint in HINTS:
-        if words in lower:
-            return hint
-    return HINTS_BY_STATUS.get(status or 0) if not message else None
+def unexpected(answer: Answer, call: Call) -> APIError:
+    """Return the error for an answer of good status that is not what was asked for.
+
+    That may be an error of Dify's, whose status something in between has changed.
+    """
+    answer = without_key(answer, call)
+    payload = to_maybe_object(parsed(answer.body)) or {}
+    code, text = payload.get("code"), payload.get("message")
+    if not (isinstance(code, str) and isinstance(text, str)):
+        return foreign_error(answer, call)
+    status = to_maybe_integer(payload.get("status"))
+    error = dify_error(payload, status, facts_of(answer, call))
+    add_hint(error, f"It came with HTTP {answer.status}: something in between did that")
+    return error
 
 
 def foreign_error(answer: Answer, call: Call) -> APIError:
-    """Return the error for an answer without Dify's JSON: a proxy's page, a redirect, nothing."""
+    """Return the error for an answer that is not in Dify's words: a page, a redirect, nothing."""
     status = answer.status
-    if 300 <= status < 400 or status in (404, 405):
-        return unexpected(answer, call)
-    kind = kind_of(None, status)
+    if status == 407:
+        return refused_by_proxy(f"407 {described(answer)}", call)
+    is_unexpected = status < 400 or status in (404, 405)
+    kind = UnexpectedResponseError if is_unexpected else kind_of(None, status)
     return kind(
-        f"The server gave {described(answer)}",
+        foreign_message(answer, call),
         status=status,
-        hint=HINTS_BY_STATUS.get(status) or foreign_hint(answer),
+        hint=foreign_hint(answer, call),
         **facts_of(answer, call),
     )
 
 
-def unexpected(answer: Answer, call: Call) -> UnexpectedResponseError:
-    """Return the error for an answer that the API does not give."""
-    hint = foreign_hint(answer)
-    message = f"The server gave {described(answer)}"
-    location = answer.headers.get("location")
-    if location and 300 <= answer.status < 400:
-        # Without a query or a user name, which may be secret.
-        place = re.sub(r"[?#].*|(?<=//)[^/?#]*@", "", location, flags=re.DOTALL)
-        message = f"The server redirects to {place[:300]}"
-        hint = (
-            "Redirects are not followed, since the API key would go along. Set the base "
-            "URL to where the API really is (https:// in place of http://, perhaps)"
-        )
-    return UnexpectedResponseError(
-        message, status=answer.status, hint=hint, **facts_of(answer, call)
+def without_key(answer: Answer, call: Call) -> Answer:
+    """Return the answer as it may be shown: a gateway may repeat the request in it."""
+    if call.key is None:
+        return answer
+    hidden = call.key.hidden_in
+    return Answer(
+        answer.status,
+        {name.lower(): hidden(value) for name, value in answer.headers.items()},
+        hidden(answer.body.decode("latin-1")).encode("latin-1"),
     )
-
-
-def described(answer: Answer) -> str:
-    """Return what an answer holds, in words."""
-    if not answer.body.strip():
-        return "an empty answer"
-    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "text/html" or answer.body.lstrip()[:1] == b"<":
-        return "a web page instead of JSON"
-    return f"an answer of another shape than expected ({kind or 'of no stated type'})"
-
-
-def foreign_hint(answer: Answer) -> str:
-    """Return what to do about an answer that is not what Dify's API gives."""
-    if "x-version" not in answer.headers:
-        return WRONG_ADDRESS
-    if answer.status in (404, 405):
-        return (
-            "Dify itself answered, but has no such endpoint: this release may be too old "
-            "for it, or the base URL has something between the host and /v1"
-        )
-    return "Dify itself answered, but not as the releases do that this client knows"
 
 
 def facts_of(answer: Answer, call: Call) -> dict[str, Any]:
@@ -268,16 +281,22 @@ def facts_of(answer: Answer, call: Call) -> dict[str, Any]:
     return {
         "server_version": headers.get("x-version"),
         "request_id": next((value for value in ids if value), None),
-        "retry_after": seconds_of(headers.get("retry-after")),
+        "retry_after": seconds_of(headers.get("retry-after"), headers.get("date")),
         "body": answer.body[:1000].decode("utf-8", "replace"),
         "request": f"{call.method} {call.shown}",
     }
 
 
-def seconds_of(retry_after: str | None) -> float | None:
-    """Return the seconds of a Retry-After header; None for none, and for a date."""
+def seconds_of(retry_after: str | None, date: str | None) -> float | None:
+    """Return the seconds of a Retry-After header, which may be a date; None for none.
+
+    A date counts from the server's own, since clocks differ.
+    """
     try:
         seconds = float(retry_after or "")
     except ValueError:
-        return None
+        then, now = to_moment(retry_after), to_moment(date) or datetime.now(UTC)
+        if then is None:
+            return None
+        seconds = max((then - now).total_seconds(), 0.0)
     return seconds if 0 <= seconds < 86400 else None

@@ -420,6 +420,7 @@ class AsyncTransport:
             client = self._pool(state, call.url)
             content = async_pieces(upload) if upload else call.content
             build = client.build_request if self._given else self._make_request
+            call.sender = client
             request = build_request(build, call, extensions, content)
             if upload:
                 request.headers["Content-Length"] = str(upload.size)

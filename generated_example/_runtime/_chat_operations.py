@@ -6,7 +6,7 @@ A request that changes something is sent again only where twice is as good as on
 from collections.abc import Mapping
 from typing import Any, Generic, Literal
 
-from ._answers import Answer, json_object, unexpected
+from ._answers import json_object, unexpected
 from ._conversations import (
     Annotation,
     AnnotationJob,
@@ -21,6 +21,7 @@ from ._conversations import (
 from ._errors import AnswerTooLargeError, ConfigurationError, NotFoundError
 from ._file_inputs import extension_of
 from ._files import File
+from ._gateways import Answer
 from ._http import Call
 from ._models import Inputs, check_json
 from ._protocol import JSON_HEADERS, get_call, segment, to_json_body

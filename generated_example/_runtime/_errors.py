@@ -4,6 +4,7 @@ DifyError
  +-- ConfigurationError           a setting is missing or malformed; nothing was sent
  +-- ConnectionFailedError        no connection was made; nothing was sent
  |    +-- ConnectTimeoutError       (also a DifyTimeoutError)
+ |    +-- ProxyError                (also an APIError) nothing reached Dify
  +-- ConnectionLostError          sent, but the connection broke before the answer
  +-- AnswerTooLargeError          an answer or an event of more than `max_answer_size`
  +-- DifyTimeoutError             also a TimeoutError
@@ -33,8 +34,9 @@ class DifyError(Exception):
     """What every exception of this client inherits from.
 
     `workflow_run_id` and `task_id` are set when they are known; so are, after a turn of a
-    chat-type app, `message_id`, `conversation_id`, and in `answer` the text so far. All
-    exceptions pickle and copy, and none of them ever holds the API key.
+    chat-type app, `message_id`, `conversation_id`, and in `answer` the text so far. `hint`
+    is what to do about it, where that is known. All exceptions pickle and copy, and none
+    of them ever holds the API key.
     """
 
     workflow_run_id: str | None = None
@@ -42,6 +44,11 @@ class DifyError(Exception):
     message_id: str | None = None
     conversation_id: str | None = None
     answer: str = ""
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{text}\nHint: {self.hint}" if self.hint else text
 
     def __reduce__(self) -> tuple[Callable[..., "DifyError"], tuple[Any, ...]]:
         return rebuild_error, (type(self), self.args, dict(self.__dict__))
@@ -62,7 +69,14 @@ class ConfigurationError(DifyError, ValueError):
 
 
 class ConnectionFailedError(DifyError):
-    """No connection was made, so nothing was sent and no run was started."""
+    """No connection was made, so nothing was sent and no run was started.
+
+    Attributes:
+        may_pass: Whether it may be better in a moment. A certificate that is not trusted
+            stays so.
+    """
+
+    may_pass: bool = True
 
 
 class ConnectionLostError(DifyError):
@@ -182,7 +196,6 @@ class APIError(DifyError):
             Dify's API process answered.
         request_id: `X-Trace-Id` or the request id of a gateway, where there is one.
         retry_after: Seconds the server asks to wait, where it does.
-        hint: What to do about it, where that is known.
         body: The beginning of the answer, for a look at what is not Dify's.
     """
 
@@ -227,6 +240,13 @@ class APIError(DifyError):
         known = ", ".join(fact for fact in facts if fact)
         text = f"{self.message} ({known})" if known else self.message
         return f"{text}\nHint: {self.hint}" if self.hint else text
+
+
+class ProxyError(ConnectionFailedError, APIError):
+    """A proxy could not be reached, or lets nothing through: nothing reached Dify.
+
+    `status` is what the proxy answered: 407 where it wants a user name and a password.
+    """
 
 
 class InvalidParamError(APIError):

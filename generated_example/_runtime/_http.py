@@ -95,10 +95,20 @@ class Call:
     """A request to be sent: everything but the moment.
 
     `shown` is the path for logs and messages, without what only the server may know.
-    `repeatable` says that sending it again does no harm, whatever became of it.
+    `repeatable` says that sending it again does no harm, whatever became of it. `sender`
+    is the client of the HTTP library that it was sent with.
     """
 
-    __slots__ = ("content", "headers", "key", "method", "repeatable", "shown", "url")
+    __slots__ = (
+        "content",
+        "headers",
+        "key",
+        "method",
+        "repeatable",
+        "sender",
+        "shown",
+        "url",
+    )
 
     def __init__(
         self,
@@ -119,6 +129,21 @@ class Call:
         self.content = content
         self.shown = shown
         self.repeatable = repeatable
+        self.sender: Any = None
+
+    @property
+    def starts(self) -> str:
+        """What the server begins when it gets this: a run, a turn, or ""."""
+        if self.method != "POST":
+            return ""
+        if self.shown.endswith(("/chat-messages", "/completion-messages")):
+            return "turn"
+        return "run" if self.shown.endswith("/run") else ""
+
+    @property
+    def streams(self) -> bool:
+        """Whether a stream of events is asked for."""
+        return self.headers.get("Accept") == "text/event-stream"
 
     def __repr__(self) -> str:
         return f"Call({self.method} {self.shown})"

@@ -9,7 +9,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
-from ._answers import Answer, error_of, json_object, unexpected
+from ._answers import error_of, json_object, unexpected
 from ._errors import (
     ConfigurationError,
     ConnectionFailedError,
@@ -31,6 +31,7 @@ from ._files import (
     download,
     url_of,
 )
+from ._gateways import Answer
 from ._http import Call
 from ._models import (
     Inputs,

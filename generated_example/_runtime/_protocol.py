@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from ._answers import Answer, json_object, parsed, unexpected
+from ._answers import json_object, unexpected
 from ._errors import (
     ConfigurationError,
     ConnectionFailedError,
@@ -20,6 +20,7 @@ from ._errors import (
     ServerError,
     TooManyRequestsError,
 )
+from ._gateways import Answer, parsed
 from ._http import Call
 from ._responses import to_object, to_text
 from ._settings import Settings
@@ -207,7 +208,7 @@ def retry_delay(
     if isinstance(error, TooManyRequestsError):
         return max(backoff(attempt), min(error.retry_after or 0.0, 60.0))
     if isinstance(error, ConnectionFailedError):
-        return None if "CERTIFICATE" in str(error).upper() else backoff(attempt)
+        return backoff(attempt) if error.may_pass else None
     lost = isinstance(error, ConnectionLostError | ServerError | IdleTimeoutError)
     return backoff(attempt) if repeatable and lost else None
 

@@ -17,7 +17,6 @@ from threading import Lock, RLock
 from time import monotonic
 from typing import Any, Protocol, TypeVar
 
-from ._answers import Answer
 from ._connection import closed_error, translate
 from ._errors import (
     AnswerTooLargeError,
@@ -27,6 +26,7 @@ from ._errors import (
     DifyError,
     UnexpectedResponseError,
 )
+from ._gateways import Answer
 from ._http import (
     CONNECT_TIMEOUT,
     LOGGER,
@@ -668,6 +668,7 @@ class SyncTransport:
             client = self._pool(call.url)
             content = upload.pieces() if upload else call.content
             build = client.build_request if self._given else self._make_request
+            call.sender = client
             request = build_request(build, call, extensions, content)
             if upload:
                 request.headers["Content-Length"] = str(upload.size)

@@ -7,7 +7,7 @@ import dataclasses
 from math import inf
 from typing import Any, Generic, Unpack
 
-from ._answers import Answer, json_object, unexpected
+from ._answers import json_object, unexpected
 from ._errors import (
     ConfigurationError,
     ConversationMismatchError,
@@ -16,6 +16,7 @@ from ._errors import (
     StreamInterruptedError,
 )
 from ._file_inputs import PreparedFile, Uploads
+from ._gateways import Answer
 from ._http import Call
 from ._models import Inputs, ResponseMode, WorkflowInfo, prepared_files
 from ._operations import ClientOptions, Operations, remember
