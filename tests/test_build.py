@@ -179,7 +179,8 @@ def test_errors_come_all_at_once_and_nothing_is_written(project: Project) -> Non
 def test_a_broken_lock_is_explained(project: Project) -> None:
     project.generate()
     path = project.client / "difygen.lock"
-    path.write_text("    ran = project.generate()
+    path.write_text("<<<<<<< HEAD\n" + path.read_text())
+    ran = project.generate()
     assert ran.code == 1
     assert ran.err.splitlines() == [
         f"Error: {os.path.join('client', 'difygen.lock')} cannot be used: "
@@ -194,7 +195,8 @@ def test_a_broken_lock_is_explained(project: Project) -> None:
     ("old", "new", "changed"),
     [
         ('"contracts": {\n  "concat"', '"contracts": {\n  "other"', "report"),
-        ('    "name": "string"', "    ],
+        ('    "name": "string"', "<<<<<<< HEAD", "concat"),
+    ],
 )
 def test_contracts_of_the_lock_that_were_damaged_are_written_anew(
     project: Project, old: str, new: str, changed: str
@@ -482,7 +484,6 @@ def test_settings_are_found_from_a_folder_below_as_far_as_the_root_of_the_reposi
     project.change("pyproject.toml", "output", "outptu")
     assert difygen("check").err.startswith(f"{os.path.join('..', 'pyproject.toml')}:3:1: error: ")
     project.write("specs/difygen.toml", 'sources = ["report.yaml"]\noutput = "../other"\n')
-<<<<<<< HEAD
     assert difygen().out == f"{os.path.join('..', 'other')}: 1 workflow; files: 32 written\n"
     (project.folder / "specs" / "difygen.toml").unlink()
     (project.folder / "specs" / ".git").mkdir()
