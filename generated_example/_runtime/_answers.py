@@ -111,8 +111,7 @@ HINTS: tuple[tuple[str, str], ...] = (
     ),
     (
         "authorization header must be",
-        "The API key did not arrive as it was sent: something in between takes the header "
-        "Authorization away, or puts credentials of its own in its place",
+        "The key did not arrive: something in between takes the header Authorization away",
     ),
     (
         "service has been disabled",
@@ -183,19 +182,24 @@ def error_of(answer: Answer, call: Call) -> APIError:
     if payload is None or not is_worded or status < 400 or status == 407:
         return foreign_error(answer, call)
     error = dify_error(payload, status, facts_of(answer, call))
-    if isinstance(error, AuthenticationError) and call.key is not None:
-        if not call.key.starts_with("app-"):
-            of_models = call.key.starts_with("sk-")
-            other = ", but with sk- as those of model providers do" if of_models else ""
-            add_hint(error, f"This one does not{other}")
+    if isinstance(error, AuthenticationError):
+        add_hint(error, kind_of_key(call))
     if not is_dify:
         add_hint(error, NO_VERSION)
     return error
 
 
+def kind_of_key(call: Call) -> str:
+    """Return what is odd about the key of a call that was refused for its key."""
+    if call.key is None or call.key.starts_with("app-"):
+        return ""
+    of_models = call.key.starts_with("sk-")
+    return f"This one does not{', but with sk- as those of models do' if of_models else ''}"
+
+
 def add_hint(error: APIError, hint: str) -> None:
     """Say something more about what to do."""
-    error.hint = f"{error.hint}. {hint}" if error.hint else hint
+    error.hint = ". ".join(filter(None, (error.hint, hint))) or None
 
 
 def dify_error(
