@@ -37,6 +37,7 @@ from ._gateways import (
     foreign_hint,
     foreign_message,
     parsed,
+    visible,
 )
 from ._http import Call
 from ._responses import (
@@ -44,6 +45,7 @@ from ._responses import (
     to_maybe_object,
     to_maybe_text,
     to_moment,
+    to_text,
 )
 
 ERRORS_BY_CODE: dict[str, type[APIError]] = {
@@ -193,8 +195,9 @@ def kind_of_key(call: Call) -> str:
     """Return what is odd about the key of a call that was refused for its key."""
     if call.key is None or call.key.starts_with("app-"):
         return ""
-    of_models = call.key.starts_with("sk-")
-    return f"This one does not{', but with sk- as those of models do' if of_models else ''}"
+    of_models = ", but with sk-, as those of model providers do"
+    kind = of_models if call.key.starts_with("sk-") else ""
+    return f"The key in use does not start with app-{kind}"
 
 
 def add_hint(error: APIError, hint: str) -> None:
@@ -206,8 +209,9 @@ def dify_error(
     payload: Mapping[str, Any], status: int | None, facts: dict[str, Any]
 ) -> APIError:
     """Return the error that Dify's `code`, `message` and `status` stand for."""
-    text = to_maybe_text(payload.get("message")) or ""
-    code = to_maybe_text(payload.get("code"))
+    lines = to_text(payload.get("message")).strip().expandtabs(1).split("\n")
+    text = "\n".join("".join(filter(str.isprintable, line)) for line in lines)
+    code = visible(to_text(payload.get("code"))) or None
     special = (
         kind
         for (of, start), kind in ERRORS_BY_MESSAGE.items()
@@ -215,7 +219,7 @@ def dify_error(
     )
     kind = next(special, None) or kind_of(code, status)
     return kind(
-        text.strip() or code or "The server gave no reason",
+        text or code or "The server gave no reason",
         code=code,
         status=status,
         params=to_maybe_text(payload.get("params")),
@@ -247,7 +251,12 @@ def unexpected(answer: Answer, call: Call) -> APIError:
         return foreign_error(answer, call)
     status = to_maybe_integer(payload.get("status"))
     error = dify_error(payload, status, facts_of(answer, call))
-    add_hint(error, f"It came with HTTP {answer.status}: something in between did that")
+    if "x-version" not in answer.headers:
+        add_hint(error, NO_VERSION)
+    add_hint(
+        error,
+        f"It came with HTTP {answer.status}: something in between changes the status",
+    )
     return error
 
 
@@ -255,7 +264,7 @@ def foreign_error(answer: Answer, call: Call) -> APIError:
     """Return the error for an answer that is not in Dify's words: a page, a redirect, nothing."""
     status = answer.status
     if status == 407:
-        return refused_by_proxy(f"407 {described(answer)}", call)
+        return refused_by_proxy(described(answer) if answer.body else "", call, 407)
     is_unexpected = status < 400 or status in (404, 405)
     kind = UnexpectedResponseError if is_unexpected else kind_of(None, status)
     return kind(
@@ -283,8 +292,8 @@ def facts_of(answer: Answer, call: Call) -> dict[str, Any]:
     headers = answer.headers
     ids = (headers.get(name) for name in REQUEST_ID_HEADERS)
     return {
-        "server_version": headers.get("x-version"),
-        "request_id": next((value for value in ids if value), None),
+        "server_version": visible(headers.get("x-version") or "")[:60] or None,
+        "request_id": visible(next(filter(None, ids), ""))[:100] or None,
         "retry_after": seconds_of(headers.get("retry-after"), headers.get("date")),
         "body": answer.body[:1000].decode("utf-8", "replace"),
         "request": f"{call.method} {call.shown}",

@@ -130,6 +130,10 @@ def cannot_connect(error: Exception, call: Call) -> ConnectionFailedError:
         kind = ConnectTimeoutError if is_late else ConnectionFailedError
         way = f"Cannot connect to {place(call)}"
         failed = kind(f"{way}: {trouble.what}. Nothing was sent")
+        if is_late and target.scheme == "https":
+            plain = f"http://{target.hostname}:{port}"
+            remedy = f"If the port speaks plain HTTP, write {plain}. {trouble.remedy}"
+            trouble = Trouble(trouble.what, remedy)
     failed.hint = trouble.remedy
     return failed
 
@@ -157,8 +161,8 @@ def port_trouble(
     if "TimeoutError" in errors or "ConnectTimeout" in errors:
         return Trouble(
             f"{where} does not answer {patience}",
-            "A firewall, a VPN or the wrong host: try the same URL with curl from this "
-            "machine",
+            "A firewall or a VPN may be in the way, or the host wrong: try the same URL "
+            "with curl from this machine",
         )
     system = errors.get("OSError") or next(iter(errors.values()))
     return Trouble(
@@ -199,13 +203,16 @@ def said_by(error: BaseException) -> str:
 
 
 def wrong_protocol(reason: str, call: Call) -> str:
-    """Return what is to be said where something other than HTTP came back, or may be spoken."""
+    """Return what is to be said where something other than HTTP came back, or may be spoken.
+
+    Of a line that begins with no letter, as those of TLS do, h11 says "illegal request line".
+    """
     parts = urlsplit(call.url)
-    speaks_tls = "\\x15\\x03" in reason or (parts.port or 0) % 1000 == 443
-    if parts.scheme == "http" and speaks_tls:
+    is_binary = "illegal request line" in reason
+    if parts.scheme == "http" and (is_binary or (parts.port or 0) % 1000 == 443):
         return f". If the port speaks TLS, write https://{parts.netloc} in the base URL"
-    if "illegal status line" in reason:
-        return f". What came back is not HTTP: check the port, {PORTS}"
+    if is_binary or "illegal status line" in reason:
+        return f". What came back is not HTTP: check the port. {PORTS}"
     return ""
 
 
@@ -257,7 +264,7 @@ def refused_by_proxy(said: str, call: Call, status: int | None = None) -> ProxyE
 
     `said` is its answer to CONNECT, beginning with the status, or what a SOCKS proxy said.
     """
-    if said[:3].isdigit():
+    if status is None and said[:3].isdigit():
         status = int(said[:3])
     shown = "".join(filter(str.isprintable, said))[:200]
     proxy = proxy_of(call)
@@ -275,7 +282,7 @@ def refused_by_proxy(said: str, call: Call, status: int | None = None) -> ProxyE
         what = f"does not let this client through to {host}"
         remedy = f"Ask whoever runs the proxy, or {ANOTHER_WAY}"
     error = ProxyError(
-        f"{name} {what} ({shown}). Nothing reached Dify",
+        f"{name} {what}{f' ({shown})' if shown else ''}. Nothing reached Dify",
         status=status,
         hint=remedy,
         request=f"{call.method} {call.shown}",

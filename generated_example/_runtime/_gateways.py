@@ -33,9 +33,8 @@ LOGIN = re.compile(
     re.IGNORECASE,
 )
 WRONG_ADDRESS = (
-    "Something other than Dify's API answered. Check the base URL: it ends in /v1; its "
-    "port is the web server's (80 or 443 unless set otherwise), or 5001 for the API "
-    "container itself"
+    "Check the base URL: it ends in /v1; its port is the web server's (80 or 443 unless "
+    "set otherwise), or 5001 for the API container itself"
 )
 
 HINTS_BY_STATUS: dict[int, str] = {
@@ -46,12 +45,12 @@ HINTS_BY_STATUS: dict[int, str] = {
     408: "The request did not arrive in time: the network is slow, or a proxy is busy",
     413: "A proxy limits the size of requests (nginx: client_max_body_size)",
     429: "A gateway limits requests: max_concurrency= keeps a client below it",
-    502: "A proxy did not reach Dify: does its API container run?",
+    502: "A proxy did not reach Dify: see whether its API container runs",
     503: "The server is overloaded or down",
     504: "A proxy gave up waiting",
-    521: "Cloudflare did not reach the server: does it run, and let Cloudflare in?",
-    522: "Cloudflare did not reach the server: does it run, and let Cloudflare in?",
-    523: "Cloudflare did not reach the server: does it run, and let Cloudflare in?",
+    521: "Cloudflare did not reach the server: see whether it runs, and lets Cloudflare in",
+    522: "Cloudflare did not reach the server: see whether it runs, and lets Cloudflare in",
+    523: "Cloudflare did not reach the server: see whether it runs, and lets Cloudflare in",
     524: "Cloudflare gave up waiting",
     525: "Cloudflare and the server do not agree on TLS: see the server's certificate",
     526: "Cloudflare and the server do not agree on TLS: see the server's certificate",
@@ -83,21 +82,22 @@ def parsed(body: bytes) -> Any:
 def foreign_message(answer: Answer, call: Call) -> str:
     """Return who answered, and what with."""
     version = answer.headers.get("x-version")
-    who = f"Dify {visible(version)[:60]}" if version else speaker(answer, call)
+    who = f"Dify {visible(version)[:60]}" if version else speaker(answer)
+    who = f"{who} answered{through(call)}"
     location = answer.headers.get("location")
     if location and 300 <= answer.status < 400:
-        return f"{who} answered, and redirects to {visible(shown_url(location))}"
-    return f"{who} answered, with {described(answer)}"
+        return f"{who}, and redirects to {visible(shown_url(location))}"
+    return f"{who}, with {described(answer)}"
 
 
-def speaker(answer: Answer, call: Call) -> str:
+def speaker(answer: Answer) -> str:
     """Return who answered that is not Dify, as far as it says so."""
     server, via = answer.headers.get("server"), answer.headers.get("via")
     name = visible(server)[:60] if server else "something else"
     if answer.status >= 400 and answer.status not in (404, 405):
         name = f"{name.removesuffix(' else')} in front of it"
     by = f" (Via: {visible(via)[:60]})" if via else ""
-    return f"Not Dify but {name}{by}{through(call)}"
+    return f"Not Dify but {name}{by}"
 
 
 def shown_url(url: str) -> str:
@@ -105,13 +105,19 @@ def shown_url(url: str) -> str:
     return re.sub(r"[?#].*|(?<=//)[^/?#]*@", "", url, flags=re.DOTALL)[:300]
 
 
+def is_page(answer: Answer) -> bool:
+    """Check whether an answer is for people, with a browser."""
+    kind = answer.headers.get("content-type", "").lower()
+    return kind.startswith("text/html") or answer.body.lstrip()[:1] == b"<"
+
+
 def described(answer: Answer) -> str:
     """Return what an answer holds, in words, with the beginning of what it says."""
     body = answer.body.strip()
     if not body:
-        return "an empty answer"
+        return "nothing"
     kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind == "text/html" or body[:1] == b"<":
+    if is_page(answer):
         title = TITLE.search(body)
         return f"a web page{quoted(title[1].decode(errors='replace')) if title else ''}"
     payload = parsed(body)
@@ -172,11 +178,13 @@ def foreign_hint(answer: Answer, call: Call) -> str:
             method=call.method,
             path=call.shown,
         )
-    if status < 300:
+    if status < 300 and is_page(answer):
         return (
-            f"{WRONG_ADDRESS}. Or a network wants people to sign in first: see what the "
-            f"base URL shows in a browser{maybe}"
+            f"{WRONG_ADDRESS}. If it is right, a network wants people to sign in first: see "
+            "what the base URL shows in a browser"
         )
+    if status < 300:
+        return f"{WRONG_ADDRESS}{maybe}"
     if status == 400 and call.url.startswith("http://"):
         return (
             f"If the port speaks TLS, write https:// in the base URL. {WRONG_ADDRESS}"
