@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from difygen.diff.public import PublicApp, PublicNames, public_app
 from difygen.diff.report import changes_as_json, format_changes, summary
@@ -17,7 +19,11 @@ from difygen.model import (
     Primitive,
 )
 from difygen.record import replace
+from difygen.wording import visible
+from hypothesis import example, given
+from hypothesis import strategies as st
 from support import TESTS
+from support.markdown import rendered, rows
 
 NOTHING = App(name="w", source="w.yml")
 
@@ -156,6 +162,18 @@ def test_markdown_stays_in_its_cells() -> None:
         "",
         summary([make("input-removed")]),
     ]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("`\\|*_[]()<>&@#:/!~w. "), max_size=30))
+@example("`a\\|b` and `c`")
+@example("``@ann` #1")
+@example("www.x https://y &lt; \\*a*")
+def test_markdown_shows_any_text_as_it_is(text: str) -> None:
+    change = Change("input-removed", "w", "x", f"`{text}` and {text}")
+    _, (effect, where, what, why) = rows(format_changes([change], markdown=True))
+    assert [rendered(effect), rendered(where), rendered(why)] == ["breaking", "w x", "Calls that pass it fail."]
+    seen, said = (re.sub(r"\s|`", "", each) for each in (rendered(what), visible(change.message)))
+    assert seen == said
 
 
 def test_json_says_everything() -> None:

@@ -6,14 +6,16 @@ import re
 import subprocess
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from difygen.diff.rules import RULES
 from support import ROOT
 from support.projects import CONCAT, Project, Ran, difygen
+from support.schemas import schema
 
 PAGE = (ROOT / "docs" / "regenerating.md").read_text("utf-8")
-WORKFLOW, HOOKS = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
+WITH_ACTION, WORKFLOW, HOOKS = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
 
 
 def test_the_table_is_the_table_of_rules() -> None:
@@ -50,6 +52,19 @@ def test_the_steps_for_ci_do_what_they_say(tmp_path: Path, monkeypatch: pytest.M
     assert run(check).code == 0
     compared = run(diff)
     assert (compared.code, compared.out.splitlines()[2][:41]) == (1, "| breaking | concat inputs.string | `stri")
+
+
+@pytest.mark.parametrize("workflow", [WITH_ACTION, WORKFLOW], ids=["action", "commands"])
+def test_the_workflows_are_such(workflow: dict[object, object]) -> None:
+    """YAML 1.1 reads `on` as true."""
+    trigger = workflow.get(True, "push")
+    named = {"on": trigger, **{key: value for key, value in workflow.items() if key is not True}}
+    jsonschema.validate(named, schema("https://json.schemastore.org/github-workflow.json"))
+
+
+def test_the_action_is_given_what_it_takes() -> None:
+    (step,) = (step for step in WITH_ACTION["jobs"]["clients"]["steps"] if step["uses"].startswith("difygen/"))
+    assert step["with"].keys() <= yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))["inputs"].keys()
 
 
 def test_the_hook_is_one_that_we_offer() -> None:

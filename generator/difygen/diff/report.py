@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -105,6 +106,22 @@ def _as_markdown(changes: Sequence[Change]) -> str:
     )
 
 
+_CODE = re.compile(r"(?<!`)`(?!`)([^`]+)`(?!`)")
+_MARKUP = re.compile(r"\\(?=[^\w\s])|[`*_~\[\]]|&(?=#?\w+;)")
+_REFERENCE = re.compile(r"[@#](?=\w)|:(?=//)|(?<=www)\.", re.IGNORECASE)
+
+
 def _cell(text: str) -> str:
-    """Return text that cannot leave its cell."""
-    return visible(text).replace("|", "\\|").replace("<", "&lt;")
+    """Return text that cannot leave its cell, marks nothing up and calls nobody: foreign texts are in it."""
+    plain = visible(text)
+    pieces = _CODE.split(plain)  # every second one is code
+    if "`" in "".join(pieces) or "\\|" in plain:  # code that ends elsewhere than it seems, or a cell that does
+        pieces = [plain]
+    cells = (f"`{piece}`" if number % 2 else _plain(piece) for number, piece in enumerate(pieces))
+    return "".join(cells).replace("|", "\\|")
+
+
+def _plain(text: str) -> str:
+    """Return text for Markdown as it is. A comment within a name, an issue or an address keeps it from being a link."""
+    escaped = _MARKUP.sub(r"\\\g<0>", text).replace("<", "&lt;")
+    return _REFERENCE.sub(r"\g<0><!-- -->", escaped)

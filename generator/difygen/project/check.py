@@ -173,7 +173,7 @@ def _show(found: CheckReport, config: Config) -> None:
 
         findings = [*all_findings(found.report, config), *found.findings()]
         ok = found.exit_code(strict=config.strict) == 0
-        show(findings, config.output_format, "check", ok=ok)
+        show(findings, config.output_format, "check", ok=ok, more={"output": found.report.output})
         return
     show_findings(found.report, -1 if quiet else config.verbosity, strict=config.strict)
     if found.report.problem:
