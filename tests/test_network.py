@@ -180,8 +180,11 @@ def test_certificates_of_the_environment_are_trusted_as_they_are_at_the_call(
 
 @both_clients
 def test_a_client_of_the_callers_that_is_closed(using: Using) -> None:
-    mine = httpx.Client() if using is with_sync else httpx.AsyncClient()
-    asyncio.run(mine.aclose()) if using is with_async else mine.close()
+    mine = httpx.Client()
+    mine.close()
+    if using is with_async:
+        mine = httpx.AsyncClient()
+        asyncio.run(mine.aclose())
     with Server(WORKING) as server:
         assert "http_client" in refusal(using, server.url, http_client=mine)
         assert server.requests == []

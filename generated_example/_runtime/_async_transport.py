@@ -39,6 +39,7 @@ from ._transport import (
     Turnstile,
     closed_while_waiting,
     decoded,
+    does_not_travel,
     log_call,
     no_free_slot,
     not_its_turn,
@@ -362,6 +363,9 @@ class AsyncTransport:
         self._states: dict[asyncio.AbstractEventLoop, LoopState] = {}
         self._lock = Lock()
         self._make_request = RequestMaker()
+
+    def __reduce__(self) -> Any:
+        raise does_not_travel()
 
     async def _state(self) -> LoopState:
         loop = running_loop()

@@ -6,6 +6,7 @@ to the server, not to a foreign one.
 
 import os
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from stat import S_ISREG
@@ -25,6 +26,7 @@ from pydantic import (
 from ._answers import error_of
 from ._async_transport import AsyncTransport
 from ._errors import APIError, ConfigurationError
+from ._headers import NO_HEADERS, ExtraHeaders
 from ._http import Call
 from ._responses import Record, read_integer, read_maybe_text, read_moment, read_text
 from ._transport import Exchange, SyncTransport, Transport, read_error, run_now
@@ -43,6 +45,11 @@ EXPIRED = (
 Destination = str | os.PathLike[str]
 
 
+def no_headers(url: str) -> ExtraHeaders:
+    """Return what a URL is asked with where no client asks."""
+    return NO_HEADERS
+
+
 async def download(
     transport: Transport,
     url: str,
@@ -51,11 +58,13 @@ async def download(
     filename: str | None = None,
     timeout: float = DOWNLOAD_TIMEOUT,
     idle_timeout: float = DOWNLOAD_IDLE_TIMEOUT,
+    headers_for: Callable[[str], ExtraHeaders] = no_headers,
 ) -> Path:
     """Stream the content of `url` to a file, which appears only when it is complete.
 
     A `destination` that is a folder gets a file of the name that the server gave, with a
-    number where there is one of that name.
+    number where there is one of that name. `headers_for` gives what a URL, the first one
+    or one that the server redirects to, is asked with.
     """
     call = download_call(url)
     path = Path(destination)
@@ -65,7 +74,8 @@ async def download(
     else:
         check_destination(destination)
     partial = path.with_name(f".{path.name[:40]}.{os.urandom(4).hex()}.part")
-    exchange = await follow(transport, call, monotonic() + timeout, idle_timeout)
+    deadline = monotonic() + timeout
+    exchange = await follow(transport, call, deadline, idle_timeout, headers_for)
     try:
         with await transport.do(partial.open, "xb") as file:
             while (piece := await exchange.read()) is not None:
@@ -154,11 +164,16 @@ def absolute_url(base: str, url: str) -> str:
 
 
 async def follow(
-    transport: Transport, call: Call, deadline: float, idle: float
+    transport: Transport,
+    call: Call,
+    deadline: float,
+    idle: float,
+    headers_for: Callable[[str], ExtraHeaders],
 ) -> Exchange:
     """Open the response with the content, after a few redirects at most."""
     redirects = 0
     while True:
+        call.extra = headers_for(call.url)
         exchange = await transport.open(call, deadline, idle)
         if exchange.status == 200:
             return exchange

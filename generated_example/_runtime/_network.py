@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from typing import Any, cast
 
 from ._errors import ConfigurationError
-from ._headers import ExtraHeaders, HeaderValues
+from ._headers import NO_HEADERS, ExtraHeaders, HeaderValues
 from ._http import MAX_IDLE_CONNECTIONS, SSLContext, hide_key, http_library
 from ._settings import Secret
 
@@ -60,7 +60,7 @@ class SharedSettings:
 
     def __init__(self) -> None:
         self.network = Network()
-        self.headers = ExtraHeaders()
+        self.headers = NO_HEADERS
 
 
 class ProxyUrl(Secret):
@@ -98,6 +98,9 @@ class ProxyUrl(Secret):
             "is not the URL of a proxy: write http://host:port. In a user name and a "
             "password, # is %23, / is %2F and @ is %40"
         )
+
+    def __reduce__(self) -> Any:
+        return super().__reduce__() if "@" in self._text else (ProxyUrl, (self._text,))
 
     def with_scheme(self) -> "ProxyUrl":
         """Return the URL with the scheme that is meant where it has none."""
@@ -146,6 +149,16 @@ class Network:
             trust_env=trust_env,
         )
 
+    @property
+    def has_password(self) -> bool:
+        """Whether there is a user name, and maybe a password, in the proxy's URL."""
+        return self.proxy is not None and "@" in self.proxy.reveal()
+
+    @property
+    def has_context(self) -> bool:
+        """Whether certificates were given as an object."""
+        return not isinstance(self.verify, bool | str | None)
+
     def over(self, other: "Network") -> "Network":
         """Return what is said here, and elsewhere what is not said here."""
         if self == NOTHING_SAID:
@@ -192,13 +205,15 @@ def new_client(kind: Any, route: Route) -> Any:
         max_connections=None, max_keepalive_connections=MAX_IDLE_CONNECTIONS
     )
     trust, proxy = route.trust, route.proxy
+    if proxy is not None and (problem := proxy.problem()):
+        raise ConfigurationError(f"proxy= {problem}")
     failure = ""
     try:
         return kind(
             timeout=None,
             limits=limits,
             verify=late_trust(trust) if isinstance(trust, Certificates) else trust,
-            trust_env=route.trust_env,
+            trust_env=route.trust_env and proxy is None,
             proxy=None if proxy is None else proxy.with_scheme().reveal(),
         )
     except Exception as error:  # noqa: BLE001
@@ -234,11 +249,8 @@ def unexplained(failure: str) -> str:
 
 
 def problem_of(route: Route) -> str:
-    """Return what is wrong with the proxies that are set; "" for nothing."""
-    if route.proxy is not None:
-        problem = route.proxy.problem()
-        return f"proxy= {problem}" if problem else ""
-    if not route.trust_env:
+    """Return what is wrong with the proxies of the environment; "" for nothing."""
+    if route.proxy is not None or not route.trust_env:
         return ""
     for name, proxy in environment_proxies():
         if problem := proxy.problem():

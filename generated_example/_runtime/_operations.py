@@ -4,10 +4,12 @@ A flow asks the transport to send and to wait; settings are read when a call nee
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from copy import copy
+from functools import partial
 from math import inf
 from pathlib import Path
 from time import monotonic
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from ._answers import error_of, json_object, unexpected
 from ._errors import (
@@ -32,6 +34,7 @@ from ._files import (
     url_of,
 )
 from ._gateways import Answer
+from ._headers import NO_HEADERS, ExtraHeaders, HeaderValues
 from ._http import Call
 from ._models import (
     Inputs,
@@ -43,6 +46,7 @@ from ._models import (
     prepared_files,
     settle,
 )
+from ._network import NOTHING_SAID, SHARED, Network
 from ._protocol import (
     SETTLED,
     blocking_payload,
@@ -63,7 +67,7 @@ from ._responses import (
     to_maybe_text,
     to_text,
 )
-from ._settings import Secret, Settings, read_settings, read_user
+from ._settings import Secret, Settings, origin_of, read_settings, read_user
 from ._transport import Exchange, Transport, read_all, read_error
 from ._uploads import (
     FileSource,
@@ -84,15 +88,24 @@ MAX_POLLING = 1260.0
 
 
 class ClientOptions:
-    """The arguments of a client, as they were given. Shows no key."""
+    """The arguments of a client, as they were given. Shows nothing that may be secret.
+
+    They are what a client is copied and pickled as; but not with what may be secret, which
+    would stand in the pickle, nor with what belongs to one process.
+    """
 
     __slots__ = (
         "api_key",
+        "api_path",
         "base_url",
+        "headers",
+        "http_client",
         "idle_timeout",
         "max_answer_size",
+        "max_concurrency",
         "max_reconnects",
         "max_retries",
+        "network",
         "timeout",
         "user",
     )
@@ -101,15 +114,21 @@ class ClientOptions:
         self,
         *,
         base_url: str | None,
+        api_path: str | None,
         api_key: Secret | None,
         user: str | None,
         timeout: float,
         idle_timeout: float,
         max_retries: int,
         max_reconnects: int,
+        max_concurrency: int | None,
         max_answer_size: int,
+        network: Network,
+        headers: ExtraHeaders,
+        http_client: Any,
     ) -> None:
         self.base_url = base_url
+        self.api_path = api_path
         self.api_key = api_key
         self.user = user
         self.timeout = positive("timeout", timeout)
@@ -117,6 +136,44 @@ class ClientOptions:
         self.max_retries = at_least("max_retries", max_retries, 0)
         self.max_reconnects = at_least("max_reconnects", max_reconnects, 0)
         self.max_answer_size = at_least("max_answer_size", max_answer_size, 1)
+        self.max_concurrency = max_concurrency
+        if max_concurrency is not None:
+            at_least("max_concurrency", max_concurrency, 1)
+        if http_client is not None and network != NOTHING_SAID:
+            raise ConfigurationError(
+                "http_client brings a proxy, certificates and an environment of its own: "
+                "give proxy=, verify= and trust_env= to it, or leave http_client out"
+            )
+        self.network = network
+        self.headers = headers.checked()
+        self.http_client = http_client
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return what makes the same options again.
+
+        Raises:
+            TypeError: They hold something that does not travel.
+        """
+        if self.api_key is not None:
+            raise TypeError(
+                "An API key does not pickle, and this client was given one: leave "
+                "api_key= out, and set its environment variable where the client is used"
+            )
+        if self.headers is not NO_HEADERS or self.network.has_password:
+            raise TypeError(
+                "This client does not pickle, since headers= or the proxy= that it was "
+                "given may be secret: call configure(...) where it is used instead"
+            )
+        if self.http_client is not None or self.network.has_context:
+            raise TypeError(
+                "This client does not pickle, since the http_client= or the SSLContext "
+                "that it was given belongs to this process: make it where it is used"
+            )
+        state = {name: getattr(self, name) for name in self.__slots__}
+        return partial(type(self), **state), ()
+
+    def __deepcopy__(self, memo: object) -> "ClientOptions":
+        return self  # it never changes, and stays in this process
 
     def __repr__(self) -> str:
         return f"base_url={self.base_url!r}, user={self.user!r}"
@@ -159,13 +216,31 @@ class Operations(Generic[ResultsT]):
         self.workflow = workflow
         self.options = options
         self.transport = transport
+        self.headers = options.headers
         self.submitted: dict[str, None] = {}
+
+    def with_headers(self, headers: HeaderValues | None) -> Self:
+        """Return the same, for one call that sends some headers more with all its requests.
+
+        Raises:
+            ConfigurationError: They cannot be sent, or are the client's own.
+        """
+        if headers is None:
+            return self
+        extra = ExtraHeaders.of(headers)
+        del headers  # a traceback with variables would show them
+        operations = copy(self)
+        operations.headers = extra.checked().over(self.headers)
+        return operations
 
     def settings(self) -> Settings:
         """Return where to send, and the key: from the arguments, else from the environment."""
         options = self.options
         return read_settings(
-            options.base_url, options.api_key, self.workflow.api_key_variables
+            options.base_url,
+            options.api_path,
+            options.api_key,
+            self.workflow.api_key_variables,
         )
 
     def user(self, user: str | None) -> str:
@@ -204,10 +279,18 @@ class Operations(Generic[ResultsT]):
 
         return await self._repeat(attempt, call, deadline, max_retries)
 
+    def headers_for(self, url: str) -> ExtraHeaders:
+        """Return the headers of the caller's own for a URL: none for another origin than the API's."""
+        headers = self.headers.over(SHARED.headers)
+        if headers is NO_HEADERS or origin_of(url) == self.settings().origin:
+            return headers
+        return NO_HEADERS
+
     async def _open_once(
         self, call: Call, deadline: float, idle: float | None = None
     ) -> Exchange:
         idle = self.options.idle_timeout if idle is None else idle
+        call.extra = self.headers.over(SHARED.headers)
         exchange = await self.transport.open(call, deadline, idle)
         if 200 <= exchange.status < 300:
             return exchange
@@ -483,4 +566,5 @@ class Operations(Generic[ResultsT]):
             filename=None if isinstance(file, str) else file.filename,
             timeout=self.deadline(timeout) - monotonic(),
             idle_timeout=self.options.idle_timeout,
+            headers_for=self.headers_for,
         )

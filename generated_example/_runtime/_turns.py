@@ -26,6 +26,7 @@ from ._events import (
 )
 from ._file_inputs import FileInput, FileRules, PreparedFile, prepare_files
 from ._files import File
+from ._headers import HeaderValues
 from ._models import Inputs, Outputs, ResponseMode, files_of, is_same_run
 from ._responses import (
     Citation,
@@ -130,12 +131,20 @@ class CollectOptions(TypedDict, total=False):
     timeout: float | None
     """Seconds for the whole turn; the client's if left out."""
 
+    headers: HeaderValues | None
+    """Headers for all requests of this turn, beside the client's: for a gateway, or
+    `traceparent`. Values that are secret: `pydantic.SecretStr`."""
+
 
 class FollowOptions(TypedDict, total=False):
     """How a turn is followed."""
 
     timeout: float | None
     """Seconds for the whole turn; the client's if left out."""
+
+    headers: HeaderValues | None
+    """Headers for all requests of this turn, beside the client's: for a gateway, or
+    `traceparent`. Values that are secret: `pydantic.SecretStr`."""
 
     stop_on_exit: bool
     """Stop the turn on the server when the stream is left early."""

@@ -131,6 +131,7 @@ from ._models import (
     WorkflowNode,
     as_function,
 )
+from ._network import configure
 from ._responses import (
     AppInfo,
     AppParameters,
@@ -315,6 +316,7 @@ __all__ = [
     "WorkflowPaused",
     "WorkflowStarted",
     "as_function",
+    "configure",
 ]
 
 # Tracebacks, help() and pickles name them as users import them.

@@ -11,9 +11,11 @@ from typing import Any, BinaryIO, Generic, TypeVar, Unpack
 from ._event_stream import text_filter
 from ._events import Event, TextChunk
 from ._files import Destination, File, UploadedFile
-from ._http import Client, check_client
+from ._headers import ExtraHeaders, HeaderValues
+from ._http import Client, SSLContext, check_client
 from ._models import InputsT, OutputsT, Run, RunOptions, StreamOptions, WorkflowInfo
-from ._operations import ClientOptions, Operations, at_least
+from ._network import Network
+from ._operations import ClientOptions, Operations
 from ._responses import (
     AppInfo,
     AppParameters,
@@ -172,8 +174,20 @@ class AppClient:
         max_concurrency: How many runs may go on at a time; more wait their turn.
         max_answer_size: How many bytes one event of a stream, or one other answer, may
             have, uncompressed: more is an `AnswerTooLargeError`.
-        http_client: An `httpx.Client` of your own, for proxies, certificates and the
-            like. It is never closed here.
+        api_path: Where below `base_url` the API is, if not at `/v1`: a gateway may have it at
+            another path, or, with "/", at the base URL itself. Else `DIFY_API_PATH`.
+        proxy: The URL of a proxy for everything, in place of `HTTPS_PROXY` and the like.
+        verify: A file or a folder of certificates to trust, or an `ssl.SSLContext`; False
+            trusts any server. Else `SSL_CERT_FILE` or `SSL_CERT_DIR`, else the usual ones.
+        trust_env: False leaves variables of proxies and certificates out.
+        headers: For every request to the API, for example for a gateway before it.
+            `Authorization` and what describes a request's content are not among them.
+        http_client: An `httpx.Client` of your own, for anything else, with its own
+            proxy, certificates and hooks. It is never closed here.
+
+    A client pickles and copies as its arguments, without its connections. What may be
+    secret does not pickle: leave `api_key` out, and the key comes from the environment
+    of the process that receives the client.
     """
 
     def __init__(
@@ -188,26 +202,50 @@ class AppClient:
         max_reconnects: int = 5,
         max_concurrency: int | None = None,
         max_answer_size: int = 256_000_000,
+        api_path: str | None = None,
+        proxy: str | None = None,
+        verify: "bool | str | os.PathLike[str] | SSLContext | None" = None,
+        trust_env: bool | None = None,
+        headers: HeaderValues | None = None,
         http_client: Client | None = None,
     ) -> None:
         key = None if api_key is None else Secret(api_key)
-        # A traceback with variables would show it.
-        del api_key
-        options = ClientOptions(
+        url = None if proxy is None else Secret(proxy)
+        extra = ExtraHeaders.of(headers)
+        # A traceback with variables would show them.
+        del api_key, proxy, headers
+        check_client(http_client, "Client")
+        self._options = ClientOptions(
             base_url=base_url,
+            api_path=api_path,
             api_key=key,
             user=user,
             timeout=timeout,
             idle_timeout=idle_timeout,
             max_retries=max_retries,
             max_reconnects=max_reconnects,
+            max_concurrency=max_concurrency,
             max_answer_size=max_answer_size,
+            network=Network.of(url, verify, trust_env),
+            headers=extra,
+            http_client=http_client,
         )
-        if max_concurrency is not None:
-            at_least("max_concurrency", max_concurrency, 1)
-        check_client(http_client, "Client")
-        self._transport = SyncTransport(http_client, max_concurrency)
+        self._set_up()
+
+    def _set_up(self) -> None:
+        options = self._options
+        self._transport = SyncTransport(
+            options.http_client, options.max_concurrency, options.network
+        )
         self._operations = self._operate(options)
+
+    def __getstate__(self) -> dict[str, Any]:
+        made = ("_transport", "_operations")
+        return {name: each for name, each in vars(self).items() if name not in made}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._set_up()
 
     def _operate(self, options: ClientOptions) -> Operations[Any]:
         raise NotImplementedError
@@ -228,7 +266,7 @@ class AppClient:
         self._transport.close()
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._operations.options!r})"
+        return f"{type(self).__name__}({self._options!r})"
 
     def upload(
         self,

@@ -53,7 +53,7 @@ class ExtraHeaders:
     def of(cls, given: object) -> "ExtraHeaders":
         """Return what was given. It is judged by `checked`, where no value is at hand."""
         if given is None:
-            return cls()
+            return NO_HEADERS
         if not isinstance(given, Mapping):
             kind = type(given).__name__
             return cls(
@@ -84,6 +84,8 @@ class ExtraHeaders:
 
     def over(self, other: "ExtraHeaders") -> "ExtraHeaders":
         """Return these, and those of the other that are not among them."""
+        if not (self._values and other._values):
+            return self if self._values else other
         return ExtraHeaders({**other._values, **self._values})
 
     def write_to(self, headers: Any) -> None:
@@ -91,11 +93,11 @@ class ExtraHeaders:
         for name, value in self._values.values():
             headers[name] = value.reveal()
 
-    def __bool__(self) -> bool:
-        return bool(self._values)
-
     def __repr__(self) -> str:
         return f"ExtraHeaders({', '.join(name for name, _ in self._values.values())})"
+
+
+NO_HEADERS = ExtraHeaders()
 
 
 def to_secret(value: Any) -> Secret:

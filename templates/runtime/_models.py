@@ -44,6 +44,7 @@ from ._errors import (
 )
 from ._file_inputs import BY_CODE, PreparedFile, Uploads
 from ._files import BUILD_LATER, File
+from ._headers import HeaderValues
 from ._responses import (
     Form,
     forms_of,
@@ -82,6 +83,10 @@ class RunOptions(TypedDict, total=False):
     trace_id: str | None
     """Makes the run part of a trace of yours."""
 
+    headers: HeaderValues | None
+    """Headers for all requests of this run, beside the client's: for a gateway, or
+    `traceparent`. Values that are secret: `pydantic.SecretStr`."""
+
 
 class StreamOptions(TypedDict, total=False):
     """What every `stream` takes beside the inputs and `user`, by keyword."""
@@ -97,6 +102,10 @@ class StreamOptions(TypedDict, total=False):
 
     trace_id: str | None
     """Makes the run part of a trace of yours."""
+
+    headers: HeaderValues | None
+    """Headers for all requests of this run, beside the client's: for a gateway, or
+    `traceparent`. Values that are secret: `pydantic.SecretStr`."""
 
 
 def check_json(value: Any) -> Any:

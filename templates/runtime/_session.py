@@ -24,6 +24,7 @@ from ._errors import (
     TooManyRequestsError,
 )
 from ._event_stream import RunState, SseDecoder, is_stream
+from ._headers import HeaderValues
 from ._http import LOGGER, Call, seconds_left
 from ._models import Inputs, Outputs, ResponseMode, Run, prepared_files, settle
 from ._operations import Operations
@@ -467,10 +468,11 @@ def follow_run(
     stop_on_exit: bool = False,
     workflow_id: str | None = None,
     trace_id: str | None = None,
+    headers: HeaderValues | None = None,
 ) -> StreamSession[Run[StreamedT]]:
     """Return a session that starts a run, or follows one that was started before."""
     source = RunSource(
-        operations,
+        operations.with_headers(headers),
         inputs=inputs,
         workflow_run_id=workflow_run_id,
         workflow_id=workflow_id,
@@ -488,8 +490,10 @@ async def run_to_end(
     timeout: float | None = None,
     workflow_id: str | None = None,
     trace_id: str | None = None,
+    headers: HeaderValues | None = None,
 ) -> Run[StreamedT]:
     """Run the workflow: for one answer, or by collecting its stream."""
+    operations = operations.with_headers(headers)
     if is_blocking(response_mode):
         return await operations.run_blocking(
             inputs,

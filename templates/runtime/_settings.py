@@ -13,6 +13,7 @@ from urllib.parse import SplitResult, urlsplit
 from ._errors import ConfigurationError
 
 BASE_URL_VARIABLE = "DIFY_BASE_URL"
+API_PATH_VARIABLE = "DIFY_API_PATH"
 USER_VARIABLE = "DIFY_USER"
 # A column of Dify's; longer ones are answered with 500 (1.12.1).
 MAX_USER_LENGTH = 255
@@ -127,7 +128,7 @@ class Secret:
         return "Secret(...)"
 
     def __reduce__(self) -> str:
-        raise TypeError("an API key does not pickle")
+        raise TypeError("a secret does not pickle")
 
 
 class Settings:
@@ -145,7 +146,10 @@ class Settings:
 
 
 def read_settings(
-    base_url: str | None, api_key: Secret | None, key_variables: Sequence[str]
+    base_url: str | None,
+    api_path: str | None,
+    api_key: Secret | None,
+    key_variables: Sequence[str],
 ) -> Settings:
     """Return the settings of a call: what was given, else what the environment says."""
     url, url_name = base_url, "base URL"
@@ -163,7 +167,12 @@ def read_settings(
     if key is None:
         key, variable = _key_from_environment(key_variables)
         key_name = f"The API key in {variable}"
-    return _checked_settings(url, url_name, key, key_name)
+    return _checked_settings(url, url_name, read_api_path(api_path), key, key_name)
+
+
+def read_api_path(api_path: str | None) -> str | None:
+    """Return where below the base URL the API is: as given, else by the environment; None for `/v1`."""
+    return (os.environ.get(API_PATH_VARIABLE) or None) if api_path is None else api_path
 
 
 def read_user(user: str | None, default: str | None) -> str:
@@ -192,9 +201,9 @@ def _key_from_environment(variables: Sequence[str]) -> tuple[Secret, str]:
 
 @lru_cache(maxsize=64)
 def _checked_settings(
-    base_url: str, url_name: str, api_key: Secret, key_name: str
+    base_url: str, url_name: str, api_path: str | None, api_key: Secret, key_name: str
 ) -> Settings:
-    api_url = normalize_base_url(base_url, url_name)
+    api_url = normalize_base_url(base_url, url_name, api_path)
     return Settings(api_url, check_api_key(api_key, key_name))
 
 
@@ -232,8 +241,10 @@ def _checked_user(value: object) -> str:
     return user
 
 
-def normalize_base_url(base_url: str, name: str = "base URL") -> str:
-    """Return the API's URL, ending in `/v1` and nothing else.
+def normalize_base_url(
+    base_url: str, name: str = "base URL", api_path: str | None = None
+) -> str:
+    """Return the API's URL, ending in `/v1` and nothing else, unless `api_path` says where it is.
 
     Takes it with or without `/v1` and slashes, and the URL of a whole endpoint, as copied
     from a curl line. Any other path stays, since the API may be below it; where it cannot
@@ -244,6 +255,9 @@ def normalize_base_url(base_url: str, name: str = "base URL") -> str:
         parts = _split(_text("base_url", base_url).strip())
         path = re.sub(r"/{2,}", "/", parts.path).rstrip("/")
         root = f"{parts.scheme.lower()}://{parts.netloc.lower()}"
+        if api_path is not None:
+            below = _checked_api_path(api_path)
+            return root + (path if path.endswith(below) else path + below)
         return root + (path if path.endswith("/v1") else _api_path(root, path))
     except ValueError as error:
         if isinstance(error, ConfigurationError):
@@ -251,6 +265,16 @@ def normalize_base_url(base_url: str, name: str = "base URL") -> str:
         shown = re.sub(r"\?.*", "?...", base_url.strip(), flags=re.DOTALL)[:200]
         shown = "" if str(error) == _SWAPPED_URL else f" {shown!r}"
         raise ConfigurationError(f"Cannot use the {name}{shown}: {error}") from None
+
+
+def _checked_api_path(api_path: object) -> str:
+    """Return the path as it is put after the base URL; "" for none."""
+    path = _text("api_path", api_path).strip().strip("/")
+    if not re.fullmatch(r"[\w.~%/-]*", path, re.ASCII):
+        raise ConfigurationError(
+            f"api_path is a path such as /v1, or / for none, not {path[:100]!r}"
+        )
+    return f"/{path}" if path else ""
 
 
 def _api_path(root: str, path: str) -> str:

@@ -628,6 +628,9 @@ class SyncTransport:
             for _ in range(max_concurrency):
                 self._slots.put(None)
 
+    def __reduce__(self) -> Any:
+        raise does_not_travel()
+
     def _pool(self, url: str) -> Any:
         if self._given is not None:
             check_open(self._given)
@@ -742,6 +745,14 @@ class SyncTransport:
 def closed_while_waiting() -> ClosedError:
     """Return the error of a call that waited for its turn, or to be repeated."""
     return ClosedError("close() was called while a request waited to be sent")
+
+
+def does_not_travel() -> TypeError:
+    """Return the error of something that holds connections and is pickled or copied."""
+    return TypeError(
+        "Connections do not pickle. A client does, without them; a stream or a "
+        "conversation is begun anew from its id"
+    )
 
 
 def no_free_slot() -> DifyError:

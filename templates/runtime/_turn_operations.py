@@ -17,6 +17,7 @@ from ._errors import (
 )
 from ._file_inputs import PreparedFile, Uploads
 from ._gateways import Answer
+from ._headers import HeaderValues
 from ._http import Call
 from ._models import Inputs, ResponseMode, WorkflowInfo, prepared_files
 from ._operations import ClientOptions, Operations, remember
@@ -296,9 +297,11 @@ async def take_turn(
     user: str | None = None,
     response_mode: ResponseMode = "streaming",
     timeout: float | None = None,
+    headers: HeaderValues | None = None,
     **details: Unpack[TurnDetails],
 ) -> TurnT:
     """Make a turn: by collecting its stream, or for one answer."""
+    operations = operations.with_headers(headers)
     request = operations.request(conversation, inputs, query, files, **details)
     if is_blocking(response_mode):
         return await operations.turn_blocking(request, kind, user=user, timeout=timeout)
@@ -317,9 +320,11 @@ def follow_turn(
     user: str | None = None,
     timeout: float | None = None,
     stop_on_exit: bool = False,
+    headers: HeaderValues | None = None,
     **details: Unpack[TurnDetails],
 ) -> tuple[StreamSession[TurnT], TurnState]:
     """Return a session that will make a turn, and what its events will say."""
+    operations = operations.with_headers(headers)
     request = operations.request(conversation, inputs, query, files, **details)
     source = TurnSource(operations, kind, request=request)
     session = StreamSession(

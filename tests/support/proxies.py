@@ -1,4 +1,6 @@
-"""Two proxies as people have them in front of Dify: one that cuts every connection after a while, one that buffers."""
+"""Proxies as people have them: before Dify, one that cuts every connection after a while and one that buffers; on the
+way out of a company, one that takes CONNECT and whole URLs.
+"""
 
 import socket
 import threading
@@ -77,6 +79,92 @@ class Proxy:
     def _cut(self, client: socket.socket, upstream: socket.socket) -> None:
         self.cuts += 1
         hang_up(client, upstream)
+
+
+class ForwardProxy:
+    """What `HTTPS_PROXY` and `HTTP_PROXY` name: it opens tunnels and passes requests on, whatever host they are for.
+
+    `heads` are the requests as they came, up to the blank line.
+    """
+
+    def __init__(self) -> None:
+        self.heads: list[str] = []
+        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
+        self._threads: list[threading.Thread] = []
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}"
+
+    @property
+    def lines(self) -> list[str]:
+        """The first line of each request."""
+        return [head.splitlines()[0] for head in self.heads]
+
+    def __enter__(self) -> Self:
+        self._acceptor = threading.Thread(target=self._accept, daemon=True)
+        self._acceptor.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for thread in [self._acceptor, *self._threads]:
+            thread.join(10)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            thread = threading.Thread(target=self._serve, args=(client,), daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, client: socket.socket) -> None:
+        """Serve one request; all hosts are this machine."""
+        with client, suppress(OSError):
+            head, _, body = receive_head(client).partition(b"\r\n\r\n")
+            if not head:
+                return
+            self.heads.append(head.decode())
+            method, target, version = head.split(b"\r\n")[0].split(b" ")
+            authority = target if method == b"CONNECT" else target.split(b"/")[2]
+            with socket.create_connection(("127.0.0.1", int(authority.rpartition(b":")[2]))) as upstream:
+                if method == b"CONNECT":
+                    client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                else:
+                    path = b"/" + target.split(b"/", 3)[3]
+                    lines = head.split(b"\r\n")[1:]
+                    kept = [line for line in lines if not line.lower().startswith((b"proxy-", b"connection:"))]
+                    first = b" ".join((method, path, version))
+                    upstream.sendall(b"\r\n".join([first, *kept, b"Connection: close"]) + b"\r\n\r\n" + body)
+                requests = threading.Thread(target=pump, args=(client, upstream))
+                requests.start()
+                pump(upstream, client)
+                hang_up(client, upstream)
+                requests.join(10)
+
+
+def receive_head(sock: socket.socket) -> bytes:
+    """A request up to its blank line, and what came with it of the body."""
+    data = b""
+    while b"\r\n\r\n" not in data:
+        more = sock.recv(65536)
+        if not more:
+            return b""
+        data += more
+    return data
+
+
+def pump(source: socket.socket, sink: socket.socket) -> None:
+    """Pass on what comes until there is no more."""
+    with suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+        sink.shutdown(socket.SHUT_WR)
 
 
 def hang_up(*socks: socket.socket) -> None:

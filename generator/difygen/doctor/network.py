@@ -113,7 +113,7 @@ def _check_certificate(section: Section, address: Address, target: Endpoint, tim
 
 def _certificate_trouble(error: OSError, address: Address) -> tuple[str, str]:
     if isinstance(error, ssl.SSLCertVerificationError):
-        own = "For a certificate of your own authority, set SSL_CERT_FILE to its PEM file."
+        own = "For a certificate of your own authority, set SSL_CERT_FILE, or verify= of the client, to its PEM file."
         return (
             f"The certificate is not accepted: {error.verify_message}.",
             f"Use the name that the certificate is made for, or renew it. {own}",

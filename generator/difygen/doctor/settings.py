@@ -70,7 +70,7 @@ def parse_address(text: str) -> Address:
     """Return the API root that a base URL means, by the rules of the generated client itself."""
     settings = runtime_module("_settings")
     try:
-        parts = urlsplit(settings.normalize_base_url(text))
+        parts = urlsplit(settings.normalize_base_url(text, api_path=settings.read_api_path(None)))
         return Address(parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme], parts.path)
     except ValueError as error:  # the client's ConfigurationError is one
         raise AddressProblem(f"{str(error).rstrip('.')}.", f"Write it like this: {EXAMPLES}.") from error
