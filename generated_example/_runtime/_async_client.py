@@ -212,7 +212,8 @@ class AsyncAppClient:
         http_client: AsyncClient | None = None,
     ) -> None:
         key = None if api_key is None else Secret(api_key)
-        url, extra = None if proxy is None else Secret(proxy), ExtraHeaders.of(headers)
+        url = None if proxy is None else Secret(proxy)
+        extra = ExtraHeaders.of(headers)
         # A traceback with variables would show them.
         del api_key, proxy, headers
         check_client(http_client, "AsyncClient")

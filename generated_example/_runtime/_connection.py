@@ -187,7 +187,8 @@ def tls_trouble(error: BaseException, url: str) -> Trouble:
         return Trouble(
             f"the certificate is not accepted: {verification}",
             "Use the name that the certificate is made for, or renew it. For a certificate "
-            "of your own authority, set SSL_CERT_FILE to its PEM file",
+            "of your own authority, set SSL_CERT_FILE, or verify= of the client, to its "
+            "PEM file",
         )
     reason = getattr(error, "reason", None) or said_by(error)
     port = urlsplit(url).port or 443
@@ -244,6 +245,8 @@ def proxy_of(call: Call) -> Proxy | None:
     except Exception:  # noqa: BLE001
         return None
     names = (f"{call.url.partition(':')[0]}_proxy", "all_proxy")
+    if not call.sender.trust_env:
+        return Proxy(scheme, host, port, "proxy=")
     settings = (
         variable
         for name in names

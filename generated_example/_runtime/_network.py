@@ -47,7 +47,8 @@ def configure(
     Raises:
         ConfigurationError: Something is of another type, or is no header to set.
     """
-    url, extra = None if proxy is None else Secret(proxy), ExtraHeaders.of(headers)
+    url = None if proxy is None else Secret(proxy)
+    extra = ExtraHeaders.of(headers)
     # A traceback with variables would show them.
     del proxy, headers
     SHARED.network, SHARED.headers = Network.of(url, verify, trust_env), extra.checked()
@@ -90,7 +91,8 @@ class ProxyUrl(Secret):
             )
         try:
             host = http_library().Proxy(self.with_scheme().reveal()).url.host
-        except Exception:  # noqa: BLE001  (its text may hold a piece of the password)
+        except Exception:  # noqa: BLE001
+            # Its text may hold a piece of the password.
             host = ""
         if host:
             return ""
@@ -271,7 +273,8 @@ def environment_proxies() -> Iterator[tuple[str, ProxyUrl]]:
     proxies = system_proxies()
     for scheme in ("http", "https", "all"):
         if proxies.get(scheme):
-            yield variable_of(f"{scheme}_proxy"), ProxyUrl(proxies[scheme])
+            variable = variable_of(f"{scheme}_proxy")
+            yield variable, ProxyUrl(proxies[scheme])
 
 
 def system_proxies() -> dict[str, str]:
