@@ -45,7 +45,7 @@ def test_the_lock_says_what_came_from_what(project: Project) -> None:
     entry = lock(project)["apps"]["concat"]
     assert entry["source"] == "../specs/concat.yaml"
     assert entry["origin"] == "specs/concat.yaml"
-    assert "run_concat" in entry["exports"]
+    assert "run_concat" in lock(project)["contracts"]["concat"]["exports"]
     text = (project.client / "difygen.lock").read_text()
     assert str(project.folder) not in text
     assert set(lock(project)["files"]) == {

@@ -8,7 +8,6 @@ import atexit
 import gc
 import os
 import sys
-import threading
 from typing import NoReturn
 
 
@@ -25,7 +24,8 @@ def main() -> None:
         os.write(2, f"Error: The output cannot be written: {error.strerror}.\n".encode())
         os._exit(1)
     except SystemExit as end:
-        if isinstance(end.code, int) and threading.active_count() == 1:
+        threads = sys.modules.get("threading")  # most runs need none, and not even the module
+        if isinstance(end.code, int) and (threads is None or threads.active_count() == 1):
             leave(end.code)
         raise
 

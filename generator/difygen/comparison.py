@@ -23,7 +23,7 @@ from difygen.findings import OutputFormat, show_findings, without_a_place
 from difygen.model import App
 from difygen.project.assemble import public_apps
 from difygen.project.definitions import Unnamed, name_modules, read_source
-from difygen.project.lockfile import LOCK_NAME, parse_lock, split_contracts
+from difygen.project.lockfile import LOCK_NAME, LockError, parse_lock, read_contracts
 from difygen.project.sources import SUFFIXES, Source, discover
 from difygen.wording import visible
 
@@ -159,7 +159,10 @@ def _from_file(data: bytes, shown: str) -> Version:
 def _from_lock(data: bytes, shown: str) -> Version:
     try:
         lock = parse_lock(data)
-        return Version(public_apps(lock.apps, split_contracts(lock)), os.path.dirname(shown), locked=True)
+        contracts = read_contracts(lock)
+        if missing := sorted(lock.apps.keys() - contracts.keys()):
+            raise LockError(f"it was damaged: the contract of {missing[0]!r} cannot be read")
+        return Version(public_apps(lock, contracts), os.path.dirname(shown), locked=True)
     except ValueError as error:
         raise VersionError(f"{shown}: the lock cannot be used: {error}") from error
 

@@ -19,7 +19,7 @@ FIRST_BYTE = 10.0
 _READING = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 _PIECE = 1 << 20
 
-_USUAL_SIZE = 1 << 16
+_USUAL_SIZE = 1 << 15
 """Bytes that hold nearly every file, so that one call reads it."""
 
 

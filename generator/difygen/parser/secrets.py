@@ -8,8 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from difygen.model import JsonValue
 
-_FORMS = re.compile(
-    r"""
+_FORMS = r"""
     \b(?:sk|pk|rk)[-_][\w-]{12,}                        # OpenAI, Anthropic, Stripe and many after them
     | \b(?:app|dataset|mcp)-[A-Za-z0-9]{16,}            # Dify
     | \bgh[pousr]_\w{20,} | \bgithub_pat_\w{20,} | \bglpat-[\w-]{16,}
@@ -20,9 +19,11 @@ _FORMS = re.compile(
     | \b(?i:Bearer|Basic)\s+[\w.~+/=-]{8,}
     | (?i:\b(?:passw(?:or)?d|pwd|secret|token|(?:api|access)[-_ ]?key|authorization))["']?\s*[=:]\s*["']?[^\s"',;]{4}
     | \b[0-9a-fA-F]{32,}\b
-    """,
-    re.VERBOSE,
-)
+"""
+"""What tokens look like, compiled when a text is long enough to hold one: it is most of what this module costs."""
+
+_SHORTEST = len("pwd=1234")
+
 _RUN = re.compile(r"[A-Za-z0-9+]{20,}")
 _URL = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>]+")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
@@ -49,7 +50,7 @@ def looks_like_secret(value: JsonValue, *names: str) -> bool:
         return isinstance(value, Sequence) and any(looks_like_secret(member, *names) for member in value)
     if not value.strip():
         return False
-    return _is_called_one(value, names) or any(_forms(value))
+    return _is_called_one(value, names) or (len(value) >= _SHORTEST and any(_forms(value)))
 
 
 def _is_called_one(value: str, names: Sequence[str]) -> bool:
@@ -64,7 +65,7 @@ def _is_called_one(value: str, names: Sequence[str]) -> bool:
 
 
 def _forms(text: str) -> Iterator[bool]:
-    yield _FORMS.search(text) is not None
+    yield re.search(_FORMS, text, re.VERBOSE) is not None
     for url in _URL.findall(text):
         yield _has_credentials(url)
     for run in _RUN.findall(_URL.sub(" ", text)):

@@ -5,7 +5,6 @@ The stage of a build that needs parser and templates. Writes nothing.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +19,7 @@ from difygen.files import hash_bytes
 from difygen.model_json import dump, load
 from difygen.naming import Identifier, file_name_problem, snake_name
 from difygen.project.definitions import DefinitionFile, Unnamed, held_names, name_modules, read_source
-from difygen.project.lockfile import Lock, LockedApp, format_contract, join_contracts, split_contracts
+from difygen.project.lockfile import Lock, LockedApp, LockedContract, join_contracts, locked_contract, read_contracts
 from difygen.project.report import BuildReport, Package
 from difygen.project.request import Request
 from difygen.project.sources import STDIN, Source, origin_of
@@ -42,13 +41,13 @@ class Entry(Record):
 
     module: ModuleText
     locked: LockedApp
-    contract: str
+    contract: LockedContract
     diagnostics: tuple[Diagnostic, ...]
 
 
 def assemble(request: Request, lock: Lock | None, unchanged: Mapping[str, str]) -> Package:
     """Read all sources but the `unchanged` (module by path), name all apps, and make the package."""
-    contracts = split_contracts(lock) if lock else {}
+    contracts = read_contracts(lock) if lock else {}
     unchanged = {path: module for path, module in unchanged.items() if module in contracts}  # else the lock was damaged
     files = _read(request, [source for source in request.sources if source.path not in unchanged])
     skipped = tuple(
@@ -82,7 +81,7 @@ def assemble(request: Request, lock: Lock | None, unchanged: Mapping[str, str]) 
     if report.failed:
         return Package(report)
     try:
-        return _package(request, lock, entries, kept, contracts, report)
+        return _package(request, lock, contracts, entries, kept, report)
     except TemplateProblem as problem:
         return Package(replace(report, diagnostics=(*report.diagnostics, problem.finding)))
 
@@ -141,21 +140,21 @@ def _entry(request: Request, file: DefinitionFile, names: Mapping[str, str], ori
         source=path,
         origin=app.source,
         source_hash=hash_bytes(file.data),
-        exports=tuple(module.exports),
         name=app.name,
         mode=app.mode,
-        renamed=options.rename.get(name) or options.rename.get(app.name) or {},
         warnings=sum(finding.severity == "warning" for finding in (*file.diagnostics, *findings)),
     )
-    return Entry(module, locked, format_contract(dump(module.app)), findings)
+    renamed = options.rename.get(name) or options.rename.get(app.name)
+    visible = {**dump(module.app), "exports": list(module.exports), **({"renamed": dict(renamed)} if renamed else {})}
+    return Entry(module, locked, locked_contract(visible), findings)
 
 
 def _package(
     request: Request,
     old: Lock | None,
+    before: Mapping[str, LockedContract],
     entries: Sequence[Entry],
     kept: Mapping[str, LockedApp],
-    contracts: Mapping[str, str],
     report: BuildReport,
 ) -> Package:
     options, modules = request.config.options, [entry.module for entry in entries]
@@ -163,19 +162,19 @@ def _package(
         report = replace(report, kinds=tuple(entry.locked.kind for entry in entries))
         return Package(report, {"": signed(generate_file(modules, options), __version__)})
     apps = {**kept, **{str(entry.module.name): entry.locked for entry in entries}}
-    contracts = {module: contracts[module] for module in kept}
-    contracts |= {str(entry.module.name): entry.contract for entry in entries}
+    after = {module: before[module] for module in kept}
+    after |= {str(entry.module.name): entry.contract for entry in entries}
     texts = {module.path: module.text for module in modules}
-    texts |= generate_package({module: apps[module].exports for module in sorted(apps)}, options)
+    texts |= generate_package({module: after[module].members["exports"] for module in sorted(apps)}, options)
     untouched = {f"{module}.py" for module in kept}
     files = {path: hash_bytes(text.encode()) for path, text in texts.items()}
     files |= {path: old.files[path] for path in untouched} if old else {}
-    lock = Lock(__version__, request.fingerprint, files, apps, join_contracts(contracts))
+    lock = Lock(__version__, request.fingerprint, files, apps, join_contracts(after))
     report = replace(
         report,
         kinds=tuple(one.kind for _, one in sorted(apps.items())),
         hidden_warnings=sum(one.warnings for one in kept.values()),
-        changes=changes_between(old, lock) if old else (),
+        changes=changes_between(old, before, lock, after) if old else (),
     )
     return Package(report, texts, untouched, lock)
 
@@ -203,30 +202,30 @@ def output_warnings(output: str) -> list[Diagnostic]:
 # What changed for callers
 
 
-def changes_between(old: Lock, new: Lock) -> tuple[Change, ...]:
-    """Return what changes for callers from one lock to the other.
+def changes_between(
+    old: Lock, before: Mapping[str, LockedContract], new: Lock, after: Mapping[str, LockedContract]
+) -> tuple[Change, ...]:
+    """Return what changes for callers from one lock, with its contracts, to the other.
 
-    Workflows of which all is the same are not looked into.
+    Apps of which all is the same are not looked into.
     """
     from difygen.diff.workflows import compare_all  # where there is something to compare with
 
-    was, now = split_contracts(old), split_contracts(new)
-    before, after = dict(old.apps), dict(new.apps)
-    for module in before.keys() & after.keys():
-        one, other = before[module], after[module]
-        if (one.exports, one.renamed, was.get(module)) == (other.exports, other.renamed, now[module]):
-            del before[module], after[module]
+    same = {module for module, one in before.items() if module in after and one.text == after[module].text}
+    before = {module: one for module, one in before.items() if module not in same}
+    after = {module: one for module, one in after.items() if module not in same}
     try:
-        return compare_all(public_apps(before, was), public_apps(after, now))
+        return compare_all(public_apps(old, before), public_apps(new, after))
     except ValueError:  # of another version of difygen, or edited
         return ()
 
 
-def public_apps(apps: Mapping[str, LockedApp], contracts: Mapping[str, str]) -> dict[str, PublicApp]:
-    """Return what callers see of a lock's apps, by module. Raises ValueError for what is no contract."""
+def public_apps(lock: Lock, contracts: Mapping[str, LockedContract]) -> dict[str, PublicApp]:
+    """Return what callers see of apps of a lock, by module. Raises ValueError for what is no contract."""
     from difygen.diff.public import public_app
 
-    return {
-        module: public_app(load(json.loads(contracts.get(module, "")), one.source), module, one.renamed, one.exports)
-        for module, one in apps.items()
-    }
+    apps = {}
+    for module, (_, members) in contracts.items():
+        app = load(members, lock.apps[module].source)
+        apps[module] = public_app(app, module, members.get("renamed", {}), members["exports"])
+    return apps

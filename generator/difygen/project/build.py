@@ -67,10 +67,10 @@ def _write_package(request: Request) -> BuildReport:
     package = prepare(request, lock)
     if package.report.failed:
         return package.report
-    if lock and not (request.config.prune or request.config.settings):
-        _refuse_to_drop(request, lock, package.lock)
     if package.lock is lock and not has_leftovers(request.folder):
         return package.report
+    if lock and not (request.config.prune or request.config.settings):
+        _refuse_to_drop(request, lock, package.lock)
     done = publish(request.shown, package.texts, package.kept, package.lock, seen=seen, force=request.config.force)
     written = tuple(sorted((*done.missing, *done.changed)))
     unchanged = len(package.lock.files) - len(written)
@@ -110,7 +110,7 @@ def _intact(request: Request, lock: Lock) -> Collection[str]:
     """Return the files that are as the lock says, if this generator with these options would write the same again."""
     if not request.trusting or (lock.generator, lock.options) != (__version__, request.fingerprint):
         return ()
-    return {path for path, digest in lock.files.items() if hash_file(os.path.join(request.folder, path)) == digest}
+    return {path for path, digest in lock.files.items() if hash_file(f"{request.folder}{os.sep}{path}") == digest}
 
 
 def _unchanged(request: Request, lock: Lock, kept: Collection[str]) -> dict[str, str]:

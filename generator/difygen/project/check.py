@@ -222,8 +222,7 @@ def _lock_differs(old: Lock | None, new: Lock) -> str:
         return "is missing"
     if dict(old.files) != dict(new.files):
         return "does not know the files"
-    before = {module: (one.source, one.exports) for module, one in old.apps.items()}
-    after = {module: (one.source, one.exports) for module, one in new.apps.items()}
-    if before != after or old.contracts != new.contracts:
+    before = {module: one.source for module, one in old.apps.items()}
+    if before != {module: one.source for module, one in new.apps.items()} or old.contracts != new.contracts:
         return "does not know the apps"
     return ""

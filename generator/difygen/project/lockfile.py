@@ -13,6 +13,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from typing import Any, NamedTuple, cast
 
 from difygen.files import read_file, unix_lines
@@ -35,20 +36,17 @@ class LockError(ValueError):
 
 
 class LockedApp(NamedTuple):
-    """One app of a package: where it came from, and what its module is like.
+    """One app of a package, and where it came from.
 
     `source` is relative to the lock's folder, with forward slashes, or "-"; `origin` is how the generated code calls
-    it, wherever difygen is run from. `renamed` gives the Python names that the user chose for variables, `warnings`
-    counts what was said of the definition.
+    it, wherever difygen is run from. `name` is the definition's own, `warnings` counts what was said of it.
     """
 
     source: str
     origin: str
     source_hash: str
-    exports: tuple[str, ...]
     name: str
     mode: str = "workflow"
-    renamed: Mapping[str, str] = NOTHING
     warnings: int = 0
 
     @property
@@ -62,11 +60,22 @@ class LockedApp(NamedTuple):
         return kind.word if kind else "app"
 
 
+class LockedContract(NamedTuple):
+    """What callers see of an app: the text that stands in the lock, and the members that it holds.
+
+    Beside those of `difygen.model_json.dump` they are `exports`, the public names of the module, and `renamed`, the
+    Python names that the user chose for variables, if there are some.
+    """
+
+    text: str
+    members: Mapping[str, Any]
+
+
 class Lock(Record):
     """All that is known of a generated package.
 
     `files` gives the hash of each file, `apps` is keyed by module name. `contracts` is the JSON of what callers see of
-    them, undecoded: `split_contracts` takes it apart.
+    them, unread: `read_contracts` takes it apart.
 
     While files are being replaced one by one, a file has two hashes, old and new, with a blank between: whatever a
     crash leaves behind is then still known to be ours.
@@ -95,23 +104,28 @@ def format_lock(lock: Lock) -> bytes:
     return b"".join((_json(record).removesuffix("\n}").encode(), _CONTRACTS, lock.contracts, b"\n}\n"))
 
 
-def format_contract(contract: object) -> str:
-    """Return the text of a contract as it stands in the file."""
-    return _json(contract).replace("\n", "\n  ")
+def locked_contract(members: Mapping[str, Any]) -> LockedContract:
+    """Return a contract with its text, as it is to stand in the file."""
+    return LockedContract(_json(members).replace("\n", "\n  "), members)
 
 
-def join_contracts(contracts: Mapping[str, str]) -> bytes:
+def join_contracts(contracts: Mapping[str, LockedContract]) -> bytes:
     """Return the contracts of a lock, given by module, as they stand in the file."""
-    lines = [f"  {_json(module)}: {contract}" for module, contract in sorted(contracts.items())]
+    lines = [f"  {_json(module)}: {contracts[module].text}" for module in sorted(contracts)]
     return "{{\n{}\n }}".format(",\n".join(lines)).encode() if lines else b"{}"
 
 
-def split_contracts(lock: Lock) -> dict[str, str]:
-    """Return the text of each app's contract by module: of those that are there, if the lock was damaged."""
-    between = ',\n  "'  # so near to the margin stands nothing of a contract
+def read_contracts(lock: Lock) -> dict[str, LockedContract]:
+    """Return the contract of each app by module: of those that can be read, if the lock was damaged."""
     text = bytes(lock.contracts).decode(errors="replace").removeprefix("{").removesuffix("\n }")
-    pieces = [piece.partition('": ') for piece in f",{text}".split(between)]
-    return {module: contract for module, _, contract in pieces if module in lock.apps}
+    contracts = {}
+    for piece in f",{text}".split(',\n  "'):  # so near to the margin stands nothing of a contract
+        module, _, contract = piece.partition('": ')
+        with suppress(ValueError):
+            members = json.loads(contract)
+            if module in lock.apps and isinstance(members, dict) and "exports" in members:
+                contracts[module] = LockedContract(contract, members)
+    return contracts
 
 
 def parse_lock(data: bytes) -> Lock:
@@ -132,13 +146,14 @@ def parse_lock(data: bytes) -> Lock:
     try:
         contracts: bytes | memoryview = memoryview(data)[start + len(_CONTRACTS) : -len(b"\n}\n")]
         if start < 0:
-            texts = {module: format_contract(loaded["contracts"][module]) for module in loaded["apps"]}
-            contracts = join_contracts(texts)
+            contracts = join_contracts(
+                {module: locked_contract(loaded["contracts"][module]) for module in loaded["apps"]}
+            )
         return Lock(
             str(loaded["generator"]),
             str(loaded["options"]),
             dict(_load_files(loaded["files"])),
-            {module: _load(one) for module, one in loaded["apps"].items()},
+            {module: LockedApp(**one) for module, one in loaded["apps"].items()},
             contracts,
         )
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
@@ -182,13 +197,14 @@ def is_inside(path: str) -> bool:
 def _json(value: object) -> str:
     """Return JSON in its own script, with escapes for what does not show, turns its line around, or is no Unicode."""
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    if text.isascii() and "\x7f" not in text:
+        return text
     return re.sub(_HIDDEN, lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _record(app: LockedApp) -> dict[str, object]:
     """Return what the file says of an app beside its contract."""
     record: dict[str, object] = {
-        "exports": list(app.exports),
         "name": app.name,
         "origin": app.origin,
         "source": app.source,
@@ -196,24 +212,9 @@ def _record(app: LockedApp) -> dict[str, object]:
     }
     if app.mode != "workflow":
         record["mode"] = app.mode
-    if app.renamed:
-        record["renamed"] = dict(app.renamed)
     if app.warnings:
         record["warnings"] = app.warnings
     return record
-
-
-def _load(one: Mapping[str, Any]) -> LockedApp:
-    return LockedApp(
-        one["source"],
-        one["origin"],
-        one["source_hash"],
-        tuple(one["exports"]),
-        one["name"],
-        one.get("mode", "workflow"),
-        one.get("renamed", NOTHING),
-        one.get("warnings", 0),
-    )
 
 
 def _load_files(loaded: Mapping[str, str]) -> Iterator[tuple[str, str]]:

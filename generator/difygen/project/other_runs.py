@@ -106,7 +106,7 @@ INSIDE = ".difygen-"
 BETWEEN = "between"
 """The lock for the time in which files change places, as it is called until then."""
 
-_COMPILED = re.compile(r"(.+?)\.[A-Za-z0-9_.-]+\.pyc(\.[0-9]+)?")
+_COMPILED = r"(.+?)\.[A-Za-z0-9_.-]+\.pyc(\.[0-9]+)?"
 
 
 class NotOursError(Exception):
@@ -172,8 +172,12 @@ def _numbered(prefix: str) -> list[str]:
         names = os.listdir(place)
     except (FileNotFoundError, NotADirectoryError):
         return []
-    form = re.compile(f"{re.escape(start)}[1-9][0-9]*")
-    return [os.path.join(place, name) for name in sorted(names) if form.fullmatch(name)]
+    numbers = {name: name.removeprefix(start) for name in sorted(names) if name.startswith(start)}
+    return [
+        os.path.join(place, name)
+        for name, number in numbers.items()
+        if number.isascii() and number.isdigit() and number[0] != "0"
+    ]
 
 
 def _prove(tree: str, folder: str) -> Iterator[_Found]:
@@ -222,7 +226,7 @@ def _prove_cache(cache: str, modules: AbstractSet[str]) -> Iterator[_Found]:
     for name in sorted(os.listdir(cache)):
         full = os.path.join(cache, name)
         status = os.lstat(full)
-        found = _COMPILED.fullmatch(name)
+        found = re.fullmatch(_COMPILED, name)
         if not S_ISREG(status.st_mode) or status.st_nlink != 1:
             raise NotOursError(full, _kind(status))
         if found is None or found[1] not in modules:

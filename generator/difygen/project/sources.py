@@ -34,8 +34,8 @@ class Source(NamedTuple):
         """
         if self.path == STDIN:
             return STDIN
-        home, name = os.path.split(self.path)
-        path = _relative(folder, home)
+        home, separator, name = self.path.rpartition(os.sep)
+        path = _relative(folder, f"{home}{separator}")
         return name if path in (os.curdir, None) else f"{path}/{name}"
 
 

@@ -6,11 +6,11 @@ import os
 import re
 from functools import cache
 
-from difygen.files import templates_folder
+from difygen.files import read_file, templates_folder, unix_lines
 
 _EXPORTED = re.compile(r'^    "(\w+)",$', re.MULTILINE)
 _LIKE_OURS = re.compile(
-    r"\n(?:class |def |async def | {4}(?=[A-Z]\w+ = ))?"
+    r"\n(?=[a-zA-Z_]| {4}[A-Z]\w+ = )(?:class |def |async def | {4})?"
     r"(a?(?:run|stream|chat|complete)_\w+|[A-Z]\w*(?:Inputs|Outputs|Variables|Client|Node)\w*"
     r"|_\w+_(?:client|DEFAULT|WORKFLOW))"
 )
@@ -24,8 +24,7 @@ def runtime_files() -> dict[str, str]:
     files: dict[str, str] = {}
     for name in sorted(os.listdir(folder)):
         if name.endswith(".py"):
-            with open(os.path.join(folder, name), encoding="utf-8") as file:
-                files[f"_runtime/{name}"] = file.read()
+            files[f"_runtime/{name}"] = unix_lines(read_file(os.path.join(folder, name))).decode()
     return files
 
 
