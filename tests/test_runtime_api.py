@@ -531,8 +531,18 @@ class TestStreams:
                 events.result()
         assert caught.value.workflow_run_id == RUN_ID
 
-    def test_events_before_a_broken_one_are_delivered(self) -> None:
+    def test_events_around_a_broken_one_are_delivered(self) -> None:
         pieces = [STARTED + NORMAL[1] + b"data: {oops}\n\n" + NORMAL[2]]
+        with Server({RUN: stream(pieces)}) as server, ConcatClient(base_url=server.url, api_key="app-x") as client:
+            seen = []
+            with client.stream() as events, pytest.raises(runtime.StreamInterruptedError) as caught:
+                for happened in events:
+                    seen.append(happened.event)
+        assert seen == ["workflow_started", "node_started", "node_finished"]
+        assert caught.value.workflow_run_id == RUN_ID
+
+    def test_events_before_a_broken_one_are_delivered(self) -> None:
+        pieces = [STARTED + NORMAL[1] + b"data: {oops}\n\n"]
         with Server({RUN: stream(pieces)}) as server, ConcatClient(base_url=server.url, api_key="app-x") as client:
             seen = []
             with client.stream() as events, pytest.raises(runtime.StreamDecodeError) as caught:
