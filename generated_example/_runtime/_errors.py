@@ -165,9 +165,10 @@ class IdleTimeoutError(StreamInterruptedError, DifyTimeoutError):
 
 
 class StreamDecodeError(StreamError):
-    """The stream holds bytes that are not UTF-8, or data that is not a JSON object.
+    """The stream holds something else than events, and broke with it.
 
-    `data` is the beginning of what could not be read.
+    Whatever comes after it is read; a run whose id is known is attached to or looked up
+    first. `data` is the beginning of what could not be read.
     """
 
     def __init__(

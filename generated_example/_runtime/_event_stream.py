@@ -7,6 +7,7 @@ there is none.
 """
 
 import json
+import re
 import sys
 from collections import deque
 from collections.abc import Callable, Container, Mapping, Sequence
@@ -18,6 +19,7 @@ from ._errors import (
     DifyError,
     IdleTimeoutError,
     StreamDecodeError,
+    StreamError,
     StreamInterruptedError,
 )
 from ._events import (
@@ -31,10 +33,13 @@ from ._events import (
     make_event,
 )
 from ._models import WorkflowNode, is_same_run
+from ._protocol import SETTLED
 from ._responses import forms_of, to_integer, to_maybe_integer, to_object, to_text
 from ._transport import Exchange, too_large
 
 BOM = b"\xef\xbb\xbf"
+SSE_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:data|event|id|retry)?:")
+PEEKED_SIZE = 4096
 PING_DATA = b'{"event":"ping"}'
 
 
@@ -49,6 +54,8 @@ class SseDecoder:
 
     Dify's `event: ping` has no data, for which the standard dispatches nothing; here it
     gives the data that newer pings have.
+
+    Lines that are none of a stream are passed over; `foreign` is the first of them.
     """
 
     __slots__ = (
@@ -59,10 +66,12 @@ class SseDecoder:
         "_held",
         "_line",
         "_max_size",
+        "foreign",
         "last_event_id",
     )
 
     def __init__(self, max_size: int = sys.maxsize) -> None:
+        self.foreign = b""
         self.last_event_id = ""
         self._max_size = max_size
         self._held = 0
@@ -151,6 +160,8 @@ class SseDecoder:
             self._event = value
         elif name == b"id" and b"\0" not in value:
             self.last_event_id = value.decode("utf-8", "replace")
+        elif name not in (b"", b"id", b"retry"):
+            self.foreign = self.foreign or line[:1000]
 
 
 NOTABLE = frozenset(
@@ -201,6 +212,46 @@ def is_stream(exchange: Exchange) -> bool:
     return silent and exchange.headers.get("content-length") is None
 
 
+class Peeked:
+    """An exchange whose beginning was looked at."""
+
+    __slots__ = ("_exchange", "_head")
+
+    def __init__(self, exchange: Exchange, head: bytes) -> None:
+        self._exchange = exchange
+        self._head = head
+
+    @property
+    def status(self) -> int:
+        return self._exchange.status
+
+    @property
+    def headers(self) -> Any:
+        return self._exchange.headers
+
+    async def read(self, limit: float | None = None) -> bytes | None:
+        head, self._head = self._head, b""
+        return head or await self._exchange.read(limit)
+
+    async def close(self) -> None:
+        await self._exchange.close()
+
+
+async def peek(exchange: Exchange) -> tuple[Exchange, bool]:
+    """Return a response, to be read from its beginning, and whether it holds events after all."""
+    head = b""
+    try:
+        while len(head.lstrip()) < len(b"event:") and len(head) < PEEKED_SIZE:
+            piece = await exchange.read()
+            if piece is None:
+                break
+            head += piece
+    except BaseException:
+        await exchange.close()
+        raise
+    return Peeked(exchange, head), SSE_START.match(head) is not None
+
+
 def text_filter(
     source: str | Sequence[str], sources: Mapping[str, Sequence[Sequence[str]]]
 ) -> Callable[[TextChunk], bool]:
@@ -219,6 +270,10 @@ def text_filter(
     return matches
 
 
+EMPTY_WORDS = frozenset((b"null", b"[DONE]"))
+"""What some servers send beside events. Nothing is lost with them."""
+FOREIGN_PATIENCE = 15.0
+"""A stream that is alive pings every 10 seconds."""
 MAX_REMEMBERED = 10_000
 MAX_ID_LENGTH = 255
 
@@ -239,6 +294,7 @@ class RunState:
         is_cut: Whether something may have been sent over no connection.
         patience: Seconds without anything new after which no more is to be expected, where
             that is less than the client's `idle_timeout`.
+        foreign: What stands in the stream and is no event, if nothing came after it.
     """
 
     subject = "run"
@@ -257,22 +313,29 @@ class RunState:
         self.is_reattached = False
         self.is_cut = False
         self.patience: float | None = None
+        self.foreign: StreamDecodeError | None = None
         self._submitted = submitted
         self._knows_ids = False
         self._seen = dict[tuple[str, str, str, int], None]()
 
     def take(self, events: list[bytes], *, at_end: bool = False) -> None:
-        """Make events of data. Data that the end of the stream cut is no event."""
+        """Make events of data. Data that the end of the stream cut is no event.
+
+        Nor is what a proxy says in the middle of it, or `[DONE]`: what comes after that is
+        read, if it comes soon.
+        """
         plain_events = self.plain_events
+        earlier = len(self.pending)
         for data in events:
             try:
                 payload = payload_of(data)
             except (ValueError, RecursionError) as error:
-                if not data.strip():
-                    continue
-                if not at_end:
-                    self.end_with(self._undecodable(data, error))
-                return
+                if b"\n" in data:  # no blank line between it and an event
+                    self.take(data.split(b"\n"), at_end=at_end)
+                elif not at_end:
+                    self.pass_over(data, error)
+                    earlier = len(self.pending)
+                continue
             name = payload.get("event")
             if (
                 self._knows_ids
@@ -286,6 +349,22 @@ class RunState:
             self.take_payload(payload)
             if self.is_over:
                 return
+        if self.foreign is not None and len(self.pending) > earlier:
+            self.trust()
+
+    def pass_over(self, data: bytes, error: Exception | None = None) -> None:
+        """Take note of data that is no event. One may have been lost with it."""
+        if not data.strip():
+            return
+        self.foreign = self.foreign or self._undecodable(data, error)
+        self.is_cut = self.is_cut or data.strip() not in EMPTY_WORDS
+        self.patience = min(FOREIGN_PATIENCE, self.patience or FOREIGN_PATIENCE)
+
+    def trust(self) -> None:
+        """Take a stream to be alive, whatever stood in it before."""
+        self.foreign = None
+        if self.terminal is None:
+            self.patience = None
 
     def take_payload(self, payload: dict[str, Any]) -> None:
         """Make an event of a payload, if it is one for the caller."""
@@ -300,6 +379,18 @@ class RunState:
         if name in self.plain_events or self._is_news(name, payload):
             self.pending.append(make_event(payload))
             self.news += name != "ping"
+
+    def take_whole(self, payload: dict[str, Any]) -> bool:
+        """Take one answer in the place of a stream; whether it tells about the run."""
+        if usable_id(run_id_of(payload)) is None:
+            return False
+        self._learn_ids(payload)
+        status = to_object(payload.get("data")).get("status")
+        if status in SETTLED:
+            name = "workflow_paused" if status == "paused" else "workflow_finished"
+            self.take_payload({**payload, "event": name})
+            self.end_here()
+        return True
 
     def end_here(self) -> bool:
         """Take note that no more will come; whether that is a proper end."""
@@ -384,31 +475,41 @@ class RunState:
         status = to_maybe_integer(payload.get("status"))
         return dify_error(payload, status, {"request": "event: error"})
 
-    def _undecodable(self, data: bytes, error: Exception) -> StreamDecodeError:
+    def _undecodable(self, data: bytes, error: Exception | None) -> StreamDecodeError:
+        what = (
+            "a line that is none of an event"
+            if error is None
+            else "data that is no JSON object"
+        )
+        why = "" if error is None else f" ({error})"
         return StreamDecodeError(
-            f"The stream holds data that is no JSON object: {data[:200]!r} ({error})",
-            data=data[:1000],
+            f"The stream holds {what}: {data[:200]!r}{why}", data=data[:1000]
         )
 
     def interrupted(
         self, why: str | None, problem: DifyError | None = None
-    ) -> StreamInterruptedError:
+    ) -> StreamError:
         """Return the error for a stream that ended before the run did."""
         reason = why or str(
             problem or f"The stream ended before the {self.subject} did"
         )
+        ids = {"workflow_run_id": self.workflow_run_id, "task_id": self.task_id}
+        if self.foreign is not None:
+            return StreamDecodeError(
+                f"{self.foreign}. {reason}. {self._advice()}",
+                data=self.foreign.data,
+                **ids,
+            )
         kind = (
             IdleTimeoutError
             if isinstance(problem, IdleTimeoutError)
             else StreamInterruptedError
         )
-        return kind(
-            f"{reason}. {self._advice()}",
-            workflow_run_id=self.workflow_run_id,
-            task_id=self.task_id,
-        )
+        return kind(f"{reason}. {self._advice()}", **ids)
 
     def _advice(self) -> str:
+        if self.workflow_run_id is None and self.foreign is not None:
+            return "No event told an id to go on with; a run may have been started"
         if self.workflow_run_id is None:
             return (
                 "No event told an id of the run to go on with. Dify from 1.13 on ends a stream like "

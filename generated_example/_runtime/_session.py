@@ -23,15 +23,16 @@ from ._errors import (
     StreamInterruptedError,
     TooManyRequestsError,
 )
-from ._event_stream import RunState, SseDecoder, is_stream
+from ._event_stream import RunState, SseDecoder, is_stream, peek
+from ._gateways import parsed
 from ._headers import HeaderValues
 from ._http import LOGGER, Call, seconds_left
 from ._models import Inputs, Outputs, ResponseMode, Run, prepared_files, settle
 from ._operations import Operations
 from ._protocol import backoff, events_call, run_call
-from ._responses import to_object
+from ._responses import to_maybe_object, to_object
 from ._settings import Settings
-from ._transport import Exchange, Slot, read_error
+from ._transport import Exchange, Slot, read_all
 
 StreamedT = TypeVar("StreamedT", bound=Outputs)
 EndT_co = TypeVar("EndT_co", covariant=True)
@@ -269,7 +270,7 @@ class StreamSession(Generic[EndT]):
             if self.stop_on_exit:
                 self._say_not_stopped("its event loop is closed")
 
-    def _closed_early(self) -> StreamInterruptedError:
+    def _closed_early(self) -> StreamError:
         if self._was_sent:
             subject = self.state.subject
             return self.state.interrupted(
@@ -349,10 +350,23 @@ class StreamSession(Generic[EndT]):
         exchange = await self.operations.open(
             call, self._deadline, max_retries=max_retries
         )
-        if not is_stream(exchange):
-            raise unexpected(await read_error(exchange), call)
-        self._exchange = exchange
-        self.state.news = 0
+        holds_events = is_stream(exchange)
+        if not holds_events:
+            exchange, holds_events = await peek(exchange)
+        if holds_events:
+            self._exchange = exchange
+            self.state.news = 0
+        else:
+            await self._take_answer(exchange, call)
+
+    async def _take_answer(self, exchange: Exchange, call: Call) -> None:
+        """Take what came in the place of a stream, if it tells about what was begun."""
+        max_size = self.operations.options.max_answer_size
+        answer = await read_all(exchange, call, max_size)
+        payload = to_maybe_object(parsed(answer.body))
+        begins = not call.repeatable
+        if not (begins and payload and self.state.take_whole(payload)):
+            raise unexpected(answer, call)
 
     async def _read(self, exchange: Exchange) -> None:
         state = self.state
@@ -372,6 +386,8 @@ class StreamSession(Generic[EndT]):
             return
         state.take(self._decoder.finish(), at_end=True)
         if not state.end_here():
+            if not state.news:
+                state.pass_over(self._decoder.foreign)
             await self._close_exchange()
             self._count_failure()
             await self._recover(problem)
@@ -393,6 +409,7 @@ class StreamSession(Generic[EndT]):
         self._decoder = SseDecoder(self.operations.options.max_answer_size)
         self._decoder.last_event_id = last_event_id
         self.state.is_reattached = self.state.is_cut = True
+        self.state.trust()
 
     async def _recover(self, problem: DifyError | None) -> None:
         """Take up a run again whose connection is gone; else poll it."""

@@ -510,6 +510,19 @@ class TurnState(RunState):
                 return
         super().take_payload(payload)
 
+    def take_whole(self, payload: dict[str, Any]) -> bool:
+        if to_maybe_text(payload.get("answer")) is None or not payload.get(
+            "message_id"
+        ):
+            return super().take_whole(payload)
+        self.take_payload({**payload, "event": "message"})
+        if payload.get("event") == "workflow_paused":
+            self.take_payload(payload)
+        else:
+            self.take_payload({**payload, "event": "message_end"})
+        self.end_here()
+        return True
+
     def _take_text(self, name: object, answer: str, payload: dict[str, Any]) -> None:
         if name == "agent_message":
             self._agent_spoke = True
