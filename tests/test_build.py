@@ -79,6 +79,21 @@ def test_a_fresh_checkout_changes_nothing(project: Project) -> None:
     assert project.stamps() == before
 
 
+def test_that_the_lock_alone_was_written_is_said(project: Project) -> None:
+    """A comment in a definition changes no file but the one that holds the definition's hash."""
+    project.generate()
+    lock = project.client / "difygen.lock"
+    before = lock.read_bytes()
+    project.change("specs/concat.yaml", "name: concat", "name: concat  # joins")
+    ran = project.generate("specs", "-v")
+    assert lock.read_bytes() != before
+    assert ran.out.splitlines() == [
+        f"wrote {os.path.join('client', 'difygen.lock')}",
+        "client: 2 workflows; files: nothing changed but difygen.lock",
+    ]
+    assert project.generate().out == "client: 2 workflows; files: nothing changed\n"
+
+
 def test_only_what_changed_is_written_and_the_change_is_judged(project: Project) -> None:
     project.generate()
     before = project.stamps()

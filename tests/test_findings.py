@@ -115,7 +115,7 @@ def test_json_of_generating_has_findings_files_and_changes(project: Project) -> 
     project.change("specs/concat.yaml", "max_length: 48", "max_length: 40")
     said = json.loads(difygen("specs", "-o", "client", "--format", "json").out)
     assert (said["format"], said["command"], said["ok"], said["findings"]) == (1, "generate", True, [])
-    assert (said["output"], said["written"], said["removed"]) == ("client", ["concat.py"], [])
+    assert (said["output"], said["written"], said["removed"]) == ("client", ["concat.py", "difygen.lock"], [])
     assert (said["advice"], [change["rule"] for change in said["changes"]]) == ("major", ["length-lowered"])
 
 

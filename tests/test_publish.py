@@ -60,7 +60,7 @@ def client(tmp_path: Path) -> Path:
 
 def test_a_first_run_writes_everything_and_the_lock(tmp_path: Path) -> None:
     done = put(tmp_path / "deep" / "client", OLD)
-    assert done == Survey(missing=tuple(sorted(OLD)))
+    assert done == Survey(missing=tuple(sorted(OLD)), lock=True)
     assert contents(tmp_path / "deep" / "client") == OLD
     assert read_lock(str(tmp_path / "deep" / "client"))[0] == lock_of(OLD)
     assert os.listdir(tmp_path / "deep") == ["client"]

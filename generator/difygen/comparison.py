@@ -231,7 +231,7 @@ def _git(*arguments: str) -> bytes | None:
         done = subprocess.run(["git", *arguments], capture_output=True, check=False, env=environment)
     except FileNotFoundError as error:
         raise VersionError("git is not installed, and it is needed to read a revision") from error
-    if b"not a git repository" in done.stderr:
+    if b"not a git repository (or" in done.stderr:  # else git names the one that it was told to use
         raise VersionError("the current folder is in no git repository, which is needed to read a revision")
     if done.returncode == 0:
         return done.stdout

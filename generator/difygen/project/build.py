@@ -74,7 +74,7 @@ def _write_package(request: Request) -> BuildReport:
     done = publish(request.shown, package.texts, package.kept, package.lock, seen=seen, force=request.config.force)
     written = tuple(sorted((*done.missing, *done.changed)))
     unchanged = len(package.lock.files) - len(written)
-    return replace(package.report, written=written, removed=done.stale, unchanged=unchanged)
+    return replace(package.report, written=written, removed=done.stale, unchanged=unchanged, lock=done.lock)
 
 
 def _write_file(request: Request) -> BuildReport:
@@ -184,4 +184,4 @@ def build_runtime(folder: str, config: Config) -> BuildReport:
     except PublishError as error:
         return replace(report, problem=str(error))
     written = tuple(sorted((*done.missing, *done.changed)))
-    return replace(report, written=written, removed=done.stale, unchanged=len(texts) - len(written))
+    return replace(report, written=written, removed=done.stale, unchanged=len(texts) - len(written), lock=done.lock)

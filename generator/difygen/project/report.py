@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from difygen.config import Config
 from difygen.console import echo, is_terminal, say, say_error
 from difygen.diagnostics import Diagnostic, Location
-from difygen.project.lockfile import Lock
+from difygen.project.lockfile import LOCK_NAME, Lock
 from difygen.project.writer import path_in
 from difygen.record import NOTHING, Record
 from difygen.wording import count, count_each
@@ -35,7 +35,8 @@ class BuildReport(Record):
 
     `kinds` has the word of each app for its kind; `hidden_warnings` counts those of definitions that did not
     change, which were shown when they did; `skipped` are files of folders that define no workflow; `problem` says
-    why nothing could be written; `runtime` says which runtime was written, where that was what to do.
+    why nothing could be written; `runtime` says which runtime was written, where that was what to do; `lock` whether
+    the lock was written, which is none of the files that are counted.
     """
 
     output: str
@@ -49,6 +50,7 @@ class BuildReport(Record):
     changes: tuple[Change, ...] = ()
     problem: str = ""
     runtime: str = ""
+    lock: bool = False
 
     @property
     def failed(self) -> bool:
@@ -82,7 +84,7 @@ def show_report(report: BuildReport, config: Config) -> None:
     if config.verbosity < 0 or report.failed or report.problem:
         return
     if config.verbosity > 0:
-        for path in report.written:
+        for path in _all_written(report):
             echo(f"wrote {path_in(report.output, path)}")
         for path in report.removed:
             echo(f"removed {path_in(report.output, path)}")
@@ -99,7 +101,7 @@ def _show_to_machines(report: BuildReport, config: Config) -> None:
 
     more = {
         "output": report.output,
-        "written": [*report.written],
+        "written": _all_written(report),
         "removed": [*report.removed],
         "unchanged": report.unchanged,
         **changes_as_json(report.changes),
@@ -136,11 +138,16 @@ def show_findings(report: BuildReport, verbosity: int, *, strict: bool) -> None:
         say(f"left out {files} no app (-v names {them})")
 
 
+def _all_written(report: BuildReport) -> list[str]:
+    return [*report.written, *([LOCK_NAME] if report.lock else [])]
+
+
 def _summary(report: BuildReport) -> str:
     """Say in one line where, how many apps of which kind, what happened to the files."""
     numbers = ((len(report.written), "written"), (len(report.removed), "removed"), (report.unchanged, "unchanged"))
     done = ", ".join(f"{number:,} {what}" for number, what in numbers if number)
-    files = done if report.written or report.removed else "nothing changed"
+    nothing = f"nothing changed but {LOCK_NAME}" if report.lock else "nothing changed"
+    files = done if report.written or report.removed else nothing
     line = f"{report.output}: {report.runtime or count_each(report.kinds) or count(0, 'app')}; files: {files}"
     if not report.hidden_warnings:
         return line

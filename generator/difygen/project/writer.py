@@ -42,13 +42,14 @@ class Survey(Record):
     """What a folder holds, measured against what it should hold. All paths are relative to it and sorted.
 
     `missing` and `changed` would be written, `stale` removed; `refused` are those of them, and others, that are not
-    ours.
+    ours; `lock` says whether the lock was written, too.
     """
 
     missing: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     refused: tuple[Refusal, ...] = ()
+    lock: bool = False
 
     @property
     def is_clean(self) -> bool:
@@ -152,12 +153,13 @@ def _publish(
         raise RefusedError(folder, in_the_way)
     data = format_lock(lock)
     write = {path: texts[path].encode() for path in (*surveyed.missing, *surveyed.changed)}
-    if write or surveyed.stale or data != unix_lines(found):
+    writes_lock = bool(write or surveyed.stale) or data != unix_lines(found)
+    if writes_lock:
         write[LOCK_NAME] = data
         install(folder, Delta(write, frozenset(surveyed.stale), lambda: format_lock(_between(old, lock))))
     elif has_leftovers(folder):
         tidy(folder)
-    return replace(surveyed, refused=())
+    return replace(surveyed, refused=(), lock=writes_lock)
 
 
 def _current_lock(folder: str, seen: bytes, force: bool) -> tuple[Lock | None, bytes]:
