@@ -188,7 +188,9 @@ def test_the_web_pages_of_dify_in_the_place_of_its_api(doctor: Doctor, monkeypat
         monkeypatch.setattr("difygen.doctor.settings.API_PORT", api.port)
         code, checks = doctor(base_url=web.url)
     assert (code, outcomes(checks)["http"], outcomes(checks)["dify"]) == (1, "ok", "problem")
-    assert "a web page without Dify's X-Version header" in checks["dify"]["message"]
+    assert checks["dify"]["message"] == (
+        "Not Dify but nginx answered, with a web page: 'Dify' (HTTP 200, without Dify's X-Version header)."
+    )
     assert checks["dify"]["fix"] == f"Dify answers at {api.url}: use that as the base URL."
 
 
@@ -203,7 +205,7 @@ def test_an_api_below_another_path_is_found(doctor: Doctor) -> None:
     ("handler", "words"),
     [
         (html(502), "the api container's log"),
-        (html(301, Location="https://127.0.0.1/v1/"), "write https://"),
+        (html(301, Location="https://127.0.0.1/v1/"), "Write https://"),
         (html(404), "API Access"),
         (as_json({"hello": "world"}), "API Access"),
     ],

@@ -292,12 +292,17 @@ def test_a_gateway_s_limit_says_when_to_come_again(caller: Caller, retry_after: 
 
 
 @one_of_each
-def test_a_gateway_that_repeats_the_key_does_not_make_it_known(caller: Caller) -> None:
+def test_a_gateway_that_repeats_keys_does_not_make_them_known(caller: Caller) -> None:
     body = json.dumps({"message": f"Bearer {KEY} is unknown", "key": KEY}).encode()
     headers = {**JSON, "Server": KEY, "Via": KEY, "X-Request-Id": KEY, "WWW-Authenticate": KEY}
     for status in (200, 401, 407, 500):
         with Server(plain(status, body, headers)) as server:
             assert "[the API key]" in str(caller.failure(server.url))
+    token = {"message": "The token hunter2hunter2 has expired"}
+    with Server(plain(401, json.dumps(token).encode(), JSON)) as server:
+        error = caller.failure(server.url, headers={"X-Gateway": "Token hunter2hunter2"})
+    assert "'The token [hidden] has expired'" in str(error)
+    assert "hunter2" not in f"{vars(error)}"
     with Server(plain(302, b"", {"Location": f"https://{KEY}@other.example/{KEY}?{KEY}"})) as server:
         caller.failure(server.url)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import httpx
 
 from difygen.doctor.report import Section
+from difygen.doctor.server import why_no_answer
 from difygen.doctor.settings import Address, Key, runtime_module
 from difygen.model import APP_KINDS, WORKFLOW, AppKind, AppMode
 
@@ -17,17 +19,16 @@ WHERE = "Dify shows an app's keys under API Access."
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What an endpoint said: a JSON object, or Dify's error, or why there was neither."""
+    """What an endpoint said: a JSON object, or the error that a generated client makes of it, or why there was none."""
 
-    status: int = 0
     body: Mapping[str, Any] | None = None
-    code: str = ""
-    message: str = ""
+    error: Any = None
+    why: str = ""
 
     @property
-    def ok(self) -> bool:
-        """Whether it answered as asked."""
-        return 200 <= self.status < 300 and self.body is not None
+    def is_dify(self) -> bool:
+        """Whether an error is in Dify's words."""
+        return self.error is not None and bool(self.error.code or self.error.server_version)
 
 
 def check_key_form(section: Section, key: Key) -> str | None:
@@ -61,10 +62,10 @@ def check_app(
 ) -> Mapping[str, Any] | None:
     """Check what the key opens; the live app's `/parameters` where it is a published app of the expected kind."""
     info = fetch(client, f"{address.url}/info", key, timeout)
-    if not info.ok:
+    if info.body is None:
         section.problem("app", *_refusal(info))
         return None
-    body = info.body or {}
+    body = info.body
     mode, title = body.get("mode"), _text(body, "name")
     name = f" {title!r}" if title else ""
     kind = APP_KINDS.get(cast(AppMode, mode))
@@ -89,51 +90,63 @@ def check_app(
 
 def fetch(client: httpx.Client, url: str, key: str, timeout: float) -> Reply:
     """GET with the key, which goes to the API root alone: redirects are not followed."""
+    secret = runtime_module("_settings").Secret(key)
+    call = runtime_module("_http").Call("GET", url, key=secret, shown=urlsplit(url).path)
+    call.sender = client
     try:
         response = client.get(url, headers={"Authorization": f"Bearer {key}"}, timeout=timeout)
     except httpx.HTTPError as error:
-        return Reply(message=str(error) or type(error).__name__)
+        return Reply(why=why_no_answer(error, call))
+    answers = runtime_module("_answers")
+    answer = runtime_module("_gateways").Answer(response.status_code, response.headers, response.content)
+    if not response.is_success:
+        return Reply(error=answers.error_of(answer, call))
     try:
-        body = response.json()
-    except ValueError:
-        body = None
-    found = body if isinstance(body, dict) else {}
-    return Reply(
-        response.status_code, body if isinstance(body, dict) else None, _text(found, "code"), _text(found, "message")
-    )
+        return Reply(body=answers.json_object(answer, call))
+    except runtime_module("_errors").APIError as error:
+        return Reply(error=error)
 
 
 def _check_published(section: Section, answer: Reply, kind: AppKind) -> Mapping[str, Any] | None:
-    if answer.ok:
+    if answer.body is not None:
         section.ok("published", f"A version of the {kind.word} is published.")
         return answer.body
-    if answer.code == "app_unavailable":
+    if answer.error is not None and answer.error.code == "app_unavailable":
         fix = f"Open the {kind.word} in Dify and choose Publish; the API runs the published version only."
         section.problem("published", f"No version of the {kind.word} is published.", fix)
     else:
-        section.problem("published", f"GET /parameters failed: {_said(answer)}", "See the log of Dify's API.")
+        section.problem("published", f"GET /parameters failed: {_said(answer)}", _remedy(answer))
     return None
 
 
 def _refusal(answer: Reply) -> tuple[str, str]:
-    if answer.status == 401:
+    status = answer.error.status if answer.is_dify else None
+    if status == 401:
         return "Dify does not know the key.", f"It may belong to another server, or was deleted: copy it anew. {WHERE}"
-    if answer.status == 403:
+    if status == 403:
         return (
             f"Dify refuses the key's app: {_said(answer)}",
             "Enable the app's API under API Access, or see whether app and workspace still exist.",
         )
-    if not answer.status:
+    if answer.error is None:
         return (
-            f"GET /info brought no answer: {answer.message}.",
+            f"GET /info brought no answer: {answer.why}.",
             "Run the doctor again; if it stays so, see the server's log.",
         )
-    return f"GET /info failed: {_said(answer)}", "See the log of Dify's API."
+    return f"GET /info failed: {_said(answer)}", _remedy(answer)
 
 
 def _said(answer: Reply) -> str:
-    """Say what the server said, as the end of a sentence."""
-    return f"{answer.status} {answer.code} {answer.message}".replace("  ", " ").strip().rstrip(".") + "."
+    """Say what was said, as the end of a sentence."""
+    if answer.error is None:
+        return f"{answer.why}."
+    error = answer.error
+    return " ".join(filter(None, (str(error.status), error.code, error.message))).rstrip(".") + "."
+
+
+def _remedy(answer: Reply) -> str:
+    hint = answer.error and answer.error.hint
+    return f"{hint}." if hint else "See the log of Dify's API."
 
 
 def _text(body: Mapping[str, Any], key: str) -> str:

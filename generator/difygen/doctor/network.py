@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import socket
 import ssl
 import threading
 
 from difygen.doctor.report import Section
-from difygen.doctor.settings import Address, Endpoint, endpoint
+from difygen.doctor.settings import Address, Endpoint, endpoint, runtime_module
+
+_PROXY_FIX = "Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or name the host in NO_PROXY."
 
 
 def check_network(section: Section, address: Address, timeout: float) -> bool:
@@ -29,7 +30,8 @@ def _check_name(section: Section, target: Endpoint, timeout: float) -> bool:
     found = _resolve(target, timeout)
     if isinstance(found, str):
         kind = "proxy" if target.is_proxy else "host"
-        section.problem("dns", f"The {kind} {target.host!r} is not known: {found}.", _name_fix(target))
+        fix = _PROXY_FIX if target.is_proxy else f"{runtime_module('_connection').spelled(target.host)}."
+        section.problem("dns", f"The {kind} {target.host!r} is not known: {found}.", fix)
         return False
     section.ok("dns", f"{target.host} is {', '.join(found[:4])}{' …' if len(found) > 4 else ''}.")
     return True
@@ -57,8 +59,8 @@ def _check_port(section: Section, target: Endpoint, timeout: float) -> bool:
         with socket.create_connection((target.host, target.port), timeout):
             pass
     except OSError as error:
-        reason, fix = _port_trouble(error, target, timeout)
-        section.problem("tcp", f"Port {target.port} of {target.host} {reason}.", fix)
+        what, fix = _port_trouble(error, target, timeout)
+        section.problem("tcp", f"{'The proxy: p' if target.is_proxy else 'P'}{what[1:]}.", fix)
         return False
     through = "The proxy's port" if target.is_proxy else "Port"
     section.ok("tcp", f"{through} {target.port} accepts connections.")
@@ -66,28 +68,11 @@ def _check_port(section: Section, target: Endpoint, timeout: float) -> bool:
 
 
 def _port_trouble(error: OSError, target: Endpoint, timeout: float) -> tuple[str, str]:
-    if target.is_proxy:
-        return (
-            f"(the proxy) cannot be reached: {_reason(error)}",
-            "Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or name the host in NO_PROXY.",
-        )
-    ports = "Dify's Docker set-up publishes port 80 (and 443), its API process alone listens on 5001"
-    container = ""
-    is_own = target.host == "localhost" or target.host.startswith("127.")
-    if is_own and any(map(os.path.exists, ("/.dockerenv", "/run/.containerenv"))):
-        container = " Inside a container, localhost is the container itself:"
-        container += " use the service's name, such as http://api:5001/v1."
-    if isinstance(error, ConnectionRefusedError):
-        return (
-            "refuses connections: nothing listens there",
-            f"Start the server, or correct the port: {ports}.{container}",
-        )
-    if isinstance(error, TimeoutError):
-        return (
-            f"does not answer within {timeout:g} s",
-            "A firewall, a VPN or the wrong host: try the same URL with curl from this machine.",
-        )
-    return f"cannot be reached: {_reason(error)}", f"Check the host and the network; {ports}.{container}"
+    """Return what a generated client says of a port that cannot be reached."""
+    connection = runtime_module("_connection")
+    by_kind = dict.fromkeys(connection.kinds_of(error), error)
+    what, remedy = connection.port_trouble(by_kind, target.host, target.port, patience=f"within {timeout:g} s")
+    return what, _PROXY_FIX if target.is_proxy else f"{remedy}."
 
 
 def _check_certificate(section: Section, address: Address, target: Endpoint, timeout: float) -> bool:
@@ -112,31 +97,14 @@ def _check_certificate(section: Section, address: Address, target: Endpoint, tim
 
 
 def _certificate_trouble(error: OSError, address: Address) -> tuple[str, str]:
-    if isinstance(error, ssl.SSLCertVerificationError):
-        own = "For a certificate of your own authority, set SSL_CERT_FILE, or verify= of the client, to its PEM file."
-        return (
-            f"The certificate is not accepted: {error.verify_message}.",
-            f"Use the name that the certificate is made for, or renew it. {own}",
-        )
-    plain = (
-        f"If the server speaks plain HTTP there, write {Address('http', address.host, address.port, address.path).url}."
-    )
-    if isinstance(error, TimeoutError):
-        return f"Port {address.port} accepts connections, but does not answer the TLS handshake.", plain
+    """Return what a generated client says of a server that does not agree on TLS."""
     if isinstance(error, ssl.SSLError):
-        return f"Port {address.port} does not speak TLS: {_reason(error)}.", plain
-    return f"The connection broke during the TLS handshake: {_reason(error)}.", plain
-
-
-def _name_fix(target: Endpoint) -> str:
-    if target.is_proxy:
-        return "Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or name the host in NO_PROXY."
-    if "." not in target.host and target.host != "localhost":
-        return (
-            "A name without a dot works only inside its own Docker network; "
-            "elsewhere use localhost or the server's full name."
-        )
-    return "Check the spelling, and that this machine's DNS (or VPN) knows the name."
+        what, remedy = runtime_module("_connection").tls_trouble(error, address.url)
+        return f"{what[0].upper()}{what[1:]}.", f"{remedy}."
+    plain = Address("http", address.host, address.port, address.path).url
+    is_silent = isinstance(error, TimeoutError)
+    broke = "accepts connections, but does not answer" if is_silent else "breaks the connection during"
+    return f"Port {address.port} {broke} the TLS handshake.", f"If the server speaks plain HTTP there, write {plain}."
 
 
 def _is_literal(host: str) -> bool:
@@ -145,12 +113,3 @@ def _is_literal(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _reason(error: OSError) -> str:
-    text = (
-        error.reason
-        if isinstance(error, ssl.SSLError) and error.reason
-        else error.strerror or str(error) or type(error).__name__
-    )
-    return text.replace("_", " ").lower()

@@ -5,15 +5,17 @@ What a release means for a caller is a table of facts, taken from Dify's history
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
 from difygen.doctor.report import Section
-from difygen.doctor.settings import Address, candidates
+from difygen.doctor.settings import Address, candidates, runtime_module
 
 Version = tuple[int, int, int]
 _ALWAYS: Version = (0, 0, 0)
@@ -86,9 +88,8 @@ class Probe:
     status: int = 0
     version: str = ""
     is_dify: bool = False  # and its API is at this very path
-    is_page: bool = False
-    location: str = ""
-    server: str = ""
+    message: str = ""
+    hint: str = ""
     error: str = ""
 
 
@@ -99,7 +100,7 @@ def check_server(section: Section, client: httpx.Client, address: Address, timeo
         section.problem(
             "http",
             f"GET {address.url}/ brought no answer: {probe.error}.",
-            elsewhere(client, address, "See the server's log."),
+            elsewhere(client, address, "See the server's log, or that of the proxy on the way."),
         )
         return probe
     usual = ", as several releases of Dify do" if probe.is_dify and probe.status == 404 else ""
@@ -119,25 +120,21 @@ def look(client: httpx.Client, address: Address, timeout: float) -> Probe:
     wrong path of Dify is a 404 with that header, too, so that a request without a key has to tell one from the other,
     and also where a proxy removes the header.
     """
+    call = runtime_module("_http").Call("GET", f"{address.url}/", shown=f"{address.path}/")
+    call.sender = client
     try:
-        answer = client.get(f"{address.url}/", timeout=timeout)
+        answer = client.get(call.url, timeout=timeout)
         version = answer.headers.get("x-version", "") or _text_of(answer, "server_version")
         known = bool(_text_of(answer, "api_version")) or (bool(version) and answer.status_code != 404)
         if not known and not answer.is_redirect:
             info = client.get(f"{address.url}/info", timeout=timeout)
             known = _text_of(info, "code") == "unauthorized" or (bool(version) and info.status_code != 404)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return Probe(address, error=_reason(error))
-    page = "html" in answer.headers.get("content-type", "")
-    return Probe(
-        address,
-        answer.status_code,
-        version,
-        known,
-        page,
-        answer.headers.get("location", ""),
-        answer.headers.get("server", ""),
-    )
+        return Probe(address, error=why_no_answer(error, call))
+    gateways = runtime_module("_gateways")
+    said = gateways.Answer(answer.status_code, answer.headers, answer.content)
+    message, hint = gateways.foreign_message(said, call), gateways.foreign_hint(said, call)
+    return Probe(address, answer.status_code, version, known, message, hint)
 
 
 def elsewhere(client: httpx.Client, address: Address, otherwise: str) -> str:
@@ -156,24 +153,13 @@ def first_dify(client: httpx.Client, addresses: Iterable[Address]) -> Address | 
 def _other(probe: Probe) -> str:
     if probe.version:
         return f"Dify {probe.version} answered, but there is no API at {probe.address.path}."
-    who = f" ({probe.server})" if probe.server else ""
-    if probe.location:
-        return f"Something else than Dify's API answered{who}: {probe.status}, a redirect to {probe.location}."
-    kind = "a web page" if probe.is_page else "no answer of Dify"
-    return f"Something else than Dify's API answered{who}: {probe.status}, {kind} without Dify's X-Version header."
+    return f"{probe.message} (HTTP {probe.status}, without Dify's X-Version header)."
 
 
 def _advice(probe: Probe) -> str:
-    if probe.location.startswith("https://") and probe.address.scheme == "http":
-        return "The server wants HTTPS: write https:// in the base URL."
     if probe.status in (502, 503, 504):
-        return "The proxy runs but Dify's API behind it does not: look at the api container's log."
-    if probe.is_page and not probe.version:
-        return (
-            "This looks like Dify's web pages or another site. "
-            "Compare with the base URL that Dify shows under API Access."
-        )
-    return "Compare host, port and path with the base URL that Dify shows under API Access."
+        return f"{probe.hint}: look at the api container's log."
+    return f"{probe.hint}. Dify shows its base URL under API Access."
 
 
 def _text_of(answer: httpx.Response, key: str) -> str:
@@ -186,9 +172,11 @@ def _text_of(answer: httpx.Response, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, httpx.TimeoutException):
-        return "it took too long"
+def why_no_answer(error: Exception, call: Any) -> str:
+    """Return what a generated client says of an exception of the HTTP library, as the end of a sentence."""
     if isinstance(error, httpx.RemoteProtocolError):
         return "what came back is not HTTP"
-    return (str(error) or type(error).__name__).rstrip(".")
+    if isinstance(error, httpx.TimeoutException):
+        return "it took too long"
+    failure = runtime_module("_connection").translate(error, call, math.inf)
+    return f"{failure or error}".partition("\n")[0].rstrip(".")
