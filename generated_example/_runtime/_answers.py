@@ -277,9 +277,11 @@ def foreign_error(answer: Answer, call: Call) -> APIError:
 
 def without_key(answer: Answer, call: Call) -> Answer:
     """Return the answer as it may be shown: a gateway may repeat the request in it."""
-    if call.key is None:
-        return answer
-    hidden = call.key.hidden_in
+
+    def hidden(text: str) -> str:
+        text = call.extra.hidden_in(text)
+        return text if call.key is None else call.key.hidden_in(text)
+
     return Answer(
         answer.status,
         {name.lower(): hidden(value) for name, value in answer.headers.items()},

@@ -39,7 +39,7 @@ WRONG_ADDRESS = (
 
 HINTS_BY_STATUS: dict[int, str] = {
     401: "A gateway wants credentials of its own{scheme}; Dify has not seen the API key. "
-    "Give it what it wants, or take an address that leads past it",
+    "Give it what it wants (headers=), or take an address that leads past it",
     403: "A firewall or a gateway refused the request before Dify saw it: have it let "
     "{method} {path} through, from this machine",
     408: "The request did not arrive in time: the network is slow, or a proxy is busy",
@@ -219,8 +219,8 @@ def redirect_hint(target: str, call: Call) -> str:
     if LOGIN.search(target):
         return (
             "That looks like a page to sign in at: a gateway wants to know who calls. "
-            "Programs need another way: credentials that the gateway takes, or an address "
-            "that leads past it"
+            "Programs need another way: credentials that the gateway takes (headers=), or "
+            "an address that leads past it"
         )
     return (
         "Redirects are not followed, since the API key would go along. Set the base "

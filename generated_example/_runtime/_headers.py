@@ -93,6 +93,12 @@ class ExtraHeaders:
         for name, value in self._values.values():
             headers[name] = value.reveal()
 
+    def hidden_in(self, text: str) -> str:
+        """Return a text of somebody else's without their values."""
+        for _, value in self._values.values():
+            text = value.hidden_in(text, "[hidden]")
+        return text
+
     def __repr__(self) -> str:
         return f"ExtraHeaders({', '.join(name for name, _ in self._values.values())})"
 

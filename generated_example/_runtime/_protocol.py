@@ -201,11 +201,13 @@ def retry_delay(
     """Return how long to wait before a request is sent again; None if it must not be.
 
     A request that starts a run is repeated only if it surely started none: no connection
-    was made, or the server refused it because too many others go on.
+    was made, or the server refused it because too many others go on. With another status
+    than that of a refusal, these words may be those of a node.
     """
     if attempt >= max_retries:
         return None
-    if isinstance(error, TooManyRequestsError):
+    is_refusal = repeatable or getattr(error, "status", None) in (None, 400, 429)
+    if isinstance(error, TooManyRequestsError) and is_refusal:
         return max(backoff(attempt), min(error.retry_after or 0.0, 60.0))
     if isinstance(error, ConnectionFailedError):
         return backoff(attempt) if error.may_pass else None

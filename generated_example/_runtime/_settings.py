@@ -79,11 +79,12 @@ class Secret:
         """Check how it begins: that tells the kind of a key."""
         return self._text.startswith(prefixes)
 
-    def hidden_in(self, text: str) -> str:
-        """Return a text of somebody else's without this, should it be in there."""
-        if len(self._text) < SHORTEST_HIDDEN:
-            return text
-        return text.replace(self._text, "[the API key]")
+    def hidden_in(self, text: str, shown: str = "[the API key]") -> str:
+        """Return a text of somebody else's without this, or a long word of it, should it be in there."""
+        for word in (self._text, *self._text.split()):
+            if len(word) >= SHORTEST_HIDDEN:
+                text = text.replace(word, shown)
+        return text
 
     def is_printable(self) -> bool:
         """Check whether it can stand in one line of ASCII."""
