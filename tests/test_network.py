@@ -66,7 +66,7 @@ def refusal(using: Using, url: str, **options: Any) -> str:
 def test_what_the_http_library_cannot_read_is_named(
     using: Using, variables: dict[str, str], says: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if httpx.__name__ == "httpx2" and any("::" in value for value in variables.values()):
+    if httpx.__name__ == "httpx2" and {*map(str.upper, variables)} == {"NO_PROXY"}:
         pytest.skip("httpx2 passes over entries of NO_PROXY that it cannot read")
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -180,7 +180,7 @@ def test_certificates_of_the_environment_are_trusted_as_they_are_at_the_call(
 
 @both_clients
 def test_a_client_of_the_callers_that_is_closed(using: Using) -> None:
-    mine = httpx.Client()
+    mine: Any = httpx.Client()
     mine.close()
     if using is with_async:
         mine = httpx.AsyncClient()

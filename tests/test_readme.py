@@ -1,4 +1,5 @@
-"""The README is one long session: this runs it from top to bottom and compares what it prints with what the page says.
+"""The README, and a page of docs, are a long session each: this runs it from top to bottom and compares what it prints
+with what the page says.
 
     ```console   `$ command` lines with the output that follows; `export` lasts, `difygen mock` runs on
     ```python    a program, run as it stands
@@ -25,7 +26,7 @@ from pathlib import Path
 import pytest
 from support import GENERATOR, ROOT
 
-README = ROOT / "README.md"
+PAGES = [ROOT / "README.md", ROOT / "docs" / "connections.md"]
 BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<language>\w+)\n(?P<body>.*?)```\n", re.DOTALL)
 PORT = "8098"
 
@@ -159,10 +160,11 @@ def console(body: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.timeout(300)
-def test_every_command_and_program_of_the_readme_does_what_the_page_says(
-    session: Session, request: pytest.FixtureRequest
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_command_and_program_does_what_the_page_says(
+    page: Path, session: Session, request: pytest.FixtureRequest
 ) -> None:
-    text = README.read_text("utf-8")
+    text = page.read_text("utf-8")
     wrong: list[str] = []
     fresh: list[tuple[Block, str]] = []
     program_output: str | None = None
@@ -196,5 +198,5 @@ def test_every_command_and_program_of_the_readme_does_what_the_page_says(
     if request.config.getoption("update"):
         for block, body in reversed(fresh):
             text = text[: block.start] + body + text[block.end :]
-        README.write_text(text, "utf-8")
+        page.write_text(text, "utf-8")
     assert not wrong, "\n\n".join(wrong)
