@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib.util import find_spec
-from ipaddress import ip_address
 from typing import Any, cast
 
 from ._errors import ConfigurationError
@@ -294,6 +293,8 @@ def variable_of(name: str) -> str:
 
 def no_proxy_problem(entry: str) -> str:
     """Return why the HTTP library refuses an entry of NO_PROXY; "" where it does not."""
+    from ipaddress import ip_address
+
     address, _, network = entry.strip("[]").partition("/")
     try:
         is_ipv6 = ip_address(address).version == 6
