@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from difygen.parser import read
+from difygen.settings import KEYS, WORKFLOW_KEYS
 from support import ROOT
 
 PAGES = [
@@ -24,6 +25,17 @@ def test_the_specs_of_the_page_are_specs() -> None:
         reading = read(text.encode(), f"example {number}")
         assert reading.diagnostics == ()
         assert reading.workflow is not None
+
+
+def test_the_page_of_settings_has_every_key_and_every_variable() -> None:
+    """And its example is one that uses nearly all of them."""
+    page = (ROOT / "docs" / "settings.md").read_text("utf-8")
+    project, _, apps = page.partition("in `[workflows.NAME]`:")
+    rows = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
+    assert rows.findall(project) == list(KEYS)
+    assert [key for key in rows.findall(apps) if not key.startswith("DIFY_")] == list(WORKFLOW_KEYS)
+    runtime = "\n".join(path.read_text("utf-8") for path in sorted((ROOT / "templates" / "runtime").glob("*.py")))
+    assert {name for name in re.findall(r'"(DIFY_[A-Z_]+)"', runtime) if f"`{name}`" not in page} == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -1,4 +1,4 @@
-"""The README, and a page of docs, are a long session each: this runs it from top to bottom and compares what it prints
+"""The README, and pages of docs, are a long session each: this runs it from top to bottom and compares what it prints
 with what the page says.
 
     ```console   `$ command` lines with the output that follows; `export` lasts, `difygen mock` runs on
@@ -26,9 +26,17 @@ from pathlib import Path
 import pytest
 from support import GENERATOR, ROOT
 
-PAGES = [ROOT / "README.md", ROOT / "docs" / "connections.md"]
+RUN = ("call", "connections", "recipes", "settings")
+"""The pages of docs/ that are such sessions."""
+
+PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in RUN)]
 BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<language>\w+)\n(?P<body>.*?)```\n", re.DOTALL)
 PORT = "8098"
+
+CELL = """\
+import ast, asyncio, sys
+asyncio.run(eval(compile(sys.argv[1], "cell", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT), {}))
+"""
 
 VARYING = (
     (re.compile(r"\b\d+(\.\d+)?(?= ?(s|ms)\b)"), "0"),
@@ -89,7 +97,9 @@ class Session:
         return self._run(["bash", "-c", line])
 
     def program(self, text: str) -> str:
-        return self._run([sys.executable, "-c", text.replace(PORT, self.port)])
+        """Run a program, or what is a cell of a notebook, where `await` needs no function around it."""
+        program = [CELL] if re.search(r"^\S.*\bawait ", text, re.MULTILINE) else []
+        return self._run([sys.executable, "-c", *program, text.replace(PORT, self.port)])
 
     def _run(self, command: list[str], cwd: Path | None = None) -> str:
         done = subprocess.run(
