@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 import pytest
-from difygen.cli import root
+from difygen.cli import COMMANDS, root
 from difygen.diagnostics import Diagnostic, Location, Severity
 from difygen.findings import annotation, sarif
 from hypothesis import given
@@ -75,7 +75,9 @@ def findings(text: str) -> list[dict[str, Any]]:
 
 
 def commands_with_findings() -> Iterator[click.Command]:
-    for command in root.commands.values():
+    for name in (*COMMANDS, "generate"):
+        command = root.get_command(click.Context(root), name)
+        assert command is not None
         if any(parameter.name == "output_format" for parameter in command.params):
             yield command
 

@@ -1,0 +1,137 @@
+"""What commands are made of: options that several of them have, and how mistakes in arguments are said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NoReturn, TypeVar
+
+import click
+from click.core import iter_params_for_processing
+
+CommandT = TypeVar("CommandT", bound=Callable[..., object])
+
+HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+
+FORMAT = "difygen.output_format"
+"""Where click's context keeps how findings are printed."""
+
+
+class Command(click.Command):
+    """A command that says all that is wrong with its arguments, where click says the first mistake alone."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, [*args])
+        except click.UsageError as error:
+            mistakes = [*self._mistakes(ctx, args)]
+            if len(mistakes) < 2:
+                raise
+            sentences = dict.fromkeys(each.format_message() for each in mistakes)
+            raise click.UsageError("\nError: ".join(sentences), ctx) from error
+
+    def _mistakes(self, ctx: click.Context, args: list[str]) -> Iterator[click.UsageError]:
+        """Parse once more and yield what is wrong: unknown options, then values of the others."""
+        unknown = []
+        while True:
+            try:
+                values, rest, order = self.make_parser(ctx).parse_args([*args])
+                break
+            except click.NoSuchOption as error:
+                yield error
+                unknown.append(error.option_name)
+                left = [each for each in args if each.partition("=")[0] != error.option_name]
+                if left == args:  # one of several letters behind one dash
+                    return
+                args = left
+            except click.UsageError as error:  # an option without its value: what follows cannot be told apart
+                yield error
+                return
+        for parameter in iter_params_for_processing(order, self.get_params(ctx)):
+            try:
+                _, rest = parameter.handle_parse_result(ctx, values, rest)
+            except click.UsageError as error:
+                yield error
+        if rest and not unknown:  # else the value of an unknown option
+            yield click.UsageError(f"Got unexpected extra argument{'s' * (len(rest) > 1)} ({' '.join(rest)})", ctx)
+
+
+def sources_argument(*, required: bool) -> Callable[[CommandT], CommandT]:
+    metavar = "SOURCE..." if required else "[SOURCE]..."
+    return click.argument("sources", metavar=metavar, nargs=-1, required=required)
+
+
+def settings_option(command: CommandT) -> CommandT:
+    """Add where the project's settings are: the same for every command."""
+    text = "Settings to use, not the nearest pyproject.toml or difygen.toml."
+    return click.option("--config", metavar="FILE", help=text)(command)
+
+
+def output_options(command: CommandT) -> CommandT:
+    """Add where the package is, and how its workflows are called: the same for `generate` and `check`."""
+    for option in (
+        click.option(
+            "--templates", metavar="DIR", help="A folder of templates that replace difygen's own, one by one."
+        ),
+        click.option("--strict", is_flag=True, help="Exit with 1 if there are warnings."),
+        click.option("--name", metavar="NAME", help="The app's name in Python, for a single SOURCE."),
+        click.option("-o", "--output", metavar="DIR", help="The package to write, or one file if it ends in .py."),
+    ):
+        command = option(command)
+    return command
+
+
+def verbosity_options(command: CommandT) -> CommandT:
+    """-q and -v, as `verbosity`: -1 errors alone, 0 a summary, 1 every file."""
+    flags = (("-q", "--quiet"), -1, "Print errors alone."), (("-v", "--verbose"), 1, "Print every file.")
+    for names, value, text in flags:
+        option = click.option(
+            *names,
+            "verbosity",
+            flag_value=value,
+            type=int,
+            default=0,
+            callback=lambda _, __, given: given or 0,  # click 8.1 takes a default of 0 for none
+            help=text,
+        )
+        command = option(command)
+    return command
+
+
+def format_option(*also: str) -> Callable[[CommandT], CommandT]:
+    """Add for whom findings are printed: the same for every command that has some. `also` are its own ways."""
+
+    def remember(ctx: click.Context, _: click.Parameter, given: str) -> str:
+        ctx.meta[FORMAT] = given
+        return given
+
+    return click.option(
+        "--output-format",
+        "--format",
+        type=click.Choice(["text", "json", *also, "github", "sarif"]),
+        default="text",
+        callback=remember,
+        help="How to print: for people, as JSON, as annotations of GitHub Actions, or as SARIF.",
+    )
+
+
+def server_options(command: CommandT) -> CommandT:
+    """Add how to reach a real server.
+
+    Keys come from the environment or a file: what stands on a command line, others can see.
+    """
+    for option in (
+        click.option("--user", help="Whom the run is for. Default: DIFY_USER, then difygen-call."),
+        click.option(
+            "--api-key-file",
+            metavar="FILE",
+            help="A file with the API key. Default: DIFY_<NAME>_API_KEY, DIFY_API_KEY, or a prompt.",
+        ),
+        click.option("--base-url", metavar="URL", help="The server, with or without /v1. Default: DIFY_BASE_URL."),
+    ):
+        command = option(command)
+    return command
+
+
+def end(code: int) -> NoReturn:
+    """End the command with an exit code."""
+    click.get_current_context().exit(code)

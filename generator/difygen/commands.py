@@ -1,0 +1,219 @@
+"""The commands beside `generate`, loaded when one of them is called: each calls one function of its own package."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Literal
+
+import click
+
+from difygen.command_line import (
+    HELP_NAMES,
+    Command,
+    end,
+    format_option,
+    output_options,
+    server_options,
+    settings_option,
+    sources_argument,
+    verbosity_options,
+)
+
+command = partial(click.command, cls=Command, context_settings=HELP_NAMES)
+
+
+@command(short_help="Tell whether a package is what its definitions give.")
+@sources_argument(required=False)
+@output_options
+@format_option()
+@settings_option
+@verbosity_options
+def check(**arguments: Any) -> None:
+    """Tell whether a package is what its definitions give, for CI.
+
+    Silent and 0 if it is, a short diff and 1 if it is not. Takes what generating takes, and writes nothing.
+    """
+    from difygen.config import read_config
+    from difygen.project.check import run_check
+
+    end(run_check(read_config(needs=("sources", "output"), **arguments)))
+
+
+@command(short_help="Write the runtime alone, for packages that share it.")
+@click.option("-o", "--output", metavar="DIR", help="The package to write. Default: `runtime` of the settings.")
+@click.option("--force", is_flag=True, help="Overwrite and remove files that difygen did not write.")
+@settings_option
+@verbosity_options
+def runtime(output: str | None, **arguments: Any) -> None:
+    """Write the runtime alone, for packages that share it.
+
+    Packages whose settings say `runtime = "our.dify_runtime"` import it from there, in place of bringing one each.
+    """
+    from difygen.config import read_config
+    from difygen.project.build import run_runtime
+
+    end(run_runtime(read_config(**arguments), output))
+
+
+@command(short_help="Tell what changed for the callers of an app.")
+@click.argument("old")
+@click.argument("new")
+@format_option("markdown")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["breaking", "internal", "any"]),
+    help="Exit with 1 if there are changes that bad: for all callers, for those who name inner steps, or any.",
+)
+def diff(
+    old: str,
+    new: str,
+    output_format: Literal["text", "json", "markdown", "github", "sarif"],
+    fail_on: Literal["breaking", "internal", "any"] | None,
+) -> None:
+    """Tell what changed between two states of a workflow, as its callers see it.
+
+    OLD and NEW are a spec, an export, a generated package, its difygen.lock, or a file of a git revision such as
+    HEAD~1:specs/concat.yaml.
+    """
+    from difygen.comparison import run_diff
+
+    end(run_diff(old, new, output_format=output_format, fail_on=fail_on))
+
+
+@command(short_help="Write a commented difygen.toml, or a spec to review.")
+@click.argument("export", required=False)
+@click.option(
+    "-o", "--output", metavar="FILE", help="What to write. Default: difygen.toml, or specs/<name>.yaml for an EXPORT."
+)
+@click.option("--force", is_flag=True, help="Overwrite what is there.")
+@settings_option
+def init(export: str | None, output: str | None, config: str | None, force: bool) -> None:
+    """Write a commented difygen.toml, or from an EXPORT a spec to review."""
+    from difygen.config import read_config
+    from difygen.init import init_settings, init_spec
+
+    if export is None:
+        end(init_settings(output or config, force=force))
+    end(init_spec(read_config(sources=(export,), config=config, force=force), output))
+
+
+@command(short_help="Serve apps as Dify's API would.")
+@sources_argument(required=False)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8098, show_default=True, help="The port to listen on; 0 for any free one.")
+@click.option("--handler", metavar="MODULE:FUNCTION", help="A Python function from a run's inputs to its outputs.")
+@click.option("--api-key", metavar="[NAME=]KEY", multiple=True, help="The only key to accept. Default: any.")
+@click.option("--latency", default=0.0, metavar="SECONDS", help="How long each node takes.")
+@click.option("--ping-interval", default=10.0, show_default=True, metavar="SECONDS", help="The time between pings.")
+@click.option("--fail-rate", default=0.0, metavar="SHARE", help="The share of runs that fail, from 0 to 1.")
+@click.option("--cut-after", metavar="N[b]", help="Cut every stream after N events, or N bytes with b.")
+@settings_option
+def mock(sources: tuple[str, ...], config: str | None, **options: Any) -> None:
+    """Serve SOURCE... as Dify's API would, to develop and test without a Dify server.
+
+    Without a SOURCE, those of the project's settings are served.
+    """
+    from difygen.config import read_config
+    from difygen.mock import run_mock
+
+    end(run_mock(config=read_config(sources=sources, config=config, needs=("sources",)), **options))
+
+
+@command(short_help="Find out why a server does not answer.")
+@sources_argument(required=False)
+@server_options
+@click.option("--run", is_flag=True, help="Also start one run. Without it, doctor only reads.")
+@click.option("--input", "inputs", metavar="NAME=VALUE", multiple=True, help="An input of that run.")
+@click.option("--timeout", default=10.0, show_default=True, metavar="SECONDS", help="How long to wait in each step.")
+@format_option()
+@settings_option
+def doctor(sources: tuple[str, ...], config: str | None, **options: Any) -> None:
+    """Find out why a server does not answer, or answers differently than SOURCE... says."""
+    from difygen.config import read_config
+    from difygen.doctor.command import DoctorOptions, run_doctor
+
+    end(run_doctor(DoctorOptions(config=read_config(sources=sources, config=config), **options)))
+
+
+@command(short_help="Run an app from the terminal.")
+@click.argument("source")
+@click.argument("values", metavar="[NAME=VALUE]...", nargs=-1)
+@server_options
+@click.option("--query", metavar="TEXT", help="What to ask an app that chats; @FILE and @- as for values.")
+@click.option("--file", "files", metavar="FILE", multiple=True, help="A path or URL of a file that goes with a query.")
+@click.option("--conversation", metavar="ID", help="The conversation to go on with. Default: a new one.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="How long the whole run may take.")
+@click.option("--blocking", is_flag=True, help="Wait for one answer instead of streaming.")
+@click.option("--events", is_flag=True, help="Print the raw events, one JSON line each.")
+@click.option("--json", is_flag=True, help="Print the result alone, as JSON.")
+@click.option("--html", metavar="FILE", help="Write the timeline as a web page.")
+@click.option("--inputs", metavar="FILE", help="Run once per row of a .jsonl or .csv file.")
+@click.option(
+    "--concurrency", type=click.IntRange(min=1), metavar="N", help="How many rows to run at a time. Default: 4."
+)
+@click.option("--output", metavar="FILE", help="Where the results of the rows go; what is done there is not run again.")
+@settings_option
+def call(source: str, config: str | None, **options: Any) -> None:
+    """Run an app from the terminal: difygen call specs/concat.yaml string=hello num=3 list=list_b
+
+    Of an app that chats it makes one turn: difygen call support.yml --query "Where is my order?"
+
+    A VALUE is read by the type of its input: true or false, a number, JSON for objects, a path or URL for files.
+    @FILE takes a text from a file, @- from standard input, and @@ begins a text with @. A list of files repeats its
+    NAME.
+
+    The results go to standard output and the progress to standard error; Ctrl-C stops the run on the server. Exit
+    codes: 0 it succeeded, 1 it did not, 2 something about the call was wrong, 130 Ctrl-C.
+    """
+    from difygen.call import run_call
+    from difygen.call.options import CallOptions
+    from difygen.config import read_config
+
+    end(run_call(CallOptions(config=read_config(sources=(source,), config=config), **options)))
+
+
+@command(short_help="Talk with an app in the terminal.")
+@click.argument("source")
+@click.argument("values", metavar="[NAME=VALUE]...", nargs=-1)
+@server_options
+@click.option("--conversation", metavar="ID", help="The conversation to go on with. Default: a new one.")
+@click.option("--timeout", type=float, metavar="SECONDS", help="How long a turn may take.")
+@settings_option
+def chat(source: str, config: str | None, **options: Any) -> None:
+    """Talk with a chatflow, a chatbot or an agent: difygen chat support.yml order=A-17
+
+    VALUEs are those of the app's inputs, as in difygen call. A line is a turn; /help shows the commands. Ctrl-C stops
+    the turn that goes on, and leaves at an empty prompt.
+
+    Off a terminal each line of standard input is a turn, and each answer goes to standard output. The first that does
+    not succeed ends it. Exit codes: 0 all succeeded, 1 a turn did not, 2 something was wrong, 130 Ctrl-C.
+    """
+    from difygen.call.chat import ChatOptions, run_chat
+    from difygen.config import read_config
+
+    end(run_chat(ChatOptions(config=read_config(sources=(source,), config=config), **options)))
+
+
+@command(short_help="Print what apps take and give, and their names in Python.")
+@sources_argument(required=False)
+@settings_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for other tools; docs/inspect.md has its members.")
+def inspect(as_json: bool, **arguments: Any) -> None:
+    """Print what the apps of SOURCE... take and give, and how their clients call it, without writing anything."""
+    from difygen.config import read_config
+    from difygen.inspection import run_inspect
+
+    end(run_inspect(read_config(needs=("sources",), **arguments), as_json=as_json))
+
+
+@command(short_help="Print the shell's completion script.")
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the shell's completion script: eval "$(difygen completion bash)"."""
+    from click.shell_completion import get_completion_class
+
+    from difygen.console import echo
+
+    script = get_completion_class(shell)
+    assert script is not None, "click knows the three shells above"
+    echo(script(click.get_current_context().find_root().command, {}, "difygen", "_DIFYGEN_COMPLETE").source())
