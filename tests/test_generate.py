@@ -163,17 +163,17 @@ def test_help_is_enough_to_call_a_workflow(client: ModuleType) -> None:
 def test_inputs_are_sent_by_their_wire_names_as_they_are(client: ModuleType) -> None:
     inputs = client.ConcatInputs(string="这是一段测试文本", num=10000, list="list_b")
     assert json.dumps(inputs.to_wire()) == json.dumps({"string": "这是一段测试文本", "num": 10000, "list": "list_b"})
-    kinds = client.KindsInputs(text="", files=[], profile={}, settings={}, class_=False, zhang_du=1.5)
+    kinds = client.KindsInputs(text="", files=[], profile={"name": "n"}, settings={}, class_=False, zhang_du=1.5)
     assert kinds.to_wire()["class"] is False and kinds.to_wire()["长度"] == 1.5
 
 
 def test_a_wire_name_is_taken_in_place_of_the_python_name(client: ModuleType) -> None:
-    by_wire_name = {"text": "", "files": [], "profile": {}, "settings": {}, "class": True, "长度": 3}
+    by_wire_name = {"text": "", "files": [], "profile": {"name": "n"}, "settings": {}, "class": True, "长度": 3}
     assert client.KindsInputs(**by_wire_name).zhang_du == 3
 
 
 def test_an_optional_input_is_left_out_and_a_default_is_sent(client: ModuleType) -> None:
-    wire = client.KindsInputs(text="a", files=[], profile={}, settings={}, class_=True).to_wire()
+    wire = client.KindsInputs(text="a", files=[], profile={"name": "n"}, settings={}, class_=True).to_wire()
     assert {name: wire[name] for name in ("sort", "limit")} == {"sort": "date", "limit": 10}
     assert not {"picture", "model_name", "长度"} & set(wire)
 
@@ -202,7 +202,7 @@ def test_an_optional_input_is_left_out_and_a_default_is_sent(client: ModuleType)
     ],
 )
 def test_a_wrong_value_is_refused_by_name(client: ModuleType, variable: str, value: object) -> None:
-    right = {"text": "a", "files": [], "profile": {}, "settings": {}, "class_": True}
+    right = {"text": "a", "files": [], "profile": {"name": "n"}, "settings": {}, "class_": True}
     assert {place[0] for place in refused(client.KindsInputs, **{**right, variable: value})} == {variable}
 
 

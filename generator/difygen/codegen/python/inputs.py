@@ -122,7 +122,8 @@ def _field_annotation(variable: Input, parameter: Source, scope: Scope) -> Sourc
         case ArrayOf():
             return subscript(scope.use("Sequence"), _file_annotation(variable, scope))
         case ObjectOf() if isinstance(parameter, Identifier):  # checked against its typed dictionary
-            return subscript(scope.use("Annotated"), parameter, scope.use("SchemaChecked"))
+            checked = "SchemaChecked" if variable.required else "SchemaCheckedOrEmpty"
+            return subscript(scope.use("Annotated"), parameter, scope.use(checked))
         case ObjectOf():
             return scope.use("JsonObject")
     return scope.use("Text")
