@@ -7,10 +7,12 @@ HTTP.
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from decimal import Decimal
 from enum import StrEnum
 from functools import wraps
 from inspect import iscoroutinefunction
-from math import isfinite
+from math import inf, isfinite
+from numbers import Integral, Rational, Real
 from types import MappingProxyType
 from typing import (
     Annotated,
@@ -26,6 +28,7 @@ from typing import (
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     ModelWrapValidatorHandler,
     PlainValidator,
@@ -108,60 +111,112 @@ class StreamOptions(TypedDict, total=False):
     `traceparent`. Values that are secret: `pydantic.SecretStr`."""
 
 
+LARGEST_EXPONENT = 308
+"""Of ten, in the numbers that Dify reads."""
+
+
 def check_json(value: Any) -> Any:
-    """Return the value, if JSON can say it: no NaN, no lone surrogate, only texts as keys."""
+    """Return the value as JSON says it, numbers of other libraries among it as `Number` does.
+
+    Raises:
+        ValueError: It cannot: NaN, a lone surrogate, a key that is no text, or an object.
+    """
     if isinstance(value, str):
         value.encode()
-    elif isinstance(value, float):
-        if not isfinite(value):
-            raise ValueError("JSON knows no NaN and no Infinity")
-    elif isinstance(value, dict):
+        return value
+    value = as_bool(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, dict):
+        members: dict[str, Any] = {}
         for key, member in cast(dict[object, object], value).items():
             if not isinstance(key, str):
                 wrong = ValueError(f"the key {key!r} is not a str")
                 raise wrong
-            check_json(key)
-            check_json(member)
-    elif isinstance(value, list | tuple):
-        for member in cast(list[object], value):
-            check_json(member)
-    elif not (value is None or isinstance(value, bool | int)):
+            members[check_json(key)] = check_json(member)
+        return members
+    if isinstance(value, list | tuple):
+        return [check_json(member) for member in cast(list[object], value)]
+    number = as_number(value)
+    if number is None:
         raise ValueError(f"JSON cannot say a {type(value).__name__}")
-    return cast(object, value)
+    if not isfinite(number):
+        raise ValueError("JSON knows no NaN and no Infinity")
+    return number
 
 
 Text = Annotated[str, Strict()]
 """A text, as Dify takes it: a `str` and nothing else."""
 
 
+def as_number(value: object) -> int | float | None:
+    """Return a number as JSON has it; NaN or an infinity where JSON has none, None for no number.
+
+    A whole number of whatever library is exact; of any other it is the nearest float.
+    """
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int | float):
+        return value
+    try:
+        if isinstance(value, Integral):
+            return int(value)
+        if isinstance(value, Decimal):
+            if not value.is_finite() or value.adjusted() > LARGEST_EXPONENT:
+                return inf
+            return int(value) if value == value.to_integral_value() else float(value)
+        if isinstance(value, Rational) and value.denominator == 1:
+            return int(value.numerator)
+        return float(value) if isinstance(value, Real) else None
+    except OverflowError:
+        return inf
+
+
 def check_number(value: Any) -> int | float:
     """Return the value, if JSON has such a number. One message, where a union has two."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    number = as_number(value)
+    if number is None:
         raise PydanticCustomError("number_type", "Input should be a number")
-    if isinstance(value, float) and not isfinite(value):
+    if not isfinite(number):
         raise PydanticCustomError("finite_number", "Input should be a finite number")
-    return value
+    return number
 
 
 Number = Annotated[
     int | float, PlainValidator(check_number), WithJsonSchema({"type": "number"})
 ]
-"""A number, sent as it is: `1` as 1 and `1.0` as 1.0. `True` is none."""
+"""A number, sent as it is: `1` as 1 and `1.0` as 1.0. `True` is none.
 
-Checkbox = Annotated[bool, Strict()]
+numpy's, `Decimal` and `Fraction` are numbers, too, here and within a `JsonObject`: what is
+whole is sent as a whole number, anything else as the nearest float. What NaN or infinite
+is, or too large for a float, is refused.
+"""
+
+
+def as_bool(value: object) -> object:
+    """Return a bool of numpy's as one of Python's, and anything else as it is."""
+    kind = type(value)
+    is_numpys = kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_")
+    return bool(value) if is_numpys else value
+
+
+Checkbox = Annotated[bool, Strict(), BeforeValidator(as_bool)]
 """True or False, and nothing else."""
 
 JsonObject = Annotated[dict[str, Any], AfterValidator(check_json)]
 """A `dict` that JSON can say."""
 
+SchemaChecked = AfterValidator(check_json)
+"""Stands in the annotation of a required JSON object that has a schema. One without its
+required members is refused, even `{}`, which the server takes for none (seen on 1.12.1)."""
 
-def _check_schema(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+
+def _check_unless_empty(value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
     return value if value == {} else check_json(handler(value))
 
 
-SchemaChecked = WrapValidator(_check_schema)
-"""Stands in the annotation of a JSON object that has a schema. The server checks an empty
-one against nothing (seen on 1.12.1)."""
+SchemaCheckedOrEmpty = WrapValidator(_check_unless_empty)
+"""The same, of an object that is not required: it may be empty."""
 
 
 MAX_SHOWN_TEXT = 100

@@ -30,7 +30,7 @@ from ._runtime import (
     Run,
     RunOptions,
     RunStream,
-    SchemaChecked,
+    SchemaCheckedOrEmpty,
     StreamOptions,
     Text,
     WorkflowClient,
@@ -107,7 +107,7 @@ class EveryKindInputs(Inputs):
         Field(max_length=3),
     ] = None
     object: JsonObject
-    profile: Annotated[EveryKindInputsProfile, SchemaChecked] | None = None
+    profile: Annotated[EveryKindInputsProfile, SchemaCheckedOrEmpty] | None = None
     prompt: Text | None = _PROMPT_DEFAULT
 
 
