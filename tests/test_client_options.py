@@ -83,6 +83,20 @@ class TestProxy:
             assert KEY not in "".join(proxy.heads)
 
     @both_clients
+    def test_one_that_speaks_tls_is_verified_like_a_server(self, using: Using, tmp_path: Path) -> None:
+        if using is with_async and httpx.__version__.startswith("0.27."):
+            pytest.skip("httpx 0.27 passes on how to verify a proxy in blocking clients alone")
+        trust = authority()
+        (tmp_path / "ca.pem").write_bytes(trust.pem)
+        with Server(WORKING, tls=trust.server) as server, ForwardProxy(trust.server) as proxy:
+            options = {"proxy": f"https://{proxy.address}", "max_retries": 0}
+            assert using(server.url, run, verify=tmp_path / "ca.pem", **options).succeeded
+            assert using(server.url, run, verify=False, **options).succeeded
+            with pytest.raises(runtime.ConnectionFailedError, match="certificate"):
+                using(server.url, run, **options)
+            assert len(proxy.lines) == 2
+
+    @both_clients
     def test_it_goes_before_the_environment(self, using: Using, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
         with Server(WORKING) as server, ForwardProxy() as proxy:
@@ -448,7 +462,8 @@ class TestTravelling:
                 client.run(user=None)
                 data = pickle.dumps(client)
                 assert KEY.encode() not in data
-                for other in (pickle.loads(data), copy.copy(client), copy.deepcopy(client)):
+                again = pickle.loads(pickle.dumps(pickle.loads(data)))
+                for other in (again, copy.copy(client), copy.deepcopy(client)):
                     assert repr(other) == repr(client)
                     with other:
                         assert other.run(user=None).succeeded

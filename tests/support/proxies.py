@@ -3,6 +3,7 @@ way out of a company, one that takes CONNECT and whole URLs.
 """
 
 import socket
+import ssl
 import threading
 from contextlib import suppress
 from typing import Self
@@ -84,10 +85,11 @@ class Proxy:
 class ForwardProxy:
     """What `HTTPS_PROXY` and `HTTP_PROXY` name: it opens tunnels and passes requests on, whatever host they are for.
 
-    `heads` are the requests as they came, up to the blank line.
+    `heads` are the requests as they came, up to the blank line. With `tls`, clients have to speak TLS to it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.heads: list[str] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self._threads: list[threading.Thread] = []
@@ -123,9 +125,9 @@ class ForwardProxy:
             self._threads.append(thread)
             thread.start()
 
-    def _serve(self, client: socket.socket) -> None:
+    def _serve(self, plain: socket.socket) -> None:
         """Serve one request; all hosts are this machine."""
-        with client, suppress(OSError):
+        with suppress(OSError), self._tls.wrap_socket(plain, server_side=True) if self._tls else plain as client:
             head, _, body = receive_head(client).partition(b"\r\n\r\n")
             if not head:
                 return

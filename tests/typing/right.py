@@ -1,5 +1,8 @@
 """A caller that type checkers must find nothing wrong with."""
 
+from copy import copy
+from pathlib import Path
+from ssl import SSLContext
 from typing import Literal, assert_type
 
 from client import (
@@ -18,11 +21,13 @@ from client import (
     WorkflowClient,
     arun_concat,
     astream_concat,
+    configure,
     run_concat,
     run_kinds,
     stream_concat,
 )
 from client.kinds import KindsInputs, KindsInputsProfile
+from pydantic import SecretStr
 
 
 def blocking() -> str:
@@ -87,6 +92,16 @@ def clients() -> None:
     inputs = ConcatInputs(string="a", num=1, list="list_a")
     assert_type(inputs.list, Literal["list_a", "list_b", "list_c"])
     print(AsyncConcatClient(timeout=5.0))
+
+
+def connections(context: SSLContext, token: SecretStr) -> None:
+    configure(proxy="http://proxy:3128", verify=Path("ca.pem"), trust_env=False, headers={"X-Token": token})
+    print(ConcatClient(proxy="http://proxy:3128", verify=False, headers={"X-Tenant": "a"}, api_path="/"))
+    client = AsyncConcatClient(verify=context, trust_env=False)
+    headers = {"traceparent": "00-1-2-01"}
+    run_concat(string="a", num=1, list="list_a", headers=headers, trace_id="t")
+    print(client.stream(string="a", num=1, list="list_a", headers={"X-Token": token}))
+    assert_type(copy(client), AsyncConcatClient)
 
 
 any_client(ConcatClient(), ConcatInputs(string="a", num=1, list="list_a"))

@@ -22,7 +22,7 @@ from client.desk import AsyncDeskClient, DeskInputs, DeskVariables
 
 
 def one_turn() -> str:
-    turn = chat_desk("Where is it?", order="A-17", tone="formal", files=["scan.png"], timeout=30)
+    turn = chat_desk("Where is it?", order="A-17", tone="formal", files=["scan.png"], headers={"X-A": "1"})
     assert_type(turn, Turn)
     assert_type(turn.answer, str)
     turn.like()

@@ -26,6 +26,8 @@ run_concat(string="a", num=1, list="list_a", workflow_id=7)  # a number for an i
 run_concat(string="a", num=1, list="list_a", user=7)  # a number for a user
 run_concat(string="a", num=1, list="list_a", stop_on_exit=True)  # an option of streams
 stream_concat(string="a", num=1, list="list_a", stop_on_exit="yes")  # a string for a flag
+run_concat(string="a", num=1, list="list_a", headers={"X-Number": 1})  # a number for a header
+ConcatClient(proxy=8080)  # a port for a proxy
 run_concat(num=1, list="list_d", timeout="60")  # missing input, wrong option, wrong type
 
 
