@@ -99,6 +99,9 @@ class ExtraHeaders:
             text = value.hidden_in(text, "[hidden]")
         return text
 
+    def __bool__(self) -> bool:
+        return bool(self._values)
+
     def __repr__(self) -> str:
         return f"ExtraHeaders({', '.join(name for name, _ in self._values.values())})"
 

@@ -103,6 +103,13 @@ class ProxyUrl(Secret):
     def __reduce__(self) -> Any:
         return super().__reduce__() if "@" in self._text else (ProxyUrl, (self._text,))
 
+    def for_library(self, trust: Any) -> Any:
+        """Return it as the HTTP library takes it; one at https:// is verified as servers are."""
+        proxy = http_library().Proxy(self.with_scheme().reveal())
+        if self.scheme == "https":
+            proxy.ssl_context = http_library().create_ssl_context(verify=trust)
+        return proxy
+
     def with_scheme(self) -> "ProxyUrl":
         """Return the URL with the scheme that is meant where it has none."""
         has_scheme = "://" in self._text
@@ -205,17 +212,19 @@ def new_client(kind: Any, route: Route) -> Any:
     limits = http_library().Limits(
         max_connections=None, max_keepalive_connections=MAX_IDLE_CONNECTIONS
     )
-    trust, proxy = route.trust, route.proxy
+    proxy, trust = route.proxy, route.trust
     if proxy is not None and (problem := proxy.problem()):
         raise ConfigurationError(f"proxy= {problem}")
+    if isinstance(trust, Certificates):
+        trust = late_trust(trust)
     failure = ""
     try:
         return kind(
             timeout=None,
             limits=limits,
-            verify=late_trust(trust) if isinstance(trust, Certificates) else trust,
+            verify=trust,
             trust_env=route.trust_env and proxy is None,
-            proxy=None if proxy is None else proxy.with_scheme().reveal(),
+            proxy=None if proxy is None else proxy.for_library(trust),
         )
     except Exception as error:  # noqa: BLE001
         # Its text may hold a piece of a password.

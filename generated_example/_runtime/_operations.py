@@ -159,7 +159,7 @@ class ClientOptions:
                 "An API key does not pickle, and this client was given one: leave "
                 "api_key= out, and set its environment variable where the client is used"
             )
-        if self.headers is not NO_HEADERS or self.network.has_password:
+        if self.headers or self.network.has_password:
             raise TypeError(
                 "This client does not pickle, since headers= or the proxy= that it was "
                 "given may be secret: call configure(...) where it is used instead"
@@ -282,9 +282,8 @@ class Operations(Generic[ResultsT]):
     def headers_for(self, url: str) -> ExtraHeaders:
         """Return the headers of the caller's own for a URL: none for another origin than the API's."""
         headers = self.headers.over(SHARED.headers)
-        if headers is NO_HEADERS or origin_of(url) == self.settings().origin:
-            return headers
-        return NO_HEADERS
+        is_own = not headers or origin_of(url) == self.settings().origin
+        return headers if is_own else NO_HEADERS
 
     async def _open_once(
         self, call: Call, deadline: float, idle: float | None = None
