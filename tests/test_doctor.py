@@ -758,6 +758,54 @@ def test_a_proxy_of_the_environment_is_told_and_looked_at(doctor: Doctor, monkey
     assert checks["tcp"]["message"] == f"The proxy's port {proxy.port} accepts connections."
 
 
+def test_a_proxy_that_the_client_passes_by_is_not_looked_at(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{unused_port()}")
+    monkeypatch.setenv("NO_PROXY", "http://127.0.0.1")
+    with Server(dify()) as server:
+        code, checks = doctor(base_url=server.url)
+    assert (code, checks["settings"]["details"], checks["dify"]["outcome"]) == (0, [], "ok")
+
+
+@pytest.mark.parametrize(
+    ("handler", "message", "fix"),
+    [
+        (
+            as_json({"message": "No API key found"}, 401, Server="kong/3.4"),
+            "GET /info failed: 401 Not Dify but kong/3.4 in front of it answered, with JSON: 'No API key found'.",
+            "A gateway wants credentials of its own; Dify has not seen the API key.",
+        ),
+        (
+            html(403, "<title>Blocked</title>"),
+            "GET /info failed: 403 Not Dify but nginx in front of it answered, with a web page: 'Blocked'.",
+            "A firewall or a gateway refused the request before Dify saw it: have it let GET /v1/info through",
+        ),
+        (
+            html(200, "<title>Sign in</title>"),
+            "GET /info failed: 200 Not Dify but nginx answered, with a web page: 'Sign in'.",
+            "Check the base URL",
+        ),
+        (
+            as_json({"code": "unauthorized", "message": "Access token is invalid", "status": 401}),
+            "Dify does not know the key.",
+            "It may belong to another server",
+        ),
+    ],
+)
+def test_a_gateway_that_answers_requests_with_a_key_is_not_taken_for_dify(
+    doctor: Doctor, spec: str, monkeypatch: pytest.MonkeyPatch, handler: Any, message: str, fix: str
+) -> None:
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+
+    def info(connection: Connection, request: Request) -> None:
+        has_key = "authorization" in request.headers
+        (handler if has_key else _recorded("auth_missing"))(_Stripped(connection) if has_key else connection, request)
+
+    with Server(dify(info=info)) as server:
+        code, checks = doctor(spec, base_url=server.url)
+    assert (code, checks["app"]["outcome"], checks["app"]["message"]) == (1, "problem", message)
+    assert checks["app"]["fix"].startswith(fix)
+
+
 def test_the_command_as_a_process(spec: str) -> None:
     with Server(dify()) as server:
         env = {"DIFY_CONCAT_API_KEY": KEY, "DIFY_BASE_URL": server.url}

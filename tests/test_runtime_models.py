@@ -178,7 +178,9 @@ def test_outputs_are_typed_and_unknown_ones_are_kept() -> None:
 @pytest.mark.parametrize("outputs", [{}, {"result": None}, {"result": 1}, {"result": "r", "score": "x"}, None, "text"])
 def test_outputs_that_do_not_fit_raise_with_all_that_came(outputs: Any) -> None:
     run = run_of(outputs)
-    with pytest.raises(runtime.OutputsError, match="Generate the client again") as caught:
+    with pytest.raises(
+        runtime.OutputsError, match=r"Generate the client again\. Or is this the key of another app\?"
+    ) as caught:
         _ = run.outputs
     assert caught.value.outputs == (outputs if isinstance(outputs, dict) else {})
     assert caught.value.run is run

@@ -177,7 +177,7 @@ def sentences(error: Exception, loaded: GeneratedClient) -> list[str]:
         names = {**loaded.wire_names, **{wire: wire for wire in loaded.wire_names.values()}}
         return _about_values(error.errors(include_url=False), names)  # type: ignore[attr-defined]
     if type(error).__name__ == "OutputsError":
-        found = ["The outputs do not fit the definition; was the workflow changed?"]
+        found = ["The outputs do not fit the definition; was the workflow changed, or is this the key of another app?"]
         try:
             loaded.outputs.model_validate(getattr(error, "outputs", {}))
         except ValueError as misfit:  # pydantic's ValidationError is one

@@ -11,7 +11,6 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
@@ -112,24 +111,25 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A host and port to connect to: the server's, or those of the proxy that the environment names for it."""
+    """A host and port to connect to: the server's, or those of the proxy that `setting` names for it."""
 
     host: str
     port: int
     is_proxy: bool = False
+    setting: str = ""
 
 
 def endpoint(address: Address) -> Endpoint:
-    """Return where the first connection goes, by the environment's proxy settings."""
-    proxy = getproxies().get(address.scheme) or getproxies().get("all")
-    if not proxy or proxy_bypass(f"{address.host}:{address.port}"):
-        return Endpoint(address.host, address.port)
-    parts = urlsplit(proxy if "://" in proxy else f"http://{proxy}")
+    """Return where the first connection of a generated client goes, by its own rules for proxies."""
+    network, call = runtime_module("_network"), runtime_module("_http").Call("GET", f"{address.url}/")
     try:
-        port = parts.port or DEFAULT_PORTS.get(parts.scheme, 1080)
-    except ValueError:
-        port = 80
-    return Endpoint(parts.hostname or "", port, is_proxy=True)
+        with network.new_client(httpx.Client, network.NOTHING_SAID.route_to(address.url)) as call.sender:
+            proxy = runtime_module("_connection").proxy_of(call)
+    except ValueError:  # the client's ConfigurationError: `open_client` says it
+        proxy = None
+    if proxy is None:
+        return Endpoint(address.host, address.port)
+    return Endpoint(proxy.host, proxy.port, is_proxy=True, setting=proxy.setting)
 
 
 def check_base_url(section: Section, argument: str | None) -> Address | None:
@@ -175,5 +175,5 @@ def _proxy(address: Address) -> list[str]:
     target = endpoint(address)
     if not target.is_proxy:
         return []
-    name = f"{address.scheme.upper()}_PROXY" if address.scheme in getproxies() else "ALL_PROXY"
-    return [f"Requests go through the proxy {target.host}:{target.port} ({name} in the environment)."]
+    source = f"{target.setting} in the environment" if target.setting else "the system's settings"
+    return [f"Requests go through the proxy {target.host}:{target.port} ({source})."]
