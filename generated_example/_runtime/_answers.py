@@ -310,7 +310,8 @@ def seconds_of(retry_after: str | None, date: str | None) -> float | None:
     try:
         seconds = float(retry_after or "")
     except ValueError:
-        then, now = to_moment(retry_after), to_moment(date) or datetime.now(UTC)
+        then = to_moment(retry_after)
+        now = to_moment(date) or datetime.now(UTC)
         if then is None:
             return None
         seconds = max((then - now).total_seconds(), 0.0)

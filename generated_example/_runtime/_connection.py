@@ -240,7 +240,8 @@ def proxy_of(call: Call) -> Proxy | None:
     try:
         pool = call.sender._transport_for_url(http_library().URL(call.url))._pool
         url = pool._proxy_url
-        scheme, host = url.scheme.decode(), url.host.decode().strip("[]")
+        scheme = url.scheme.decode()
+        host = url.host.decode().strip("[]")
         port = url.port or {"https": 443, "http": 80}.get(scheme, 1080)
     except Exception:  # noqa: BLE001
         return None

@@ -92,7 +92,8 @@ def foreign_message(answer: Answer, call: Call) -> str:
 
 def speaker(answer: Answer) -> str:
     """Return who answered that is not Dify, as far as it says so."""
-    server, via = answer.headers.get("server"), answer.headers.get("via")
+    server = answer.headers.get("server")
+    via = answer.headers.get("via")
     name = visible(server)[:60] if server else "something else"
     if answer.status >= 400 and answer.status not in (404, 405):
         name = f"{name.removesuffix(' else')} in front of it"
@@ -210,7 +211,8 @@ def after_waiting(call: Call) -> str:
 
 def redirect_hint(target: str, call: Call) -> str:
     """Return what to do about a redirect."""
-    here, there = urlsplit(call.url), re.match(r"(https?)://([^/:?#]*)", target)
+    here = urlsplit(call.url)
+    there = re.match(r"(https?)://([^/:?#]*)", target)
     if there and there[1] != here.scheme and there[2].lower() == here.hostname:
         return (
             f"Write {there[1]}:// in the base URL. Redirects are not followed, since the "

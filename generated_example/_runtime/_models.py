@@ -719,7 +719,8 @@ def fit_outputs(
             return None, f"The run of {workflow.name!r} is {status}: it has no outputs"
         return None, (
             f"The outputs of {workflow.name!r} do not fit {workflow.outputs.__name__}: "
-            f"was the workflow changed? Generate the client again. {error}"
+            "was the workflow changed? Generate the client again. Or is this the key of "
+            f"another app? {error}"
         )
     return model, ""
 
