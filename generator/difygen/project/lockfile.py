@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import Any, NamedTuple, cast
@@ -144,6 +144,9 @@ def parse_lock(data: bytes) -> Lock:
     if loaded["format"] > FORMAT:
         raise LockError(f"it was written by a newer difygen ({loaded.get('generator')})")
     try:
+        files = loaded["files"]
+        if wrong := [path for path, digest in files.items() if not (isinstance(digest, str) and is_inside(path))]:
+            raise ValueError(f"{wrong[0]!r} is no file of the package")
         contracts: bytes | memoryview = memoryview(data)[start + len(_CONTRACTS) : -len(b"\n}\n")]
         if start < 0:
             contracts = join_contracts(
@@ -152,7 +155,7 @@ def parse_lock(data: bytes) -> Lock:
         return Lock(
             str(loaded["generator"]),
             str(loaded["options"]),
-            dict(_load_files(loaded["files"])),
+            files,
             {module: LockedApp(**one) for module, one in loaded["apps"].items()},
             contracts,
         )
@@ -215,10 +218,3 @@ def _record(app: LockedApp) -> dict[str, object]:
     if app.warnings:
         record["warnings"] = app.warnings
     return record
-
-
-def _load_files(loaded: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for path, digest in loaded.items():
-        if not is_inside(path) or not isinstance(digest, str):
-            raise ValueError(f"{path!r} is no file of the package")
-        yield path, digest

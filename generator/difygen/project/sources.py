@@ -59,7 +59,7 @@ def discover(sources: Iterable[str]) -> tuple[list[Source], list[Diagnostic]]:
             found.setdefault(source.path, source)
         if not some:
             problems.append(_nothing(name))
-    return sorted(found.values()), problems
+    return [found[path] for path in sorted(found)], problems
 
 
 def origin_of(source: Source, folder: str, base_folder: str) -> str:
@@ -114,7 +114,7 @@ def _match(pattern: str) -> Iterator[Source]:
 def _search(folder: str) -> Iterator[Source]:
     """Yield the files of a folder and of those below it, but not of hidden ones."""
     with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
+        entries = list(found)
     home, shown = os.path.abspath(folder), "" if folder == "." else f"{_shown(folder)}/"
     for entry in entries:
         if entry.name[0] == ".":
