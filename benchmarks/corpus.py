@@ -9,6 +9,7 @@ than 97 % of the outputs have a type.
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
@@ -31,6 +32,8 @@ from difygen.parser.yaml import Document, load
 CORPUS = ROOT.parent / "shared" / "dsl-corpus"
 ENDINGS = (".yml", ".yaml", ".json")
 TARGET = 0.97
+BY_CODE, BY_DATA = re.compile("the code of .* gives None"), re.compile("null when '.*' finds nothing at `")
+"""Why an output is optional: its code may give None; its code gives what is in data that nothing describes."""
 
 
 @dataclass
@@ -61,6 +64,11 @@ class Survey:
     def outputs(self) -> list[tuple[Type, bool]]:
         """Type and optionality of every output of every workflow."""
         return [(output.type, output.optional) for workflow in self.workflows for output in workflow.outputs]
+
+    def optional(self, why: re.Pattern[str]) -> int:
+        """Return how many outputs are optional for reasons of one kind alone."""
+        reasons = [output.reason.split("; ") for workflow in self.workflows for output in workflow.outputs]
+        return sum(all(why.search(each) for each in some) for some in reasons if any(some))
 
     @property
     def kinds(self) -> Counter[str]:
@@ -128,6 +136,7 @@ def table(found: Survey) -> str:
     """The findings as text."""
     outputs, files = found.outputs, sum(found.answers.values())
     whole = sum(not holds_any(type_) for type_, _ in outputs)
+    optional = sum(optional for _, optional in outputs)
     lines = [f"{files} files, {found.size / 1e6:.1f} MB"]
     lines += [f"  {count:5}  {answer}" for answer, count in found.answers.most_common()]
     lines += [
@@ -136,7 +145,9 @@ def table(found: Survey) -> str:
         f"{len(outputs)} outputs",
         f"  {found.typed:6.1%}  have a type other than Any",
         f"  {whole / max(1, len(outputs)):6.1%}  have no Any within their type either",
-        f"  {sum(optional for _, optional in outputs) / max(1, len(outputs)):6.1%}  may be missing or null",
+        f"  {optional / max(1, len(outputs)):6.1%}  may be missing or null",
+        f"  {found.optional(BY_CODE):6}  of these {optional} only because of what code does",
+        f"  {found.optional(BY_DATA):6}  of these {optional} only because code passes on what a node does not describe",
         f"  {found.typed_pieces:6.1%}  of {len(found.pieces)} values in answers have a type other than Any",
         f"{sum(found.warnings.values())} warnings",
     ]

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from difygen.parser.dsl.code import ANY_NAME, sure_outputs
+from difygen.parser.dsl.code.results import returned
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -88,8 +88,11 @@ def results(text: str) -> list[Any]:
 
 def level(text: str, name: str = "x") -> int:
     """How sure the reader is, with texts and numbers counting as what has no empty members."""
-    found = sure_outputs(text)
-    return min(2, found.get(name, found.get(ANY_NAME, 0)))
+    found = returned("python3", text)
+    output = found.at(name) if found is not None else None
+    if output is None or output.null:
+        return 0
+    return 1 if output.item is None or output.item.null else 2
 
 
 def check(text: str, expected: int) -> None:
@@ -130,7 +133,8 @@ BODIES: list[tuple[str, int]] = [
     ("x, y = 'a', None\nreturn {'x': x}", 2),
     ("y, x = 'a', None\nreturn {'x': x}", 0),
     ("x, *y = items\nreturn {'x': x}", 0),
-    ("x = 'y'\ndef inner():\n    x = None\n    return x\nreturn {'x': x}", 0),
+    ("x = 'y'\ndef inner():\n    x = None\n    return x\nreturn {'x': x}", 2),
+    ("x = 'y'\ndef inner():\n    nonlocal x\n    x = None\ninner()\nreturn {'x': x}", 0),
     ("x = 'y'\nwith open(a) as x: pass\nreturn {'x': x}", 0),
     ("try:\n    return {'x': 'y'}\nexcept Exception as x:\n    return {'x': None}", 0),
     ("try:\n    return {'x': a.upper()}\nexcept Exception as error:\n    return {'x': str(error)}", 2),
@@ -141,7 +145,8 @@ BODIES: list[tuple[str, int]] = [
     ("return {'x': 'y', **{'x': None}}", 0),
     ("return {**{'x': None}, 'x': 'y'}", 2),
     ("return {**json.loads(a)}", 0),
-    ("return dict(x='y')", 0),
+    ("return dict(x='y')", 2),
+    ("return dict(x=None)", 0),
     ("str = lambda value: None\nreturn {'x': str(n)}", 0),
     ("json = re\nreturn {'x': json.dumps(a)}", 0),
     ("x: str = 'y'\nreturn {'x': x}", 2),
@@ -193,4 +198,4 @@ def test_strange_escapes_are_nobodys_warning() -> None:
 @given(st.text(max_size=60), st.sampled_from(BODIES))
 def test_no_text_breaks_the_reading(garbage: str, body: tuple[str, int]) -> None:
     place = len(garbage) * 7 % (len(body[0]) + 1)
-    sure_outputs(f"def main():\n {body[0][:place]}{garbage}{body[0][place:]}")
+    returned("python3", f"def main():\n {body[0][:place]}{garbage}{body[0][place:]}")

@@ -109,6 +109,38 @@ class Resolver:
         type_ = NODE_TYPES.get(step.type) if step is not None else None
         return value.unknown is None and type_ is not None and type_.is_guessed
 
+    def given(self, selector: JsonValue, to: Step) -> Value:
+        """Return what a selector leads to when `to` starts: null, with a reason, if it may not be there by then."""
+        value = self.resolve(selector, to.parent)
+        source = self.graph.steps.get(next(iter(texts(selector)), ""))
+        if value.null or source is None:
+            return value
+        around = self._around(to, source.parent)
+        if around is None or not self.runs(source.parent).flow.comes_before(source.id, around):
+            return value._replace(null=f"null when {source} is not done by the time that {to} runs")
+        for each in value.requirements:
+            levels = {self.graph.steps[id_].parent for id_, _ in each.ports}
+            level = levels.pop() if len(levels) == 1 else source.parent
+            around = self._around(to, level)
+            if around is None or not self.runs(level).always(each.ports, around):
+                words = each.words or only_when(each.ports, around, self.runs(level), self.graph)
+                return value._replace(null=words)
+        return value
+
+    def words(self, selector: JsonValue) -> str:
+        """Return what a selector leads to, in words: `text` of 'Model'."""
+        source, *names = texts(selector) or ("",)
+        step = self.graph.steps.get(source)
+        return f"{named('.'.join(names))} of {step}" if step is not None else named(".".join((source, *names)))
+
+    def _around(self, step: Step, level: str | None) -> str | None:
+        """Return the step of a level that a step is or lies in, or None if there is none."""
+        while step.parent != level:
+            if step.parent is None:
+                return None
+            step = self.graph.steps[step.parent]
+        return step.id
+
     def missing(self, value: Value, container: Step) -> str:
         """Return why `value`, made within a container, may be missing after one of its rounds; empty if it is
         always there.

@@ -11,7 +11,7 @@ from difygen.model import INPUT_TRAITS, ArrayOf, JsonValue, ObjectOf, OneOf, Pri
 from difygen.parser.dsl.control_flow import TIMEOUT, actions
 from difygen.parser.dsl.graph import Step, mapping, sequence, text, texts
 from difygen.parser.dsl.nullability import Requirement, Unknown, Value
-from difygen.type_algebra import merge, or_null, union, without_null
+from difygen.type_algebra import merge, union, without_null
 from difygen.type_syntax import json_of, type_of, type_of_schema
 from difygen.wording import named
 
@@ -76,6 +76,12 @@ class Lookup(Protocol):
 
     def decided(self, selector: JsonValue, by: Step) -> bool:
         """Return whether the step that a selector leads to has run or been skipped for good once `by` runs."""
+
+    def given(self, selector: JsonValue, to: Step) -> Value:
+        """Return what a selector leads to when `to` starts: null, with a reason, if it may not be there by then."""
+
+    def words(self, selector: JsonValue) -> str:
+        """Return what a selector leads to, in words: `text` of 'Model'."""
 
     def missing(self, value: Value, container: Step) -> str:
         """Return why `value`, made within a container, may be missing after one of its rounds; empty if it is
@@ -144,51 +150,6 @@ def retrieved(step: Step, name: str, lookup: Lookup) -> Value | None:
         return None
     asked = sequence(step.data.get("query_variable_selector")) or sequence(step.data.get("query_attachment_selector"))
     return Value(ArrayOf(RETRIEVED), "" if asked else "null when {node} is given nothing to look for")
-
-
-def code_output(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """Return an output that the code declares.
-
-    Dify takes null for every declared type, and in lists of anything but numbers.
-    """
-    outputs = mapping(step.data.get("outputs"))
-    if name not in outputs:
-        return None
-    found = declared(mapping(outputs[name]).get("type"), name)
-    type_ = _code_type(mapping(outputs[name]), found.type, 0)
-    sure = _sure_of(step, name)
-    if sure > 1 and isinstance(type_, ArrayOf):
-        type_ = ArrayOf(without_null(type_.item)[0])
-    return Value(
-        type_, "" if sure else f"null when the code of {{node}} gives None for {named(name)}", unknown=found.unknown
-    )
-
-
-def _sure_of(step: Step, name: str) -> int:
-    """Return how sure it is that the code gives a value: 0 if it is not, 2 if its lists have no null in them either."""
-    code = step.data.get("code")
-    if not isinstance(code, str) or step.data.get("code_language") != "python3":
-        return 0
-    from difygen.parser.dsl.code import ANY_NAME, sure_outputs
-
-    found = sure_outputs(code)
-    return found.get(name, found.get(ANY_NAME, 0))
-
-
-def _code_type(output: Mapping[str, JsonValue], type_: Type, depth: int) -> Type:
-    children = mapping(output.get("children"))
-    if children and depth < 32:
-        members = [(key, mapping(child)) for key, child in children.items()]
-        shape = ObjectOf(
-            tuple(
-                Property(key, or_null(_code_type(child, type_of(child.get("type")) or Primitive.ANY, depth + 1), True))
-                for key, child in members
-            )
-        )
-        type_ = ArrayOf(shape) if isinstance(type_, ArrayOf) else shape
-    if isinstance(type_, ArrayOf) and type_.item is not Primitive.NUMBER:
-        return ArrayOf(or_null(type_.item, True))
-    return type_
 
 
 def _given(name: str) -> str:

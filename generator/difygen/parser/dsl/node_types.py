@@ -23,6 +23,7 @@ from difygen.model import Type
 from difygen.parser.dsl import control_flow as b
 from difygen.parser.dsl import node_fields as f
 from difygen.parser.dsl import node_sources as d
+from difygen.parser.dsl.code.outputs import code_output
 from difygen.parser.dsl.control_flow import Branch
 from difygen.parser.dsl.graph import Graph, Step
 from difygen.parser.dsl.node_fields import BOOLEAN, DATA, FILES, INTEGER, OBJECT, STRING, USAGE, Derive
@@ -67,7 +68,7 @@ NODE_TYPES: dict[str, NodeType] = {
         {"class_name": STRING, "class_id": STRING, "class_label": STRING, "usage": USAGE}, branches=b.classes
     ),
     "if-else": NodeType({"result": BOOLEAN, "selected_case_id": STRING}, branches=b.cases),
-    "code": NodeType(derive=f.code_output),
+    "code": NodeType(derive=code_output),
     "template-transform": NodeType({"output": STRING}),
     "http-request": NodeType({"body": STRING, "status_code": INTEGER, "headers": OBJECT, "files": FILES}),
     "tool": NodeType(derive=f.plugin_output(_PLUGIN)),
