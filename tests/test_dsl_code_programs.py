@@ -201,13 +201,13 @@ def check_program(text: str, parameters: tuple[Parameter, ...] | None) -> int:
     return checked
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(PROGRAMS)
 def test_what_is_sure_is_so_in_every_run(text: str) -> None:
     check_program(text, PARAMETERS)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(PROGRAMS)
 def test_what_is_sure_whatever_the_arguments_is_so(text: str) -> None:
     check_program(text, None)

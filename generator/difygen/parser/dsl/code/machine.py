@@ -26,7 +26,10 @@ from difygen.parser.dsl.code.values import (
     UNCERTAIN,
     Abstract,
     Container,
+    Frame,
+    Function,
     Shape,
+    State,
     any_of,
     data,
 )
@@ -40,39 +43,6 @@ MAX_ROUNDS = 12
 
 class UnfitError(Exception):
     """The program does something after which nothing can be said of it."""
-
-
-class Function:
-    """A function of the program. `outer` is where it was made; `free` are the names that it uses and does not bind."""
-
-    __slots__ = ("defaults", "free", "local", "node", "outer")
-
-    def __init__(self, node: object, outer: Frame, local: frozenset[str], free: frozenset[str]) -> None:
-        self.node, self.outer, self.local, self.free = node, outer, local, free
-        self.defaults: dict[str, Abstract] = {}
-
-
-class Frame:
-    """The names of one call. Those that are `exposed` may be used at any time by somebody who is not seen."""
-
-    __slots__ = ("active", "env", "exits", "exposed", "local", "loops", "outer", "result")
-
-    def __init__(self, outer: Frame | None, local: frozenset[str]) -> None:
-        self.outer, self.local = outer, local
-        self.env: dict[str, Abstract] = {}
-        self.exposed: set[str] = set()
-        self.loops: list[tuple[list[State], list[State]]] = []
-        self.result = NOTHING
-        self.exits: list[State] = []
-        self.active = True
-
-
-class State(NamedTuple):
-    """What names, lists and objects may be at some place; `live` says whether a run can come there."""
-
-    env: dict[str, Abstract]
-    heap: dict[int, Container]
-    live: bool
 
 
 class _Watch(NamedTuple):

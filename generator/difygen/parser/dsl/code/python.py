@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
-from difygen.parser.dsl.code.machine import MAX_NESTING, Function, Machine, UnfitError
+from difygen.parser.dsl.code.machine import MAX_NESTING, Machine, UnfitError
 from difygen.parser.dsl.code.values import (
     A_NUMBER,
     A_TEXT,
@@ -24,6 +24,7 @@ from difygen.parser.dsl.code.values import (
     UNCERTAIN,
     Abstract,
     Container,
+    Function,
     any_of,
     data,
 )

@@ -7,10 +7,7 @@ An abstract value stands for every value that an expression may have in any run.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from difygen.parser.dsl.code.machine import Function
+from typing import NamedTuple
 
 TEXT, SMALL, NUMBER, DATA, FOREIGN, MODULE = 1, 2, 4, 8, 16, 32
 """Kinds: a text; a number below 2**53; any other finite number, or a truth value; what was read from JSON, of any type;
@@ -131,6 +128,39 @@ class Container(NamedTuple):
     def names(self) -> Abstract:
         """Any key of an object."""
         return self.keys | A_TEXT if self.members or self.rest != NOTHING else self.keys
+
+
+class Function:
+    """A function of the program. `outer` is where it was made; `free` are the names that it uses and does not bind."""
+
+    __slots__ = ("defaults", "free", "local", "node", "outer")
+
+    def __init__(self, node: object, outer: Frame, local: frozenset[str], free: frozenset[str]) -> None:
+        self.node, self.outer, self.local, self.free = node, outer, local, free
+        self.defaults: dict[str, Abstract] = {}
+
+
+class Frame:
+    """The names of one call. Those that are `exposed` may be used at any time by somebody who is not seen."""
+
+    __slots__ = ("active", "env", "exits", "exposed", "local", "loops", "outer", "result")
+
+    def __init__(self, outer: Frame | None, local: frozenset[str]) -> None:
+        self.outer, self.local = outer, local
+        self.env: dict[str, Abstract] = {}
+        self.exposed: set[str] = set()
+        self.loops: list[tuple[list[State], list[State]]] = []
+        self.result = NOTHING
+        self.exits: list[State] = []
+        self.active = True
+
+
+class State(NamedTuple):
+    """What names, lists and objects may be at some place; `live` says whether a run can come there."""
+
+    env: dict[str, Abstract]
+    heap: dict[int, Container]
+    live: bool
 
 
 class Shape(NamedTuple):
