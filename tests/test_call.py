@@ -249,7 +249,7 @@ def test_outputs_that_do_not_fit_the_definition_are_shown_all_the_same(tmp_path:
     assert ended.code == 1
     assert ended.out.startswith("result: ")
     assert ended.err.splitlines()[-2:] == [
-        "Error: The outputs do not fit the definition; was the workflow changed?",
+        "Error: The outputs do not fit the definition; was the workflow changed, or is this the key of another app?",
         "Error: total is required.",
     ]
 

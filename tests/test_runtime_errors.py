@@ -211,3 +211,5 @@ def test_the_server_may_ask_to_wait_longer() -> None:
     greedy = runtime.TooManyRequestsError("Too many requests", retry_after=86_000.0)
     assert retry_delay(asked, 0, 2, repeatable=False) == 20.0
     assert retry_delay(greedy, 0, 2, repeatable=False) == 60.0
+    overloaded = runtime.ServerError("Overloaded", status=503, retry_after=20.0)
+    assert retry_delay(overloaded, 0, 2, repeatable=True) == 20.0

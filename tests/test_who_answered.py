@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from runtime import _protocol
 from support.chat_clients import AsyncChat, Chat
 from support.concat_client import AsyncConcatClient, ConcatClient
-from support.servers import Connection, Handler, Server, authority, unused_port
+from support.servers import Connection, Handler, Request, Server, authority, unused_port
 
 KEY = "app-SecretThatMustNotLeak"
 OPTIONS: dict[str, Any] = {"api_key": KEY, "user": "tester", "timeout": 10.0, "idle_timeout": 5.0}
@@ -173,6 +173,11 @@ NOT_DIFY: dict[str, tuple[Handler, type[runtime.DifyError], tuple[str, ...]]] = 
         runtime.UnexpectedResponseError,
         ("something else answered", "'Hotel WiFi'", "sign in"),
     ),
+    "no version": (
+        plain(502, b"<html>", {**HTML, "X-Version": ""}),
+        runtime.ServerError,
+        ("Not Dify but something in front of it", "did not reach Dify"),
+    ),
     "nothing": (plain(200), runtime.UnexpectedResponseError, ("with nothing", "may have been started")),
     "no content": (plain(204), runtime.UnexpectedResponseError, ("with nothing", "may have been started")),
     "a port of tls": (
@@ -305,6 +310,18 @@ def test_a_gateway_that_repeats_keys_does_not_make_them_known(caller: Caller) ->
     assert "hunter2" not in f"{vars(error)}"
     with Server(plain(302, b"", {"Location": f"https://{KEY}@other.example/{KEY}?{KEY}"})) as server:
         caller.failure(server.url)
+
+
+@one_of_each
+def test_an_error_that_breaks_off_has_its_status_all_the_same(caller: Caller) -> None:
+    def broken(connection: Connection, request: Request) -> None:
+        connection.send(b"HTTP/1.1 502 Bad Gateway\r\nServer: nginx\r\nContent-Length: 999\r\n\r\n<html>")
+        connection.finish()
+
+    with Server(broken) as server:
+        error = caller.failure(server.url)
+    assert (type(error), "nginx in front of it answered" in str(error)) == (runtime.ServerError, True)
+    assert server.runs == 1
 
 
 @one_of_each
