@@ -179,14 +179,14 @@ def error_of(answer: Answer, call: Call) -> APIError:
     """Return the error that an answer other than 2xx stands for."""
     answer = without_key(answer, call)
     payload = to_maybe_object(parsed(answer.body))
-    status, is_dify = answer.status, "x-version" in answer.headers
-    is_worded = payload is not None and (is_dify or is_error(payload, status))
+    status = answer.status
+    is_worded = payload is not None and (answer.is_dify or is_error(payload, status))
     if payload is None or not is_worded or status < 400 or status == 407:
         return foreign_error(answer, call)
     error = dify_error(payload, status, facts_of(answer, call))
     if isinstance(error, AuthenticationError):
         add_hint(error, kind_of_key(call))
-    if not is_dify:
+    if not answer.is_dify:
         add_hint(error, NO_VERSION)
     return error
 
@@ -251,7 +251,7 @@ def unexpected(answer: Answer, call: Call) -> APIError:
         return foreign_error(answer, call)
     status = to_maybe_integer(payload.get("status"))
     error = dify_error(payload, status, facts_of(answer, call))
-    if "x-version" not in answer.headers:
+    if not answer.is_dify:
         add_hint(error, NO_VERSION)
     add_hint(
         error,

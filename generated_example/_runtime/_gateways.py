@@ -70,6 +70,11 @@ class Answer:
         self.headers = headers
         self.body = body
 
+    @property
+    def is_dify(self) -> bool:
+        """Whether Dify gave it, which sends its version with everything."""
+        return bool(self.headers.get("x-version"))
+
 
 def parsed(body: bytes) -> Any:
     """Return the JSON value of a body; None if it is none."""
@@ -162,7 +167,7 @@ def foreign_hint(answer: Answer, call: Call) -> str:
         return (
             f"{HINTS_BY_STATUS.get(status, 'Something in front of Dify failed')}{maybe}"
         )
-    if "x-version" in answer.headers and status != 413:
+    if answer.is_dify and status != 413:
         if status in (404, 405):
             return (
                 "Dify itself answered, but has no such endpoint: this release may be too "

@@ -206,13 +206,16 @@ def retry_delay(
     """
     if attempt >= max_retries:
         return None
-    is_refusal = repeatable or getattr(error, "status", None) in (None, 400, 429)
-    if isinstance(error, TooManyRequestsError) and is_refusal:
-        return max(backoff(attempt), min(error.retry_after or 0.0, 60.0))
+    wait = backoff(attempt)
+    if isinstance(error, TooManyRequestsError | ServerError):
+        wait = max(wait, min(error.retry_after or 0.0, 60.0))
+    if isinstance(error, TooManyRequestsError):
+        is_refusal = repeatable or error.status in (None, 400, 429)
+        return wait if is_refusal else None
     if isinstance(error, ConnectionFailedError):
-        return backoff(attempt) if error.may_pass else None
+        return wait if error.may_pass else None
     lost = isinstance(error, ConnectionLostError | ServerError | IdleTimeoutError)
-    return backoff(attempt) if repeatable and lost else None
+    return wait if repeatable and lost else None
 
 
 def backoff(attempt: int) -> float:

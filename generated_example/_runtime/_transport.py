@@ -24,6 +24,7 @@ from ._errors import (
     ConnectionLostError,
     DeadlineExceededError,
     DifyError,
+    IdleTimeoutError,
     UnexpectedResponseError,
 )
 from ._gateways import Answer
@@ -91,6 +92,10 @@ async def read_error(exchange: Exchange) -> Answer:
     try:
         body = await read_up_to(exchange, MAX_ERROR_SIZE)
     except UnexpectedResponseError:
+        body = b""
+    except (ConnectionLostError, IdleTimeoutError):
+        if exchange.status < 300:
+            raise
         body = b""
     return Answer(exchange.status, exchange.headers, body)
 
