@@ -104,6 +104,7 @@ def test_the_exit_code_is_that_of_the_words(project: Project, output_format: str
     assert code("diff", "specs", "client", "--fail-on", "any") == 0
     assert code("wrong.yaml", "-o", "other") == code("diff", "wrong.yaml", "specs") == code("diff", "a:b", "specs") == 2
     assert code("check", "wrong.yaml", "-o", "client") == code("check", "-o", "client") == code("specs") == 2
+    assert code("doctor", "wrong.yaml") == code("doctor", "specs", "--timeout", "0") == 2
     project.change("specs/concat.yaml", "max_length: 48", "max_length: 40")
     assert code("check", "specs", "-o", "client") == code("diff", "client", "specs", "--fail-on", "breaking") == 1
     project.write("client/concat.py", "mine\n")
@@ -123,7 +124,8 @@ def test_json_of_generating_has_findings_files_and_changes(project: Project) -> 
 
 def test_json_of_a_definition_with_errors_says_where(project: Project) -> None:
     project.write("wrong.yaml", WRONG)
-    for command in (["wrong.yaml", "-o", "x"], ["check", "wrong.yaml", "-o", "x"], ["diff", "wrong.yaml", "client"]):
+    commands = ["wrong.yaml -o x", "check wrong.yaml -o x", "diff wrong.yaml client", "doctor wrong.yaml"]
+    for command in map(str.split, commands):
         (finding,) = findings(difygen(*command, "--format", "json").out)
         assert finding == {
             "severity": "error",
@@ -162,6 +164,11 @@ def test_json_of_a_check_says_what_differs_and_from_which_line_on(project: Proje
 def test_json_of_a_package_that_is_not_there_is_one_finding(project: Project) -> None:
     (finding,) = findings(difygen("check", "specs", "-o", "other", "--format", "json").out)
     assert (finding["code"], finding["file"]) == ("missing", "other")
+
+
+def test_watching_is_for_people() -> None:
+    ran = difygen("specs", "-o", "client", "--watch", "--format", "json")
+    assert (ran.code, [each["code"] for each in findings(ran.out)]) == (2, ["usage"])
 
 
 def test_wrong_settings_are_findings_in_their_file(project: Project) -> None:

@@ -11,7 +11,7 @@ import click
 import httpx
 
 from difygen.config import Config
-from difygen.console import FAILED, OK, UsageProblem, echo, finish
+from difygen.console import FAILED, OK, WRONG, UsageProblem, echo, finish
 from difygen.doctor.app import WHERE, check_app, check_key_form
 from difygen.doctor.contract import check_drift, check_run
 from difygen.doctor.network import check_network
@@ -35,7 +35,7 @@ from difygen.doctor.settings import (
     key_of_file,
     open_client,
 )
-from difygen.findings import OutputFormat, show_findings
+from difygen.findings import OutputFormat, show_findings, show_problem
 from difygen.generated_client import SHARED_KEY, key_variables_of
 from difygen.model import WORKFLOW, App
 from difygen.project.definitions import NamedApp, read_definitions
@@ -192,13 +192,19 @@ def run_doctor(options: DoctorOptions) -> int:
 
 
 def _diagnose(options: DoctorOptions) -> int:
-    options.check()
     report = Report()
     if options.output_format == "text":  # click takes styles away again where no terminal shows them
         report = Report(
             echo, lambda text, style: click.style(text, **({"bold": True} if style == "bold" else {"fg": style}))
         )
-    Examination(options, report).run()
+    try:
+        options.check()
+        Examination(options, report).run()
+    except UsageProblem as problem:
+        if options.output_format == "text":
+            raise
+        show_problem(problem, options.output_format, "doctor")
+        return WRONG
     report.end()
     if options.output_format != "text":
         ok = not report.problems
