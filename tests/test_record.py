@@ -32,7 +32,7 @@ def test_wrong_members_are_refused(values: tuple[object, ...], members: dict[str
 
 
 def test_members_that_have_to_be_named_are_not_taken_by_their_order() -> None:
-    with pytest.raises(TypeError, match="Edge takes source, target, handle; not 2 values and no names"):
+    with pytest.raises(TypeError, match="Edge takes source, target, handle; not 2 values"):
         Edge("a", "b")  # type: ignore[call-arg]
 
 

@@ -197,6 +197,7 @@ class UnionOf(Record):
 Type = Primitive | ArrayOf | ObjectOf | OneOf | UnionOf
 
 
+_FILES = ArrayOf(Primitive.FILE)
 FILE_KEYS = ("allowed_file_types", "allowed_file_extensions", "allowed_file_upload_methods")
 
 
@@ -221,7 +222,7 @@ class InputTraits(Record, kw_only=True):
     @property
     def is_file(self) -> bool:
         """Check whether its values are files, so that no definition can hold one."""
-        return self.type in (Primitive.FILE, ArrayOf(Primitive.FILE))
+        return self.type in (Primitive.FILE, _FILES)
 
 
 INPUT_TRAITS: Mapping[str, InputTraits] = {
@@ -264,7 +265,7 @@ INPUT_TRAITS: Mapping[str, InputTraits] = {
     ),
     "file": InputTraits(type=Primitive.FILE, keys=FILE_KEYS, placeholder="PATH|URL"),
     "file-list": InputTraits(
-        type=ArrayOf(Primitive.FILE),
+        type=_FILES,
         unit="files",
         keys=("max_length", *FILE_KEYS),
         spellings=("files", "array[file]"),

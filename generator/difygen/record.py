@@ -26,25 +26,24 @@ class Record:
 
     __match_args__: ClassVar[tuple[str, ...]] = ()
     _members: ClassVar[Mapping[str, object]] = NOTHING
-    _required: ClassVar[frozenset[str]] = frozenset()
+    _defaults: ClassVar[Mapping[str, object]] = NOTHING
 
     def __init_subclass__(cls, *, kw_only: bool = False) -> None:
         cls._members = {name: cls.__dict__.get(name, ...) for name in cls.__annotations__}
-        cls._required = frozenset(cls.__annotations__.keys() - cls.__dict__.keys())
+        cls._defaults = {name: cls.__dict__[name] for name in cls._members if name in cls.__dict__}
         positional = () if kw_only else tuple(cls._members)
         setattr(cls, "__match_args__", positional)  # noqa: B010 - mypy lets nobody assign it
 
     def __init__(self, *values: Any, **members: Any) -> None:
-        given = {**dict(zip(self.__match_args__, values, strict=False)), **members}
-        found = {**self._members, **given}
-        if (
-            len(found) != len(self._members)
-            or len(given) != len(values) + len(members)
-            or not given.keys() >= self._required
-        ):
-            problem = f"not {len(values)} values and {', '.join(members) or 'no names'}"
-            raise TypeError(f"{type(self).__name__} takes {', '.join(self._members)}; {problem}")
-        self.__dict__.update(found)
+        count = len(values) + len(members)
+        if values:
+            members = {**dict(zip(self.__match_args__, values, strict=False)), **members}
+        found = self.__dict__
+        found.update(self._defaults)
+        found.update(members)
+        if found.keys() != self._members.keys() or len(members) != count:
+            given = f"{len(values)} values and {', '.join(members) or 'no names'}"
+            raise TypeError(f"{type(self).__name__} takes {', '.join(self._members)}; not {given}")
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{type(self).__name__}.{name} cannot be set: records do not change")
@@ -56,10 +55,10 @@ class Record:
         return type(self) is type(other) and self.__dict__ == other.__dict__
 
     def __hash__(self) -> int:
-        return hash((type(self), *self.__dict__.values()))
+        return hash((type(self), *map(self.__dict__.__getitem__, self._members)))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__dict__.items())})"
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self._members)})"
 
 
 def replace(record: RecordT, **changes: Any) -> RecordT:

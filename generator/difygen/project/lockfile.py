@@ -130,7 +130,8 @@ def read_contracts(lock: Lock) -> dict[str, LockedContract]:
 
 def parse_lock(data: bytes) -> Lock:
     """Return the lock of what `format_lock` wrote. Raises `LockError` for anything else."""
-    data = unix_lines(data)
+    if data.startswith(b"{\r"):  # checked out with Windows line ends
+        data = unix_lines(data)
     start = data.find(_CONTRACTS) if data.endswith(_END) else -1  # else there are none, or it is another tool's layout
     try:
         loaded = json.loads(data if start < 0 else data[:start] + b"\n}")
