@@ -198,7 +198,7 @@ class TestCertificates:
             with pytest.raises(runtime.ConfigurationError, match=r"^verify= names '.*openssl rehash"):
                 using(server.url, run, verify=tmp_path)
 
-    @pytest.mark.parametrize("verify", [5, b"ca.pem", [], object()])
+    @pytest.mark.parametrize("verify", [5, b"ca.pem", [], object(), ""])
     def test_something_else_is_refused_at_once(self, verify: Any) -> None:
         with pytest.raises(runtime.ConfigurationError, match="verify must be"):
             ConcatClient(verify=verify)
