@@ -213,9 +213,10 @@ class AsyncAppClient:
     ) -> None:
         key = None if api_key is None else Secret(api_key)
         url = None if proxy is None else Secret(proxy)
-        extra = ExtraHeaders.of(headers)
         # A traceback with variables would show them.
-        del api_key, proxy, headers
+        del api_key, proxy
+        extra = ExtraHeaders.of(headers)
+        del headers
         check_client(http_client, "AsyncClient")
         self._options = ClientOptions(
             base_url=base_url,

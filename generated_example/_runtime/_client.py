@@ -211,9 +211,10 @@ class AppClient:
     ) -> None:
         key = None if api_key is None else Secret(api_key)
         url = None if proxy is None else Secret(proxy)
-        extra = ExtraHeaders.of(headers)
         # A traceback with variables would show them.
-        del api_key, proxy, headers
+        del api_key, proxy
+        extra = ExtraHeaders.of(headers)
+        del headers
         check_client(http_client, "Client")
         self._options = ClientOptions(
             base_url=base_url,

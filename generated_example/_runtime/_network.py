@@ -139,7 +139,8 @@ class Network:
             verify = os.fspath(cast("os.PathLike[str]", verify))
         if not (
             verify is None
-            or isinstance(verify, bool | str)
+            or isinstance(verify, bool)
+            or (isinstance(verify, str) and verify)
             or hasattr(verify, "wrap_bio")
         ):
             raise ConfigurationError(
@@ -341,7 +342,10 @@ class Certificates:
             return f"SSLKEYLOGFILE names {key_log!r}, which cannot be written to"
         reason = getattr(error, "strerror", None) or str(error)
         if not self.setting:
-            return f"The certificates that come with the HTTP library cannot be read: {reason}"
+            return (
+                f"The certificates that come with the HTTP library cannot be read: {reason}. "
+                "verify= of a client, or SSL_CERT_FILE, names others"
+            )
         if type(error).__name__ == "SSLError":
             reason = "it holds no certificate in PEM form"
         return (
