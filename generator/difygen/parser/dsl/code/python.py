@@ -26,7 +26,11 @@ from difygen.parser.dsl.code.values import (
     Container,
     Function,
     any_of,
+    append,
     data,
+    loosened,
+    put,
+    put_anywhere,
 )
 
 _PARSE_ONLY = 0x400  # ast.PyCF_ONLY_AST, without the import of ast
@@ -379,7 +383,7 @@ class PythonReader(Machine):
         if isinstance(key, _ast.Slice):
             inner = self.elements(value)
             self.eval(key)
-            self.change(object_, partial(_put_anywhere, value=inner, key=NOTHING), inner)
+            self.change(object_, partial(put_anywhere, value=inner, key=NOTHING), inner)
             return
         self.eval(key)
         self._put_at(object_, key, value)
@@ -389,7 +393,7 @@ class PythonReader(Machine):
         if isinstance(key, _ast.Constant) and isinstance(key.value, str):
             self.change(object_, partial(put, name=key.value, value=value), value)
         else:
-            self.change(object_, partial(_put_anywhere, value=value, key=UNCERTAIN), value)
+            self.change(object_, partial(put_anywhere, value=value, key=UNCERTAIN), value)
 
     def _delete(self, target: _ast.expr) -> None:
         if isinstance(target, _ast.Name):
@@ -416,7 +420,7 @@ class PythonReader(Machine):
             if isinstance(node.op, _ast.BitOr):
                 self.give_away(before | value)
             else:
-                self.change(before, partial(_put_anywhere, value=inner, key=NOTHING), inner)
+                self.change(before, partial(put_anywhere, value=inner, key=NOTHING), inner)
             result |= before.there._replace(kinds=before.kinds & (DATA | FOREIGN))
         if isinstance(target, _ast.Subscript):
             self._put_at(object_, target.slice, self.plain(result))
@@ -639,7 +643,7 @@ class PythonReader(Machine):
             elif isinstance(name, str):
                 container = put(container, name, found)
             else:
-                container = _put_anywhere(container, found, named)
+                container = put_anywhere(container, found, named)
         return self.make(node, container)
 
     def _comprehension(self, generators: Sequence[_ast.comprehension], element: Callable[[], Abstract]) -> Abstract:
@@ -962,7 +966,7 @@ class PythonReader(Machine):
             return container
         is_pair = not inner.kinds and not inner.null and self.is_private(inner)
         keys, values = (self.element(inner, 0), self.element(inner, 1)) if is_pair else (UNCERTAIN, UNCERTAIN)
-        return _put_anywhere(container, values, keys)
+        return put_anywhere(container, values, keys)
 
     def _method(self, call: _ast.Call, method: _ast.Attribute) -> Abstract:
         value = self.eval(method.value)
@@ -1054,14 +1058,14 @@ class PythonReader(Machine):
         if name in ("index", "count", "issubset", "issuperset", "isdisjoint"):
             return A_NUMBER
         if name in ("append", "add") and len(given) == 1:
-            self.change(value, partial(_append, value=first), first)
+            self.change(value, partial(append, value=first), first)
             return NULL
         if name == "insert" and len(given) == 2:
             inserted = self.plain(given[1])
-            self.change(value, partial(_put_anywhere, value=inserted, key=NOTHING), inserted)
+            self.change(value, partial(put_anywhere, value=inserted, key=NOTHING), inserted)
             return NULL
         if name == "extend" and len(given) == 1:
-            self.change(value, partial(_put_anywhere, value=first, key=NOTHING), first)
+            self.change(value, partial(put_anywhere, value=first, key=NOTHING), first)
             return NULL
         if name == "update" and len(given) <= 1:
             self._update(value, first, whole, options)
@@ -1094,7 +1098,7 @@ class PythonReader(Machine):
 
         def by(container: Container) -> Container:
             if container.is_list:
-                return _put_anywhere(container, inner, NOTHING)
+                return put_anywhere(container, inner, NOTHING)
             if whole != NOTHING or inner != NOTHING:
                 container = self._absorbing(container, whole, inner)
             for name, each in options.items():
@@ -1103,30 +1107,6 @@ class PythonReader(Machine):
 
         members = [each.values for each in self.containers(whole)] + [self.element(inner)]
         self.change(value, by, any_of([inner, *options.values(), *members]))
-
-
-def put(container: Container, name: str, value: Abstract) -> Container:
-    """Return an object after a value was put at a name."""
-    if container.is_list:
-        return _put_anywhere(container, value, NOTHING)
-    return container._replace(members={**container.members, name: (value, True)})
-
-
-def _put_anywhere(container: Container, value: Abstract, key: Abstract) -> Container:
-    """Return a list or an object after a value was put at a place that is not known."""
-    return container._replace(others=container.others | value, keys=container.keys | key, order=None)
-
-
-def _append(container: Container, value: Abstract) -> Container:
-    order = None if container.order is None else (*container.order, value)
-    return container._replace(others=container.others | value, order=order if order and len(order) < 9 else None)
-
-
-def loosened(container: Container) -> Container:
-    """Return a list or an object after something was taken out, or its order was changed."""
-    return container._replace(
-        order=None, members={name: (value, False) for name, (value, _) in container.members.items()}
-    )
 
 
 def _constant(value: object) -> Abstract:

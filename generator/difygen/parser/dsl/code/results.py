@@ -38,6 +38,8 @@ def returned(language: str, code: str, parameters: tuple[Parameter, ...] | None 
     try:
         if language == "python3":
             return _python(code, parameters)
+        if language == "javascript" and ("function" in code or "=>" in code):
+            return _javascript(code, parameters)
     except (UnfitError, RecursionError):
         pass
     return None
@@ -50,6 +52,16 @@ def _python(code: str, parameters: tuple[Parameter, ...] | None) -> Shape | None
     if tree is None:
         return None
     reader = PythonReader(tree)
+    return reader.shape(reader.main(_given(reader, parameters)))
+
+
+def _javascript(code: str, parameters: tuple[Parameter, ...] | None) -> Shape | None:
+    from difygen.parser.dsl.code.javascript import JavaScriptReader, parsed
+
+    tree = parsed(code)
+    if tree is None:
+        return None
+    reader = JavaScriptReader(tree)
     return reader.shape(reader.main(_given(reader, parameters)))
 
 

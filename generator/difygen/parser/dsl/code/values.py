@@ -130,6 +130,30 @@ class Container(NamedTuple):
         return self.keys | A_TEXT if self.members or self.rest != NOTHING else self.keys
 
 
+def put(container: Container, name: str, value: Abstract) -> Container:
+    """Return an object after a value was put at a name."""
+    if container.is_list:
+        return put_anywhere(container, value, NOTHING)
+    return container._replace(members={**container.members, name: (value, True)})
+
+
+def put_anywhere(container: Container, value: Abstract, key: Abstract) -> Container:
+    """Return a list or an object after a value was put at a place that is not known."""
+    return container._replace(others=container.others | value, keys=container.keys | key, order=None)
+
+
+def append(container: Container, value: Abstract) -> Container:
+    order = None if container.order is None else (*container.order, value)
+    return container._replace(others=container.others | value, order=order if order and len(order) < 9 else None)
+
+
+def loosened(container: Container) -> Container:
+    """Return a list or an object after something was taken out, or its order was changed."""
+    return container._replace(
+        order=None, members={name: (value, False) for name, (value, _) in container.members.items()}
+    )
+
+
 class Function:
     """A function of the program. `outer` is where it was made; `free` are the names that it uses and does not bind."""
 
