@@ -91,8 +91,8 @@ def test_an_agent_has_tools_and_takes_any_files() -> None:
             "support.yaml:1:14: error: `variables` does not apply to a chatbot. [key-not-applicable]",
         ),
         (
-            "{inputs: {}, files: true}",
-            "support.yaml:1:14: error: `files` does not apply to a workflow. [key-not-applicable]",
+            "{inputs: {}, tools: []}",
+            "support.yaml:1:14: error: `tools` does not apply to a workflow. [key-not-applicable]",
         ),
         (
             "{mode: chatflow, variables: {a: {type: integer, initial: x}}}",

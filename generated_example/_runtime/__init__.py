@@ -108,7 +108,7 @@ from ._events import (
     WorkflowPaused,
     WorkflowStarted,
 )
-from ._file_inputs import FileInput, FileRules
+from ._file_inputs import FileInput, FileRules, FilesInput
 from ._files import File, UploadedFile
 from ._models import (
     Checkbox,
@@ -154,7 +154,6 @@ from ._turns import (
     CompletionInfo,
     CompletionOptions,
     CompletionStreamOptions,
-    FilesInput,
     TurnBase,
     TurnError,
     TurnFailedError,

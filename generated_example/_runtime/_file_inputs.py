@@ -332,36 +332,6 @@ def is_by_code(info: ValidationInfo) -> bool:
     return cast(Mapping[str, object], context).get("local_files") is True
 
 
-def prepare_files(
-    app: str, files: Any, rules: FileRules | None, max_files: int | None
-) -> tuple[PreparedFile, ...]:
-    """Return the files to send with a turn or a run, if the app takes them.
-
-    Raises:
-        ConfigurationError: It does not; the message says why.
-    """
-    if not files:
-        return ()
-    if isinstance(files, str | bytes | os.PathLike | Mapping) or not isinstance(
-        files, Sequence
-    ):
-        raise ConfigurationError("files must be a list of files, not one")
-    items = cast(Sequence[object], files)
-    if rules is None:
-        raise ConfigurationError(
-            f"{app!r} takes no files with a turn: file upload is off in the app, and Dify "
-            "would drop them without a word"
-        )
-    if max_files is not None and len(items) > max_files:
-        raise ConfigurationError(
-            f"{app!r} takes {max_files} files with a turn, not {len(items)}"
-        )
-    try:
-        return tuple(rules.prepare(file) for file in items)
-    except ValueError as error:
-        raise ConfigurationError(f"files: {error}") from None
-
-
 FileInput = TypeAliasType(
     "FileInput",
     Annotated[
@@ -380,3 +350,38 @@ FileInput = TypeAliasType(
 """What a file input takes: a path, `(name, bytes)`, an open binary file, an upload of a web
 framework, a URL, an uploaded file, a `File` that a run returned, or the JSON object that
 Dify itself takes."""
+
+FilesInput = Sequence[FileInput]
+"""The files of a run or a turn, beside its inputs."""
+
+
+def prepare_files(
+    app: str,
+    files: FilesInput | None,
+    rules: FileRules | None,
+    max_files: int | None,
+    *,
+    call: str,
+    off: str,
+) -> tuple[PreparedFile, ...]:
+    """Return the files to send with a turn or a run, if the app takes them.
+
+    Raises:
+        ConfigurationError: It does not; the message says why.
+    """
+    if not files:
+        return ()
+    if isinstance(files, str | bytes) or not isinstance(
+        cast(object, files), Sequence
+    ):
+        raise ConfigurationError("files must be a list of files, not one")
+    if rules is None:
+        raise ConfigurationError(f"{app!r} takes no files with a {call}: {off}")
+    if max_files is not None and len(files) > max_files:
+        raise ConfigurationError(
+            f"{app!r} takes {max_files} files with a {call}, not {len(files)}"
+        )
+    try:
+        return tuple(rules.prepare(file) for file in files)
+    except ValueError as error:
+        raise ConfigurationError(f"files: {error}") from None

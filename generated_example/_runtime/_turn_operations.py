@@ -15,7 +15,7 @@ from ._errors import (
     InvalidParamError,
     StreamInterruptedError,
 )
-from ._file_inputs import PreparedFile, Uploads
+from ._file_inputs import FilesInput, PreparedFile, Uploads
 from ._gateways import Answer
 from ._headers import HeaderValues
 from ._http import Call
@@ -29,7 +29,6 @@ from ._transport import Slot, Transport, TurnSlot
 from ._turns import (
     AnswerOutputs,
     ConversationState,
-    FilesInput,
     TurnDetails,
     TurnFailedError,
     TurnInfo,

@@ -24,7 +24,7 @@ from ._events import (
     WorkflowFinished,
     WorkflowPaused,
 )
-from ._file_inputs import FileInput, FileRules, PreparedFile, prepare_files
+from ._file_inputs import FileRules, FilesInput, PreparedFile, prepare_files
 from ._files import File
 from ._headers import HeaderValues
 from ._models import Inputs, Outputs, ResponseMode, files_of, is_same_run
@@ -45,9 +45,6 @@ from ._transport import Transport, TurnSlot, Turnstile
 
 AppKind = Literal["chatflow", "chat", "agent", "completion"]
 TurnStatus = Literal["succeeded", "failed", "stopped", "paused"]
-FilesInput = Sequence[FileInput]
-"""The files that go with a query: paths, `(name, bytes)`, open binary files, URLs, uploaded
-files, files of an earlier answer, or the JSON objects that Dify itself takes."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -75,7 +72,16 @@ class TurnInfo:
         Raises:
             ConfigurationError: It does not; the message says why.
         """
-        return prepare_files(self.name, files, self.files, self.max_files)
+        return prepare_files(
+            self.name,
+            files,
+            self.files,
+            self.max_files,
+            call="turn",
+            off=(
+                "file upload is off in the app, and Dify would drop them without a word"
+            ),
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

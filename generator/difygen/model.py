@@ -387,7 +387,7 @@ class Tool(Record, kw_only=True):
 
 
 class TurnFiles(Record, kw_only=True):
-    """The files that a turn may bring along with its query: Dify's own words, empty where anything will do."""
+    """The files of a turn, beside its query, or of a run, beside its inputs: Dify\'s own words, empty for any."""
 
     types: tuple[str, ...] = ()
     extensions: tuple[str, ...] = ()

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Generic, TypeVar, Unpack
 from ._async_transport import AsyncTransport
 from ._event_stream import text_filter
 from ._events import Event, TextChunk
+from ._file_inputs import FilesInput
 from ._files import Destination, File, UploadedFile
 from ._headers import ExtraHeaders, HeaderValues
 from ._http import AsyncClient, SSLContext, check_client
@@ -402,21 +403,27 @@ class AsyncWorkflowClient(
         inputs: InputsT,
         *,
         user: str | None = None,
+        files: FilesInput | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[OutputsT]:
         """Run the workflow with inputs that are a model already, as `run` does."""
-        return await run_to_end(self._operations, inputs, user=user, **options)
+        return await run_to_end(
+            self._operations, inputs, user=user, files=files, **options
+        )
 
     def stream_inputs(
         self,
         inputs: InputsT,
         *,
         user: str | None = None,
+        files: FilesInput | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[OutputsT]:
         """Follow a run with inputs that are a model already, as `stream` does."""
         return AsyncRunStream(
-            follow_run(self._operations, inputs=inputs, user=user, **options)
+            follow_run(
+                self._operations, inputs=inputs, user=user, files=files, **options
+            )
         )
 
     def _follow(

@@ -24,6 +24,7 @@ from ._conversations import (
     VariablesT,
     VariablesT_co,
 )
+from ._file_inputs import FilesInput
 from ._files import File
 from ._models import Inputs, InputsT
 from ._operations import ClientOptions
@@ -38,7 +39,6 @@ from ._turns import (
     CompletionOptions,
     CompletionStreamOptions,
     ConversationState,
-    FilesInput,
     InfoT,
     TextPieces,
     TurnBase,

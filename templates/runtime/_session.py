@@ -24,6 +24,7 @@ from ._errors import (
     TooManyRequestsError,
 )
 from ._event_stream import RunState, SseDecoder, is_stream, peek
+from ._file_inputs import FilesInput
 from ._gateways import parsed
 from ._headers import HeaderValues
 from ._http import LOGGER, Call, seconds_left
@@ -98,8 +99,10 @@ class RunSource(Generic[StreamedT]):
         workflow_run_id: str | None = None,
         workflow_id: str | None = None,
         trace_id: str | None = None,
+        files: FilesInput | None = None,
     ) -> None:
         self.operations = operations
+        self._files = operations.run_files(files)
         self.state = RunState(workflow_run_id, operations.submitted)
         self._inputs = inputs
         self._workflow_id = workflow_id
@@ -118,7 +121,7 @@ class RunSource(Generic[StreamedT]):
 
     async def begin(self, settings: Settings, user: str, deadline: float) -> Call:
         assert self._inputs is not None
-        files = prepared_files(self._inputs)
+        files = [*prepared_files(self._inputs), *self._files]
         uploads = await self.operations.upload_files(files, user, deadline)
         return run_call(
             settings,
@@ -127,6 +130,7 @@ class RunSource(Generic[StreamedT]):
             response_mode="streaming",
             workflow_id=self._workflow_id,
             trace_id=self._trace_id,
+            files=[file.wire_with(uploads) for file in self._files],
         )
 
     async def complete(self, user: str, deadline: float) -> None:
@@ -486,6 +490,7 @@ def follow_run(
     workflow_id: str | None = None,
     trace_id: str | None = None,
     headers: HeaderValues | None = None,
+    files: FilesInput | None = None,
 ) -> StreamSession[Run[StreamedT]]:
     """Return a session that starts a run, or follows one that was started before."""
     source = RunSource(
@@ -494,6 +499,7 @@ def follow_run(
         workflow_run_id=workflow_run_id,
         workflow_id=workflow_id,
         trace_id=trace_id,
+        files=files,
     )
     return StreamSession(source, user=user, timeout=timeout, stop_on_exit=stop_on_exit)
 
@@ -508,6 +514,7 @@ async def run_to_end(
     workflow_id: str | None = None,
     trace_id: str | None = None,
     headers: HeaderValues | None = None,
+    files: FilesInput | None = None,
 ) -> Run[StreamedT]:
     """Run the workflow: for one answer, or by collecting its stream."""
     operations = operations.with_headers(headers)
@@ -518,6 +525,7 @@ async def run_to_end(
             timeout=timeout,
             workflow_id=workflow_id,
             trace_id=trace_id,
+            files=files,
         )
     session = follow_run(
         operations,
@@ -526,6 +534,7 @@ async def run_to_end(
         timeout=timeout,
         workflow_id=workflow_id,
         trace_id=trace_id,
+        files=files,
     )
     return await collect(session)
 

@@ -76,7 +76,8 @@ class CallOptions:
         given = {"--query": self.query, "--conversation": self.conversation, "--file": self.files or None}
         allowed = {"--query": "query", "--conversation": "conversation_id", "--file": "files"}
         for option, value in given.items():
-            if value is not None and allowed[option] not in kind.parameters:
+            is_allowed = allowed[option] in kind.parameters or (option == "--file" and app.files is not None)
+            if value is not None and not is_allowed:
                 raise UsageProblem(f"{named(app.name)} is {kind.noun}, which takes no {option}.")
         if "query" in kind.parameters and self.query is None:
             raise UsageProblem(f"{named(app.name)} is {kind.noun}: say what to ask it with --query TEXT.")

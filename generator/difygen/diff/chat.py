@@ -8,7 +8,7 @@ from difygen.diff.inputs import compare_files, compare_length
 from difygen.diff.public import PublicNames
 from difygen.diff.rules import Found, renamed, reordered
 from difygen.diff.types import plain
-from difygen.model import App, Input, TurnFiles
+from difygen.model import WORKFLOW, App, Input, TurnFiles
 from difygen.type_syntax import type_in_words
 
 _CALLED = {
@@ -30,7 +30,7 @@ def compare_chat(old: App, new: App, old_names: PublicNames, new_names: PublicNa
     """Return what changes beside inputs and nodes."""
     yield from _compare_variables(old, new, old_names, new_names)
     yield from _compare_tools(old, new)
-    yield from _compare_turn_files(old.files, new.files)
+    yield from _compare_turn_files(old.files, new.files, "run" if new.kind is WORKFLOW else "turn")
     yield from _compare_features(old, new)
     says = {answer.node: answer for answer in old.answers}
     for answer in new.answers:
@@ -72,12 +72,12 @@ def _compare_tools(old: App, new: App) -> Iterator[Found]:
             yield "tool-added", f"tools.{name}", f"The tool `{name}` is new."
 
 
-def _compare_turn_files(old: TurnFiles | None, new: TurnFiles | None) -> Iterator[Found]:
+def _compare_turn_files(old: TurnFiles | None, new: TurnFiles | None, call: str) -> Iterator[Found]:
     if old is None or new is None:
         if old is not None:
-            yield "files-removed", "files", "A turn takes no files any more."
+            yield "files-removed", "files", f"A {call} takes no files any more."
         elif new is not None:
-            yield "files-added", "files", "A turn takes files now."
+            yield "files-added", "files", f"A {call} takes files now."
         return
     yield from compare_files("files", _as_input(old), _as_input(new))
     yield from compare_length("files", _as_input(old), _as_input(new))

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, ValidationError
 from difygen.mock.definition import JsonObject
 from difygen.mock.errors import ApiError, bad_request, internal, invalid_param, unhandled
 from difygen.mock.files import FileStore, usable
-from difygen.model import INPUT_TRAITS, ArrayOf, ObjectOf, Primitive, Type
+from difygen.model import INPUT_TRAITS, ArrayOf, ObjectOf, Primitive, TurnFiles, Type
 from difygen.parser.yaml import no_constant
 
 M = TypeVar("M", bound=BaseModel)
@@ -191,9 +191,23 @@ def _files(variable: JsonObject, value: Any, store: FileStore) -> Any:
     return value
 
 
-def system_files(files: list[dict[str, Any]] | None, store: FileStore) -> list[JsonObject]:
+def system_files(files: list[dict[str, Any]] | None, store: FileStore, rules: TurnFiles | None) -> list[JsonObject]:
     """Return what `sys.files` holds: the request's `files`, file upload switched on or not (seen on 1.12.1)."""
-    return [store.resolve(member, {}, strict=True) for member in files or () if usable(member)]
+    members = [member for member in files or () if usable(member)]
+    if rules is None:
+        return [store.resolve(member, {}, strict=True) for member in members]
+    if rules.max_count is not None and len(members) > rules.max_count:
+        raise invalid_param(f"Number of files exceeds the maximum limit {rules.max_count}")
+    return [store.resolve(member, file_limits(rules), strict=True) for member in members]
+
+
+def file_limits(rules: TurnFiles) -> JsonObject:
+    """Return the rules for files of a run or a turn in the words of a variable."""
+    return {
+        "allowed_file_types": rules.types,
+        "allowed_file_extensions": rules.extensions,
+        "allowed_file_upload_methods": rules.methods,
+    }
 
 
 def schema_error(variables: tuple[JsonObject, ...], inputs: Mapping[str, Any]) -> str | None:

@@ -76,7 +76,7 @@ def read_spec(content: Mapping[str, JsonValue], file: str, report: Diagnostics) 
         outputs=outputs,
         examples=read_examples(root, kind, inputs, outputs),
     )
-    return app if kind is WORKFLOW else spec_chat.read_chat(root, app)
+    return spec_chat.read_chat(root, app)
 
 
 def _app_kind(root: Cursor) -> AppKind:

@@ -16,7 +16,7 @@ KEYS: Mapping[str, tuple[AppKind, ...]] = {
     "outputs": (WORKFLOW,),
     "variables": (CHATFLOW,),
     "tools": (AGENT,),
-    "files": _SPOKEN,
+    "files": (WORKFLOW, *_SPOKEN),
     "opening_statement": _TALKING,
     "suggested_questions": _TALKING,
     "suggested_questions_after_answer": _TALKING,

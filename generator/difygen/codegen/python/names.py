@@ -136,7 +136,7 @@ def name_variables(app: App, options: Options, name: str) -> VariableNames:
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable) is None:
         problems.append(_problem("env", f'"{variable}" cannot be the name of an environment variable.', app.source))
     app = _pinned(app, _settings_of(options.outputs, app, name), problems)
-    reserved = PARAMETERS.union(app.kind.parameters) | MODEL_ATTRIBUTES
+    reserved = PARAMETERS.union(app.kind.parameters, ["files"] if app.files else []) | MODEL_ATTRIBUTES
     return VariableNames(
         app,
         _named(inputs, lambda wire: snake_name(wire, "input"), reserved, renamed, app, problems),

@@ -136,7 +136,7 @@ async def run_workflow(request: ApiRequest) -> Response:
             raise bad_request(f"Invalid workflow_id format: '{workflow_id}'. ")
         if workflow_id.lower() != request.definition.id("workflow"):
             raise not_found(f"Workflow not found with id: {workflow_id}")
-    files = system_files(payload.files, state.files)
+    files = system_files(payload.files, state.files, request.definition.workflow.files)
     inputs = checked_inputs(request.definition.variables, payload.inputs, state.files)
     faults = request.faults
     if state.failures.next_fails():

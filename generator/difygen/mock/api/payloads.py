@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from difygen.mock.definition import Definition, JsonObject
 from difygen.mock.errors import ApiError, invalid_param, not_found
 from difygen.mock.files import FileStore, is_uuid, usable
-from difygen.mock.validation import checked
+from difygen.mock.validation import checked, file_limits
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -178,13 +178,8 @@ def turn_files(
     members = [member for member in given or () if usable(member)]
     if rules.max_count is not None and len(members) > rules.max_count:
         raise invalid_param(f"Number of files exceeds the maximum limit {rules.max_count}")
-    variable = {
-        "allowed_file_types": rules.types,
-        "allowed_file_extensions": rules.extensions,
-        "allowed_file_upload_methods": rules.methods,
-    }
     for member in members:
         stored = store.files.get(str(member.get("upload_file_id", "")).lower())
         if stored is not None and stored.created_by not in ("", user_id):  # since 1.14: another user's file
             raise invalid_param("Invalid upload file")
-    return [store.resolve(member, variable, strict=False) for member in members]
+    return [store.resolve(member, file_limits(rules), strict=False) for member in members]

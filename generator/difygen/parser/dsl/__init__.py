@@ -10,10 +10,10 @@ import json
 from collections.abc import Mapping
 
 from difygen.cursor import Diagnostics, Path
-from difygen.model import AGENT, APP_KINDS, APP_MODES, WORKFLOW, App, AppMode, JsonValue
+from difygen.model import AGENT, APP_KINDS, APP_MODES, WORKFLOW, App, AppMode, JsonValue, TurnFiles
 from difygen.parser.dsl import chat
 from difygen.parser.dsl.dataflow import Resolver
-from difygen.parser.dsl.graph import PATH, Graph, mapping, read_graph, sequence, text
+from difygen.parser.dsl.graph import PATH, Graph, mapping, read_graph, sequence, system_files_reader, text
 from difygen.parser.dsl.inputs import read_form, read_inputs
 from difygen.parser.dsl.outputs import read_outputs
 from difygen.parser.yaml import Document, load
@@ -69,14 +69,23 @@ def _read_graph(app: App, root: Mapping[str, JsonValue], report: Diagnostics) ->
     _check_beginning(graph, report)
     inputs, values = read_inputs(graph, report)
     app = replace(app, inputs=inputs, nodes=graph.nodes(), edges=graph.shown_edges())
-    if app.kind is WORKFLOW:
-        return replace(app, outputs=read_outputs(Resolver(graph, values, workflow), app.kind, report))
     features = mapping(workflow.get("features"))
+    files = chat.read_turn_files(features.get("file_upload"), has_graph=True)
+    if files is None and app.kind is WORKFLOW and system_files_reader(graph) is not None:
+        files = TurnFiles()  # a run takes them even where the feature is off (seen on 1.12.1)
+    # The studio itself writes `sys.files` into what a model sees.
+    elif files is None and (reader := system_files_reader(graph, but=("vision",))) is not None:
+        message = f"{reader} reads `sys.files`, which is always empty: file upload is off in the app's features."
+        hint = "Switch file upload on in the studio and export again, or remove the reference."
+        report.warn("no-system-files", message, (*PATH, reader.index), hint)
+    if app.kind is WORKFLOW:
+        outputs = read_outputs(Resolver(graph, values, workflow), app.kind, report)
+        return replace(app, outputs=outputs, files=files)
     return replace(
         app,
         variables=chat.read_variables(workflow, report),
         answers=chat.read_answers(Resolver(graph, values, workflow, is_chat=True), report),
-        files=chat.read_turn_files(features.get("file_upload"), has_graph=True),
+        files=files,
         features=chat.read_features(features),
     )
 

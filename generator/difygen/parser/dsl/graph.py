@@ -5,7 +5,8 @@ Knows no node type's fields.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from difygen.cursor import Diagnostics
 from difygen.model import Edge, JsonValue, Node
@@ -226,3 +227,31 @@ def text(value: JsonValue) -> str:
 def texts(value: JsonValue) -> tuple[str, ...]:
     """Return the scalars of a list, as text."""
     return tuple([text(each) for each in sequence(value) if isinstance(each, str | int | float)])
+
+
+_FILES_IN_TEXT = re.compile(r"\{\{#(?:[^#.]*\.)?sys\.files(?:\.[^#]*)?#\}\}")
+
+
+def system_files_reader(graph: Graph, *, but: Collection[str] = ()) -> Step | None:
+    """Return the first step that reads `sys.files`, by a selector or in a text.
+
+    What is switched off, and what has one of the keys in `but`, does not count.
+    """
+    return next((step for step in graph.steps.values() if _reads_files(step.data, but)), None)
+
+
+def _reads_files(data: JsonValue, but: Collection[str]) -> bool:
+    waiting: list[JsonValue] = [data]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, str):
+            if "sys.files" in value and _FILES_IN_TEXT.search(value):
+                return True
+        elif isinstance(value, Mapping):
+            if value.get("enabled") is not False:
+                waiting += (member for key, member in value.items() if key not in but)
+        elif isinstance(value, Sequence):
+            if list(value[:2]) == ["sys", "files"] or (len(value) > 1 and value[1] == "sys.files"):
+                return True
+            waiting += value
+    return False
