@@ -45,7 +45,7 @@ from typing_extensions import TypedDict
 from ._errors import (
     DifyError,
 )
-from ._file_inputs import BY_CODE, PreparedFile, Uploads
+from ._file_inputs import BY_CODE, FileRules, PreparedFile, Uploads
 from ._files import BUILD_LATER, File
 from ._headers import HeaderValues
 from ._responses import (
@@ -388,11 +388,21 @@ class WorkflowNode(StrEnum):
 class WorkflowInfo(Generic[OutputsT]):
     """What a generated module tells its clients about the workflow.
 
+    `files` says which files a run may have beside its inputs (`sys.files`), `max_files` how
+    many; None for no files, since the workflow does not look at them.
+
     `text_sources` are the places in the graph (node id, variable) that each output comes
     from, for `stream.text("output")`.
     """
 
-    __slots__ = ("api_key_variables", "name", "outputs", "text_sources")
+    __slots__ = (
+        "api_key_variables",
+        "files",
+        "max_files",
+        "name",
+        "outputs",
+        "text_sources",
+    )
 
     def __init__(
         self,
@@ -401,11 +411,15 @@ class WorkflowInfo(Generic[OutputsT]):
         outputs: type[OutputsT],
         api_key_variables: tuple[str, ...] = ("DIFY_API_KEY",),
         text_sources: Mapping[str, Sequence[Sequence[str]]] | None = None,
+        files: FileRules | None = None,
+        max_files: int | None = None,
     ) -> None:
         self.name = name
         self.outputs = outputs
         self.api_key_variables = api_key_variables
         self.text_sources = text_sources or {}
+        self.files = files
+        self.max_files = max_files
 
     def __repr__(self) -> str:
         return f"WorkflowInfo(name={self.name!r})"

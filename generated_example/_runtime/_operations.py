@@ -24,7 +24,7 @@ from ._errors import (
     TooManyRequestsError,
     UnexpectedResponseError,
 )
-from ._file_inputs import PreparedFile, Uploads
+from ._file_inputs import FilesInput, PreparedFile, Uploads, prepare_files
 from ._files import (
     Destination,
     File,
@@ -331,13 +331,16 @@ class Operations(Generic[ResultsT]):
         timeout: float | None,
         workflow_id: str | None,
         trace_id: str | None,
+        files: FilesInput | None = None,
     ) -> Run[ResultsT]:
         """Run the workflow, waiting for one answer."""
+        run_files = self.run_files(files)
         deadline = self.deadline(timeout)
         settings, name = self.settings(), self.user(user)
         slot = await self.transport.acquire(deadline)
         try:
-            uploads = await self.upload_files(prepared_files(inputs), name, deadline)
+            sent_files = [*prepared_files(inputs), *run_files]
+            uploads = await self.upload_files(sent_files, name, deadline)
             call = run_call(
                 settings,
                 inputs.to_wire(uploads),
@@ -345,6 +348,7 @@ class Operations(Generic[ResultsT]):
                 response_mode="blocking",
                 workflow_id=workflow_id,
                 trace_id=trace_id,
+                files=[file.wire_with(uploads) for file in run_files],
             )
             answer = await self.send(call, deadline, idle=inf)
             if answer.status == 202:
@@ -353,6 +357,22 @@ class Operations(Generic[ResultsT]):
             slot.release()
         payload, data = blocking_payload(answer, call)
         return settle(self.make_run(payload, data, settings))
+
+    def run_files(self, files: FilesInput | None) -> tuple[PreparedFile, ...]:
+        """Return the files to send beside the inputs of a run.
+
+        Raises:
+            ConfigurationError: The workflow does not take them.
+        """
+        workflow = self.workflow
+        return prepare_files(
+            workflow.name,
+            files,
+            workflow.files,
+            workflow.max_files,
+            call="run",
+            off="file upload is off in the app, and nothing in it reads sys.files",
+        )
 
     async def wait_for_run(
         self, answer: Answer, call: Call, deadline: float

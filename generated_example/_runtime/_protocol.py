@@ -5,7 +5,7 @@ a request may be repeated.
 import json
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -42,10 +42,14 @@ def run_call(
     response_mode: str,
     workflow_id: str | None,
     trace_id: str | None,
+    files: Sequence[Mapping[str, Any]] = (),
 ) -> Call:
     """Return the request that starts a run."""
     path = f"/workflows/{segment(workflow_id)}/run" if workflow_id else "/workflows/run"
-    body = {"inputs": inputs, "response_mode": response_mode, "user": user}
+    body: dict[str, Any] = {"inputs": inputs}
+    body |= {"response_mode": response_mode, "user": user}
+    if files:
+        body["files"] = files
     return start_call(settings, path, body, trace_id)
 
 
