@@ -371,9 +371,7 @@ def prepare_files(
     """
     if not files:
         return ()
-    if isinstance(files, str | bytes) or not isinstance(
-        cast(object, files), Sequence
-    ):
+    if isinstance(files, str | bytes) or not isinstance(cast(object, files), Sequence):
         raise ConfigurationError("files must be a list of files, not one")
     if rules is None:
         raise ConfigurationError(f"{app!r} takes no files with a {call}: {off}")

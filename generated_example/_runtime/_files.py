@@ -6,12 +6,12 @@ to the server, not to a foreign one.
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from stat import S_ISREG
 from time import monotonic
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 
 from pydantic import (
@@ -25,11 +25,19 @@ from pydantic import (
 
 from ._answers import error_of
 from ._async_transport import AsyncTransport
-from ._errors import APIError, ConfigurationError
+from ._errors import AnswerTooLargeError, ConfigurationError, ConnectionFailedError
 from ._headers import NO_HEADERS, ExtraHeaders
 from ._http import Call
 from ._responses import Record, read_integer, read_maybe_text, read_moment, read_text
-from ._transport import Exchange, SyncTransport, Transport, read_error, run_now
+from ._settings import origin_of
+from ._transport import (
+    Exchange,
+    SyncTransport,
+    Transport,
+    read_error,
+    read_up_to,
+    run_now,
+)
 
 MAX_REDIRECTS = 5
 MAX_NUMBER = 10_000
@@ -42,7 +50,12 @@ EXPIRED = (
     "download right after the run"
 )
 
+FILES_URL_VARIABLE = "DIFY_FILES_URL"
+MAX_FILE_SIZE = 256_000_000
+"""How many bytes a file may have that is read into memory, unless the caller says."""
+
 Destination = str | os.PathLike[str]
+ResultT = TypeVar("ResultT")
 
 
 def no_headers(url: str) -> ExtraHeaders:
@@ -52,33 +65,31 @@ def no_headers(url: str) -> ExtraHeaders:
 
 async def download(
     transport: Transport,
-    url: str,
+    link: "Link",
     destination: Destination,
     *,
     filename: str | None = None,
-    timeout: float = DOWNLOAD_TIMEOUT,
-    idle_timeout: float = DOWNLOAD_IDLE_TIMEOUT,
-    headers_for: Callable[[str], ExtraHeaders] = no_headers,
+    max_size: int | None = None,
 ) -> Path:
-    """Stream the content of `url` to a file, which appears only when it is complete.
+    """Stream the content of a file to disk, where it appears only when it is complete.
 
     A `destination` that is a folder gets a file of the name that the server gave, with a
-    number where there is one of that name. `headers_for` gives what a URL, the first one
-    or one that the server redirects to, is asked with.
+    number where there is one of that name.
     """
-    call = download_call(url)
     path = Path(destination)
     into_folder = path.is_dir()
     if into_folder:
-        path /= safe_name(filename or call.shown)
+        path /= safe_name(filename or download_call(link.url).shown)
     else:
         check_destination(destination)
     partial = path.with_name(f".{path.name[:40]}.{os.urandom(4).hex()}.part")
-    deadline = monotonic() + timeout
-    exchange = await follow(transport, call, deadline, idle_timeout, headers_for)
+    exchange = await link.open(transport)
+    size = 0
     try:
         with await transport.do(partial.open, "xb") as file:
             while (piece := await exchange.read()) is not None:
+                size += len(piece)
+                check_size(size, max_size)
                 await transport.do(file.write, piece)
         if into_folder:
             return await transport.do(place_beside_others, partial, path)
@@ -90,6 +101,119 @@ async def download(
     finally:
         await exchange.close()
     return path
+
+
+async def read_content(transport: Transport, link: "Link", max_size: int) -> bytes:
+    """Return the content of a file, if it has no more than `max_size` bytes."""
+    content = await read_up_to(await link.open(transport), max_size)
+    check_size(len(content), max_size)
+    return content
+
+
+def check_size(size: int, max_size: int | None) -> None:
+    """Raise an `AnswerTooLargeError` for a file that is larger than the caller takes."""
+    if max_size is not None and size > max_size:
+        raise AnswerTooLargeError(
+            f"The file has more than {max_size:,} bytes. If so much is to be expected, "
+            "give a larger max_size=, or take it piece by piece: download(), iter_bytes()"
+        )
+
+
+class Link:
+    """Where the content of a file is, and how it is asked for.
+
+    `api_url` is that of the API, where it is known. `headers_for` gives what a URL, the
+    first one or one that the server redirects to, is asked with.
+    """
+
+    __slots__ = ("_api_url", "_deadline", "_headers_for", "_idle_timeout", "url")
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_url: str = "",
+        timeout: float = DOWNLOAD_TIMEOUT,
+        idle_timeout: float = DOWNLOAD_IDLE_TIMEOUT,
+        headers_for: Callable[[str], ExtraHeaders] = no_headers,
+    ) -> None:
+        self.url = url
+        self._api_url = api_url
+        self._deadline = monotonic() + timeout
+        self._idle_timeout = idle_timeout
+        self._headers_for = headers_for
+
+    async def open(self, transport: Transport) -> Exchange:
+        """Open the response with the content, after a few redirects at most.
+
+        Raises:
+            DifyError: It cannot be had; the error says what usually is the reason.
+        """
+        call, redirects = download_call(self.url), 0
+        while True:
+            call.extra = self._headers_for(call.url)
+            try:
+                exchange = await transport.open(
+                    call, self._deadline, self._idle_timeout
+                )
+            except ConnectionFailedError as error:
+                error.hint = self._advice() or error.hint
+                raise
+            if exchange.status == 200:
+                return exchange
+            location = exchange.headers.get("location")
+            redirects += 1
+            if not location or redirects > MAX_REDIRECTS:
+                refusal = error_of(await read_error(exchange), call)
+                if refusal.status in (401, 403, 404, 415):
+                    refusal.hint = f"{EXPIRED}. {self._advice()}".rstrip(". ")
+                raise refusal
+            await exchange.close()
+            call = download_call(absolute_url(call.url, location))
+
+    def _advice(self) -> str:
+        """Return why a link of Dify's may lead nowhere; "" for one to the API's own host."""
+        leads_to = origin_of(self.url)
+        if self._api_url and leads_to == origin_of(self._api_url):
+            return ""
+        api = (
+            f", while the API is at {origin_of(self._api_url)}" if self._api_url else ""
+        )
+        return (
+            f"The link leads to {leads_to}{api}. Where links of files lead is Dify's "
+            "setting FILES_URL, often a name that only its own containers know: set it on "
+            "the server to an address that callers reach, or say that address here, with "
+            f"files_url= of the client or {FILES_URL_VARIABLE}"
+        )
+
+
+def reachable_url(url: str, files_url: str | None) -> str:
+    """Return a link of Dify's as it is reached from here: at `files_url`, else `DIFY_FILES_URL`.
+
+    Only signed links are led there: other URLs are not Dify's own.
+    """
+    base = os.environ.get(FILES_URL_VARIABLE) if files_url is None else files_url
+    parts = urlsplit(url)
+    _, found, file = parts.path.partition("/files/")
+    if not base or not found or "sign=" not in parts.query:
+        return url
+    return f"{checked_files_url(base)}/files/{file}?{parts.query}"
+
+
+def checked_files_url(files_url: str) -> str:
+    """Return the address of files, without the path that all links have.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    parts = urlsplit(files_url.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
+        raise ConfigurationError(
+            "files_url (DIFY_FILES_URL) is an address such as http://localhost:5001, not "
+            f"{files_url[:200]!r}"
+        )
+    path = parts.path.rstrip("/").removesuffix("/files").rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{path}"
 
 
 def check_destination(destination: Destination) -> None:
@@ -163,28 +287,6 @@ def absolute_url(base: str, url: str) -> str:
         return url
 
 
-async def follow(
-    transport: Transport,
-    call: Call,
-    deadline: float,
-    idle: float,
-    headers_for: Callable[[str], ExtraHeaders],
-) -> Exchange:
-    """Open the response with the content, after a few redirects at most."""
-    redirects = 0
-    while True:
-        call.extra = headers_for(call.url)
-        exchange = await transport.open(call, deadline, idle)
-        if exchange.status == 200:
-            return exchange
-        location = exchange.headers.get("location")
-        redirects += 1
-        if not location or redirects > MAX_REDIRECTS:
-            raise download_error(error_of(await read_error(exchange), call))
-        await exchange.close()
-        call = download_call(absolute_url(call.url, location))
-
-
 def download_call(url: str) -> Call:
     """Return a request for a file, without a key. Its signature is for the server alone."""
     try:
@@ -202,35 +304,24 @@ def download_call(url: str) -> Call:
     return Call("GET", url, shown=parts.path, repeatable=True)
 
 
-def download_error(error: APIError) -> APIError:
-    """Return the same error, with what usually is the reason."""
-    if error.status in (401, 403, 404, 415):
-        error.hint = EXPIRED
-    return error
-
-
-def download_now(
-    url: str, destination: Destination, filename: str | None, timeout: float
-) -> Path:
-    """Download with connections of its own."""
+def run_alone(
+    use: Callable[[Transport], Coroutine[Any, Any, ResultT]],
+) -> ResultT:
+    """Do something with connections of its own."""
     transport = SyncTransport()
     try:
-        return run_now(
-            download(transport, url, destination, filename=filename, timeout=timeout)
-        )
+        return run_now(use(transport))
     finally:
         transport.close()
 
 
-async def download_async(
-    url: str, destination: Destination, filename: str | None, timeout: float
-) -> Path:
-    """Download with connections of its own, in the running event loop."""
+async def await_alone(
+    use: Callable[[Transport], Coroutine[Any, Any, ResultT]],
+) -> ResultT:
+    """Do the same in the running event loop."""
     transport = AsyncTransport()
     try:
-        return await download(
-            transport, url, destination, filename=filename, timeout=timeout
-        )
+        return await use(transport)
     finally:
         await transport.close()
 
@@ -288,13 +379,39 @@ class File(BaseModel):
         Returns:
             The path of the file.
         """
-        return download_now(url_of(self), path, self.filename, timeout)
+        link, name = self._link(timeout), self.filename
+        return run_alone(lambda each: download(each, link, path, filename=name))
 
     async def adownload(
         self, path: Destination, *, timeout: float = DOWNLOAD_TIMEOUT
     ) -> Path:
         """Download as `download` does, for async code."""
-        return await download_async(url_of(self), path, self.filename, timeout)
+        link, name = self._link(timeout), self.filename
+        return await await_alone(lambda each: download(each, link, path, filename=name))
+
+    def read(
+        self, *, max_size: int = MAX_FILE_SIZE, timeout: float = DOWNLOAD_TIMEOUT
+    ) -> bytes:
+        """Return the content.
+
+        Raises:
+            AnswerTooLargeError: It has more than `max_size` bytes.
+        """
+        link = self._link(timeout)
+        return run_alone(lambda transport: read_content(transport, link, max_size))
+
+    async def aread(
+        self, *, max_size: int = MAX_FILE_SIZE, timeout: float = DOWNLOAD_TIMEOUT
+    ) -> bytes:
+        """Return the content as `read` does, for async code."""
+        link = self._link(timeout)
+        return await await_alone(
+            lambda transport: read_content(transport, link, max_size)
+        )
+
+    def _link(self, timeout: float) -> Link:
+        url = reachable_url(url_of(self), None)
+        return Link(url, api_url=self._api_url, timeout=timeout)
 
 
 def url_of(file: File) -> str:

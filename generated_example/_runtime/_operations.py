@@ -28,9 +28,13 @@ from ._file_inputs import FilesInput, PreparedFile, Uploads, prepare_files
 from ._files import (
     Destination,
     File,
+    Link,
     UploadedFile,
     absolute_url,
+    checked_files_url,
     download,
+    reachable_url,
+    read_content,
     url_of,
 )
 from ._gateways import Answer
@@ -98,6 +102,7 @@ class ClientOptions:
         "api_key",
         "api_path",
         "base_url",
+        "files_url",
         "headers",
         "http_client",
         "idle_timeout",
@@ -115,6 +120,7 @@ class ClientOptions:
         *,
         base_url: str | None,
         api_path: str | None,
+        files_url: str | None,
         api_key: Secret | None,
         user: str | None,
         timeout: float,
@@ -129,6 +135,7 @@ class ClientOptions:
     ) -> None:
         self.base_url = base_url
         self.api_path = api_path
+        self.files_url = None if files_url is None else checked_files_url(files_url)
         self.api_key = api_key
         self.user = user
         self.timeout = positive("timeout", timeout)
@@ -573,17 +580,39 @@ class Operations(Generic[ResultsT]):
         await self.send(call, self.short_deadline())
         remember(self.submitted, token)
 
-    async def download(
-        self, file: File | str, path: Destination, timeout: float | None
-    ) -> Path:
-        """Stream a file's content to disk. The key is not sent."""
+    def link_to(self, file: File | str, timeout: float | None) -> Link:
+        """Return where a file's content is, as it is reached from here. The key is not sent."""
         url = file if isinstance(file, str) else url_of(file)
-        return await download(
-            self.transport,
-            absolute_url(self.settings().api_url, url),
-            path,
-            filename=None if isinstance(file, str) else file.filename,
+        api_url = self.settings().api_url
+        return Link(
+            reachable_url(absolute_url(api_url, url), self.options.files_url),
+            api_url=api_url,
             timeout=self.deadline(timeout) - monotonic(),
             idle_timeout=self.options.idle_timeout,
             headers_for=self.headers_for,
         )
+
+    async def download(
+        self,
+        file: File | str,
+        path: Destination,
+        timeout: float | None,
+        max_size: int | None,
+    ) -> Path:
+        """Stream a file's content to disk."""
+        filename = None if isinstance(file, str) else file.filename
+        link = self.link_to(file, timeout)
+        return await download(
+            self.transport, link, path, filename=filename, max_size=max_size
+        )
+
+    async def read_file(
+        self, file: File | str, timeout: float | None, max_size: int | None
+    ) -> bytes:
+        """Return a file's content."""
+        limit = self.options.max_answer_size if max_size is None else max_size
+        return await read_content(self.transport, self.link_to(file, timeout), limit)
+
+    async def open_file(self, file: File | str, timeout: float | None) -> Exchange:
+        """Open the response with a file's content."""
+        return await self.link_to(file, timeout).open(self.transport)
