@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Generic, TypeVar, Unpack
 from ._async_transport import AsyncTransport
 from ._event_stream import text_filter
 from ._events import Event, TextChunk
+from ._file_inputs import FilesInput
 from ._files import Destination, File, UploadedFile
 from ._headers import ExtraHeaders, HeaderValues
 from ._http import AsyncClient, SSLContext, check_client
@@ -181,6 +182,9 @@ class AsyncAppClient:
         proxy: The URL of a proxy for everything, in place of `HTTPS_PROXY` and the like.
         verify: A file or a folder of certificates to trust, or an `ssl.SSLContext`; False
             trusts any server. Else `SSL_CERT_FILE` or `SSL_CERT_DIR`, else the usual ones.
+        files_url: Where links of files lead, in place of where the server says, which is
+            often an address that only its own containers know (Dify's FILES_URL). Else
+            `DIFY_FILES_URL`. The key is not sent there.
         trust_env: False leaves variables of proxies and certificates out.
         headers: For every request to the API, for example for a gateway before it.
             `Authorization` and what describes a request's content are not among them.
@@ -205,6 +209,7 @@ class AsyncAppClient:
         max_concurrency: int | None = None,
         max_answer_size: int = 256_000_000,
         api_path: str | None = None,
+        files_url: str | None = None,
         proxy: str | None = None,
         verify: "bool | str | os.PathLike[str] | SSLContext | None" = None,
         trust_env: bool | None = None,
@@ -221,6 +226,7 @@ class AsyncAppClient:
         self._options = ClientOptions(
             base_url=base_url,
             api_path=api_path,
+            files_url=files_url,
             api_key=key,
             user=user,
             timeout=timeout,
@@ -288,7 +294,12 @@ class AsyncAppClient:
         return await self._operations.upload(file, user, timeout)
 
     async def download(
-        self, file: File | str, path: Destination, *, timeout: float | None = None
+        self,
+        file: File | str,
+        path: Destination,
+        *,
+        timeout: float | None = None,
+        max_size: int | None = None,
     ) -> Path:
         """Stream a file that a run returned to disk, whole or not at all.
 
@@ -296,8 +307,36 @@ class AsyncAppClient:
             file: The file, or its URL, which may be relative.
             path: Where to; a folder gets a file of the name that the server gave, with
                 a number where that is taken.
+            timeout: Seconds for all of it; the client's if left out.
+            max_size: How many bytes it may have; no limit if left out.
         """
-        return await self._operations.download(file, path, timeout)
+        return await self._operations.download(file, path, timeout, max_size)
+
+    async def read(
+        self,
+        file: File | str,
+        *,
+        timeout: float | None = None,
+        max_size: int | None = None,
+    ) -> bytes:
+        """Return the content of a file that a run returned.
+
+        Raises:
+            AnswerTooLargeError: It has more than `max_size` bytes, the client's
+                `max_answer_size` if left out.
+        """
+        return await self._operations.read_file(file, timeout, max_size)
+
+    async def iter_bytes(
+        self, file: File | str, *, timeout: float | None = None
+    ) -> AsyncIterator[bytes]:
+        """Return the content of a file that a run returned, piece by piece as it comes."""
+        exchange = await self._operations.open_file(file, timeout)
+        try:
+            while (piece := await exchange.read()) is not None:
+                yield piece
+        finally:
+            await exchange.close()
 
     async def info(self) -> AppInfo:
         """Return the app's name, description, tags and mode."""
@@ -402,21 +441,27 @@ class AsyncWorkflowClient(
         inputs: InputsT,
         *,
         user: str | None = None,
+        files: FilesInput | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[OutputsT]:
         """Run the workflow with inputs that are a model already, as `run` does."""
-        return await run_to_end(self._operations, inputs, user=user, **options)
+        return await run_to_end(
+            self._operations, inputs, user=user, files=files, **options
+        )
 
     def stream_inputs(
         self,
         inputs: InputsT,
         *,
         user: str | None = None,
+        files: FilesInput | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[OutputsT]:
         """Follow a run with inputs that are a model already, as `stream` does."""
         return AsyncRunStream(
-            follow_run(self._operations, inputs=inputs, user=user, **options)
+            follow_run(
+                self._operations, inputs=inputs, user=user, files=files, **options
+            )
         )
 
     def _follow(

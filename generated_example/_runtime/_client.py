@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, Generic, TypeVar, Unpack
 
 from ._event_stream import text_filter
 from ._events import Event, TextChunk
+from ._file_inputs import FilesInput
 from ._files import Destination, File, UploadedFile
 from ._headers import ExtraHeaders, HeaderValues
 from ._http import Client, SSLContext, check_client
@@ -179,6 +180,9 @@ class AppClient:
         proxy: The URL of a proxy for everything, in place of `HTTPS_PROXY` and the like.
         verify: A file or a folder of certificates to trust, or an `ssl.SSLContext`; False
             trusts any server. Else `SSL_CERT_FILE` or `SSL_CERT_DIR`, else the usual ones.
+        files_url: Where links of files lead, in place of where the server says, which is
+            often an address that only its own containers know (Dify's FILES_URL). Else
+            `DIFY_FILES_URL`. The key is not sent there.
         trust_env: False leaves variables of proxies and certificates out.
         headers: For every request to the API, for example for a gateway before it.
             `Authorization` and what describes a request's content are not among them.
@@ -203,6 +207,7 @@ class AppClient:
         max_concurrency: int | None = None,
         max_answer_size: int = 256_000_000,
         api_path: str | None = None,
+        files_url: str | None = None,
         proxy: str | None = None,
         verify: "bool | str | os.PathLike[str] | SSLContext | None" = None,
         trust_env: bool | None = None,
@@ -219,6 +224,7 @@ class AppClient:
         self._options = ClientOptions(
             base_url=base_url,
             api_path=api_path,
+            files_url=files_url,
             api_key=key,
             user=user,
             timeout=timeout,
@@ -286,7 +292,12 @@ class AppClient:
         return run_now(self._operations.upload(file, user, timeout))
 
     def download(
-        self, file: File | str, path: Destination, *, timeout: float | None = None
+        self,
+        file: File | str,
+        path: Destination,
+        *,
+        timeout: float | None = None,
+        max_size: int | None = None,
     ) -> Path:
         """Stream a file that a run returned to disk, whole or not at all.
 
@@ -294,8 +305,36 @@ class AppClient:
             file: The file, or its URL, which may be relative.
             path: Where to; a folder gets a file of the name that the server gave, with
                 a number where that is taken.
+            timeout: Seconds for all of it; the client's if left out.
+            max_size: How many bytes it may have; no limit if left out.
         """
-        return run_now(self._operations.download(file, path, timeout))
+        return run_now(self._operations.download(file, path, timeout, max_size))
+
+    def read(
+        self,
+        file: File | str,
+        *,
+        timeout: float | None = None,
+        max_size: int | None = None,
+    ) -> bytes:
+        """Return the content of a file that a run returned.
+
+        Raises:
+            AnswerTooLargeError: It has more than `max_size` bytes, the client's
+                `max_answer_size` if left out.
+        """
+        return run_now(self._operations.read_file(file, timeout, max_size))
+
+    def iter_bytes(
+        self, file: File | str, *, timeout: float | None = None
+    ) -> Iterator[bytes]:
+        """Return the content of a file that a run returned, piece by piece as it comes."""
+        exchange = run_now(self._operations.open_file(file, timeout))
+        try:
+            while (piece := run_now(exchange.read())) is not None:
+                yield piece
+        finally:
+            run_now(exchange.close())
 
     def info(self) -> AppInfo:
         """Return the app's name, description, tags and mode."""
@@ -400,21 +439,27 @@ class WorkflowClient(
         inputs: InputsT,
         *,
         user: str | None = None,
+        files: FilesInput | None = None,
         **options: Unpack[RunOptions],
     ) -> Run[OutputsT]:
         """Run the workflow with inputs that are a model already, as `run` does."""
-        return run_now(run_to_end(self._operations, inputs, user=user, **options))
+        return run_now(
+            run_to_end(self._operations, inputs, user=user, files=files, **options)
+        )
 
     def stream_inputs(
         self,
         inputs: InputsT,
         *,
         user: str | None = None,
+        files: FilesInput | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[OutputsT]:
         """Follow a run with inputs that are a model already, as `stream` does."""
         return RunStream(
-            follow_run(self._operations, inputs=inputs, user=user, **options)
+            follow_run(
+                self._operations, inputs=inputs, user=user, files=files, **options
+            )
         )
 
     def _follow(

@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from stat import S_ISREG
 from time import monotonic
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 from urllib.parse import unquote, urljoin, urlsplit
 
 from pydantic import (
@@ -32,6 +32,7 @@ from ._responses import Record, read_integer, read_maybe_text, read_moment, read
 from ._settings import origin_of
 from ._transport import (
     Exchange,
+    ResultT,
     SyncTransport,
     Transport,
     read_error,
@@ -55,7 +56,6 @@ MAX_FILE_SIZE = 256_000_000
 """How many bytes a file may have that is read into memory, unless the caller says."""
 
 Destination = str | os.PathLike[str]
-ResultT = TypeVar("ResultT")
 
 
 def no_headers(url: str) -> ExtraHeaders:
