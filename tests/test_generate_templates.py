@@ -14,6 +14,7 @@ from difygen.codegen.python import package
 from difygen.codegen.python.package import generate
 from difygen.codegen.python.runtime import exported_names, runtime_names
 from difygen.options import Options
+from difygen.record import Record
 from support import CHAT_LAB, ROOT
 from support.packages import CONCAT, files_of, workflow_from, workflow_of
 
@@ -82,9 +83,7 @@ def members_of_records(name: str, value: object) -> dict[str, list[str]]:
     """The members of a record, of the records in a sequence, and of the records in these."""
     if isinstance(value, list | tuple) and not hasattr(value, "_fields"):
         return {path: found for each in value for path, found in members_of_records(name, each).items()}
-    fields = getattr(value, "_fields", None) or [
-        each.name for each in getattr(value, "__dataclass_fields__", {}).values()
-    ]
+    fields = [*value._members] if isinstance(value, Record) else getattr(value, "_fields", ())
     found = {name: list(fields)} if fields else {}
     if name == "models":
         found |= members_of_records("models[].fields", value.fields)  # type: ignore[attr-defined]  # a ModelPlan

@@ -165,7 +165,7 @@ def test_a_folder_that_cannot_be_made_is_a_message_and_no_traceback() -> None:
 
 
 def contract(workflow: App) -> App:
-    """What a spec can say: no graph, and one description for an object and the place that it is in."""
+    """What a spec can say: no graph, no prefilled forms, and one description for an object and the place it is in."""
     return replace(
         workflow,
         nodes=(),
@@ -177,7 +177,9 @@ def contract(workflow: App) -> App:
             replace(each, type=bare(each.type), description=said(each.description, each.type))
             for each in workflow.variables
         ),
-        inputs=tuple(replace(each, type=each.type and bare_object(each.type)) for each in workflow.inputs),
+        inputs=tuple(
+            replace(each, type=each.type and bare_object(each.type), prefilled=None) for each in workflow.inputs
+        ),
         outputs=tuple(
             replace(each, type=bare(each.type), description=said(each.description, each.type), selectors=())
             for each in workflow.outputs

@@ -1,6 +1,7 @@
 """Strategies for workflows that somebody made up to do harm, or without thinking."""
 
 from difygen.model import App, ArrayOf, Input, Node, ObjectOf, OneOf, Output, Primitive, Property, Type, UnionOf
+from difygen.record import replace
 from difygen.type_algebra import union
 from hypothesis import strategies as st
 
@@ -174,7 +175,7 @@ INPUTS = st.one_of(
     _input("json_object", st.none() | st.dictionaries(SENDABLE_TEXTS, JSON, max_size=3)),
     _input("select", st.none()).flatmap(
         lambda variable: st.sampled_from((None, *variable.options)).map(
-            lambda default: Input(**{**{name: getattr(variable, name) for name in Input.__slots__}, "default": default})
+            lambda default: replace(variable, default=default)
         )
     ),
 )
