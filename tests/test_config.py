@@ -30,6 +30,7 @@ source = "exports/字段拼接.yml"
 rename = { "文本" = "text", list = "choice" }
 outputs = { result = "string", "结果" = "array[object]" }
 env = "SHOP_CONCAT_KEY"
+nodes = { "字段拼接" = "JOIN", 1732007419308 = "ANSWER" }
 
 [tool.difygen.workflows."support-reply"]
 rename.tone = "style"
@@ -70,6 +71,7 @@ WHOLE_OPTIONS = Options(
     names={"exports/字段拼接.yml": "concat", "exports/3.yml": "invoice"},
     rename={"concat": {"文本": "text", "list": "choice"}, "support-reply": {"tone": "style"}},
     outputs={"concat": {"result": "string", "结果": "array[object]"}, "invoice": {"total": "integer"}},
+    nodes={"concat": {"字段拼接": "JOIN", "1732007419308": "ANSWER"}},
     env={"concat": "SHOP_CONCAT_KEY"},
     line_length=100,
     emit="async",

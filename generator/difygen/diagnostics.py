@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 Severity = Literal["error", "warning", "note"]
-"""A note is for machines: what people read in a table or a summary."""
+"""A note says what is not wrong: a hint for people, or to machines what people read in a table or a summary."""
 
 
 class Location(NamedTuple):

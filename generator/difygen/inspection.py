@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from difygen.codegen.python.module import plan_module
-from difygen.codegen.python.names import VariableNames, name_variables, node_constants
+from difygen.codegen.python.names import VariableNames, name_variables
 from difygen.config import Config
 from difygen.console import WRONG, echo, one_line, say, table
 from difygen.diagnostics import has_errors
@@ -52,7 +52,7 @@ def describe(app: App, name: str, options: Options, exports: Sequence[str]) -> d
     """Return an app, called `name` in Python, in JSON's types: its contract, and for each wire name the Python name."""
     checked, kind = name_variables(app, options, name), app.kind
     contract = dump(checked.app)
-    constants = node_constants(app)
+    constants = checked.nodes
     return {
         "name": app.name,
         "source": app.source,

@@ -25,7 +25,7 @@ OWN_FILE = "difygen.toml"
 PROJECT_FILE = "pyproject.toml"
 
 KEYS = ("sources", "output", "line_length", "emit", "templates", "runtime", "workflows")
-WORKFLOW_KEYS = ("source", "name", "rename", "outputs", "env")
+WORKFLOW_KEYS = ("source", "name", "rename", "outputs", "nodes", "env")
 LINE_LENGTHS = range(72, 321)
 """Below, lines that fit nowhere are too many: formatters part them each in its own way, and none could be pleased."""
 
@@ -230,6 +230,7 @@ def _check(file: SettingsFile) -> Settings | tuple[Diagnostic, ...]:
             names=workflows.names,
             rename=workflows.rename,
             outputs=workflows.outputs,
+            nodes=workflows.nodes,
             env=workflows.env,
             line_length=_line_length(root.get("line_length")),
             emit=_emit(root.get("emit")),
@@ -251,6 +252,7 @@ class _Workflows:
         self.names: dict[str, str] = {}
         self.rename: dict[str, Mapping[str, str]] = {}
         self.outputs: dict[str, Mapping[str, str]] = {}
+        self.nodes: dict[str, Mapping[str, str]] = {}
         self.env: dict[str, str] = {}
         self.paths: dict[str, Path] = {}
 
@@ -262,7 +264,11 @@ class _Workflows:
         if name in self.paths:
             table.error("repeated-name", f"Two tables are about the app `{shown(name)}`.")
         self.paths[name] = table.path
-        for setting, chosen, check in (("rename", self.rename, _check_name), ("outputs", self.outputs, _check_word)):
+        for setting, chosen, check in (
+            ("rename", self.rename, _check_name),
+            ("outputs", self.outputs, _check_word),
+            ("nodes", self.nodes, _check_constant),
+        ):
             if (member := table.get(setting)) is not None and _is_table(member):
                 chosen[name] = {wire: value.text() for wire, value in member.members() if check(value)}
         if (variable := table.get("env")) is not None:
@@ -349,6 +355,16 @@ def _check_name(cursor: Cursor) -> bool:
     problem = explicit_name_problem(name) if isinstance(cursor.value, str) else ""
     if problem:
         cursor.error("bad-name", f"`{shown(name)}` {problem}.", "Choose a lower-case name such as `my_name`.")
+    return isinstance(cursor.value, str) and not problem
+
+
+def _check_constant(cursor: Cursor) -> bool:
+    name = cursor.text()
+    problem = explicit_name_problem(name) if isinstance(cursor.value, str) else ""
+    if not problem and name != name.upper():
+        problem = "is not in upper case"
+    if problem:
+        cursor.error("bad-name", f"`{shown(name)}` {problem}.", "Choose an upper-case name such as `MY_NODE`.")
     return isinstance(cursor.value, str) and not problem
 
 

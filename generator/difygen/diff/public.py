@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from difygen.codegen.python.module import plan_module
-from difygen.codegen.python.names import name_variables, node_constants
+from difygen.codegen.python.names import name_variables
 from difygen.model import App
 from difygen.naming import Identifier, class_name
 from difygen.options import Options
@@ -36,7 +36,11 @@ class PublicApp(NamedTuple):
 
 
 def public_app(
-    app: App, module: str, renamed: Mapping[str, str] = _NOTHING, exports: Sequence[str] | None = None
+    app: App,
+    module: str,
+    renamed: Mapping[str, str] = _NOTHING,
+    exports: Sequence[str] | None = None,
+    nodes: Mapping[str, str] = _NOTHING,
 ) -> PublicApp:
     """Return what callers see of an app that is called `module` in Python.
 
@@ -45,11 +49,12 @@ def public_app(
         module: Its name.
         renamed: The Python names that the user chose for variables.
         exports: The public names of its module; by default, those that it has without any options.
+        nodes: The constants that the user chose for nodes.
     """
-    names = name_variables(app, Options(rename={module: renamed}), module)
+    names = name_variables(app, Options(rename={module: renamed}, nodes={module: nodes}), module)
     if exports is None:
         plan = plan_module(app, Options(), Identifier(module)).plan
         exports = plan.exports if plan else ()
     steps = {f"{class_name(module)}{what}" for what in ("Node", "Tool")}
     exports = [name for name in exports if name not in steps]
-    return PublicApp(app, PublicNames(names.inputs, names.outputs, names.variables, node_constants(app), exports))
+    return PublicApp(app, PublicNames(names.inputs, names.outputs, names.variables, names.nodes, exports))

@@ -17,7 +17,7 @@ from difygen.codegen.python.templates import TemplateProblem
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.files import hash_bytes
 from difygen.model_json import dump, load
-from difygen.naming import Identifier, file_name_problem, snake_name
+from difygen.naming import MAX_WORKFLOW_NAME, Identifier, file_name_problem, snake_name
 from difygen.project.definitions import DefinitionFile, Unnamed, held_names, name_modules, read_source
 from difygen.project.lockfile import Lock, LockedApp, LockedContract, join_contracts, locked_contract, read_contracts
 from difygen.project.report import BuildReport, Package
@@ -25,7 +25,7 @@ from difygen.project.request import Request
 from difygen.project.sources import STDIN, Source, origin_of
 from difygen.project.writer import signed
 from difygen.record import Record, replace
-from difygen.wording import visible
+from difygen.wording import quoted, visible
 
 if TYPE_CHECKING:
     from difygen.diff.public import PublicApp
@@ -76,8 +76,9 @@ def assemble(request: Request, lock: Lock | None, unchanged: Mapping[str, str]) 
         apps = [*kept.items(), *((str(entry.module.name), entry.locked) for entry in entries)]
         findings += request.config.unused_settings({name for module, one in apps for name in (module, one.name)})
 
-    findings = sorted(set(findings), key=lambda finding: finding.location)
-    report = BuildReport(request.shown, diagnostics=tuple(findings), skipped=skipped)
+    findings = sorted(dict.fromkeys(findings), key=lambda finding: finding.location)
+    notes = name_notes(request, [file for file in files if file.app], names)
+    report = BuildReport(request.shown, diagnostics=tuple(findings), skipped=skipped, notes=tuple(notes))
     if report.failed:
         return Package(report)
     try:
@@ -122,6 +123,18 @@ def _names(
     return names, [problem._replace(location=Location(shown[problem.location.file])) for problem in problems]
 
 
+def name_notes(request: Request, files: Iterable[DefinitionFile], names: Mapping[str, str]) -> list[Diagnostic]:
+    """Return notes on names that somebody may want to choose: those of another script, and those that were cut."""
+    notes = []
+    for file in files:
+        path, name = file.source.relative_to(request.folder), file.app.name if file.app else ""
+        if path not in request.names and (not name.isascii() or len(name) > MAX_WORKFLOW_NAME):
+            message = f"The app {quoted(name)} is called `{names[path]}` in Python."
+            hint = "To choose its name: --name, or a table [workflows.NAME] with its `source` in the settings."
+            notes.append(Diagnostic("note", "derived-name", message, Location(file.source.shown), hint))
+    return notes
+
+
 def _entry(request: Request, file: DefinitionFile, names: Mapping[str, str], origins: Mapping[str, str]) -> Entry:
     """Make the module of an app. What is wrong with it is said of the definition as messages call it."""
     assert file.app is not None
@@ -145,7 +158,9 @@ def _entry(request: Request, file: DefinitionFile, names: Mapping[str, str], ori
         warnings=sum(finding.severity == "warning" for finding in (*file.diagnostics, *findings)),
     )
     renamed = options.rename.get(name) or options.rename.get(app.name)
-    visible = {**dump(module.app), "exports": list(module.exports), **({"renamed": dict(renamed)} if renamed else {})}
+    nodes = options.nodes.get(name) or options.nodes.get(app.name)
+    visible = {**dump(module.app), "exports": list(module.exports)}
+    visible |= {key: dict(names) for key, names in (("renamed", renamed), ("renamed_nodes", nodes)) if names}
     return Entry(module, locked, locked_contract(visible), findings)
 
 
@@ -227,5 +242,7 @@ def public_apps(lock: Lock, contracts: Mapping[str, LockedContract]) -> dict[str
     apps = {}
     for module, (_, members) in contracts.items():
         app = load(members, lock.apps[module].source)
-        apps[module] = public_app(app, module, members.get("renamed", {}), members["exports"])
+        apps[module] = public_app(
+            app, module, members.get("renamed", {}), members["exports"], members.get("renamed_nodes", {})
+        )
     return apps

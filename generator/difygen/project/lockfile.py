@@ -63,8 +63,8 @@ class LockedApp(NamedTuple):
 class LockedContract(NamedTuple):
     """What callers see of an app: the text that stands in the lock, and the members that it holds.
 
-    Beside those of `difygen.model_json.dump` they are `exports`, the public names of the module, and `renamed`, the
-    Python names that the user chose for variables, if there are some.
+    Beside those of `difygen.model_json.dump` they are `exports`, the public names of the module, `renamed`, the Python
+    names that the user chose for variables, and `renamed_nodes`, those for nodes, if there are some.
     """
 
     text: str

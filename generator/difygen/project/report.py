@@ -34,7 +34,8 @@ class BuildReport(Record):
     """What a build did. Paths are relative to `output`.
 
     `kinds` has the word of each app for its kind; `hidden_warnings` counts those of definitions that did not
-    change, which were shown when they did; `skipped` are files of folders that define no workflow; `problem` says
+    change, which were shown when they did; `skipped` are files of folders that define no workflow; `notes` are nothing
+    that is wrong, but worth to be told of definitions that are new or did change; `problem` says
     why nothing could be written; `runtime` says which runtime was written, where that was what to do; `lock` whether
     the lock was written, which is none of the files that are counted.
     """
@@ -47,6 +48,7 @@ class BuildReport(Record):
     diagnostics: tuple[Diagnostic, ...] = ()
     hidden_warnings: int = 0
     skipped: tuple[Diagnostic, ...] = ()
+    notes: tuple[Diagnostic, ...] = ()
     changes: tuple[Change, ...] = ()
     problem: str = ""
     runtime: str = ""
@@ -115,6 +117,8 @@ def all_findings(report: BuildReport, config: Config) -> list[Diagnostic]:
     found = [*shown_findings(report, config.verbosity, strict=config.strict)]
     if config.verbosity > 0:
         found += [finding._replace(severity="note") for finding in report.skipped]
+    if config.verbosity >= 0 and not report.failed:
+        found += report.notes
     if report.problem:
         found.append(Diagnostic("error", "not-written", report.problem, Location(report.output)))
     return found
@@ -129,6 +133,8 @@ def show_findings(report: BuildReport, verbosity: int, *, strict: bool) -> None:
     """Print what was found in the definitions."""
     for finding in shown_findings(report, verbosity, strict=strict):
         say(str(finding))
+    for note in report.notes if verbosity >= 0 and not report.failed else ():
+        say(str(note))
     if verbosity > 0:
         for finding in report.skipped:
             say(f"{finding.location}: skipped: {finding.message}")

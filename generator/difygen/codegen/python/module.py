@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 
 from difygen.codegen.describe import answer_texts, headline, output_text, paragraphs, sentence, summary
 from difygen.codegen.python.inputs import InputPlan, file_settings, plan_inputs
-from difygen.codegen.python.names import VariableNames, class_names, name_variables, node_constants
+from difygen.codegen.python.names import VariableNames, class_names, name_variables
 from difygen.codegen.python.runtime import runtime_names
 from difygen.codegen.python.syntax import Code, Source, call, code, literal, subscript
 from difygen.codegen.python.types import BUILTINS, Constant, ModelPlan, Scope, output_annotation, output_field
@@ -183,7 +183,7 @@ def _plan(names: VariableNames, options: Options, name: Identifier) -> ModulePla
     variables_class = Identifier(f"{stem}Variables") if app.kind is CHATFLOW else None
     if variables_class is not None:
         scope.models.append(_variables_model(names, variables_class, scope))
-    constants = node_constants(app)
+    constants = names.nodes
     tool_names = numbered({tool.name: constant_name(tool.name, fallback="tool") for tool in app.tools})
     nodes_class, tools_class = Identifier(f"{stem}Node"), Identifier(f"{stem}Tool")
     files = (

@@ -29,7 +29,7 @@ from difygen.naming import (
     snake_name,
 )
 from difygen.options import Options
-from difygen.record import Record, replace
+from difygen.record import NOTHING, Record, replace
 from difygen.wording import has_surrogate, nearest, visible
 
 _CLASSES = ("Client", "Inputs", "Outputs", "Node", "Variables", "Tool")
@@ -50,13 +50,14 @@ class VariableNames(Record):
     """The Python names of an app's inputs and outputs by wire name, and the variable of its API key.
 
     `app` is the app as callers see it: with the types that the user pinned for its outputs. `variables` are those of a
-    conversation.
+    conversation, `nodes` the constants of nodes by id.
     """
 
     app: App
     inputs: Mapping[str, Identifier]
     outputs: Mapping[str, Identifier]
     variables: Mapping[str, Identifier]
+    nodes: Mapping[str, Identifier]
     key_variable: str
     problems: tuple[Diagnostic, ...]
 
@@ -142,6 +143,7 @@ def name_variables(app: App, options: Options, name: str) -> VariableNames:
         _named(inputs, lambda wire: snake_name(wire, "input"), reserved, renamed, app, problems),
         _named(outputs, lambda wire: snake_name(wire, "output"), MODEL_ATTRIBUTES, renamed, app, problems),
         _named(variables, lambda wire: snake_name(wire, "variable"), VARIABLES_ATTRIBUTES, renamed, app, problems),
+        node_constants(app, _chosen_constants(app, _settings_of(options.nodes, app, name), problems)),
         variable,
         tuple(problems),
     )
@@ -152,17 +154,43 @@ def key_variable(options: Options, app: App, name: str) -> str:
     return options.env.get(name) or options.env.get(app.name) or f"DIFY_{name.strip('_').upper()}_API_KEY"
 
 
-def node_constants(app: App) -> dict[str, Identifier]:
+def node_constants(app: App, chosen: Mapping[str, Identifier] = NOTHING) -> dict[str, Identifier]:
     """Return the names of the nodes in their enumeration, by node id.
 
     A node is called by its id, if somebody chose that, else by its title, else by its type. Of several that would be
     called the same, all but the oldest get a number: ids of Dify's are the times at which the nodes were added, so that
-    adding one renames no other.
+    adding one renames no other. Names that are `chosen`, by id, come first.
     """
     oldest_first = sorted(app.nodes, key=lambda node: (len(node.id), node.id) if node.id.isdecimal() else (inf, ""))
     texts = {node.id: (node.id,) if _is_chosen(node.id) else (node.title, node.type) for node in oldest_first}
-    names = numbered({id_: constant_name(*each, fallback="node") for id_, each in texts.items()})
+    wanted = {id_: constant_name(*each, fallback="node") for id_, each in texts.items() if id_ not in chosen}
+    names = numbered({**chosen, **wanted})
     return {node.id: names[node.id] for node in app.nodes}
+
+
+def _chosen_constants(app: App, settings: Mapping[str, str], problems: list[Diagnostic]) -> dict[str, Identifier]:
+    """Return the constants that the user chose, by node id. Settings name a node by its id, or by its title."""
+    chosen: dict[str, Identifier] = {}
+    titles = [node.title for node in app.nodes]
+    for key, name in settings.items():
+        ids = [node.id for node in app.nodes if node.id == key] or [node.id for node in app.nodes if node.title == key]
+        problem, hint = explicit_name_problem(name), ""
+        if not ids:
+            near = nearest(key, [*titles, *(node.id for node in app.nodes)])
+            problem, hint = "is for a node that there is not", f'Did you mean "{near}"?' if near else ""
+        elif len(ids) > 1:
+            problem, hint = "is for a title that several nodes have", f"Name one by its id: {', '.join(ids)}."
+        elif name in chosen.values() or ids[0] in chosen:
+            problem = "is given to two nodes" if name in chosen.values() else "is the second one of this node"
+        if problem:
+            problems.append(_problem("node-name", f'The name "{name}" for "{key}" {problem}.', app.source, hint))
+        else:
+            chosen[ids[0]] = Identifier(name)
+    for id_, constant in node_constants(app).items() if chosen else ():
+        if id_ not in chosen and constant in chosen.values():
+            message = f'The name "{constant}" is that of the node "{id_}" already.'
+            problems.append(_problem("node-name", message, app.source, "Choose another, or name that node, too."))
+    return chosen
 
 
 def _is_chosen(node_id: str) -> bool:
