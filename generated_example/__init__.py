@@ -23,23 +23,28 @@ _RUNTIME = "._runtime"
 _NAMES = {
     ".concat": """
         AsyncConcatClient ConcatClient ConcatInputs ConcatOutputs arun_concat
-        astream_concat run_concat stream_concat
+        astart_concat astream_concat await_concat run_concat start_concat stream_concat
+        wait_concat
     """,
     ".he_tong_shen_yue": """
         AsyncHeTongShenYueClient HeTongShenYueClient HeTongShenYueInputs
         HeTongShenYueNode HeTongShenYueOutputs HeTongShenYueOutputsShenYueJieGuo
         HeTongShenYueOutputsShenYueJieGuoRisksItem arun_he_tong_shen_yue
-        astream_he_tong_shen_yue run_he_tong_shen_yue stream_he_tong_shen_yue
+        astart_he_tong_shen_yue astream_he_tong_shen_yue await_he_tong_shen_yue
+        run_he_tong_shen_yue start_he_tong_shen_yue stream_he_tong_shen_yue
+        wait_he_tong_shen_yue
     """,
     ".invoice": """
         AsyncInvoiceClient InvoiceClient InvoiceInputs InvoiceInputsCustomer
         InvoiceOutputs InvoiceOutputsApproval InvoiceOutputsLinesItem arun_invoice
-        astream_invoice run_invoice stream_invoice
+        astart_invoice astream_invoice await_invoice run_invoice start_invoice
+        stream_invoice wait_invoice
     """,
     ".nightly_report": """
         AsyncNightlyReportClient NightlyReportClient NightlyReportInputs
-        NightlyReportOutputs arun_nightly_report astream_nightly_report
-        run_nightly_report stream_nightly_report
+        NightlyReportOutputs arun_nightly_report astart_nightly_report
+        astream_nightly_report await_nightly_report run_nightly_report
+        start_nightly_report stream_nightly_report wait_nightly_report
     """,
     ".order_desk": """
         AsyncOrderDeskClient OrderDeskClient OrderDeskInputs OrderDeskNode
@@ -50,7 +55,8 @@ _NAMES = {
         AsyncProductCardClient ProductCardClient ProductCardInputs
         ProductCardInputsArticle ProductCardInputsArticleSize ProductCardNode
         ProductCardOutputs ProductCardOutputsCard ProductCardOutputsCardSeo
-        arun_product_card astream_product_card run_product_card stream_product_card
+        arun_product_card astart_product_card astream_product_card await_product_card
+        run_product_card start_product_card stream_product_card wait_product_card
     """,
     ".product_guide": """
         AsyncProductGuideClient ProductGuideClient ProductGuideInputs
@@ -64,17 +70,22 @@ _NAMES = {
     ".support_reply": """
         AsyncSupportReplyClient SupportReplyClient SupportReplyInputs
         SupportReplyInputsContext SupportReplyOutputs SupportReplyOutputsSourcesItem
-        arun_support_reply astream_support_reply run_support_reply stream_support_reply
+        arun_support_reply astart_support_reply astream_support_reply
+        await_support_reply run_support_reply start_support_reply stream_support_reply
+        wait_support_reply
     """,
     ".ticket_triage": """
         AsyncTicketTriageClient TicketTriageClient TicketTriageInputs TicketTriageNode
         TicketTriageOutputs TicketTriageOutputsSourcesItem arun_ticket_triage
-        astream_ticket_triage run_ticket_triage stream_ticket_triage
+        astart_ticket_triage astream_ticket_triage await_ticket_triage run_ticket_triage
+        start_ticket_triage stream_ticket_triage wait_ticket_triage
     """,
     ".translate_pages": """
         AsyncTranslatePagesClient TranslatePagesClient TranslatePagesInputs
         TranslatePagesNode TranslatePagesOutputs arun_translate_pages
-        astream_translate_pages run_translate_pages stream_translate_pages
+        astart_translate_pages astream_translate_pages await_translate_pages
+        run_translate_pages start_translate_pages stream_translate_pages
+        wait_translate_pages
     """,
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}

@@ -29,9 +29,13 @@ __all__ = [
     "ConcatInputs",
     "ConcatOutputs",
     "arun_concat",
+    "astart_concat",
     "astream_concat",
+    "await_concat",
     "run_concat",
+    "start_concat",
     "stream_concat",
+    "wait_concat",
 ]
 
 
@@ -59,8 +63,7 @@ _WORKFLOW = WorkflowInfo(
 class ConcatClient(WorkflowClient[ConcatInputs, ConcatOutputs]):
     """Runs `concat`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_CONCAT_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_CONCAT_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -80,13 +83,11 @@ class ConcatClient(WorkflowClient[ConcatInputs, ConcatOutputs]):
 
         Args:
             string: 文本, at most 48 characters.
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `RunOptions`.
+            user, **options: Whom the run is for, else `DIFY_USER`; see `RunOptions`.
 
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
-            RunError: The run failed, was stopped, or waits for a person: see `.run`.
-            DifyError: Anything else, such as a missing setting or a refusal.
+            DifyError: All else; a `RunError`, with its `.run`, if the run ended badly.
         """
         inputs = ConcatInputs(string=string, num=num, list=list)
         return self.run_inputs(inputs, user=user, **options)
@@ -100,11 +101,7 @@ class ConcatClient(WorkflowClient[ConcatInputs, ConcatOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[ConcatOutputs]:
-        """Run `concat` as a stream of events, for `with` and `for`.
-
-        Takes what `run` takes. The run starts with the first event that is asked for;
-        `stream.result()` returns or raises what `run` does.
-        """
+        """Run `concat` as a stream, for `with` and `for`; `start` takes the same."""
         inputs = ConcatInputs(string=string, num=num, list=list)
         return self.stream_inputs(inputs, user=user, **options)
 
@@ -144,6 +141,10 @@ class AsyncConcatClient(AsyncWorkflowClient[ConcatInputs, ConcatOutputs]):
 _client = ConcatClient()
 run_concat = as_function(_client.run, "run_concat")
 stream_concat = as_function(_client.stream, "stream_concat")
+start_concat = as_function(_client.start, "start_concat")
+wait_concat = as_function(_client.wait, "wait_concat")
 _async_client = AsyncConcatClient()
 arun_concat = as_function(_async_client.run, "arun_concat")
 astream_concat = as_function(_async_client.stream, "astream_concat")
+astart_concat = as_function(_async_client.start, "astart_concat")
+await_concat = as_function(_async_client.wait, "await_concat")

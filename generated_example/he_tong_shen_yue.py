@@ -37,9 +37,13 @@ __all__ = [
     "HeTongShenYueOutputsShenYueJieGuo",
     "HeTongShenYueOutputsShenYueJieGuoRisksItem",
     "arun_he_tong_shen_yue",
+    "astart_he_tong_shen_yue",
     "astream_he_tong_shen_yue",
+    "await_he_tong_shen_yue",
     "run_he_tong_shen_yue",
+    "start_he_tong_shen_yue",
     "stream_he_tong_shen_yue",
+    "wait_he_tong_shen_yue",
 ]
 
 
@@ -136,8 +140,8 @@ _WORKFLOW = WorkflowInfo(
 class HeTongShenYueClient(WorkflowClient[HeTongShenYueInputs, HeTongShenYueOutputs]):
     """Runs `合同审阅`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_HE_TONG_SHEN_YUE_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_HE_TONG_SHEN_YUE_API_KEY` or `DIFY_API_KEY`, and
+    `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -161,13 +165,11 @@ class HeTongShenYueClient(WorkflowClient[HeTongShenYueInputs, HeTongShenYueOutpu
             attachments: 附件, at most 5 files (document or image).
             side: 我方立场. Prefilled with '甲方' in Dify.
             strict: 严格模式.
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `RunOptions`.
+            user, **options: Whom the run is for, else `DIFY_USER`; see `RunOptions`.
 
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
-            RunError: The run failed, was stopped, or waits for a person: see `.run`.
-            DifyError: Anything else, such as a missing setting or a refusal.
+            DifyError: All else; a `RunError`, with its `.run`, if the run ended badly.
         """
         inputs = HeTongShenYueInputs(
             contract=contract,
@@ -187,11 +189,7 @@ class HeTongShenYueClient(WorkflowClient[HeTongShenYueInputs, HeTongShenYueOutpu
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[HeTongShenYueOutputs]:
-        """Run `合同审阅` as a stream of events, for `with` and `for`.
-
-        Takes what `run` takes. The run starts with the first event that is asked for;
-        `stream.result()` returns or raises what `run` does.
-        """
+        """Run `合同审阅` as a stream, for `with` and `for`; `start` takes the same."""
         inputs = HeTongShenYueInputs(
             contract=contract,
             attachments=attachments,
@@ -250,6 +248,10 @@ class AsyncHeTongShenYueClient(
 _client = HeTongShenYueClient()
 run_he_tong_shen_yue = as_function(_client.run, "run_he_tong_shen_yue")
 stream_he_tong_shen_yue = as_function(_client.stream, "stream_he_tong_shen_yue")
+start_he_tong_shen_yue = as_function(_client.start, "start_he_tong_shen_yue")
+wait_he_tong_shen_yue = as_function(_client.wait, "wait_he_tong_shen_yue")
 _async_client = AsyncHeTongShenYueClient()
 arun_he_tong_shen_yue = as_function(_async_client.run, "arun_he_tong_shen_yue")
 astream_he_tong_shen_yue = as_function(_async_client.stream, "astream_he_tong_shen_yue")
+astart_he_tong_shen_yue = as_function(_async_client.start, "astart_he_tong_shen_yue")
+await_he_tong_shen_yue = as_function(_async_client.wait, "await_he_tong_shen_yue")

@@ -40,9 +40,13 @@ __all__ = [
     "InvoiceOutputsApproval",
     "InvoiceOutputsLinesItem",
     "arun_invoice",
+    "astart_invoice",
     "astream_invoice",
+    "await_invoice",
     "run_invoice",
+    "start_invoice",
     "stream_invoice",
+    "wait_invoice",
 ]
 
 
@@ -125,8 +129,7 @@ _WORKFLOW = WorkflowInfo(
 class InvoiceClient(WorkflowClient[InvoiceInputs, InvoiceOutputs]):
     """Runs `invoice`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_INVOICE_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_INVOICE_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -156,13 +159,11 @@ class InvoiceClient(WorkflowClient[InvoiceInputs, InvoiceOutputs]):
             strict: 厳密.
             notes: 備考, at most 2,000 characters.
             customer: 顧客.
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `RunOptions`.
+            user, **options: Whom the run is for, else `DIFY_USER`; see `RunOptions`.
 
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
-            RunError: The run failed, was stopped, or waits for a person: see `.run`.
-            DifyError: Anything else, such as a missing setting or a refusal.
+            DifyError: All else; a `RunError`, with its `.run`, if the run ended badly.
         """
         inputs = InvoiceInputs(
             invoice=invoice,
@@ -188,11 +189,7 @@ class InvoiceClient(WorkflowClient[InvoiceInputs, InvoiceOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[InvoiceOutputs]:
-        """Run `invoice` as a stream of events, for `with` and `for`.
-
-        Takes what `run` takes. The run starts with the first event that is asked for;
-        `stream.result()` returns or raises what `run` does.
-        """
+        """Run `invoice` as a stream, for `with` and `for`; `start` takes the same."""
         inputs = InvoiceInputs(
             invoice=invoice,
             attachments=attachments,
@@ -264,6 +261,10 @@ class AsyncInvoiceClient(AsyncWorkflowClient[InvoiceInputs, InvoiceOutputs]):
 _client = InvoiceClient()
 run_invoice = as_function(_client.run, "run_invoice")
 stream_invoice = as_function(_client.stream, "stream_invoice")
+start_invoice = as_function(_client.start, "start_invoice")
+wait_invoice = as_function(_client.wait, "wait_invoice")
 _async_client = AsyncInvoiceClient()
 arun_invoice = as_function(_async_client.run, "arun_invoice")
 astream_invoice = as_function(_async_client.stream, "astream_invoice")
+astart_invoice = as_function(_async_client.start, "astart_invoice")
+await_invoice = as_function(_async_client.wait, "await_invoice")

@@ -26,9 +26,13 @@ __all__ = [
     "NightlyReportInputs",
     "NightlyReportOutputs",
     "arun_nightly_report",
+    "astart_nightly_report",
     "astream_nightly_report",
+    "await_nightly_report",
     "run_nightly_report",
+    "start_nightly_report",
     "stream_nightly_report",
+    "wait_nightly_report",
 ]
 
 
@@ -53,8 +57,8 @@ _WORKFLOW = WorkflowInfo(
 class NightlyReportClient(WorkflowClient[NightlyReportInputs, NightlyReportOutputs]):
     """Runs `nightly_report`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_NIGHTLY_REPORT_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_NIGHTLY_REPORT_API_KEY` or `DIFY_API_KEY`, and
+    `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -70,13 +74,11 @@ class NightlyReportClient(WorkflowClient[NightlyReportInputs, NightlyReportOutpu
         Sums up the day.
 
         Args:
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `RunOptions`.
+            user, **options: Whom the run is for, else `DIFY_USER`; see `RunOptions`.
 
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
-            RunError: The run failed, was stopped, or waits for a person: see `.run`.
-            DifyError: Anything else, such as a missing setting or a refusal.
+            DifyError: All else; a `RunError`, with its `.run`, if the run ended badly.
         """
         inputs = NightlyReportInputs()
         return self.run_inputs(inputs, user=user, **options)
@@ -87,10 +89,8 @@ class NightlyReportClient(WorkflowClient[NightlyReportInputs, NightlyReportOutpu
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[NightlyReportOutputs]:
-        """Run `nightly_report` as a stream of events, for `with` and `for`.
-
-        Takes what `run` takes. The run starts with the first event that is asked for;
-        `stream.result()` returns or raises what `run` does.
+        """Run `nightly_report` as a stream, for `with` and `for`; `start` takes the
+        same.
         """
         inputs = NightlyReportInputs()
         return self.stream_inputs(inputs, user=user, **options)
@@ -127,6 +127,10 @@ class AsyncNightlyReportClient(
 _client = NightlyReportClient()
 run_nightly_report = as_function(_client.run, "run_nightly_report")
 stream_nightly_report = as_function(_client.stream, "stream_nightly_report")
+start_nightly_report = as_function(_client.start, "start_nightly_report")
+wait_nightly_report = as_function(_client.wait, "wait_nightly_report")
 _async_client = AsyncNightlyReportClient()
 arun_nightly_report = as_function(_async_client.run, "arun_nightly_report")
 astream_nightly_report = as_function(_async_client.stream, "astream_nightly_report")
+astart_nightly_report = as_function(_async_client.start, "astart_nightly_report")
+await_nightly_report = as_function(_async_client.wait, "await_nightly_report")

@@ -40,9 +40,13 @@ __all__ = [
     "ProductCardOutputsCard",
     "ProductCardOutputsCardSeo",
     "arun_product_card",
+    "astart_product_card",
     "astream_product_card",
+    "await_product_card",
     "run_product_card",
+    "start_product_card",
     "stream_product_card",
+    "wait_product_card",
 ]
 
 
@@ -142,8 +146,8 @@ _WORKFLOW = WorkflowInfo(
 class ProductCardClient(WorkflowClient[ProductCardInputs, ProductCardOutputs]):
     """Runs `Product card`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_PRODUCT_CARD_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_PRODUCT_CARD_API_KEY` or `DIFY_API_KEY`, and
+    `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -167,13 +171,11 @@ class ProductCardClient(WorkflowClient[ProductCardInputs, ProductCardOutputs]):
             article: As the warehouse exports it.
             words: Length of the description.
             campaign: At most 32 characters.
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `RunOptions`.
+            user, **options: Whom the run is for, else `DIFY_USER`; see `RunOptions`.
 
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
-            RunError: The run failed, was stopped, or waits for a person: see `.run`.
-            DifyError: Anything else, such as a missing setting or a refusal.
+            DifyError: All else; a `RunError`, with its `.run`, if the run ended badly.
         """
         inputs = ProductCardInputs(
             article=article,
@@ -195,10 +197,8 @@ class ProductCardClient(WorkflowClient[ProductCardInputs, ProductCardOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[ProductCardOutputs]:
-        """Run `Product card` as a stream of events, for `with` and `for`.
-
-        Takes what `run` takes. The run starts with the first event that is asked for;
-        `stream.result()` returns or raises what `run` does.
+        """Run `Product card` as a stream, for `with` and `for`; `start` takes the
+        same.
         """
         inputs = ProductCardInputs(
             article=article,
@@ -263,6 +263,10 @@ class AsyncProductCardClient(
 _client = ProductCardClient()
 run_product_card = as_function(_client.run, "run_product_card")
 stream_product_card = as_function(_client.stream, "stream_product_card")
+start_product_card = as_function(_client.start, "start_product_card")
+wait_product_card = as_function(_client.wait, "wait_product_card")
 _async_client = AsyncProductCardClient()
 arun_product_card = as_function(_async_client.run, "arun_product_card")
 astream_product_card = as_function(_async_client.stream, "astream_product_card")
+astart_product_card = as_function(_async_client.start, "astart_product_card")
+await_product_card = as_function(_async_client.wait, "await_product_card")

@@ -39,9 +39,13 @@ __all__ = [
     "SupportReplyOutputs",
     "SupportReplyOutputsSourcesItem",
     "arun_support_reply",
+    "astart_support_reply",
     "astream_support_reply",
+    "await_support_reply",
     "run_support_reply",
+    "start_support_reply",
     "stream_support_reply",
+    "wait_support_reply",
 ]
 
 
@@ -93,8 +97,8 @@ _WORKFLOW = WorkflowInfo(
 class SupportReplyClient(WorkflowClient[SupportReplyInputs, SupportReplyOutputs]):
     """Runs `support-reply`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_SUPPORT_REPLY_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_SUPPORT_REPLY_API_KEY` or `DIFY_API_KEY`, and
+    `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -114,13 +118,11 @@ class SupportReplyClient(WorkflowClient[SupportReplyInputs, SupportReplyOutputs]
 
         Args:
             tone: Tonfall.
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `RunOptions`.
+            user, **options: Whom the run is for, else `DIFY_USER`; see `RunOptions`.
 
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
-            RunError: The run failed, was stopped, or waits for a person: see `.run`.
-            DifyError: Anything else, such as a missing setting or a refusal.
+            DifyError: All else; a `RunError`, with its `.run`, if the run ended badly.
         """
         inputs = SupportReplyInputs(question=question, tone=tone, context=context)
         return self.run_inputs(inputs, user=user, **options)
@@ -134,10 +136,8 @@ class SupportReplyClient(WorkflowClient[SupportReplyInputs, SupportReplyOutputs]
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[SupportReplyOutputs]:
-        """Run `support-reply` as a stream of events, for `with` and `for`.
-
-        Takes what `run` takes. The run starts with the first event that is asked for;
-        `stream.result()` returns or raises what `run` does.
+        """Run `support-reply` as a stream, for `with` and `for`; `start` takes the
+        same.
         """
         inputs = SupportReplyInputs(question=question, tone=tone, context=context)
         return self.stream_inputs(inputs, user=user, **options)
@@ -180,6 +180,10 @@ class AsyncSupportReplyClient(
 _client = SupportReplyClient()
 run_support_reply = as_function(_client.run, "run_support_reply")
 stream_support_reply = as_function(_client.stream, "stream_support_reply")
+start_support_reply = as_function(_client.start, "start_support_reply")
+wait_support_reply = as_function(_client.wait, "wait_support_reply")
 _async_client = AsyncSupportReplyClient()
 arun_support_reply = as_function(_async_client.run, "arun_support_reply")
 astream_support_reply = as_function(_async_client.stream, "astream_support_reply")
+astart_support_reply = as_function(_async_client.start, "astart_support_reply")
+await_support_reply = as_function(_async_client.wait, "await_support_reply")

@@ -34,9 +34,13 @@ __all__ = [
     "TicketTriageOutputs",
     "TicketTriageOutputsSourcesItem",
     "arun_ticket_triage",
+    "astart_ticket_triage",
     "astream_ticket_triage",
+    "await_ticket_triage",
     "run_ticket_triage",
+    "start_ticket_triage",
     "stream_ticket_triage",
+    "wait_ticket_triage",
 ]
 
 
@@ -125,8 +129,8 @@ _WORKFLOW = WorkflowInfo(
 class TicketTriageClient(WorkflowClient[TicketTriageInputs, TicketTriageOutputs]):
     """Runs `Ticket triage`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_TICKET_TRIAGE_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_TICKET_TRIAGE_API_KEY` or `DIFY_API_KEY`, and
+    `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -152,13 +156,11 @@ class TicketTriageClient(WorkflowClient[TicketTriageInputs, TicketTriageOutputs]
                 signature.
             language: Language of the reply.
             order_value: In EUR.
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `RunOptions`.
+            user, **options: Whom the run is for, else `DIFY_USER`; see `RunOptions`.
 
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
-            RunError: The run failed, was stopped, or waits for a person: see `.run`.
-            DifyError: Anything else, such as a missing setting or a refusal.
+            DifyError: All else; a `RunError`, with its `.run`, if the run ended badly.
         """
         inputs = TicketTriageInputs(
             subject=subject,
@@ -178,10 +180,8 @@ class TicketTriageClient(WorkflowClient[TicketTriageInputs, TicketTriageOutputs]
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[TicketTriageOutputs]:
-        """Run `Ticket triage` as a stream of events, for `with` and `for`.
-
-        Takes what `run` takes. The run starts with the first event that is asked for;
-        `stream.result()` returns or raises what `run` does.
+        """Run `Ticket triage` as a stream, for `with` and `for`; `start` takes the
+        same.
         """
         inputs = TicketTriageInputs(
             subject=subject,
@@ -241,6 +241,10 @@ class AsyncTicketTriageClient(
 _client = TicketTriageClient()
 run_ticket_triage = as_function(_client.run, "run_ticket_triage")
 stream_ticket_triage = as_function(_client.stream, "stream_ticket_triage")
+start_ticket_triage = as_function(_client.start, "start_ticket_triage")
+wait_ticket_triage = as_function(_client.wait, "wait_ticket_triage")
 _async_client = AsyncTicketTriageClient()
 arun_ticket_triage = as_function(_async_client.run, "arun_ticket_triage")
 astream_ticket_triage = as_function(_async_client.stream, "astream_ticket_triage")
+astart_ticket_triage = as_function(_async_client.start, "astart_ticket_triage")
+await_ticket_triage = as_function(_async_client.wait, "await_ticket_triage")

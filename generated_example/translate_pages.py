@@ -33,9 +33,13 @@ __all__ = [
     "TranslatePagesNode",
     "TranslatePagesOutputs",
     "arun_translate_pages",
+    "astart_translate_pages",
     "astream_translate_pages",
+    "await_translate_pages",
     "run_translate_pages",
+    "start_translate_pages",
     "stream_translate_pages",
+    "wait_translate_pages",
 ]
 
 
@@ -80,8 +84,8 @@ _WORKFLOW = WorkflowInfo(
 class TranslatePagesClient(WorkflowClient[TranslatePagesInputs, TranslatePagesOutputs]):
     """Runs `Translate pages`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_TRANSLATE_PAGES_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_TRANSLATE_PAGES_API_KEY` or `DIFY_API_KEY`, and
+    `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -103,13 +107,11 @@ class TranslatePagesClient(WorkflowClient[TranslatePagesInputs, TranslatePagesOu
             text: At most 100,000 characters.
             target_language: At most 30 characters. For example: Français.
             page_length: In characters.
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `RunOptions`.
+            user, **options: Whom the run is for, else `DIFY_USER`; see `RunOptions`.
 
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
-            RunError: The run failed, was stopped, or waits for a person: see `.run`.
-            DifyError: Anything else, such as a missing setting or a refusal.
+            DifyError: All else; a `RunError`, with its `.run`, if the run ended badly.
         """
         inputs = TranslatePagesInputs(
             text=text,
@@ -127,10 +129,8 @@ class TranslatePagesClient(WorkflowClient[TranslatePagesInputs, TranslatePagesOu
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[TranslatePagesOutputs]:
-        """Run `Translate pages` as a stream of events, for `with` and `for`.
-
-        Takes what `run` takes. The run starts with the first event that is asked for;
-        `stream.result()` returns or raises what `run` does.
+        """Run `Translate pages` as a stream, for `with` and `for`; `start` takes the
+        same.
         """
         inputs = TranslatePagesInputs(
             text=text,
@@ -185,6 +185,10 @@ class AsyncTranslatePagesClient(
 _client = TranslatePagesClient()
 run_translate_pages = as_function(_client.run, "run_translate_pages")
 stream_translate_pages = as_function(_client.stream, "stream_translate_pages")
+start_translate_pages = as_function(_client.start, "start_translate_pages")
+wait_translate_pages = as_function(_client.wait, "wait_translate_pages")
 _async_client = AsyncTranslatePagesClient()
 arun_translate_pages = as_function(_async_client.run, "arun_translate_pages")
 astream_translate_pages = as_function(_async_client.stream, "astream_translate_pages")
+astart_translate_pages = as_function(_async_client.start, "astart_translate_pages")
+await_translate_pages = as_function(_async_client.wait, "await_translate_pages")

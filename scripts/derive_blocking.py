@@ -24,6 +24,7 @@ OWN = re.compile(r"self\.(?:_transport\.)?(?:\w+)\(")
 NAMES = {
     "AsyncWorkflowClient": "WorkflowClient",
     "AsyncRunStream": "RunStream",
+    "AsyncStreams": "Streams",
     "AsyncRunLogs": "RunLogs",
     "AsyncRunMethods": "RunMethods",
     "AsyncClientT": "ClientT",
@@ -79,6 +80,8 @@ CLIENT_PHRASES = {
         "How many runs may go on at a time; more wait their turn."
     ),
     "another task took": "another thread took",
+    "import Iterator, Callable, Coroutine, Mapping": "import Callable, Iterator, Mapping",
+    "Coroutine[Any, Any, StartedRun]": "StartedRun",
     "for entry in news.of(page):\n                yield entry\n": "yield from news.of(page)\n",
 }
 CHAT_PHRASES = {

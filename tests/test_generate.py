@@ -28,8 +28,12 @@ CONCAT_NAMES = {
     "AsyncConcatClient",
     "run_concat",
     "stream_concat",
+    "start_concat",
+    "wait_concat",
     "arun_concat",
     "astream_concat",
+    "astart_concat",
+    "await_concat",
 }
 
 
@@ -108,13 +112,11 @@ run_concat(*, string: str, num: float, list: Literal['list_a', 'list_b', 'list_c
 
     Args:
         string: 文本, at most 48 characters.
-        user: Whom the run is for; `DIFY_USER` if left out.
-        **options: See `RunOptions`.
+        user, **options: Whom the run is for, else `DIFY_USER`; see `RunOptions`.
 
     Raises:
         pydantic.ValidationError: An input is not what the workflow takes.
-        RunError: The run failed, was stopped, or waits for a person: see `.run`.
-        DifyError: Anything else, such as a missing setting or a refusal.
+        DifyError: All else; a `RunError`, with its `.run`, if the run ended badly.
 """
 
 
@@ -302,8 +304,8 @@ def test_the_inputs_model_agrees_with_the_server(client: ModuleType, row: dict[s
 
 def test_emit_gives_only_what_was_asked_for(tmp_path: Path) -> None:
     for emit, missing in (
-        ("sync", {"AsyncConcatClient", "arun_concat", "astream_concat"}),
-        ("async", {"ConcatClient", "run_concat", "stream_concat"}),
+        ("sync", {"AsyncConcatClient", "arun_concat", "astream_concat", "astart_concat", "await_concat"}),
+        ("async", {"ConcatClient", "run_concat", "stream_concat", "start_concat", "wait_concat"}),
     ):
         files = files_of([CONCAT], Options(emit=emit))  # type: ignore[arg-type]
         with imported(

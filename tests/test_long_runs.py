@@ -1,6 +1,9 @@
-"""Runs that last: what stands in a stream and is none of it, and answers in another form than was asked for."""
+"""Runs that last: what stands in a stream and is none of it, answers in another form than was asked for, runs that are
+started here and waited for elsewhere, and those that their caller leaves."""
 
+import asyncio
 import json
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -9,11 +12,17 @@ import runtime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runtime import _event_stream
+from support import ROOT, TESTS
+from support.both_clients import Using, both_clients, with_async, with_sync
 from support.chat_clients import ASYNC_CLIENTS, CLIENTS, AnyInputs
+from support.concat_client import ConcatInputs
 from support.driving import DRIVES, KEY, Drive
 from support.fault_events import (
+    FINISHED,
+    NO_SUCH_RUN,
     NORMAL,
     PAUSED,
+    PING,
     RESULT,
     RUN_ID,
     SECOND_HALF,
@@ -24,11 +33,16 @@ from support.fault_events import (
     broken,
     detail,
     fin,
+    finished,
     last_chunk,
+    pings,
     run_data,
     silence,
 )
-from support.servers import DETAIL, EVENTS, RUN, Handler, Server, answer, as_json, html, stream
+from support.live_run import LiveRun
+from support.processes import printed
+from support.proxies import Proxy
+from support.servers import DETAIL, EVENTS, RUN, STOP, Handler, Server, answer, as_json, by_mode, html, stream
 from support.turn_cases import ANSWER, BODY, CHAT, CHAT_TURN, CONVERSATION_ID, FLOW_TURN, MESSAGE_ID, METADATA
 
 KINDS = pytest.mark.parametrize("drive", [pytest.param(DRIVES[kind], id=kind) for kind in DRIVES])
@@ -213,10 +227,8 @@ class TestOtherForms:
         assert KEY not in str(seen.error)
 
 
-def turn_of(kind: str, url: str, *, use_async: bool) -> Any:
+def turn_of(kind: str, url: str, *, use_async: bool, **options: Any) -> Any:
     """The turn that is made in this app."""
-    import asyncio
-
     settings = {"base_url": url, "api_key": KEY, "user": "u1", "timeout": 10.0, "idle_timeout": 5.0}
 
     def arguments() -> list[Any]:
@@ -228,12 +240,12 @@ def turn_of(kind: str, url: str, *, use_async: bool) -> Any:
 
     async def call() -> Any:
         async with ASYNC_CLIENTS[kind](**settings) as client:
-            return await method(client)(*arguments())
+            return await method(client)(*arguments(), **options)
 
     if use_async:
         return asyncio.run(call())
     with CLIENTS[kind](**settings) as client:
-        return method(client)(*arguments())
+        return method(client)(*arguments(), **options)
 
 
 class TestTurns:
@@ -276,3 +288,191 @@ class TestTurns:
             turn_of("chatflow", server.url, use_async=use_async)
         assert (caught.value.workflow_run_id, caught.value.answer) == (RUN_ID, ANSWER)
         assert caught.value.forms
+
+
+INPUTS = ConcatInputs(string="text", num=1, list="list_a")
+LATER = """
+import sys
+from support.concat_client import ConcatClient
+with ConcatClient(base_url=sys.argv[1], api_key="app-x", user="tester", timeout=20) as client:
+    run = client.wait(sys.argv[2])
+print(run.outputs.result == sys.argv[3], run.workflow_run_id == sys.argv[2])
+"""
+
+
+def a_run(count: int = 6) -> list[bytes]:
+    return [*NORMAL[:-1], *[PING] * count, FINISHED]
+
+
+class TestStartAndWait:
+    @both_clients
+    @pytest.mark.parametrize("has_events", [True, False], ids=["1.14", "1.12"])
+    def test_a_run_goes_on_without_its_caller(self, using: Using, has_events: bool) -> None:
+        live = LiveRun(a_run(), every=0.05, has_events=has_events)
+        with Server(live.routes) as server:
+            started = using(server.url, lambda client: client.start(string="text"))
+            assert started == runtime.StartedRun(RUN_ID, TASK_ID)
+            assert pickle.loads(pickle.dumps(started)) == started
+            assert live.happened() < len(live.events)
+            run = using(server.url, lambda client: client.wait(started))
+            again = using(server.url, lambda client: client.wait(started.run_id))
+            assert (server.runs, server.count(STOP)) == (1, 0)
+        assert (run.outputs.result, run.status, run.task_id) == (RESULT, "succeeded", TASK_ID)
+        assert again.outputs == run.outputs
+
+    @pytest.mark.parametrize("has_events", [True, False], ids=["1.14", "1.12"])
+    def test_another_process_waits_for_it(self, has_events: bool) -> None:
+        live = LiveRun(a_run(), every=0.1, has_events=has_events)
+        with Server(live.routes) as server:
+            started = with_sync(server.url, lambda client: client.start_inputs(INPUTS))
+            said = printed(LATER, server.url, started.run_id, RESULT, folders=(ROOT / "templates", TESTS))
+            assert server.runs == 1
+        assert said.split() == ["True", "True"]
+
+    @both_clients
+    @pytest.mark.parametrize(
+        ("status", "error"),
+        [("failed", runtime.RunFailedError), ("stopped", runtime.RunStoppedError), ("paused", runtime.RunPausedError)],
+    )
+    def test_waiting_raises_what_running_does(self, using: Using, status: str, error: type[runtime.RunError]) -> None:
+        events = stream(PAUSED) if status == "paused" else stream([finished(status, error="why")])
+        for routes in ({EVENTS: events}, {EVENTS: html(404), DETAIL: as_json(detail(status))}):
+            with Server(routes) as server, pytest.raises(error) as caught:
+                using(server.url, lambda client: client.wait(RUN_ID))
+            assert caught.value.workflow_run_id == RUN_ID
+            assert caught.value.run.status == status
+
+    @both_clients
+    def test_the_record_may_come_late_and_the_server_may_be_away(self, using: Using) -> None:
+        details = [as_json(NO_SUCH_RUN), html(502), as_json(detail("running")), as_json(detail())]
+        with Server({EVENTS: [html(502), html(404)], DETAIL: details}) as server:
+            run = using(server.url, lambda client: client.wait(RUN_ID))
+            assert (server.runs, server.count(DETAIL)) == (0, 4)
+        assert run.outputs.result == RESULT
+
+    @both_clients
+    def test_an_unknown_run_is_not_found(self, using: Using) -> None:
+        routes = {EVENTS: html(404), DETAIL: as_json(NO_SUCH_RUN)}
+        with Server(routes) as server, pytest.raises(runtime.NotFoundError) as caught:
+            using(server.url, lambda client: client.wait(RUN_ID))
+        assert caught.value.workflow_run_id == RUN_ID
+
+    @both_clients
+    def test_a_wait_that_takes_too_long_can_be_repeated(self, using: Using) -> None:
+        live = LiveRun(a_run(30), every=0.05)
+        with Server(live.routes) as server:
+            started = using(server.url, lambda client: client.start())
+            with pytest.raises(runtime.DeadlineExceededError) as caught:
+                using(server.url, lambda client: client.wait(started, timeout=0.2))
+            assert caught.value.workflow_run_id == RUN_ID
+            assert using(server.url, lambda client: client.wait(started)).outputs.result == RESULT
+            assert (server.runs, server.count(STOP)) == (1, 0)
+
+    @both_clients
+    def test_without_reconnects_it_is_waited_for_all_the_same(self, using: Using) -> None:
+        with Server({EVENTS: html(404), DETAIL: [as_json(detail("running")), as_json(detail())]}) as server:
+            run = using(server.url, lambda client: client.wait(RUN_ID), max_reconnects=0)
+        assert run.outputs.result == RESULT
+
+    @both_clients
+    @pytest.mark.parametrize("ending", [fin, last_chunk])
+    def test_a_start_that_learns_no_id_says_so(self, using: Using, ending: Ending) -> None:
+        with Server({RUN: broken([PING], ending)}) as server:
+            with pytest.raises(runtime.StreamInterruptedError, match="No event told an id"):
+                using(server.url, lambda client: client.start())
+            assert len(server.requests) == 1
+
+    @both_clients
+    def test_a_refusal_is_raised_by_the_start(self, using: Using) -> None:
+        refusal = as_json({"code": "invalid_param", "message": "no", "status": 400}, 400)
+        with Server({RUN: refusal}) as server, pytest.raises(runtime.InvalidParamError):
+            using(server.url, lambda client: client.start())
+
+    def test_a_stream_can_be_left_in_the_middle(self) -> None:
+        live = LiveRun(a_run(), every=0.05)
+
+        def leave(client: Any) -> Any:
+            with client.stream(stop_on_exit=True) as events:
+                next(events)
+                return events.detach()
+
+        with Server(live.routes) as server:
+            started = with_sync(server.url, leave)
+            assert with_sync(server.url, lambda client: client.wait(started)).outputs.result == RESULT
+            assert (server.runs, server.count(STOP)) == (1, 0)
+
+
+class TestModes:
+    @both_clients
+    @pytest.mark.parametrize("at_once", [html(504), lambda connection, request: connection.reset()])
+    def test_auto_loses_no_run_where_a_proxy_cuts_blocking_ones(self, using: Using, at_once: Handler) -> None:
+        live = LiveRun(a_run(), every=0.05)
+        live.routes[RUN] = by_mode(streaming=live.routes[RUN], blocking=at_once)
+        with Server(live.routes) as server, Proxy(server.port, cut_after=0.2) as proxy:
+            run = using(proxy.url, lambda client: client.run_inputs(INPUTS, response_mode="auto"))
+            assert server.runs == 1
+        assert run.outputs.result == RESULT
+
+    @both_clients
+    @pytest.mark.parametrize(
+        ("options", "streams"), [({}, False), ({"response_mode": "blocking"}, False), ({"stop_on_exit": True}, True)]
+    )
+    def test_one_answer_is_waited_for_unless_something_needs_a_stream(
+        self, using: Using, options: dict[str, Any], streams: bool
+    ) -> None:
+        with Server({RUN: by_mode(streaming=stream(NORMAL), blocking=as_json(blocking()))}) as server:
+            run = using(server.url, lambda client: client.run_inputs(INPUTS, **options))
+            assert [request.streams for request in server.requests] == [streams]
+        assert run.outputs.result == RESULT
+
+    @both_clients
+    def test_modes_that_do_not_fit_are_refused_before_anything_is_sent(self, using: Using) -> None:
+        with Server({}) as server:
+            for options in ({"response_mode": "blocking", "stop_on_exit": True}, {"response_mode": "quick"}):
+                with pytest.raises(ValueError, match="response_mode"):
+                    using(server.url, lambda client, options=options: client.run_inputs(INPUTS, **options))
+            assert server.requests == []
+
+
+class TestLeavingARun:
+    @both_clients
+    @pytest.mark.parametrize("stops", [True, False])
+    def test_by_its_timeout(self, using: Using, stops: bool) -> None:
+        routes = {RUN: broken([STARTED], pings), STOP: as_json({"result": "success"})}
+        with Server(routes) as server:
+            with pytest.raises(runtime.DeadlineExceededError) as caught:
+                using(
+                    server.url,
+                    lambda client: client.run_inputs(INPUTS, response_mode="auto", timeout=0.3, stop_on_exit=stops),
+                )
+            assert (server.runs, server.count(STOP)) == (1, int(stops))
+        assert (caught.value.workflow_run_id, caught.value.task_id) == (RUN_ID, TASK_ID)
+
+    @pytest.mark.parametrize("stops", [True, False])
+    def test_by_cancelling(self, stops: bool) -> None:
+        async def leave(client: Any) -> None:
+            running = asyncio.ensure_future(client.run_inputs(INPUTS, response_mode="auto", stop_on_exit=stops))
+            while not server.requests:
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(0.2)
+            running.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await running
+
+        with Server({RUN: broken([STARTED], silence), STOP: as_json({"result": "success"})}) as server:
+            with_async(server.url, leave)
+            assert (server.runs, server.count(STOP)) == (1, int(stops))
+
+    @pytest.mark.parametrize("use_async", [False, True])
+    @pytest.mark.parametrize("kind", ["chat", "completion", "chatflow"])
+    def test_a_turn_by_its_timeout(self, kind: str, use_async: bool) -> None:
+        head = FLOW_TURN[:3] if kind == "chatflow" else CHAT_TURN[:1]
+        with Server({"POST */stop": as_json({"result": "success"}), "POST *": broken(head, pings)}) as server:
+            with pytest.raises(runtime.DeadlineExceededError) as caught:
+                turn_of(kind, server.url, use_async=use_async, timeout=0.3, stop_on_exit=True)
+            assert (server.runs, server.count("POST */stop")) == (1, 1)
+        assert caught.value.message_id == MESSAGE_ID
+
+    def test_a_turn_in_blocking_mode_cannot_be_stopped(self) -> None:
+        with Server({}) as server, pytest.raises(ValueError, match="auto"):
+            turn_of("chat", server.url, use_async=False, response_mode="blocking", stop_on_exit=True)

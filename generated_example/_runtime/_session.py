@@ -28,7 +28,15 @@ from ._file_inputs import FilesInput
 from ._gateways import parsed
 from ._headers import HeaderValues
 from ._http import LOGGER, Call, seconds_left
-from ._models import Inputs, Outputs, ResponseMode, Run, prepared_files, settle
+from ._models import (
+    Inputs,
+    Outputs,
+    ResponseMode,
+    Run,
+    StartedRun,
+    prepared_files,
+    settle,
+)
 from ._operations import Operations
 from ._protocol import backoff, events_call, run_call
 from ._responses import to_maybe_object, to_object
@@ -167,6 +175,7 @@ class StreamSession(Generic[EndT]):
         user: str | None,
         timeout: float | None = None,
         stop_on_exit: bool = False,
+        looks_up: bool = False,
     ) -> None:
         operations = source.operations
         self.operations = operations
@@ -174,6 +183,7 @@ class StreamSession(Generic[EndT]):
         self.pending = self.state.pending
         self.stop_on_exit = stop_on_exit
         self._source = source
+        self._looks_up = looks_up
         self._settings = operations.settings()
         self._user = operations.user(user)
         self._timeout = timeout
@@ -246,6 +256,19 @@ class StreamSession(Generic[EndT]):
         if self.state.terminal is None:
             raise self._closed_early()
         return self._source.result(self._settings, self._user)
+
+    async def detach(self) -> StartedRun:
+        """Begin, if that has not happened; leave the run to itself once its id is known."""
+        state = self.state
+        try:
+            while state.workflow_run_id is None and await self.fill():
+                self.pending.clear()
+            if state.workflow_run_id is None:
+                raise self._closed_early()
+            self.stop_on_exit = False
+        finally:
+            await self.close()
+        return StartedRun(state.workflow_run_id, state.task_id)
 
     async def close(self) -> None:
         """Close the connection; ask the server to stop the run, if that is wanted."""
@@ -344,7 +367,9 @@ class StreamSession(Generic[EndT]):
         if self.state.is_over:
             return
         self._was_sent = True
-        if call is None:
+        if call is None and self._looks_up:
+            await self._recover(None)
+        elif call is None:
             await self._reattach(None)
         else:
             await self._open(call)
@@ -419,7 +444,7 @@ class StreamSession(Generic[EndT]):
         """Take up a run again whose connection is gone; else poll it."""
         run_id = self.state.workflow_run_id
         limit = self.operations.options.max_reconnects
-        if run_id is None or limit <= 0:
+        if run_id is None or (limit <= 0 and not self._looks_up):
             raise self.state.interrupted(None, problem)
         while self._has_events and self._failures <= limit:
             wait = self._reconnect_at - monotonic()
@@ -456,6 +481,8 @@ class StreamSession(Generic[EndT]):
         except DeadlineExceededError:
             raise
         except DifyError as error:
+            if self._looks_up and not self.state.is_cut:
+                raise  # nothing was ever heard of it
             why = f"Its stored record could not be read: {error}"
             raise self.state.interrupted(why, problem) from error
         self.state.is_cut = True
@@ -509,8 +536,9 @@ async def run_to_end(
     inputs: Inputs,
     *,
     user: str | None,
-    response_mode: ResponseMode = "blocking",
+    response_mode: ResponseMode | None = None,
     timeout: float | None = None,
+    stop_on_exit: bool = False,
     workflow_id: str | None = None,
     trace_id: str | None = None,
     headers: HeaderValues | None = None,
@@ -518,7 +546,9 @@ async def run_to_end(
 ) -> Run[StreamedT]:
     """Run the workflow: for one answer, or by collecting its stream."""
     operations = operations.with_headers(headers)
-    if is_blocking(response_mode):
+    if response_mode is None and not stop_on_exit:
+        response_mode = "blocking"
+    if is_blocking(response_mode or "auto", stop_on_exit):
         return await operations.run_blocking(
             inputs,
             user=user,
@@ -532,6 +562,7 @@ async def run_to_end(
         user=user,
         inputs=inputs,
         timeout=timeout,
+        stop_on_exit=stop_on_exit,
         workflow_id=workflow_id,
         trace_id=trace_id,
         files=files,
@@ -539,15 +570,35 @@ async def run_to_end(
     return await collect(session)
 
 
-def is_blocking(response_mode: object) -> bool:
+async def wait_for_end(
+    operations: Operations[StreamedT],
+    run: StartedRun | str,
+    *,
+    user: str | None,
+    timeout: float | None,
+) -> Run[StreamedT]:
+    """Follow a run that was started before to its end, by whatever the server has for that."""
+    started = StartedRun(run, None) if isinstance(run, str) else run
+    source = RunSource(operations, workflow_run_id=started.run_id)
+    source.state.task_id = started.task_id
+    session = StreamSession(source, user=user, timeout=timeout, looks_up=True)
+    return await collect(session)
+
+
+def is_blocking(response_mode: object, stop_on_exit: bool) -> bool:
     """Check whether one answer is waited for.
 
     Raises:
-        ValueError: It is no mode.
+        ValueError: It is no mode, or one that cannot stop what it has begun.
     """
-    if response_mode not in ("blocking", "streaming"):
+    if response_mode not in ("auto", "blocking", "streaming"):
         raise ValueError(
-            f"response_mode is 'blocking' or 'streaming', not {response_mode!r}"
+            f"response_mode is 'auto', 'blocking' or 'streaming', not {response_mode!r}"
+        )
+    if response_mode == "blocking" and stop_on_exit:
+        raise ValueError(
+            "stop_on_exit needs response_mode='auto': in blocking mode nothing tells what "
+            "to stop"
         )
     return response_mode == "blocking"
 

@@ -131,11 +131,16 @@ class CollectOptions(TypedDict, total=False):
     """How the end of a turn is waited for."""
 
     response_mode: ResponseMode
-    """`"streaming"` if left out: the answer is collected from a stream, which survives
-    proxies and brings files. `"blocking"` waits for one answer."""
+    """`"auto"` if left out: the answer is collected from a stream, which survives proxies and
+    brings files; `"streaming"` is the same in Dify's own word. `"blocking"` waits for one
+    answer."""
 
     timeout: float | None
     """Seconds for the whole turn; the client's if left out."""
+
+    stop_on_exit: bool
+    """Stop the turn on the server when the call is left early: cancelled, interrupted, or
+    out of time. Not in blocking mode, where nothing tells what to stop."""
 
     headers: HeaderValues | None
     """Headers for all requests of this turn, beside the client's: for a gateway, or

@@ -31,7 +31,8 @@ class AppKind(Record, kw_only=True):
     """How one kind of app differs from the others. Whoever needs to know asks the row, and keeps no table of its own.
 
     `name` is a spec's word for it and `modes` are Dify's; `noun` is how messages call it. `verbs` are the methods of a
-    client that start it, waiting and streaming, by whose names the functions of a module are called. `start` and `stop`
+    client by whose names the functions of a module are called: first those that start it, waiting and streaming, then
+    those for what goes on without a caller. `start` and `stop`
     are endpoints below the API's root. An app ends at a node of `terminal_nodes` (none where it has no graph), and its
     stream with one of `terminal_events`. `client` is the runtime's class that a generated client extends, in its
     blocking form, `info` the record that tells it about the app, `options` those of the arguments which all calls
@@ -42,7 +43,7 @@ class AppKind(Record, kw_only=True):
     name: str
     modes: tuple[AppMode, ...]
     noun: str
-    verbs: tuple[str, str]
+    verbs: tuple[str, ...]
     start: str
     stop: str
     terminal_events: tuple[str, ...]
@@ -66,7 +67,7 @@ WORKFLOW = AppKind(
     name="workflow",
     modes=("workflow",),
     noun="a workflow",
-    verbs=("run", "stream"),
+    verbs=("run", "stream", "start", "wait"),
     start="workflows/run",
     stop="workflows/tasks/{task_id}/stop",
     terminal_nodes=("end",),

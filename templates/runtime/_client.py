@@ -1,12 +1,12 @@
 """The blocking client: every method runs a flow of `_operations` to its end."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Generic, TypeVar, Unpack
+from typing import Any, BinaryIO, Generic, Protocol, TypeVar, Unpack
 
 from ._event_stream import text_filter
 from ._events import Event, TextChunk
@@ -14,7 +14,17 @@ from ._file_inputs import FilesInput
 from ._files import Destination, File, UploadedFile
 from ._headers import ExtraHeaders, HeaderValues
 from ._http import Client, SSLContext, check_client
-from ._models import InputsT, OutputsT, Run, RunOptions, StreamOptions, WorkflowInfo
+from ._models import (
+    ArgumentsT,
+    InputsT,
+    OutputsT,
+    Run,
+    RunOptions,
+    StartedRun,
+    StreamOptions,
+    WorkflowInfo,
+    starting,
+)
 from ._network import Network
 from ._operations import ClientOptions, Operations
 from ._responses import (
@@ -27,7 +37,7 @@ from ._responses import (
     LogPage,
     log_filters,
 )
-from ._session import EndT, StreamSession, follow_run, run_to_end
+from ._session import EndT, StreamSession, follow_run, run_to_end, wait_for_end
 from ._settings import Secret
 from ._transport import SyncTransport, run_now
 
@@ -150,6 +160,23 @@ class RunStream(EventStream[Run[OutputsT]]):
         for event in self:
             if isinstance(event, TextChunk) and event.text and matches(event):
                 yield event.text
+
+    def detach(self) -> StartedRun:
+        """Leave the run to itself, once its id is known: closes the connection alone.
+
+        Starts the run, if that has not happened. `wait()` of a client has its end.
+        """
+        return run_now(self._session.detach())
+
+
+class Streams(Protocol[ArgumentsT]):
+    """A client that streams runs, with parameters of its own."""
+
+    def stream(
+        self, *args: ArgumentsT.args, **kwargs: ArgumentsT.kwargs
+    ) -> RunStream[Any]:
+        """Return the stream of a run."""
+        ...
 
 
 class AppClient:
@@ -446,6 +473,49 @@ class WorkflowClient(
         return run_now(
             run_to_end(self._operations, inputs, user=user, files=files, **options)
         )
+
+    @property
+    def start(
+        self: Streams[ArgumentsT],
+    ) -> Callable[ArgumentsT, StartedRun]:
+        """What `stream` takes starts a run, and returns its ids once they are known.
+
+        The run goes on at the server, for `wait()` here or in another process: seen on Dify
+        1.12.1, and from 1.13 on it is a worker's. Of older releases it is reported that a
+        run which was left may stay stored as `running`.
+        """
+        return starting(self.stream)
+
+    def wait(
+        self,
+        run: StartedRun | str,
+        *,
+        user: str | None = None,
+        timeout: float | None = None,
+    ) -> Run[OutputsT]:
+        """Wait for the end of a run that was started before; returns or raises what `run` does.
+
+        Takes the run's id, or what `start` returned. Follows the run's events where the
+        server has them (Dify 1.14, for the `user` of the run), and asks for the stored run
+        elsewhere, every 5 seconds at most. May be repeated, in any process.
+
+        Raises:
+            DeadlineExceededError: The run goes on. One that was stopped may be stored as
+                `running` for ever (seen on 1.12.1 and 1.14.2).
+            NotFoundError: The app has no such run.
+        """
+        return run_now(wait_for_end(self._operations, run, user=user, timeout=timeout))
+
+    def start_inputs(
+        self,
+        inputs: InputsT,
+        *,
+        user: str | None = None,
+        files: FilesInput | None = None,
+        **options: Unpack[StreamOptions],
+    ) -> StartedRun:
+        """Start a run with inputs that are a model already, as `start` does."""
+        return self.stream_inputs(inputs, user=user, files=files, **options).detach()
 
     def stream_inputs(
         self,

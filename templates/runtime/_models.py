@@ -4,13 +4,14 @@ Knows pydantic, Dify's rules for values and the shapes of its payloads; knows no
 HTTP.
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from functools import wraps
-from inspect import iscoroutinefunction
+from inspect import iscoroutinefunction, signature
 from math import inf, isfinite
 from numbers import Integral, Rational, Real
 from types import MappingProxyType
@@ -20,6 +21,8 @@ from typing import (
     Generic,
     Literal,
     NoReturn,
+    ParamSpec,
+    Protocol,
     Self,
     TypeVar,
     cast,
@@ -62,7 +65,7 @@ from ._responses import (
     to_text,
 )
 
-ResponseMode = Literal["blocking", "streaming"]
+ResponseMode = Literal["auto", "blocking", "streaming"]
 """How `run` waits: for one answer, or by collecting a stream of events.
 
 Take "streaming" for runs that last longer than a proxy waits (60 to 100 seconds are
@@ -74,11 +77,17 @@ class RunOptions(TypedDict, total=False):
     """What every `run` takes beside the inputs and `user`, by keyword."""
 
     response_mode: ResponseMode
-    """`"blocking"` if left out. `"streaming"` collects the result from a stream of events, for
-    runs that last longer than a proxy waits."""
+    """`"blocking"` waits for one answer, and is what is taken if left out: on Dify 1.13 and
+    later a stream costs a second more. A run that lasts longer than a proxy waits is lost
+    with it. `"auto"` loses none: the result is collected from a stream, which is taken up
+    again where it breaks; `"streaming"` asks for the same in Dify's own word."""
 
     timeout: float | None
     """Seconds for the whole run; the client's if left out."""
+
+    stop_on_exit: bool
+    """Stop the run on the server when the call is left early: cancelled, interrupted, or out
+    of time. Takes a stream, which tells what to stop, so `"auto"` is the mode then."""
 
     workflow_id: str | None
     """A published version to run in place of the latest one."""
@@ -92,13 +101,13 @@ class RunOptions(TypedDict, total=False):
 
 
 class StreamOptions(TypedDict, total=False):
-    """What every `stream` takes beside the inputs and `user`, by keyword."""
+    """What every `stream` and `start` take beside the inputs and `user`, by keyword."""
 
     timeout: float | None
-    """Seconds for the whole run; the client's if left out."""
+    """Seconds for the whole run (of `start`, until it is known); the client's if left out."""
 
     stop_on_exit: bool
-    """Stop the run on the server when the stream is left early."""
+    """Stop the run on the server when the stream, or `start`, is left early."""
 
     workflow_id: str | None
     """A published version to run in place of the latest one."""
@@ -109,6 +118,55 @@ class StreamOptions(TypedDict, total=False):
     headers: HeaderValues | None
     """Headers for all requests of this run, beside the client's: for a gateway, or
     `traceparent`. Values that are secret: `pydantic.SecretStr`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class StartedRun:
+    """A run that was started, and goes on at the server whoever waits for it.
+
+    Attributes:
+        run_id: For `wait()`, here or in another process, `get_run()` and `resume()`.
+        task_id: For `stop()`.
+    """
+
+    run_id: str
+    task_id: str | None
+
+
+ArgumentsT = ParamSpec("ArgumentsT")
+HandleT_co = TypeVar("HandleT_co", covariant=True)
+HandleT = TypeVar("HandleT")
+
+
+STARTING = """Start a run, and return its ids once they are known.
+
+Takes what `stream` takes. The run goes on at the server; `wait()` returns or raises what
+`run` does, here or in another process.
+"""
+
+
+class Detachable(Protocol[HandleT_co]):
+    """A stream whose run can be left to itself."""
+
+    def detach(self) -> HandleT_co:
+        """Return what the run is found by later."""
+        ...
+
+
+def starting(
+    stream: Callable[ArgumentsT, Detachable[HandleT]],
+) -> Callable[ArgumentsT, HandleT]:
+    """Return what starts the run that `stream` would follow, with the same parameters."""
+
+    @wraps(stream)
+    def start(*args: ArgumentsT.args, **kwargs: ArgumentsT.kwargs) -> HandleT:
+        return stream(*args, **kwargs).detach()
+
+    start.__name__, start.__doc__ = "start", STARTING
+    start.__annotations__ = {**stream.__annotations__, "return": StartedRun}
+    described: Any = start
+    described.__signature__ = signature(stream).replace(return_annotation=StartedRun)
+    return start
 
 
 LARGEST_EXPONENT = 308

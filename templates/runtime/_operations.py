@@ -6,7 +6,7 @@ A flow asks the transport to send and to wait; settings are read when a call nee
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from copy import copy
 from functools import partial
-from math import inf
+from math import inf, isinf
 from pathlib import Path
 from time import monotonic
 from typing import Any, Generic, Self, TypeVar
@@ -436,7 +436,8 @@ class Operations(Generic[ResultsT]):
             DeadlineExceededError: It goes on for too long. A record can stay `running`
                 for ever when its worker died (seen on 1.12.1).
         """
-        deadline = min(deadline, monotonic() + MAX_POLLING)
+        if isinf(deadline):
+            deadline = monotonic() + MAX_POLLING
         failures, delay = 0, FIRST_POLL_DELAY
         while True:
             try:

@@ -294,18 +294,22 @@ async def take_turn(
     query: str | None = None,
     files: FilesInput | None = None,
     user: str | None = None,
-    response_mode: ResponseMode = "streaming",
+    response_mode: ResponseMode = "auto",
     timeout: float | None = None,
+    stop_on_exit: bool = False,
     headers: HeaderValues | None = None,
     **details: Unpack[TurnDetails],
 ) -> TurnT:
     """Make a turn: by collecting its stream, or for one answer."""
     operations = operations.with_headers(headers)
     request = operations.request(conversation, inputs, query, files, **details)
-    if is_blocking(response_mode):
+    if is_blocking(response_mode, stop_on_exit):
         return await operations.turn_blocking(request, kind, user=user, timeout=timeout)
     source = TurnSource(operations, kind, request=request)
-    return await collect(StreamSession(source, user=user, timeout=timeout))
+    session = StreamSession(
+        source, user=user, timeout=timeout, stop_on_exit=stop_on_exit
+    )
+    return await collect(session)
 
 
 def follow_turn(

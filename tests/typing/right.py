@@ -43,6 +43,8 @@ def rows(client: ConcatClient) -> str:
     inputs = ConcatInputs(string="a", num=1, list="list_b")
     run = client.run_inputs(inputs, user="me", response_mode="streaming", timeout=30)
     assert_type(run, Run[ConcatOutputs])
+    started = client.start(string="a", num=1, list="list_b", timeout=30)
+    run = client.wait(started.run_id, timeout=30)
     with client.stream_inputs(inputs, stop_on_exit=True) as stream:
         return stream.result().outputs.result
 

@@ -24,7 +24,7 @@ run_concat(string="a", num=1, list="list_a", time_out=60)  # misspelt option
 run_concat(string="a", num=1, list="list_a", timeout="60")  # a string for seconds
 run_concat(string="a", num=1, list="list_a", workflow_id=7)  # a number for an id
 run_concat(string="a", num=1, list="list_a", user=7)  # a number for a user
-run_concat(string="a", num=1, list="list_a", stop_on_exit=True)  # an option of streams
+run_concat(string="a", num=1, list="list_a", stop_on_exit="yes")  # a string for a flag
 stream_concat(string="a", num=1, list="list_a", stop_on_exit="yes")  # a string for a flag
 run_concat(string="a", num=1, list="list_a", headers={"X-Number": 1})  # a number for a header
 ConcatClient(proxy=8080)  # a port for a proxy
@@ -35,7 +35,7 @@ def of_another_app(inputs: KindsInputs, concat: ConcatInputs) -> None:
     ConcatClient().run_inputs(inputs)  # inputs of another app
     ConcatClient().stream_inputs(inputs)  # inputs of another app
     KindsClient().run_inputs(concat)  # inputs of another app
-    ConcatClient().run_inputs(concat, stop_on_exit=True)  # an option of streams
+    ConcatClient().start(string=1, num=1, list="list_a")  # a number for a text
     ConcatClient().stream_inputs(concat, response_mode="streaming")  # an option of runs
     ConcatClient().run_inputs({"string": "a", "num": 1, "list": "list_a"})  # a dict in place of inputs
 

@@ -11,7 +11,7 @@ chat_desk("Where is it?", order=17)  # a number for a string
 chat_desk("Where is it?", order="A-17", tone="rude")  # wrong option
 chat_desk("Where is it?", order="A-17", colour="red")  # unknown input
 chat_desk("Where is it?", order="A-17", files=7)  # a number for a list of files
-chat_desk("Where is it?", order="A-17", stop_on_exit=True)  # an option of streams
+chat_desk("Where is it?", order="A-17", stop_on_exit="yes")  # a string for a flag
 chat_desk("Where is it?", order="A-17", response_mode="polling")  # wrong mode
 stream_desk("Where is it?", order="A-17", response_mode="blocking")  # no such option of streams
 chat_desk("Where is it?", order="A-17").anwser  # misspelt attribute

@@ -96,8 +96,8 @@ class ClientPlan(Record):
     stream: Code
     conversation: Code | None
     instance: Identifier
-    verbs: tuple[Identifier, Identifier]
-    functions: tuple[Identifier, Identifier]
+    verbs: tuple[Identifier, ...]
+    functions: tuple[Identifier, ...]
     is_async: bool
 
 
@@ -306,7 +306,6 @@ def _client(
     conversation = None
     if not is_workflow and app.kind is not COMPLETION:
         conversation = subscript(scope.use(f"{kind}Conversation"), variables or scope.use("Variables"))
-    run, stream = (Identifier(f"{prefix}{verb}_{function}") for verb in app.kind.verbs)
     return ClientPlan(
         name=Identifier(f"{'Async' if is_async else ''}{stem}Client"),
         base=scope.use(f"{kind}{app.kind.client}"),
@@ -314,8 +313,8 @@ def _client(
         stream=scope.use(f"{kind}RunStream" if is_workflow else f"{kind}TurnStream"),
         conversation=conversation,
         instance=scope.private("async_client" if is_async else "client"),
-        verbs=(Identifier(app.kind.verbs[0]), Identifier(app.kind.verbs[1])),
-        functions=(run, stream),
+        verbs=tuple(map(Identifier, app.kind.verbs)),
+        functions=tuple(Identifier(f"{prefix}{verb}_{function}") for verb in app.kind.verbs),
         is_async=is_async,
     )
 

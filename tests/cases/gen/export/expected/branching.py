@@ -28,9 +28,13 @@ __all__ = [
     "BranchingNode",
     "BranchingOutputs",
     "arun_branching",
+    "astart_branching",
     "astream_branching",
+    "await_branching",
     "run_branching",
+    "start_branching",
     "stream_branching",
+    "wait_branching",
 ]
 
 
@@ -78,8 +82,7 @@ _WORKFLOW = WorkflowInfo(
 class BranchingClient(WorkflowClient[BranchingInputs, BranchingOutputs]):
     """Runs `branching`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_BRANCHING_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_BRANCHING_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -94,13 +97,11 @@ class BranchingClient(WorkflowClient[BranchingInputs, BranchingOutputs]):
         """Run `branching` to its end and return the run, which has succeeded.
 
         Args:
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `RunOptions`.
+            user, **options: Whom the run is for, else `DIFY_USER`; see `RunOptions`.
 
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
-            RunError: The run failed, was stopped, or waits for a person: see `.run`.
-            DifyError: Anything else, such as a missing setting or a refusal.
+            DifyError: All else; a `RunError`, with its `.run`, if the run ended badly.
         """
         inputs = BranchingInputs(num=num)
         return self.run_inputs(inputs, user=user, **options)
@@ -112,11 +113,7 @@ class BranchingClient(WorkflowClient[BranchingInputs, BranchingOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[BranchingOutputs]:
-        """Run `branching` as a stream of events, for `with` and `for`.
-
-        Takes what `run` takes. The run starts with the first event that is asked for;
-        `stream.result()` returns or raises what `run` does.
-        """
+        """Run `branching` as a stream, for `with` and `for`; `start` takes the same."""
         inputs = BranchingInputs(num=num)
         return self.stream_inputs(inputs, user=user, **options)
 
@@ -152,6 +149,10 @@ class AsyncBranchingClient(AsyncWorkflowClient[BranchingInputs, BranchingOutputs
 _client = BranchingClient()
 run_branching = as_function(_client.run, "run_branching")
 stream_branching = as_function(_client.stream, "stream_branching")
+start_branching = as_function(_client.start, "start_branching")
+wait_branching = as_function(_client.wait, "wait_branching")
 _async_client = AsyncBranchingClient()
 arun_branching = as_function(_async_client.run, "arun_branching")
 astream_branching = as_function(_async_client.stream, "astream_branching")
+astart_branching = as_function(_async_client.start, "astart_branching")
+await_branching = as_function(_async_client.wait, "await_branching")

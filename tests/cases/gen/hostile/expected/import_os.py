@@ -34,9 +34,13 @@ __all__ = [
     "ImportOsInputs",
     "ImportOsOutputs",
     "arun_import_os",
+    "astart_import_os",
     "astream_import_os",
+    "await_import_os",
     "run_import_os",
+    "start_import_os",
     "stream_import_os",
+    "wait_import_os",
 ]
 
 
@@ -64,8 +68,7 @@ _WORKFLOW = WorkflowInfo(
 class ImportOsClient(WorkflowClient[ImportOsInputs, ImportOsOutputs]):
     """Runs `\"\""); import os #`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_IMPORT_OS_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_IMPORT_OS_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -84,13 +87,11 @@ class ImportOsClient(WorkflowClient[ImportOsInputs, ImportOsOutputs]):
 
         Args:
             x_int_1_y: Ends with ". \\. Sent as `x": int = 1 y`.
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `RunOptions`.
+            user, **options: Whom the run is for, else `DIFY_USER`; see `RunOptions`.
 
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
-            RunError: The run failed, was stopped, or waits for a person: see `.run`.
-            DifyError: Anything else, such as a missing setting or a refusal.
+            DifyError: All else; a `RunError`, with its `.run`, if the run ended badly.
         """
         inputs = ImportOsInputs(x_int_1_y=x_int_1_y, pick=pick)
         return self.run_inputs(inputs, user=user, **options)
@@ -103,10 +104,8 @@ class ImportOsClient(WorkflowClient[ImportOsInputs, ImportOsOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[ImportOsOutputs]:
-        """Run `\"\""); import os #` as a stream of events, for `with` and `for`.
-
-        Takes what `run` takes. The run starts with the first event that is asked for;
-        `stream.result()` returns or raises what `run` does.
+        """Run `\"\""); import os #` as a stream, for `with` and `for`; `start` takes
+        the same.
         """
         inputs = ImportOsInputs(x_int_1_y=x_int_1_y, pick=pick)
         return self.stream_inputs(inputs, user=user, **options)
@@ -145,6 +144,10 @@ class AsyncImportOsClient(AsyncWorkflowClient[ImportOsInputs, ImportOsOutputs]):
 _client = ImportOsClient()
 run_import_os = as_function(_client.run, "run_import_os")
 stream_import_os = as_function(_client.stream, "stream_import_os")
+start_import_os = as_function(_client.start, "start_import_os")
+wait_import_os = as_function(_client.wait, "wait_import_os")
 _async_client = AsyncImportOsClient()
 arun_import_os = as_function(_async_client.run, "arun_import_os")
 astream_import_os = as_function(_async_client.stream, "astream_import_os")
+astart_import_os = as_function(_async_client.start, "astart_import_os")
+await_import_os = as_function(_async_client.wait, "await_import_os")

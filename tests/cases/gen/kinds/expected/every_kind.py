@@ -50,9 +50,13 @@ __all__ = [
     "EveryKindOutputsPerson",
     "EveryKindOutputsPersonAddress",
     "arun_every_kind",
+    "astart_every_kind",
     "astream_every_kind",
+    "await_every_kind",
     "run_every_kind",
+    "start_every_kind",
     "stream_every_kind",
+    "wait_every_kind",
 ]
 
 EveryKindInputsSelectLong = Literal[
@@ -171,8 +175,7 @@ _WORKFLOW = WorkflowInfo(
 class EveryKindClient(WorkflowClient[EveryKindInputs, EveryKindOutputs]):
     """Runs `every kind`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_EVERY_KIND_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_EVERY_KIND_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -205,13 +208,11 @@ class EveryKindClient(WorkflowClient[EveryKindInputs, EveryKindOutputs]):
             select: Which one?
             file: Image or document.
             file_list: At most 3 files (.csv).
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `RunOptions`.
+            user, **options: Whom the run is for, else `DIFY_USER`; see `RunOptions`.
 
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
-            RunError: The run failed, was stopped, or waits for a person: see `.run`.
-            DifyError: Anything else, such as a missing setting or a refusal.
+            DifyError: All else; a `RunError`, with its `.run`, if the run ended badly.
         """
         inputs = EveryKindInputs(
             text=text,
@@ -247,10 +248,8 @@ class EveryKindClient(WorkflowClient[EveryKindInputs, EveryKindOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[EveryKindOutputs]:
-        """Run `every kind` as a stream of events, for `with` and `for`.
-
-        Takes what `run` takes. The run starts with the first event that is asked for;
-        `stream.result()` returns or raises what `run` does.
+        """Run `every kind` as a stream, for `with` and `for`; `start` takes the
+        same.
         """
         inputs = EveryKindInputs(
             text=text,
@@ -348,6 +347,10 @@ class AsyncEveryKindClient(AsyncWorkflowClient[EveryKindInputs, EveryKindOutputs
 _client = EveryKindClient()
 run_every_kind = as_function(_client.run, "run_every_kind")
 stream_every_kind = as_function(_client.stream, "stream_every_kind")
+start_every_kind = as_function(_client.start, "start_every_kind")
+wait_every_kind = as_function(_client.wait, "wait_every_kind")
 _async_client = AsyncEveryKindClient()
 arun_every_kind = as_function(_async_client.run, "arun_every_kind")
 astream_every_kind = as_function(_async_client.stream, "astream_every_kind")
+astart_every_kind = as_function(_async_client.start, "astart_every_kind")
+await_every_kind = as_function(_async_client.wait, "await_every_kind")

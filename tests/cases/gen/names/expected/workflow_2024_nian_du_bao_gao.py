@@ -31,9 +31,13 @@ __all__ = [
     "Workflow2024NianDuBaoGaoInputs",
     "Workflow2024NianDuBaoGaoOutputs",
     "arun_workflow_2024_nian_du_bao_gao",
+    "astart_workflow_2024_nian_du_bao_gao",
     "astream_workflow_2024_nian_du_bao_gao",
+    "await_workflow_2024_nian_du_bao_gao",
     "run_workflow_2024_nian_du_bao_gao",
+    "start_workflow_2024_nian_du_bao_gao",
     "stream_workflow_2024_nian_du_bao_gao",
+    "wait_workflow_2024_nian_du_bao_gao",
 ]
 
 
@@ -84,8 +88,8 @@ class Workflow2024NianDuBaoGaoClient(
 ):
     """Runs `2024 年度报告`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_WORKFLOW_2024_NIAN_DU_BAO_GAO_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_WORKFLOW_2024_NIAN_DU_BAO_GAO_API_KEY` or
+    `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -127,13 +131,11 @@ class Workflow2024NianDuBaoGaoClient(
             private: Sent as `_private`.
             input: Sent as ``.
             self_: Sent as `self`.
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `RunOptions`.
+            user, **options: Whom the run is for, else `DIFY_USER`; see `RunOptions`.
 
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
-            RunError: The run failed, was stopped, or waits for a person: see `.run`.
-            DifyError: Anything else, such as a missing setting or a refusal.
+            DifyError: All else; a `RunError`, with its `.run`, if the run ended badly.
         """
         inputs = Workflow2024NianDuBaoGaoInputs(
             class_=class_,
@@ -177,10 +179,8 @@ class Workflow2024NianDuBaoGaoClient(
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[Workflow2024NianDuBaoGaoOutputs]:
-        """Run `2024 年度报告` as a stream of events, for `with` and `for`.
-
-        Takes what `run` takes. The run starts with the first event that is asked for;
-        `stream.result()` returns or raises what `run` does.
+        """Run `2024 年度报告` as a stream, for `with` and `for`; `start` takes the
+        same.
         """
         inputs = Workflow2024NianDuBaoGaoInputs(
             class_=class_,
@@ -311,6 +311,14 @@ stream_workflow_2024_nian_du_bao_gao = as_function(
     _client.stream,
     "stream_workflow_2024_nian_du_bao_gao",
 )
+start_workflow_2024_nian_du_bao_gao = as_function(
+    _client.start,
+    "start_workflow_2024_nian_du_bao_gao",
+)
+wait_workflow_2024_nian_du_bao_gao = as_function(
+    _client.wait,
+    "wait_workflow_2024_nian_du_bao_gao",
+)
 _async_client = AsyncWorkflow2024NianDuBaoGaoClient()
 arun_workflow_2024_nian_du_bao_gao = as_function(
     _async_client.run,
@@ -319,4 +327,12 @@ arun_workflow_2024_nian_du_bao_gao = as_function(
 astream_workflow_2024_nian_du_bao_gao = as_function(
     _async_client.stream,
     "astream_workflow_2024_nian_du_bao_gao",
+)
+astart_workflow_2024_nian_du_bao_gao = as_function(
+    _async_client.start,
+    "astart_workflow_2024_nian_du_bao_gao",
+)
+await_workflow_2024_nian_du_bao_gao = as_function(
+    _async_client.wait,
+    "await_workflow_2024_nian_du_bao_gao",
 )

@@ -20,7 +20,15 @@ from ._runtime import (
     as_function,
 )
 
-__all__ = ["AsyncJoinerClient", "JoinerInputs", "JoinerOutputs", "arun_joiner", "astream_joiner"]
+__all__ = [
+    "AsyncJoinerClient",
+    "JoinerInputs",
+    "JoinerOutputs",
+    "arun_joiner",
+    "astart_joiner",
+    "astream_joiner",
+    "await_joiner",
+]
 
 
 class JoinerInputs(Inputs):
@@ -46,8 +54,7 @@ _WORKFLOW = WorkflowInfo(
 class AsyncJoinerClient(AsyncWorkflowClient[JoinerInputs, JoinerOutputs]):
     """Runs `concat`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`, `JOINER_KEY` or
-    `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `JOINER_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -64,13 +71,11 @@ class AsyncJoinerClient(AsyncWorkflowClient[JoinerInputs, JoinerOutputs]):
 
         Args:
             option: Sent as `list`.
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `RunOptions`.
+            user, **options: Whom the run is for, else `DIFY_USER`; see `RunOptions`.
 
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
-            RunError: The run failed, was stopped, or waits for a person: see `.run`.
-            DifyError: Anything else, such as a missing setting or a refusal.
+            DifyError: All else; a `RunError`, with its `.run`, if the run ended badly.
         """
         inputs = JoinerInputs(string=string, option=option)
         return await self.run_inputs(inputs, user=user, **options)
@@ -83,11 +88,7 @@ class AsyncJoinerClient(AsyncWorkflowClient[JoinerInputs, JoinerOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> AsyncRunStream[JoinerOutputs]:
-        """Run `concat` as a stream of events, for `async with` and `async for`.
-
-        Takes what `run` takes. The run starts with the first event that is asked for; `await
-        stream.result()` returns or raises what `run` does.
-        """
+        """Run `concat` as a stream, for `async with` and `async for`; `start` takes the same."""
         inputs = JoinerInputs(string=string, option=option)
         return self.stream_inputs(inputs, user=user, **options)
 
@@ -95,3 +96,5 @@ class AsyncJoinerClient(AsyncWorkflowClient[JoinerInputs, JoinerOutputs]):
 _async_client = AsyncJoinerClient()
 arun_joiner = as_function(_async_client.run, "arun_joiner")
 astream_joiner = as_function(_async_client.stream, "astream_joiner")
+astart_joiner = as_function(_async_client.start, "astart_joiner")
+await_joiner = as_function(_async_client.wait, "await_joiner")

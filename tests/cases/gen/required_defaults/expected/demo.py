@@ -28,9 +28,13 @@ __all__ = [
     "DemoNode",
     "DemoOutputs",
     "arun_demo",
+    "astart_demo",
     "astream_demo",
+    "await_demo",
     "run_demo",
+    "start_demo",
     "stream_demo",
+    "wait_demo",
 ]
 
 
@@ -68,8 +72,7 @@ _WORKFLOW = WorkflowInfo(
 class DemoClient(WorkflowClient[DemoInputs, DemoOutputs]):
     """Runs `demo`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_DEMO_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_DEMO_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _workflow = _WORKFLOW
@@ -91,13 +94,11 @@ class DemoClient(WorkflowClient[DemoInputs, DemoOutputs]):
             department: Prefilled with 'ITSO' in Dify.
             api_key: Key.
             max_tokens: Tokens. Prefilled with '4096' in Dify.
-            user: Whom the run is for; `DIFY_USER` if left out.
-            **options: See `RunOptions`.
+            user, **options: Whom the run is for, else `DIFY_USER`; see `RunOptions`.
 
         Raises:
             pydantic.ValidationError: An input is not what the workflow takes.
-            RunError: The run failed, was stopped, or waits for a person: see `.run`.
-            DifyError: Anything else, such as a missing setting or a refusal.
+            DifyError: All else; a `RunError`, with its `.run`, if the run ended badly.
         """
         inputs = DemoInputs(
             department=department,
@@ -119,11 +120,7 @@ class DemoClient(WorkflowClient[DemoInputs, DemoOutputs]):
         user: str | None = None,
         **options: Unpack[StreamOptions],
     ) -> RunStream[DemoOutputs]:
-        """Run `demo` as a stream of events, for `with` and `for`.
-
-        Takes what `run` takes. The run starts with the first event that is asked for;
-        `stream.result()` returns or raises what `run` does.
-        """
+        """Run `demo` as a stream, for `with` and `for`; `start` takes the same."""
         inputs = DemoInputs(
             department=department,
             api_key=api_key,
@@ -185,6 +182,10 @@ class AsyncDemoClient(AsyncWorkflowClient[DemoInputs, DemoOutputs]):
 _client = DemoClient()
 run_demo = as_function(_client.run, "run_demo")
 stream_demo = as_function(_client.stream, "stream_demo")
+start_demo = as_function(_client.start, "start_demo")
+wait_demo = as_function(_client.wait, "wait_demo")
 _async_client = AsyncDemoClient()
 arun_demo = as_function(_async_client.run, "arun_demo")
 astream_demo = as_function(_async_client.stream, "astream_demo")
+astart_demo = as_function(_async_client.start, "astart_demo")
+await_demo = as_function(_async_client.wait, "await_demo")
