@@ -517,8 +517,9 @@ class AsyncWorkflowClient(
         **options: Unpack[StreamOptions],
     ) -> StartedRun:
         """Start a run with inputs that are a model already, as `start` does."""
-        stream = self.stream_inputs(inputs, user=user, files=files, **options)
-        return await stream.detach()
+        return await self.stream_inputs(
+            inputs, user=user, files=files, **options
+        ).detach()
 
     def stream_inputs(
         self,

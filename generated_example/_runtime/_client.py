@@ -515,8 +515,7 @@ class WorkflowClient(
         **options: Unpack[StreamOptions],
     ) -> StartedRun:
         """Start a run with inputs that are a model already, as `start` does."""
-        stream = self.stream_inputs(inputs, user=user, files=files, **options)
-        return run_now(stream.detach())
+        return self.stream_inputs(inputs, user=user, files=files, **options).detach()
 
     def stream_inputs(
         self,
