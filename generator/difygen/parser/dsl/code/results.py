@@ -46,7 +46,8 @@ def returned(language: str, code: str, parameters: tuple[Parameter, ...] | None 
 
 
 def _python(code: str, parameters: tuple[Parameter, ...] | None) -> Shape | None:
-    from difygen.parser.dsl.code.python import PythonReader, parsed
+    from difygen.parser.dsl.code.python import PythonReader
+    from difygen.parser.dsl.code.python_syntax import parsed
 
     tree = parsed(code)
     if tree is None:
