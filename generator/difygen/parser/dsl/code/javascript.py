@@ -6,13 +6,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import pairwise
 
-import tree_sitter_javascript
-from tree_sitter import Language, Node, Parser
+from tree_sitter import Node
 
+from difygen.parser.dsl.code.javascript_syntax import (
+    FUNCTIONS,
+    LATE_FUNCTIONS,
+    SCOPED,
+    bound_in,
+    declared_by,
+    declared_in,
+    field,
+    hoisted_in,
+    is_identity,
+    is_optional,
+    is_target,
+    key_of,
+    leaves_holes,
+    literal,
+    operator_of,
+    parameters_of,
+    text_of,
+    walked,
+)
 from difygen.parser.dsl.code.machine import MAX_NESTING, Machine, UnfitError
 from difygen.parser.dsl.code.values import (
     A_NUMBER,
@@ -38,8 +56,6 @@ from difygen.parser.dsl.code.values import (
     put_anywhere,
 )
 
-_FUNCTIONS = ("function_declaration", "function_expression", "arrow_function", "method_definition")
-_LATE_FUNCTIONS = ("generator_function", "generator_function_declaration")
 _UNFIT_WORDS = """
     class class_declaration with_statement labeled_statement await_expression method_definition this super meta_property
     import_statement export_statement yield_expression
@@ -81,15 +97,6 @@ _GLOBAL_CALLS: dict[str, Abstract] = {
 }
 
 
-def parsed(code: str) -> Node | None:
-    """Return the syntax tree of a JavaScript text, or None if it has none."""
-    try:
-        tree = Parser(Language(tree_sitter_javascript.language())).parse(code.encode())
-    except UnicodeEncodeError:
-        return None
-    return None if tree.root_node.has_error else tree.root_node
-
-
 class JavaScriptReader(Machine):
     """Goes through a script and its `main`."""
 
@@ -105,7 +112,7 @@ class JavaScriptReader(Machine):
 
     def main(self, parameters: Mapping[str, Abstract] | None) -> Abstract:
         """Return what `main` gives for an object with these parameters; with any at all if None."""
-        for name in _hoisted(self._tree):
+        for name in hoisted_in(self._tree):
             self.bind(name, NULL)
         self._block(self._tree)
         main = self.frame.env.get("main", NOTHING)
@@ -124,11 +131,11 @@ class JavaScriptReader(Machine):
 
     def _check(self, tree: Node) -> None:
         """Give up where anything may be changed without a word of it."""
-        for node in _walked(tree):
+        for node in walked(tree):
             kind = node.type
-            if kind in _UNFIT or (kind == "identifier" and _text(node) in _UNFIT_NAMES):
+            if kind in _UNFIT or (kind == "identifier" and text_of(node) in _UNFIT_NAMES):
                 raise UnfitError
-            if kind in _FUNCTIONS and any(each.type == "async" for each in node.children):
+            if kind in FUNCTIONS and any(each.type == "async" for each in node.children):
                 raise UnfitError
             if kind in ("break_statement", "continue_statement") and node.named_child_count:
                 raise UnfitError
@@ -136,7 +143,7 @@ class JavaScriptReader(Machine):
                 self._check_name(node)
 
     def _check_name(self, node: Node) -> None:
-        name, above = _text(node), node.parent
+        name, above = text_of(node), node.parent
         if name in _UNFIT_PROPERTIES or above is None:
             raise UnfitError
         if node.type == "string_fragment":
@@ -144,47 +151,47 @@ class JavaScriptReader(Machine):
         is_made = above is not None and above.type in ("pair", "object")
         if is_made and name in _TEXT_METHODS | {"split"}:
             raise UnfitError
-        if above is not None and name in _METHODS and _is_target(above):
+        if above is not None and name in _METHODS and is_target(above):
             raise UnfitError
 
     def _find_shared(
         self, scope: Node, around: tuple[frozenset[str], ...], local: frozenset[str], shared: set[str]
     ) -> None:
         """Find names that a block or a function takes from those around it: they are not followed."""
-        is_function = scope.type in (*_FUNCTIONS, *_LATE_FUNCTIONS)
+        is_function = scope.type in (*FUNCTIONS, *LATE_FUNCTIONS)
         if is_function or scope.type == "program":
             shared.update(self._ambiguous(scope))
-        own = self._scope(scope)[0] if is_function or scope.type == "program" else frozenset(_declared_in(scope))
+        own = self._scope(scope)[0] if is_function or scope.type == "program" else frozenset(declared_in(scope))
         if not is_function and scope.type != "program":
             shared.update(name for name in own if any(name in each for each in around))
         if is_function or scope.type == "program":
             local = own
-        inner = (*around, own if not is_function else frozenset(_declared_in(scope)) | frozenset(_parameters(scope)))
+        inner = (*around, own if not is_function else frozenset(declared_in(scope)) | frozenset(parameters_of(scope)))
         waiting = list(scope.named_children)
         while waiting:
             node = waiting.pop()
             if node.type in ("assignment_expression", "augmented_assignment_expression", "update_expression"):
                 target = node.child_by_field_name("left") or node.child_by_field_name("argument")
                 if target is not None:
-                    shared.update(each for each in _bound_in(target) if each not in local)
+                    shared.update(each for each in bound_in(target) if each not in local)
             if node.type == "for_in_statement" and node.child_by_field_name("kind") is None:
                 left = node.child_by_field_name("left")
                 if left is not None:
-                    shared.update(each for each in _bound_in(left) if each not in local)
-            if node.type in _SCOPED:
+                    shared.update(each for each in bound_in(left) if each not in local)
+            if node.type in SCOPED:
                 self._find_shared(node, inner, local, shared)
             else:
                 waiting.extend(node.named_children)
 
     def _ambiguous(self, function: Node) -> set[str]:
         """Return the names that a function declares in several blocks, and that functions in it use."""
-        declared = Counter(_parameters(function))
+        declared = Counter(parameters_of(function))
         used: set[str] = set()
         waiting = list(function.named_children)
         while waiting:
             node = waiting.pop()
-            declared.update(_declares(node))
-            if node.type in (*_FUNCTIONS, *_LATE_FUNCTIONS):
+            declared.update(declared_by(node))
+            if node.type in (*FUNCTIONS, *LATE_FUNCTIONS):
                 used |= self._scope(node)[1]
             else:
                 waiting.extend(node.named_children)
@@ -193,15 +200,15 @@ class JavaScriptReader(Machine):
     def _scope(self, function: Node) -> tuple[frozenset[str], frozenset[str]]:
         """Return the names that a function declares anywhere in it, and those that it uses beside them."""
         if function.id not in self._scopes:
-            local = set(_parameters(function))
+            local = set(parameters_of(function))
             used: set[str] = set()
             waiting = list(function.named_children)
             while waiting:
                 node = waiting.pop()
-                local.update(_declares(node))
+                local.update(declared_by(node))
                 if node.type in ("identifier", "shorthand_property_identifier"):
-                    used.add(_text(node))
-                if node.type in (*_FUNCTIONS, *_LATE_FUNCTIONS):
+                    used.add(text_of(node))
+                if node.type in (*FUNCTIONS, *LATE_FUNCTIONS):
                     used |= self._scope(node)[1]
                 else:
                     waiting.extend(node.named_children)
@@ -217,7 +224,7 @@ class JavaScriptReader(Machine):
         for each in block.named_children:
             if each.type == "function_declaration":
                 function = self._function(each)
-                self.bind(_text(_field(each, "name")), self.plain(function) if self.frame.loops else function)
+                self.bind(text_of(field(each, "name")), self.plain(function) if self.frame.loops else function)
         for each in block.named_children:
             if not self.live:
                 return
@@ -239,9 +246,9 @@ class JavaScriptReader(Machine):
             case "statement_block" | "else_clause":
                 self._block(node)
             case "if_statement":
-                test = _field(node, "condition")
+                test = field(node, "condition")
                 self.eval(test)
-                then, other = _field(node, "consequence"), node.child_by_field_name("alternative")
+                then, other = field(node, "consequence"), node.child_by_field_name("alternative")
                 self.branch(partial(self._assume, test), lambda: self._statement(then), lambda: self._statement(other))
             case "return_statement":
                 values = [each for each in node.named_children if each.type != "comment"]
@@ -250,7 +257,7 @@ class JavaScriptReader(Machine):
                 self.eval(node.named_children[0])
                 self.leave()
             case "while_statement":
-                self._while(_field(node, "condition"), lambda: self._statement(_field(node, "body")))
+                self._while(field(node, "condition"), lambda: self._statement(field(node, "body")))
             case "do_statement":
                 self._do(node)
             case "for_statement":
@@ -266,10 +273,10 @@ class JavaScriptReader(Machine):
             case "try_statement":
                 handler, last = node.child_by_field_name("handler"), node.child_by_field_name("finalizer")
                 self.attempt(
-                    lambda: self._statement(_field(node, "body")),
+                    lambda: self._statement(field(node, "body")),
                     [partial(self._catch, handler)] if handler is not None else [],
                     self._nothing,
-                    (lambda: self._block(_field(last, "body"))) if last is not None else None,
+                    (lambda: self._block(field(last, "body"))) if last is not None else None,
                 )
             case _:
                 raise UnfitError
@@ -277,15 +284,15 @@ class JavaScriptReader(Machine):
     def _declare(self, node: Node, *, hoisted: bool) -> None:
         value = node.child_by_field_name("value")
         if value is not None:
-            self._assign(_field(node, "name"), self.eval(value))
+            self._assign(field(node, "name"), self.eval(value))
         elif not hoisted:
-            self._assign(_field(node, "name"), NULL)
+            self._assign(field(node, "name"), NULL)
 
     def _catch(self, handler: Node) -> None:
         parameter = handler.child_by_field_name("parameter")
         if parameter is not None:
             self._assign(parameter, UNCERTAIN)
-        self._statement(_field(handler, "body"))
+        self._statement(field(handler, "body"))
 
     def _tested(self, test: Node | None, truth: bool) -> None:
         if test is not None and test.type != "empty_statement":
@@ -310,7 +317,7 @@ class JavaScriptReader(Machine):
             self.frame.loops[-1][0].extend(breaks)
 
     def _do(self, node: Node) -> None:
-        test, body = _field(node, "condition"), _field(node, "body")
+        test, body = field(node, "condition"), field(node, "body")
         ways = ([], [])  # type: ignore[var-annotated]
         self.frame.loops.append(ways)
         self._round(body, self._nothing)
@@ -329,16 +336,16 @@ class JavaScriptReader(Machine):
         test, step = node.child_by_field_name("condition"), node.child_by_field_name("increment")
         if test is not None and test.type == "expression_statement":
             test = test.named_children[0]
-        self._while(test, lambda: self._round(_field(node, "body"), lambda: self._stepped(step)))
+        self._while(test, lambda: self._round(field(node, "body"), lambda: self._stepped(step)))
 
     def _stepped(self, step: Node | None) -> None:
         if step is not None and self.live:
             self.eval(step)
 
     def _for_in(self, node: Node) -> None:
-        value = self.eval(_field(node, "right"))
-        is_of = _text(_field(node, "operator")) == "of"
-        left, body = _field(node, "left"), _field(node, "body")
+        value = self.eval(field(node, "right"))
+        is_of = text_of(field(node, "operator")) == "of"
+        left, body = field(node, "left"), field(node, "body")
         self.repeat(
             lambda: self._assign(left, self._members(value) if is_of else A_TEXT),
             lambda: self._statement(body),
@@ -346,13 +353,13 @@ class JavaScriptReader(Machine):
         )
 
     def _switch(self, node: Node) -> None:
-        self.eval(_field(node, "value"))
+        self.eval(field(node, "value"))
         before = self.state()
         breaks, continues = ways = ([], [])  # type: ignore[var-annotated]
         self.frame.loops.append(ways)
         self.leave()
         has_default = False
-        for case in _field(node, "body").named_children:
+        for case in field(node, "body").named_children:
             if case.type == "comment":
                 continue
             self.join(before)
@@ -376,13 +383,13 @@ class JavaScriptReader(Machine):
     def _assign(self, target: Node, value: Abstract) -> None:
         match target.type:
             case "identifier" | "shorthand_property_identifier_pattern":
-                self.bind(_text(target), value)
+                self.bind(text_of(target), value)
             case "member_expression" | "subscript_expression":
                 self._store(target, self.plain(value))
             case "object_pattern":
                 self._destructure(target, value)
             case "array_pattern":
-                has_holes = _has_holes(target)
+                has_holes = leaves_holes(target)
                 for number, each in enumerate(target.named_children):
                     if each.type == "rest_pattern":
                         self._assign(each.named_children[0], self.make_list(each, self._members(value)))
@@ -390,8 +397,8 @@ class JavaScriptReader(Machine):
                         found = self._members(value) | NULL if has_holes else self._indexed(value, number)
                         self._assign(each, found)
             case "assignment_pattern" | "object_assignment_pattern":
-                default = self.eval(_field(target, "right"))
-                self._assign(_field(target, "left"), value | default)
+                default = self.eval(field(target, "right"))
+                self._assign(field(target, "left"), value | default)
             case "rest_pattern":
                 self._assign(target.named_children[0], value)
             case "parenthesized_expression":
@@ -403,13 +410,13 @@ class JavaScriptReader(Machine):
         for each in pattern.named_children:
             match each.type:
                 case "shorthand_property_identifier_pattern":
-                    self._assign(each, self._property(value, _text(each)))
+                    self._assign(each, self._property(value, text_of(each)))
                 case "object_assignment_pattern":
-                    self._assign(each, self._property(value, _text(_field(each, "left"))))
+                    self._assign(each, self._property(value, text_of(field(each, "left"))))
                 case "pair_pattern":
-                    name = _key(_field(each, "key"))
+                    name = key_of(field(each, "key"))
                     found = self._property(value, name) if name is not None else UNCERTAIN
-                    self._assign(_field(each, "value"), found)
+                    self._assign(field(each, "value"), found)
                 case "rest_pattern":
                     self.give_away(value)
                     self._assign(each.named_children[0], SOMETHING)
@@ -419,18 +426,18 @@ class JavaScriptReader(Machine):
                     raise UnfitError
 
     def _store(self, target: Node, value: Abstract) -> None:
-        of = _field(target, "object")
+        of = field(target, "object")
         object_ = self.eval(of)
-        if of.type == "identifier" and self.read(_text(of)) is None:
+        if of.type == "identifier" and self.read(text_of(of)) is None:
             raise UnfitError  # it changes what is everybody's
         name = None
         if target.type == "member_expression":
-            name = _text(_field(target, "property"))
+            name = text_of(field(target, "property"))
         else:
-            index = _field(target, "index")
+            index = field(target, "index")
             key = self.eval(index)
             if index.type == "string":
-                name = _literal(index)
+                name = literal(index)
             elif not key.is_only(SMALL):
                 self.change(object_, partial(put_anywhere, value=value, key=A_TEXT), value)
                 return
@@ -443,13 +450,13 @@ class JavaScriptReader(Machine):
         local, free = self._scope(node)
         function = Function(node, self.frame, local, free)
         value = Abstract(functions=frozenset((function,)))
-        return self.plain(value) if node.type in _LATE_FUNCTIONS else value
+        return self.plain(value) if node.type in LATE_FUNCTIONS else value
 
     # -- tests ----------------------------------------------------------------------------------------------------
 
     def _assume(self, test: Node, truth: bool) -> None:
         """Take away what a test, which has been evaluated, rules out."""
-        if any(each.type.endswith("assignment_expression") for each in _walked(test)):
+        if any(each.type.endswith("assignment_expression") for each in walked(test)):
             return
         match test.type:
             case "parenthesized_expression":
@@ -461,10 +468,10 @@ class JavaScriptReader(Machine):
                 if truth:
                     self._is_there(test)
             case "unary_expression":
-                if _operator(test) == "!":
-                    self._assume(_field(test, "argument"), not truth)
+                if operator_of(test) == "!":
+                    self._assume(field(test, "argument"), not truth)
             case "binary_expression":
-                self._compared(_field(test, "left"), _operator(test), _field(test, "right"), truth)
+                self._compared(field(test, "left"), operator_of(test), field(test, "right"), truth)
 
     def _compared(self, left: Node, operator: str, right: Node, truth: bool) -> None:
         if operator in ("&&", "||"):
@@ -476,13 +483,13 @@ class JavaScriptReader(Machine):
             self._is_there(left)
         if operator == "==" and right.type in ("null", "undefined") and not truth:
             self._is_there(left)
-        is_typeof = left.type == "unary_expression" and _operator(left) == "typeof"
-        if is_typeof and operator in ("===", "==") and truth and _literal(right) in ("string", "number", "boolean"):
-            self._is_there(_field(left, "argument"))
+        is_typeof = left.type == "unary_expression" and operator_of(left) == "typeof"
+        if is_typeof and operator in ("===", "==") and truth and literal(right) in ("string", "number", "boolean"):
+            self._is_there(field(left, "argument"))
 
     def _is_there(self, subject: Node) -> None:
         if subject.type == "identifier":
-            self.narrow(_text(subject), lambda value: value.there)
+            self.narrow(text_of(subject), lambda value: value.there)
 
     # -- expressions ----------------------------------------------------------------------------------------------
 
@@ -508,14 +515,14 @@ class JavaScriptReader(Machine):
                         self.eval(each.named_children[0])
                 return A_TEXT
             case "number":
-                digits = _text(node)
+                digits = text_of(node)
                 return A_SMALL if digits.replace(".", "", 1).isdecimal() and len(digits) < 15 else _NOT_FINITE
             case "true" | "false":
                 return A_SMALL
             case "null" | "undefined":
                 return NULL
             case "identifier":
-                bound = self.read(_text(node))
+                bound = self.read(text_of(node))
                 return UNCERTAIN if bound is None else bound
             case "parenthesized_expression" | "spread_element" | "sequence_expression":
                 values = [self.eval(each) for each in node.named_children if each.type != "comment"]
@@ -535,15 +542,15 @@ class JavaScriptReader(Machine):
                 self.give_away(any_of(self._arguments(node)))
                 return UNCERTAIN  # a date may be none, which JSON says as null
             case "ternary_expression":
-                test = _field(node, "condition")
+                test = field(node, "condition")
                 self.eval(test)
                 return self.choose(
                     partial(self._assume, test),
-                    lambda: self.eval(_field(node, "consequence")),
-                    lambda: self.eval(_field(node, "alternative")),
+                    lambda: self.eval(field(node, "consequence")),
+                    lambda: self.eval(field(node, "alternative")),
                 )
             case "unary_expression":
-                value, operator = self.eval(_field(node, "argument")), _operator(node)
+                value, operator = self.eval(field(node, "argument")), operator_of(node)
                 if operator in ("!", "delete"):
                     self._deleted(node, operator)
                     return A_SMALL
@@ -551,18 +558,18 @@ class JavaScriptReader(Machine):
                     return A_TEXT
                 return value if operator == "-" and value.is_only(SMALL) and not value.null else _NOT_FINITE
             case "binary_expression":
-                return self._binary(node, _field(node, "left"), _operator(node), _field(node, "right"))
+                return self._binary(node, field(node, "left"), operator_of(node), field(node, "right"))
             case "assignment_expression":
-                value = self.eval(_field(node, "right"))
-                self._assign(_field(node, "left"), value)
+                value = self.eval(field(node, "right"))
+                self._assign(field(node, "left"), value)
                 return value
             case "augmented_assignment_expression":
-                left = _field(node, "left")
-                value = self._binary(node, left, _operator(node)[:-1], _field(node, "right"))
+                left = field(node, "left")
+                value = self._binary(node, left, operator_of(node)[:-1], field(node, "right"))
                 self._assign(left, value)
                 return value
             case "update_expression":
-                target = _field(node, "argument")
+                target = field(node, "argument")
                 before = self.eval(target)
                 value = self._sum(before, A_SMALL) if before.is_only(SMALL) or before.is_only(NUMBER) else _NOT_FINITE
                 self._assign(target, value)
@@ -570,14 +577,14 @@ class JavaScriptReader(Machine):
         raise UnfitError
 
     def _deleted(self, node: Node, operator: str) -> None:
-        target = _field(node, "argument")
+        target = field(node, "argument")
         if operator == "delete" and target.type in ("member_expression", "subscript_expression"):
-            object_ = self.eval(_field(target, "object"))
+            object_ = self.eval(field(target, "object"))
             self.change(object_, lambda container: put_anywhere(loosened(container), NULL, NOTHING))
 
     def _array(self, node: Node) -> Abstract:
         elements = [each for each in node.named_children if each.type != "comment"]
-        has_holes = _has_holes(node)
+        has_holes = leaves_holes(node)
         if not has_holes and not any(each.type == "spread_element" for each in elements):
             return self.make_tuple(node, [self.eval(each) for each in elements])
         found = NULL if has_holes else NOTHING
@@ -591,15 +598,15 @@ class JavaScriptReader(Machine):
         for each in node.named_children:
             match each.type:
                 case "pair":
-                    key = _field(each, "key")
-                    name = _key(key)
+                    key = field(each, "key")
+                    name = key_of(key)
                     if name is None and key.type == "computed_property_name":
                         self.eval(key.named_children[0])
-                    value = self.plain(self.eval(_field(each, "value")))
+                    value = self.plain(self.eval(field(each, "value")))
                     container = put_anywhere(container, value, A_TEXT) if name is None else put(container, name, value)
                 case "shorthand_property_identifier":
-                    shorthand = self.read(_text(each))
-                    container = put(container, _text(each), self.plain(UNCERTAIN if shorthand is None else shorthand))
+                    shorthand = self.read(text_of(each))
+                    container = put(container, text_of(each), self.plain(UNCERTAIN if shorthand is None else shorthand))
                 case "spread_element":
                     container = self.merged(container, self.eval(each).there)
                 case "comment":
@@ -660,19 +667,19 @@ class JavaScriptReader(Machine):
         return self.element(value, index) | (NOTHING if is_exact else NULL)
 
     def _member(self, node: Node) -> Abstract:
-        of = _field(node, "object")
+        of = field(node, "object")
         value = self.eval(of)
-        skipped = Abstract(null=value.null) if _is_optional(node) else NOTHING
-        if not _is_optional(node):
+        skipped = Abstract(null=value.null) if is_optional(node) else NOTHING
+        if not is_optional(node):
             self._is_there(of)
         if node.type == "member_expression":
-            return self._property(value, _text(_field(node, "property"))) | skipped
-        index = _field(node, "index")
+            return self._property(value, text_of(field(node, "property"))) | skipped
+        index = field(node, "index")
         self.eval(index)
         if index.type == "string":
-            return self._property(value, _literal(index)) | skipped
-        if index.type == "number" and _text(index).isdecimal() and len(_text(index)) < 9:
-            return self._indexed(value, int(_text(index))) | skipped
+            return self._property(value, literal(index)) | skipped
+        if index.type == "number" and text_of(index).isdecimal() and len(text_of(index)) < 9:
+            return self._indexed(value, int(text_of(index))) | skipped
         return self.element(value) | NULL | skipped
 
     # -- calls ----------------------------------------------------------------------------------------------------
@@ -693,10 +700,10 @@ class JavaScriptReader(Machine):
         return found
 
     def _is_spread(self, call: Node) -> bool:
-        return any(each.type == "spread_element" for each in _field(call, "arguments").named_children)
+        return any(each.type == "spread_element" for each in field(call, "arguments").named_children)
 
     def _call(self, call: Node) -> Abstract:
-        function = _field(call, "function")
+        function = field(call, "function")
         path = self._global(function)
         if path:
             return self._global_call(call, path)
@@ -704,7 +711,7 @@ class JavaScriptReader(Machine):
             return self._method(call, function)
         value = self.eval(function)
         given = self._arguments(call)
-        skipped = Abstract(null=value.null) if _is_optional(call) else NOTHING
+        skipped = Abstract(null=value.null) if is_optional(call) else NOTHING
         if value.functions and not value.kinds and not value.sites and not self._is_spread(call):
             return any_of([self._call_function(each, call, given) for each in value.functions]) | skipped
         self.give_away(any_of([value, *given]))
@@ -714,9 +721,9 @@ class JavaScriptReader(Machine):
         """Return the name of what the language has, if that stands there."""
         root = node
         while root.type == "member_expression":
-            root = _field(root, "object")
-        is_global = root.type == "identifier" and self.read(_text(root)) is None
-        return _text(node) if is_global else ""
+            root = field(root, "object")
+        is_global = root.type == "identifier" and self.read(text_of(root)) is None
+        return text_of(node) if is_global else ""
 
     def _global_call(self, call: Node, path: str) -> Abstract:
         given = self._arguments(call)
@@ -747,14 +754,14 @@ class JavaScriptReader(Machine):
         made = function.node
         if not isinstance(made, Node):
             raise UnfitError
-        body = _field(made, "body")
+        body = field(made, "body")
 
         def run() -> None:
-            for name in _hoisted(made):
-                if name not in _parameters(made):
+            for name in hoisted_in(made):
+                if name not in parameters_of(made):
                     self.bind(name, NULL)
             single = made.child_by_field_name("parameter")
-            parameters = _field(made, "parameters").named_children if single is None else [single]
+            parameters = field(made, "parameters").named_children if single is None else [single]
             for number, each in enumerate([each for each in parameters if each.type != "comment"]):
                 if each.type == "rest_pattern":
                     self._assign(each, self.make_list(each, any_of(given[number:])))
@@ -787,9 +794,9 @@ class JavaScriptReader(Machine):
         raise UnfitError
 
     def _method(self, call: Node, method: Node) -> Abstract:
-        of, name = _field(method, "object"), _text(_field(method, "property"))
+        of, name = field(method, "object"), text_of(field(method, "property"))
         value = self.eval(of)
-        optional = _is_optional(call)
+        optional = is_optional(call)
         skipped = Abstract(null=value.null) if optional else NOTHING
         if not optional:
             self._is_there(of)
@@ -886,149 +893,13 @@ class JavaScriptReader(Machine):
             self._each(call, function, lambda _: [member(), member()])
             self.change(value, loosened)
             return value.there
-        is_boolean = _text(_field(call, "arguments")).strip("() ") == "Boolean"
+        is_boolean = text_of(field(call, "arguments")).strip("() ") == "Boolean"
         results = NOTHING if is_boolean else self._each(call, function, lambda _: [member(), A_SMALL, value])
         if name == "map":
             return self.make_list(call, results)
         if name == "filter":
             kept = member()
-            return self.make_list(call, kept.there if is_boolean or _is_identity(call) else kept)
+            return self.make_list(call, kept.there if is_boolean or is_identity(call) else kept)
         if name == "find":
             return member() | NULL
         return A_SMALL if name in _SMALL_METHODS else NULL if name == "forEach" else UNCERTAIN
-
-
-_SCOPED = (
-    *_FUNCTIONS,
-    *_LATE_FUNCTIONS,
-    "statement_block",
-    "for_statement",
-    "for_in_statement",
-    "switch_body",
-    "catch_clause",
-)
-
-
-def _text(node: Node) -> str:
-    return (node.text or b"").decode()
-
-
-def _field(node: Node, name: str) -> Node:
-    found = node.child_by_field_name(name)
-    if found is None:
-        raise UnfitError
-    return found
-
-
-def _operator(node: Node) -> str:
-    return _text(_field(node, "operator"))
-
-
-def _literal(node: Node) -> str:
-    """Return a text that is written out without escapes."""
-    if any(each.type == "escape_sequence" for each in node.named_children):
-        raise UnfitError
-    return "".join(map(_text, node.named_children)) if node.type == "string" else ""
-
-
-def _has_holes(node: Node) -> bool:
-    """Check whether a list or a pattern leaves places out: `[a, , b]`."""
-    kinds = [each.type for each in node.children if each.type != "comment"]
-    return any(kind == "," and before in ("[", ",") for before, kind in pairwise(kinds))
-
-
-def _key(node: Node) -> str | None:
-    if node.type == "property_identifier":
-        return _text(node)
-    return _literal(node) if node.type == "string" else None
-
-
-def _walked(node: Node) -> Iterator[Node]:
-    waiting = [node]
-    while waiting:
-        each = waiting.pop()
-        yield each
-        waiting.extend(each.named_children)
-
-
-def _bound_in(pattern: Node) -> Iterator[str]:
-    """Return the names that a pattern binds."""
-    if pattern.type in ("identifier", "shorthand_property_identifier_pattern"):
-        yield _text(pattern)
-    elif pattern.type in ("assignment_pattern", "object_assignment_pattern"):
-        yield from _bound_in(_field(pattern, "left"))
-    elif pattern.type == "pair_pattern":
-        yield from _bound_in(_field(pattern, "value"))
-    elif pattern.type in ("object_pattern", "array_pattern", "rest_pattern", "parenthesized_expression"):
-        for each in pattern.named_children:
-            yield from _bound_in(each)
-
-
-def _declares(node: Node) -> Iterator[str]:
-    """Return the names that a node declares."""
-    if node.type in ("variable_declarator", "function_declaration", "generator_function_declaration"):
-        yield from _bound_in(_field(node, "name"))
-    elif node.type == "for_in_statement" and node.child_by_field_name("kind") is not None:
-        yield from _bound_in(_field(node, "left"))
-    elif node.type == "catch_clause" and (parameter := node.child_by_field_name("parameter")) is not None:
-        yield from _bound_in(parameter)
-
-
-def _declared_in(scope: Node) -> Iterator[str]:
-    """Return the names that a block declares, not those of blocks and functions in it."""
-    yield from _declares(scope) if scope.type in ("for_in_statement", "catch_clause") else ()
-    waiting = list(scope.named_children)
-    while waiting:
-        node = waiting.pop()
-        yield from _declares(node) if node.type not in ("for_in_statement", "catch_clause") else ()
-        if node.type not in _SCOPED:
-            waiting.extend(node.named_children)
-
-
-def _parameters(function: Node) -> list[str]:
-    single = function.child_by_field_name("parameter")
-    if single is not None:
-        return list(_bound_in(single))
-    parameters = function.child_by_field_name("parameters")
-    return [name for each in (parameters.named_children if parameters else ()) for name in _bound_in(each)]
-
-
-def _hoisted(function: Node) -> Iterator[str]:
-    """Return the names that `var` declares anywhere in a function: they are undefined at its beginning."""
-    waiting = [function if function.type == "program" else _field(function, "body")]
-    while waiting:
-        node = waiting.pop()
-        if node.type == "variable_declaration":
-            for each in node.named_children:
-                yield from _declares(each)
-        if node.type == "for_in_statement" and _text(node.child_by_field_name("kind") or node) == "var":
-            yield from _declares(node)
-        if node.type not in (*_FUNCTIONS, *_LATE_FUNCTIONS):
-            waiting.extend(node.named_children)
-
-
-def _is_target(node: Node) -> bool:
-    """Check whether a member is assigned to."""
-    above = node.parent
-    return (
-        node.type == "member_expression"
-        and above is not None
-        and above.type in ("assignment_expression", "augmented_assignment_expression")
-        and above.child_by_field_name("left") == node
-    )
-
-
-def _is_optional(node: Node) -> bool:
-    """Check whether `?.` may cut a chain short, here or further to the left."""
-    while node.type in ("member_expression", "subscript_expression", "call_expression"):
-        if any(each.type == "optional_chain" for each in node.children):
-            return True
-        node = _field(node, "function" if node.type == "call_expression" else "object")
-    return False
-
-
-def _is_identity(call: Node) -> bool:
-    """Check whether a function is given that gives its argument: `x => x`."""
-    function = _field(call, "arguments").named_children[0]
-    parameters, body = _parameters(function), function.child_by_field_name("body")
-    return body is not None and body.type == "identifier" and parameters[:1] == [_text(body)]

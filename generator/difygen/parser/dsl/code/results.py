@@ -57,7 +57,8 @@ def _python(code: str, parameters: tuple[Parameter, ...] | None) -> Shape | None
 
 
 def _javascript(code: str, parameters: tuple[Parameter, ...] | None) -> Shape | None:
-    from difygen.parser.dsl.code.javascript import JavaScriptReader, parsed
+    from difygen.parser.dsl.code.javascript import JavaScriptReader
+    from difygen.parser.dsl.code.javascript_syntax import parsed
 
     tree = parsed(code)
     if tree is None:
