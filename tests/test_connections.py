@@ -321,6 +321,14 @@ class TestKeepAlive:
             assert [request.method for request in proxy.requests] == ["POST" if scheme == "http" else "CONNECT"]
         assert [all_probed(found) for found in probed] == [True]
 
+    @pytest.mark.parametrize("drive", KINDS)
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    def test_of_those_to_a_proxy_that_is_an_argument(self, drive: Drive, scheme: str) -> None:
+        probed, refusing = probing(html(403))
+        with Server(refusing) as proxy:
+            drive(f"{scheme}://dify.invalid/v1", "blocking", {"max_retries": 0, "proxy": proxy.origin})
+        assert [all_probed(found) for found in probed] == [True]
+
     @every_way
     def test_not_of_those_of_the_callers_own_client(self, drive: Drive, mode: str) -> None:
         probed, working = probing(by_mode(streaming=stream(NORMAL), blocking=as_json(blocking())))

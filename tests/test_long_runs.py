@@ -34,6 +34,7 @@ from support.fault_events import (
     detail,
     fin,
     finished,
+    frame,
     last_chunk,
     pings,
     run_data,
@@ -381,6 +382,15 @@ class TestStartAndWait:
             with pytest.raises(runtime.StreamInterruptedError, match="No event told an id"):
                 using(server.url, lambda client: client.start())
             assert len(server.requests) == 1
+
+    @both_clients
+    def test_a_start_that_takes_too_long_stops_what_it_knows_of(self, using: Using) -> None:
+        known = frame({"event": "ping", "task_id": TASK_ID})
+        with Server({RUN: broken([known], pings), STOP: as_json({"result": "success"})}) as server:
+            with pytest.raises(runtime.DeadlineExceededError) as caught:
+                using(server.url, lambda client: client.start(timeout=0.3, stop_on_exit=True))
+            assert (server.runs, server.count(STOP)) == (1, 1)
+        assert caught.value.task_id == TASK_ID
 
     @both_clients
     def test_a_refusal_is_raised_by_the_start(self, using: Using) -> None:
