@@ -240,9 +240,10 @@ print(events.result().outputs.result)
 
 
 def connections(client: AsyncConcatClient) -> list[Any]:
-    """The connections of the pool of the HTTP library."""
+    """The connections of the one pool of the HTTP library."""
     (state,) = client._transport._states.values()
-    return list(state.client._transport._pool.connections)
+    (pool,) = state.pools.values()
+    return list(pool._transport._pool.connections)
 
 
 def python(code: str, *arguments: str) -> str:
