@@ -13,10 +13,11 @@ from itertools import product
 from typing import Any
 
 import pytest
-from difygen.parser.dsl import control_flow
+from difygen.parser.dsl.control_flow import runs as played
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.dsl_files import code, end, export, if_else, node, outputs, reading, start, template, variable, workflow
+from support.sentences import Statement, World, statement
 
 SURE = 'def main():\n    return {"x": "a"}\n'
 Json = dict[str, Any]
@@ -187,54 +188,62 @@ def test_outputs_are_optional_exactly_if_a_run_misses_them(plan: Plan) -> None:
 
 
 LABELS = {
-    "IF": "true",
-    "ELIF": "second",
-    "ELSE": "false",
-    "A": "1",
-    "B": "2",
-    "Fine": "ok",
-    "No": "no",
-    "timeout": "__timeout",
+    "true": "IF",
+    "second": "ELIF",
+    "false": "ELSE",
+    "1": "A",
+    "2": "B",
+    "ok": "Fine",
+    "no": "No",
+    "__timeout": "timeout",
+    "source": "succeeds",
+    "fail-branch": "fails",
 }
-CONDITION = re.compile(r"the branch ((?:'\w+'(?: or )?)+) of 'N(\d+)' is taken|'N(\d+)' (succeeds|fails)")
 
 
-def holds(condition: str, choices: dict[int, str]) -> bool:
-    """Whether what a reason says is true in a run with these choices."""
-    found = list(CONDITION.finditer(condition))
-    assert found, condition
-    for labels, step, outcome_step, outcome in (each.groups() for each in found):
-        if step is not None:
-            handles = {LABELS[label] for label in re.findall(r"'(\w+)'", labels)}
-            if choices.get(int(step)) not in handles:
-                return False
-        elif choices.get(int(outcome_step)) != {"succeeds": "source", "fails": "fail-branch"}[outcome]:
-            return False
-    return True
+def world(choices: dict[int, str]) -> World:
+    """A run as a reader of its graph sees it."""
+    return World({f"N{step}": LABELS[handle] for step, handle in choices.items()})
 
 
-@settings(max_examples=250, deadline=None)
+def said(reason: str) -> tuple[Statement | None, bool]:
+    """What a reason says of all End nodes together, and whether it says more of single ones."""
+    first, *more = reason.split("; ")
+    is_whole = not more
+    if re.match(r"from 'N\d+', |null when ", first):
+        return Statement(), False
+    return statement(first), is_whole
+
+
+@settings(max_examples=400, deadline=None)
 @given(plans())
-def test_reasons_are_true(plan: Plan) -> None:
-    ends = [name for step, kind in enumerate(plan.kinds) if kind == "end" for name, _ in plan.reads[step]]
+def test_reasons_are_true_of_exactly_the_runs_that_miss_the_output(plan: Plan) -> None:
     every = list(runs(plan))
     for name, output in outputs(definition(plan)).items():
-        for reason in output.reason.split("; ") if ends.count(name) == 1 else ():
-            for choices, result in every:
-                there = result.get(name) is not None
-                if reason.startswith("only when the branch") or re.match(r"only when 'N\d+' (succeeds|fails)", reason):
-                    assert not there or holds(reason.partition(", and then")[0], choices)
-                elif reason.startswith("missing when"):
-                    assert not (there and holds(reason, choices))
-                elif reason.startswith("never"):
-                    assert not there
+        if not output.optional:
+            continue
+        found, is_whole = said(output.reason)
+        assert found is not None, output.reason
+        for choices, result in every:
+            there = result.get(name) is not None
+            assert found(world(choices)) is there or (not is_whole and not there), (output.reason, choices)
+
+
+@settings(max_examples=400, deadline=None)
+@given(plans())
+def test_reasons_say_nothing_that_could_be_left_out(plan: Plan) -> None:
+    every = [world(choices) for choices, _ in runs(plan)]
+    for output in outputs(definition(plan)).values():
+        found, _ = said(output.reason) if output.reason else (None, True)
+        for shorter in found.shortened() if found else ():
+            assert any(shorter(each) is not found(each) for each in every), output.reason
 
 
 @settings(max_examples=150, deadline=None)
 @given(plans(), st.sampled_from([1, 3]))
 def test_too_many_runs_make_outputs_less_certain_and_never_more(plan: Plan, limit: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(control_flow, "MAX_RUNS", limit)
+        patch.setattr(played, "MAX_RUNS", limit)
         read = outputs(definition(plan))
     expected = missing(plan)
     assert all(each.optional for name, each in read.items() if expected[name])
@@ -242,7 +251,7 @@ def test_too_many_runs_make_outputs_less_certain_and_never_more(plan: Plan, limi
 
 def test_without_branches_limits_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps side by side that all run are certain without any run played through."""
-    monkeypatch.setattr(control_flow, "MAX_RUNS", 0)
+    monkeypatch.setattr(played, "MAX_RUNS", 0)
     plan = Plan(
         ["start", "template", "template", "template", "end"],
         [[], [(0, "source")], [(0, "source")], [(1, "source"), (2, "source")], [(3, "source")]],
@@ -305,12 +314,10 @@ def test_answers_have_a_reason_exactly_if_a_turn_does_not_come_to_them(plan: Pla
 def test_reasons_of_answers_are_true(plan: Plan) -> None:
     every = answered(plan)
     for answer in workflow(chatflow(plan)).answers:
-        step = int(answer.node[1:])
+        found = statement(answer.reason) if answer.reason else Statement()
+        assert found is not None
         for choices, came in every:
-            if re.match(r"only when (the branch|'N\d+' (succeeds|fails))", answer.reason):
-                assert step not in came or holds(answer.reason.partition(", and then")[0], choices)
-            elif answer.reason.startswith("missing when"):
-                assert not (step in came and holds(answer.reason, choices))
+            assert found(world(choices)) is (int(answer.node[1:]) in came), (answer.reason, choices)
 
 
 @settings(max_examples=100, deadline=None)

@@ -22,7 +22,7 @@ from difygen.model import (
     Type,
     Variable,
 )
-from difygen.parser.dsl.control_flow import only_when
+from difygen.parser.dsl.control_flow.sentences import ONLY, Giver
 from difygen.parser.dsl.dataflow import Resolver
 from difygen.parser.dsl.graph import PATH, Step, mapping, sequence, text, texts
 from difygen.parser.dsl.inputs import length_of
@@ -98,14 +98,12 @@ def read_answers(resolver: Resolver, report: Diagnostics) -> tuple[AnswerTemplat
 
 
 def _answer(step: Step, resolver: Resolver, report: Diagnostics) -> AnswerTemplate:
-    runs = resolver.runs(step.parent)
-    reason = ""
-    if not runs.always(((step.id, ""),)):
-        reason = only_when(((step.id, ""),), None, runs, resolver.graph)
+    reason = resolver.sentences(step.parent).missing([Giver(step.id)])
     if step.parent is not None:
-        container = f"only when {resolver.graph.steps[step.parent]} goes through a round"
-        reason = f"{container}; {reason}" if reason else container
-    elif not runs.reaches(step.id):
+        rounds = f"only when {resolver.graph.steps[step.parent]} goes through a round"
+        within = f" in which {reason[len(ONLY) :]}" if reason.startswith(ONLY) else f"; in each, {reason}"
+        reason = rounds + within if reason else rounds
+    elif not resolver.runs(None).reaches(step.id):
         message = f"No way leads to the Answer node {step}, so what it says never comes."
         report.warn("unreachable-answer", message, (*PATH, step.index))
     return AnswerTemplate(node=step.id, pieces=tuple(_pieces(step, resolver, report)), reason=reason)

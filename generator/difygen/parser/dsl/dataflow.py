@@ -5,11 +5,12 @@ Never fails, always ends.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from difygen.model import ArrayOf, JsonValue, Primitive, Type
-from difygen.parser.dsl.control_flow import Runs, only_when
+from difygen.parser.dsl.control_flow.runs import Runs
+from difygen.parser.dsl.control_flow.sentences import Giver, Sentences
 from difygen.parser.dsl.graph import Graph, Step, mapping, sequence, text, texts
 from difygen.parser.dsl.node_types import FAIL, NODE_TYPES, branches_of
 from difygen.parser.dsl.nullability import Requirement, Unknown, Value, member, nothing, unknown
@@ -54,6 +55,7 @@ class Resolver:
         self._resolved: dict[tuple[str, str], Value] = {}
         self._depth = 0
         self._runs: dict[str | None, Runs] = {}
+        self._sentences: dict[str | None, Sentences] = {}
         self._branches_of = partial(branches_of, graph)
 
     def resolve(self, selector: JsonValue, scope: str | None) -> Value:
@@ -123,8 +125,8 @@ class Resolver:
             level = levels.pop() if len(levels) == 1 else source.parent
             around = self._around(to, level)
             if around is None or not self.runs(level).always(each.ports, around):
-                words = each.words or only_when(each.ports, around, self.runs(level), self.graph)
-                return value._replace(null=words)
+                known = self.sentences(level).missing([Giver(around, (each,))]) if around is not None else ""
+                return value._replace(null=known or self.sentences(level).only_when(each.ports, around))
         return value
 
     def words(self, selector: JsonValue) -> str:
@@ -141,21 +143,29 @@ class Resolver:
             step = self.graph.steps[step.parent]
         return step.id
 
-    def missing(self, value: Value, container: Step) -> str:
-        """Return why `value`, made within a container, may be missing after one of its rounds; empty if it is
-        always there.
-        """
-        return value.null or self.unmet(value, container.id, None)
+    def may_miss(self, value: Value, container: Step) -> bool:
+        """Return whether `value`, made within a container, may be missing after one of its rounds."""
+        return bool(value.null) or not all(
+            self.runs(container.id).always(each.ports) for each in self._of_level(value, container.id)
+        )
 
-    def unmet(self, value: Value, level: str | None, given: str | None) -> str:
-        """Return why a value may not be there when `given` runs (at the end, for None); empty if it always is."""
+    def giver(self, value: Value, step: Step) -> Giver:
+        """Return a step as the giver of a value: what its level has to have done for there to be one."""
+        if value.type is Primitive.NULL:
+            return Giver(step.id, (Requirement((), value.unknown.reason if value.unknown else ""),))
+        return Giver(step.id, tuple(self._of_level(value, step.parent)))
+
+    def _of_level(self, value: Value, level: str | None) -> Iterator[Requirement]:
+        """Yield what is required within a level. What is made outside of a container is made before it."""
         for each in value.requirements:
-            if any(self.graph.steps[id_].parent != level for id_, _ in each.ports):
-                continue  # made outside of this container, before it
-            runs = self.runs(level)
-            if not runs.always(each.ports, given):
-                return each.words or only_when(each.ports, given, runs, self.graph)
-        return ""
+            if all(self.graph.steps[id_].parent == level for id_, _ in each.ports):
+                yield each
+
+    def sentences(self, level: str | None) -> Sentences:
+        """Return what says when a value is there, in runs of the workflow, or of the inside of a container."""
+        if level not in self._sentences:
+            self._sentences[level] = Sentences(self.graph, self.runs(level))
+        return self._sentences[level]
 
     def runs(self, level: str | None) -> Runs:
         """Return the runs of the workflow, or of the inside of a container."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, TypeAlias
 
 from difygen.model import INPUT_TRAITS, ArrayOf, JsonValue, ObjectOf, OneOf, Primitive, Property, Type
-from difygen.parser.dsl.control_flow import TIMEOUT, actions
+from difygen.parser.dsl.control_flow.branches import TIMEOUT, actions
 from difygen.parser.dsl.graph import Step, mapping, sequence, text, texts
 from difygen.parser.dsl.nullability import Requirement, Unknown, Value
 from difygen.type_algebra import merge, union, without_null
@@ -83,10 +83,8 @@ class Lookup(Protocol):
     def words(self, selector: JsonValue) -> str:
         """Return what a selector leads to, in words: `text` of 'Model'."""
 
-    def missing(self, value: Value, container: Step) -> str:
-        """Return why `value`, made within a container, may be missing after one of its rounds; empty if it is
-        always there.
-        """
+    def may_miss(self, value: Value, container: Step) -> bool:
+        """Return whether `value`, made within a container, may be missing after one of its rounds."""
 
 
 Derive: TypeAlias = Callable[[Step, str, Lookup], Value | None]

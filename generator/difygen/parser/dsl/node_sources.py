@@ -63,7 +63,7 @@ def iterated(step: Step, name: str, lookup: Lookup) -> Value | None:
         if cached in (None, Primitive.ANY, Primitive.STRING):
             return Value(ArrayOf(Primitive.ANY), unknown=inner.unknown)
         return Value(ArrayOf(or_null(cached or Primitive.ANY)))
-    dropped = step.data.get("error_handle_mode") == "continue-on-error" or lookup.missing(inner, step)
+    dropped = step.data.get("error_handle_mode") == "continue-on-error" or lookup.may_miss(inner, step)
     item: Type = inner.type
     if step.data.get("flatten_output") is not False:
         item = _flat(item)

@@ -20,11 +20,11 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from difygen.model import Type
-from difygen.parser.dsl import control_flow as b
 from difygen.parser.dsl import node_fields as f
 from difygen.parser.dsl import node_sources as d
 from difygen.parser.dsl.code.outputs import code_output
-from difygen.parser.dsl.control_flow import Branch
+from difygen.parser.dsl.control_flow import branches as b
+from difygen.parser.dsl.control_flow.branches import Branch
 from difygen.parser.dsl.graph import Graph, Step
 from difygen.parser.dsl.node_fields import BOOLEAN, DATA, FILES, INTEGER, OBJECT, STRING, USAGE, Derive
 from difygen.parser.dsl.nullability import Value

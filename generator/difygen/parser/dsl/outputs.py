@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from difygen.cursor import Diagnostics
 from difygen.model import AppKind, ArrayOf, JsonValue, ObjectOf, OneOf, Output, Primitive, Type, UnionOf
-from difygen.parser.dsl.control_flow import only_when
+from difygen.parser.dsl.control_flow.sentences import Giver
 from difygen.parser.dsl.dataflow import Resolver
 from difygen.parser.dsl.graph import PATH, Step, mapping, sequence, text, texts
 from difygen.parser.dsl.nullability import Value
@@ -23,14 +23,20 @@ MAX_COMPARED = 100
 
 
 class Item(Record):
-    """One output of one End node."""
+    """One output of one End node; `null` says why it may have no value even if all is done that the giver requires."""
 
     end: Step
     number: int
     name: str
     selector: tuple[str, ...]
     type: Type
+    giver: Giver
     null: str
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether the End node never has a value for it."""
+        return any(not each.ports for each in self.giver.requirements)
 
     @property
     def path(self) -> tuple[str | int, ...]:
@@ -74,16 +80,18 @@ def _items(end: Step, resolver: Resolver, report: Diagnostics) -> list[Item]:
 def _item(end: Step, index: int, output: Mapping[str, JsonValue], resolver: Resolver, report: Diagnostics) -> Item:
     name, selector = text(output.get("variable")), texts(output.get("value_selector"))
     value = resolver.resolve(output.get("value_selector"), end.parent)
-    unmet = resolver.unmet(value, end.parent, end.id)
-    if not unmet and not resolver.decided(list(selector), end):
-        unmet = f"null when {resolver.graph.steps[selector[0]]} is not done by the time that {end} runs"
-    null = "; ".join(dict.fromkeys(each for each in (unmet, value.null) if each))
+    giver, null = resolver.giver(value, end), value.null
+    if impossible := [each for each in giver.requirements if not each.ports]:
+        null = null or impossible[0].words
+    elif not resolver.decided(list(selector), end):
+        late = f"null when {resolver.graph.steps[selector[0]]} is not done by the time that {end} runs"
+        null = f"{late}; {null}" if null else late
     path = (*PATH, end.index, "data", "outputs", index)
     note = output.get("value_type")
     if resolver.is_guessed(selector, value) or (len(selector) > 2 and type_of(note) == ObjectOf()):
         note = None  # the editor notes `object` for whatever stands within one
     type_ = _settled(name, end, value, note, report, path)
-    return Item(end, index, name, selector, type_, null)
+    return Item(end, index, name, selector, type_, giver, null)
 
 
 def _settled(
@@ -148,8 +156,7 @@ def _coarse(type_: Type) -> object:
 
 def _output(name: str, items: list[Item], resolver: Resolver) -> Output:
     possible = [item for item in items if item.end.parent is not None or resolver.runs(None).reaches(item.end.id)]
-    reasons = [_absent(items, resolver), *(item.null for item in possible)]
-    reasons = list(dict.fromkeys(reason for reason in reasons if reason))
+    reasons = _reasons(items, possible, resolver)
     types = [item.type for item in possible or items]
     if name == JOINED and _may_be_joined(possible, resolver):
         types.insert(0, Primitive.STRING)
@@ -157,22 +164,39 @@ def _output(name: str, items: list[Item], resolver: Resolver) -> Output:
         name=name,
         type=merge(*types),
         optional=bool(reasons),
-        reason="; ".join(reasons),
+        reason="; ".join(dict.fromkeys(reasons)),
         selectors=tuple(dict.fromkeys(item.selector for item in items if item.selector)),
     )
 
 
-def _absent(items: list[Item], resolver: Resolver) -> str:
-    """Return why none of the End nodes that give an output may run."""
-    outer = [item.end for item in items if item.end.parent is None]
-    ports = tuple((end.id, "") for end in outer)
-    runs = resolver.runs(None)
-    if ports and runs.always(ports):
-        return ""
-    if ports and runs.flow.order:
-        return only_when(ports, None, runs, resolver.graph)
+def _reasons(items: list[Item], possible: list[Item], resolver: Resolver) -> list[str]:
+    """Return why an output may be missing: first over all End nodes that give it, then what each may lack itself."""
+    if possible and all(item.is_nothing for item in possible):
+        return [item.null for item in possible]
+    missing = _missing(items, resolver)
+    if missing.startswith("never"):
+        return [missing]
+    lacks = ["" if item.is_nothing else _lack(item, resolver) for item in possible]
+    if len(set(lacks)) > 1:
+        lacks = [f"from {item.end}, {lack}" if lack else "" for item, lack in zip(possible, lacks, strict=True)]
+    return [each for each in (missing, *lacks) if each]
+
+
+def _lack(item: Item, resolver: Resolver) -> str:
+    """Return why one End node may give no value although it runs and all is done that the value requires."""
+    within = resolver.sentences(item.end.parent).missing([item.giver]) if item.end.parent is not None else ""
+    return "; ".join(each for each in (within, item.null) if each)
+
+
+def _missing(items: list[Item], resolver: Resolver) -> str:
+    """Return when no End node gives an output."""
+    outer = [item.giver for item in items if item.end.parent is None]
+    missing = resolver.sentences(None).missing(outer) if outer else ""
     containers = {str(resolver.graph.steps[item.end.parent]) for item in items if item.end.parent is not None}
-    return f"only when {' or '.join(sorted(containers))} goes through a round" if containers else ""
+    if not containers or (outer and not missing):
+        return missing
+    rounds = f"{' or '.join(sorted(containers))} goes through a round"
+    return f"{missing}, unless {rounds}" if missing and not missing.startswith("never") else f"only when {rounds}"
 
 
 def _may_be_joined(items: list[Item], resolver: Resolver) -> bool:
