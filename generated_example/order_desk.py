@@ -70,10 +70,11 @@ class OrderDeskNode(WorkflowNode):
     """The nodes of `Order desk`: id, type and title. Each equals its id.
 
     `ANSWER` says: {WRITE_THE_ANSWER.text} Order {START.order}, question
-    {conversation.turns} (only when the branch 'IF' of 'Is there an order?' is taken)
+    {conversation.turns} (only when the branch 'IF' of 'Is there an order?' is taken
+    (`order` is not empty))
 
     `ASK_FOR_THE_ORDER` says: Which order do you mean? Its number is in the mail that we
-    s… (only when the branch 'ELSE' of 'Is there an order?' is taken)
+    s… (only when the branch 'ELSE' of 'Is there an order?' is taken (`order` is empty))
     """
 
     START = ("1741000000001", "start", "Start")

@@ -72,7 +72,9 @@ class TicketTriageOutputs(Outputs):
     """What `Ticket triage` gives."""
 
     reply: str | None = None
-    """Missing when the branch 'IF' of 'Worth a look?' is taken."""
+    """Missing when the branch 'IF' of 'Worth a look?' is taken (`order_value` ≥
+    200).
+    """
 
     category: str
 
@@ -80,17 +82,13 @@ class TicketTriageOutputs(Outputs):
     """Only when the branch 'Refund or return' of 'What is it about?' is taken."""
 
     items: int | float | None = None
-    """Only when the branch 'Refund or return' of 'What is it about?' is taken and
-    the branch 'ELSE' of 'Worth a look?' is taken.
-    """
+    """Only when the branch 'ELSE' of 'Worth a look?' is taken (`order_value` < 200)."""
 
     sources: list[TicketTriageOutputsSourcesItem] | None = None
     """Only when the branch 'Technical problem' of 'What is it about?' is taken."""
 
     needs_person: bool | None = None
-    """Only when the branch 'Refund or return' of 'What is it about?' is taken and
-    the branch 'IF' of 'Worth a look?' is taken.
-    """
+    """Only when the branch 'IF' of 'Worth a look?' is taken (`order_value` ≥ 200)."""
 
 
 class TicketTriageNode(WorkflowNode):

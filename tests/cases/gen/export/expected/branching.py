@@ -48,13 +48,13 @@ class BranchingOutputs(Outputs):
     """What `branching` gives."""
 
     big_text: str | None = None
-    """Only when the branch 'IF' of 'IF' is taken."""
+    """Only when the branch 'IF' of 'IF' is taken (`num` > 10)."""
 
     num: int | float | None = None
-    """Only when the branch 'IF' of 'IF' is taken."""
+    """Only when the branch 'IF' of 'IF' is taken (`num` > 10)."""
 
     small_text: str | None = None
-    """Only when the branch 'ELSE' of 'IF' is taken."""
+    """Only when the branch 'ELSE' of 'IF' is taken (`num` ≤ 10)."""
 
 
 class BranchingNode(WorkflowNode):
