@@ -25,8 +25,25 @@ SPECIAL = "is a pipe, a device or a socket"
 SHADOWED = "is a package that would be imported instead of the generated module"
 DAMAGED = "cannot be read"
 
-_MARK = b"\n# difygen "
-"""How the last line of a file that stands by itself begins."""
+
+class _Mark(NamedTuple):
+    """How a file that stands by itself says that it is ours: what comes before and behind our words.
+
+    `end` is how the text ends without them.
+    """
+
+    before: str
+    behind: str
+    end: str
+
+
+_COMMENT = _Mark("\n# difygen ", "\n", "\n")
+_MARKS = {
+    ".json": _Mark(',\n  "x-difygen": "difygen ', '"\n}\n', "\n}\n"),
+    ".md": _Mark("\n<!-- difygen ", " -->\n", "\n"),
+    ".html": _Mark("\n<!-- difygen ", " -->\n", "\n"),
+}
+"""The marks of kinds of files, by how their names end. Others have a comment as in Python."""
 
 _NEVER_FORCED = (OUTSIDE, FOLDER, SHADOWED, SPECIAL)
 
@@ -185,9 +202,15 @@ def _between(old: Lock | None, new: Lock) -> Lock:
     return replace(old or new, files=files, options="")
 
 
-def signed(text: str, generator: str) -> str:
-    """Return a text with a last line by which it is known to be ours as long as nobody edits it."""
-    return f"{text}{_MARK[1:].decode()}{generator} wrote all of the above: {_signature(text.encode())}\n"
+def signed(text: str, generator: str, path: str = "") -> str:
+    """Return a text, which ends with a line break, with a mark by which it is known to be ours if nobody edits it."""
+    mark = _mark_of(path)
+    head = text.removesuffix(mark.end)
+    return f"{head}{mark.before}{generator} wrote all of the above: {_signature(text.encode())}{mark.behind}"
+
+
+def _mark_of(path: str) -> _Mark:
+    return _MARKS.get(os.path.splitext(path)[1], _COMMENT)
 
 
 def survey_file(path: str, text: str) -> Survey:
@@ -203,9 +226,11 @@ def survey_file(path: str, text: str) -> Survey:
     data = found
     if _reads_as(data, text.encode()):
         return Survey()
-    if _MARK not in data:
+    mark = _mark_of(path)
+    data = unix_lines(data)
+    if mark.before.encode() not in data:
         return Survey(changed=("",), refused=(Refusal("", FOREIGN),))
-    return Survey(changed=("",), refused=() if _is_signed(unix_lines(data)) else (Refusal("", EDITED),))
+    return Survey(changed=("",), refused=() if _is_signed(data, mark) else (Refusal("", EDITED),))
 
 
 def publish_file(path: str, text: str, *, force: bool = False) -> Survey:
@@ -228,9 +253,10 @@ def publish_file(path: str, text: str, *, force: bool = False) -> Survey:
         raise PublishError(_explain(path, error)) from error
 
 
-def _is_signed(data: bytes) -> bool:
-    head, mark, last = data.rpartition(_MARK)
-    return last.endswith(f": {_signature(head + mark[:1])}\n".encode()) and last.count(b"\n") == 1
+def _is_signed(data: bytes, mark: _Mark) -> bool:
+    head, _, last = data.rpartition(mark.before.encode())
+    told = f": {_signature(head + mark.end.encode())}{mark.behind}".encode()
+    return last.endswith(told) and b"\n" not in last.removesuffix(told)
 
 
 def _signature(data: bytes) -> str:

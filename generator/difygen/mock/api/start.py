@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -23,12 +22,11 @@ from difygen.mock.api.payloads import (
 from difygen.mock.api.streams import PING, CutResponse, DroppedResponse, StreamResponse, after_ping, frame, with_pings
 from difygen.mock.conversations import ConversationRow
 from difygen.mock.definition import JsonObject
-from difygen.mock.engine.chatflow import ChatflowTurn
-from difygen.mock.engine.simulation import Identity
-from difygen.mock.engine.turns import FormTurn, Turn
+from difygen.mock.engine.turns import Turn
 from difygen.mock.errors import WRONG_MODE, ApiError, Faults, bad_request, invalid_param
 from difygen.mock.files import is_uuid
 from difygen.mock.runs import Run
+from difygen.mock.turn_runs import Asking, start_turn, turn_body
 from difygen.mock.validation import checked_inputs, required_user
 from difygen.model import AGENT, CHATFLOW, COMPLETION, WORKFLOW
 
@@ -124,39 +122,13 @@ def _start(asked: _Asked) -> Run:
     if isinstance(payload, ChatRequestPayload) and not query:
         raise invalid_param("query is required")
     conversation = _conversation(asked)
-    user_id = state.runs.user_id(definition, asked.user)
-    files = turn_files(definition, payload.files, state.files, user_id)
+    files = turn_files(definition, payload.files, state.files, state.runs.user_id(definition, asked.user))
     inputs = checked_inputs(form_variables(definition), payload.inputs, state.files)
     faults = request.faults
     if state.failures.next_fails():
         faults = Faults({"failed": "", **faults.words})
-    row = state.chats.begin(definition, asked.user, query, inputs, conversation)
-    for file in files:
-        row.attach(file, "user")
-    conversation = state.chats.conversations.get(row.conversation_id)
-    count = len(conversation.messages) if conversation else 1
-    is_chatflow = definition.workflow.kind is CHATFLOW
-    identity = Identity(str(uuid.uuid4()) if is_chatflow else row.id, str(uuid.uuid4()), asked.user, user_id)
-    system = {
-        "sys.query": query,
-        "sys.files": files,
-        "sys.user_id": asked.user,
-        "sys.dialogue_count": count,
-        "sys.app_id": definition.id("app"),
-        "sys.workflow_id": definition.id("workflow"),
-        "sys.workflow_run_id": identity.run_id,
-    }
-    variables = conversation.variables if conversation else {}
-    turn: Turn
-    arguments = (definition, identity, inputs, system, state.files, faults, state.runs.latency)
-    annotation = state.chats.annotation(definition, query)
-    if is_chatflow:
-        turn = ChatflowTurn(*arguments, row=row, dialogue_count=count, annotation=annotation, variables=variables)
-    else:
-        turn = FormTurn(*arguments, row=row, dialogue_count=count, annotation=annotation)
-    return state.runs.launch(
-        Run(definition, turn, faults, identity.run_id, identity.task_id, asked.user, payload.inputs)
-    )
+    asking = Asking(asked.user, query, inputs, payload.inputs, files)
+    return start_turn(state.runs, state.chats, definition, asking, conversation, faults)
 
 
 def _conversation(asked: _Asked) -> ConversationRow | None:
@@ -207,35 +179,9 @@ async def _blocking(request: ApiRequest, run: Run) -> Response:
         raise invalid_param(f"Run failed: {turn.error}")
     if run.status not in ("succeeded", "partial-succeeded", "stopped", "paused"):
         return DroppedResponse()
-    body = _blocking_body(run, turn, next((each for each in run.events if each["event"] == "message_end"), None))
+    body = turn_body(run, turn)
     whole = Response(json.dumps(body), headers={"content-type": _BLOCKING_JSON})
     if cut := run.faults.cut or request.state.options.cut:
         length = cut.bytes if cut.bytes is not None else len(whole.body) // 2
         return CutResponse(whole, min(len(whole.body) - 1, length))
     return whole
-
-
-def _blocking_body(run: Run, turn: Turn, end: JsonObject | None) -> JsonObject:
-    """Return a turn in one piece. A paused one says so, and who is asked what (seen on 1.14.2)."""
-    row = turn.row
-    metadata = end["metadata"] if end else {"annotation_reply": None, "retriever_resources": [], "usage": None}
-    body: JsonObject = {
-        "event": "message",
-        "task_id": run.task_id,
-        "id": row.id,
-        "message_id": row.id,
-        "conversation_id": row.conversation_id,
-        "mode": run.definition.workflow.mode,
-        "answer": row.answer,
-        "metadata": metadata,
-        "created_at": row.created_at,
-    }
-    if not row.conversation_id:
-        del body["conversation_id"]
-    if run.status != "paused":
-        return body
-    paused = run.events[-1]["data"]
-    shared = {key: body[key] for key in ("id", "mode", "conversation_id", "message_id", "answer", "metadata")}
-    kept = ("paused_nodes", "reasons", "status", "elapsed_time", "total_tokens", "total_steps")
-    data = shared | {"workflow_run_id": run.id, "created_at": row.created_at} | {key: paused[key] for key in kept}
-    return body | {"event": "workflow_paused", "workflow_run_id": run.id, "data": data}

@@ -1,0 +1,1 @@
+"""What is made of apps beside code: JSON Schemas, OpenAPI documents, tools for models. Texts of definitions stay texts."""

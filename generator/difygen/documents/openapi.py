@@ -1,0 +1,326 @@
+"""OpenAPI documents: one for each app, since one address serves all apps and the key chooses.
+
+`templates/openapi.yaml` holds the fixed words and the shape. A document is made in the words of 3.1, which the newest
+version extends (an event stream has the schema of its items), and which is put into older words for 3.0.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+import yaml
+
+from difygen.codegen.describe import headline, paragraphs, sentence
+from difygen.codegen.python.names import VariableNames
+from difygen.documents.json_schema import Schema, inputs_schema, outputs_schema
+from difygen.documents.protocol import event_shapes
+from difygen.files import hash_bytes, templates_folder
+from difygen.model import CHATFLOW, WORKFLOW, App, Input
+from difygen.model_json import dump
+from difygen.naming import class_name
+from difygen.wording import one_line
+
+Document = dict[str, Any]
+
+VERSIONS = ("3.1", "3.2", "3.0")
+CLOUD = "https://api.dify.ai/v1"
+_FILE = {"$ref": "#/components/schemas/FileInput"}
+_OUTPUT_FILE = {"$ref": "#/components/schemas/OutputFile"}
+_FULL_VERSIONS = {"3.0": "3.0.3", "3.1": "3.1.0", "3.2": "3.2.0"}
+_STREAM = "text/event-stream"
+
+_OF_WORKFLOWS = (
+    "workflow_started",
+    "workflow_finished",
+    "workflow_paused",
+    "node_started",
+    "node_finished",
+    "node_retry",
+    "iteration_started",
+    "iteration_next",
+    "iteration_completed",
+    "loop_started",
+    "loop_next",
+    "loop_completed",
+    "reasoning_chunk",
+    "agent_log",
+    "human_input_required",
+    "human_input_form_filled",
+    "human_input_form_timeout",
+)
+_OF_ALL = ("tts_message", "tts_message_end", "error", "ping")
+_OF_CHATS = ("message", "message_file", "message_replace", "message_end")
+EVENTS: Mapping[str, tuple[str, ...]] = {
+    "workflow": (*_OF_WORKFLOWS, "text_chunk", *_OF_ALL),
+    "chatflow": (*_OF_CHATS, *_OF_WORKFLOWS, *_OF_ALL),
+    "chat": (*_OF_CHATS, *_OF_ALL),
+    "agent": (*_OF_CHATS, "agent_message", "agent_thought", *_OF_ALL),
+    "completion": (*_OF_CHATS, *_OF_ALL),
+}
+"""The events of each kind of app, as releases since 1.12 send them."""
+
+
+class Samples(NamedTuple):
+    """A call to show: what is sent, what a blocking call gets, and the events of a streaming one."""
+
+    request: Mapping[str, Any]
+    answer: Mapping[str, Any]
+    events: tuple[Mapping[str, Any], ...]
+
+
+def openapi_document(
+    app: App, name: str, names: VariableNames, samples: Samples, *, version: str = "3.1", base_url: str = CLOUD
+) -> Document:
+    """Return the OpenAPI document of an app that is called `name` in Python, in JSON's types.
+
+    Args:
+        app: The app.
+        name: Its name in Python, of which names of operations and schemas are made.
+        names: The Python names of its variables: what generators call a name that they cannot spell.
+        samples: A call to show.
+        version: One of `VERSIONS`.
+        base_url: The server's address, with /v1.
+    """
+    stem = class_name(name)
+    fixed = _for_kind(_template(name.strip("_"), stem), app.kind.name)
+    about = paragraphs(app.description)
+    info = {
+        "title": one_line(app.title or app.name),
+        "version": _contract_hash(app),
+        "summary": next(map(sentence, about), f"The API of {app.kind.noun} in Dify."),
+        "description": "\n".join(about) or headline(app),
+        **fixed["info"],
+    }
+    servers = [{"url": url} for url in dict.fromkeys((base_url, CLOUD))]
+    document = {"openapi": "", "info": info, "servers": servers} | {**fixed, "info": info}
+    schemas = document["components"]["schemas"]
+    schemas[f"{stem}Inputs"] = inputs_schema(app, _FILE, {each.name: _facts(each, names) for each in app.inputs})
+    if app.kind is WORKFLOW:
+        schemas[f"{stem}Outputs"] = outputs_schema(names.app.outputs, _OUTPUT_FILE)
+    elif "query" in app.kind.parameters:
+        schemas[f"{stem}TurnRequest"]["required"] = ["query", "inputs", "user"]
+    schemas |= _events(app, stem)
+    if app.nodes:
+        document["x-dify-nodes"] = [{"id": each.id, "type": each.type, "title": each.title} for each in app.nodes]
+    _show(document, app, stem, samples)
+    document["components"]["schemas"] = dict(sorted(schemas.items()))
+    _prune(document)
+    return _in_words_of(version, document)
+
+
+def openapi_text(document: Document, style: str) -> str:
+    """Return a document as YAML (`yaml`) or JSON (`json`): the same bytes for the same document."""
+    if style == "json":
+        return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+    return yaml.dump(document, Dumper=_Plain, allow_unicode=True, sort_keys=False, width=100)
+
+
+class _Plain(yaml.SafeDumper):
+    """YAML without anchors: each thing is written where it belongs."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Check whether to write it again: always."""
+        return True
+
+
+@cache
+def _template_text() -> str:
+    with open(os.path.join(templates_folder(), "openapi.yaml"), encoding="utf-8") as file:
+        return file.read()
+
+
+def _template(name: str, stem: str) -> Document:
+    """Return the fixed parts with an app's names, which are letters, digits and underscores."""
+    text = _template_text().replace("{app}", name).replace("{App}", stem)
+    return copy.deepcopy(yaml.safe_load(text))
+
+
+def _for_kind(document: Document, kind: str) -> Document:
+    """Return a document without the paths and schemas of other kinds of app."""
+
+    def chosen(rows: Mapping[str, Any]) -> Document:
+        return {
+            name: {key: value for key, value in row.items() if key != "x-for"}
+            for name, row in rows.items()
+            if kind in row.get("x-for", (kind,))
+        }
+
+    document["paths"] = chosen(document["paths"])
+    document["components"]["schemas"] = chosen(document["components"]["schemas"])
+    return document
+
+
+def _contract_hash(app: App) -> str:
+    return hash_bytes(json.dumps(dump(app), sort_keys=True).encode())[:12]
+
+
+def _facts(variable: Input, names: VariableNames) -> Schema:
+    """Return what OpenAPI has no word for."""
+    facts: Schema = {"x-dify-type": variable.kind}
+    if names.inputs[variable.name] != variable.name:
+        facts["x-dify-python-name"] = str(names.inputs[variable.name])
+    for key in ("allowed_file_types", "allowed_file_extensions", "allowed_file_upload_methods"):
+        if values := getattr(variable, key):
+            facts[f"x-dify-{key.replace('_', '-')}"] = list(values)
+    return facts
+
+
+def _events(app: App, stem: str) -> Document:
+    """Return the schemas of an app's events, and that of any of them."""
+    references = [{"$ref": f"#/components/schemas/{each}"} for each in (f"{stem}Outputs", "Nothing")]
+    outputs: Schema = {"anyOf": [*references, {"type": "null"}]}
+    schemas: Document = {}
+    mapping = {}
+    for event in EVENTS[app.kind.name]:
+        shape = event_shapes()[event]
+        members = {name: dict(schema) for name, schema in shape.members.items()}
+        if app.kind is WORKFLOW and event == "workflow_finished":
+            members["outputs"] = outputs
+        envelope: Schema = {"event": {"type": "string", "enum": [event]}}
+        required = ["event"]
+        if event != "ping":
+            ids = ["task_id"] + ["workflow_run_id"] * (app.kind in (WORKFLOW, CHATFLOW))
+            envelope |= {id_: {"type": ["string", "null"]} for id_ in ids}
+        if shape.flat:
+            envelope |= members
+        else:
+            envelope |= {"data": {"type": "object", "properties": members, "additionalProperties": True}}
+            required.append("data")
+        name = f"{stem}{''.join(part.capitalize() for part in event.split('_'))}Event"
+        schemas[name] = {
+            "type": "object",
+            "description": shape.about,
+            "required": required,
+            "properties": envelope,
+            "additionalProperties": True,
+        }
+        mapping[event] = f"#/components/schemas/{name}"
+    return schemas | {
+        f"{stem}StreamEvent": {
+            "description": "One `data:` line of the stream. Newer releases may send events that are not listed here: "
+            "leave out what you do not know. A line `event: ping` without data says that the server is alive.",
+            "oneOf": [{"$ref": reference} for reference in mapping.values()],
+            "discriminator": {"propertyName": "event", "mapping": mapping},
+        }
+    }
+
+
+def _show(document: Document, app: App, stem: str, samples: Samples) -> None:
+    """Put a call and its answers beside what they are examples of."""
+    operation = document["paths"][f"/{app.kind.start}"]["post"]
+    body = operation["requestBody"]["content"]["application/json"]
+    body["examples"] = {
+        "blocking": {"summary": "Wait for the end", "value": samples.request},
+        "streaming": {
+            "summary": "Stream the events",
+            "value": {**samples.request, "response_mode": "streaming"},
+        },
+    }
+    if app.kind.name == "agent":  # agents stream alone
+        del body["examples"]["blocking"]
+    content = operation["responses"]["200"]["content"]
+    content["application/json"]["examples"] = {"whole": {"summary": "Blocking", "value": samples.answer}}
+    last = next((each for each in reversed(samples.events) if each["event"] in app.kind.terminal_events), None)
+    if last is not None:
+        content[_STREAM]["examples"] = {"last": {"summary": "The last event", "value": last}}
+
+
+def _prune(document: Document) -> None:
+    """Remove the components that nothing refers to, as long as there are some."""
+    components = document["components"]
+    while True:
+        used = set(_references(document))
+        unused = [
+            (kind, name)
+            for kind, rows in components.items()
+            if kind != "securitySchemes"
+            for name in rows
+            if f"#/components/{kind}/{name}" not in used
+        ]
+        if not unused:
+            return
+        for kind, name in unused:
+            del components[kind][name]
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        for each in value.values():
+            yield from _references(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _references(each)
+
+
+# Versions
+
+
+def _in_words_of(version: str, document: Document) -> Document:
+    found: Document = {**document, "openapi": _FULL_VERSIONS[version]}
+    if version == "3.2":
+        for media in _media_types(found):
+            if _STREAM in media and "schema" in media[_STREAM]:
+                stream = media[_STREAM]
+                item = {
+                    "type": "object",
+                    "required": ["data"],
+                    "properties": {
+                        "data": {
+                            "type": "string",
+                            "contentMediaType": "application/json",
+                            "contentSchema": stream.pop("schema"),
+                        }
+                    },
+                }
+                stream["itemSchema"] = item
+                stream.pop("examples", None)
+    if version == "3.0":
+        license_ = {key: value for key, value in found["info"]["license"].items() if key != "identifier"}
+        info = {key: value for key, value in found["info"].items() if key != "summary"} | {"license": license_}
+        found = {**_older(found), "info": info}
+    return found
+
+
+def _media_types(value: Any) -> Iterator[dict[str, Any]]:
+    """Yield all tables of media types in a document."""
+    if isinstance(value, dict):
+        for key, each in value.items():
+            if key == "content" and isinstance(each, dict):
+                yield each
+            yield from _media_types(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _media_types(each)
+
+
+def _older(value: Any) -> Any:
+    """Return schemas in the words of 3.0: `nullable` in place of null among the types."""
+    if isinstance(value, list):
+        return [_older(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    found = {key: each if key in ("value", "default", "enum") else _older(each) for key, each in value.items()}
+    types = found.get("type")
+    if isinstance(types, list):
+        del found["type"]
+        rest = [{"type": each, "nullable": "null" in types} for each in types if each != "null"]
+        found |= rest[0] if len(rest) == 1 else {"anyOf": rest}
+    for word in ("oneOf", "anyOf"):
+        choices = found.get(word)
+        if isinstance(choices, list) and {"type": "null"} in choices:
+            del found[word]
+            rest = [_nullable(each) for each in choices if each != {"type": "null"}]
+            found |= rest[0] if len(rest) == 1 else {word: rest}
+    return found
+
+
+def _nullable(schema: Document) -> Document:
+    """Return what also takes null, in the words of 3.0. Only what has a type may say so; what is referred to are objects."""
+    return {"type": "object", "nullable": True, "allOf": [schema]} if "$ref" in schema else {**schema, "nullable": True}

@@ -1,0 +1,94 @@
+"""The events of Dify's streams as the runtime knows them: read from the runtime's own source, which is the one table.
+
+Nothing of it is imported or run.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any, NamedTuple
+
+from difygen.codegen.python.runtime import runtime_files
+
+_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
+    "read_text": {"type": "string"},
+    "read_maybe_text": {"type": ["string", "null"]},
+    "read_integer": {"type": "integer"},
+    "read_maybe_integer": {"type": ["integer", "null"]},
+    "read_real": {"type": "number"},
+    "read_maybe_real": {"type": ["number", "null"]},
+    "read_flag": {"type": "boolean"},
+    "read_object": {"type": "object", "additionalProperties": True},
+    "read_maybe_object": {"type": ["object", "null"], "additionalProperties": True},
+    "read_objects": {"type": ["array", "null"], "items": {"type": "object", "additionalProperties": True}},
+    "read_texts": {"type": ["array", "null"], "items": {"type": "string"}},
+    "read_moment": {"type": ["integer", "null"], "description": "Unix seconds."},
+}
+"""What the runtime's readers of members take, as JSON Schemas."""
+
+
+class EventShape(NamedTuple):
+    """An event: Dify's word for it, a sentence about it, and its members by name, as JSON Schemas.
+
+    The members of one that is `flat` stand beside its name, those of others in its `data`.
+    """
+
+    name: str
+    about: str
+    flat: bool
+    members: Mapping[str, Mapping[str, Any]]
+
+
+class _Record(NamedTuple):
+    bases: tuple[str, ...]
+    about: str
+    members: Mapping[str, Mapping[str, Any]]
+
+
+@cache
+def event_shapes() -> Mapping[str, EventShape]:
+    """Return all events by their names, in the order of the runtime's table."""
+    events = ast.parse(runtime_files()["_runtime/_events.py"])
+    answers = ast.parse(runtime_files()["_runtime/_responses.py"])
+    records = {
+        each.name: _record(each) for tree in (answers, events) for each in tree.body if isinstance(each, ast.ClassDef)
+    }
+    shapes = {}
+    for name, kind in _event_types(events):
+        lineage = [*_lineage(kind, records)]
+        members = {key: value for each in reversed(lineage) for key, value in records[each].members.items()}
+        shapes[name] = EventShape(name, records[kind].about, "FlatEvent" in lineage, members)
+    return shapes
+
+
+def _event_types(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Yield the names of events and of their classes, from the table `EVENT_TYPES`."""
+    for each in tree.body:
+        if isinstance(each, ast.AnnAssign) and ast.unparse(each.target) == "EVENT_TYPES":
+            assert isinstance(each.value, ast.Dict)
+            for key, value in zip(each.value.keys, each.value.values, strict=True):
+                assert isinstance(key, ast.Constant) and isinstance(value, ast.Name)
+                yield str(key.value), value.id
+
+
+def _record(class_: ast.ClassDef) -> _Record:
+    members = {}
+    for each in class_.body:
+        if isinstance(each, ast.Assign) and isinstance(each.value, ast.Call):
+            reader = ast.unparse(each.value.func)
+            given = [argument.value for argument in each.value.args if isinstance(argument, ast.Constant)]
+            if reader in _SCHEMAS:
+                members[str(given[0]) if given else ast.unparse(each.targets[0])] = _SCHEMAS[reader]
+    bases = tuple(map(ast.unparse, class_.bases))
+    about, _, _ = " ".join((ast.get_docstring(class_) or "").split()).partition(". ")
+    return _Record(bases, f"{about.removesuffix('.')}.", members)
+
+
+def _lineage(kind: str, records: Mapping[str, _Record]) -> Iterator[str]:
+    """Yield a class and all that it extends, itself first."""
+    if kind in records:
+        yield kind
+        for base in records[kind].bases:
+            yield from _lineage(base, records)
