@@ -1,1 +1,1 @@
-"""What is made of apps beside code: JSON Schemas, OpenAPI documents, tools for models. Texts of definitions stay texts."""
+"""What is made of apps beside code: JSON Schemas, OpenAPI documents, tools for models. Texts stay texts."""

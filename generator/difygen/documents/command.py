@@ -9,9 +9,10 @@ from typing import Literal, NamedTuple
 from difygen import __version__
 from difygen.codegen.python.names import VariableNames, name_variables
 from difygen.config import Config
-from difygen.console import FAILED, OK, WRONG, UsageProblem, echo, say, say_error
+from difygen.console import FAILED, OK, WRONG, UsageProblem, echo, pretty_json, say, say_error
 from difygen.diagnostics import has_errors
 from difygen.documents.openapi import Samples, openapi_document, openapi_text
+from difygen.documents.tool_schemas import shape, tool_schema
 from difygen.mock.definition import Definition, load_served
 from difygen.mock.example import example_call
 from difygen.project.writer import PublishError, publish_file, signed, survey_file
@@ -55,6 +56,20 @@ def run_openapi(config: Config, options: DocumentOptions, *, version: str, base_
         return openapi_text(document, style)
 
     return _write(apps, options, "openapi", text)
+
+
+def run_tools(config: Config, *, form: str, is_strict: bool) -> int:
+    """Print the tools that the apps are, as one JSON array. Returns 0, or 2 if a definition or a setting is wrong."""
+    apps = load_named(config)
+    if apps is None:
+        return WRONG
+    tools, loose = shape(
+        (tool_schema(app.definition.workflow, app.name, app.names) for app in apps), form, is_strict=is_strict
+    )
+    for name in loose:
+        say(f"warning: {name} takes objects that may hold anything, so its schema is not strict.")
+    echo(pretty_json(tools))
+    return OK
 
 
 def load_named(config: Config) -> list[NamedDefinition] | None:

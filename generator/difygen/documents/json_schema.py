@@ -71,12 +71,15 @@ def or_null(schema: Schema) -> Schema:
 
 
 def described(schema: Schema, text: str) -> Schema:
-    """Return the schema with a description. Nothing may stand beside a reference before OpenAPI 3.1, so that is wrapped."""
+    """Return the schema with a text before its description.
+
+    Before OpenAPI 3.1 nothing may stand beside a reference, so that one is wrapped.
+    """
     if not text:
         return schema
     if "$ref" in schema:
         return {"description": text, "allOf": [schema]}
-    return {**schema, "description": text}
+    return {**schema, "description": f"{text} {schema.get('description', '')}".rstrip()}
 
 
 def input_schema(variable: Input, file: Schema) -> Schema:

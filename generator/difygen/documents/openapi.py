@@ -34,36 +34,6 @@ _OUTPUT_FILE = {"$ref": "#/components/schemas/OutputFile"}
 _FULL_VERSIONS = {"3.0": "3.0.3", "3.1": "3.1.0", "3.2": "3.2.0"}
 _STREAM = "text/event-stream"
 
-_OF_WORKFLOWS = (
-    "workflow_started",
-    "workflow_finished",
-    "workflow_paused",
-    "node_started",
-    "node_finished",
-    "node_retry",
-    "iteration_started",
-    "iteration_next",
-    "iteration_completed",
-    "loop_started",
-    "loop_next",
-    "loop_completed",
-    "reasoning_chunk",
-    "agent_log",
-    "human_input_required",
-    "human_input_form_filled",
-    "human_input_form_timeout",
-)
-_OF_ALL = ("tts_message", "tts_message_end", "error", "ping")
-_OF_CHATS = ("message", "message_file", "message_replace", "message_end")
-EVENTS: Mapping[str, tuple[str, ...]] = {
-    "workflow": (*_OF_WORKFLOWS, "text_chunk", *_OF_ALL),
-    "chatflow": (*_OF_CHATS, *_OF_WORKFLOWS, *_OF_ALL),
-    "chat": (*_OF_CHATS, *_OF_ALL),
-    "agent": (*_OF_CHATS, "agent_message", "agent_thought", *_OF_ALL),
-    "completion": (*_OF_CHATS, *_OF_ALL),
-}
-"""The events of each kind of app, as releases since 1.12 send them."""
-
 
 class Samples(NamedTuple):
     """A call to show: what is sent, what a blocking call gets, and the events of a streaming one."""
@@ -176,8 +146,8 @@ def _events(app: App, stem: str) -> Document:
     outputs: Schema = {"anyOf": [*references, {"type": "null"}]}
     schemas: Document = {}
     mapping = {}
-    for event in EVENTS[app.kind.name]:
-        shape = event_shapes()[event]
+    for shape in event_shapes(app.kind):
+        event = shape.name
         members = {name: dict(schema) for name, schema in shape.members.items()}
         if app.kind is WORKFLOW and event == "workflow_finished":
             members["outputs"] = outputs
@@ -322,5 +292,5 @@ def _older(value: Any) -> Any:
 
 
 def _nullable(schema: Document) -> Document:
-    """Return what also takes null, in the words of 3.0. Only what has a type may say so; what is referred to are objects."""
+    """Return what also takes null, in words of 3.0: only what has a type may say so. References are to objects."""
     return {"type": "object", "nullable": True, "allOf": [schema]} if "$ref" in schema else {**schema, "nullable": True}

@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from difygen.codegen.python.runtime import runtime_files
+from difygen.model import AppKind
 
 _SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "read_text": {"type": "string"},
@@ -27,6 +28,37 @@ _SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "read_moment": {"type": ["integer", "null"], "description": "Unix seconds."},
 }
 """What the runtime's readers of members take, as JSON Schemas."""
+
+
+_OF_WORKFLOWS = (
+    "workflow_started",
+    "workflow_finished",
+    "workflow_paused",
+    "node_started",
+    "node_finished",
+    "node_retry",
+    "iteration_started",
+    "iteration_next",
+    "iteration_completed",
+    "loop_started",
+    "loop_next",
+    "loop_completed",
+    "reasoning_chunk",
+    "agent_log",
+    "human_input_required",
+    "human_input_form_filled",
+    "human_input_form_timeout",
+)
+_OF_ALL = ("tts_message", "tts_message_end", "error", "ping")
+_OF_CHATS = ("message", "message_file", "message_replace", "message_end")
+EVENTS: Mapping[str, tuple[str, ...]] = {
+    "workflow": (*_OF_WORKFLOWS, "text_chunk", *_OF_ALL),
+    "chatflow": (*_OF_CHATS, *_OF_WORKFLOWS, *_OF_ALL),
+    "chat": (*_OF_CHATS, *_OF_ALL),
+    "agent": (*_OF_CHATS, "agent_message", "agent_thought", *_OF_ALL),
+    "completion": (*_OF_CHATS, *_OF_ALL),
+}
+"""The events of each kind of app, as releases since 1.12 send them."""
 
 
 class EventShape(NamedTuple):
@@ -47,9 +79,13 @@ class _Record(NamedTuple):
     members: Mapping[str, Mapping[str, Any]]
 
 
+def event_shapes(kind: AppKind) -> list[EventShape]:
+    """Return the events of a kind of app."""
+    return [_event_shapes()[name] for name in EVENTS[kind.name]]
+
+
 @cache
-def event_shapes() -> Mapping[str, EventShape]:
-    """Return all events by their names, in the order of the runtime's table."""
+def _event_shapes() -> Mapping[str, EventShape]:
     events = ast.parse(runtime_files()["_runtime/_events.py"])
     answers = ast.parse(runtime_files()["_runtime/_responses.py"])
     records = {

@@ -14,7 +14,7 @@ from difygen.mock.definition import Definition, JsonObject
 from difygen.mock.engine.turns import Turn
 from difygen.mock.engine.values import example_value
 from difygen.mock.errors import Faults
-from difygen.mock.files import FileStore
+from difygen.mock.files import FileStore, kind_of
 from difygen.mock.runs import Run, RunStore
 from difygen.mock.turn_runs import Asking, start_turn, turn_body
 from difygen.mock.validation import checked_inputs
@@ -33,7 +33,7 @@ _TIMES = {
 _MEASURED = ("iteration_duration_map", "loop_duration_map")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 _SIGNATURE = re.compile(r"\?timestamp=\d+&nonce=\w+&sign=[\w%.-]+")
-_FILE_URLS = {"image": "https://example.com/photo.png", "audio": "https://example.com/talk.mp3"}
+_ENDINGS = {"image": ".png", "audio": ".mp3", "video": ".mp4"}
 
 
 class ExampleCall(NamedTuple):
@@ -67,9 +67,7 @@ def example_inputs(app: App) -> JsonObject:
 
 def _value(variable: Input) -> Any:
     if variable.traits.is_file:
-        type_ = next((each for each in variable.allowed_file_types if each != "custom"), "document")
-        url = _FILE_URLS.get(type_, "https://example.com/report.pdf")
-        file = {"transfer_method": "remote_url", "type": type_, "url": url}
+        file = _file(variable)
         return file if variable.kind == "file" else [file]
     if variable.default is not None:
         return variable.default
@@ -79,9 +77,23 @@ def _value(variable: Input) -> Any:
     return value[: variable.max_length] if isinstance(value, str) and variable.max_length else value
 
 
+def _file(variable: Input) -> JsonObject:
+    """Return a file at an address, of a type that the input takes: of `custom` ones, what the server detects in them."""
+    type_ = next(iter(variable.allowed_file_types), "document")
+    ending = _ENDINGS.get(type_, ".pdf")
+    if type_ == "custom":
+        ending = next(iter(variable.allowed_file_extensions), ending)
+    url = f"https://example.com/example.{ending.lstrip('.').lower()}"
+    return {"transfer_method": "remote_url", "type": kind_of(ending), "url": url}
+
+
 async def _call(definition: Definition, query: str, inputs: JsonObject) -> tuple[JsonObject, list[JsonObject]]:
     runs = RunStore(FileStore("https://files.example.com"))
-    checked = checked_inputs(form_variables(definition), inputs, runs.files)
+    variables = tuple(
+        {key: value for key, value in row.items() if not key.startswith("allowed_file_")}  # some allow no file at all
+        for row in form_variables(definition)
+    )
+    checked = checked_inputs(variables, inputs, runs.files)
     if definition.workflow.kind is WORKFLOW:
         run = runs.start(definition, USER, inputs, checked, [], Faults({}))
     else:

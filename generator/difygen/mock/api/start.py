@@ -21,7 +21,6 @@ from difygen.mock.api.payloads import (
 )
 from difygen.mock.api.streams import PING, CutResponse, DroppedResponse, StreamResponse, after_ping, frame, with_pings
 from difygen.mock.conversations import ConversationRow
-from difygen.mock.definition import JsonObject
 from difygen.mock.engine.turns import Turn
 from difygen.mock.errors import WRONG_MODE, ApiError, Faults, bad_request, invalid_param
 from difygen.mock.files import is_uuid

@@ -1,0 +1,189 @@
+"""Apps as tools that a model may call: their names, descriptions and schemas, in the shape that each API wants.
+
+Files are texts, the https URL of each; who the call is for, and how it is made, is never the model's to say.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from difygen.codegen.describe import headline, paragraphs, sentence
+from difygen.codegen.python.names import VariableNames
+from difygen.documents.json_schema import Schema, described, inputs_schema, or_null, outputs_schema
+from difygen.model import WORKFLOW, App
+from difygen.wording import listed, one_line, shorten
+
+MAX_DESCRIPTION = 1024
+"""Characters that OpenAI takes of a description."""
+
+_LEGAL = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
+"""The names of properties that Anthropic takes. One that is not like that has every tool of the request refused."""
+
+_FILE: Schema = {"type": "string", "description": "The https URL of the file."}
+_OUTPUT_FILE: Schema = {
+    "type": "object",
+    "properties": {name: {"type": ["string", "null"]} for name in ("filename", "url", "mime_type")},
+    "additionalProperties": True,
+}
+_MODEL_NODES = ("llm", "agent", "question-classifier", "parameter-extractor")
+_NOT_STRICT = ("default", "maxLength", "maxItems")
+"""Keywords that OpenAI's strict schemas do not have; descriptions say the same in words."""
+
+
+class ToolSchema(NamedTuple):
+    """An app as a tool, whatever the API: `output` describes what comes back."""
+
+    name: str
+    title: str
+    description: str
+    input: Schema
+    output: Schema
+
+
+def tool_schema(app: App, name: str, names: VariableNames) -> ToolSchema:
+    """Return the tool that an app is. Inputs have their names on the wire or, where an API refuses those, in Python."""
+    input_ = inputs_schema(app, _FILE)
+    legal = {wire: wire if _LEGAL.fullmatch(wire) else str(python) for wire, python in names.inputs.items()}
+    properties = {legal[wire]: _with_legal_members(schema) for wire, schema in input_["properties"].items()}
+    required = [legal[wire] for wire in input_.get("required", ())]
+    if "query" in app.kind.parameters:
+        about = {"type": "string", "description": "What to ask."}
+        conversation = {"type": "string", "description": "The conversation to go on with; a new one if left out."}
+        properties = {"query": about, **properties, "conversation_id": conversation}
+        required = ["query", *required]
+    schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
+    title = one_line(app.title or app.name)
+    return ToolSchema(name.strip("_")[:64], title, _description(app), schema, _output(app, names))
+
+
+def _description(app: App) -> str:
+    """Return what the app does, what comes back, and what it costs."""
+    texts = [*map(sentence, filter(None, paragraphs(app.description)))] or [headline(app).replace("`", "")]
+    if app.kind is not WORKFLOW:
+        texts.append(f"Returns {listed(_answer_fields(app))}.")
+    elif app.outputs:
+        texts.append(f"Returns {listed([one_line(output.name) for output in app.outputs])}.")
+    if app.kind is not WORKFLOW or any(node.type in _MODEL_NODES for node in app.nodes):
+        texts.append("Runs a language model.")
+    return shorten(" ".join(texts), MAX_DESCRIPTION)
+
+
+def _output(app: App, names: VariableNames) -> Schema:
+    if app.kind is WORKFLOW:
+        return outputs_schema(names.app.outputs, _OUTPUT_FILE)
+    fields = _answer_fields(app)
+    return {
+        "type": "object",
+        "properties": {field: {"type": "string"} for field in fields},
+        "required": fields,
+        "additionalProperties": True,
+    }
+
+
+def _answer_fields(app: App) -> list[str]:
+    return ["answer", "conversation_id"] if "query" in app.kind.parameters else ["answer"]
+
+
+def _with_legal_members(schema: Schema) -> Schema:
+    """Return a schema whose objects, at any depth, have members that all APIs take; one that does not is left open."""
+    found = dict(schema)
+    if "items" in schema:
+        found["items"] = _with_legal_members(schema["items"])
+    if "anyOf" in schema:
+        found["anyOf"] = [_with_legal_members(each) for each in schema["anyOf"]]
+    members = schema.get("properties", {})
+    if members and not all(map(_LEGAL.fullmatch, members)):
+        told = f"An object with {listed([one_line(name) for name in members])}."
+        return described(
+            {"type": schema["type"], "additionalProperties": True, "description": told},
+            sentence(schema.get("description", "")),
+        )
+    if members:
+        found["properties"] = {name: _with_legal_members(each) for name, each in members.items()}
+    return found
+
+
+# What the APIs want
+
+
+def strict(schema: Schema) -> Schema | None:
+    """Return the strict form of a schema: every member is required, and null stands for one that is left out.
+
+    None where there is none: for an object that may hold anything.
+    """
+    if not schema.keys() & {"type", "anyOf"}:
+        return None
+    found = {key: each for key, each in schema.items() if key not in _NOT_STRICT}
+    if schema.get("type") in ("object", ["object", "null"]):
+        if not schema.get("properties"):
+            return found if schema.get("additionalProperties") is False else None
+        members = {name: strict(each) for name, each in schema["properties"].items()}
+        required = schema.get("required", ())
+        whole = {
+            name: each if name in required else or_null(each) for name, each in members.items() if each is not None
+        }
+        if len(whole) < len(members):
+            return None
+        return {**found, "properties": whole, "required": [*whole], "additionalProperties": False}
+    for key in ("items", "anyOf"):
+        inner = schema.get(key)
+        parts = [strict(each) for each in (inner if isinstance(inner, list) else [inner] if inner is not None else [])]
+        if None in parts:
+            return None
+        if parts:
+            found[key] = parts if key == "anyOf" else parts[0]
+    return found
+
+
+def _openai(tool: ToolSchema, schema: Schema, is_strict: bool) -> Schema:
+    facts = {"name": tool.name, "description": tool.description, "parameters": schema, "strict": is_strict}
+    return {"type": "function", **facts}
+
+
+def _openai_chat(tool: ToolSchema, schema: Schema, is_strict: bool) -> Schema:
+    facts = {"name": tool.name, "description": tool.description, "parameters": schema, "strict": is_strict}
+    return {"type": "function", "function": facts}
+
+
+def _anthropic(tool: ToolSchema, schema: Schema, is_strict: bool) -> Schema:
+    facts: Schema = {"name": tool.name, "description": tool.description, "input_schema": schema}
+    return {**facts, "strict": True} if is_strict else facts
+
+
+def _mcp(tool: ToolSchema, schema: Schema, is_strict: bool) -> Schema:
+    return {
+        "name": tool.name,
+        "title": tool.title,
+        "description": tool.description,
+        "inputSchema": schema,
+        "outputSchema": tool.output,
+        "annotations": {"title": tool.title, "idempotentHint": False, "openWorldHint": True},
+    }
+
+
+def _plain(tool: ToolSchema, schema: Schema, is_strict: bool) -> Schema:
+    about = {"title": tool.title, "description": tool.description}
+    return {"name": tool.name, **about, "input": schema, "output": described(tool.output, "")}
+
+
+FORMS: Mapping[str, Callable[[ToolSchema, Schema, bool], Schema]] = {
+    "openai": _openai,
+    "openai-chat": _openai_chat,
+    "anthropic": _anthropic,
+    "mcp": _mcp,
+    "json-schema": _plain,
+}
+"""Whose tools there are: OpenAI's Responses and Chat Completions, Anthropic's Messages, MCP; and schemas alone."""
+
+
+def shape(tools: Iterable[ToolSchema], form: str, *, is_strict: bool) -> tuple[list[Any], list[str]]:
+    """Return tools in the form that an API wants, and the names of those that cannot be strict though they should."""
+    found, loose = [], []
+    for tool in tools:
+        schema = strict(tool.input) if is_strict else None
+        if is_strict and schema is None:
+            loose.append(tool.name)
+        found.append(FORMS[form](tool, schema or tool.input, schema is not None))
+    return found, loose

@@ -1,0 +1,132 @@
+"""Let a model call apps: the calls of tools that `difygen tools` describes, through generated clients.
+
+    tools = Tools(concat=ConcatClient(user="ada"))
+    answer = tools.call_tool("concat", {"string": "a", "num": 1, "list": "list_a"})
+
+Knows no model and no model's API: arguments come in, JSON goes out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from pydantic import ValidationError
+
+from difygen.wording import named, names_listed, nearest
+
+_FILE_MEMBERS = ("filename", "url", "mime_type")
+_TURN = ("query", "conversation_id")
+
+
+class ToolError(Exception):
+    """A call that did not succeed: the text is for the model, which may try again with other arguments, or not."""
+
+
+class Tools:
+    """Generated clients by the names of their tools: those of `difygen tools`, which are their modules' names.
+
+    For whom and where the calls go is what the clients were made with; a model has no say in it.
+    """
+
+    def __init__(self, **clients: Any) -> None:
+        self._clients = clients
+
+    def call_tool(self, name: str, arguments: Mapping[str, Any] | str) -> dict[str, Any]:
+        """Call an app as a model asks for it, and return what it gives, in JSON's types.
+
+        Args:
+            name: The name of the tool.
+            arguments: By name, or the JSON text of that. A file is a URL: no path is read.
+
+        Raises:
+            ToolError: There is no such tool, the arguments are not what the app takes, or the run or turn failed.
+            Exception: What the client raises where the call itself could not be made: `DifyError` and its kind.
+        """
+        method, inputs, options = self._prepare(name, arguments)
+        try:
+            return _result(method(*inputs, **options))
+        except Exception as error:
+            raise _told(error) from error
+
+    async def acall_tool(self, name: str, arguments: Mapping[str, Any] | str) -> dict[str, Any]:
+        """Call an app by its client for asyncio, as `call_tool` does."""
+        method, inputs, options = self._prepare(name, arguments)
+        try:
+            return _result(await method(*inputs, **options))
+        except Exception as error:
+            raise _told(error) from error
+
+    def _prepare(self, name: str, arguments: Mapping[str, Any] | str) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+        """Return the method of the client, and what it is called with."""
+        client = self._clients.get(name)
+        if client is None:
+            near = nearest(name, self._clients)
+            hint = f"Did you mean {named(near)}?" if near else f"There is {names_listed(self._clients)}."
+            raise ToolError(f"There is no tool {named(name)}. {hint}")
+        given = _object(arguments)
+        verb = next(each for each in ("run", "chat", "complete") if hasattr(client, f"{each}_inputs"))
+        turn = {key: given.pop(key) for key in _TURN if verb == "chat" and key in given}
+        if verb == "chat" and not isinstance(turn.get("query"), str):
+            raise ToolError("query: a text is required.")
+        kind = _inputs_class(type(client))
+        try:
+            inputs = kind.model_validate_json(json.dumps(given))
+        except ValidationError as error:
+            raise ToolError(_mistakes(error)) from error
+        options = {"conversation_id": turn["conversation_id"]} if turn.get("conversation_id") else {}
+        positional = (turn["query"], inputs) if verb == "chat" else (inputs,)
+        return getattr(client, f"{verb}_inputs"), positional, options
+
+
+def _object(arguments: Mapping[str, Any] | str) -> dict[str, Any]:
+    """Return arguments without those that are null, which is how strict tools leave something out."""
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments or "{}")
+        except ValueError as error:
+            raise ToolError(f"The arguments are no JSON: {error}.") from error
+    if not isinstance(arguments, Mapping):
+        raise ToolError("The arguments must be a JSON object.")
+    return {name: value for name, value in arguments.items() if value is not None}
+
+
+def _inputs_class(client: type) -> Any:
+    """Return the model of a generated client's inputs: the first argument of the class that it extends."""
+    for kind in client.__mro__:
+        for base in getattr(kind, "__orig_bases__", ()):
+            for argument in get_args(base):
+                if hasattr(argument, "model_validate_json"):
+                    return argument
+    raise TypeError(f"{client.__name__} is no client that difygen generated")
+
+
+def _mistakes(error: ValidationError) -> str:
+    """Return what is wrong with arguments, without the values that were given."""
+    rows = error.errors(include_url=False, include_input=False, include_context=False)
+    return "\n".join(f"{'.'.join(map(str, row['loc'])) or 'arguments'}: {row['msg']}" for row in rows)
+
+
+def _told(error: Exception) -> Exception:
+    """Return the error to raise: a run or a turn that failed is for the model to know, all else for the program."""
+    ended = getattr(error, "run", None) or getattr(error, "turn", None)
+    return ToolError(str(error)) if ended is not None else error
+
+
+def _result(done: Any) -> dict[str, Any]:
+    """Return what came of a call: outputs by their names in Dify, or the answer and where it goes on."""
+    if hasattr(done, "outputs") and not hasattr(done, "answer"):
+        return {name: _plain(value) for name, value in done.outputs.model_dump(mode="json", by_alias=True).items()}
+    answer = {"answer": done.answer}
+    conversation = getattr(done, "conversation_id", "")
+    return {**answer, "conversation_id": conversation} if conversation else answer
+
+
+def _plain(value: Any) -> Any:
+    """Return a JSON value in which files are no more than a model can use of them."""
+    if isinstance(value, Mapping):
+        if value.get("dify_model_identity") == "__dify__file__":
+            return {name: value.get(name) for name in _FILE_MEMBERS}
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list) else value

@@ -1,0 +1,216 @@
+"""`difygen openapi`: documents that validators take, whose examples fit, and which say what servers really send."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+from openapi_spec_validator import validate
+from support import ROOT, TESTS
+from support.projects import difygen
+
+VERSIONS = ("3.1", "3.2", "3.0")
+SOURCES = ("specs", "tests/dsl_lab", "tests/dsl_lab_chat")
+CORPUS = ROOT.parent / "shared" / "dsl-corpus"
+PATHS = {
+    "/workflows/run",
+    "/workflows/tasks/{task_id}/stop",
+    "/workflows/run/{workflow_run_id}",
+    "/workflow/{workflow_run_id}/events",
+    "/files/upload",
+    "/parameters",
+    "/info",
+}
+HOSTILE = "| `code` </script> **bold** [x](y) {{ 7*7 }} {app} {App} \u202eRTL 中文 #! %0A ' \" \\"
+
+
+def documents(*arguments: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the documents of sources, by the names of their apps."""
+    folder = Path("documents")
+    ran = difygen("openapi", *arguments, "--format", "json", "-o", str(folder))
+    assert ran.code == 0, ran.err
+    for path in sorted(folder.iterdir()):
+        yield path.name.partition(".")[0], json.loads(path.read_text("utf-8"))
+
+
+def schema_of(document: dict[str, Any], reference: str) -> Draft202012Validator:
+    return Draft202012Validator({"$ref": reference, "components": document["components"]})
+
+
+def examples(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Yield each example beside its schema."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+            for media in (each for body in bodies for each in body.get("content", {}).values()):
+                for example in media.get("examples", {}).values():
+                    yield media["schema"], example["value"]
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    "source",
+    ["specs/invoice.yaml", "specs/order_desk.yml", *(pytest.param(each, marks=pytest.mark.slow) for each in SOURCES)],
+)
+def test_documents_are_valid(source: str, version: str) -> None:
+    found = dict(documents(str(ROOT / source), "--openapi", version))
+    assert found
+    for document in found.values():
+        assert document["openapi"].startswith(version)
+        validate(document)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_examples_fit_their_schemas_and_the_same_bytes_come_again(source: str) -> None:
+    shown = 0
+    for _, document in documents(str(ROOT / source)):
+        for schema, value in examples(document):
+            Draft202012Validator({**schema, "components": document["components"]}).validate(value)
+            shown += 1
+    assert shown > 20
+    ran = difygen("openapi", str(ROOT / source), "--format", "json", "-o", "documents", "--check")
+    assert (ran.code, ran.out) == (0, "")
+    assert "not what its definition gives" not in ran.err
+
+
+def test_the_corpus_gives_documents_whose_examples_fit() -> None:
+    if not CORPUS.is_dir():
+        pytest.skip("the corpus of exports is not here")
+    for name, document in documents(str(CORPUS)):
+        for schema, value in examples(document):
+            problems = [*Draft202012Validator({**schema, "components": document["components"]}).iter_errors(value)]
+            assert not problems, (name, problems[0].message)
+
+
+def recorded_events(folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path in sorted((TESTS / folder).rglob("*.http")):
+        for line in path.read_bytes().split(b"\n"):
+            if line.startswith(b"data: {"):
+                try:
+                    event = json.loads(line[6:])
+                except ValueError:
+                    continue  # cut in the middle
+                yield path.stem, event
+
+
+@pytest.mark.parametrize(
+    ("folder", "source"),
+    [
+        ("recordings", "specs/concat.yaml"),
+        ("recordings_new", "tests/dsl_lab_chat"),
+        ("recordings_chat", "tests/dsl_lab_chat"),
+    ],
+)
+def test_what_real_servers_sent_fits(folder: str, source: str) -> None:
+    """Outputs are those of other workflows here: all else of every event is compared."""
+    known: dict[str, Draft202012Validator] = {}
+    for _, document in documents(str(ROOT / source)):
+        for name, schema in document["components"]["schemas"].items():
+            if name.endswith("Outputs"):
+                schema.clear()
+        for schema in list(document["components"]["schemas"].values()):
+            for event, reference in schema.get("discriminator", {}).get("mapping", {}).items():
+                known.setdefault(event, schema_of(document, reference))
+    seen = set()
+    for case, event in recorded_events(folder):
+        name = event.get("event", "")
+        if name in known:
+            problems = [f"{'.'.join(map(str, each.path))}: {each.message}" for each in known[name].iter_errors(event)]
+            assert not problems, (case, name, problems[:3])
+            seen.add(name)
+    assert len(seen) >= 5, seen
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), st.sampled_from(VERSIONS))
+def test_texts_stay_texts(text: str, version: str) -> None:
+    text = f"{text} {HOSTILE}"
+    spec = {
+        "name": "hostile",
+        "title": text,
+        "description": text,
+        "inputs": {"choice": {"type": "select", "options": [text, "b"], "label": text, "description": text}},
+        "outputs": {"result": {"type": "object", "description": text, "properties": {"a b": "string"}}},
+    }
+    Path("hostile.yaml").write_text(yaml.safe_dump(spec, allow_unicode=False), "utf-8")
+    for style, load in (("yaml", yaml.safe_load), ("json", json.loads)):
+        ran = difygen("openapi", "hostile.yaml", "--format", style, "--openapi", version)
+        assert ran.code == 0, ran.err
+        document = load(ran.out)
+        validate(document)
+        choice = document["components"]["schemas"]["HostileInputs"]["properties"]["choice"]
+        assert choice["enum"][-1] == "b"
+        assert len(choice["enum"]) == 2
+        assert set(document["paths"]) == PATHS
+
+
+# The command
+
+
+def test_several_apps_need_a_folder() -> None:
+    ran = difygen("openapi", str(ROOT / "specs"))
+    assert ran.code == 2
+    assert ran.err == "Error: There are 11 apps, and each has a document of its own: give a folder, -o DIR.\n"
+
+
+@pytest.mark.parametrize("name", ["concat.yaml", "concat.json", "folder"])
+def test_a_file_that_is_not_ours_is_kept(name: str) -> None:
+    source = str(ROOT / "specs" / "concat.yaml")
+    file = Path(name if "." in name else f"{name}/concat.openapi.yaml")
+    assert difygen("openapi", source, "-o", name).code == 0
+    ours = file.read_bytes()
+    edited = ours.replace(b"hello", b"hallo")
+    assert edited != ours
+    file.write_bytes(edited)
+    ran = difygen("openapi", source, "-o", name)
+    assert ran.code == 1
+    assert "was edited by hand" in ran.err
+    assert file.read_bytes() == edited
+    assert difygen("openapi", source, "-o", name, "--check").code == 1
+    assert difygen("openapi", source, "-o", name, "--force").code == 0
+    assert file.read_bytes() == ours
+    file.write_bytes(ours.replace(b"\n", b"\r\n"))  # as git may check it out
+    assert difygen("openapi", source, "-o", name, "--check").code == 0
+    file.write_text("mine: true\n", "utf-8")
+    ran = difygen("openapi", source, "-o", name)
+    assert (ran.code, file.read_text("utf-8")) == (1, "mine: true\n")
+    assert "was not written by difygen" in ran.err
+
+
+def test_a_change_of_the_definition_is_written_and_found() -> None:
+    text = (ROOT / "specs" / "concat.yaml").read_text("utf-8")
+    spec = Path("concat.yaml")
+    spec.write_text(text, "utf-8")
+    assert difygen("openapi", "concat.yaml", "-o", "api.json").code == 0
+    before = json.loads(Path("api.json").read_text("utf-8"))
+    spec.write_text(text.replace("list_c", "list_d"), "utf-8")
+    assert difygen("openapi", "concat.yaml", "-o", "api.json", "--check").code == 1
+    assert difygen("openapi", "concat.yaml", "-o", "api.json").code == 0
+    after = json.loads(Path("api.json").read_text("utf-8"))
+    assert after["info"]["version"] != before["info"]["version"]
+    assert after["components"]["schemas"]["ConcatInputs"]["properties"]["list"]["enum"][-1] == "list_d"
+
+
+def test_the_base_url_comes_first_and_a_wrong_definition_writes_nothing() -> None:
+    ran = difygen("openapi", str(ROOT / "specs" / "concat.yaml"), "--base-url", "https://dify.example.com/v1")
+    assert [each["url"] for each in yaml.safe_load(ran.out)["servers"]] == [
+        "https://dify.example.com/v1",
+        "https://api.dify.ai/v1",
+    ]
+    Path("wrong.yaml").write_text("name: wrong\ninputs: {a: {type: nothing}}\noutputs: {}\n", "utf-8")
+    ran = difygen("openapi", "wrong.yaml", "-o", "wrong.json")
+    assert ran.code == 2
+    assert "wrong.yaml:2:" in ran.err
+    assert not Path("wrong.json").exists()
