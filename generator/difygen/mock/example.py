@@ -78,7 +78,7 @@ def _value(variable: Input) -> Any:
 
 
 def _file(variable: Input) -> JsonObject:
-    """Return a file at an address, of a type that the input takes: of `custom` ones, what the server detects in them."""
+    """Return a file at an address, of a type that the input takes; of `custom` ones, what a server detects."""
     type_ = next(iter(variable.allowed_file_types), "document")
     ending = _ENDINGS.get(type_, ".pdf")
     if type_ == "custom":

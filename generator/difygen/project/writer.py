@@ -26,7 +26,7 @@ SHADOWED = "is a package that would be imported instead of the generated module"
 DAMAGED = "cannot be read"
 
 
-class _Mark(NamedTuple):
+class _Mark(Record):
     """How a file that stands by itself says that it is ours: what comes before and behind our words.
 
     `end` is how the text ends without them.
