@@ -39,7 +39,20 @@ Exit codes: 0 done, 1 refused, out of date or failed, 2 wrong arguments or a wro
 Shell completion: eval "$(difygen completion bash)"   (or zsh, fish)
 """
 
-COMMANDS = ("check", "runtime", "diff", "init", "mock", "doctor", "call", "chat", "inspect", "completion")
+COMMANDS = (
+    "check",
+    "runtime",
+    "diff",
+    "init",
+    "mock",
+    "doctor",
+    "call",
+    "chat",
+    "inspect",
+    "openapi",
+    "tools",
+    "completion",
+)
 """Those of `difygen.commands`."""
 
 

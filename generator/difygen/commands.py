@@ -206,6 +206,49 @@ def inspect(as_json: bool, **arguments: Any) -> None:
     end(run_inspect(read_config(needs=("sources",), **arguments), as_json=as_json))
 
 
+@command(short_help="Write OpenAPI documents of apps.")
+@sources_argument(required=False)
+@click.option("-o", "--output", metavar="FILE|DIR", help="A .yaml or .json file, or a folder. Default: print it.")
+@click.option("--format", "style", type=click.Choice(["yaml", "json"]), help="Default: as FILE ends, else yaml.")
+@click.option("--openapi", "version", type=click.Choice(["3.1", "3.2", "3.0"]), default="3.1", show_default=True)
+@click.option("--base-url", metavar="URL", default="https://api.dify.ai/v1", help="The server, with /v1.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if a file is not what it should be.")
+@click.option("--force", is_flag=True, help="Overwrite files that difygen did not write.")
+@settings_option
+def openapi(sources: tuple[str, ...], config: str | None, version: str, base_url: str, **options: Any) -> None:
+    """Write the API of every SOURCE as an OpenAPI document, for clients in other languages and for API tools.
+
+    Each app has a document of its own: one address serves all of them, and the key chooses the app.
+    """
+    from difygen.config import read_config
+    from difygen.documents.command import DocumentOptions, run_openapi
+
+    settings = read_config(sources=sources, config=config, needs=("sources",))
+    end(run_openapi(settings, DocumentOptions(**options), version=version, base_url=base_url))
+
+
+@command(short_help="Print apps as tools that a model may call.")
+@sources_argument(required=False)
+@click.option(
+    "--for",
+    "form",
+    type=click.Choice(["openai", "openai-chat", "anthropic", "mcp", "json-schema"]),
+    required=True,
+    help="Whose tools: OpenAI's Responses or Chat Completions, Anthropic's Messages, MCP, or schemas alone.",
+)
+@click.option("--strict", "is_strict", is_flag=True, help="Let the API hold the model to the schema, where it can.")
+@settings_option
+def tools(sources: tuple[str, ...], config: str | None, form: str, is_strict: bool) -> None:
+    """Print the apps of SOURCE... as tools that a language model may call, as a JSON array.
+
+    `difygen.tools` makes the calls, through generated clients.
+    """
+    from difygen.config import read_config
+    from difygen.documents.command import run_tools
+
+    end(run_tools(read_config(sources=sources, config=config, needs=("sources",)), form=form, is_strict=is_strict))
+
+
 @command(short_help="Print the shell's completion script.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:

@@ -18,6 +18,7 @@ from difygen.wording import named, names_listed, nearest
 
 _FILE_MEMBERS = ("filename", "url", "mime_type")
 _TURN = ("query", "conversation_id")
+_SETTINGS = {"ConfigurationError", "AuthenticationError", "PermissionDeniedError"}
 
 
 class ToolError(Exception):
@@ -41,12 +42,12 @@ class Tools:
             arguments: By name, or the JSON text of that. A file is a URL: no path is read.
 
         Raises:
-            ToolError: There is no such tool, the arguments are not what the app takes, or the run or turn failed.
-            Exception: What the client raises where the call itself could not be made: `DifyError` and its kind.
+            ToolError: There is no such tool, the arguments are not what the app takes, or the call did not succeed.
+            Exception: A setting of the client is missing or wrong: its `ConfigurationError`, `AuthenticationError`.
         """
         method, inputs, options = self._prepare(name, arguments)
         try:
-            return _result(method(*inputs, **options))
+            return _result(method(*inputs, **options), is_conversation=len(inputs) > 1)
         except Exception as error:
             raise _told(error) from error
 
@@ -54,7 +55,7 @@ class Tools:
         """Call an app by its client for asyncio, as `call_tool` does."""
         method, inputs, options = self._prepare(name, arguments)
         try:
-            return _result(await method(*inputs, **options))
+            return _result(await method(*inputs, **options), is_conversation=len(inputs) > 1)
         except Exception as error:
             raise _told(error) from error
 
@@ -109,18 +110,19 @@ def _mistakes(error: ValidationError) -> str:
 
 
 def _told(error: Exception) -> Exception:
-    """Return the error to raise: a run or a turn that failed is for the model to know, all else for the program."""
-    ended = getattr(error, "run", None) or getattr(error, "turn", None)
-    return ToolError(str(error)) if ended is not None else error
+    """Return the error to raise: what came of the call is for the model to know, wrong settings are the program's.
+
+    Every package has a runtime of its own, so that its errors are known by their names.
+    """
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return ToolError(str(error)) if "DifyError" in names and not names & _SETTINGS else error
 
 
-def _result(done: Any) -> dict[str, Any]:
+def _result(done: Any, *, is_conversation: bool) -> dict[str, Any]:
     """Return what came of a call: outputs by their names in Dify, or the answer and where it goes on."""
-    if hasattr(done, "outputs") and not hasattr(done, "answer"):
+    if not hasattr(done, "answer"):
         return {name: _plain(value) for name, value in done.outputs.model_dump(mode="json", by_alias=True).items()}
-    answer = {"answer": done.answer}
-    conversation = getattr(done, "conversation_id", "")
-    return {**answer, "conversation_id": conversation} if conversation else answer
+    return {"answer": done.answer} | ({"conversation_id": done.conversation_id} if is_conversation else {})
 
 
 def _plain(value: Any) -> Any:
