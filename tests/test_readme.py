@@ -26,7 +26,7 @@ from pathlib import Path
 import pytest
 from support import GENERATOR, ROOT
 
-RUN = ("call", "clients", "connections", "doctor", "files", "library", "long-runs", "recipes", "settings")
+RUN = ("call", "clients", "connections", "doctor", "documents", "files", "library", "long-runs", "recipes", "settings")
 """The pages of docs/ that are such sessions."""
 
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in RUN)]
