@@ -7,7 +7,7 @@ import json
 import pytest
 from difygen.model import App, ArrayOf, Input, ObjectOf, Output, Primitive, Property
 from difygen.model_json import ContractError, dump, load
-from difygen.project.lockfile import format_contract
+from difygen.project.lockfile import locked_contract
 from difygen.record import replace
 from hypothesis import given
 from support.workflow_strategies import workflows
@@ -22,12 +22,12 @@ CONCAT = App(
 
 @given(workflows)
 def test_a_contract_survives_the_round_trip_through_json(workflow: App) -> None:
-    text = format_contract(dump(workflow))
+    text = locked_contract(dump(workflow)).text
     loaded = load(json.loads(text), workflow.source)
     outputs = tuple(replace(output, selectors=()) for output in workflow.outputs)
     visible = replace(workflow, outputs=outputs, edges=(), examples=())  # without what callers cannot see
     assert loaded == visible
-    assert format_contract(dump(loaded)) == text
+    assert locked_contract(dump(loaded)).text == text
     assert text.encode().decode() == text, "it can be written, whatever the texts hold"
 
 

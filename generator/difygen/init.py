@@ -276,6 +276,7 @@ def spec_of(workflow: App) -> Json:
             each.name: _described(each.type, each.description, {"optional": each.optional, "reason": each.reason})
             for each in workflow.outputs
         }
+        spec |= _filled(files=_turn_files(workflow.files))
     else:
         spec |= _chat(workflow)
     if workflow.examples:
@@ -299,7 +300,7 @@ def _chat(app: App) -> Json:
     return _filled(
         variables=variables,
         tools=_texts(tuple(tool.name for tool in app.tools)),
-        files=_turn_files(app.files) if app.files is not None else None,
+        files=_turn_files(app.files),
         opening_statement=features.opening_statement,
         suggested_questions=_texts(features.suggested_questions),
         suggested_questions_after_answer=features.suggested_questions_after_answer or None,
@@ -308,7 +309,10 @@ def _chat(app: App) -> Json:
     )
 
 
-def _turn_files(files: TurnFiles) -> JsonValue:
+def _turn_files(files: TurnFiles | None) -> JsonValue:
+    """Return what a spec says of the files that come with a call: nothing where there are none."""
+    if files is None:
+        return None
     return (
         _filled(
             types=_texts(files.types),
