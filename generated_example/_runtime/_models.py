@@ -33,7 +33,6 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    ModelWrapValidatorHandler,
     PlainValidator,
     Strict,
     ValidationError,
@@ -42,6 +41,7 @@ from pydantic import (
     WrapValidator,
     model_validator,
 )
+from pydantic.functional_validators import ModelWrapValidatorHandler
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import TypedDict
 
