@@ -70,14 +70,7 @@ def _read_graph(app: App, root: Mapping[str, JsonValue], report: Diagnostics) ->
     inputs, values = read_inputs(graph, report)
     app = replace(app, inputs=inputs, nodes=graph.nodes(), edges=graph.shown_edges())
     features = mapping(workflow.get("features"))
-    files = chat.read_turn_files(features.get("file_upload"), has_graph=True)
-    if files is None and app.kind is WORKFLOW and system_files_reader(graph) is not None:
-        files = TurnFiles()  # a run takes them even where the feature is off (seen on 1.12.1)
-    # The studio itself writes `sys.files` into what a model sees.
-    elif files is None and (reader := system_files_reader(graph, but=("vision",))) is not None:
-        message = f"{reader} reads `sys.files`, which is always empty: file upload is off in the app's features."
-        hint = "Switch file upload on in the studio and export again, or remove the reference."
-        report.warn("no-system-files", message, (*PATH, reader.index), hint)
+    files = _read_files(graph, features, report, is_run=app.kind is WORKFLOW)
     if app.kind is WORKFLOW:
         outputs = read_outputs(Resolver(graph, values, workflow), app.kind, report)
         return replace(app, outputs=outputs, files=files)
@@ -88,6 +81,25 @@ def _read_graph(app: App, root: Mapping[str, JsonValue], report: Diagnostics) ->
         files=files,
         features=chat.read_features(features),
     )
+
+
+def _read_files(
+    graph: Graph, features: Mapping[str, JsonValue], report: Diagnostics, *, is_run: bool
+) -> TurnFiles | None:
+    """Return the files that a call brings along beside its inputs. A turn takes them where the feature is on alone."""
+    files = chat.read_turn_files(features.get("file_upload"), has_graph=True)
+    if files is not None:
+        return files
+    # The studio itself writes `sys.files` into what a model of a chatflow sees.
+    reader = system_files_reader(graph, but=() if is_run else ("vision",))
+    if reader is None:
+        return None
+    if is_run:
+        return TurnFiles()  # a run takes them even where the feature is off (seen on 1.12.1)
+    message = f"{reader} reads `sys.files`, which is always empty: file upload is off in the app's features."
+    hint = "Switch file upload on in the studio and export again, or remove the reference."
+    report.warn("no-system-files", message, (*PATH, reader.index), hint)
+    return None
 
 
 def _read_form(app: App, root: Mapping[str, JsonValue], report: Diagnostics) -> App:

@@ -247,11 +247,11 @@ def _reads_files(data: JsonValue, but: Collection[str]) -> bool:
         if isinstance(value, str):
             if "sys.files" in value and _FILES_IN_TEXT.search(value):
                 return True
-        elif isinstance(value, Mapping):
+        elif isinstance(value, dict):
             if value.get("enabled") is not False:
-                waiting += (member for key, member in value.items() if key not in but)
-        elif isinstance(value, Sequence):
-            if list(value[:2]) == ["sys", "files"] or (len(value) > 1 and value[1] == "sys.files"):
+                waiting += [member for key, member in value.items() if key not in but] if but else value.values()
+        elif isinstance(value, list):
+            if value[:2] == ["sys", "files"] or value[1:2] == ["sys.files"]:
                 return True
             waiting += value
     return False
