@@ -31,6 +31,7 @@ from support.fault_events import FIRST_HALF, NORMAL, blocking, broken, detail, f
 from support.processes import printed
 from support.proxies import ForwardProxy
 from support.servers import DETAIL, EVENTS, RUN, STOP, Server, answer, as_json, authority, by_mode, html, stream
+from support.tracebacks import variables
 from support.turn_cases import CHAT, FLOW_TURN
 
 pytestmark = pytest.mark.timeout(60)
@@ -142,7 +143,7 @@ class TestProxy:
         with pytest.raises(runtime.ConnectionFailedError) as caught:
             using("http://127.0.0.1:1/v1", run, proxy=proxy)
         assert SECRET not in "".join(traceback.format_exception(caught.value)) + caplog.text
-        assert SECRET not in variables(caught.value)
+        assert SECRET not in variables(caught.value, is_of_tests)
         assert SECRET not in repr(ConcatClient(proxy=proxy)) + saferepr(vars(ConcatClient(proxy=proxy)), 10_000)
 
     def test_something_else_than_a_url(self) -> None:
@@ -150,15 +151,8 @@ class TestProxy:
             ConcatClient(proxy=httpx.Proxy("http://127.0.0.1:1"))  # type: ignore[arg-type]
 
 
-def variables(error: BaseException) -> str:
-    """The variables of all frames of the runtime and of the HTTP library that an exception went through."""
-    text, link = "", error
-    while link is not None:
-        for frame, _ in traceback.walk_tb(link.__traceback__):
-            if "test" not in Path(frame.f_code.co_filename).name and "support" not in frame.f_code.co_filename:
-                text += "".join(saferepr(value, maxsize=10_000) for value in frame.f_locals.values())
-        link = link.__cause__ or link.__context__  # type: ignore[assignment]
-    return text
+def is_of_tests(file: str) -> bool:
+    return "test" in Path(file).name or "support" in file
 
 
 class TestCertificates:
@@ -343,7 +337,7 @@ class TestHeaders:
             assert server.requests[0].headers["x-call"] == server.requests[0].headers["x-token"] == SECRET
         with pytest.raises(runtime.ConnectionFailedError) as caught:
             using("http://127.0.0.1:1", run_with(headers={"X-Call": SecretStr(SECRET)}), **options)
-        shown = "".join(traceback.format_exception(caught.value)) + caplog.text + variables(caught.value)
+        shown = "".join(traceback.format_exception(caught.value)) + caplog.text + variables(caught.value, is_of_tests)
         assert SECRET not in shown + saferepr(vars(ConcatClient(**options)), 10_000)
 
     def test_a_download_has_them_at_the_api_s_own_origin_alone(self, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support import LAB
-from support.projects import CONCAT, REPORT, Project, Ran, difygen
+from support.projects import CONCAT, REPORT, Project, Ran, commit_all, difygen
 
 LOWERED = "inputs.string  `string` took at most 48 characters and takes at most 40."
 
@@ -23,15 +23,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     project.write("old.yaml", CONCAT)
     monkeypatch.chdir(project.folder)
     project.generate()
-    git("init", "-q")
-    git("add", ".")
-    git("-c", "user.name=Ann", "-c", "user.email=ann@example.com", "commit", "-q", "-m", "First")
+    commit_all()
     project.change("specs/concat.yaml", "max_length: 48", "max_length: 40")
     return project
-
-
-def git(*arguments: str) -> None:
-    subprocess.run(["git", *arguments], check=True)
 
 
 def rules(ran: Ran) -> list[str]:

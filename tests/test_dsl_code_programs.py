@@ -11,9 +11,9 @@ from typing import Any
 
 from difygen.model import ArrayOf, ObjectOf, Primitive, Property, UnionOf
 from difygen.parser.dsl.code.results import Parameter, returned
-from difygen.parser.dsl.code.values import Shape
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.shapes import check_shape
 
 NAMES = st.sampled_from(["a", "n", "items", "obj", "x", "y", "z", "d"])
 KEYS = st.sampled_from(["x", "y", "k"])
@@ -167,19 +167,6 @@ def main(a, n, items, obj):
     return {{'x': x, 'y': y}}
 """
 PROGRAMS = st.builds(PROGRAM.format, HELPERS, HELPERS, BODIES)
-
-
-def check_shape(value: object, shape: Shape | None, text: str) -> None:
-    """What the shape says of a value holds."""
-    if shape is None:
-        return
-    assert value is not None or shape.null, text
-    if isinstance(value, list):
-        for each in value:
-            check_shape(each, shape.item, text)
-    if isinstance(value, dict):
-        for name, each in value.items():
-            check_shape(each, shape.at(name), text)
 
 
 def check_program(text: str, parameters: tuple[Parameter, ...] | None) -> int:

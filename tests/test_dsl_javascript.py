@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from difygen.model import ArrayOf, ObjectOf, Primitive, Property, UnionOf
 from difygen.parser.dsl.code.results import Parameter, returned
-from difygen.parser.dsl.code.values import Shape
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.shapes import check_shape
 
 NODE = shutil.which("node")
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed, so nothing runs the JavaScript")
@@ -48,19 +48,6 @@ def run(programs: list[str]) -> list[list[Any]]:
     found = json.loads(done.stdout)
     assert isinstance(found, list)
     return found
-
-
-def check_shape(value: object, shape: Shape | None, text: str) -> None:
-    """What the shape says of a value holds."""
-    if shape is None:
-        return
-    assert value is not None or shape.null, text
-    if isinstance(value, list):
-        for each in value:
-            check_shape(each, shape.item, text)
-    if isinstance(value, dict):
-        for name, each in value.items():
-            check_shape(each, shape.at(name), text)
 
 
 def check(programs: list[str]) -> None:

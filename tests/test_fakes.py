@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from difygen.testing import fake_client, fake_outputs
-from support.packages import files_of, workflow_from, write
+from support.packages import files_of, imported, workflow_from, write
 from support.processes import importing
 
 TRIAGE = """\
@@ -31,18 +32,13 @@ HELPER = "name: helper\nmode: agent\n"
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A generated package, imported."""
     folder = tmp_path_factory.mktemp("fakes")
     apps = [workflow_from(text, f"{text[6:10]}.yaml") for text in (TRIAGE, DESK, WRITER, HELPER)]
     write(folder / "faked", files_of(apps))
-    sys.path.insert(0, str(folder))
-    try:
-        import faked  # type: ignore[import-not-found]  # written just now
-
-        yield faked
-    finally:
-        sys.path.remove(str(folder))
+    with imported(folder, "faked") as package:
+        yield package
 
 
 def test_outputs_are_made_up_but_for_what_is_given(client: Any) -> None:

@@ -20,7 +20,7 @@ from difygen.wording import visible
 from support import ROOT
 from support.markdown import rendered, rows
 from support.processes import importing
-from support.projects import CONCAT, Project, difygen
+from support.projects import Project, committed_project, difygen, git
 from support.schemas import schema
 from support.servers import Connection, Request, Server, as_json
 
@@ -138,20 +138,9 @@ def filled(text: str, known: dict[str, str]) -> str:
     return re.sub(r"\$\{\{ ([\w.-]+) \}\}", lambda found: known[found[1]], text)
 
 
-def git(*arguments: str) -> None:
-    subprocess.run(["git", *arguments], check=True)
-
-
 @pytest.fixture
 def request_(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PullRequest]:
-    origin = Project(tmp_path / "origin")
-    origin.write("specs/concat.yaml", CONCAT)
-    origin.write("pyproject.toml", '[tool.difygen]\nsources = ["specs"]\noutput = "client"\n')
-    monkeypatch.chdir(origin.folder)
-    assert difygen().code == 0
-    git("init", "-q", "-b", "main")
-    git("add", ".")
-    git("-c", "user.name=Ann", "-c", "user.email=ann@example.com", "commit", "-q", "-m", "First")
+    origin = committed_project(tmp_path / "origin")
     project = Project(tmp_path / "clone")
     git("clone", "-q", "--depth=1", "--branch=main", origin.folder.as_uri(), str(project.folder))
     monkeypatch.chdir(project.folder)

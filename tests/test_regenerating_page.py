@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import jsonschema
@@ -11,7 +10,7 @@ import pytest
 import yaml
 from difygen.diff.rules import RULES
 from support import ROOT
-from support.projects import CONCAT, Project, Ran, difygen
+from support.projects import CONCAT, Project, Ran, committed_project, difygen, git
 from support.schemas import schema
 
 PAGE = (ROOT / "docs" / "regenerating.md").read_text("utf-8")
@@ -34,15 +33,8 @@ def test_the_page_names_every_key_of_the_lock(tmp_path: Path, monkeypatch: pytes
 
 def test_the_steps_for_ci_do_what_they_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a clone, as in CI: what is committed on the main branch is the old package."""
-    origin = Project(tmp_path / "origin")
-    origin.write("specs/concat.yaml", CONCAT)
-    origin.write("pyproject.toml", '[tool.difygen]\nsources = ["specs"]\noutput = "client"\n')
-    monkeypatch.chdir(origin.folder)
-    assert difygen().code == 0
-    git("init", "-q", "-b", "main")
-    git("add", ".")
-    git("-c", "user.name=Ann", "-c", "user.email=ann@example.com", "commit", "-q", "-m", "First")
-    git("clone", "-q", ".", str(tmp_path / "clone"))
+    origin = committed_project(tmp_path / "origin")
+    git("clone", "-q", str(origin.folder), str(tmp_path / "clone"))
     monkeypatch.chdir(tmp_path / "clone")
     _, check, diff = (step["run"] for step in WORKFLOW["jobs"]["clients"]["steps"] if "run" in step)
     assert [run(check).code, run(diff).code] == [0, 0]
@@ -76,7 +68,3 @@ def run(command: str) -> Ran:
     name, *arguments = command.split()
     assert name == "difygen"
     return difygen(*arguments)
-
-
-def git(*arguments: str) -> None:
-    subprocess.run(["git", *arguments], check=True)

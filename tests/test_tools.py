@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from difygen.testing import fake_client
 from difygen.tools import ToolError, Tools
 from jsonschema import Draft202012Validator
 from support import ROOT
-from support.packages import files_of, workflow_from, write
+from support.packages import files_of, imported, workflow_from, write
 from support.projects import difygen
 
 SOURCES = ("specs", "tests/dsl_lab", "tests/dsl_lab_chat")
@@ -147,13 +146,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("tools")
     apps = [workflow_from(text) for text in (SPEC, DESK, WRITER)]
     write(folder / "called", files_of(apps))
-    sys.path.insert(0, str(folder))
-    try:
-        import called  # type: ignore[import-not-found]  # written just now
-
-        yield called
-    finally:
-        sys.path.remove(str(folder))
+    with imported(folder, "called") as package:
+        yield package
 
 
 def calls(*, client: Any, asynchronous: bool, **answers: Any) -> Any:

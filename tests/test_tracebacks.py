@@ -7,8 +7,8 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from traceback import walk_tb
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -16,12 +16,12 @@ import pytest
 import rich.console
 import rich.traceback
 import runtime
-from _pytest._io.saferepr import saferepr
 from runtime._http import httpx
 from support.concat_client import AsyncConcatClient, ConcatClient
 from support.driving import KEY
 from support.fault_events import NORMAL, blocking
 from support.servers import RUN, Server, as_json, by_mode, stream
+from support.tracebacks import variables
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -47,18 +47,6 @@ def shown(error: BaseException) -> str:
     options: dict[str, Any] = {"show_locals": True, "locals_max_string": None, "locals_max_length": None}
     console.print(rich.traceback.Traceback.from_exception(type(error), error, trace, max_frames=0, **options))
     return text.getvalue()
-
-
-def variables(error: BaseException) -> str:
-    """The same without the looks of it, which take half a second, and without this file's own."""
-    text = [repr(error)]
-    link: BaseException | None = error
-    while link is not None:
-        frames = [frame for frame, _ in walk_tb(link.__traceback__) if frame.f_code.co_filename != __file__]
-        for frame in frames:
-            text += [saferepr(value, maxsize=10_000) for value in frame.f_locals.values()]
-        link = link.__cause__ or link.__context__
-    return "\n".join(text)
 
 
 def call(url: str, kind: str, mode: runtime.ResponseMode, **options: Any) -> None:
@@ -128,7 +116,9 @@ class Nth:
 def test_an_interrupt_anywhere_in_the_runtime(kind: str, mode: runtime.ResponseMode) -> None:
     with Server(WORKING) as server:
         number = 0
-        while text := interrupt_at(Nth(number), lambda: call(server.url, kind, mode), variables):
+        while text := interrupt_at(
+            Nth(number), lambda: call(server.url, kind, mode), partial(variables, is_own=__file__.__eq__)
+        ):
             assert KEY not in text, f"line {number}"
             number += 61
     assert number > 100

@@ -12,7 +12,9 @@ from functools import reduce
 from typing import Any
 
 from difygen.model import ArrayOf, JsonValue, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
-from difygen.type_algebra import any_if_null, array_of, common, merge, or_null, union
+from difygen.record import NOTHING
+from difygen.type_algebra import any_if_null, array_of, common, merge, or_null, union, without_null
+from difygen.wording import one_line
 
 MAX_NESTING = 4
 """How deep `array[array[...]]` may go."""
@@ -100,22 +102,68 @@ def type_in_words(type_: Type) -> str:
     return "string"
 
 
-def schema_of_type(type_: Type) -> dict[str, Any]:
-    """Return the JSON Schema of a type. A file is whatever a server makes of one."""
+# Types to JSON Schema
+
+
+def schema_of_type(type_: Type, file: Mapping[str, Any] = NOTHING) -> dict[str, Any]:
+    """Return the JSON Schema of a type, in the words that OpenAPI 3.1 and the tools of models share.
+
+    `file` is that of a file: as it stands, whatever a server makes of one. No `$defs`, no `const`, no tuples.
+    """
     match type_:
-        case ArrayOf(item):
-            return {"type": "array", "items": schema_of_type(item)}
-        case ObjectOf(properties):
-            members = {each.name: schema_of_type(each.type) for each in properties}
-            required = [each.name for each in properties if each.required]
-            return {"type": "object", "properties": members, "required": required}
-        case OneOf(values, closed):
-            return {"type": "string", "enum": list(values)} if closed else {"type": "string"}
-        case UnionOf(members=alternatives):
-            return {"anyOf": [schema_of_type(member) for member in alternatives]}
-        case Primitive.FILE | Primitive.ANY:
+        case Primitive.ANY:
             return {}
-    return {"type": type_.value}
+        case Primitive.FILE:
+            return dict(file)
+        case Primitive():
+            return {"type": type_.value}
+        case ArrayOf(item):
+            return {"type": "array", "items": schema_of_type(item, file)}
+        case OneOf(values, closed):
+            return {"type": "string", "enum": list(values)} if closed and values else {"type": "string"}
+        case ObjectOf():
+            return _schema_of_object(type_, file)
+        case UnionOf(members):
+            rest, nullable = without_null(type_)
+            if nullable:
+                return or_null_schema(schema_of_type(rest, file))
+            return {"anyOf": [schema_of_type(member, file) for member in members]}
+
+
+def _schema_of_object(type_: ObjectOf, file: Mapping[str, Any]) -> dict[str, Any]:
+    schema: dict[str, Any] = {"type": "object"}
+    if required := [each.name for each in type_.properties if each.required]:
+        schema["required"] = required
+    if type_.properties:
+        schema["properties"] = {
+            each.name: described_schema(schema_of_type(each.type, file), one_line(each.description))
+            for each in type_.properties
+        }
+    return described_schema(schema, one_line(type_.description)) | {"additionalProperties": True}
+
+
+def or_null_schema(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema that also takes null: as a second word where that will do, else as a choice."""
+    if not schema:
+        return schema
+    if isinstance(schema.get("type"), str):
+        choices = {"enum": [*schema["enum"], None]} if "enum" in schema else {}
+        return {**schema, "type": [schema["type"], "null"], **choices}
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [*schema["anyOf"], {"type": "null"}]}
+    return {"oneOf": [schema, {"type": "null"}]}
+
+
+def described_schema(schema: dict[str, Any], text: str) -> dict[str, Any]:
+    """Return the schema with a text before its description.
+
+    Before OpenAPI 3.1 nothing may stand beside a reference, so that one is wrapped.
+    """
+    if not text:
+        return schema
+    if "$ref" in schema:
+        return {"description": text, "allOf": [schema]}
+    return {**schema, "description": f"{text} {schema.get('description', '')}".rstrip()}
 
 
 # JSON Schema to types

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+from contextlib import chdir
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
@@ -46,6 +48,18 @@ def difygen(*arguments: str, stdin: bytes | None = None) -> Ran:
     return Ran(result.exit_code, result.stdout, result.stderr)
 
 
+def git(*arguments: str) -> None:
+    """Run git in the current folder."""
+    subprocess.run(["git", *arguments], check=True)
+
+
+def commit_all(branch: str = "main") -> None:
+    """Make the current folder a repository with all of it in one commit."""
+    git("init", "-q", "-b", branch)
+    git("add", ".")
+    git("-c", "user.name=Ann", "-c", "user.email=ann@example.com", "commit", "-q", "-m", "First")
+
+
 @dataclass(frozen=True)
 class Project:
     """A folder with specs in `specs/` and a package in `client/`."""
@@ -80,3 +94,14 @@ class Project:
 
     def modules(self) -> set[str]:
         return {path.stem for path in self.client.glob("*.py")} - {"__init__"}
+
+
+def committed_project(folder: Path) -> Project:
+    """A project with settings, one spec and its package, committed on its branch `main`."""
+    project = Project(folder)
+    project.write("specs/concat.yaml", CONCAT)
+    project.write("pyproject.toml", '[tool.difygen]\nsources = ["specs"]\noutput = "client"\n')
+    with chdir(folder):
+        assert difygen().code == 0
+        commit_all()
+    return project

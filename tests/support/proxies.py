@@ -9,20 +9,13 @@ from contextlib import suppress
 from typing import Self
 
 
-class Proxy:
-    """Relays connections to a loopback port. `cut_after` seconds it drops a connection, without the last HTTP chunk.
+class _Listener:
+    """Takes connections to a loopback port, a thread for each, until the `with` block is left."""
 
-    With `buffering`, nothing of an answer is passed on before all of it is there (nginx with proxy_buffering on).
-    """
-
-    def __init__(self, target_port: int, *, cut_after: float | None = None, buffering: bool = False) -> None:
-        self.target_port = target_port
-        self.cut_after = cut_after
-        self.buffering = buffering
-        self.cuts = 0
+    def __init__(self) -> None:
         self._threads: list[threading.Thread] = []
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}/v1"
+        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
 
     def __enter__(self) -> Self:
         self._acceptor = threading.Thread(target=self._accept, daemon=True)
@@ -41,12 +34,30 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            thread = threading.Thread(target=self._relay, args=(client,), daemon=True)
+            thread = threading.Thread(target=self._serve, args=(client,), daemon=True)
             self._threads.append(thread)
             thread.start()
 
-    def _relay(self, client: socket.socket) -> None:
-        with client, socket.create_connection(("127.0.0.1", self.target_port)) as upstream:
+    def _serve(self, connection: socket.socket) -> None:
+        raise NotImplementedError
+
+
+class Proxy(_Listener):
+    """Relays connections to a loopback port. `cut_after` seconds it drops a connection, without the last HTTP chunk.
+
+    With `buffering`, nothing of an answer is passed on before all of it is there (nginx with proxy_buffering on).
+    """
+
+    def __init__(self, target_port: int, *, cut_after: float | None = None, buffering: bool = False) -> None:
+        super().__init__()
+        self.target_port = target_port
+        self.cut_after = cut_after
+        self.buffering = buffering
+        self.cuts = 0
+        self.url = f"http://{self.address}/v1"
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection as client, socket.create_connection(("127.0.0.1", self.target_port)) as upstream:
             timer = threading.Timer(self.cut_after, self._cut, (client, upstream)) if self.cut_after else None
             if timer:
                 timer.start()
@@ -82,18 +93,16 @@ class Proxy:
         hang_up(client, upstream)
 
 
-class ForwardProxy:
+class ForwardProxy(_Listener):
     """What `HTTPS_PROXY` and `HTTP_PROXY` name: it opens tunnels and passes requests on, whatever host they are for.
 
     `heads` are the requests as they came, up to the blank line. With `tls`, clients have to speak TLS to it.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__()
         self._tls = tls
         self.heads: list[str] = []
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self._threads: list[threading.Thread] = []
-        self.address = f"127.0.0.1:{self._listener.getsockname()[1]}"
 
     @property
     def url(self) -> str:
@@ -104,30 +113,10 @@ class ForwardProxy:
         """The first line of each request."""
         return [head.splitlines()[0] for head in self.heads]
 
-    def __enter__(self) -> Self:
-        self._acceptor = threading.Thread(target=self._accept, daemon=True)
-        self._acceptor.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for thread in [self._acceptor, *self._threads]:
-            thread.join(10)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            thread = threading.Thread(target=self._serve, args=(client,), daemon=True)
-            self._threads.append(thread)
-            thread.start()
-
-    def _serve(self, plain: socket.socket) -> None:
+    def _serve(self, connection: socket.socket) -> None:
         """Serve one request; all hosts are this machine."""
-        with suppress(OSError), self._tls.wrap_socket(plain, server_side=True) if self._tls else plain as client:
+        tls = self._tls
+        with suppress(OSError), tls.wrap_socket(connection, server_side=True) if tls else connection as client:
             head, _, body = receive_head(client).partition(b"\r\n\r\n")
             if not head:
                 return

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 from difygen.codegen.describe import headline, paragraphs, sentence
 from difygen.codegen.python.names import VariableNames
-from difygen.documents.json_schema import Schema, described, inputs_schema, or_null, outputs_schema
+from difygen.documents.json_schema import Schema, inputs_schema, outputs_schema
 from difygen.model import WORKFLOW, App
+from difygen.type_syntax import described_schema, or_null_schema
 from difygen.wording import listed, one_line, shorten
 
 MAX_DESCRIPTION = 1024
@@ -96,7 +97,7 @@ def _with_legal_members(schema: Schema) -> Schema:
     members = schema.get("properties", {})
     if members and not all(map(_LEGAL.fullmatch, members)):
         told = f"An object with {listed([one_line(name) for name in members])}."
-        return described(
+        return described_schema(
             {"type": schema["type"], "additionalProperties": True, "description": told},
             sentence(schema.get("description", "")),
         )
@@ -122,7 +123,9 @@ def strict(schema: Schema) -> Schema | None:
         members = {name: strict(each) for name, each in schema["properties"].items()}
         required = schema.get("required", ())
         whole = {
-            name: each if name in required else or_null(each) for name, each in members.items() if each is not None
+            name: each if name in required else or_null_schema(each)
+            for name, each in members.items()
+            if each is not None
         }
         if len(whole) < len(members):
             return None
@@ -165,7 +168,7 @@ def _mcp(tool: ToolSchema, schema: Schema, is_strict: bool) -> Schema:
 
 def _plain(tool: ToolSchema, schema: Schema, is_strict: bool) -> Schema:
     about = {"title": tool.title, "description": tool.description}
-    return {"name": tool.name, **about, "input": schema, "output": described(tool.output, "")}
+    return {"name": tool.name, **about, "input": schema, "output": tool.output}
 
 
 FORMS: Mapping[str, Callable[[ToolSchema, Schema, bool], Schema]] = {

@@ -17,6 +17,7 @@ from difygen.mock.api.endpoints import ServerOptions
 from difygen.mock.definition import Definition, load_served
 from difygen.mock.engine.values import HandlerError, load_handler
 from difygen.mock.errors import Cut, UnknownFaultError
+from difygen.mock.example import example_inputs
 from difygen.mock.server import MockServer, keys_for, listening_socket
 from difygen.model import CHAT
 
@@ -134,12 +135,8 @@ def _greeting(origin: str, keys: Mapping[str, Definition]) -> str:
     key, first = next(iter(keys.items()))
     key = key or f"app-{first.key_name}"
     workflow = first.workflow
-    required = [each for each in workflow.inputs if each.required and not each.traits.is_file]
-    inputs = {each.name: next(iter(each.options), each.traits.sample) for each in required}
-    if workflow.examples:
-        inputs = dict(workflow.examples[0].inputs)
     asked = {"query": "hello"} if first.workflow.kind.start == CHAT.start else {}
-    sample = {**asked, "inputs": inputs, "user": "me", "response_mode": "streaming"}
+    sample = {**asked, "inputs": example_inputs(workflow), "user": "me", "response_mode": "streaming"}
     body = json.dumps(sample, ensure_ascii=False)
     lines += [
         "",
