@@ -189,6 +189,20 @@ def test_a_file_that_is_not_ours_is_kept(name: str) -> None:
     assert "was not written by difygen" in ran.err
 
 
+def test_a_check_makes_no_folder_and_a_file_is_none() -> None:
+    source = str(ROOT / "specs" / "concat.yaml")
+    assert difygen("openapi", source, "-o", "api", "--check").code == 1
+    assert not Path("api").exists()
+    Path("api").write_text("mine\n", "utf-8")
+    ran = difygen("openapi", source, "-o", "api")
+    assert (ran.code, ran.err) == (1, "Error: Cannot write api: file exists.\n")
+    assert Path("api").read_text("utf-8") == "mine\n"
+    Path("locked.yaml").mkdir()
+    ran = difygen("openapi", source, "-o", "locked.yaml")
+    assert ran.code == 1
+    assert "is a folder" in ran.err
+
+
 def test_a_change_of_the_definition_is_written_and_found() -> None:
     text = (ROOT / "specs" / "concat.yaml").read_text("utf-8")
     spec = Path("concat.yaml")

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from difygen import __version__
 from difygen.codegen.python.names import VariableNames, name_variables
 from difygen.config import Config
-from difygen.console import FAILED, OK, WRONG, UsageProblem, echo, pretty_json, say, say_error
+from difygen.console import FAILED, OK, WRONG, UsageProblem, echo, pretty_json, say, say_error, writing
 from difygen.diagnostics import has_errors
 from difygen.documents.openapi import Samples, openapi_document, openapi_text
 from difygen.documents.tool_schemas import shape, tool_schema
@@ -97,17 +97,17 @@ def _write(
     if output is None or output == "-":
         echo(text(apps[0], style).removesuffix("\n"))
         return OK
-    if ending in _STYLES:
-        paths = [output]
-    else:
-        paths = [os.path.join(output, f"{app.name}.{kind}.{style}") for app in apps]
-        os.makedirs(output, exist_ok=True)
+    folder = "" if ending in _STYLES else output
+    paths = [os.path.join(folder, f"{app.name}.{kind}.{style}") for app in apps] if folder else [output]
     texts = {path: signed(text(app, style), __version__, path) for app, path in zip(apps, paths, strict=True)}
     if options.check:
         stale = [path for path, whole in texts.items() if not survey_file(path, whole).is_clean]
         for path in stale:
             say_error(f"{path} is not what its definition gives; run difygen {kind} again.")
         return FAILED if stale else OK
+    if folder:
+        with writing(folder):
+            os.makedirs(folder, exist_ok=True)
     written = 0
     try:
         for path, whole in texts.items():
