@@ -8,8 +8,7 @@ from difflib import ndiff
 from pathlib import Path
 
 import pytest
-from difygen.files import hash_bytes
-from difygen.project.lockfile import (
+from difygen.definitions.lockfile import (
     Lock,
     LockedApp,
     LockError,
@@ -20,6 +19,7 @@ from difygen.project.lockfile import (
     parse_lock,
     read_contracts,
 )
+from difygen.files import hash_bytes
 from difygen.record import replace
 from support.projects import Project
 

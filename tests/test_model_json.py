@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from difygen.definitions.lockfile import locked_contract
 from difygen.model import App, ArrayOf, Input, ObjectOf, Output, Primitive, Property
 from difygen.model_json import ContractError, dump, load
-from difygen.project.lockfile import locked_contract
 from difygen.record import replace
 from hypothesis import given
 from support.workflow_strategies import workflows

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from difygen.definitions.lockfile import LOCK_NAME, Lock
 from difygen.files import hash_bytes
-from difygen.project.lockfile import LOCK_NAME, Lock
 from difygen.project.writer import (
     EDITED,
     FOLDER,

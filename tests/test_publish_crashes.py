@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from difygen.definitions.lockfile import read_lock
 from difygen.files import hash_bytes
-from difygen.project.lockfile import read_lock
 from support import GENERATOR, TESTS
 from support.processes import importing
 

@@ -18,12 +18,12 @@ from typing import Any
 import pytest
 from difygen.codegen.python.names import NameRequest, name_apps
 from difygen.codegen.python.package import generate
+from difygen.definitions.sources import discover
 from difygen.mock.engine.values import example_value
 from difygen.mock.files import FileStore
 from difygen.model import COMPLETION, WORKFLOW, App, Input
 from difygen.naming import class_name, snake_name
 from difygen.parser import read
-from difygen.project.sources import discover
 from difygen.testing import MockDify, mock_dify
 from support import CHAT_LAB, GENERATOR, LAB, ROOT
 

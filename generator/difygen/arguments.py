@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from difygen.console import UsageProblem, collecting
+from difygen.definitions.reading import content
 from difygen.model import App, ArrayOf, Input, JsonValue, ObjectOf, OneOf, Primitive
 from difygen.parser.yaml import no_constant
-from difygen.project.definitions import content
 from difygen.wording import nearest
 
 _INTEGER = re.compile(r"[+-]?[0-9]+", re.ASCII)

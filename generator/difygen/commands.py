@@ -221,7 +221,7 @@ def openapi(sources: tuple[str, ...], config: str | None, version: str, base_url
     Each app has a document of its own: one address serves all of them, and the key chooses the app.
     """
     from difygen.config import read_config
-    from difygen.documents.command import DocumentOptions, run_openapi
+    from difygen.project.documents import DocumentOptions, run_openapi
 
     settings = read_config(sources=sources, config=config, needs=("sources",))
     end(run_openapi(settings, DocumentOptions(**options), version=version, base_url=base_url))
@@ -244,7 +244,7 @@ def tools(sources: tuple[str, ...], config: str | None, form: str, is_strict: bo
     `difygen.tools` makes the calls, through generated clients.
     """
     from difygen.config import read_config
-    from difygen.documents.command import run_tools
+    from difygen.project.documents import run_tools
 
     end(run_tools(read_config(sources=sources, config=config, needs=("sources",)), form=form, is_strict=is_strict))
 

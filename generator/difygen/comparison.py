@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from difygen.console import echo, say, say_error
+from difygen.definitions.lockfile import LOCK_NAME, LockError, parse_lock, read_contracts
+from difygen.definitions.reading import Unnamed, name_modules, read_source
+from difygen.definitions.sources import SUFFIXES, Source, discover
 from difygen.diagnostics import Diagnostic
 from difygen.diff.public import PublicApp, public_app
 from difygen.diff.report import changes_as_findings, changes_as_json, format_changes
@@ -22,9 +25,6 @@ from difygen.files import read_file
 from difygen.findings import OutputFormat, show_findings, without_a_place
 from difygen.model import App
 from difygen.project.assemble import public_apps
-from difygen.project.definitions import Unnamed, name_modules, read_source
-from difygen.project.lockfile import LOCK_NAME, LockError, parse_lock, read_contracts
-from difygen.project.sources import SUFFIXES, Source, discover
 from difygen.wording import visible
 
 _NO_SUCH_OBJECT = re.compile(

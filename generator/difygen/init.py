@@ -16,6 +16,8 @@ import yaml
 
 from difygen.config import Config
 from difygen.console import can_print, echo, say, say_error
+from difygen.definitions.reading import assign_names
+from difygen.definitions.sources import STDIN, Source
 from difygen.diagnostics import has_errors
 from difygen.files import read_file
 from difygen.model import (
@@ -32,8 +34,6 @@ from difygen.model import (
     UnionOf,
 )
 from difygen.parser import read
-from difygen.project.definitions import assign_names
-from difygen.project.sources import STDIN, Source
 from difygen.settings import OWN_FILE, PROJECT_FILE, Settings, load_settings
 from difygen.type_syntax import word_of
 

@@ -17,9 +17,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from difygen.definitions.lockfile import LOCK_NAME, Lock
 from difygen.files import hash_bytes
 from difygen.project import install
-from difygen.project.lockfile import LOCK_NAME, Lock
 from difygen.project.writer import PublishError, publish
 
 GROWING = {"open", "os.link", "os.mkdir"}

@@ -15,8 +15,8 @@ from difygen.call.options import CallOptions
 from difygen.call.run import SingleCall
 from difygen.connection import read_connection
 from difygen.console import finish
+from difygen.definitions.reading import read_definition
 from difygen.generated_client import generated
-from difygen.project.definitions import read_definition
 
 
 def run_call(options: CallOptions) -> int:

@@ -32,9 +32,9 @@ from difygen.console import (
     say,
     say_error,
 )
+from difygen.definitions.reading import read_definition
 from difygen.generated_client import GeneratedClient, generated, is_usage, sentences
 from difygen.model import App
-from difygen.project.definitions import read_definition
 from difygen.wording import named, nearest
 
 COMMANDS = {

@@ -15,8 +15,8 @@ from typing import Any, Self
 
 from difygen.arguments import Values, unknown_input, value_from_json, value_from_text
 from difygen.console import UsageProblem, collecting, compact_json, writing
+from difygen.definitions.reading import content
 from difygen.model import App, Input, JsonValue
-from difygen.project.definitions import content
 from difygen.wording import count
 
 DONE = ("succeeded", "partial-succeeded")

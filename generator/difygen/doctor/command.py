@@ -12,6 +12,7 @@ import httpx
 
 from difygen.config import Config
 from difygen.console import FAILED, OK, WRONG, UsageProblem, echo, finish
+from difygen.definitions.reading import NamedApp, read_definitions
 from difygen.doctor.app import WHERE, check_app, check_key_form
 from difygen.doctor.contract import check_drift, check_run
 from difygen.doctor.network import check_network
@@ -38,7 +39,6 @@ from difygen.doctor.settings import (
 from difygen.findings import OutputFormat, show_findings, show_problem
 from difygen.generated_client import SHARED_KEY, key_variables_of
 from difygen.model import WORKFLOW, App
-from difygen.project.definitions import NamedApp, read_definitions
 
 LONGEST_TIMEOUT = 3600
 

@@ -9,6 +9,7 @@ from typing import Any
 from difygen.arguments import parse_arguments
 from difygen.connection import DEFAULT_USER
 from difygen.console import duration
+from difygen.definitions.reading import NamedApp
 from difygen.diff.workflows import Change, compare, is_breaking
 from difygen.doctor.report import Section
 from difygen.doctor.settings import Address
@@ -16,7 +17,6 @@ from difygen.generated_client import GeneratedClient, generated, sentences
 from difygen.model import WORKFLOW, App
 from difygen.options import Options
 from difygen.parser.dsl import read_parameters
-from difygen.project.definitions import NamedApp
 from difygen.record import replace
 from difygen.wording import count
 

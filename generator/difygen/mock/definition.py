@@ -14,12 +14,12 @@ from typing import Any
 from difygen.codegen.python.names import key_variable
 from difygen.config import Config
 from difygen.cursor import Diagnostics
+from difygen.definitions.reading import load_definitions
 from difygen.diagnostics import Diagnostic, has_errors
 from difygen.model import CHATFLOW, App, ArrayOf, Edge, Input, Node, ObjectOf, OneOf, Primitive, TemplatePiece, Type
 from difygen.parser import EXPORT_KEYS
 from difygen.parser.dsl.graph import Graph, Step, mapping, read_graph, sequence
 from difygen.parser.yaml import Document, load
-from difygen.project.definitions import load_definitions
 from difygen.type_syntax import schema_of_type, type_of, word_of
 
 JsonObject = dict[str, Any]

@@ -1,4 +1,4 @@
-"""Definitions -> a package on disk, and as little work as can be.
+"""Definitions -> files on disk, and as little work as can be.
 
-`regenerate` holds the commands; `package` decides, `publish` writes.
+`build` shows the whole way on one page; `documents` holds the commands that write documents alone.
 """

@@ -14,15 +14,22 @@ from difygen import __version__
 from difygen.codegen.python.module import ModuleText
 from difygen.codegen.python.package import generate_file, generate_module, generate_package
 from difygen.codegen.python.templates import TemplateProblem
+from difygen.definitions.lockfile import (
+    Lock,
+    LockedApp,
+    LockedContract,
+    join_contracts,
+    locked_contract,
+    read_contracts,
+)
+from difygen.definitions.reading import DefinitionFile, Unnamed, held_names, name_modules, read_source
+from difygen.definitions.sources import STDIN, Source, origin_of
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.files import hash_bytes
 from difygen.model_json import dump, load
 from difygen.naming import MAX_WORKFLOW_NAME, Identifier, file_name_problem, snake_name
-from difygen.project.definitions import DefinitionFile, Unnamed, held_names, name_modules, read_source
-from difygen.project.lockfile import Lock, LockedApp, LockedContract, join_contracts, locked_contract, read_contracts
 from difygen.project.report import BuildReport, Package
 from difygen.project.request import Request
-from difygen.project.sources import STDIN, Source, origin_of
 from difygen.project.writer import signed
 from difygen.record import Record, replace
 from difygen.wording import quoted, visible

@@ -18,12 +18,12 @@ from collections.abc import Collection
 from difygen import __version__
 from difygen.config import SEE_HELP, Config
 from difygen.console import UsageProblem
+from difygen.definitions.lockfile import Lock
+from difygen.definitions.sources import STDIN
 from difygen.files import hash_bytes, hash_file
-from difygen.project.lockfile import Lock
 from difygen.project.other_runs import has_leftovers
 from difygen.project.report import BuildReport, Package, Progress, progress_bar, show_report
 from difygen.project.request import RUNTIME_MARK, Request, find_runtime, resolve
-from difygen.project.sources import STDIN
 from difygen.project.writer import PublishError, SupersededError, publish, publish_file, read_own_lock
 from difygen.record import replace
 

@@ -10,10 +10,10 @@ from typing import Literal, NamedTuple
 
 from difygen.config import Config
 from difygen.console import echo, say_error
+from difygen.definitions.lockfile import LOCK_NAME, Lock, LockError, read_lock
 from difygen.diagnostics import Diagnostic, Location
 from difygen.files import read_file
 from difygen.project.build import prepare, read_stdin
-from difygen.project.lockfile import LOCK_NAME, Lock, LockError, read_lock
 from difygen.project.report import BuildReport, Progress, all_findings, progress_bar, show_findings
 from difygen.project.request import resolve
 from difygen.project.writer import EDITED, FOREIGN, Survey, path_in, survey, survey_file

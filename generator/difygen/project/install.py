@@ -18,7 +18,7 @@ from contextlib import contextmanager, suppress
 from errno import EDQUOT, EIO, ENOSPC, EROFS
 from stat import S_IMODE
 
-from difygen.project.lockfile import LOCK_NAME, locked_files
+from difygen.definitions.lockfile import LOCK_NAME, locked_files
 from difygen.project.other_runs import BETWEEN, CACHE, INSIDE, stage_prefix, tidy, tidy_file
 from difygen.record import Record
 

@@ -18,8 +18,8 @@ from contextlib import contextmanager, suppress
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from difygen.console import say
+from difygen.definitions.lockfile import LOCK_NAME, locked_files
 from difygen.files import read_file
-from difygen.project.lockfile import LOCK_NAME, locked_files
 from difygen.record import Record
 
 NOTICE = 1.0

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from difygen.config import Config
 from difygen.console import echo, is_terminal, say, say_error
+from difygen.definitions.lockfile import LOCK_NAME, Lock
 from difygen.diagnostics import Diagnostic, Location
-from difygen.project.lockfile import LOCK_NAME, Lock
 from difygen.project.writer import path_in
 from difygen.record import NOTHING, Record
 from difygen.wording import count, count_each

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 
 from difygen import __version__
 from difygen.config import Config
+from difygen.definitions.lockfile import LOCK_NAME, LockError, read_lock
+from difygen.definitions.sources import Source, discover, names_by_source
 from difygen.diagnostics import Diagnostic, Location
 from difygen.files import hash_bytes, hash_file
-from difygen.project.lockfile import LOCK_NAME, LockError, read_lock
 from difygen.project.report import Progress
-from difygen.project.sources import Source, discover, names_by_source
 from difygen.record import Record
 
 RUNTIME_MARK = "runtime"

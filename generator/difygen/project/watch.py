@@ -13,9 +13,9 @@ from importlib.util import find_spec
 
 from difygen.config import Config
 from difygen.console import say, say_error
+from difygen.definitions.sources import STDIN, SUFFIXES, discover
 from difygen.project.build import build
 from difygen.project.report import show_report
-from difygen.project.sources import STDIN, SUFFIXES, discover
 from difygen.record import replace
 
 _QUIET_TIME = 20

@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterator, Mapping
 from errno import EFBIG
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
+from difygen.definitions.lockfile import LOCK_NAME, Lock, LockError, format_lock, is_inside, read_lock
 from difygen.files import hash_bytes, read_file, unix_lines
 from difygen.project.install import Delta, install, install_file
-from difygen.project.lockfile import LOCK_NAME, Lock, LockError, format_lock, is_inside, read_lock
 from difygen.project.other_runs import BusyError, NotOursError, exclusive, has_leftovers, tidy
 from difygen.record import Record, replace
 

@@ -10,13 +10,13 @@ from typing import NamedTuple
 from difygen.codegen.python.names import NameRequest, name_apps
 from difygen.config import Config
 from difygen.console import DefinitionProblem, UsageProblem
+from difygen.definitions.lockfile import Lock, LockError, read_lock
+from difygen.definitions.sources import STDIN, Source, discover, names_by_source, origin_of
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.files import MAX_BYTES, read_file
 from difygen.model import App
 from difygen.naming import Identifier, snake_name
 from difygen.parser import read
-from difygen.project.lockfile import Lock, LockError, read_lock
-from difygen.project.sources import STDIN, Source, discover, names_by_source, origin_of
 from difygen.record import Record
 
 OTHER_THINGS = {"unknown-format", "unsupported-kind", "unsupported-mode"}
