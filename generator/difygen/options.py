@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 from difygen.record import NOTHING, Record
 
@@ -29,3 +29,48 @@ class Options(Record, kw_only=True):
     templates: str | None = None
     single_file: bool = False
     runtime: str | None = None
+
+
+# Documents that go along with the code
+
+
+OpenApiVersion = Literal["3.1", "3.2", "3.0"]
+OpenApiFormat = Literal["yaml", "json"]
+DocsLanguage = Literal["en", "zh"]
+DocsFormat = Literal["markdown", "html"]
+ToolForm = Literal["openai", "openai-chat", "anthropic", "mcp", "json-schema"]
+
+CLOUD = "https://api.dify.ai/v1"
+
+
+class OpenApiOptions(Record, kw_only=True):
+    """OpenAPI documents: the folder that they go to, the version, how they are written, the server that is named."""
+
+    output: str = ""
+    version: OpenApiVersion = "3.1"
+    format: OpenApiFormat = "yaml"
+    base_url: str = CLOUD
+
+
+class ToolsOptions(Record, kw_only=True):
+    """Tools for models: the folder that they go to, whose tools, and whether the API is to hold models to them."""
+
+    output: str = ""
+    forms: tuple[ToolForm, ...] = get_args(ToolForm)
+    strict: bool = False
+
+
+class DocsOptions(Record, kw_only=True):
+    """Pages for people: the folder that they go to, the language of what is ours in them, how they are written, the
+    server that is named; the package that code is imported from, and how that was made.
+    """
+
+    output: str = ""
+    language: DocsLanguage = "en"
+    formats: tuple[DocsFormat, ...] = get_args(DocsFormat)
+    base_url: str = CLOUD
+    package: str = "client"
+    client: Options = Options()
+
+
+DocumentOptions = DocsOptions | OpenApiOptions | ToolsOptions

@@ -14,9 +14,10 @@ from typing import Any
 from difygen.codegen.python.names import key_variable
 from difygen.config import Config
 from difygen.cursor import Diagnostics
-from difygen.definitions.reading import load_definitions
+from difygen.definitions.reading import NamedApp, load_definitions
 from difygen.diagnostics import Diagnostic, has_errors
 from difygen.model import CHATFLOW, App, ArrayOf, Edge, Input, Node, ObjectOf, OneOf, Primitive, TemplatePiece, Type
+from difygen.options import Options
 from difygen.parser import EXPORT_KEYS
 from difygen.parser.dsl.graph import Graph, Step, mapping, read_graph, sequence
 from difygen.parser.yaml import Document, load
@@ -269,16 +270,14 @@ class Loaded:
 def load_served(config: Config, apps: Iterable[App] = ()) -> Loaded:
     """Read all sources, beside the apps that are given. They are called as in the project's package."""
     found, problems = load_definitions(config, apps)
-    definitions = [
-        define(
-            app,
-            None if data is None else _export(data, app.source),
-            key_name=name,
-            key_variable=key_variable(config.options, app, name),
-        )
-        for app, name, data in found
-    ]
-    return Loaded(tuple(definitions), problems)
+    return Loaded(tuple(definition_of(each, config.options) for each in found), problems)
+
+
+def definition_of(named: NamedApp, options: Options) -> Definition:
+    """Return the definition of an app that was read, with all that its export says."""
+    app, name, data = named
+    export = None if data is None else _export(data, app.source)
+    return define(app, export, key_name=name, key_variable=key_variable(options, app, name))
 
 
 def _export(data: bytes, file: str) -> Document | None:

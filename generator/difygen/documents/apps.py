@@ -1,0 +1,23 @@
+"""Apps as documents tell of them: with their names in Python, and with what the mock knows, for examples."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from difygen.codegen.python.names import VariableNames, name_variables
+from difygen.definitions.reading import NamedApp
+from difygen.mock.definition import Definition, definition_of
+from difygen.options import Options
+
+
+class NamedDefinition(NamedTuple):
+    """An app with its names in Python, and what the mock knows of it."""
+
+    definition: Definition
+    name: str
+    names: VariableNames
+
+
+def named_definition(app: NamedApp, options: Options) -> NamedDefinition:
+    """Return an app that was read as documents tell of it. What is wrong with its names is in `names.problems`."""
+    return NamedDefinition(definition_of(app, options), app.name, name_variables(app.app, options, app.name))
