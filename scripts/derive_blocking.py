@@ -92,7 +92,7 @@ CHAT_PHRASES = {
     ),
     "The async clients of": "The blocking clients of",
     "Every method awaits a flow": "Every method runs a flow",
-    "from ._turn_operations import": "from ._transport import run_now\nfrom ._turn_operations import",
+    "from ._turns import": "from ._transport import run_now\nfrom ._turns import",
     "turn = await stream.result()": "turn = stream.result()",
     "Leaving the `with` block closes the connection, and so\n    does cancelling the task; the turn may go on at the "
     "server, unless `stop_on_exit` was\n    set. An ErrorEvent and a broken stream raise after the events "

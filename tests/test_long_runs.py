@@ -11,7 +11,7 @@ import pytest
 import runtime
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runtime import _event_stream
+from runtime import _protocol
 from support import ROOT, TESTS
 from support.both_clients import Using, both_clients, with_async, with_sync
 from support.chat_clients import ASYNC_CLIENTS, CLIENTS, AnyInputs
@@ -70,7 +70,7 @@ GATEWAY = FOREIGN[0]
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_event_stream, "FOREIGN_PATIENCE", 0.2)
+    monkeypatch.setattr(_protocol, "FOREIGN_PATIENCE", 0.2)
 
 
 def mixed(events: list[bytes]) -> st.SearchStrategy[list[bytes]]:

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 import runtime
 from runtime import _errors
-from runtime._answers import error_of, json_object
-from runtime._gateways import Answer
+from runtime._answers import Answer, error_of, json_object
 from runtime._http import Call
 from runtime._protocol import MAX_BACKOFF, backoff, retry_delay
 from support.fault_events import RUN_ID, TASK_ID

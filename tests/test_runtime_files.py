@@ -15,7 +15,7 @@ import pytest
 import runtime
 from pydantic import Field, ValidationError
 from runtime import File, FileInput, FileRules, Inputs, UploadedFile
-from runtime._file_inputs import detected_type
+from runtime._files import detected_type
 from support.both_clients import KEY, Using, both_clients, with_sync
 from support.concat_client import ConcatClient
 from support.fault_events import NORMAL, RESULT, blocking, fin, reset

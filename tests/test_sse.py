@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from runtime._event_stream import SseDecoder
+from runtime._protocol import SseDecoder
 from support.replay import cases, recording
 
 PING = b'{"event":"ping"}'

@@ -11,7 +11,7 @@ import pytest
 import runtime
 from hypothesis import given
 from hypothesis import strategies as st
-from runtime._event_stream import SseDecoder
+from runtime._protocol import SseDecoder
 from runtime._turns import AppKind, TurnState, blocking_turn
 from support.chat_clients import ASYNC_CLIENTS, CLIENTS, AnyInputs
 from support.replay import CHUNKINGS, Recording, cases, recording, replay

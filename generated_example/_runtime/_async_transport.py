@@ -19,20 +19,24 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from weakref import WeakMethod, WeakSet
 
-from ._connection import closed_error, timeout_error, translate
+from ._answers import closed_error, timeout_error, translate
 from ._errors import ConfigurationError, DifyError
 from ._http import (
+    NOTHING_SAID,
     Call,
+    Network,
     RequestMaker,
+    Route,
     build_request,
+    check_open,
     finite,
     hide_key,
     http_library,
     keep_alive,
+    new_client,
     seconds_left,
     timeouts,
 )
-from ._network import NOTHING_SAID, Network, Route, check_open, new_client
 from ._transport import (
     Exchange,
     TurnSlot,

@@ -108,8 +108,14 @@ from ._events import (
     WorkflowPaused,
     WorkflowStarted,
 )
-from ._file_inputs import FileInput, FileRules, FilesInput
-from ._files import File, UploadedFile
+from ._files import (
+    File,
+    FileInput,
+    FileRules,
+    FilesInput,
+    UploadedFile,
+)
+from ._http import configure
 from ._models import (
     Checkbox,
     Inputs,
@@ -133,7 +139,6 @@ from ._models import (
     WorkflowNode,
     as_function,
 )
-from ._network import configure
 from ._responses import (
     AppInfo,
     AppParameters,

@@ -1,6 +1,6 @@
 """The blocking clients of chat-type apps, their turns, the streams of these, and conversations.
 
-Every method runs a flow of `_chat_operations` or `_turn_operations`.
+Every method runs a flow of `_chat_operations`.
 """
 
 import os
@@ -12,6 +12,10 @@ from ._chat_operations import (
     ConversationFlows,
     ConversationOrder,
     Rating,
+    TurnOperations,
+    TurnSource,
+    follow_turn,
+    take_turn,
 )
 from ._client import AppClient, EventStream, RunMethods
 from ._conversations import (
@@ -24,14 +28,12 @@ from ._conversations import (
     VariablesT,
     VariablesT_co,
 )
-from ._file_inputs import FilesInput
-from ._files import File
+from ._files import File, FilesInput
 from ._models import Inputs, InputsT
 from ._operations import ClientOptions
 from ._responses import Pages, PageT
 from ._session import StreamSession
 from ._transport import run_now
-from ._turn_operations import TurnOperations, TurnSource, follow_turn, take_turn
 from ._turns import (
     AnswerOutputs,
     ChatInfo,

@@ -8,12 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Generic, Protocol, TypeVar, Unpack
 
-from ._event_stream import text_filter
 from ._events import Event, TextChunk
-from ._file_inputs import FilesInput
-from ._files import Destination, File, UploadedFile
-from ._headers import ExtraHeaders, HeaderValues
-from ._http import Client, SSLContext, check_client
+from ._files import Destination, File, FilesInput, UploadedFile
+from ._http import Client, Network, SSLContext, check_client
 from ._models import (
     ArgumentsT,
     InputsT,
@@ -25,8 +22,8 @@ from ._models import (
     WorkflowInfo,
     starting,
 )
-from ._network import Network
 from ._operations import ClientOptions, Operations
+from ._protocol import text_filter
 from ._responses import (
     AppInfo,
     AppParameters,
@@ -38,7 +35,7 @@ from ._responses import (
     log_filters,
 )
 from ._session import EndT, StreamSession, follow_run, run_to_end, wait_for_end
-from ._settings import Secret
+from ._settings import ExtraHeaders, HeaderValues, Secret
 from ._transport import SyncTransport, run_now
 
 # What a `with` block enters: `Self` says the same, but jedi takes that for the base class.

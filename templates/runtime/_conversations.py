@@ -20,9 +20,9 @@ from pydantic import (
     create_model,
 )
 
+from ._answers import parsed
 from ._errors import VariableError
 from ._files import BUILD_LATER, File
-from ._gateways import parsed
 from ._models import check_json, files_of, to_json
 from ._responses import (
     Citation,

@@ -45,12 +45,8 @@ from pydantic.functional_validators import ModelWrapValidatorHandler
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from typing_extensions import TypedDict
 
-from ._errors import (
-    DifyError,
-)
-from ._file_inputs import BY_CODE, FileRules, PreparedFile, Uploads
-from ._files import BUILD_LATER, File
-from ._headers import HeaderValues
+from ._errors import DifyError
+from ._files import BUILD_LATER, BY_CODE, File, FileRules, PreparedFile, Uploads
 from ._responses import (
     Form,
     forms_of,
@@ -64,6 +60,7 @@ from ._responses import (
     to_real,
     to_text,
 )
+from ._settings import HeaderValues
 
 ResponseMode = Literal["auto", "blocking", "streaming"]
 """How `run` waits: for one answer, or by collecting a stream of events.

@@ -11,7 +11,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Generic, Self, TypeVar
 
-from ._answers import error_of, json_object, unexpected
+from ._answers import Answer, error_of, json_object, unexpected
 from ._errors import (
     ConfigurationError,
     ConnectionFailedError,
@@ -24,22 +24,23 @@ from ._errors import (
     TooManyRequestsError,
     UnexpectedResponseError,
 )
-from ._file_inputs import FilesInput, PreparedFile, Uploads, prepare_files
 from ._files import (
     Destination,
     File,
+    FilesInput,
     Link,
+    PreparedFile,
     UploadedFile,
+    Uploads,
     absolute_url,
     checked_files_url,
     download,
+    prepare_files,
     reachable_url,
     read_content,
     url_of,
 )
-from ._gateways import Answer
-from ._headers import NO_HEADERS, ExtraHeaders, HeaderValues
-from ._http import Call
+from ._http import NOTHING_SAID, SHARED, Call, Network
 from ._models import (
     Inputs,
     Outputs,
@@ -50,7 +51,6 @@ from ._models import (
     prepared_files,
     settle,
 )
-from ._network import NOTHING_SAID, SHARED, Network
 from ._protocol import (
     SETTLED,
     blocking_payload,
@@ -71,7 +71,16 @@ from ._responses import (
     to_maybe_text,
     to_text,
 )
-from ._settings import Secret, Settings, origin_of, read_settings, read_user
+from ._settings import (
+    NO_HEADERS,
+    ExtraHeaders,
+    HeaderValues,
+    Secret,
+    Settings,
+    origin_of,
+    read_settings,
+    read_user,
+)
 from ._transport import Exchange, Transport, read_all, read_error
 from ._uploads import (
     FileSource,

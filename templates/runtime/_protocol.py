@@ -1,16 +1,24 @@
-"""Dify's rules, without I/O: which requests there are, what their answers mean, and when
-a request may be repeated.
+"""Dify's rules, without I/O: which requests there are, and what answers and events mean.
+
+When a request may be repeated; and from the bytes of an event stream to what they mean for
+a run. Works on bytes and ends lines at LF, CR and CRLF alone: Dify sends U+2028, U+2029 and
+U+0085 raw inside of JSON (seen on 1.12.1), where `str.splitlines` and most line iterators
+cut. Decides which events go to the caller, which one is the last, and what error says that
+there is none.
 """
 
 import json
 import random
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+import sys
+from collections import deque
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Any, cast
 from urllib.parse import quote
 
-from ._answers import json_object, unexpected
+from ._answers import Answer, dify_error, json_object, parsed, unexpected
 from ._errors import (
+    APIError,
     ConfigurationError,
     ConnectionFailedError,
     ConnectionLostError,
@@ -18,12 +26,26 @@ from ._errors import (
     IdleTimeoutError,
     NotFoundError,
     ServerError,
+    StreamDecodeError,
+    StreamError,
+    StreamInterruptedError,
     TooManyRequestsError,
 )
-from ._gateways import Answer, parsed
+from ._events import (
+    EVENT_TYPES,
+    Event,
+    StreamEvent,
+    TextChunk,
+    UnknownEvent,
+    WorkflowFinished,
+    WorkflowPaused,
+    make_event,
+)
 from ._http import Call
-from ._responses import to_object, to_text
+from ._models import WorkflowNode, is_same_run
+from ._responses import forms_of, to_integer, to_maybe_integer, to_object, to_text
 from ._settings import Settings
+from ._transport import Exchange, too_large
 
 JSON_HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 STREAM_HEADERS = {"Content-Type": "application/json", "Accept": "text/event-stream"}
@@ -226,3 +248,502 @@ def backoff(attempt: int) -> float:
     """Return seconds to wait: longer with every attempt, and never the same for two clients."""
     longest = min(MAX_BACKOFF, FIRST_BACKOFF * 2.0**attempt)
     return longest * random.uniform(0.5, 1.0)
+
+
+BOM = b"\xef\xbb\xbf"
+SSE_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:data|event|id|retry)?:")
+PEEKED_SIZE = 4096
+PING_DATA = b'{"event":"ping"}'
+
+
+class SseDecoder:
+    """Cuts a stream of bytes into the data of its events, however it arrives in pieces.
+
+    Every byte is looked at once: line ends are searched in the new piece only, and an
+    unfinished line waits as a list of pieces, so that one of many megabytes costs no more
+    than many short ones.
+
+    An event of more than `max_size` bytes ends in an `AnswerTooLargeError`.
+
+    Dify's `event: ping` has no data, for which the standard dispatches nothing; here it
+    gives the data that newer pings have.
+
+    Lines that are none of a stream are passed over; `foreign` is the first of them.
+    """
+
+    __slots__ = (
+        "_after_cr",
+        "_at_start",
+        "_data",
+        "_event",
+        "_held",
+        "_line",
+        "_max_size",
+        "foreign",
+        "last_event_id",
+    )
+
+    def __init__(self, max_size: int = sys.maxsize) -> None:
+        self.foreign = b""
+        self.last_event_id = ""
+        self._max_size = max_size
+        self._held = 0
+        self._data: list[bytes] = []
+        self._event = b""
+        self._line: list[bytes] = []
+        self._after_cr = False
+        self._at_start = True
+
+    def feed(self, piece: bytes) -> list[bytes]:
+        """Return the data of the events that this piece completes."""
+        if self._at_start:
+            piece = self._without_bom(piece)
+        if self._after_cr and piece:
+            self._after_cr = False
+            if piece[0] == 10:
+                piece = piece[1:]
+        if b"\r" in piece:
+            self._after_cr = piece[-1] == 13
+            piece = piece.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        lines = piece.split(b"\n")
+        rest = lines.pop()
+        if lines and self._line:
+            self._line.append(lines[0])
+            lines[0] = b"".join(self._line)
+            self._line.clear()
+        if rest:
+            self._line.append(rest)
+        held = self._held = self._held + len(piece)
+        events: list[bytes] = []
+        if lines and ((events := self._take(lines)) or not self._data):
+            self._held = len(rest) + sum(map(len, self._data))
+        if held > self._max_size and self._is_too_large(events):
+            raise too_large("An event of the stream", self._max_size)
+        return events
+
+    def _is_too_large(self, events: list[bytes]) -> bool:
+        return max([self._held, *map(len, events)]) > self._max_size
+
+    def finish(self) -> list[bytes]:
+        """Return the data of an event that the end of the stream left without its blank line.
+
+        The standard drops such an event; what is lost here would be the result of a run.
+        """
+        lines = [b"".join(self._line), b""]
+        self._line.clear()
+        return self._take(lines)
+
+    def _without_bom(self, piece: bytes) -> bytes:
+        start = b"".join(self._line) + piece
+        self._line.clear()
+        if len(start) < 3 and BOM.startswith(start):
+            if start:
+                self._line.append(start)
+            return b""
+        self._at_start = False
+        return start[3:] if start[:3] == BOM else start
+
+    def _take(self, lines: list[bytes]) -> list[bytes]:
+        events: list[bytes] = []
+        data = self._data
+        for line in lines:
+            if line[:6] == b"data: ":
+                data.append(line[6:])
+            elif line:
+                self._take_field(line)
+            elif self._event == b"ping":
+                events.append(PING_DATA)
+                self._event = b""
+                data.clear()
+            elif data:
+                events.append(data[0] if len(data) == 1 else b"\n".join(data))
+                data.clear()
+                self._event = b""
+            else:
+                self._event = b""
+        return events
+
+    def _take_field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        if value[:1] == b" ":
+            value = value[1:]
+        if name == b"data":
+            self._data.append(value)
+        elif name == b"event":
+            self._event = value
+        elif name == b"id" and b"\0" not in value:
+            self.last_event_id = value.decode("utf-8", "replace")
+        elif name not in (b"", b"id", b"retry"):
+            self.foreign = self.foreign or line[:1000]
+
+
+NOTABLE = frozenset(
+    (
+        "workflow_started",
+        "workflow_finished",
+        "workflow_paused",
+        "node_started",
+        "node_finished",
+        "node_retry",
+        "human_input_required",
+        "error",
+    )
+)
+"""Events that end a stream, or that a snapshot repeats."""
+
+PLAIN_EVENTS = {name: kind for name, kind in EVENT_TYPES.items() if name not in NOTABLE}
+"""All others, which are nearly all of a long stream."""
+
+read_json = json.JSONDecoder().raw_decode
+
+
+def payload_of(data: bytes) -> dict[str, Any]:
+    """Return the JSON object of an event.
+
+    Raises:
+        ValueError: It is not UTF-8, not JSON, or not an object.
+    """
+    text = data.decode()
+    try:
+        payload, end = read_json(text)
+    except ValueError:
+        payload, end = None, -1
+    # Something stands around it: blanks, or it is no JSON.
+    if end != len(text):
+        payload = json.loads(text)
+    if payload.__class__ is not dict:
+        raise ValueError("expected an object")
+    return cast(dict[str, Any], payload)
+
+
+def is_stream(exchange: Exchange) -> bool:
+    """Check whether a response can hold events: it says so, or says nothing against it."""
+    kind = exchange.headers.get("content-type", "").lower()
+    if "event-stream" in kind:
+        return True
+    silent = not kind or kind.startswith(("text/plain", "application/octet-stream"))
+    return silent and exchange.headers.get("content-length") is None
+
+
+class Peeked:
+    """An exchange whose beginning was looked at."""
+
+    __slots__ = ("_exchange", "_head")
+
+    def __init__(self, exchange: Exchange, head: bytes) -> None:
+        self._exchange = exchange
+        self._head = head
+
+    @property
+    def status(self) -> int:
+        return self._exchange.status
+
+    @property
+    def headers(self) -> Any:
+        return self._exchange.headers
+
+    async def read(self, limit: float | None = None) -> bytes | None:
+        head, self._head = self._head, b""
+        return head or await self._exchange.read(limit)
+
+    async def close(self) -> None:
+        await self._exchange.close()
+
+
+async def peek(exchange: Exchange) -> tuple[Exchange, bool]:
+    """Return a response, to be read from its beginning, and whether it holds events after all."""
+    head = b""
+    try:
+        while len(head.lstrip()) < len(b"event:") and len(head) < PEEKED_SIZE:
+            piece = await exchange.read()
+            if piece is None:
+                break
+            head += piece
+    except BaseException:
+        await exchange.close()
+        raise
+    return Peeked(exchange, head), SSE_START.match(head) is not None
+
+
+def text_filter(
+    source: str | Sequence[str], sources: Mapping[str, Sequence[Sequence[str]]]
+) -> Callable[[TextChunk], bool]:
+    """Return what picks the pieces of one source: an output, a node, or a node and a variable."""
+    if not isinstance(source, str):
+        wanted = [tuple(source)]
+    elif source in sources and not isinstance(source, WorkflowNode):
+        wanted = [tuple(selector) for selector in sources[source]]
+    else:
+        wanted = [(str(source),)]
+
+    def matches(chunk: TextChunk) -> bool:
+        selector = chunk.from_variable_selector
+        return any(selector[: len(prefix)] == prefix for prefix in wanted)
+
+    return matches
+
+
+EMPTY_WORDS = frozenset((b"null", b"[DONE]"))
+"""What some servers send beside events. Nothing is lost with them."""
+FOREIGN_PATIENCE = 15.0
+"""A stream that is alive pings every 10 seconds."""
+MAX_REMEMBERED = 10_000
+MAX_ID_LENGTH = 255
+
+
+class RunState:
+    """A run as its events tell it, however many connections they come over.
+
+    `plain_events` are the events that need no more than to be handed on.
+
+    Attributes:
+        pending: Events that the caller has not taken.
+        news: How many events told something new since it was last set to 0. A ping does
+            not, nor does a repeated event or one of another run.
+        terminal: The event that ended the run, once it came.
+        error: Why there are no more events, where it is not the run's end.
+        is_over: Whether there are no more events to wait for.
+        is_reattached: Whether events may be repeated by the snapshot of a new connection.
+        is_cut: Whether something may have been sent over no connection.
+        patience: Seconds without anything new after which no more is to be expected, where
+            that is less than the client's `idle_timeout`.
+        foreign: What stands in the stream and is no event, if nothing came after it.
+    """
+
+    subject = "run"
+    plain_events = PLAIN_EVENTS
+
+    def __init__(
+        self, workflow_run_id: str | None, submitted: Container[str | None]
+    ) -> None:
+        self.pending: deque[Event] = deque()
+        self.workflow_run_id = workflow_run_id
+        self.task_id: str | None = None
+        self.news = 0
+        self.terminal: StreamEvent | None = None
+        self.error: DifyError | None = None
+        self.is_over = False
+        self.is_reattached = False
+        self.is_cut = False
+        self.patience: float | None = None
+        self.foreign: StreamDecodeError | None = None
+        self._submitted = submitted
+        self._knows_ids = False
+        self._seen = dict[tuple[str, str, str, int], None]()
+
+    def take(self, events: list[bytes], *, at_end: bool = False) -> None:
+        """Make events of data. Data that the end of the stream cut is no event.
+
+        Nor is what a proxy says in the middle of it, or `[DONE]`: what comes after that is
+        read, if it comes soon.
+        """
+        plain_events = self.plain_events
+        earlier = len(self.pending)
+        for data in events:
+            try:
+                payload = payload_of(data)
+            except (ValueError, RecursionError) as error:
+                if b"\n" in data:  # no blank line between it and an event
+                    self.take(data.split(b"\n"), at_end=at_end)
+                elif not at_end:
+                    self.pass_over(data, error)
+                    earlier = len(self.pending)
+                continue
+            name = payload.get("event")
+            if (
+                self._knows_ids
+                and name.__class__ is str
+                and name in plain_events
+                and payload.get("workflow_run_id") == self.workflow_run_id
+            ):
+                self.pending.append(plain_events[name](payload))
+                self.news += 1
+                continue
+            self.take_payload(payload)
+            if self.is_over:
+                return
+        if self.foreign is not None and len(self.pending) > earlier:
+            self.trust()
+
+    def pass_over(self, data: bytes, error: Exception | None = None) -> None:
+        """Take note of data that is no event. One may have been lost with it."""
+        if not data.strip():
+            return
+        self.foreign = self.foreign or self._undecodable(data, error)
+        self.is_cut = self.is_cut or data.strip() not in EMPTY_WORDS
+        self.patience = min(FOREIGN_PATIENCE, self.patience or FOREIGN_PATIENCE)
+
+    def trust(self) -> None:
+        """Take a stream to be alive, whatever stood in it before."""
+        self.foreign = None
+        if self.terminal is None:
+            self.patience = None
+
+    def take_payload(self, payload: dict[str, Any]) -> None:
+        """Make an event of a payload, if it is one for the caller."""
+        if self._is_of_another(payload):
+            self.pending.append(UnknownEvent(payload))
+            return
+        if not self._knows_ids:
+            self._learn_ids(payload)
+            if self.is_over:
+                return
+        name = to_text(payload.get("event"))
+        if name in self.plain_events or self._is_news(name, payload):
+            self.pending.append(make_event(payload))
+            self.news += name != "ping"
+
+    def take_whole(self, payload: dict[str, Any]) -> bool:
+        """Take one answer in the place of a stream; whether it tells about the run."""
+        if usable_id(run_id_of(payload)) is None:
+            return False
+        self._learn_ids(payload)
+        status = to_object(payload.get("data")).get("status")
+        if status in SETTLED:
+            name = "workflow_paused" if status == "paused" else "workflow_finished"
+            self.take_payload({**payload, "event": name})
+            self.end_here()
+        return True
+
+    def end_here(self) -> bool:
+        """Take note that no more will come; whether that is a proper end."""
+        self.is_over = self.is_over or self.terminal is not None
+        return self.is_over
+
+    def _is_of_another(self, payload: dict[str, Any]) -> bool:
+        """Check whether an event says that it is about another run than this one."""
+        said, run_id = run_id_of(payload), self.workflow_run_id
+        return bool(said and run_id and not is_same_run(said, run_id))
+
+    def _learn_ids(self, payload: dict[str, Any]) -> None:
+        """Take the ids from whichever event has them: the first one can get lost.
+
+        The server's spelling of the run's id takes the place of the caller's.
+        """
+        self.workflow_run_id = usable_id(run_id_of(payload)) or self.workflow_run_id
+        self.task_id = self.task_id or usable_id(to_text(payload.get("task_id")))
+        self._knows_ids = bool(self.workflow_run_id and self.task_id)
+
+    def _is_news(self, name: str, payload: dict[str, Any]) -> bool:
+        """Check whether an event goes to the caller; takes note of one that ends the stream."""
+        if name == "workflow_finished":
+            self.terminal = WorkflowFinished(payload)
+            self.is_over = True
+        elif name == "workflow_paused":
+            if self._is_answered(payload):
+                return False
+            self.terminal = WorkflowPaused(payload)
+            self.is_over = True
+        elif name == "error":
+            self.end_with(self._reported(payload))
+        elif name in NOTABLE:
+            return self._is_first(name, payload)
+        return True
+
+    def _is_answered(self, payload: dict[str, Any]) -> bool:
+        """Check whether this client has submitted all forms that a pause waits for.
+
+        A resumed run is told as paused until a worker takes it up again.
+        """
+        forms = forms_of(to_object(payload.get("data")))
+        known = self._submitted
+        return bool(forms) and all(form.form_token in known for form in forms)
+
+    def _is_first(self, name: str, payload: dict[str, Any]) -> bool:
+        """Check whether an event was not delivered before a reconnect, whose snapshot repeats it.
+
+        The snapshot tells iterations and loops as nodes, which a live stream never does.
+        """
+        data = to_object(payload.get("data"))
+        if self.is_reattached and data.get("node_type") in ("iteration", "loop"):
+            return False
+        key = (
+            name,
+            to_text(data.get("reason" if name == "workflow_started" else "id")),
+            to_text(data.get("form_id")),
+            to_integer(data.get("retry_index")),
+        )
+        if self.is_reattached and key in self._seen:
+            return False
+        self._seen[key] = None
+        if len(self._seen) > MAX_REMEMBERED:
+            del self._seen[next(iter(self._seen))]
+        return True
+
+    def end_with(self, error: DifyError) -> None:
+        """Remember the error, for after the events that came before it."""
+        self.note_ids_on(error)
+        self.error = error
+        self.is_over = True
+
+    def note_ids_on(self, error: DifyError) -> None:
+        """Let the error tell which run it is about."""
+        if error.workflow_run_id is None:
+            error.workflow_run_id = self.workflow_run_id
+        if error.task_id is None:
+            error.task_id = self.task_id
+
+    def _reported(self, payload: dict[str, Any]) -> APIError:
+        """Return the exception for an `error` event: the server ends no stream after it."""
+        status = to_maybe_integer(payload.get("status"))
+        return dify_error(payload, status, {"request": "event: error"})
+
+    def _undecodable(self, data: bytes, error: Exception | None) -> StreamDecodeError:
+        what = (
+            "a line that is none of an event"
+            if error is None
+            else "data that is no JSON object"
+        )
+        why = "" if error is None else f" ({error})"
+        return StreamDecodeError(
+            f"The stream holds {what}: {data[:200]!r}{why}", data=data[:1000]
+        )
+
+    def interrupted(
+        self, why: str | None, problem: DifyError | None = None
+    ) -> StreamError:
+        """Return the error for a stream that ended before the run did."""
+        reason = why or str(
+            problem or f"The stream ended before the {self.subject} did"
+        )
+        ids = {"workflow_run_id": self.workflow_run_id, "task_id": self.task_id}
+        if self.foreign is not None:
+            return StreamDecodeError(
+                f"{self.foreign}. {reason}. {self._advice()}",
+                data=self.foreign.data,
+                **ids,
+            )
+        kind = (
+            IdleTimeoutError
+            if isinstance(problem, IdleTimeoutError)
+            else StreamInterruptedError
+        )
+        return kind(f"{reason}. {self._advice()}", **ids)
+
+    def _advice(self) -> str:
+        if self.workflow_run_id is None and self.foreign is not None:
+            return "No event told an id to go on with; a run may have been started"
+        if self.workflow_run_id is None:
+            return (
+                "No event told an id of the run to go on with. Dify from 1.13 on ends a stream like "
+                "this when it refuses the inputs, or when no worker takes the run up"
+            )
+        return (
+            f"The run {self.workflow_run_id} may go on: resume() follows it, get_run() "
+            "reads what is stored"
+        )
+
+
+def run_id_of(payload: dict[str, Any]) -> str:
+    """Return the run that an event is about; "" where it does not say."""
+    if run_id := to_text(payload.get("workflow_run_id")):
+        return run_id
+    data = to_object(payload.get("data"))
+    if payload.get("event") in ("workflow_started", "workflow_finished"):
+        return to_text(data.get("id"))
+    return to_text(data.get("workflow_run_id"))
+
+
+def usable_id(text: str) -> str | None:
+    """Return an id that can stand in a path; None for what would lead elsewhere."""
+    return text if text not in (".", "..") and 0 < len(text) <= MAX_ID_LENGTH else None

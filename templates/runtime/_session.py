@@ -9,7 +9,7 @@ from threading import Lock
 from time import monotonic
 from typing import Any, Generic, Protocol, TypeVar
 
-from ._answers import unexpected
+from ._answers import parsed, unexpected
 from ._errors import (
     APIError,
     ConfigurationError,
@@ -23,10 +23,7 @@ from ._errors import (
     StreamInterruptedError,
     TooManyRequestsError,
 )
-from ._event_stream import RunState, SseDecoder, is_stream, peek
-from ._file_inputs import FilesInput
-from ._gateways import parsed
-from ._headers import HeaderValues
+from ._files import FilesInput
 from ._http import LOGGER, Call, seconds_left
 from ._models import (
     Inputs,
@@ -38,9 +35,17 @@ from ._models import (
     settle,
 )
 from ._operations import Operations
-from ._protocol import backoff, events_call, run_call
+from ._protocol import (
+    RunState,
+    SseDecoder,
+    backoff,
+    events_call,
+    is_stream,
+    peek,
+    run_call,
+)
 from ._responses import to_maybe_object, to_object
-from ._settings import Settings
+from ._settings import HeaderValues, Settings
 from ._transport import Exchange, Slot, read_all
 
 StreamedT = TypeVar("StreamedT", bound=Outputs)

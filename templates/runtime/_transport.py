@@ -17,7 +17,7 @@ from threading import Lock, RLock
 from time import monotonic
 from typing import Any, Protocol, TypeVar
 
-from ._connection import closed_error, translate
+from ._answers import Answer, closed_error, translate
 from ._errors import (
     AnswerTooLargeError,
     ClosedError,
@@ -27,22 +27,25 @@ from ._errors import (
     IdleTimeoutError,
     UnexpectedResponseError,
 )
-from ._gateways import Answer
 from ._http import (
     CONNECT_TIMEOUT,
     LOGGER,
     MAX_WAIT,
+    NOTHING_SAID,
     Call,
+    Network,
     RequestMaker,
+    Route,
     build_request,
+    check_open,
     finite,
     hide_key,
     http_library,
     keep_alive,
+    new_client,
     seconds_left,
     timeouts,
 )
-from ._network import NOTHING_SAID, Network, Route, check_open, new_client
 from ._uploads import UploadBody
 
 MAX_ERROR_SIZE = 1 << 20

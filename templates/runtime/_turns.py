@@ -13,7 +13,6 @@ from typing_extensions import TypedDict
 
 from ._conversations import Variables
 from ._errors import ConfigurationError, ConversationMismatchError, DifyError
-from ._event_stream import NOTABLE, RunState, usable_id
 from ._events import (
     EVENT_TYPES,
     AgentMessage,
@@ -24,10 +23,9 @@ from ._events import (
     WorkflowFinished,
     WorkflowPaused,
 )
-from ._file_inputs import FileRules, FilesInput, PreparedFile, prepare_files
-from ._files import File
-from ._headers import HeaderValues
+from ._files import File, FileRules, FilesInput, PreparedFile, prepare_files
 from ._models import Inputs, Outputs, ResponseMode, files_of, is_same_run
+from ._protocol import NOTABLE, RunState, usable_id
 from ._responses import (
     Citation,
     Form,
@@ -41,6 +39,7 @@ from ._responses import (
     to_objects,
     to_text,
 )
+from ._settings import HeaderValues
 from ._transport import Transport, TurnSlot, Turnstile
 
 AppKind = Literal["chatflow", "chat", "agent", "completion"]

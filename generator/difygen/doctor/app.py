@@ -98,7 +98,7 @@ def fetch(client: httpx.Client, url: str, key: str, timeout: float) -> Reply:
     except httpx.HTTPError as error:
         return Reply(why=why_no_answer(error, call))
     answers = runtime_module("_answers")
-    answer = runtime_module("_gateways").Answer(response.status_code, response.headers, response.content)
+    answer = runtime_module("_answers").Answer(response.status_code, response.headers, response.content)
     if not response.is_success:
         return Reply(error=answers.error_of(answer, call))
     try:

@@ -30,7 +30,7 @@ def _check_name(section: Section, target: Endpoint, timeout: float) -> bool:
     found = _resolve(target, timeout)
     if isinstance(found, str):
         kind = "proxy" if target.is_proxy else "host"
-        fix = _PROXY_FIX if target.is_proxy else f"{runtime_module('_connection').spelled(target.host)}."
+        fix = _PROXY_FIX if target.is_proxy else f"{runtime_module('_answers').spelled(target.host)}."
         section.problem("dns", f"The {kind} {target.host!r} is not known: {found}.", fix)
         return False
     section.ok("dns", f"{target.host} is {', '.join(found[:4])}{' …' if len(found) > 4 else ''}.")
@@ -69,9 +69,9 @@ def _check_port(section: Section, target: Endpoint, timeout: float) -> bool:
 
 def _port_trouble(error: OSError, target: Endpoint, timeout: float) -> tuple[str, str]:
     """Return what a generated client says of a port that cannot be reached."""
-    connection = runtime_module("_connection")
-    by_kind = dict.fromkeys(connection.kinds_of(error), error)
-    what, remedy = connection.port_trouble(by_kind, target.host, target.port, patience=f"within {timeout:g} s")
+    answers = runtime_module("_answers")
+    by_kind = dict.fromkeys(answers.kinds_of(error), error)
+    what, remedy = answers.port_trouble(by_kind, target.host, target.port, patience=f"within {timeout:g} s")
     return what, _PROXY_FIX if target.is_proxy else f"{remedy}."
 
 
@@ -99,7 +99,7 @@ def _check_certificate(section: Section, address: Address, target: Endpoint, tim
 def _certificate_trouble(error: OSError, address: Address) -> tuple[str, str]:
     """Return what a generated client says of a server that does not agree on TLS."""
     if isinstance(error, ssl.SSLError):
-        what, remedy = runtime_module("_connection").tls_trouble(error, address.url)
+        what, remedy = runtime_module("_answers").tls_trouble(error, address.url)
         return f"{what[0].upper()}{what[1:]}.", f"{remedy}."
     plain = Address("http", address.host, address.port, address.path).url
     is_silent = isinstance(error, TimeoutError)

@@ -131,9 +131,9 @@ def look(client: httpx.Client, address: Address, timeout: float) -> Probe:
             known = _text_of(info, "code") == "unauthorized" or (bool(version) and info.status_code != 404)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return Probe(address, error=why_no_answer(error, call))
-    gateways = runtime_module("_gateways")
-    said = gateways.Answer(answer.status_code, answer.headers, answer.content)
-    message, hint = gateways.foreign_message(said, call), gateways.foreign_hint(said, call)
+    answers = runtime_module("_answers")
+    said = answers.Answer(answer.status_code, answer.headers, answer.content)
+    message, hint = answers.foreign_message(said, call), answers.foreign_hint(said, call)
     return Probe(address, answer.status_code, version, known, message, hint)
 
 
@@ -178,5 +178,5 @@ def why_no_answer(error: Exception, call: Any) -> str:
         return "what came back is not HTTP"
     if isinstance(error, httpx.TimeoutException):
         return "it took too long"
-    failure = runtime_module("_connection").translate(error, call, math.inf)
+    failure = runtime_module("_answers").translate(error, call, math.inf)
     return f"{failure or error}".partition("\n")[0].rstrip(".")

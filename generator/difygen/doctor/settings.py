@@ -121,10 +121,11 @@ class Endpoint:
 
 def endpoint(address: Address) -> Endpoint:
     """Return where the first connection of a generated client goes, by its own rules for proxies."""
-    network, call = runtime_module("_network"), runtime_module("_http").Call("GET", f"{address.url}/")
+    http = runtime_module("_http")
+    call = http.Call("GET", f"{address.url}/")
     try:
-        with network.new_client(httpx.Client, network.NOTHING_SAID.route_to(address.url)) as call.sender:
-            proxy = runtime_module("_connection").proxy_of(call)
+        with http.new_client(httpx.Client, http.NOTHING_SAID.route_to(address.url)) as call.sender:
+            proxy = runtime_module("_answers").proxy_of(call)
     except ValueError:  # the client's ConfigurationError: `open_client` says it
         proxy = None
     if proxy is None:
@@ -149,9 +150,9 @@ def check_base_url(section: Section, argument: str | None) -> Address | None:
 
 def open_client(section: Section, address: Address) -> httpx.Client | None:
     """Open connections as a generated client does; None where the environment stands in the way."""
-    network = runtime_module("_network")
+    http = runtime_module("_http")
     try:
-        client: httpx.Client = network.new_client(httpx.Client, network.NOTHING_SAID.route_to(address.url))
+        client: httpx.Client = http.new_client(httpx.Client, http.NOTHING_SAID.route_to(address.url))
     except ValueError as error:  # the client's ConfigurationError, which shows no password
         section.problem("environment", f"{str(error).rstrip('.')}.", "No generated client can make a call like this.")
         return None
