@@ -71,7 +71,9 @@ def openapi_document(
     schemas = document["components"]["schemas"]
     schemas[f"{stem}Inputs"] = inputs_schema(app, _FILE, {each.name: _facts(each, names) for each in app.inputs})
     if app.kind is WORKFLOW:
-        schemas[f"{stem}Outputs"] = outputs_schema(names.app.outputs, _OUTPUT_FILE)
+        outputs = outputs_schema(names.app.outputs, _OUTPUT_FILE)
+        schemas[f"{stem}Outputs"] = outputs
+        schemas[f"{stem}NoOutputs"] = _nothing(outputs)
     elif "query" in app.kind.parameters:
         schemas[f"{stem}TurnRequest"]["required"] = ["query", "inputs", "user"]
     schemas |= _events(app, stem)
@@ -129,6 +131,15 @@ def _contract_hash(app: App) -> str:
     return hash_bytes(json.dumps(dump(app), sort_keys=True).encode())[:12]
 
 
+def _nothing(outputs: Schema) -> Schema:
+    """Return the schema of an object without members, where a run gave none of its outputs.
+
+    It names them, so that those who have either object in a typed language may ask for them without a cast.
+    """
+    about = {"description": "No outputs: those of a run that has not succeeded.", "maxProperties": 0}
+    return {"type": "object", **about, "properties": copy.deepcopy(outputs["properties"]), "additionalProperties": True}
+
+
 def _facts(variable: Input, names: VariableNames) -> Schema:
     """Return what OpenAPI has no word for."""
     facts: Schema = {"x-dify-type": variable.kind}
@@ -142,7 +153,7 @@ def _facts(variable: Input, names: VariableNames) -> Schema:
 
 def _events(app: App, stem: str) -> Document:
     """Return the schemas of an app's events, and that of any of them."""
-    references = [{"$ref": f"#/components/schemas/{each}"} for each in (f"{stem}Outputs", "Nothing")]
+    references = [{"$ref": f"#/components/schemas/{each}"} for each in (f"{stem}Outputs", f"{stem}NoOutputs")]
     outputs: Schema = {"anyOf": [*references, {"type": "null"}]}
     schemas: Document = {}
     mapping = {}
@@ -282,6 +293,8 @@ def _older(value: Any) -> Any:
         del found["type"]
         rest = [{"type": each, "nullable": "null" in types} for each in types if each != "null"]
         found |= rest[0] if len(rest) == 1 else {"anyOf": rest}
+    elif types == "null":
+        found |= {"type": "string", "nullable": True, "enum": [None]}
     for word in ("oneOf", "anyOf"):
         choices = found.get(word)
         if isinstance(choices, list) and {"type": "null"} in choices:
