@@ -12,7 +12,7 @@ from environment import ensure, locked, run
 # What a level asks for beyond difygen's own dependencies. The demo's packages are among those of the tests, in the same
 # versions.
 ASKED = {
-    "test": ("--extra", "mock", "--extra", "watch", "--group", "dev"),
+    "test": ("--extra", "mcp", "--extra", "mock", "--extra", "watch", "--group", "dev"),
     "demo": ("--extra", "mock", "--group", "build", "--constraint", "requirements/test.txt"),
 }
 

@@ -17,7 +17,7 @@ GROUPS = {
     name: [each for each in group if isinstance(each, str)] for name, group in PROJECT["dependency-groups"].items()
 }
 ASKED = {
-    "test": [*OWN, *EXTRAS["mock"], *EXTRAS["watch"], *GROUPS["build"], *GROUPS["dev"]],
+    "test": [*OWN, *EXTRAS["mcp"], *EXTRAS["mock"], *EXTRAS["watch"], *GROUPS["build"], *GROUPS["dev"]],
     "demo": [*OWN, *EXTRAS["mock"], *GROUPS["build"]],
 }
 PIN = re.compile(r"(?P<name>[a-z0-9-]+)==(?P<version>[^ ]+)(?: ; .+)?(?: \\\n    --hash=sha256:[0-9a-f]{64})+\n")

@@ -230,6 +230,36 @@ def test_a_model_chats(client: Any, asynchronous: bool) -> None:
     assert call("writer", {"query": "a letter"}) == {"answer": "Dear all"}
 
 
+def test_a_tools_own_properties_keep_their_names(spec: str) -> None:
+    inputs = "{query: text-input, query_: text-input, files: text-input}"
+    Path("own.yaml").write_text(f"name: own\nmode: chatflow\ninputs: {inputs}\nfiles: {{max_count: 2}}\n", "utf-8")
+    (tool,) = tools("own.yaml", "--for", "anthropic")
+    schema = tool["input_schema"]
+    assert [*schema["properties"]] == ["query", "query_24bd", "query_", "files_", "conversation_id", "files"]
+    assert schema["required"] == ["query", "query_24bd", "query_", "files_"]
+    assert schema["properties"]["files"] == {
+        "type": "array",
+        "items": {"type": "string", "description": "The https URL of the file."},
+        "maxItems": 2,
+        "description": "What goes with the query.",
+    }
+
+
+def test_files_go_with_a_query(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Any] = []
+    write(tmp_path / "called_with_files", files_of([workflow_from(f"{DESK}files: {{max_count: 2}}\n")]))
+    with imported(tmp_path, "called_with_files") as package:
+        desk = fake_client(package.DeskClient, "A cat.")
+        chat = desk.chat_inputs
+        monkeypatch.setattr(desk, "chat_inputs", lambda *given, files: sent.append(files) or chat(*given, files=files))
+        asked = {"query": "What is it?", "order": "1", "files": ["https://example.com/a.png"]}
+        assert Tools(desk=desk).call_tool("desk", asked)["answer"] == "A cat."
+        for wrong in ("https://example.com/a.png", ["/etc/hosts"], [7]):
+            with pytest.raises(ToolError, match="files: a list of URLs"):
+                Tools(desk=desk).call_tool("desk", {**asked, "files": wrong})
+    assert sent == [["https://example.com/a.png"]]
+
+
 def test_a_missing_key_is_the_programs_affair(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("DIFY_API_KEY", "DIFY_LOOKUP_API_KEY"):
         monkeypatch.delenv(name, raising=False)

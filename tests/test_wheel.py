@@ -51,6 +51,7 @@ def test_the_wheel_generates_what_the_checkout_generates(installed: Path, tmp_pa
 def test_a_missing_extra_is_a_hint(installed: Path, tmp_path: Path) -> None:
     for arguments, extra in (
         (["mock", "concat.yaml"], "mock"),
+        (["mcp", "concat.yaml"], "mcp"),
         (["concat.yaml", "-o", str(tmp_path / "out"), "--watch"], "watch"),
     ):
         done = subprocess.run(

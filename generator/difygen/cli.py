@@ -51,6 +51,7 @@ COMMANDS = (
     "inspect",
     "openapi",
     "tools",
+    "mcp",
     "completion",
 )
 """Those of `difygen.commands`."""

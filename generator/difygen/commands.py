@@ -249,6 +249,34 @@ def tools(sources: tuple[str, ...], config: str | None, form: str, is_strict: bo
     end(run_tools(read_config(sources=sources, config=config, needs=("sources",)), form=form, is_strict=is_strict))
 
 
+@command(short_help="Serve apps as tools of an MCP server.")
+@sources_argument(required=False)
+@click.option(
+    "--transport",
+    type=click.Choice(["stdio", "http"]),
+    default="stdio",
+    show_default=True,
+    help="Standard input and output, for a client that starts this; or streamable HTTP.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on, over HTTP.")
+@click.option("--port", default=8099, show_default=True, help="The port to listen on; 0 for any free one.")
+@click.option("--allow-host", metavar="NAME", multiple=True, help="Another name by which clients reach it over HTTP.")
+@click.option("--allow-path", metavar="DIR", multiple=True, help="A folder whose files a model may name. stdio alone.")
+@click.option("--long-runs", is_flag=True, help="Add tools that start a run and give its result later.")
+@click.option("--base-url", metavar="URL", help="The server, with or without /v1. Default: DIFY_BASE_URL.")
+@click.option("--user", help="Whom the runs are for. Default: DIFY_USER, then difygen-mcp.")
+@settings_option
+def mcp(sources: tuple[str, ...], config: str | None, **options: Any) -> None:
+    """Serve the apps of SOURCE... as tools of an MCP server, for Claude, Cursor, VS Code and the like.
+
+    The key of each app comes from the environment: DIFY_<NAME>_API_KEY, else DIFY_API_KEY.
+    """
+    from difygen.config import read_config
+    from difygen.mcp import run_mcp
+
+    end(run_mcp(read_config(sources=sources, config=config, needs=("sources",)), **options))
+
+
 @command(short_help="Print the shell's completion script.")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell: str) -> None:

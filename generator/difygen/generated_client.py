@@ -1,4 +1,4 @@
-"""The generated client of an app, made in a temporary folder and imported; what its exceptions say, in sentences.
+"""The generated clients of apps, made in a temporary folder and imported; what their exceptions say, in sentences.
 
 What a terminal calls is what a program would call."""
 
@@ -87,12 +87,25 @@ def generated(workflow: App, name: str, options: Options) -> Iterator[GeneratedC
     Raises:
         DefinitionProblem: The definition is wrong.
     """
+    with generated_package({name: workflow}, options) as load:
+        yield load(name)
+
+
+@contextmanager
+def generated_package(apps: Mapping[str, App], options: Options) -> Iterator[Callable[[str], GeneratedClient]]:
+    """Generate one package for apps, by what they are called, and give a function that imports the client of one.
+
+    What it gives lives as long as the block.
+
+    Raises:
+        DefinitionProblem: A definition is wrong.
+    """
     package = f"difygen_call_{next(_numbers)}"
     with TemporaryDirectory(prefix="difygen-") as folder:
-        module_name = _write(workflow, name, options, Path(folder) / package)
+        _write(apps, options, Path(folder) / package)
         sys.path.insert(0, folder)
         try:
-            yield _load(import_module(package), import_module(f"{package}.{module_name}"), workflow.kind)
+            yield lambda name: _load(import_module(package), import_module(f"{package}.{name}"), apps[name].kind)
         finally:
             sys.path.remove(folder)
             for module in [each for each in sys.modules if each == package or each.startswith(f"{package}.")]:
@@ -114,20 +127,17 @@ def _refuse(diagnostics: tuple[Diagnostic, ...]) -> None:
         raise DefinitionProblem(*errors)
 
 
-def _write(workflow: App, name: str, options: Options, folder: Path) -> str:
-    """Write the package; the name of the workflow's module in it."""
+def _write(apps: Mapping[str, App], options: Options, folder: Path) -> None:
+    """Write the package."""
     from difygen.codegen.python.package import generate
 
-    chosen = replace(options, names={workflow.source: name}, emit="both", single_file=False, runtime=None)
-    result = generate([workflow], chosen)
+    names = {app.source: name for name, app in apps.items()}
+    result = generate([*apps.values()], replace(options, names=names, emit="both", single_file=False, runtime=None))
     _refuse(result.diagnostics)
     for path, text in result.files.items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8", newline="\n")
-    return next(
-        path[:-3] for path in result.files if path.endswith(".py") and "/" not in path and path != "__init__.py"
-    )
 
 
 def _load(package: ModuleType, module: ModuleType, kind: AppKind) -> GeneratedClient:
@@ -175,13 +185,13 @@ def sentences(error: Exception, loaded: GeneratedClient) -> list[str]:
     """Say what went wrong: a sentence per input or output for values that do not fit, else what the client says."""
     if is_validation_error(error):
         names = {**loaded.wire_names, **{wire: wire for wire in loaded.wire_names.values()}}
-        return _about_values(error.errors(include_url=False), names)  # type: ignore[attr-defined]
+        return about_values(error.errors(include_url=False), names)  # type: ignore[attr-defined]
     if type(error).__name__ == "OutputsError":
         found = ["The outputs do not fit the definition; was the workflow changed, or is this the key of another app?"]
         try:
             loaded.outputs.model_validate(getattr(error, "outputs", {}))
         except ValueError as misfit:  # pydantic's ValidationError is one
-            found += _about_values(misfit.errors(include_url=False), {})  # type: ignore[attr-defined]
+            found += about_values(misfit.errors(include_url=False), {})  # type: ignore[attr-defined]
         return found
     text = printable(str(error)).strip() or type(error).__name__
     if type(error).__name__ in ("RunFailedError", "TurnFailedError"):
@@ -213,8 +223,8 @@ def is_hopeless(error: Exception) -> bool:
     return any(kind.__name__ in _HOPELESS for kind in type(error).__mro__)
 
 
-def _about_values(details: Sequence[Mapping[str, Any]], wire_names: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each value. A type with several members brings a complaint of each, as alternatives."""
+def about_values(details: Sequence[Mapping[str, Any]], wire_names: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each value that was refused. A type with several members brings a complaint of each."""
     complaints: dict[str, list[str]] = {}
     for detail in details:
         first, *rest = detail.get("loc") or ("",)

@@ -194,10 +194,11 @@ def mock_dify(
     try:
         from difygen.config import read_config
         from difygen.console import UsageProblem
+        from difygen.listening import listening_socket
         from difygen.mock.api.endpoints import ServerOptions
         from difygen.mock.definition import load_served
         from difygen.mock.errors import Cut
-        from difygen.mock.server import MockServer, keys_for, listening_socket
+        from difygen.mock.server import MockServer, keys_for
     except ModuleNotFoundError as error:
         raise MockSetupError(f"{HINT} ({error})") from error
     try:

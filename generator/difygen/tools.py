@@ -9,10 +9,10 @@ Knows no model and no model's API: arguments come in, JSON goes out.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from difygen.wording import named, names_listed, nearest
 
@@ -47,7 +47,7 @@ class Tools:
         """
         method, inputs, options = self._prepare(name, arguments)
         try:
-            return _result(method(*inputs, **options), is_conversation=len(inputs) > 1)
+            return tool_result(method(*inputs, **options), is_conversation=len(inputs) > 1)
         except Exception as error:
             raise _told(error) from error
 
@@ -55,7 +55,7 @@ class Tools:
         """Call an app by its client for asyncio, as `call_tool` does."""
         method, inputs, options = self._prepare(name, arguments)
         try:
-            return _result(await method(*inputs, **options), is_conversation=len(inputs) > 1)
+            return tool_result(await method(*inputs, **options), is_conversation=len(inputs) > 1)
         except Exception as error:
             raise _told(error) from error
 
@@ -71,12 +71,16 @@ class Tools:
         turn = {key: given.pop(key) for key in _TURN if verb == "chat" and key in given}
         if verb == "chat" and not isinstance(turn.get("query"), str):
             raise ToolError("query: a text is required.")
+        files = given.pop("files", None) if _takes_files(client) else None
+        if not (files is None or isinstance(files, list) and all(map(is_file_url, files))):
+            raise ToolError("files: a list of URLs that begin with https:// is required.")
         kind = _inputs_class(type(client))
         try:
             inputs = kind.model_validate_json(json.dumps(given))
         except ValidationError as error:
             raise ToolError(_mistakes(error)) from error
         options = {"conversation_id": turn["conversation_id"]} if turn.get("conversation_id") else {}
+        options |= {"files": files} if files else {}
         positional = (turn["query"], inputs) if verb == "chat" else (inputs,)
         return getattr(client, f"{verb}_inputs"), positional, options
 
@@ -91,6 +95,17 @@ def _object(arguments: Mapping[str, Any] | str) -> dict[str, Any]:
     if not isinstance(arguments, Mapping):
         raise ToolError("The arguments must be a JSON object.")
     return {name: value for name, value in arguments.items() if value is not None}
+
+
+def is_file_url(value: object) -> bool:
+    """Check whether a model names a file by a URL, and not by a path, which is never read."""
+    return isinstance(value, str) and value.lower().startswith(("https://", "http://"))
+
+
+def _takes_files(client: Any) -> bool:
+    """Check whether the app of a generated client takes files beside its inputs."""
+    about = getattr(client, "_app", None) or getattr(client, "_workflow", None)
+    return getattr(about, "files", None) is not None
 
 
 def _inputs_class(client: type) -> Any:
@@ -118,17 +133,28 @@ def _told(error: Exception) -> Exception:
     return ToolError(str(error)) if "DifyError" in names and not names & _SETTINGS else error
 
 
-def _result(done: Any, *, is_conversation: bool) -> dict[str, Any]:
+def tool_result(done: Any, *, is_conversation: bool) -> dict[str, Any]:
     """Return what came of a call: outputs by their names in Dify, or the answer and where it goes on."""
     if not hasattr(done, "answer"):
-        return {name: _plain(value) for name, value in done.outputs.model_dump(mode="json", by_alias=True).items()}
+        return {name: _plain(value) for name, value in _members(done.outputs)}
     return {"answer": done.answer} | ({"conversation_id": done.conversation_id} if is_conversation else {})
+
+
+def _members(model: BaseModel) -> Iterator[tuple[str, Any]]:
+    """Yield what a model holds, by the names on the wire."""
+    fields = type(model).model_fields
+    for name, value in model:
+        yield (fields[name].serialization_alias or name if name in fields else name), value
 
 
 def _plain(value: Any) -> Any:
     """Return a JSON value in which files are no more than a model can use of them."""
+    if hasattr(value, "download_url"):  # a file; the URL is absolute where it is known of which server it is
+        return {"filename": value.filename, "url": value.download_url, "mime_type": value.mime_type}
+    if isinstance(value, BaseModel):
+        return {name: _plain(each) for name, each in _members(value)}
     if isinstance(value, Mapping):
         if value.get("dify_model_identity") == "__dify__file__":
             return {name: value.get(name) for name in _FILE_MEMBERS}
         return {name: _plain(each) for name, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, list) else value
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value

@@ -17,9 +17,10 @@ from typing import Any
 
 import httpx
 from difygen.cursor import Diagnostics
+from difygen.listening import listening_socket
 from difygen.mock.api.endpoints import ServerOptions
 from difygen.mock.definition import Definition, define
-from difygen.mock.server import MockServer, keys_for, listening_socket
+from difygen.mock.server import MockServer, keys_for
 from difygen.parser.dsl import mode_of, read_contract, read_head
 from difygen.parser.yaml import Document, load
 

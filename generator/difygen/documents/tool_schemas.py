@@ -22,7 +22,9 @@ MAX_DESCRIPTION = 1024
 _LEGAL = re.compile(r"[a-zA-Z0-9_.-]{1,64}")
 """The names of properties that Anthropic takes. One that is not like that has every tool of the request refused."""
 
-_FILE: Schema = {"type": "string", "description": "The https URL of the file."}
+HTTPS_FILE: Schema = {"type": "string", "description": "The https URL of the file."}
+"""A file where nothing else can be read."""
+
 _OUTPUT_FILE: Schema = {
     "type": "object",
     "properties": {name: {"type": ["string", "null"]} for name in ("filename", "url", "mime_type")},
@@ -43,10 +45,10 @@ class ToolSchema(NamedTuple):
     output: Schema
 
 
-def tool_schema(app: App, name: str, names: VariableNames) -> ToolSchema:
-    """Return the tool that an app is. Inputs have their names on the wire or, where an API refuses those, in Python."""
-    input_ = inputs_schema(app, _FILE)
-    legal = {wire: wire if _LEGAL.fullmatch(wire) else str(python) for wire, python in names.inputs.items()}
+def tool_schema(app: App, name: str, names: VariableNames, file: Schema = HTTPS_FILE) -> ToolSchema:
+    """Return the tool that an app is; its properties are called as `property_names` says, and `file` is a file."""
+    input_ = inputs_schema(app, file)
+    legal = property_names(app, names)
     properties = {legal[wire]: _with_legal_members(schema) for wire, schema in input_["properties"].items()}
     required = [legal[wire] for wire in input_.get("required", ())]
     if "query" in app.kind.parameters:
@@ -54,9 +56,26 @@ def tool_schema(app: App, name: str, names: VariableNames) -> ToolSchema:
         conversation = {"type": "string", "description": "The conversation to go on with; a new one if left out."}
         properties = {"query": about, **properties, "conversation_id": conversation}
         required = ["query", *required]
+    if app.files is not None:
+        limit = {"maxItems": app.files.max_count} if app.files.max_count else {}
+        beside = "What goes with the query." if "query" in properties else "Files beside the other values."
+        properties["files"] = {"type": "array", "items": file, **limit, "description": beside}
     schema = {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
     title = one_line(app.title or app.name)
     return ToolSchema(name.strip("_")[:64], title, _description(app), schema, _output(app, names))
+
+
+def property_names(app: App, names: VariableNames) -> dict[str, str]:
+    """Return what each input is called in the tool of an app, by its name on the wire.
+
+    That is the name on the wire; or the one in Python, where an API refuses it, or a property of the tool has it.
+    """
+    taken = {"query", "conversation_id"} if "query" in app.kind.parameters else set[str]()
+    taken |= {"files"} if app.files is not None else set()
+    return {
+        wire: wire if _LEGAL.fullmatch(wire) and wire not in taken else str(python)
+        for wire, python in names.inputs.items()
+    }
 
 
 def _description(app: App) -> str:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import shlex
-import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 
 from difygen.config import Config
 from difygen.console import OK, WRONG, UsageProblem, collecting, echo, finish, say
+from difygen.listening import listener
 from difygen.mock.api.endpoints import ServerOptions
 from difygen.mock.definition import Definition, load_served
 from difygen.mock.engine.values import HandlerError, load_handler
 from difygen.mock.errors import Cut, UnknownFaultError
 from difygen.mock.example import example_inputs
-from difygen.mock.server import MockServer, keys_for, listening_socket
+from difygen.mock.server import MockServer, keys_for
 from difygen.model import CHAT
 
 
@@ -63,7 +62,7 @@ def _serve(options: MockOptions) -> int:
     if not loaded.usable:
         return WRONG
     keys = keys_for(loaded.definitions, given)
-    server = MockServer(keys, _listener(options.host, options.port), server_options)
+    server = MockServer(keys, listener(options.host, options.port), server_options)
     with contextlib.suppress(KeyboardInterrupt):  # before the server handles signals itself
         server.run(on_ready=lambda: echo(_greeting(server.origin, keys)))
     return OK
@@ -115,15 +114,6 @@ def _given_keys(values: Sequence[str], definitions: Sequence[Definition]) -> dic
     if problems:
         raise UsageProblem(*dict.fromkeys(problems))
     return keys
-
-
-def _listener(host: str, port: int) -> socket.socket:
-    try:
-        return listening_socket(host, port)
-    except (OSError, OverflowError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
-        hint = " With --port 0 a free one is taken." if getattr(error, "errno", None) == errno.EADDRINUSE else ""
-        raise UsageProblem(f"Cannot listen on {host}:{port}: {reason}.{hint}") from None
 
 
 def _greeting(origin: str, keys: Mapping[str, Definition]) -> str:

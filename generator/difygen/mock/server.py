@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import re
 import socket
-import sys
 import threading
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -21,6 +20,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from difygen.listening import origin_of
 from difygen.mock.api import chat, endpoints, start
 from difygen.mock.api.endpoints import (
     CORS,
@@ -269,9 +269,7 @@ class MockServer:
     def __init__(
         self, keys: Mapping[str, Definition], listener: socket.socket, options: ServerOptions | None = None
     ) -> None:
-        host, port = listener.getsockname()[:2]
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-        self.origin = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        self.origin = origin_of(listener)
         self.state = ServerState(keys, self.origin, options or ServerOptions())
         self._listener = listener
         config = uvicorn.Config(
@@ -358,21 +356,6 @@ class _Protocol(H11Protocol):
             await app(scope, receive, send)
 
         self.app = with_transport
-
-
-def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that listens there; port 0 takes a free one. Raises OSError or OverflowError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        if sys.platform != "win32":
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(128)
-    except (OSError, OverflowError):  # the latter is what Python says of port 70000
-        listener.close()
-        raise
-    return listener
 
 
 def keys_for(definitions: Sequence[Definition], given: Mapping[str, str]) -> dict[str, Definition]:

@@ -1,0 +1,148 @@
+"""One call of a tool: started, followed to its end, stopped where the client does not wait for that."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import anyio
+from mcp_types import CallToolResult, TextContent
+
+from difygen.connection import Connection
+from difygen.console import compact_json, duration, say
+from difygen.generated_client import GeneratedClient, about_values, is_late, is_validation_error, sentences
+from difygen.mcp.arguments import app_call, run_arguments
+from difygen.mcp.catalog import ServedApp, ServedTool
+from difygen.mcp.folders import FileFolders
+from difygen.mcp.progress import Progress, Report
+from difygen.tools import ToolError, tool_result
+
+FIRST_EVENT = 1.0
+"""Seconds that a call which is to be stopped may take to tell what there is to stop."""
+
+STOPPING = 1.5
+"""Seconds that the server may take to stop it."""
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class RunningCall:
+    """A call that goes on. Its `stream` knows the run's task, once an event has told it."""
+
+    def __init__(self) -> None:
+        self.stream: Any = None
+
+    async def end(self, task: asyncio.Task[Any]) -> None:
+        """Stop the run, if there is one, and wait for the end of the call, but not for long."""
+        give_up = time.monotonic() + FIRST_EVENT
+        while self.stream is not None and self.stream.task_id is None and time.monotonic() < give_up:
+            if (await asyncio.wait([task], timeout=0.02))[0]:
+                return
+        task.cancel()
+        await asyncio.wait([task], timeout=STOPPING)
+
+
+class Calls:
+    """All calls of a server, by one client for each app, which is made with the first of them."""
+
+    def __init__(self, load: Callable[[str], GeneratedClient], connection: Connection, folders: FileFolders) -> None:
+        self._load, self._connection, self._folders = load, connection, folders
+        self._clients: dict[str, tuple[GeneratedClient, Any]] = {}
+        self._running: dict[asyncio.Task[CallToolResult], RunningCall] = {}
+
+    async def call(self, tool: ServedTool, arguments: Mapping[str, Any], report: Report) -> CallToolResult:
+        """Make a call, and return what came of it, whatever that is. Cancelling stops its run at the server."""
+        running = RunningCall()
+        task = asyncio.create_task(self._answer(tool, arguments, report, running))
+        self._running[task] = running
+        task.add_done_callback(self._running.pop)
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            with anyio.CancelScope(shield=True):  # the scope of the request would cancel the stopping, too
+                await running.end(task)
+            raise
+        return failure("The server shuts down: the call was stopped.") if task.cancelled() else task.result()
+
+    async def close(self) -> None:
+        """Stop all runs that calls wait for, and close all connections."""
+        await asyncio.gather(*(running.end(task) for task, running in [*self._running.items()]))
+        for _, client in self._clients.values():
+            await client.aclose()
+
+    async def _answer(
+        self, tool: ServedTool, arguments: Mapping[str, Any], report: Report, running: RunningCall
+    ) -> CallToolResult:
+        began, outcome = time.monotonic(), "stopped"
+        try:
+            found = await self._do(tool, arguments, report, running)
+            outcome = str(found.get("status", "succeeded")) if tool.action != "call" else "succeeded"
+            return CallToolResult(content=[TextContent(text=compact_json(found))], structured_content=found)
+        except ToolError as error:
+            outcome = "failed"
+            return failure(str(error))
+        except Exception:
+            outcome = "failed"
+            _LOGGER.exception("a mistake of difygen's own, in a call of %s", tool.tool.name)
+            return failure("The tool failed by a mistake of difygen's own, which the log of this server tells.")
+        finally:
+            say(f"{tool.tool.name}: {outcome} after {duration(time.monotonic() - began)}")
+
+    async def _do(
+        self, tool: ServedTool, arguments: Mapping[str, Any], report: Report, running: RunningCall
+    ) -> dict[str, Any]:
+        """Return what the call gives, in JSON's types. Raises `ToolError` with a text for the model."""
+        loaded, client = self._client(tool.app)
+        try:
+            async with Progress(report) as progress:
+                if tool.action == "result":
+                    return await _result(client, *run_arguments(arguments))
+                call = app_call(tool.app, arguments, self._folders)
+                inputs = loaded.inputs.model_validate(call.values)
+                positional = (inputs,) if call.query is None else (call.query, inputs)
+                running.stream = client.stream_inputs(*positional, **call.options, stop_on_exit=True)
+                if tool.action == "start":
+                    started = await running.stream.detach()
+                    return {"run_id": started.run_id, "status": "running"}
+                async with running.stream as stream:
+                    async for event in stream:
+                        progress.take(event.raw)
+                    return tool_result(await stream.result(), is_conversation=call.query is not None)
+        except loaded.failures as error:
+            raise ToolError(_told(error, tool.app, loaded)) from error
+
+    def _client(self, app: ServedApp) -> tuple[GeneratedClient, Any]:
+        if app.name not in self._clients:
+            loaded = self._load(app.name)
+            self._clients[app.name] = loaded, loaded.async_client(**self._connection.arguments())
+        return self._clients[app.name]
+
+
+def failure(text: str) -> CallToolResult:
+    """Return the result of a call that failed. The text is for the model, which may try again, or not."""
+    return CallToolResult(content=[TextContent(text=text)], is_error=True)
+
+
+async def _result(client: Any, run_id: str, wait: float) -> dict[str, Any]:
+    """Return what is known of a run that was started before, once it has ended or `wait` seconds are over."""
+    try:
+        run = await client.wait(run_id, timeout=wait)
+    except Exception as error:
+        if is_late(error):
+            return {"run_id": run_id, "status": "running"}
+        raise
+    return {"run_id": run_id, "status": run.status, "outputs": tool_result(run, is_conversation=False)}
+
+
+def _told(error: Exception, app: ServedApp, loaded: GeneratedClient) -> str:
+    """Return what went wrong: inputs by the names of their properties, and the run, where there is one."""
+    if is_validation_error(error):
+        properties = {wire: name for name, wire in app.wire_names.items()}
+        names = properties | {python: properties[wire] for python, wire in loaded.wire_names.items()}
+        return "\n".join(about_values(error.errors(include_url=False), names))  # type: ignore[attr-defined]
+    text = "\n".join(sentences(error, loaded))
+    run_id = getattr(error, "workflow_run_id", None)
+    return text if not run_id or run_id in text else f"{text}\nRun: {run_id}"

@@ -1,0 +1,76 @@
+"""A server over streamable HTTP, which answers to those names alone by which it was asked to be reached."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import uvicorn
+from mcp.server.lowlevel import Server
+from mcp.server.transport_security import TransportSecuritySettings
+
+from difygen.mcp.calls import Calls
+
+PATH = "/mcp"
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+async def serve_http(
+    server: Server[Any], calls: Calls, listening: socket.socket, hosts: Sequence[str], on_ready: Callable[[], None]
+) -> None:
+    """Serve until a signal comes. Runs that are waited for are stopped then.
+
+    A request that was made for another host than this one or `hosts`, or by a web page from elsewhere, is refused: a
+    page in a browser reaches servers of this machine, too, by names that lead here (DNS rebinding).
+    """
+    app = server.streamable_http_app(streamable_http_path=PATH, transport_security=security(listening, hosts))
+    config = uvicorn.Config(
+        app,
+        ws="none",
+        loop="asyncio",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+    with contextlib.suppress(KeyboardInterrupt):
+        await HttpServer(config, calls, on_ready).serve([listening])
+
+
+class HttpServer(uvicorn.Server):
+    """A server that says when it is ready, and stops runs before it waits for those who asked for them."""
+
+    def __init__(self, config: uvicorn.Config, calls: Calls, on_ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._calls, self._on_ready = calls, on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End the server on Ctrl-C and a polite kill, which are not raised once more when it has ended."""
+        with super().capture_signals():
+            yield
+            self._captured_signals.clear()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._calls.close()
+        await super().shutdown(sockets)
+
+
+def security(listening: socket.socket, hosts: Sequence[str]) -> TransportSecuritySettings:
+    """Return for whom requests may be made: by the address and the names of loopback, and by `hosts`."""
+    address, port = listening.getsockname()[:2]
+    names = [*_LOOPBACK, *hosts]
+    if not ipaddress.ip_address(address).is_unspecified:
+        names.append(f"[{address}]" if ":" in address else address)
+    allowed = [each for name in names for each in (name, f"{name}:{port}")]
+    origins = [f"{scheme}://{each}" for each in allowed for scheme in ("http", "https")]
+    return TransportSecuritySettings(allowed_hosts=allowed, allowed_origins=origins)

@@ -1,0 +1,106 @@
+"""A server on standard input and output, until the client closes them or a signal ends it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from typing import Any, cast
+
+import anyio
+from mcp.server.lowlevel import Server
+from mcp.server.stdio import stdio_server
+
+from difygen.mcp.calls import Calls
+
+MAX_LINE = 64 * 1024 * 1024
+"""Bytes that a message may have: more is no call of a tool."""
+
+GRACE = 0.2
+"""Seconds between the end of the input and that of the server: what came last is still answered."""
+
+LAST_RESORT = 4.0
+"""Seconds after a signal when the process ends, whatever it waits for: a client may no longer read what is written."""
+
+_PIECE = 1 << 16
+
+
+async def serve_stdio(server: Server[Any], calls: Calls) -> None:
+    """Serve until the input ends, or a signal comes. Runs that are waited for are stopped then.
+
+    Standard output is the protocol's alone as long as this goes on: what else is printed goes to standard error.
+    """
+    lines = InputLines(_own_input())
+    with anyio.CancelScope() as scope:
+        _on_signals(lambda: _end(scope))
+        # The SDK asks for an `AsyncFile` and iterates it. Its own reader waits in a thread that nothing can end.
+        async with stdio_server(stdin=cast("anyio.AsyncFile[str]", lines)) as (read, write):
+            try:
+                await server.run(read, write, server.create_initialization_options())
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await calls.close()
+
+
+class InputLines:
+    """The lines of a file descriptor, read by a thread that does not keep the process from ending."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+        self._loop = asyncio.get_running_loop()
+        self._lines: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._room = threading.Semaphore(256)  # lines that wait; a client that sends more waits itself
+        threading.Thread(target=self._read, name="difygen-mcp-input", daemon=True).start()
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        while (line := await self._lines.get()) is not None:
+            self._room.release()
+            if line.strip():
+                yield line.decode("utf-8", "replace")
+        await asyncio.sleep(GRACE)
+
+    def _read(self) -> None:
+        begun = b""
+        with suppress(OSError):
+            while piece := os.read(self._handle, _PIECE):
+                *whole, begun = (begun + piece).split(b"\n") if b"\n" in piece else [begun + piece]
+                for line in whole:
+                    self._room.acquire()
+                    self._put(line)
+                if len(begun) > MAX_LINE:
+                    break
+        self._put(begun or None)
+        self._put(None)
+
+    def _put(self, line: bytes | None) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._lines.put_nowait, line)
+
+
+def _own_input() -> int:
+    """Return a descriptor of standard input that nothing else has: whoever reads the usual one finds nothing there."""
+    handle = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return handle
+
+
+def _end(scope: anyio.CancelScope) -> None:
+    timer = threading.Timer(LAST_RESORT, os._exit, [1])
+    timer.daemon = True
+    timer.start()
+    scope.cancel()
+
+
+def _on_signals(end: Callable[[], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if sys.platform == "win32":
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(end))
+        else:
+            loop.add_signal_handler(number, end)
