@@ -14,8 +14,8 @@ import yaml
 from difygen.config import Config
 from difygen.doctor.command import DoctorOptions, run_doctor
 from difygen.doctor.report import Report
-from difygen.doctor.server import TRAITS, parse_version, traits
-from difygen.doctor.settings import AddressProblem, candidates, parse_address
+from difygen.doctor.server import TRAITS, traits
+from difygen.servers import AddressProblem, candidates, parse_address, parse_version
 from difygen.testing import mock_dify
 from support import CHAT_LAB, LAB, TESTS
 from support.replay import recording
@@ -57,7 +57,7 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setattr("difygen.doctor.server._QUICK", 0.5)
+    monkeypatch.setattr("difygen.servers.QUICK", 0.5)
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_a_port_where_nobody_listens(doctor: Doctor) -> None:
 
 def test_a_wrong_port_of_a_host_where_dify_answers_elsewhere(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     with Server(dify()) as server:
-        monkeypatch.setattr("difygen.doctor.settings.API_PORT", server.port)
+        monkeypatch.setattr("difygen.servers.API_PORT", server.port)
         code, checks = doctor(base_url=f"http://127.0.0.1:{unused_port()}")
     assert code == 1
     assert checks["dify"]["fix"] == f"Dify answers at {server.url}: use that as the base URL."
@@ -185,7 +185,7 @@ def test_a_wrong_port_of_a_host_where_dify_answers_elsewhere(doctor: Doctor, mon
 
 def test_the_web_pages_of_dify_in_the_place_of_its_api(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     with Server(dify()) as api, Server(html(200, "<title>Dify</title>")) as web:
-        monkeypatch.setattr("difygen.doctor.settings.API_PORT", api.port)
+        monkeypatch.setattr("difygen.servers.API_PORT", api.port)
         code, checks = doctor(base_url=web.url)
     assert (code, outcomes(checks)["http"], outcomes(checks)["dify"]) == (1, "ok", "problem")
     assert checks["dify"]["message"] == (

@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 import httpx
 
 from difygen.doctor.report import Section
-from difygen.doctor.server import why_no_answer
-from difygen.doctor.settings import Address, Key, runtime_module
+from difygen.doctor.settings import Key
 from difygen.model import APP_KINDS, WORKFLOW, AppKind, AppMode
+from difygen.servers import Address, runtime_module, why_no_answer
 
 WHERE = "Dify shows an app's keys under API Access."
 

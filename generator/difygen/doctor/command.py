@@ -21,16 +21,11 @@ from difygen.doctor.server import (
     FIRST_WITH_FORMS,
     FIRST_WITH_HUMAN_INPUT,
     FIRST_WITH_WORKFLOWS,
-    Version,
     check_server,
-    first_dify,
-    parse_version,
     traits,
 )
 from difygen.doctor.settings import (
-    Address,
     Key,
-    candidates,
     check_base_url,
     key_of_environment,
     key_of_file,
@@ -39,6 +34,7 @@ from difygen.doctor.settings import (
 from difygen.findings import OutputFormat, show_findings, show_problem
 from difygen.generated_client import SHARED_KEY, key_variables_of
 from difygen.model import WORKFLOW, App
+from difygen.servers import Address, Version, candidates, first_dify, parse_version
 
 LONGEST_TIMEOUT = 3600
 

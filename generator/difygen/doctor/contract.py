@@ -12,12 +12,12 @@ from difygen.console import duration
 from difygen.definitions.reading import NamedApp
 from difygen.diff.workflows import Change, compare, is_breaking
 from difygen.doctor.report import Section
-from difygen.doctor.settings import Address
 from difygen.generated_client import GeneratedClient, generated, sentences
 from difygen.model import WORKFLOW, App
 from difygen.options import Options
 from difygen.parser.dsl import read_parameters
 from difygen.record import replace
+from difygen.servers import Address
 from difygen.wording import count
 
 

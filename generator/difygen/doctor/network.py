@@ -8,7 +8,8 @@ import ssl
 import threading
 
 from difygen.doctor.report import Section
-from difygen.doctor.settings import Address, Endpoint, endpoint, runtime_module
+from difygen.doctor.settings import Endpoint, endpoint
+from difygen.servers import Address, runtime_module
 
 _PROXY_FIX = "Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or name the host in NO_PROXY."
 

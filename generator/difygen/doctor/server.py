@@ -5,19 +5,13 @@ What a release means for a caller is a table of facts, taken from Dify's history
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
 
 from difygen.doctor.report import Section
-from difygen.doctor.settings import Address, candidates, runtime_module
+from difygen.servers import Address, Probe, Version, candidates, first_dify, look
 
-Version = tuple[int, int, int]
 _ALWAYS: Version = (0, 0, 0)
 _NEVER: Version = (9999, 0, 0)
 
@@ -66,31 +60,9 @@ TRAITS = (
 )
 
 
-def parse_version(text: str) -> Version | None:
-    """Return the release in a version text, or None: "1.12.1" and "1.14.0-rc1" are understood."""
-    found = re.match(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", text)
-    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
-
-
 def traits(version: Version) -> tuple[str, ...]:
     """Return what holds for that release."""
     return tuple(trait.text for trait in TRAITS if trait.since <= version < trait.before)
-
-
-_QUICK = 3.0  # seconds for a try elsewhere
-
-
-@dataclass(frozen=True, slots=True)
-class Probe:
-    """What a GET of an API root brought. `version` is empty where the server does not tell it."""
-
-    address: Address
-    status: int = 0
-    version: str = ""
-    is_dify: bool = False  # and its API is at this very path
-    message: str = ""
-    hint: str = ""
-    error: str = ""
 
 
 def check_server(section: Section, client: httpx.Client, address: Address, timeout: float) -> Probe:
@@ -113,41 +85,10 @@ def check_server(section: Section, client: httpx.Client, address: Address, timeo
     return probe
 
 
-def look(client: httpx.Client, address: Address, timeout: float) -> Probe:
-    """Ask an API root who it is.
-
-    The header X-Version is the proof of Dify: `GET /v1/` itself is a 404 page on 1.12.1 and JSON on others. But any
-    wrong path of Dify is a 404 with that header, too, so that a request without a key has to tell one from the other,
-    and also where a proxy removes the header.
-    """
-    call = runtime_module("_http").Call("GET", f"{address.url}/", shown=f"{address.path}/")
-    call.sender = client
-    try:
-        answer = client.get(call.url, timeout=timeout)
-        version = answer.headers.get("x-version", "") or _text_of(answer, "server_version")
-        known = bool(_text_of(answer, "api_version")) or (bool(version) and answer.status_code != 404)
-        if not known and not answer.is_redirect:
-            info = client.get(f"{address.url}/info", timeout=timeout)
-            known = _text_of(info, "code") == "unauthorized" or (bool(version) and info.status_code != 404)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return Probe(address, error=why_no_answer(error, call))
-    answers = runtime_module("_answers")
-    said = answers.Answer(answer.status_code, answer.headers, answer.content)
-    message, hint = answers.foreign_message(said, call), answers.foreign_hint(said, call)
-    return Probe(address, answer.status_code, version, known, message, hint)
-
-
 def elsewhere(client: httpx.Client, address: Address, otherwise: str) -> str:
     """Say where Dify does answer on the same host; `otherwise` if it does so nowhere."""
     found = first_dify(client, candidates(address))
     return f"Dify answers at {found.url}: use that as the base URL." if found else otherwise
-
-
-def first_dify(client: httpx.Client, addresses: Iterable[Address]) -> Address | None:
-    """Return the first of the addresses at which Dify's API answers. All are asked at the same time."""
-    with ThreadPoolExecutor(max_workers=8, thread_name_prefix="doctor") as pool:
-        probes = pool.map(lambda address: look(client, address, _QUICK), list(addresses))
-        return next((probe.address for probe in probes if probe.is_dify), None)
 
 
 def _other(probe: Probe) -> str:
@@ -160,23 +101,3 @@ def _advice(probe: Probe) -> str:
     if probe.status in (502, 503, 504):
         return f"{probe.hint}: look at the api container's log."
     return f"{probe.hint}. Dify shows its base URL under API Access."
-
-
-def _text_of(answer: httpx.Response, key: str) -> str:
-    """Return a text from a JSON object in the answer; empty where there is none."""
-    try:
-        body = answer.json()
-    except ValueError:
-        return ""
-    value = body.get(key) if isinstance(body, dict) else None
-    return value if isinstance(value, str) else ""
-
-
-def why_no_answer(error: Exception, call: Any) -> str:
-    """Return what a generated client says of an exception of the HTTP library, as the end of a sentence."""
-    if isinstance(error, httpx.RemoteProtocolError):
-        return "what came back is not HTTP"
-    if isinstance(error, httpx.TimeoutException):
-        return "it took too long"
-    failure = runtime_module("_answers").translate(error, call, math.inf)
-    return f"{failure or error}".partition("\n")[0].rstrip(".")

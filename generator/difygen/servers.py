@@ -1,0 +1,174 @@
+"""Where a Dify server is and who answers there, by the rules of generated clients: what doctor and pull both ask.
+
+Sends no key.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from difygen.files import templates_folder
+
+Version = tuple[int, int, int]
+
+_RUNTIME = "difygen_shipped_runtime"
+
+
+def runtime_module(name: str) -> ModuleType:
+    """Return a module of the runtime, by its name."""
+    if _RUNTIME not in sys.modules:
+        folder = Path(templates_folder(), "runtime")
+        spec = spec_from_file_location(_RUNTIME, folder / "__init__.py", submodule_search_locations=[str(folder)])
+        if spec is None or spec.loader is None:
+            raise ModuleNotFoundError(f"the runtime is not in {folder}")
+        sys.modules[_RUNTIME] = module = module_from_spec(spec)
+        spec.loader.exec_module(module)
+    return import_module(f"{_RUNTIME}.{name}")
+
+
+DEFAULT_PORTS = {"http": 80, "https": 443}
+API_PORT = 5001  # where Dify's API process listens when no nginx stands before it
+EXAMPLES = (
+    "for example http://localhost/v1 (Docker), http://localhost:5001/v1 (API process) or https://api.dify.ai/v1 (Cloud)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an API root is. `path` has no slash at its end, and `/v1` is part of it."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+
+    @property
+    def url(self) -> str:
+        """The API root as a base URL, without a port where that says nothing."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if DEFAULT_PORTS[self.scheme] == self.port else f":{self.port}"
+        return f"{self.scheme}://{host}{port}{self.path}"
+
+
+class AddressProblem(Exception):
+    """A text that is no base URL: what is wrong, and what to write instead."""
+
+    def __init__(self, message: str, fix: str) -> None:
+        super().__init__(message)
+        self.message, self.fix = message, fix
+
+
+def parse_address(text: str) -> Address:
+    """Return the API root that a base URL means, by the rules of the generated client itself."""
+    settings = runtime_module("_settings")
+    try:
+        parts = urlsplit(settings.normalize_base_url(text, api_path=settings.read_api_path(None)))
+        return Address(parts.scheme, parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme], parts.path)
+    except ValueError as error:  # the client's ConfigurationError is one
+        raise AddressProblem(f"{str(error).rstrip('.')}.", f"Write it like this: {EXAMPLES}.") from error
+
+
+def candidates(address: Address) -> Iterator[Address]:
+    """Yield other API roots on the same host, the likeliest first: other paths, the other scheme, Dify's ports."""
+    places = [
+        (address.scheme, address.port),
+        ("https" if address.scheme == "http" else "http", address.port),
+        ("http", API_PORT),
+        ("http", 80),
+        ("https", 443),
+    ]
+    prefix = address.path.removesuffix("/v1")
+    paths = dict.fromkeys([address.path, "/v1", f"{prefix}/api/v1", "/api/v1", prefix.rpartition("/")[0] + "/v1"])
+    seen = {address}
+    for scheme, port in places:
+        for path in paths:
+            candidate = Address(scheme, address.host, port, path)
+            if candidate not in seen:
+                seen.add(candidate)
+                yield candidate
+
+
+QUICK = 3.0  # seconds for a try elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a GET of an API root brought. `version` is empty where the server does not tell it."""
+
+    address: Address
+    status: int = 0
+    version: str = ""
+    is_dify: bool = False  # and its API is at this very path
+    message: str = ""
+    hint: str = ""
+    error: str = ""
+
+
+def look(client: httpx.Client, address: Address, timeout: float) -> Probe:
+    """Ask an API root who it is.
+
+    The header X-Version is the proof of Dify: `GET /v1/` itself is a 404 page on 1.12.1 and JSON on others. But any
+    wrong path of Dify is a 404 with that header, too, so that a request without a key has to tell one from the other,
+    and also where a proxy removes the header.
+    """
+    call = runtime_module("_http").Call("GET", f"{address.url}/", shown=f"{address.path}/")
+    call.sender = client
+    try:
+        answer = client.get(call.url, timeout=timeout)
+        version = answer.headers.get("x-version", "") or _text_of(answer, "server_version")
+        known = bool(_text_of(answer, "api_version")) or (bool(version) and answer.status_code != 404)
+        if not known and not answer.is_redirect:
+            info = client.get(f"{address.url}/info", timeout=timeout)
+            known = _text_of(info, "code") == "unauthorized" or (bool(version) and info.status_code != 404)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return Probe(address, error=why_no_answer(error, call))
+    answers = runtime_module("_answers")
+    said = answers.Answer(answer.status_code, answer.headers, answer.content)
+    message, hint = answers.foreign_message(said, call), answers.foreign_hint(said, call)
+    return Probe(address, answer.status_code, version, known, message, hint)
+
+
+def first_dify(client: httpx.Client, addresses: Iterable[Address]) -> Address | None:
+    """Return the first of the addresses at which Dify's API answers. All are asked at the same time."""
+    with ThreadPoolExecutor(max_workers=8, thread_name_prefix="doctor") as pool:
+        probes = pool.map(lambda address: look(client, address, QUICK), list(addresses))
+        return next((probe.address for probe in probes if probe.is_dify), None)
+
+
+def _text_of(answer: httpx.Response, key: str) -> str:
+    """Return a text from a JSON object in the answer; empty where there is none."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return ""
+    value = body.get(key) if isinstance(body, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def why_no_answer(error: Exception, call: Any) -> str:
+    """Return what a generated client says of an exception of the HTTP library, as the end of a sentence."""
+    if isinstance(error, httpx.RemoteProtocolError):
+        return "what came back is not HTTP"
+    if isinstance(error, httpx.TimeoutException):
+        return "it took too long"
+    failure = runtime_module("_answers").translate(error, call, math.inf)
+    return f"{failure or error}".partition("\n")[0].rstrip(".")
+
+
+def parse_version(text: str) -> Version | None:
+    """Return the release in a version text, or None: "1.12.1" and "1.14.0-rc1" are understood."""
+    found = re.match(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", text)
+    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
