@@ -61,7 +61,7 @@ def openapi_document(
     about = paragraphs(app.description)
     info = {
         "title": one_line(app.title or app.name),
-        "version": _contract_hash(app),
+        "version": contract_hash(app),
         "summary": next(map(sentence, about), f"The API of {app.kind.noun} in Dify."),
         "description": "\n".join(about) or headline(app),
         **fixed["info"],
@@ -127,7 +127,8 @@ def _for_kind(document: Document, kind: str) -> Document:
     return document
 
 
-def _contract_hash(app: App) -> str:
+def contract_hash(app: App) -> str:
+    """Return a hash of all that callers see of an app, and of nothing else."""
     return hash_bytes(json.dumps(dump(app), sort_keys=True).encode())[:12]
 
 

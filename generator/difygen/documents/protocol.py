@@ -1,4 +1,4 @@
-"""The events of Dify's streams as the runtime knows them: read from the runtime's own source, which is the one table.
+"""Dify's events, errors and statuses as the runtime knows them: read from its own source, which is the one table.
 
 Nothing of it is imported or run.
 """
@@ -128,3 +128,41 @@ def _lineage(kind: str, records: Mapping[str, _Record]) -> Iterator[str]:
         yield kind
         for base in records[kind].bases:
             yield from _lineage(base, records)
+
+
+# Errors and statuses
+
+
+class ErrorClasses(NamedTuple):
+    """The exceptions that errors become: by Dify's code, by code and beginning of the message, by HTTP status."""
+
+    by_code: Mapping[str, str]
+    by_message: Mapping[tuple[str, str], str]
+    by_status: Mapping[int, str]
+
+
+@cache
+def error_classes() -> ErrorClasses:
+    """Return the runtime's tables of errors."""
+    tree = ast.parse(runtime_files()["_runtime/_answers.py"])
+    tables = {
+        ast.unparse(each.target): {
+            ast.literal_eval(key): ast.unparse(value)
+            for key, value in zip(each.value.keys, each.value.values, strict=True)
+            if key is not None
+        }
+        for each in tree.body
+        if isinstance(each, ast.AnnAssign) and isinstance(each.value, ast.Dict)
+    }
+    return ErrorClasses(tables["ERRORS_BY_CODE"], tables["ERRORS_BY_MESSAGE"], tables["ERRORS_BY_STATUS"])
+
+
+@cache
+def final_statuses() -> frozenset[str]:
+    """Return the statuses of a run that is over, or that waits for somebody."""
+    tree = ast.parse(runtime_files()["_runtime/_protocol.py"])
+    (found,) = (
+        each.value for each in tree.body if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "SETTLED"
+    )
+    assert isinstance(found, ast.Call)
+    return frozenset(ast.literal_eval(found.args[0]))

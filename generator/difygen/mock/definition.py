@@ -61,7 +61,8 @@ class Definition:
 
     `variables` are as the server shows them. `ends` says for every End node which output comes from where, in the
     order of the definition. `templates` says for every Answer node of a chatflow of what its answer is made, and
-    `remembered` are the conversation variables, as an export has them.
+    `remembered` are the conversation variables, as an export has them. `dsl_version` is that of the export, if it is
+    one that says.
     """
 
     workflow: App
@@ -74,6 +75,7 @@ class Definition:
     types: Mapping[Selector, Type] = field(default_factory=dict)
     templates: Mapping[str, tuple[TemplatePiece, ...]] = field(default_factory=dict)
     remembered: tuple[JsonObject, ...] = ()
+    dsl_version: str = ""
 
     def id(self, kind: str) -> str:
         """Return a UUID that is the same in every run of the mock, so that clients can keep it."""
@@ -115,6 +117,7 @@ def define(workflow: App, export: Document | None = None, *, key_name: str, key_
         types=_types(workflow, graph, ends),
         templates=templates,
         remembered=tuple(row for row in remembered if row.get("name")),
+        dsl_version=str(export.root.get("version") or "") if export else "",
     )
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
+
+import httpx
 
 from difygen.mock.api.payloads import form_variables
 from difygen.mock.conversations import ConversationStore
@@ -25,6 +28,7 @@ QUERY = "Hello!"
 _MOMENT = 1764158400
 _TIMES = {
     "created_at": _MOMENT,
+    "updated_at": _MOMENT,
     "finished_at": _MOMENT + 2,
     "sys.timestamp": _MOMENT,
     "expiration_time": _MOMENT + 86400,
@@ -32,8 +36,11 @@ _TIMES = {
 }
 _MEASURED = ("iteration_duration_map", "loop_duration_map")
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+_TIMESTAMP = re.compile(r'("sys\.timestamp": )\d+')
+"""Within a JSON text, as the details of a run have their inputs."""
 _SIGNATURE = re.compile(r"\?timestamp=\d+&nonce=\w+&sign=[\w%.-]+")
 _ENDINGS = {"image": ".png", "audio": ".mp3", "video": ".mp4"}
+_MIME_TYPES = {".png": "image/png", ".mp3": "audio/mpeg", ".mp4": "video/mp4", ".pdf": "application/pdf"}
 
 
 class ExampleCall(NamedTuple):
@@ -47,15 +54,18 @@ class ExampleCall(NamedTuple):
 def example_call(definition: Definition) -> ExampleCall:
     """Return a call of an app with its answers, from a run of the mock."""
     app = definition.workflow
-    inputs = example_inputs(app)
-    request: JsonObject = {"inputs": inputs, "response_mode": "blocking", "user": USER}
-    query = ""
-    if "query" in app.kind.parameters:
-        query = next((each.query for each in app.examples if each.query), QUERY)
-        request = {"query": query, **request}
-    answer, events = asyncio.run(_call(definition, query, inputs))
+    request = example_request(app)
+    answer, events = asyncio.run(_call(definition, request.get("query", ""), request["inputs"]))
     fixed = _Fixed(app)
     return ExampleCall(request, fixed.value(answer), tuple(map(fixed.value, events)))
+
+
+def example_request(app: App) -> JsonObject:
+    """Return the body of a call to try an app with."""
+    request: JsonObject = {"inputs": example_inputs(app), "response_mode": "blocking", "user": USER}
+    if "query" in app.kind.parameters:
+        return {"query": next((each.query for each in app.examples if each.query), QUERY), **request}
+    return request
 
 
 def example_inputs(app: App) -> JsonObject:
@@ -119,6 +129,89 @@ def _answer(run: Run) -> JsonObject:
     return {"task_id": run.task_id, "workflow_run_id": run.id, "data": run.blocking_data()}
 
 
+class ApiCall(NamedTuple):
+    """A call beside those that start an app. `{conversation_id}` and the like, in the path or as a value of the body,
+    stand for what was answered before; `upload` is the name of the file that goes up.
+    """
+
+    method: str
+    path: str
+    body: JsonObject | None = None
+    upload: str = ""
+
+
+_HOLE = re.compile(r"\{(\w+)\}")
+UPLOADED = b"An example."
+"""What the files of examples hold."""
+
+
+def example_answers(definition: Definition, calls: Sequence[ApiCall]) -> tuple[Any, ...]:
+    """Return what the mock answers to calls that are made one after the other, behind the call of `example_call`.
+
+    None where there is no body. Ids are those of the example, as far as it has them.
+    """
+    return asyncio.run(_answers(definition, calls))
+
+
+async def _answers(definition: Definition, calls: Sequence[ApiCall]) -> tuple[Any, ...]:
+    from difygen.mock.api.endpoints import ServerOptions, ServerState  # what only those need who ask the server
+    from difygen.mock.server import create_app
+
+    app = definition.workflow
+    request = example_request(app)
+    if app.kind.name == "agent":  # agents stream alone
+        request["response_mode"] = "streaming"
+    state = ServerState({"": definition}, "https://files.example.com", ServerOptions())
+    fixed = _Fixed(app)
+    found = []
+    transport = httpx.ASGITransport(create_app(state))
+    headers = {"Authorization": "Bearer app-example"}
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://mock/v1/", headers=headers) as client:
+            first = _first_json((await client.post(app.kind.start, json=request)).text)
+            known = {key: each for key, each in first.items() if isinstance(each, str)}
+            fixed.value(first)
+            for call in calls:
+                answer = await _made(client, call, known)
+                if call.upload and isinstance(answer, dict):
+                    known["file_id"] = str(answer.get("id"))
+                found.append(fixed.value(answer))
+    finally:
+        await state.runs.aclose()
+    return tuple(found)
+
+
+async def _made(client: httpx.AsyncClient, call: ApiCall, known: Mapping[str, str]) -> Any:
+    def filled(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: filled(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [filled(each) for each in value]
+        return _HOLE.sub(lambda hole: known.get(hole[1], hole[0]), value) if isinstance(value, str) else value
+
+    path = filled(call.path).removeprefix("/")
+    if call.upload:
+        files = {"file": (call.upload, UPLOADED, mime_type_of(call.upload))}
+        answer = await client.request(call.method, path, files=files, data=call.body)
+    else:
+        body = None if call.body is None else filled(call.body)
+        answer = await client.request(call.method, path, json=body)
+    return answer.json() if answer.content else None
+
+
+def mime_type_of(name: str) -> str:
+    """Return the type that a file of that name is uploaded as: the same on every system."""
+    ending = name[name.rfind(".") :]
+    return _MIME_TYPES.get(ending, "application/octet-stream")
+
+
+def _first_json(body: str) -> JsonObject:
+    """Return the body, or the first event of a stream; nothing where there is none."""
+    line = next((line for line in body.split("\n") if line.startswith(("{", "data: "))), "{}")
+    first = json.loads(line.removeprefix("data: "))
+    return first if isinstance(first, dict) else {}
+
+
 class _Fixed:
     """Puts what differs from run to run, ids and times, into values that do not. Equal ids stay equal."""
 
@@ -135,7 +228,8 @@ class _Fixed:
         if name == "form_token" and value:
             return "form-token"
         if isinstance(value, str):
-            return _UUID.sub(self._id, _SIGNATURE.sub("?sign=…", value))
+            text = _TIMESTAMP.sub(rf"\g<1>{_MOMENT}", _SIGNATURE.sub("?sign=…", value))
+            return _UUID.sub(self._id, text)
         return _TIMES[name] if name in _TIMES and isinstance(value, int | float) else value
 
     def _id(self, found: re.Match[str]) -> str:
