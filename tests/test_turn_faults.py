@@ -39,7 +39,7 @@ ROWS = [
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits that are seconds long in earnest."""
     for name in ("REFUSAL_PATIENCE", "END_PATIENCE", "SPEECH_PATIENCE"):
-        monkeypatch.setattr(_turns, name, 0.3)
+        monkeypatch.setattr(_protocol if name == "REFUSAL_PATIENCE" else _turns, name, 0.3)
 
 
 class Outcome:
