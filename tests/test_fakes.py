@@ -100,7 +100,7 @@ def test_a_turn_gives_the_answer(client: Any, mode: str) -> None:
 
 def test_what_starts_nothing_is_not_found(client: Any) -> None:
     with fake_client(client.TriageClient, {}) as fake, pytest.raises(client.NotFoundError, match="A fake client"):
-        fake.get_run("fake-run")
+        fake.get_run("0000fa4e-0000-4000-8000-000000000001")
 
 
 CALLER = """\

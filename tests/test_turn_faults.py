@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import runtime
-from runtime import _turns
+from runtime import _protocol, _turns
 from support.chat_clients import ASYNC_CLIENTS, CLIENTS, AnyInputs
 from support.driving import KEY, QUICK
 from support.servers import Server, as_json, html, stream

@@ -579,6 +579,14 @@ ERRORS_BY_MESSAGE: dict[tuple[str, str], type[APIError]] = {
 Model providers, too, say "Too many requests", of turns that were begun: with other codes.
 """
 
+REFUSED_INPUT = re.compile(
+    r"in input form|^Invalid (?:input type|upload file|file url)|^File validation failed|"
+    r"^Detected file type|^transfer_method is|^No matching enum|^Number of files exceeds|"
+    r"^Reached maximum retries"
+)
+"""What Dify says of inputs and files. In a stream it may have neither `code` nor the status of
+a refusal: an `error` event with status 500 (seen on a commit of June 2026)."""
+
 ERRORS_BY_STATUS: dict[int, type[APIError]] = {
     400: BadRequestError,
     401: AuthenticationError,
@@ -719,9 +727,11 @@ def dify_error(
     special = (
         kind
         for (of, start), kind in ERRORS_BY_MESSAGE.items()
-        if code == of and text.startswith(start)
+        if code in (of, None) and text.startswith(start)
     )
     kind = next(special, None) or kind_of(code, status)
+    if code is None and REFUSED_INPUT.search(text):
+        kind = InvalidParamError
     return kind(
         text or code or "The server gave no reason",
         code=code,

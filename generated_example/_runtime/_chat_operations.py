@@ -33,8 +33,15 @@ from ._errors import (
 from ._files import File, FilesInput, PreparedFile, Uploads, extension_of
 from ._http import Call
 from ._models import Inputs, ResponseMode, WorkflowInfo, check_json, prepared_files
-from ._operations import ClientOptions, Operations, remember
-from ._protocol import JSON_HEADERS, get_call, segment, start_call, to_json_body
+from ._operations import ClientOptions, Operations
+from ._protocol import (
+    JSON_HEADERS,
+    checked_run_id,
+    get_call,
+    segment,
+    start_call,
+    to_json_body,
+)
 from ._responses import (
     PAGE_SIZE,
     NewItems,
@@ -112,7 +119,6 @@ class TurnOperations(Operations[AnswerOutputs]):
         if app.kind == "completion":
             self.path = "/completion-messages"
         self.tasks_path = self.path
-        self.stopped: dict[str, None] = {}
 
     def request(
         self,
@@ -208,10 +214,6 @@ class TurnOperations(Operations[AnswerOutputs]):
             turn = kind(status="failed", error=error.message)
             raise TurnFailedError(error.message, turn=turn) from error
 
-    async def stop_by(self, task_id: str, user: str, deadline: float) -> None:
-        remember(self.stopped, task_id)
-        await super().stop_by(task_id, user, deadline)
-
     async def stored_message(
         self, conversation_id: str, message_id: str, user: str
     ) -> dict[str, Any]:
@@ -249,7 +251,7 @@ class TurnSource(Generic[TurnT]):
         self.state = TurnState(
             operations.app.kind,
             conversation=request.conversation if request else ConversationState(),
-            workflow_run_id=workflow_run_id,
+            workflow_run_id=None if request else checked_run_id(workflow_run_id),
             auto_play=operations.app.auto_play,
             submitted=operations.submitted,
             stopped=operations.stopped,

@@ -400,6 +400,10 @@ class RunMethods(Generic[OutputsT, StreamT]):
         The server replays what has happened so far, without inputs and outputs of nodes;
         of a finished run it sends the last event alone. Needs Dify 1.14, and the `user`
         of the run. A pause whose forms this client has submitted does not end the stream.
+
+        Dify before 1.15 keeps a run that was stopped as `running`, and its stream pings
+        without end: 60 seconds of nothing else end in a StreamInterruptedError, unless
+        `timeout` says how long to wait.
         """
         return self._follow(workflow_run_id, user, timeout, stop_on_exit)
 
@@ -499,6 +503,8 @@ class WorkflowClient(
         Raises:
             DeadlineExceededError: The run goes on. One that was stopped may be stored as
                 `running` for ever (seen on 1.12.1 and 1.14.2).
+            StreamInterruptedError: Nothing but pings came for 300 seconds, and no `timeout`
+                says to wait for longer.
             NotFoundError: The app has no such run.
         """
         return run_now(wait_for_end(self._operations, run, user=user, timeout=timeout))

@@ -53,7 +53,9 @@ from ._models import (
 )
 from ._protocol import (
     SETTLED,
+    STOP_PATIENCE,
     blocking_payload,
+    checked_run_id,
     form_call,
     get_call,
     post_call,
@@ -234,6 +236,7 @@ class Operations(Generic[ResultsT]):
         self.transport = transport
         self.headers = options.headers
         self.submitted: dict[str, None] = {}
+        self.stopped: dict[str, None] = {}
 
     def with_headers(self, headers: HeaderValues | None) -> Self:
         """Return the same, for one call that sends some headers more with all its requests.
@@ -432,19 +435,24 @@ class Operations(Generic[ResultsT]):
 
     async def get_run(self, workflow_run_id: str) -> Run[ResultsT]:
         """Return a stored run, however it ended or goes on."""
-        detail = await self.detail(workflow_run_id, self.short_deadline())
+        run_id = checked_run_id(workflow_run_id)
+        detail = await self.detail(run_id, self.short_deadline())
         return self.make_run(detail, detail, self.settings())
 
-    async def poll(self, workflow_run_id: str, deadline: float) -> dict[str, Any]:
+    async def poll(
+        self, workflow_run_id: str, deadline: float, task_id: str | None = None
+    ) -> dict[str, Any]:
         """Wait until a run has ended or waits for people, and return it as stored.
 
         Just after the start of a run its record may be missing; on its worst day a
-        server does not answer: both are given a few chances.
+        server does not answer: both are given a few chances. A run that this client has
+        stopped may stay stored as `running` (seen on 1.12.1 and 1.14.2).
 
         Raises:
             DeadlineExceededError: It goes on for too long. A record can stay `running`
                 for ever when its worker died (seen on 1.12.1).
         """
+        began = monotonic()
         if isinf(deadline):
             deadline = monotonic() + MAX_POLLING
         failures, delay = 0, FIRST_POLL_DELAY
@@ -454,6 +462,8 @@ class Operations(Generic[ResultsT]):
                 failures = 0
                 if to_text(detail.get("status")) in SETTLED:
                     return detail
+                if task_id in self.stopped and monotonic() - began >= STOP_PATIENCE:
+                    return {**detail, "status": "stopped"}
             except (NotFoundError, ServerError, ConnectionLostError):
                 failures += 1
                 if failures >= MAX_POLL_FAILURES:
@@ -475,6 +485,7 @@ class Operations(Generic[ResultsT]):
 
     async def stop_by(self, task_id: str, user: str, deadline: float) -> None:
         """Do the same, within a time of the caller's."""
+        remember(self.stopped, task_id)
         path = f"{self.tasks_path}/{segment(task_id)}/stop"
         call = post_call(self.settings(), path, {"user": user}, repeatable=True)
         await self.send(call, deadline)

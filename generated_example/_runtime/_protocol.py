@@ -42,7 +42,7 @@ from ._events import (
     make_event,
 )
 from ._http import Call
-from ._models import WorkflowNode, is_same_run
+from ._models import WorkflowNode, is_same_run, plain_id
 from ._responses import forms_of, to_integer, to_maybe_integer, to_object, to_text
 from ._settings import Settings
 from ._transport import Exchange, too_large
@@ -50,8 +50,11 @@ from ._transport import Exchange, too_large
 JSON_HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 STREAM_HEADERS = {"Content-Type": "application/json", "Accept": "text/event-stream"}
 TRACE_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+RUN_ID = re.compile(r"[0-9a-f]{32}")
 MAX_BACKOFF = 8.0
 FIRST_BACKOFF = 0.5
+STOP_PATIENCE = 10.0
+"""A run that was stopped ends within a moment, or is stored as running for good."""
 SETTLED = frozenset(("succeeded", "partial-succeeded", "failed", "stopped", "paused"))
 """The states of a run that nothing but people will change."""
 
@@ -164,6 +167,16 @@ def segment(text: object) -> str:
     if not isinstance(text, str) or text in ("", ".", ".."):
         raise ConfigurationError(f"{text!r} is no id")
     return quote(text, safe="", errors="replace")
+
+
+def checked_run_id(run_id: object) -> str:
+    """Return the id of a run, if it can be one: to others Dify answers with status 500."""
+    if not isinstance(run_id, str) or not RUN_ID.fullmatch(plain_id(run_id)):
+        raise ConfigurationError(
+            "workflow_run_id is a UUID, as `run.workflow_run_id` and `started.run_id` have "
+            f"it, not {run_id!r:.100}"
+        )
+    return run_id
 
 
 def checked_trace_id(trace_id: object) -> str:
@@ -487,6 +500,9 @@ EMPTY_WORDS = frozenset((b"null", b"[DONE]"))
 """What some servers send beside events. Nothing is lost with them."""
 FOREIGN_PATIENCE = 15.0
 """A stream that is alive pings every 10 seconds."""
+REFUSAL_PATIENCE = 25.0
+"""A stream of a run pings every 10 seconds. From 1.13 on it pings once and falls silent, up
+to 300 seconds, where the server refuses what was sent, or no worker runs (seen on 1.14.2)."""
 MAX_REMEMBERED = 10_000
 MAX_ID_LENGTH = 255
 
@@ -512,9 +528,13 @@ class RunState:
 
     subject = "run"
     plain_events = PLAIN_EVENTS
+    falls_silent = True
 
     def __init__(
-        self, workflow_run_id: str | None, submitted: Container[str | None]
+        self,
+        workflow_run_id: str | None,
+        submitted: Container[str | None],
+        stopped: Container[str | None] = (),
     ) -> None:
         self.pending: deque[Event] = deque()
         self.workflow_run_id = workflow_run_id
@@ -528,6 +548,8 @@ class RunState:
         self.patience: float | None = None
         self.foreign: StreamDecodeError | None = None
         self._submitted = submitted
+        self._stopped = stopped
+        self._is_refused = False
         self._knows_ids = False
         self._seen = dict[tuple[str, str, str, int], None]()
 
@@ -589,6 +611,11 @@ class RunState:
             if self.is_over:
                 return
         name = to_text(payload.get("event"))
+        if name == "ping":
+            self._hear_ping()
+        elif self._is_refused:
+            self._is_refused = False
+            self.trust()
         if name in self.plain_events or self._is_news(name, payload):
             self.pending.append(make_event(payload))
             self.news += name != "ping"
@@ -604,6 +631,18 @@ class RunState:
             self.take_payload({**payload, "event": name})
             self.end_here()
         return True
+
+    @property
+    def was_stopped(self) -> bool:
+        """Whether this client has asked the server to stop it."""
+        return self.task_id is not None and self.task_id in self._stopped
+
+    def _hear_ping(self) -> None:
+        """Take a ping before anything else for a refusal, unless more comes soon."""
+        is_known = self._knows_ids or self.workflow_run_id or self.news or self.terminal
+        if self.falls_silent and not is_known:
+            self._is_refused = True
+            self.patience = REFUSAL_PATIENCE
 
     def end_here(self) -> bool:
         """Take note that no more will come; whether that is a proper end."""
@@ -706,6 +745,8 @@ class RunState:
         reason = why or str(
             problem or f"The stream ended before the {self.subject} did"
         )
+        if self._is_refused and isinstance(problem, IdleTimeoutError) and not why:
+            reason = "The stream fell silent after its first ping"
         ids = {"workflow_run_id": self.workflow_run_id, "task_id": self.task_id}
         if self.foreign is not None:
             return StreamDecodeError(
@@ -725,8 +766,9 @@ class RunState:
             return "No event told an id to go on with; a run may have been started"
         if self.workflow_run_id is None:
             return (
-                "No event told an id of the run to go on with. Dify from 1.13 on ends a stream like "
-                "this when it refuses the inputs, or when no worker takes the run up"
+                "No event told an id of the run to go on with. Dify from 1.13 on leaves a stream "
+                "like this when it refuses the inputs or the files (a file is of this user?), or "
+                'when no worker takes the run up: response_mode="blocking" says which'
             )
         return (
             f"The run {self.workflow_run_id} may go on: resume() follows it, get_run() "

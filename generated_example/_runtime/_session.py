@@ -36,9 +36,12 @@ from ._models import (
 )
 from ._operations import Operations
 from ._protocol import (
+    SETTLED,
+    STOP_PATIENCE,
     RunState,
     SseDecoder,
     backoff,
+    checked_run_id,
     events_call,
     is_stream,
     peek,
@@ -53,6 +56,13 @@ EndT_co = TypeVar("EndT_co", covariant=True)
 EndT = TypeVar("EndT")
 STOP_TIMEOUT = 5.0
 LONG_ENOUGH = 1.0
+REPLAY_TIME = 2.0
+"""What comes later than this after attaching to a run happens now: the run is alive."""
+LOOK_AFTER = 20.0
+"""Seconds without news on a stream that was taken up, between looks at the stored run."""
+STALLED_AFTER = 60.0
+STALLED_AFTER_WAITING = 300.0
+"""Seconds without news after which a run that somebody else has begun is taken for dead."""
 PASSING = (
     ConnectionFailedError,
     ConnectionLostError,
@@ -116,7 +126,8 @@ class RunSource(Generic[StreamedT]):
     ) -> None:
         self.operations = operations
         self._files = operations.run_files(files)
-        self.state = RunState(workflow_run_id, operations.submitted)
+        run_id = None if inputs is not None else checked_run_id(workflow_run_id)
+        self.state = RunState(run_id, operations.submitted, operations.stopped)
         self._inputs = inputs
         self._workflow_id = workflow_id
         self._trace_id = trace_id
@@ -205,6 +216,9 @@ class StreamSession(Generic[EndT]):
         self._short_lives = 0
         self._opened_at = 0.0
         self._reconnect_at = 0.0
+        self._heard_at = 0.0
+        self._look_at = 0.0
+        self._is_alive = False
 
     @property
     def is_in_use(self) -> bool:
@@ -416,7 +430,10 @@ class StreamSession(Generic[EndT]):
         except (ConnectionLostError, IdleTimeoutError) as error:
             problem = error
         if piece is not None:
+            news = state.news
             state.take(self._decoder.feed(piece))
+            if state.is_reattached and not state.is_over:
+                await self._look_behind_pings(is_news=state.news > news)
             return
         state.take(self._decoder.finish(), at_end=True)
         if not state.end_here():
@@ -444,6 +461,8 @@ class StreamSession(Generic[EndT]):
         self._decoder.last_event_id = last_event_id
         self.state.is_reattached = self.state.is_cut = True
         self.state.trust()
+        self._heard_at = self._heard_at or self._opened_at
+        self._look_at = self._opened_at + self._quiet_time()
 
     async def _recover(self, problem: DifyError | None) -> None:
         """Take up a run again whose connection is gone; else poll it."""
@@ -482,7 +501,9 @@ class StreamSession(Generic[EndT]):
     async def _read_result(self, run_id: str, problem: DifyError | None) -> None:
         """Wait for the stored run, and make of it the event that the stream lacks."""
         try:
-            detail = await self.operations.poll(run_id, self._deadline)
+            detail = await self.operations.poll(
+                run_id, self._deadline, self.state.task_id
+            )
         except DeadlineExceededError:
             raise
         except DifyError as error:
@@ -490,6 +511,53 @@ class StreamSession(Generic[EndT]):
                 raise  # nothing was ever heard of it
             why = f"Its stored record could not be read: {error}"
             raise self.state.interrupted(why, problem) from error
+        self._take_stored(run_id, detail)
+
+    async def _look_behind_pings(self, *, is_news: bool) -> None:
+        """Look at the stored run, where nothing is heard of it for long: its end may be lost.
+
+        Of a run that was stopped the server of 1.12 to 1.14 keeps saying that it is running,
+        and pings without end.
+        """
+        now = monotonic()
+        if is_news:
+            self._is_alive = self._is_alive or now - self._opened_at > REPLAY_TIME
+            self._heard_at, self._look_at = now, now + self._quiet_time()
+        state, run_id = self.state, self.state.workflow_run_id
+        if now < self._look_at or run_id is None:
+            return
+        self._look_at = now + LOOK_AFTER
+        try:
+            detail = await self.operations.detail(run_id, self._deadline, max_retries=0)
+        except DifyError:
+            return
+        if state.was_stopped and detail.get("status") == "running":
+            detail["status"] = "stopped"
+        if detail.get("status") in SETTLED - {"paused"}:
+            self._take_stored(run_id, detail)
+        elif self._is_stalled(now):
+            raise state.interrupted(
+                f"The run {run_id} is stored as {detail.get('status')}, and nothing but pings "
+                f"has come for {now - self._heard_at:.0f} seconds: it was stopped, its worker "
+                "died, or one node takes that long (then give a timeout=)"
+            )
+
+    def _quiet_time(self) -> float:
+        return STOP_PATIENCE if self.state.was_stopped else LOOK_AFTER
+
+    def _is_stalled(self, now: float) -> bool:
+        """Check whether no more is to be expected of a run that was begun elsewhere.
+
+        Who says how long to wait is taken at their word.
+        """
+        patience = STALLED_AFTER_WAITING if self._looks_up else STALLED_AFTER
+        is_stranger = self._source.is_resumed and not self._is_alive
+        return (
+            is_stranger and self._timeout is None and now - self._heard_at >= patience
+        )
+
+    def _take_stored(self, run_id: str, detail: dict[str, Any]) -> None:
+        """Make of a stored run the event that its stream lacks."""
         self.state.is_cut = True
         paused = detail.get("status") == "paused"
         name = "workflow_paused" if paused else "workflow_finished"
@@ -583,7 +651,7 @@ async def wait_for_end(
     timeout: float | None,
 ) -> Run[StreamedT]:
     """Follow a run that was started before to its end, by whatever the server has for that."""
-    started = StartedRun(run, None) if isinstance(run, str) else run
+    started = run if isinstance(run, StartedRun) else StartedRun(run, None)
     source = RunSource(operations, workflow_run_id=started.run_id)
     source.state.task_id = started.task_id
     session = StreamSession(source, user=user, timeout=timeout, looks_up=True)

@@ -413,9 +413,6 @@ PLAIN_TURN_EVENTS = {
     name: kind for name, kind in EVENT_TYPES.items() if name not in TURN_NOTABLE
 }
 
-REFUSAL_PATIENCE = 25.0
-"""A chatflow that runs pings every 10 seconds. From 1.13 on it pings once and falls silent
-where the server refuses what was sent, or where no worker runs (seen on 1.14.2)."""
 END_PATIENCE = 5.0
 """The end of the message and the end of the run come together, in either order."""
 SPEECH_PATIENCE = 10.0
@@ -443,7 +440,8 @@ class TurnState(RunState):
         submitted: Container[str | None] = (),
         stopped: Container[str | None] = (),
     ) -> None:
-        super().__init__(workflow_run_id, submitted)
+        super().__init__(workflow_run_id, submitted, stopped)
+        self.falls_silent = kind == "chatflow"
         self.conversation_id: str | None = None
         self.message_id: str | None = None
         self.ending: MessageEnd | None = None
@@ -451,7 +449,6 @@ class TurnState(RunState):
         self._kind = kind
         self._conversation = conversation or ConversationState()
         self._auto_play = auto_play
-        self._stopped = stopped
         self._pieces: list[str] = []
         self._created_at: object = None
         self._thoughts: dict[str, dict[str, Any]] = {}
@@ -571,10 +568,7 @@ class TurnState(RunState):
 
     def _is_news(self, name: str, payload: dict[str, Any]) -> bool:
         if name == "ping":
-            self._hear_ping()
             return True
-        if self.patience is not None and self.terminal is None:
-            self.patience = None
         if name in ("message", "agent_message", "message_file"):
             return self._take_first_text(name, payload)
         if name == "workflow_finished":
@@ -597,11 +591,6 @@ class TurnState(RunState):
             self._has_run = self._has_run or (name in NOTABLE and name != "error")
             return super()._is_news(name, payload)
         return True
-
-    def _hear_ping(self) -> None:
-        silent = not (self._knows_ids or self.news or self.terminal)
-        if silent and self._kind == "chatflow" and not self.is_reattached:
-            self.patience = REFUSAL_PATIENCE
 
     def _take_first_text(self, name: str, payload: dict[str, Any]) -> bool:
         """Take text of a message that is not known, or a file."""

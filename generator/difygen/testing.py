@@ -41,6 +41,8 @@ It may be a coroutine function.
 
 Source = str | PathLike[str] | App
 
+_FAKE_RUN = "0000fa4e-0000-4000-8000-000000000001"
+
 OutputsT = TypeVar("OutputsT", bound="BaseModel")
 ClientT = TypeVar("ClientT")
 
@@ -317,8 +319,8 @@ def _answered(answer: Any, inputs: Mapping[str, Any]) -> Any:
 
 def _run_events(answer: Any, body: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the events of a run; the last one is what a blocking call gets, too."""
-    head = {"task_id": "fake-task", "workflow_run_id": "fake-run"}
-    data = {"id": "fake-run", "workflow_id": "fake-workflow", "created_at": int(time.time())}
+    head = {"task_id": "fake-task", "workflow_run_id": _FAKE_RUN}
+    data = {"id": _FAKE_RUN, "workflow_id": "fake-workflow", "created_at": int(time.time())}
     yield {"event": "workflow_started", **head, "data": {**data, "inputs": body["inputs"]}}
     try:
         result = {"status": "succeeded", "outputs": _answered(answer, body["inputs"]), "error": None}

@@ -251,7 +251,7 @@ class TurnSource(Generic[TurnT]):
         self.state = TurnState(
             operations.app.kind,
             conversation=request.conversation if request else ConversationState(),
-            workflow_run_id=workflow_run_id and checked_run_id(workflow_run_id),
+            workflow_run_id=None if request else checked_run_id(workflow_run_id),
             auto_play=operations.app.auto_play,
             submitted=operations.submitted,
             stopped=operations.stopped,

@@ -126,7 +126,7 @@ class RunSource(Generic[StreamedT]):
     ) -> None:
         self.operations = operations
         self._files = operations.run_files(files)
-        run_id = workflow_run_id and checked_run_id(workflow_run_id)
+        run_id = None if inputs is not None else checked_run_id(workflow_run_id)
         self.state = RunState(run_id, operations.submitted, operations.stopped)
         self._inputs = inputs
         self._workflow_id = workflow_id
@@ -651,7 +651,7 @@ async def wait_for_end(
     timeout: float | None,
 ) -> Run[StreamedT]:
     """Follow a run that was started before to its end, by whatever the server has for that."""
-    started = StartedRun(run, None) if isinstance(run, str) else run
+    started = run if isinstance(run, StartedRun) else StartedRun(run, None)
     source = RunSource(operations, workflow_run_id=started.run_id)
     source.state.task_id = started.task_id
     session = StreamSession(source, user=user, timeout=timeout, looks_up=True)
