@@ -362,6 +362,27 @@ def test_a_key_that_is_refused_is_an_error_without_the_key() -> None:
     assert SECRET not in told + Path("log.txt").read_text()
 
 
+def test_keys_may_be_in_files() -> None:
+    Path("lookup.key").write_text(f"{SECRET}\n")
+    written(LOOKUP, "lookup.yaml")
+    with mock_dify("lookup.yaml", CONCAT, api_key={"lookup": SECRET, "concat": "app-c"}) as dify:
+        environment = {"DIFY_BASE_URL": dify.base_url, "DIFY_CONCAT_API_KEY": "app-c"}
+        arguments = ("lookup.yaml", CONCAT, "--api-key-file", "lookup=lookup.key")
+        result = talk(call("lookup", {"ke_hu": "a"}), *arguments, environment=environment)
+        assert not result.is_error, text_of(result)
+        assert not talk(call("concat", INPUTS), *arguments, environment=environment).is_error
+    assert "warning" not in Path("log.txt").read_text()
+    ran = difygen("mcp", *arguments[:2], "--base-url", "http://x", "--api-key-file", "lookup.key")
+    assert ran.err == "Error: With several apps, --api-key-file is NAME=FILE; the names are lookup and concat.\n"
+    ran = difygen("mcp", CONCAT, "--base-url", "http://x", "--api-key-file", "a=b", "--api-key-file", "no.key")
+    assert ran.err.splitlines() == [
+        "Error: --api-key-file is for an app `a` that there is not; there is concat.",
+        "Error: Cannot read the API key from b: no such file or directory.",
+        "Error: Cannot read the API key from no.key: no such file or directory.",
+    ]
+    assert ran.code == 2
+
+
 # Files
 
 
@@ -440,6 +461,37 @@ def test_steps_are_told_to_those_who_ask() -> None:
     assert numbers == sorted(set(numbers))
     assert "字段拼接 started" in [message for _, message in told]
     assert "End finished" in [message for _, message in told]
+
+
+IMPATIENT = """\
+import sys
+from difygen.mcp import progress
+progress.SILENCE = 0.4
+from difygen.cli import root
+root(sys.argv[1:], prog_name="difygen")
+"""
+
+
+def test_silence_is_broken_for_those_who_ask() -> None:
+    command = (sys.executable, "-c", IMPATIENT)
+    with (
+        mock_dify(CONCAT, latency=1.5) as dify,
+        raw(CONCAT, environment=dify.environment, command=command) as server,
+    ):
+        server.greet()
+        server.send("tools/call", name="concat", arguments=INPUTS, _meta={"progressToken": "t"})
+        told = []
+        while "result" not in (message := server.read()):
+            assert message["method"] == "notifications/progress"
+            assert message["params"]["progressToken"] == "t"
+            told.append(message["params"])
+        server.send("tools/call", name="concat", arguments=INPUTS)
+        assert "result" in server.read()  # nobody asked
+    numbers = [each["progress"] for each in told]
+    assert numbers == sorted(set(numbers))
+    silent = [each["message"] for each in told if " in all" in each["message"]]
+    assert len(silent) >= 3
+    assert silent[0].startswith("running") or "started, for " in silent[0]
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
@@ -764,6 +816,16 @@ def test_a_page_from_elsewhere_is_refused() -> None:
                 assert "app-" not in answer.text
 
 
+def test_a_token_is_wanted_where_one_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIFYGEN_MCP_TOKEN", "t0ken")
+    with mock_dify(CONCAT) as dify, over_http(dify, CONCAT) as (url, _):
+        for given, status in ((None, 401), ("Bearer other", 401), ("Bearer t0ken\u00e9", 401), ("Bearer t0ken", 400)):
+            headers = {**ACCEPT, **({"Authorization": given.encode("latin-1")} if given else {})}
+            answer = httpx.post(url, json=LIST, headers=headers, trust_env=False)
+            assert answer.status_code == status
+            assert "t0ken" not in answer.text
+
+
 def test_only_this_machine_reaches_it_unless_asked() -> None:
     with mock_dify(CONCAT) as dify:
         with over_http(dify, CONCAT) as (url, _):
@@ -787,7 +849,7 @@ def test_only_this_machine_reaches_it_unless_asked() -> None:
     ("arguments", "environment", "told"),
     [
         (["app.yaml"], {}, "No base URL. Give --base-url or set DIFY_BASE_URL"),
-        (["-"], {"DIFY_BASE_URL": "http://x"}, "Standard input is the client's"),
+        (["-"], {"DIFY_BASE_URL": "http://x"}, "Standard input is the client's: give files, not -."),
         (["app.yaml", "--allow-path", "no"], {"DIFY_BASE_URL": "http://x"}, "--allow-path 'no' is no folder."),
         (
             ["app.yaml", "--allow-path", ".", "--transport", "http"],

@@ -262,6 +262,12 @@ def tools(sources: tuple[str, ...], config: str | None, form: str, is_strict: bo
 @click.option("--port", default=8099, show_default=True, help="The port to listen on; 0 for any free one.")
 @click.option("--allow-host", metavar="NAME", multiple=True, help="Another name by which clients reach it over HTTP.")
 @click.option("--allow-path", metavar="DIR", multiple=True, help="A folder whose files a model may name. stdio alone.")
+@click.option(
+    "--api-key-file",
+    metavar="[NAME=]FILE",
+    multiple=True,
+    help="A file with the API key of an app. Default: DIFY_<NAME>_API_KEY, then DIFY_API_KEY.",
+)
 @click.option("--long-runs", is_flag=True, help="Add tools that start a run and give its result later.")
 @click.option("--base-url", metavar="URL", help="The server, with or without /v1. Default: DIFY_BASE_URL.")
 @click.option("--user", help="Whom the runs are for. Default: DIFY_USER, then difygen-mcp.")
@@ -269,7 +275,8 @@ def tools(sources: tuple[str, ...], config: str | None, form: str, is_strict: bo
 def mcp(sources: tuple[str, ...], config: str | None, **options: Any) -> None:
     """Serve the apps of SOURCE... as tools of an MCP server, for Claude, Cursor, VS Code and the like.
 
-    The key of each app comes from the environment: DIFY_<NAME>_API_KEY, else DIFY_API_KEY.
+    The key of each app comes from a file, or from the environment: DIFY_<NAME>_API_KEY, else DIFY_API_KEY. Over HTTP,
+    DIFYGEN_MCP_TOKEN is what clients have to send, if it is set: Authorization: Bearer <token>.
     """
     from difygen.config import read_config
     from difygen.mcp import run_mcp

@@ -48,8 +48,10 @@ class RunningCall:
 class Calls:
     """All calls of a server, by one client for each app, which is made with the first of them."""
 
-    def __init__(self, load: Callable[[str], GeneratedClient], connection: Connection, folders: FileFolders) -> None:
-        self._load, self._connection, self._folders = load, connection, folders
+    def __init__(
+        self, load: Callable[[str], GeneratedClient], connect: Callable[[str], Connection], folders: FileFolders
+    ) -> None:
+        self._load, self._connect, self._folders = load, connect, folders
         self._clients: dict[str, tuple[GeneratedClient, Any]] = {}
         self._running: dict[asyncio.Task[CallToolResult], RunningCall] = {}
 
@@ -117,7 +119,7 @@ class Calls:
     def _client(self, app: ServedApp) -> tuple[GeneratedClient, Any]:
         if app.name not in self._clients:
             loaded = self._load(app.name)
-            self._clients[app.name] = loaded, loaded.async_client(**self._connection.arguments())
+            self._clients[app.name] = loaded, loaded.async_client(**self._connect(app.name).arguments())
         return self._clients[app.name]
 
 

@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from difygen.config import Config
-from difygen.connection import Connection
+from difygen.connection import Connection, key_from_file
 from difygen.console import OK, WRONG, UsageProblem, collecting, finish, is_terminal, say
 from difygen.generated_client import SHARED_KEY, generated_package
 from difygen.listening import listener, origin_of
 from difygen.mcp.calls import Calls
 from difygen.mcp.catalog import ServedApp, ServedTool, served_app, tools_of
 from difygen.mcp.folders import FileFolders
-from difygen.mcp.http import PATH, serve_http
+from difygen.mcp.http import PATH, TOKEN, serve_http
 from difygen.mcp.server import mcp_server
 from difygen.mcp.stdio import serve_stdio
 from difygen.project.documents import load_named
-from difygen.wording import count, listed, names_listed
+from difygen.wording import count, listed, named, names_listed
 
 DEFAULT_USER = "difygen-mcp"
 
@@ -41,12 +41,14 @@ class McpOptions:
     long_runs: bool = False
     base_url: str | None = None
     user: str | None = None
+    api_key_file: Sequence[str] = ()
 
     def check(self) -> None:
         """Raise `UsageProblem` for options that say nothing together, and for a server that nobody could call."""
         problems = []
-        if self.transport == "stdio" and "-" in self.config.sources:
-            problems.append("Standard input is the client's: give files as SOURCE.")
+        inputs = [*self.config.sources, *(each.rpartition("=")[2] for each in self.api_key_file)]
+        if self.transport == "stdio" and "-" in inputs:
+            problems.append("Standard input is the client's: give files, not -.")
         if self.transport == "http" and self.allow_path:
             problems.append("--allow-path is for stdio: over HTTP, whoever calls could read files of this machine.")
         if self.base_url is None and not os.environ.get("DIFY_BASE_URL"):
@@ -72,17 +74,22 @@ def _serve(options: McpOptions) -> int:
         folders = FileFolders(options.allow_path)
     if problems:
         raise UsageProblem(*problems)
-    named = load_named(options.config)
-    if named is None:
+    found = load_named(options.config)
+    if found is None:
         return WRONG
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(name)s: %(message)s")
-    apps = [served_app(each.definition.workflow, each.name, each.names, folders) for each in named]
-    for line in missing_keys(apps, os.environ):
+    apps = [served_app(each.definition.workflow, each.name, each.names, folders) for each in found]
+    keys = read_keys(options.api_key_file, [each.name for each in apps])
+    for line in missing_keys([each for each in apps if each.name not in keys], os.environ):
         say(line)
     tools = tools_of(apps, long_runs=options.long_runs)
-    connection = Connection(options.base_url, options.user or os.environ.get("DIFY_USER") or DEFAULT_USER)
+    user = options.user or os.environ.get("DIFY_USER") or DEFAULT_USER
+
+    def connect(name: str) -> Connection:
+        return Connection(options.base_url, user, keys.get(name))
+
     with generated_package({each.name: each.app for each in apps}, options.config.options) as load:
-        asyncio.run(_run(options, tools, Calls(load, connection, folders)))
+        asyncio.run(_run(options, tools, Calls(load, connect, folders)))
     return OK
 
 
@@ -96,9 +103,29 @@ async def _run(options: McpOptions, tools: Mapping[str, ServedTool], calls: Call
         return
     with listener(options.host, options.port) as listening:
         where = f"difygen mcp, at {origin_of(listening)}{PATH} (Ctrl-C stops it). {about}."
-        if not ipaddress.ip_address(listening.getsockname()[0]).is_loopback:
-            say("warning: Whoever reaches this address can run the apps: nobody is asked for a password.")
-        await serve_http(server, calls, listening, options.allow_host, lambda: say(where))
+        token = os.environ.get(TOKEN) or None
+        if token is None and not ipaddress.ip_address(listening.getsockname()[0]).is_loopback:
+            say(f"warning: Whoever reaches this address can run the apps: set {TOKEN}, and clients have to send it.")
+        await serve_http(server, calls, listening, options.allow_host, token, lambda: say(where))
+
+
+def read_keys(files: Sequence[str], names: Sequence[str]) -> dict[str, str]:
+    """Return the keys in `NAME=FILE`, by app; a bare FILE is for the only one. Raises `UsageProblem`."""
+    keys: dict[str, str] = {}
+    problems: list[str] = []
+    for given in files:
+        name, separator, file = given.partition("=")
+        if not separator:
+            name, file = names[0], given
+        if not separator and len(names) > 1:
+            problems.append(f"With several apps, --api-key-file is NAME=FILE; the names are {listed(names)}.")
+        elif name not in names:
+            problems.append(f"--api-key-file is for an app {named(name)} that there is not; there is {listed(names)}.")
+        with collecting(problems):
+            keys[name] = key_from_file(file)
+    if problems:
+        raise UsageProblem(*dict.fromkeys(problems))
+    return keys
 
 
 def missing_keys(apps: Sequence[ServedApp], environment: Mapping[str, str]) -> Iterator[str]:

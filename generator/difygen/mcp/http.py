@@ -5,30 +5,45 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from hmac import compare_digest
 from typing import Any
 
 import uvicorn
 from mcp.server.lowlevel import Server
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from difygen.mcp.calls import Calls
 
 PATH = "/mcp"
+TOKEN = "DIFYGEN_MCP_TOKEN"
+"""The environment variable of what clients have to send."""
+
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 async def serve_http(
-    server: Server[Any], calls: Calls, listening: socket.socket, hosts: Sequence[str], on_ready: Callable[[], None]
+    server: Server[Any],
+    calls: Calls,
+    listening: socket.socket,
+    hosts: Sequence[str],
+    token: str | None,
+    on_ready: Callable[[], None],
 ) -> None:
     """Serve until a signal comes. Runs that are waited for are stopped then.
 
     A request that was made for another host than this one or `hosts`, or by a web page from elsewhere, is refused: a
-    page in a browser reaches servers of this machine, too, by names that lead here (DNS rebinding).
+    page in a browser reaches servers of this machine, too, by names that lead here (DNS rebinding). With a `token`, one
+    that does not bring it is refused as well.
     """
-    app = server.streamable_http_app(streamable_http_path=PATH, transport_security=security(listening, hosts))
+    app: Application = server.streamable_http_app(
+        streamable_http_path=PATH, transport_security=security(listening, hosts)
+    )
     config = uvicorn.Config(
-        app,
+        app if token is None else guarded(app, token),
         ws="none",
         loop="asyncio",
         lifespan="on",
@@ -40,6 +55,20 @@ async def serve_http(
     )
     with contextlib.suppress(KeyboardInterrupt):
         await HttpServer(config, calls, on_ready).serve([listening])
+
+
+def guarded(app: Application, token: str) -> Application:
+    """Return an application that only those reach who bring the token."""
+    wanted = f"Bearer {token}".encode()
+
+    async def guard(scope: Scope, receive: Receive, send: Send) -> None:
+        given = next((value for name, value in scope.get("headers", ()) if name == b"authorization"), b"")
+        if scope["type"] == "http" and not compare_digest(given, wanted):
+            refusal = Response(f"{TOKEN} is set here: send it as a bearer token.", 401, {"WWW-Authenticate": "Bearer"})
+            return await refusal(scope, receive, send)
+        await app(scope, receive, send)
+
+    return guard
 
 
 class HttpServer(uvicorn.Server):
