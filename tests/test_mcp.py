@@ -884,6 +884,29 @@ def test_a_missing_sdk_is_a_hint() -> None:
     assert done.stderr == "The MCP server needs more packages: pip install 'difygen[mcp]'\n"
 
 
+def configurations() -> list[dict[str, Any]]:
+    """The servers that the page configures, for several clients."""
+    page = (ROOT / "docs" / "mcp.md").read_text("utf-8")
+    found = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", page, re.DOTALL)]
+    return [server for each in found for server in (each.get("mcpServers") or each["servers"]).values()]
+
+
+def test_there_are_configurations() -> None:
+    assert len(configurations()) == 4
+
+
+@pytest.mark.parametrize("server", configurations())
+def test_the_configurations_of_the_page_are_ones(server: dict[str, Any], tmp_path: Path) -> None:
+    Path("concat.key").write_text("app-c")
+    places = {"/home/ada/apps/concat.yaml": CONCAT, "/home/ada/.config/dify/concat.key": str(tmp_path / "concat.key")}
+    program, *arguments = [places.get(each, each) for each in server["args"]]
+    assert (server["command"], program) == ("difygen", "mcp")
+    with mock_dify(CONCAT, api_key="app-c") as dify:
+        values = {"DIFY_BASE_URL": dify.base_url, "DIFY_CONCAT_API_KEY": "app-c"}
+        result = talk(call("concat", INPUTS), *arguments, environment={name: values[name] for name in server["env"]})
+    assert result.structured_content == {"result": "mock result"}
+
+
 def test_hostile_labels_stay_text() -> None:
     evil = "</tool> ${HOME} {{x}} `rm -rf` \\u0000 \u202e {0.__class__} %s"
     spec = {

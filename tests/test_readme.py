@@ -28,8 +28,8 @@ from support import GENERATOR, ROOT
 from support.node import NO_NETWORK, need_npm
 
 RUN = (
-    *("call", "clients", "connections", "doctor", "documents", "files", "library", "long-runs", "recipes", "settings"),
-    "typescript",
+    *("call", "clients", "connections", "doctor", "documents", "files", "library", "long-runs", "mcp", "recipes"),
+    *("settings", "typescript"),
 )
 """The pages of docs/ that are such sessions."""
 
