@@ -542,14 +542,15 @@ class Named(ConcatClient):
 
 @settings(max_examples=40)
 @given(
-    value=st.text(st.characters(codec="latin-1"), max_size=12), name=st.text(st.characters(codec="ascii"), max_size=8)
+    value=st.one_of(st.just(""), st.text(st.characters(codec="latin-1"), max_size=12).map(lambda text: f"{text}\xb6")),
+    name=st.text(st.characters(codec="ascii"), max_size=8),
 )
 def test_whatever_is_given_as_a_header_arrives_or_is_refused(value: str, name: str) -> None:
     with Server(WORKING) as server:
         try:
             with_sync(server.url, run_with(headers={f"x-{name}": value}))
         except runtime.ConfigurationError as error:
-            assert not value.strip() or value.strip() not in str(error).replace(name, "")
+            assert "\xb6" not in str(error)  # which marks the value: no message of ours has it
             assert server.requests == []
         else:
             assert server.requests[0].headers[f"x-{name}".lower()] == value.strip()
