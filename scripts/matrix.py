@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,14 +58,17 @@ ENVIRONMENTS = (
 def main() -> int:
     uv = (str(ensure("test")), "-m", "uv")
     asked = sys.argv[1:] or [each.name for each in ENVIRONMENTS]
+    chosen = [each for each in ENVIRONMENTS if each.name in asked]
     failed = []
-    for environment in (each for each in ENVIRONMENTS if each.name in asked):
-        python = make(environment, uv)
-        if python is None:
-            print(f"skipped: no package registry can be reached, so that {', '.join(asked)} cannot be installed")
-            return 0
-        if run(environment, python):
-            failed.append(environment.name)
+    with ThreadPoolExecutor(max_workers=1) as installing:  # the next one, while the tests of this one run
+        for environment, made in [(each, installing.submit(make, each, uv)) for each in chosen]:
+            python = made.result()
+            if python is None:
+                installing.shutdown(cancel_futures=True)
+                print(f"skipped: no package registry can be reached, so that {', '.join(asked)} cannot be installed")
+                return 0
+            if run(environment, python):
+                failed.append(environment.name)
     print(f"failed: {', '.join(failed)}" if failed else f"passed: {', '.join(asked)}")
     return 1 if failed else 0
 
@@ -118,7 +122,7 @@ def run(environment: Environment, python: Path) -> int:
     tests = [f"tests/test_{name}.py" for name in environment.tests]
     command = [str(python), "-m", "pytest", "-q", "-n", "auto", "-p", "no:cacheprovider", *tests]
     command += [f"--deselect={test}" for test in environment.deselected]
-    settings = {"HTTP_LIBRARY": "httpx2"} if "httpx" in environment.removed else {}
+    settings = {"HYPOTHESIS_EXAMPLES": "25"} | ({"HTTP_LIBRARY": "httpx2"} if "httpx" in environment.removed else {})
     return subprocess.run(command, check=False, cwd=ROOT, env={**os.environ, **settings}).returncode
 
 

@@ -120,7 +120,7 @@ def test_an_interrupt_anywhere_in_the_runtime(kind: str, mode: runtime.ResponseM
             Nth(number), lambda: call(server.url, kind, mode), partial(variables, is_own=__file__.__eq__)
         ):
             assert KEY not in text, f"line {number}"
-            number += 61
+            number += 149
     assert number > 100
 
 

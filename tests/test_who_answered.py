@@ -464,6 +464,7 @@ def test_a_port_that_answers_nobody(caller: Caller, scheme: str, monkeypatch: py
         port = listener.getsockname()[1]
         with socket.create_connection(("127.0.0.1", port)), pytest.MonkeyPatch.context() as patch:
             patch.setattr("runtime._http.CONNECT_TIMEOUT", 0.2)
+            patch.setattr("runtime._transport.CONNECT_TIMEOUT", 0.2)
             with socket.socket() as waiting:
                 waiting.setblocking(False)
                 waiting.connect_ex(("127.0.0.1", port))
