@@ -44,6 +44,7 @@ COMMANDS = (
     "runtime",
     "diff",
     "init",
+    "pull",
     "mock",
     "doctor",
     "call",

@@ -97,6 +97,56 @@ def init(export: str | None, output: str | None, config: str | None, force: bool
     end(init_spec(read_config(sources=(export,), config=config, force=force), output))
 
 
+@command(short_help="Fetch definitions from a Dify server.")
+@click.argument("apps", metavar="[APP]...", nargs=-1)
+@click.option("-o", "--output", metavar="DIR", help="The folder of the definitions. Default: exports.")
+@click.option("--server", metavar="URL", help="Where people open Dify in a browser.")
+@click.option("--workspace", metavar="NAME|ID", help="The workspace. Default: the user's current one.")
+@click.option("--tag", "tags", metavar="TAG", multiple=True, help="Apps with this tag.")
+@click.option("--mode", "modes", metavar="MODE", multiple=True, help="Apps of this mode: workflow, chatflow, …")
+@click.option(
+    "--auth",
+    type=click.Choice(["token", "difyctl", "admin-key", "password", "app-key"]),
+    help="How to sign in. Default: the first of these for which there is something.",
+)
+@click.option("--email", metavar="EMAIL", help="Who signs in with a password. Default: DIFY_EMAIL.")
+@click.option("--token-file", metavar="FILE", help="A file with a user's token. Default: DIFY_TOKEN.")
+@click.option("--api-key-file", metavar="FILE", help="A file with an app's key. Default: DIFY_API_KEY.")
+@click.option(
+    "--sample-runs",
+    type=click.IntRange(0, 100),
+    default=0,
+    metavar="N",
+    help="With an app's key: suggest outputs from N stored runs.",
+)
+@click.option("--draft", is_flag=True, help="Take drafts, even where a version is published.")
+@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if the server has something else.")
+@click.option("--diff", is_flag=True, help="Write nothing; tell what the server's changes do to callers.")
+@click.option("--prune", is_flag=True, help="Remove the files of apps that are gone, or no longer meant.")
+@click.option("--force", is_flag=True, help="Overwrite files that pull did not write, or that were edited.")
+@format_option()
+@settings_option
+@verbosity_options
+def pull(
+    config: str | None,
+    force: bool,
+    prune: bool,
+    verbosity: int,
+    output_format: Literal["text", "json", "github", "sarif"],
+    **options: Any,
+) -> None:
+    """Fetch the definitions of APP... (names or ids) from a Dify server into a folder, for difygen to generate from.
+
+    Without an APP, those that [tool.difygen.pull] names, or all of the workspace. Tokens, keys and passwords come from
+    the environment, a file or a prompt; docs/pull.md has the ways to sign in.
+    """
+    from difygen.config import read_config
+    from difygen.pull.command import PullOptions, run_pull
+
+    given = read_config(config=config, force=force, prune=prune, verbosity=verbosity, output_format=output_format)
+    end(run_pull(PullOptions(config=given, **options)))
+
+
 @command(short_help="Serve apps as Dify's API would.")
 @sources_argument(required=False)
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")

@@ -177,6 +177,11 @@ def _from_folder(folder: str) -> Version:
     )
 
 
+def definitions_version(files: Mapping[str, bytes]) -> Version:
+    """Return the apps of definitions that are given with their names. Raises `VersionError`."""
+    return Version(_from_definitions([(name, name) for name in sorted(files)], files.__getitem__))
+
+
 def _from_definitions(files: list[tuple[str, str]], load: Callable[[str], bytes]) -> dict[str, PublicApp]:
     """Return the workflows of `(name, path)`. What else lies about in a folder is left out."""
     apps: list[App] = []

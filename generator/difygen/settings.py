@@ -18,18 +18,20 @@ from difygen.files import read_file
 from difygen.model import JsonValue
 from difygen.naming import explicit_name_problem
 from difygen.options import Emit, Options
+from difygen.pull_settings import PullSettings, read_pull
 from difygen.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
 from difygen.wording import shown
 
 OWN_FILE = "difygen.toml"
 PROJECT_FILE = "pyproject.toml"
 
-KEYS = ("sources", "output", "line_length", "emit", "templates", "runtime", "workflows")
+KEYS = ("sources", "output", "line_length", "emit", "templates", "runtime", "pull", "workflows")
 WORKFLOW_KEYS = ("source", "name", "rename", "outputs", "nodes", "env")
 LINE_LENGTHS = range(72, 321)
 """Below, lines that fit nowhere are too many: formatters part them each in its own way, and none could be pleased."""
 
 _DEFAULTS = Options()
+_NO_PULL = PullSettings()
 
 _FOREIGN_KEYS = {"source": "sources", "out": "output", "line-length": "line_length", "workflow": "workflows"}
 
@@ -80,6 +82,7 @@ class Settings:
     output: str | None = None
     options: Options = _DEFAULTS
     workflows: Mapping[str, Path] = field(default_factory=dict)
+    pull: PullSettings = _NO_PULL
     source_file: SettingsFile | None = field(default=None, repr=False, compare=False)
 
     def unused(self, names: Collection[str]) -> tuple[Diagnostic, ...]:
@@ -220,7 +223,7 @@ def _check(file: SettingsFile) -> Settings | tuple[Diagnostic, ...]:
     tables = root.get("workflows")
     for key, table in tables.members() if tables is not None and _is_table(tables) else ():
         workflows.add(key, table)
-    sources = root.get("sources")
+    sources, pull = root.get("sources"), root.get("pull")
     settings = Settings(
         file=file.file,
         folder=folder,
@@ -238,6 +241,7 @@ def _check(file: SettingsFile) -> Settings | tuple[Diagnostic, ...]:
             runtime=_package(root.get("runtime")),
         ),
         workflows=workflows.paths,
+        pull=read_pull(pull) if pull is not None else _NO_PULL,
         source_file=file,
     )
     found = report.in_order()

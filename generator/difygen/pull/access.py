@@ -1,0 +1,267 @@
+"""Which way into a server, and where its token, key or password comes from: the environment, a file, or a prompt.
+
+Never an argument: what stands on a command line is seen by everybody on the machine, and stays in the shell's history.
+Nothing of it is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
+
+from difygen.connection import key_from_file
+from difygen.console import UsageProblem, is_terminal, one_line
+from difygen.files import read_file
+from difygen.pull.traffic import ServerProblem, Traffic
+from difygen.servers import Address, AddressProblem, parse_address, runtime_module
+
+Way = Literal["token", "difyctl", "admin-key", "password", "app-key"]
+WAYS: tuple[Way, ...] = get_args(Way)
+"""From the best to the last: what is documented and needs no password comes first."""
+
+TOKEN = "DIFY_TOKEN"
+ADMIN_KEY = "DIFY_ADMIN_API_KEY"
+WORKSPACE = "DIFY_WORKSPACE_ID"
+EMAIL = "DIFY_EMAIL"
+PASSWORD = "DIFY_PASSWORD"
+HOST = "DIFY_HOST"
+BASE_URL = "DIFY_BASE_URL"
+SHARED_KEY = "DIFY_API_KEY"
+
+CLOUD_API, CLOUD_CONSOLE = "api.dify.ai", "cloud.dify.ai"
+
+_PAGES = re.compile(r"/(?:console/api|openapi/v1|v1|console|apps?|signin|explore|datasets|tools|account)(?:/.*)?$")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """A way into a server with what it takes. Its repr shows no secret: `secret` is one of the runtime's.
+
+    `origin` is where the secret was found; `user` the e-mail that goes with a password, or the name of the variable
+    that an app's key came from; `workspace` the one that whoever stored a token worked in.
+    """
+
+    way: Way
+    secret: Any
+    origin: str
+    user: str = ""
+    workspace: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line and the settings say of the way into a server."""
+
+    server: str | None = None
+    auth: Way | None = None
+    email: str | None = None
+    token_file: str | None = None
+    api_key_file: str | None = None
+    keys: tuple[str, ...] = ()
+
+
+def find_server(asked: Asked, notice: Callable[[str], None]) -> Address:
+    """Return where the console is: as said, else in the environment, else where difyctl is signed in."""
+    for text, origin in (
+        (asked.server, "--server or `server`"),
+        (os.environ.get(HOST), HOST),
+        (os.environ.get(BASE_URL), BASE_URL),
+        (_difyctl("hosts.yml").get("current_host") if asked.auth in (None, "difyctl") else None, "difyctl"),
+    ):
+        if text:
+            return _console_address(str(text), origin, notice)
+    raise UsageProblem(
+        "No server was given: set `server` in [tool.difygen.pull] or give --server, such as https://dify.example.com "
+        "(Cloud: https://cloud.dify.ai)."
+    )
+
+
+def service_api(console: Address) -> Address:
+    """Return the root of the service API that belongs to a console."""
+    host = CLOUD_API if console.host == CLOUD_CONSOLE else console.host
+    return Address(console.scheme, host, console.port, f"{console.path}/v1")
+
+
+def find_access(asked: Asked, server: Address) -> tuple[Access, ...]:
+    """Return the way in: the one that was asked for, else the best for which there is something. App keys may be many.
+
+    Raises `UsageProblem` where there is none, with all that would do.
+    """
+    finders: Mapping[Way, Callable[[], tuple[Access, ...]]] = {
+        "token": lambda: _token(asked),
+        "difyctl": lambda: _token_of_difyctl(server),
+        "admin-key": _admin_key,
+        "password": lambda: _password(asked),
+        "app-key": lambda: _app_keys(asked),
+    }
+    for way in [asked.auth] if asked.auth else WAYS:
+        if found := finders[way]():
+            return found
+    if asked.auth:
+        raise UsageProblem(f"There is nothing to sign in with by {asked.auth}: {_NEEDS[asked.auth]}.")
+    raise UsageProblem(
+        "There is nothing to sign in with. Set one of these:",
+        *(f"{way}: {_NEEDS[way]}." for way in WAYS),
+        note="docs/pull.md says which to take. None of them is given as an argument, where others could see it.",
+    )
+
+
+_NEEDS: Mapping[Way, str] = {
+    "token": f"set {TOKEN}, or give --token-file, with a user's token (Dify 1.15 and later)",
+    "difyctl": "sign in with `difyctl auth login`, which keeps a token in its tokens.yml",
+    "admin-key": f"set {ADMIN_KEY} to the server's ADMIN_API_KEY, and {WORKSPACE}",
+    "password": f"set {EMAIL} (or give --email) and {PASSWORD}; a terminal is asked for the password",
+    "app-key": f"set {SHARED_KEY} or those of the setting `keys`: specs with exact inputs and unknown outputs",
+}
+
+
+def _token(asked: Asked) -> tuple[Access, ...]:
+    if asked.token_file is not None:
+        return (Access("token", _secret(key_from_file(asked.token_file), "--token-file"), "the file of --token-file"),)
+    if os.environ.get(TOKEN):
+        return (Access("token", _secret(os.environ[TOKEN], TOKEN), TOKEN),)
+    return ()
+
+
+def _token_of_difyctl(server: Address) -> tuple[Access, ...]:
+    """Return the token that difyctl keeps for the server: in `tokens.yml`, by host and account."""
+    tokens, hosts = _difyctl("tokens.yml"), _mapping(_difyctl("hosts.yml").get("hosts"))
+    for host, accounts in _mapping(tokens.get("tokens") or tokens.get("hosts")).items():
+        if not _is_host(host, server):
+            continue
+        known = _mapping(hosts.get(host))
+        current = known.get("current_account")
+        for account, token in sorted(_mapping(accounts).items(), key=lambda one: one[0] != current):
+            if isinstance(token, str) and token:
+                context = _mapping(_mapping(known.get("accounts")).get(account))
+                workspace = _mapping(context.get("workspace")).get("id")
+                return (
+                    Access(
+                        "difyctl",
+                        _secret(token, "difyctl's tokens.yml"),
+                        "difyctl",
+                        workspace=workspace if isinstance(workspace, str) else "",
+                    ),
+                )
+    return ()
+
+
+def _admin_key() -> tuple[Access, ...]:
+    if not os.environ.get(ADMIN_KEY):
+        return ()
+    return (Access("admin-key", _secret(os.environ[ADMIN_KEY], ADMIN_KEY), ADMIN_KEY),)
+
+
+def _password(asked: Asked) -> tuple[Access, ...]:
+    """Return a password for the e-mail: that of the environment; `ask_password` asks for one where it is empty."""
+    email = asked.email or os.environ.get(EMAIL)
+    if not email and asked.auth == "password" and is_terminal(sys.stdin) and is_terminal(sys.stderr):
+        import click
+
+        email = click.prompt("E-mail", err=True, default="", show_default=False).strip()
+    if not email:
+        return ()
+    given = runtime_module("_settings").Secret(os.environ.get(PASSWORD, ""))
+    return (Access("password", given, PASSWORD, user=email),)
+
+
+def ask_password(access: Access, server: str) -> Any:
+    """Return the password, asked for at the terminal, unseen, where the environment has none."""
+    if access.secret.reveal():
+        return access.secret
+    if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
+        raise UsageProblem(f"No password for {one_line(access.user)}: set {PASSWORD}, or run this at a terminal.")
+    import click
+
+    secret = runtime_module("_settings").Secret(
+        click.prompt(f"Password of {one_line(access.user)} at {server}", hide_input=True, err=True)
+    )
+    return secret
+
+
+def _app_keys(asked: Asked) -> tuple[Access, ...]:
+    if asked.api_key_file is not None:
+        secret = _app_key(key_from_file(asked.api_key_file), "--api-key-file")
+        return (Access("app-key", secret, "the file of --api-key-file", user="api-key-file"),)
+    if missing := [name for name in asked.keys if not os.environ.get(name)]:
+        raise UsageProblem(*(f"{name} is named in the setting `keys`, and is not set." for name in missing))
+    names = asked.keys or ((SHARED_KEY,) if os.environ.get(SHARED_KEY) else ())
+    return tuple(Access("app-key", _app_key(os.environ[name], name), name, user=name) for name in names)
+
+
+def _app_key(text: str, origin: str) -> Any:
+    settings = runtime_module("_settings")
+    try:
+        return settings.check_api_key(settings.Secret(text))
+    except ValueError as error:  # the runtime's ConfigurationError, which never holds the key
+        raise UsageProblem(f"{origin} holds no key of an app. {str(error).rstrip('.')}.") from None
+
+
+def _secret(text: str, origin: str) -> Any:
+    secret = runtime_module("_settings").Secret(text).trimmed()
+    if not secret.reveal() or not secret.is_printable() or " " in secret.reveal():
+        raise UsageProblem(f"{origin} holds no token: it is empty, or has a blank, a line break or another such sign.")
+    return secret
+
+
+def _console_address(text: str, origin: str, notice: Callable[[str], None]) -> Address:
+    """Return where the console is that a URL means: of its pages, of its API, or of the service API."""
+    text = text.strip()
+    bare = text if "://" in text else f"https://{text}"
+    scheme, separator, rest = bare.partition("://")
+    path = urlsplit(bare).path
+    head = f"{scheme}{separator}{rest.partition('/')[0]}{_PAGES.sub('', path.rstrip('/'))}"
+    if "@" in rest.partition("/")[0]:
+        raise UsageProblem(f"{origin} holds a user name or a password in its URL, where it does not belong.")
+    try:
+        address = parse_address(head)
+    except AddressProblem as problem:
+        example = "Write it as people open it in a browser, such as https://dify.example.com."
+        raise UsageProblem(f"{origin}: {problem.message} {example}") from None
+    if address.host == CLOUD_API:
+        notice(
+            f"{CLOUD_API} is the service API of Dify Cloud; its console is at https://{CLOUD_CONSOLE}, which is asked"
+        )
+        address = Address(address.scheme, CLOUD_CONSOLE, address.port, address.path)
+    return Address(address.scheme, address.host, address.port, address.path.removesuffix("/v1"))
+
+
+def _is_host(text: object, server: Address) -> bool:
+    """Check whether what difyctl calls a host, a URL or a name with or without a port, is this server."""
+    host = str(text)
+    parts = urlsplit(host if "://" in host else f"{server.scheme}://{host}")
+    return (parts.hostname or "") == server.host and (parts.port or server.port) == server.port
+
+
+def _difyctl(name: str) -> Mapping[str, Any]:
+    """Return what difyctl keeps in a file of its folder of settings; nothing where it is not there or no YAML."""
+    import yaml
+
+    home = os.environ.get("APPDATA") if sys.platform == "win32" else None
+    base = os.environ.get("XDG_CONFIG_HOME") or home or os.path.join(Path.home(), ".config")
+    folder = os.environ.get("DIFY_CONFIG_DIR") or os.path.join(base, "difyctl")
+    try:
+        return _mapping(yaml.safe_load(read_file(os.path.join(folder, name), limit=1 << 20)))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError):
+        return {}
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def refused(problem: ServerProblem, traffic: Traffic) -> ServerProblem:
+    """Return what a refusal means that every way in may meet; the same problem where it is none of these."""
+    if problem.code == "email_code_login_limit" or (problem.status == 429 and not problem.code):
+        return problem.but(problem.message, "Wait a quarter of an hour: each attempt until then counts, too.")
+    if problem.status == 429:
+        return problem.but(problem.message, "The server takes no more requests for now: run it again in some minutes.")
+    if problem.status == 404 and not problem.code:
+        return problem.but(problem.message, traffic.elsewhere() or problem.hint)
+    return problem

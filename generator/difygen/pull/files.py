@@ -1,0 +1,165 @@
+"""The folder of definitions: how files are called, what in it would change, and the change itself.
+
+A file belongs to an app by its id, as the lock says, and keeps its name however the app is called. What difygen did not
+write, or somebody has edited since, is neither overwritten nor removed unless that is forced. Each file is written as a
+whole or not at all, between two locks that know its old contents and the new ones.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from stat import S_ISREG
+from typing import Literal
+
+from difygen.files import hash_bytes, read_file, unix_lines
+from difygen.project.install import install_file
+from difygen.project.other_runs import BusyError, NotOursError, exclusive
+from difygen.project.writer import EDITED, FOREIGN, PublishError
+from difygen.pull.lock import LOCK_NAME, LockedDefinition, PullLock, format_pull_lock
+from difygen.record import Record, replace
+
+SUFFIX = ".yml"
+_LONGEST = 100
+"""Bytes of a file's name without its ending: with an id and the name of a draft it fits everywhere."""
+
+_RESERVED = re.compile(r"(?:con|prn|aux|nul|com\d|lpt\d)(?:\..*)?", re.IGNORECASE)
+_NO_FILE = "is a folder, a link or a device"
+
+What = Literal["new", "changed", "unchanged", "removed"]
+
+
+class FileChange(Record):
+    """What happens to a file, or would: `blocked` is why it must not, unless that is forced."""
+
+    app_id: str
+    file: str
+    what: What
+    blocked: str = ""
+
+
+def file_name(title: str, app_id: str, taken: Collection[str]) -> str:
+    """Return the name of a new file for an app that is called `title`, unlike all that are `taken` (see `name_key`).
+
+    Letters and digits of every script stay; whatever else may lead out of a folder, hide a file, or mean something to
+    a shell, an operating system or a pattern becomes a hyphen.
+    """
+    words = re.findall(r"[\w-]+", "".join(map(_plain, unicodedata.normalize("NFC", title))))
+    stem = _cut("-".join(words).strip("-_") or "app", _LONGEST)
+    if _RESERVED.fullmatch(stem):
+        stem = f"app-{stem}"
+    number = re.sub(r"[^0-9a-z]", "", app_id.lower()) or "0"
+    for ending in ("", f"-{number[:8]}", f"-{number}"):
+        name = f"{stem}{ending}{SUFFIX}"
+        if name_key(name) not in taken:
+            return name
+    raise AssertionError("an id is in no other file's name")
+
+
+def name_key(name: str) -> str:
+    """Return what two names have in common that are one file on some file system."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+
+
+def assign_files(lock: PullLock, titles: Mapping[str, str]) -> dict[str, str]:
+    """Return the file of each app, given with its title by id: the one that it has, or a new one."""
+    files = {app_id: lock.apps[app_id].file for app_id in titles if app_id in lock.apps}
+    taken = {name_key(LOCK_NAME), *(name_key(row.file) for row in lock.apps.values())}
+    for app_id in sorted(titles.keys() - files.keys()):
+        files[app_id] = file_name(titles[app_id], app_id, taken)
+        taken.add(name_key(files[app_id]))
+    return files
+
+
+def survey_files(
+    folder: str, lock: PullLock, rows: Mapping[str, tuple[str, bytes]], gone: Iterable[str]
+) -> Iterator[FileChange]:
+    """Yield what would happen to each file. `rows` are file and contents by id, `gone` the ids that have none any more.
+
+    Specs may have been edited by hand, as their new contents keep what was.
+    """
+    for app_id, (file, data) in rows.items():
+        old = lock.apps.get(app_id)
+        found = contents(folder, file)
+        if found is None:
+            yield FileChange(app_id, file, "new")
+        elif isinstance(found, str):
+            yield FileChange(app_id, file, "changed", found)
+        elif unix_lines(found) == unix_lines(data):
+            yield FileChange(app_id, file, "unchanged")
+        elif old is None:
+            yield FileChange(app_id, file, "changed", FOREIGN)
+        else:
+            is_ours = old.state == "parameters" or old.wrote(hash_bytes(found))
+            yield FileChange(app_id, file, "changed", "" if is_ours else EDITED)
+    for app_id in gone:
+        old = lock.apps[app_id]
+        found = contents(folder, old.file)
+        is_ours = found is None or (isinstance(found, bytes) and old.wrote(hash_bytes(found)))
+        yield FileChange(app_id, old.file, "removed", "" if is_ours else found if isinstance(found, str) else EDITED)
+
+
+def contents(folder: str, file: str) -> bytes | str | None:
+    """Return what a file of the folder holds; why it is none that may be written; None where there is nothing."""
+    path = os.path.join(folder, file)
+    try:
+        mode = os.lstat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return read_file(path, follow=False) if S_ISREG(mode) else _NO_FILE
+
+
+def apply(folder: str, old: PullLock, new: PullLock, write: Mapping[str, bytes], remove: Collection[str]) -> None:
+    """Write and remove files of the folder, and the lock last. Raises `PublishError`; what was done by then stays.
+
+    A run that is killed in between leaves files that are old or new, and a lock that knows both.
+    """
+    if not write and not remove and new == old:
+        return
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with exclusive(folder):
+            if write or remove:
+                _install(folder, LOCK_NAME, format_pull_lock(_between(old, new)))
+            for file, data in sorted(write.items()):
+                _install(folder, file, data)
+            for file in sorted(remove):
+                os.unlink(os.path.join(folder, file))
+            _install(folder, LOCK_NAME, format_pull_lock(new))
+    except (BusyError, NotOursError) as error:
+        raise PublishError(str(error)) from error
+    except OSError as error:
+        raise PublishError(f"cannot write {error.filename or folder}: {error.strerror or error}") from error
+
+
+def _install(folder: str, file: str, data: bytes) -> None:
+    install_file(os.path.join(folder, file), data)
+
+
+def _between(old: PullLock, new: PullLock) -> PullLock:
+    """Return the lock for the time in which files change: each may hold its old contents or the new ones."""
+    rows = {**old.apps, **new.apps}
+    for app_id in old.apps.keys() & new.apps.keys():
+        hashes = " ".join(dict.fromkeys([*old.apps[app_id].hash.split(), *new.apps[app_id].hash.split()]))
+        rows[app_id] = replace(new.apps[app_id], hash=hashes)
+    return replace(new, apps=rows)
+
+
+def locked_row(old: LockedDefinition | None, row: LockedDefinition) -> LockedDefinition:
+    """Return the row of an app in the lock: with its old time where nothing else has changed."""
+    if old is not None and replace(old, pulled=row.pulled) == row:
+        return old
+    return row
+
+
+def _plain(character: str) -> str:
+    category = unicodedata.category(character)
+    return character if category[0] in "LNM" or character in "-_" else " "
+
+
+def _cut(text: str, size: int) -> str:
+    """Return the beginning of a text, so that it has no more than so many bytes."""
+    cut = unicodedata.normalize("NFC", text).encode("utf-8", "ignore")[:size].decode("utf-8", "ignore")
+    return cut.rstrip("-_") or "app"
