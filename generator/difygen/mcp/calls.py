@@ -6,13 +6,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import anyio
 from mcp_types import CallToolResult, TextContent
 
 from difygen.connection import Connection
-from difygen.console import compact_json, duration, say
+from difygen.console import OutputError, compact_json, duration, say
 from difygen.generated_client import GeneratedClient, about_values, is_late, is_validation_error, sentences
 from difygen.mcp.arguments import app_call, run_arguments
 from difygen.mcp.catalog import ServedApp, ServedTool
@@ -91,7 +92,8 @@ class Calls:
             _LOGGER.exception("a mistake of difygen's own, in a call of %s", tool.tool.name)
             return failure("The tool failed by a mistake of difygen's own, which the log of this server tells.")
         finally:
-            say(f"{tool.tool.name}: {outcome} after {duration(time.monotonic() - began)}")
+            with suppress(OutputError):  # nobody reads the log
+                say(f"{tool.tool.name}: {outcome} after {duration(time.monotonic() - began)}")
 
     async def _do(
         self, tool: ServedTool, arguments: Mapping[str, Any], report: Report, running: RunningCall

@@ -47,6 +47,8 @@ class McpOptions:
         """Raise `UsageProblem` for options that say nothing together, and for a server that nobody could call."""
         problems = []
         inputs = [*self.config.sources, *(each.rpartition("=")[2] for each in self.api_key_file)]
+        if self.transport == "stdio" and (sys.stdin is None or sys.stdout is None):
+            problems.append("Standard input and output are closed, and a client speaks with the server over them.")
         if self.transport == "stdio" and "-" in inputs:
             problems.append("Standard input is the client's: give files, not -.")
         if self.transport == "http" and self.allow_path:
@@ -66,6 +68,8 @@ def serve(options: McpOptions) -> int:
 
 
 def _serve(options: McpOptions) -> int:
+    if sys.stderr is None:  # closed: what is said, or printed by mistake, must go nowhere, and not to the next file
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - as long as the process
     problems: list[str] = []
     folders = FileFolders()
     with collecting(problems):
@@ -101,12 +105,13 @@ async def _run(options: McpOptions, tools: Mapping[str, ServedTool], calls: Call
             say("This is for the configuration of an MCP client; Ctrl-C ends it.")
         await serve_stdio(server, calls)
         return
+    hosts = [*options.allow_host, options.host]
     with listener(options.host, options.port) as listening:
         where = f"difygen mcp, at {origin_of(listening)}{PATH} (Ctrl-C stops it). {about}."
         token = os.environ.get(TOKEN) or None
         if token is None and not ipaddress.ip_address(listening.getsockname()[0]).is_loopback:
             say(f"warning: Whoever reaches this address can run the apps: set {TOKEN}, and clients have to send it.")
-        await serve_http(server, calls, listening, options.allow_host, token, lambda: say(where))
+        await serve_http(server, calls, listening, hosts, token, lambda: say(where))
 
 
 def read_keys(files: Sequence[str], names: Sequence[str]) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from hmac import compare_digest
@@ -22,6 +21,7 @@ TOKEN = "DIFYGEN_MCP_TOKEN"
 """The environment variable of what clients have to send."""
 
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+ANYWHERE = ("0.0.0.0", "::")
 _LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -95,11 +95,9 @@ class HttpServer(uvicorn.Server):
 
 
 def security(listening: socket.socket, hosts: Sequence[str]) -> TransportSecuritySettings:
-    """Return for whom requests may be made: by the address and the names of loopback, and by `hosts`."""
-    address, port = listening.getsockname()[:2]
-    names = [*_LOOPBACK, *hosts]
-    if not ipaddress.ip_address(address).is_unspecified:
-        names.append(f"[{address}]" if ":" in address else address)
+    """Return for whom requests may be made: by the names of loopback, and by `hosts`."""
+    port = listening.getsockname()[1]
+    names = [*_LOOPBACK, *(f"[{host}]" if host.count(":") > 1 else host for host in hosts if host not in ANYWHERE)]
     allowed = [each for name in names for each in (name, f"{name}:{port}")]
     origins = [f"{scheme}://{each}" for each in allowed for scheme in ("http", "https")]
     return TransportSecuritySettings(allowed_hosts=allowed, allowed_origins=origins)

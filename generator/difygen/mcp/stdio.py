@@ -35,15 +35,18 @@ async def serve_stdio(server: Server[Any], calls: Calls) -> None:
     Standard output is the protocol's alone as long as this goes on: what else is printed goes to standard error.
     """
     lines = InputLines(_own_input())
-    with anyio.CancelScope() as scope:
-        _on_signals(lambda: _end(scope))
-        # The SDK asks for an `AsyncFile` and iterates it. Its own reader waits in a thread that nothing can end.
-        async with stdio_server(stdin=cast("anyio.AsyncFile[str]", lines)) as (read, write):
-            try:
-                await server.run(read, write, server.create_initialization_options())
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await calls.close()
+    try:
+        with anyio.CancelScope() as scope:
+            _on_signals(lambda: _end(scope))
+            # The SDK asks for an `AsyncFile` and iterates it. Its own reader waits in a thread that nothing can end.
+            async with stdio_server(stdin=cast("anyio.AsyncFile[str]", lines)) as (read, write):
+                try:
+                    await server.run(read, write, server.create_initialization_options())
+                finally:
+                    with anyio.CancelScope(shield=True):
+                        await calls.close()
+    except* BrokenPipeError:
+        pass  # the client reads no more, which is its way of leaving
 
 
 class InputLines:
@@ -64,16 +67,17 @@ class InputLines:
         await asyncio.sleep(GRACE)
 
     def _read(self) -> None:
-        begun = b""
+        line = bytearray()
         with suppress(OSError):
-            while piece := os.read(self._handle, _PIECE):
-                *whole, begun = (begun + piece).split(b"\n") if b"\n" in piece else [begun + piece]
-                for line in whole:
+            while len(line) <= MAX_LINE and (piece := os.read(self._handle, _PIECE)):
+                first, *others = piece.split(b"\n")
+                line += first
+                for other in others:
                     self._room.acquire()
-                    self._put(line)
-                if len(begun) > MAX_LINE:
-                    break
-        self._put(begun or None)
+                    self._put(bytes(line))
+                    line = bytearray(other)
+        if len(line) <= MAX_LINE:
+            self._put(bytes(line))
         self._put(None)
 
     def _put(self, line: bytes | None) -> None:
