@@ -195,7 +195,7 @@ def check_json(value: Any) -> Any:
     number = as_number(value)
     if number is None:
         raise ValueError(f"JSON cannot say a {type(value).__name__}")
-    if not isfinite(number):
+    if not is_finite(number):
         raise ValueError("JSON knows no NaN and no Infinity")
     return number
 
@@ -227,12 +227,20 @@ def as_number(value: object) -> int | float | None:
         return inf
 
 
+def is_finite(number: int | float) -> bool:
+    """Check whether a number is none of NaN and the infinities, nor too large for a float."""
+    try:
+        return isfinite(number)
+    except OverflowError:
+        return False
+
+
 def check_number(value: Any) -> int | float:
     """Return the value, if JSON has such a number. One message, where a union has two."""
     number = as_number(value)
     if number is None:
         raise PydanticCustomError("number_type", "Input should be a number")
-    if not isfinite(number):
+    if not is_finite(number):
         raise PydanticCustomError("finite_number", "Input should be a finite number")
     return number
 
