@@ -22,6 +22,7 @@ from jsonschema import Draft202012Validator
 from support import CHAT_LAB, LAB, ROOT
 from support.processes import DIFYGEN, importing
 from support.projects import difygen
+from support.servers import RUN, STOP, Connection, Request, Server, as_json
 
 pytest.importorskip("mcp_types", reason="the SDK of MCP is not installed: pip install 'difygen[mcp]'")
 from mcp import Client, MCPError, StdioServerParameters
@@ -254,6 +255,8 @@ WRONG = [
     ({}, "ke_hu is required."),
     ({"ke_hu": "x" * 21}, "ke_hu: string should have at most 20 characters."),
     ({"ke_hu": "a", "count": "many"}, "count: "),
+    ({"ke_hu": "a", "count": 10**400}, "count: input should be a finite number."),
+    ({"ke_hu": ["a"]}, "ke_hu: "),
     ({"ke_hu": "a", "cuont": 1}, "There is no argument `cuont`. Did you mean `count`?"),
     ({"ke_hu": "a", "客户": "b"}, "There is no argument `客户`."),
     ({"ke_hu": "a", "paper": 7}, "paper: the https URL of a file is required."),
@@ -589,6 +592,73 @@ def test_it_ends_at_once_and_stops_what_goes_on(end: Callable[[RawServer], None]
     assert "Traceback" not in errors
 
 
+def test_a_client_that_is_gone_leaves_no_run_behind() -> None:
+    with mock_dify(CONCAT, latency=30) as dify, raw(CONCAT, environment=dify.environment) as server:
+        server.greet()
+        server.send("tools/call", name="concat", arguments=INPUTS, _meta={"progressToken": 1})
+        assert eventually(lambda: len(dify.runs) == 1)
+        assert server.process.stdout is not None
+        server.process.stdout.close()  # what the system does to both when it kills a client
+        leave(server)
+        code, seconds, errors = server.ended()
+        assert eventually(lambda: dify.last_run.status == "stopped")
+    assert code == 0
+    assert seconds < 3
+    assert "Traceback" not in errors
+
+
+def test_a_run_whose_events_are_late_is_stopped_as_well() -> None:
+    """Nobody knows what to stop until an event tells it."""
+    started = event("workflow_started", id="run-1", workflow_id="w")
+
+    def handler(connection: Connection, request: Request) -> None:
+        connection.stream_head()
+        connection.pause(0.5)
+        connection.chunk(started)
+        connection.hold()
+
+    with Server({RUN: handler, STOP: as_json({"result": "success"})}) as dify:
+        environment = {"DIFY_BASE_URL": dify.url, "DIFY_API_KEY": "app-x"}
+        with raw(CONCAT, environment=environment) as server:
+            server.greet()
+            server.send("tools/call", name="concat", arguments=INPUTS)
+            assert eventually(lambda: dify.runs == 1)
+            params = b'{"requestId": 2, "reason": "enough"}'
+            server.write(b'{"jsonrpc": "2.0", "method": "notifications/cancelled", "params": %b}' % params)
+            assert eventually(lambda: dify.count(STOP) == 1)
+            server.send("ping")
+            assert server.read()["id"] == 3  # a call that was cancelled is not answered
+        assert dify.count(STOP) == dify.runs == 1
+
+
+def event(name: str, **data: Any) -> bytes:
+    ids = {"event": name, "task_id": "task-1", "workflow_run_id": "run-1"}
+    return f"data: {json.dumps({**ids, 'data': data})}\n\n".encode()
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-"])
+def test_a_server_whom_nobody_can_speak_with_does_not_start(closed: str) -> None:
+    command = ["bash", "-c", f'exec "$@" {closed}', "-", *DIFYGEN, "mcp", CONCAT]
+    environment = importing(DIFY_BASE_URL="http://127.0.0.1:9")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=30)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: Standard input and output are closed")
+
+
+def test_a_log_that_nobody_reads_changes_nothing() -> None:
+    command = ("bash", "-c", 'exec "$@" 2>&-', "-", *DIFYGEN)
+    with mock_dify(CONCAT) as dify, raw(CONCAT, environment=dify.environment, command=command) as server:
+        server.greet()
+        server.send("tools/call", name="concat", arguments=INPUTS)
+        assert server.read()["result"]["structuredContent"] == {"result": "mock result"}
+    with mock_dify(CONCAT) as dify, raw(CONCAT, environment=dify.environment) as server:
+        server.greet()
+        assert server.process.stderr is not None
+        server.process.stderr.close()
+        server.send("tools/call", name="concat", arguments=INPUTS)
+        assert server.read()["result"]["structuredContent"] == {"result": "mock result"}
+
+
 def test_what_is_no_message_is_passed_over() -> None:
     with mock_dify(CONCAT) as dify, raw(CONCAT, environment=dify.environment) as server:
         for line in (b"hello", b"{", b"\xff\xfe\x00", b"[]", b'{"jsonrpc": "2.0"}', b"", b"9" * 100_000):
@@ -763,6 +833,20 @@ def test_cancelling_over_http_stops_the_run(mode: str) -> None:
 
     with mock_dify(CONCAT, latency=5) as dify, over_http(dify, CONCAT) as (url, _):
         asyncio.run(work(url, dify))
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+def test_leaving_over_http_stops_the_run(mode: str) -> None:
+    async def work(url: str, dify: MockDify) -> None:
+        async with asyncio.timeout(30), Client(url, mode=mode) as client:  # type: ignore[arg-type]
+            running = asyncio.create_task(client.call_tool("concat", INPUTS))
+            while not dify.runs:
+                await asyncio.sleep(0.02)
+            running.cancel()
+
+    with mock_dify(CONCAT, latency=30) as dify, over_http(dify, CONCAT) as (url, _):
+        asyncio.run(work(url, dify))
+        assert eventually(lambda: dify.last_run.status == "stopped")
 
 
 def test_a_server_over_http_that_ends_stops_its_runs() -> None:

@@ -227,7 +227,7 @@ def as_number(value: object) -> int | float | None:
         return inf
 
 
-def is_finite(number: int | float) -> bool:
+def is_finite(number: float) -> bool:
     """Check whether a number is none of NaN and the infinities, nor too large for a float."""
     try:
         return isfinite(number)
