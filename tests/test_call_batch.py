@@ -1,9 +1,10 @@
-"""`difygen call --inputs`: tables are checked before anything runs, results are written as they arrive, and a batch
-goes on where it stopped.
+"""`difygen call --inputs`: tables are checked before anything runs, results are a table again, and a batch goes on
+where it stopped. What is killed, cut and refused is in `test_bulk_kills.py`.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from difygen.call.rows import InputRow, ResultFile, read_rows, result_line
+from difygen.call.rows import Columns, InputRow, RowReader
+from difygen.call.table import open_table
 from difygen.console import UsageProblem
 from difygen.model import App, Input
 from difygen.testing import MockDify, mock_dify
@@ -69,12 +71,19 @@ def read(file: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
-def rows(folder: Path, name: str, text: str, **common: object) -> list[InputRow]:
+def rows(folder: Path, name: str, text: str | bytes, **common: object) -> list[InputRow]:
     file = folder / name
-    file.write_bytes(text.encode())
-    return read_rows(
-        WORKFLOW, str(file), dict(common), {}, lambda values: [] if "string" in values else ["string is required."]
-    )
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    names = {input_.name: input_.name for input_ in WORKFLOW.inputs}
+    with open_table(str(file)) as table:
+        reader = RowReader(WORKFLOW, table, dict(common), names, Columns(), {})
+        reader.check(lambda values: [] if "string" in values else ["string is required."], lambda key: False)
+        return list(reader.rows())
+
+
+def values(row: InputRow) -> dict[str, Any]:
+    assert row.row is not None
+    return dict(row.row.arguments)
 
 
 def test_every_row_is_run_and_its_result_written(spec: str, dify: MockDify, tmp_path: Path) -> None:
@@ -83,9 +92,8 @@ def test_every_row_is_run_and_its_result_written(spec: str, dify: MockDify, tmp_
         "call", spec, "--inputs", table(tmp_path, "a", "b", "c"), "--output", str(output), env=dify.environment
     )
     assert (ended.code, ended.out) == (0, "")
-    assert ended.err == f"3 of 3 rows succeeded. Results are in {output}.\n"
-    results = sorted(read(output), key=lambda result: result["row"])
-    assert [(result["row"], result["status"], result["outputs"]) for result in results] == [
+    assert ended.err.startswith(f"3 of 3 rows succeeded. Results are in {output}.\n")
+    assert [(result["row"], result["status"], result["outputs"]) for result in read(output)] == [
         (1, "succeeded", {"result": "A"}),
         (2, "succeeded", {"result": "B"}),
         (3, "succeeded", {"result": "C"}),
@@ -103,7 +111,8 @@ def test_a_row_that_fails_leaves_the_others_alone(spec: str, dify: MockDify, tmp
     ended = piped(
         "call", spec, "--inputs", table(tmp_path, "a", "boom", "c"), "--output", str(output), env=dify.environment
     )
-    assert (ended.code, ended.err) == (1, f"2 of 3 rows succeeded, 1 failed. Results are in {output}.\n")
+    assert ended.code == 1
+    assert ended.err.startswith(f"2 of 3 rows succeeded, 1 failed (1 RunFailedError). Results are in {output}.\n")
     (failed,) = [result for result in read(output) if result["status"] != "succeeded"]
     assert (failed["row"], failed["status"]) == (2, "failed")
     assert "boom" in failed["error"]
@@ -114,22 +123,104 @@ def test_a_batch_goes_on_where_it_stopped(spec: str, dify: MockDify, tmp_path: P
     arguments = ("call", spec, "--output", str(output), "--inputs")
     assert piped(*arguments, table(tmp_path, "a", "boom"), env=dify.environment).code == 1
     dify.clear()
-    again = piped(*arguments, table(tmp_path, "a", "b", "c"), env=dify.environment)
-    assert again.code == 0
-    assert again.err.splitlines()[0] == "1 row of 3 succeeded before and will not be run again."
-    assert sorted(run.inputs["string"] for run in dify.runs) == ["b", "c"]
-    nothing = piped(*arguments, table(tmp_path, "a", "b", "c"), env=dify.environment)
-    assert (nothing.code, nothing.err) == (0, "All 3 rows succeeded before; there is nothing left to run.\n")
+    again = piped(*arguments, table(tmp_path, "c", "a", "boom"), env=dify.environment)
+    assert again.code == 1
+    assert again.err.startswith("2 of 3 rows succeeded (1 before), 1 failed (1 before).")
+    assert [run.inputs["string"] for run in dify.runs] == ["c"]
+    assert [(line["row"], line["inputs"]["string"]) for line in read(output)] == [(1, "c"), (2, "a"), (3, "boom")]
+    retried = piped(*arguments, table(tmp_path, "c", "a", "boom"), "--retry-failed", env=dify.environment)
+    assert (retried.code, [run.inputs["string"] for run in dify.runs]) == (1, ["c", "boom"])
+    nothing = piped(*arguments, table(tmp_path, "a", "c"), env=dify.environment)
+    assert (nothing.code, nothing.err) == (0, f"2 of 2 rows succeeded (2 before). Results are in {output}.\n")
 
 
-def test_a_line_that_was_cut_off_is_taken_away(spec: str, dify: MockDify, tmp_path: Path) -> None:
+def test_rows_with_the_same_values_are_one_row_unless_an_id_tells_them_apart(
+    spec: str, dify: MockDify, tmp_path: Path
+) -> None:
     output = tmp_path / "out.jsonl"
-    arguments = ("call", spec, "--output", str(output), "--inputs", table(tmp_path, "a", "b"))
-    piped(*arguments, "--concurrency", "1", env=dify.environment)
-    output.write_bytes(output.read_bytes()[:-30])
+    piped("call", spec, "--inputs", table(tmp_path, *"aaaa"), "--output", str(output), env=dify.environment)
+    assert (len(dify.runs), [line["status"] for line in read(output)]) == (1, ["succeeded"] * 4)
+    dify.clear()
+    (tmp_path / "rows.csv").write_text("id,string\n7,a\n8,a\n")
+    arguments = ("call", spec, "--inputs", str(tmp_path / "rows.csv"), "--id-column", "id")
+    ended = piped(*arguments, "--output", str(tmp_path / "out.csv"), env=dify.environment)
+    assert (ended.code, len(dify.runs)) == (0, 2)
+    assert [line.split(",")[:4] for line in (tmp_path / "out.csv").read_text().splitlines()] == [
+        ["row", "key", "status", "inputs.id"],
+        ["1", "7", "succeeded", "7"],
+        ["2", "8", "succeeded", "8"],
+    ]
+
+
+def test_an_id_with_other_values_is_refused(spec: str, dify: MockDify, tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    arguments = ("call", spec, "--inputs", str(file), "--id-column", "id", "--output", str(tmp_path / "out.csv"))
+    file.write_text("id,string\n7,a\n")
+    assert piped(*arguments, env=dify.environment).code == 0
+    file.write_text("id,string\n7,b\n,c\n")
     ended = piped(*arguments, env=dify.environment)
-    assert (ended.code, ended.err.splitlines()[0]) == (0, f"The last line of {output} was cut off and is taken away.")
-    assert [result["row"] for result in read(output)] == [1, 2]
+    assert (ended.code, ended.err.splitlines()[0]) == (
+        2,
+        f"Error: {file}:3: the column 'id' must hold a text that is not empty.",
+    )
+    file.write_text("id,string\n7,b\n")
+    ended = piped(*arguments, env=dify.environment)
+    assert (ended.code, len(dify.runs)) == (1, 1)
+    assert "1 failed (1 invalid)" in ended.err
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_tables_come_and_go_in_three_kinds(spec: str, dify: MockDify, tmp_path: Path, kind: str) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    source, output = tmp_path / f"in.{kind}", tmp_path / f"out.{kind}"
+    records = [{"string": "a", "num": 1.5}, {"string": "boom", "num": None}, {"string": "字", "num": 3.0}]
+    if kind == "parquet":
+        parquet.write_table(pyarrow.Table.from_pylist(records), source)
+    elif kind == "csv":
+        source.write_text("string,num\na,1.5\nboom,\n字,3\n", encoding="utf-8")
+    else:
+        source.write_text("".join(json.dumps(record) + "\n" for record in records))
+    ended = piped("call", spec, "--inputs", str(source), "--output", str(output), env=dify.environment)
+    assert (ended.code, sorted(str(run.inputs["string"]) for run in dify.runs)) == (1, ["a", "boom", "字"])
+    if kind == "parquet":
+        found = parquet.read_table(output).to_pylist()
+    elif kind == "csv":
+        found = list(csv.DictReader(output.read_text(encoding="utf-8").splitlines()))
+    else:
+        found = [{**line, "outputs.result": line["outputs"].get("result")} for line in read(output)]
+    assert [(int(line["row"]), line["status"], line["outputs.result"] or None) for line in found] == [
+        (1, "succeeded", "A"),
+        (2, "failed", None),
+        (3, "succeeded", "字"),
+    ]
+
+
+def test_shards_have_every_row_once(spec: str, dify: MockDify, tmp_path: Path) -> None:
+    names = [f"row {number}" for number in range(30)]
+    arguments = ("call", spec, "--inputs", table(tmp_path, *names), "--store", str(tmp_path / "runs.db"))
+    for shard in range(1, 4):
+        ended = piped(*arguments, "--shard", f"{shard}/3", env=dify.environment)
+        assert (ended.code, ended.out) == (0, "")
+    assert sorted(run.inputs["string"] for run in dify.runs) == sorted(names)
+    ended = piped(*arguments, "--output", str(tmp_path / "all.csv"), env=dify.environment)
+    assert ended.err.startswith("30 of 30 rows succeeded (30 before).")
+    assert len((tmp_path / "all.csv").read_text().splitlines()) == 31
+
+
+def test_rows_beyond_those_that_are_checked_ahead_are_results(
+    spec: str, dify: MockDify, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "rows.jsonl"
+    good = '{"string": "a"}\n'
+    file.write_text(good * 10_000 + '{"string": "b"}\n{"strin": "c"}\n{"string": 3}\n')
+    output = tmp_path / "out.jsonl"
+    for _ in range(2):
+        ended = piped("call", spec, "--inputs", str(file), "--output", str(output), env=dify.environment)
+        assert (ended.code, sorted(run.inputs["string"] for run in dify.runs)) == (1, ["a", "b"])
+    wrong = read(output)[-2:]
+    assert [(line["row"], line["status"]) for line in wrong] == [(10_002, "invalid"), (10_003, "error")]
+    assert "did you mean 'string'?" in wrong[0]["error"]
 
 
 def test_wrong_rows_are_told_all_at_once_and_nothing_is_run(spec: str, dify: MockDify, tmp_path: Path) -> None:
@@ -178,22 +269,18 @@ def test_an_error_that_every_row_would_meet_ends_the_batch(spec: str, tmp_path: 
         ended = piped("call", spec, "--inputs", table(tmp_path, *"abcdefgh"), "--concurrency", "1", env=env)
     assert (ended.code, server.runs) == (1, 1)
     assert "Access token is invalid" in ended.err
-    assert (
-        ended.err.splitlines()[-1]
-        == "0 of 8 rows succeeded, 1 failed, 7 not run, since every call would end like this."
+    assert ended.err.splitlines()[-1] == (
+        "0 rows ended before that. No more were started, since every call would end like this."
     )
 
 
-def test_ctrl_c_stops_what_is_running_and_keeps_what_is_done(spec: str, tmp_path: Path) -> None:
-    output = tmp_path / "out.jsonl"
+def test_ctrl_c_stops_runs_whose_results_would_be_lost(spec: str, tmp_path: Path) -> None:
     with mock_dify(spec, handler=upper, latency=20) as server:
         ended = on_terminal(
             "call",
             spec,
             "--inputs",
             table(tmp_path, *"abc"),
-            "--output",
-            str(output),
             "--concurrency",
             "2",
             env=server.environment,
@@ -201,8 +288,23 @@ def test_ctrl_c_stops_what_is_running_and_keeps_what_is_done(spec: str, tmp_path
         )
         assert ended.code == 130
         assert [run.status for run in server.runs] == ["stopped", "stopped"]
-    assert "Interrupted after 0 of 3 rows; running ones were asked to stop." in ended.text
-    assert output.read_bytes() == b""
+    assert "Interrupted after 0 rows." in ended.text
+
+
+def test_ctrl_c_leaves_runs_whose_results_are_kept_later(spec: str, tmp_path: Path) -> None:
+    arguments = ("call", spec, "--inputs", table(tmp_path, *"abc"), "--output", str(tmp_path / "out.jsonl"))
+    with mock_dify(spec, handler=upper, latency=1) as server:
+        ended = on_terminal(
+            *arguments,
+            "--concurrency",
+            "2",
+            env=server.environment,
+            press=[(lambda: len(server.runs) == 2, b"\x03")],
+        )
+        assert (ended.code, [run.status for run in server.runs]) == (130, ["running", "running"])
+        assert "Interrupted after 0 rows. The same command goes on where it stopped." in ended.text
+        again = piped(*arguments, env=server.environment)
+        assert (again.code, len(server.runs)) == (0, 3), again.err
 
 
 def test_a_terminal_shows_a_progress_bar(spec: str, dify: MockDify, tmp_path: Path) -> None:
@@ -210,13 +312,28 @@ def test_a_terminal_shows_a_progress_bar(spec: str, dify: MockDify, tmp_path: Pa
     ended = on_terminal(*arguments, env=dify.environment)
     assert ended.code == 0
     assert "3/3" in ended.text
-    assert ended.text.rstrip().endswith(f"Results are in {tmp_path / 'out.jsonl'}.")
+    assert "/s, " in ended.text
+    assert f"Results are in {tmp_path / 'out.jsonl'}." in ended.text
 
 
-def test_blocking_rows_take_one_answer_each(spec: str, dify: MockDify, tmp_path: Path) -> None:
-    ended = piped("call", spec, "--blocking", "--inputs", table(tmp_path, "a", "b"), env=dify.environment)
-    assert ended.code == 0
-    assert {json.loads(line)["outputs"]["result"] for line in ended.out.splitlines()} == {"A", "B"}
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--blocking"], "--blocking is for a single call: a table is streamed"),
+        (["--shard", "0/4"], "--shard is 1/16 to 16/16 for sixteen parts, not '0/4'."),
+        (["--shard", "5/4"], "--shard is 1/16 to 16/16 for sixteen parts, not '5/4'."),
+        (["--retry-failed"], "--retry-failed needs what an earlier run has kept: its --output or --store."),
+        (["--rerun-unknown"], "--rerun-unknown needs what an earlier run has kept: its --output or --store."),
+        (["--conversation-column", "a"], "`concat` is a workflow, which takes no --conversation-column."),
+        (["--output", "nowhere/out.csv"], "Cannot write nowhere/out.csv: there is no folder nowhere."),
+    ],
+)
+def test_options_that_make_no_sense(
+    spec: str, dify: MockDify, tmp_path: Path, options: list[str], complaint: str
+) -> None:
+    ended = piped("call", spec, "--inputs", table(tmp_path, "a"), *options, env=dify.environment)
+    assert (ended.code, dify.runs) == (2, [])
+    assert ended.err.startswith(f"Error: {complaint}")
 
 
 def test_rows_can_come_from_standard_input(spec: str, dify: MockDify) -> None:
@@ -228,9 +345,9 @@ def test_csv_cells_are_read_by_the_kind_of_their_column(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a")
     text = f'string,num,on,note,doc\r\n"two\r\nlines, quoted",1.5,yes,,{tmp_path}/a.txt\r\n,,,@home\r\n\r\n字,3,0,x\r\n'
     first, second, third = rows(tmp_path, "rows.csv", "\ufeff" + text)
-    assert first.values == {"string": "two\r\nlines, quoted", "num": 1.5, "on": True, "doc": tmp_path / "a.txt"}
-    assert second.values == {"string": "", "note": "@home"}
-    assert third.values == {"string": "字", "num": 3, "on": False, "note": "x"}
+    assert values(first) == {"string": "two\r\nlines, quoted", "num": 1.5, "on": True, "doc": tmp_path / "a.txt"}
+    assert values(second) == {"string": "", "note": "@home"}
+    assert values(third) == {"string": "字", "num": 3, "on": False, "note": "x"}
     assert [first.line, second.line, third.line] == [2, 4, 6]
 
 
@@ -255,17 +372,16 @@ def test_a_table_that_cannot_be_read(tmp_path: Path, name: str, text: str, compl
 
 
 def test_a_table_in_another_encoding_says_where(tmp_path: Path) -> None:
-    (tmp_path / "rows.csv").write_bytes("string\na\n字\n".encode("gbk"))
     with pytest.raises(UsageProblem, match=r"rows\.csv:3: this is not UTF-8 text; save the table as UTF-8\."):
-        read_rows(WORKFLOW, str(tmp_path / "rows.csv"), {}, {}, lambda values: [])
+        rows(tmp_path, "rows.csv", "string\na\n字\n".encode("gbk"))
 
 
 def test_json_rows_keep_line_separators_and_common_values(tmp_path: Path) -> None:
     first, second = rows(
         tmp_path, "rows.jsonl", '{"string": "a\u2028b", "num": null}\r\n{"string": "c", "num": 2}', num=9
     )
-    assert first.values == {"string": "a\u2028b", "num": 9}
-    assert second.values == {"string": "c", "num": 2}
+    assert values(first) == {"string": "a\u2028b", "num": 9}
+    assert values(second) == {"string": "c", "num": 2}
 
 
 def test_the_key_of_a_row_follows_its_values_and_the_content_of_its_files(tmp_path: Path) -> None:
@@ -275,42 +391,21 @@ def test_the_key_of_a_row_follows_its_values_and_the_content_of_its_files(tmp_pa
     (same,) = rows(tmp_path, "rows.jsonl", text)
     (tmp_path / "a.txt").write_text("two")
     (other,) = rows(tmp_path, "rows.jsonl", text)
-    assert first.key == same.key != other.key
+    assert first.row is not None and same.row is not None and other.row is not None
+    assert first.row.key == same.row.key != other.row.key
 
 
-def test_the_last_line_of_a_row_counts(tmp_path: Path) -> None:
-    file = tmp_path / "out.jsonl"
-    row = InputRow(1, 1, {"string": "a"}, "sha256:1")
-    with ResultFile(str(file)) as results:
-        results.write(result_line(row, {"status": "succeeded"}))
-        results.write(result_line(row, {"status": "failed"}))
-    with ResultFile(str(file)) as results:
-        assert not results.is_done(row)
-        results.write(result_line(row, {"status": "partial-succeeded"}))
-    with ResultFile(str(file)) as results:
-        assert results.is_done(row)
-        assert not results.is_done(InputRow(1, 1, {}, "sha256:2"))
-        assert not results.is_done(InputRow(2, 2, {}, "sha256:1"))
-
-
-@pytest.mark.parametrize(
-    "content", ["hello\n", "hello", '{"a": 1}\n', '{"row": 1, "inputs": "k", "status": "succeeded"}\nmine\n']
-)
-def test_a_file_of_something_else_is_left_alone(tmp_path: Path, content: str) -> None:
-    file = tmp_path / "notes.txt"
-    file.write_text(content)
-    with pytest.raises(UsageProblem, match="this is no result of difygen call; choose another --output"):
-        ResultFile(str(file))
-    assert file.read_text() == content
-
-
-def test_a_whole_last_line_without_its_end_is_kept(tmp_path: Path) -> None:
-    file = tmp_path / "out.jsonl"
-    file.write_text('{"row": 1, "inputs": "k", "status": "succeeded"}')
-    with ResultFile(str(file)) as results:
-        assert results.is_done(InputRow(1, 1, {}, "k"))
-        results.write(result_line(InputRow(2, 2, {}, "k2"), {"status": "failed"}))
-    assert [result["row"] for result in read(file)] == [1, 2]
+def test_a_file_of_something_else_is_left_alone(spec: str, dify: MockDify, tmp_path: Path) -> None:
+    output, store = tmp_path / "notes.txt", tmp_path / "notes.db"
+    output.write_text("mine")
+    store.write_text("mine, too")
+    arguments = ("call", spec, "--inputs", table(tmp_path, "a"))
+    ended = piped(*arguments, "--output", str(output), env=dify.environment)
+    assert (ended.code, dify.runs, output.read_text()) == (2, [], "mine")
+    assert "is there already, and no store of difygen call beside it" in ended.err
+    ended = piped(*arguments, "--store", str(store), env=dify.environment)
+    assert (ended.code, dify.runs, store.read_text()) == (2, [], "mine, too")
+    assert ended.err == f"Error: Cannot use {store}: file is not a database.\n"
 
 
 def test_results_that_cannot_be_written_end_the_batch(spec: str, dify: MockDify, tmp_path: Path) -> None:

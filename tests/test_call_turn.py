@@ -148,7 +148,7 @@ def test_nothing_in_an_answer_steers_the_terminal() -> None:
         ((*CHATFLOW, "--query", ""), "query must be a text that is not empty"),
         ((CHATFLOW[0], "--query", "Hello"), "name is required."),
         ((*CHATFLOW, "--query", "Hello", "--file", "nowhere.png"), "--file: the file 'nowhere.png' does not exist."),
-        ((*CHATFLOW, "--query", "Hello", "--inputs", "rows.csv"), "a table of --inputs is for workflows."),
+        ((*CHATFLOW, "--query", "Hello", "--inputs", "rows.csv"), "Cannot read rows.csv: no such file or directory."),
         ((KINDS[3][0][0], "name=Ada", "--query", "Hello"), "is a text generator, which takes no --query."),
         ((KINDS[3][0][0], "name=Ada", "--conversation", "x"), "is a text generator, which takes no --conversation."),
         ((KINDS[1][0][0], "name=Ada", "--query", "@nowhere.txt"), "--query: cannot read 'nowhere.txt'"),

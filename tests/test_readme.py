@@ -28,7 +28,19 @@ from support import GENERATOR, ROOT
 from support.node import NO_NETWORK, need_npm
 
 RUN = (
-    *("call", "clients", "connections", "doctor", "documents", "files", "library", "long-runs", "mcp", "recipes"),
+    *(
+        "bulk",
+        "call",
+        "clients",
+        "connections",
+        "doctor",
+        "documents",
+        "files",
+        "library",
+        "long-runs",
+        "mcp",
+        "recipes",
+    ),
     *("settings", "typescript"),
 )
 """The pages of docs/ that are such sessions."""

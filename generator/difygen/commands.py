@@ -197,11 +197,22 @@ def doctor(sources: tuple[str, ...], config: str | None, **options: Any) -> None
 @click.option("--events", is_flag=True, help="Print the raw events, one JSON line each.")
 @click.option("--json", is_flag=True, help="Print the result alone, as JSON.")
 @click.option("--html", metavar="FILE", help="Write the timeline as a web page.")
-@click.option("--inputs", metavar="FILE", help="Run once per row of a .jsonl or .csv file.")
+@click.option("--inputs", metavar="FILE", help="Run once per row of a .csv, .jsonl or .parquet file.")
 @click.option(
     "--concurrency", type=click.IntRange(min=1), metavar="N", help="How many rows to run at a time. Default: 4."
 )
-@click.option("--output", metavar="FILE", help="Where the results of the rows go; what is done there is not run again.")
+@click.option("--output", metavar="FILE", help="The table of results: .csv, .jsonl or .parquet. Default: print them.")
+@click.option("--store", metavar="FILE|DIR", help="What was run already: a file, or a folder/ for many machines.")
+@click.option("--shard", metavar="I/N", help="Run the I-th of N parts of the table, from 1/N to N/N.")
+@click.option("--id-column", metavar="NAME", help="The column that tells rows apart. Default: all values.")
+@click.option("--conversation-column", metavar="NAME", help="Rows alike in it are the turns of one conversation.")
+@click.option("--retry-failed", is_flag=True, help="Also run the rows again that failed.")
+@click.option("--rerun-unknown", is_flag=True, help="Also run those again of which nobody knows whether they ran.")
+@click.option(
+    "--user-per-row/--one-user",
+    default=None,
+    help="Whether each row is a user of its own, by which a lost run is found. Default: where that changes nothing.",
+)
 @settings_option
 def call(source: str, config: str | None, **options: Any) -> None:
     """Run an app from the terminal: difygen call specs/concat.yaml string=hello num=3 list=list_b

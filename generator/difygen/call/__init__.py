@@ -3,20 +3,23 @@
 run       one call: timeline follows its events, live or progress shows them, html keeps them as a page
 results   what came out, as JSON and as text: of a run and of a turn
 chat      a conversation, turn after turn
-batch     a table of calls: rows reads and checks it, and knows from the results what is done
+batch     a table of calls: table and rows read it, bulk runs it, output writes its results, summary says how it went
 options   what the command line asks of a call
 """
 
 from __future__ import annotations
 
+import os
+
 from difygen.arguments import parse_arguments
 from difygen.call.batch import call_rows
 from difygen.call.options import CallOptions
 from difygen.call.run import SingleCall
-from difygen.connection import read_connection
+from difygen.connection import Connection, read_connection
 from difygen.console import finish
-from difygen.definitions.reading import read_definition
+from difygen.definitions.reading import content, read_definition
 from difygen.generated_client import generated
+from difygen.model import App
 
 
 def run_call(options: CallOptions) -> int:
@@ -39,5 +42,19 @@ def _call(options: CallOptions) -> int:
             options.base_url, options.user, options.api_key_file, options.timeout, client.key_variables
         )
         if options.inputs is not None:
-            return call_rows(app, client, connection, values, options)
+            turn = options.turn_arguments()
+            return call_rows(app, client, connection, values, options, turn, _row_users(app, connection, options))
         return SingleCall(app, client, connection, options).run(values, options.turn_arguments())
+
+
+def _row_users(app: App, connection: Connection, options: CallOptions) -> str | None:
+    """Return how the users begin that rows have of their own; None for one user for all.
+
+    Such a user is what a run is found by in the logs if nobody heard its id. It is no good where the app looks at it,
+    and only an export tells that it does not; nor where the caller has said who it is for.
+    """
+    if options.user_per_row is None:
+        is_said = options.user is not None or bool(os.environ.get("DIFY_USER"))
+        is_known = bool(app.nodes) and options.source != "-" and b"user_id" not in content(options.source)
+        return connection.user if is_known and not is_said else None
+    return connection.user if options.user_per_row else None

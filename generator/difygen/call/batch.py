@@ -1,217 +1,189 @@
-"""Many calls of one app: a bounded number at a time, results as they arrive, and a way to go on after a stop."""
+"""A table of calls: `difygen.bulk` runs it, the terminal sees how far it is, and its results become a table again."""
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from difygen.arguments import Values
+from difygen.bulk import AsyncJob, AsyncLimit, Row, RowResult, Store, StoreError, Tally, open_store
+from difygen.bulk.rows import changed_row, result_of_stored
 from difygen.call.options import DEFAULT_CONCURRENCY, CallOptions
-from difygen.call.results import result_of
-from difygen.call.rows import DONE, InputRow, ResultFile, read_rows, result_line
+from difygen.call.output import check_output, column_names, line_of, write_results
+from difygen.call.rows import Columns, InputRow, RowReader
+from difygen.call.summary import Advance, row_progress, sum_up
+from difygen.call.table import open_table
 from difygen.connection import Connection
-from difygen.console import FAILED, INTERRUPTED, OK, OutputError, echo, is_terminal, say
-from difygen.generated_client import GeneratedClient, is_hopeless, sentences
+from difygen.console import FAILED, INTERRUPTED, UsageProblem, compact_json, echo, is_terminal, say, say_error
+from difygen.generated_client import GeneratedClient, sentences
 from difygen.model import App
 from difygen.wording import count
 
+ROWS_OF_OUTPUT = 500
+"""Rows whose results are read from the store together."""
+
 
 @dataclass(slots=True)
-class Tally:
-    """How a batch came out so far."""
+class Batch:
+    """A table that is run: its rows by key while they are at work, and what of it is said when."""
 
-    succeeded: int = 0
-    failed: int = 0
-    given_up: list[str] = field(default_factory=list)
+    loaded: GeneratedClient
+    reader: RowReader
+    store: Store
+    options: CallOptions
+    advance: Advance
+    at_work: dict[str, InputRow] = field(default_factory=dict)
+    job: AsyncJob | None = None
+    passes: int = 0
 
+    @property
+    def prints(self) -> bool:
+        """Whether results go to standard output, as they come."""
+        return self.options.output is None and self.options.store is None
 
-async def run_rows(
-    loaded: GeneratedClient,
-    connection: Connection,
-    rows: Sequence[InputRow],
-    *,
-    concurrency: int,
-    blocking: bool,
-    write: Callable[[str], None],
-    advance: Callable[[Tally, int], None],
-) -> Tally:
-    """Run all rows, at most `concurrency` at a time. Gives up when an error would be the same for every row.
+    def rows(self) -> Iterator[Row]:
+        """Give the job its rows; those that cannot be sent are results at once."""
+        assert self.job is not None
+        self.passes += 1
+        for found in self.reader.rows():
+            if found.row is None:
+                self.job.tally.invalid += 1
+                if self.passes == 1 and self.prints:
+                    self._print(found, invalid(found))
+                continue
+            if self.prints:
+                self.at_work[found.row.key] = found
+            yield found.row
 
-    `write` gets a line per row that ended; `advance` the tally and how many are running, whenever either changes.
-    Cancelling stops the runs that are going on, on the server too, and so does an `OutputError` of `write`.
-    """
-    tally, waiting = Tally(), iter(rows)
-    unwritten: list[OutputError] = []
-    running = 0
+    def take(self, row: Row, result: RowResult) -> None:
+        """Print what came of a row."""
+        if self.prints:
+            self._print(self.at_work.pop(row.key), result)
 
-    async def work(client: Any) -> None:
-        nonlocal running
-        for row in waiting:
-            running += 1
-            advance(tally, running)
-            try:
-                result, error = await _call(client, loaded, connection, row, blocking)
-            finally:
-                running -= 1
-            write(result_line(row, result))
-            if result["status"] in DONE:
-                tally.succeeded += 1
-            else:
-                tally.failed += 1
-            advance(tally, running)
-            if error is not None and is_hopeless(error):
-                tally.given_up = tally.given_up or sentences(error, loaded)
-            if tally.given_up:
-                return
+    def _print(self, found: InputRow, result: RowResult) -> None:
+        echo(compact_json(line_of(found, result)))
 
-    try:
-        async with (
-            loaded.async_client(**connection.arguments(), max_concurrency=concurrency) as client,
-            asyncio.TaskGroup() as group,
-        ):
-            for _ in range(min(concurrency, len(rows))):
-                group.create_task(work(client))
-    except* OutputError as errors:
-        unwritten += [error for error in errors.exceptions if isinstance(error, OutputError)]
-    if unwritten:
-        raise unwritten[0]
-    return tally
-
-
-async def _call(
-    client: Any, loaded: GeneratedClient, connection: Connection, row: InputRow, blocking: bool
-) -> tuple[dict[str, Any], Exception | None]:
-    """Return the result of one row, whatever happens; and the exception, if there was one."""
-    arguments = loaded.arguments(row.values)
-    try:
-        if blocking:
-            return result_of(await loaded.start(client)(**arguments)), None
-        async with loaded.stream(client)(**arguments, stop_on_exit=True) as stream:
-            return result_of(await stream.result()), None
-    except loaded.failures as error:
-        run = getattr(error, "run", None)
-        text = "\n".join(sentences(error, loaded))
-        if run is not None:
-            return {**result_of(run), "error": run.error or text}, error
-        return {
-            "status": "error",
-            "outputs": {},
-            "error": text,
-            "workflow_run_id": getattr(error, "workflow_run_id", None),
-        }, error
+    async def run(self, connection: Connection) -> Tally:
+        """Run all rows, but those that are done."""
+        concurrency = self.options.concurrency or DEFAULT_CONCURRENCY
+        arguments = {**connection.arguments(), "max_retries": 0}
+        async with self.loaded.async_client(**arguments) as client:
+            self.job = AsyncJob(
+                client,
+                self.store,
+                concurrency=concurrency,
+                retry_failed=self.options.retry_failed,
+                rerun_unknown=self.options.rerun_unknown,
+                stops_on_exit=self.prints,
+                on_result=self.take,
+                on_change=self.advance,
+            )
+            main = asyncio.current_task()
+            assert main is not None
+            with suppress(NotImplementedError, RuntimeError):  # Windows; another thread
+                asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
+            return await self.job.run(self.rows)
 
 
-Advance = Callable[[Tally, int], None]
+def invalid(found: InputRow) -> RowResult:
+    """Return the result of a row that cannot be sent."""
+    error = " ".join(found.problems)
+    return RowResult("", "failed", {"status": "invalid", "error": error, "error_kind": "InvalidRow"}, is_new=False)
 
 
 def call_rows(
-    workflow: App, loaded: GeneratedClient, connection: Connection, common: Values, options: CallOptions
+    app: App,
+    loaded: GeneratedClient,
+    connection: Connection,
+    common: Values,
+    options: CallOptions,
+    turn: Mapping[str, Any],
+    users: str | None,
 ) -> int:
-    """Call the workflow once for every row that has no success yet; 1 if any of them did not succeed."""
+    """Call the app once for every row that was not run yet; 1 if any of them did not succeed.
 
-    def refusals(values: Values) -> list[str]:
+    `turn` is what all turns of a chat have in common, and `users` begins the users that rows have of their own.
+    """
+
+    def refusals(arguments: Mapping[str, Any]) -> list[str]:
         """Return what the client would refuse, as sentences, without sending anything."""
         try:
-            loaded.inputs(**loaded.arguments(values))
+            loaded.inputs(**{name: value for name, value in arguments.items() if name in loaded.wire_names})
         except ValueError as error:  # pydantic's ValidationError is one
             return sentences(error, loaded)
         return []
 
-    rows = read_rows(workflow, str(options.inputs), common, loaded.wire_names, refusals)
+    columns = Columns(
+        id=options.id_column, conversation=options.conversation_column, shard=options.shard_of(), users=users
+    )
     with ExitStack() as stack:
-        write: Callable[[str], None] = echo
-        waiting = rows
-        if options.output is not None:
-            results = stack.enter_context(ResultFile(options.output))
-            write, waiting = results.write, [row for row in rows if not results.is_done(row)]
-            if results.cut:
-                say(f"The last line of {options.output} was cut off and is taken away.")
-        if not waiting:
-            every = "The row" if len(rows) == 1 else f"All {len(rows)} rows"
-            say(f"{every} succeeded before; there is nothing left to run.")
-            return OK
-        if len(waiting) < len(rows):
-            say(f"{count(len(rows) - len(waiting), 'row')} of {len(rows)} succeeded before and will not be run again.")
-        return _run(loaded, connection, waiting, options, write)
-
-
-def _run(
-    loaded: GeneratedClient,
-    connection: Connection,
-    rows: list[InputRow],
-    options: CallOptions,
-    write: Callable[[str], None],
-) -> int:
-    last = Tally()
-    # Where lines of results run over the terminal, a bar would only be in their way.
-    hidden = options.json or not is_terminal(sys.stderr) or (options.output is None and is_terminal(sys.stdout))
-    with nullcontext(lambda tally, running: None) if hidden else _progress(len(rows)) as show:
-
-        def advance(tally: Tally, running: int) -> None:
-            nonlocal last
-            last = tally
-            show(tally, running)
-
-        work = run_rows(
-            loaded,
-            connection,
-            rows,
-            concurrency=options.concurrency or DEFAULT_CONCURRENCY,
-            blocking=options.blocking,
-            write=write,
-            advance=advance,
-        )
+        table = stack.enter_context(open_table(str(options.inputs)))
+        reader = RowReader(app, table, common, loaded.wire_names, columns, turn)
+        store = stack.enter_context(_store_of(options))
         try:
-            asyncio.run(work)
-        except KeyboardInterrupt:
-            again = " The same command goes on where it stopped." if options.output else ""
-            ended = f"{last.succeeded + last.failed} of {count(len(rows), 'row')}"
-            say(f"Interrupted after {ended}; running ones were asked to stop.{again}")
-            return INTERRUPTED
-    return _sum_up(last, len(rows), options)
+            reader.check(refusals, lambda key: store.get(key) is not None)
+            hidden = options.json or not is_terminal(sys.stderr) or (options.output is None and is_terminal(sys.stdout))
+            shown = nullcontext(_unseen) if hidden else row_progress(table.count() // columns.shard[1])
+            with shown as advance:
+                batch = Batch(loaded, reader, store, options, advance)
+                tally = _run(batch, connection)
+            if options.output is not None:
+                write_results(options.output, app, column_names(reader.rows()), _lines(batch))
+        except StoreError as error:
+            say_error(f"{error} What was kept before stays, and the same command goes on from there.")
+            return FAILED
+    if tally is not None:
+        return sum_up(tally, options, loaded)
+    ended = batch.job.tally.done + batch.job.tally.failed.total() if batch.job else 0
+    again = "" if batch.prints else " The same command goes on where it stopped."
+    say(f"Interrupted after {count(ended, 'row')}.{again}")
+    return INTERRUPTED
 
 
-def _sum_up(tally: Tally, total: int, options: CallOptions) -> int:
-    for sentence in tally.given_up:
-        say(f"Error: {sentence}")
-    left = total - tally.succeeded - tally.failed
-    words = [f"{tally.succeeded} of {count(total, 'row')} succeeded"]
-    words += [f"{tally.failed} failed"] if tally.failed else []
-    words += [f"{left} not run, since every call would end like this"] if left and tally.given_up else []
-    say(", ".join(words) + (f". Results are in {options.output}." if options.output else "."))
-    return OK if tally.succeeded == total else FAILED
+def _unseen(tally: Tally, limit: AsyncLimit) -> None:
+    """Show nothing."""
 
 
 @contextmanager
-def _progress(total: int) -> Iterator[Advance]:
-    """Show a bar on the terminal."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+def _store_of(options: CallOptions) -> Iterator[Store]:
+    """Open the store that goes with the output; without one, a store that is forgotten."""
+    with ExitStack() as stack:
+        place = options.store or (f"{options.output}.db" if options.output else None)
+        if place is None:
+            place = str(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="difygen-"))) / "rows.db")
+        if options.output is not None:
+            check_output(options.output, is_known=options.store is not None or Path(place).exists())
+        try:
+            store = open_store(place)
+        except StoreError as error:
+            raise UsageProblem(str(error)) from error
+        yield stack.enter_context(store)
 
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("", total=total)
 
-        def show(tally: Tally, running: int) -> None:
-            failed = f", [red]{tally.failed} failed[/]" if tally.failed else ""
-            progress.update(task, completed=tally.succeeded + tally.failed, description=f"{running} running{failed}")
+def _run(batch: Batch, connection: Connection) -> Tally | None:
+    """Run all rows; None where that was interrupted."""
+    try:
+        return asyncio.run(batch.run(connection))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return None
 
-        yield show
+
+def _lines(batch: Batch) -> Iterator[Mapping[str, Any]]:
+    """Read the rows once more, each with what the store knows of it."""
+    every = batch.reader.rows()
+    while rows := list(islice(every, ROWS_OF_OUTPUT)):
+        known = batch.store.read([found.row.key for found in rows if found.row is not None])
+        for found in rows:
+            if found.row is None:
+                yield line_of(found, invalid(found))
+            elif (stored := known.get(found.row.key)) is not None and stored.state != "released":
+                is_same = stored.digest == found.row.digest
+                yield line_of(found, result_of_stored(stored) if is_same else changed_row(found.row))

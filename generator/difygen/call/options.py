@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from os import W_OK, access
 from os.path import dirname, exists, isdir
@@ -9,7 +11,7 @@ from os.path import dirname, exists, isdir
 from difygen.arguments import file_argument, text_argument
 from difygen.config import Config
 from difygen.console import UsageProblem
-from difygen.model import WORKFLOW, App
+from difygen.model import App
 from difygen.wording import named
 
 DEFAULT_CONCURRENCY = 4
@@ -23,6 +25,9 @@ class CallOptions:
 
     `events`, `json` and `html` choose what is shown of a run: its raw events, one JSON object, or (with neither)
     progress and outputs; and a page of its timeline. `timeout` is in seconds.
+
+    What follows `inputs` is for tables: `store` is where rows are kept (else beside `output`), `shard` is "3/16",
+    `user_per_row` makes an end user of each row (None: where that is known to change nothing).
     """
 
     config: Config
@@ -41,6 +46,13 @@ class CallOptions:
     inputs: str | None = None
     concurrency: int | None = None
     output: str | None = None
+    store: str | None = None
+    shard: str | None = None
+    id_column: str | None = None
+    conversation_column: str | None = None
+    retry_failed: bool = False
+    rerun_unknown: bool = False
+    user_per_row: bool | None = None
 
     @property
     def source(self) -> str:
@@ -54,9 +66,18 @@ class CallOptions:
             raise UsageProblem("--events and --json exclude each other: both are about what goes to standard output.")
         if self.blocking and (self.events or self.html):
             raise UsageProblem(f"--blocking brings one answer and no events, so there is nothing for {only_single}.")
-        if self.inputs is None and (self.concurrency is not None or self.output is not None):
-            option = "--concurrency" if self.concurrency is not None else "--output"
+        if self.inputs is None and (option := next(self._options_of_tables(), None)):
             raise UsageProblem(f"{option} is for a table of --inputs.")
+        if self.inputs is not None and self.blocking:
+            raise UsageProblem(
+                "--blocking is for a single call: a table is streamed, since the id of a run comes with its first "
+                "event, and what has an id is not lost."
+            )
+        keeps = self.output is not None or self.store is not None
+        if not keeps and (self.retry_failed or self.rerun_unknown):
+            option = "--retry-failed" if self.retry_failed else "--rerun-unknown"
+            raise UsageProblem(f"{option} needs what an earlier run has kept: its --output or --store.")
+        self.shard_of()
         if self.inputs is not None and (self.events or self.html):
             raise UsageProblem(f"{only_single} is for a single call, not for a table of --inputs.")
         if self.html is not None and (reason := _unwritable(self.html)):
@@ -79,10 +100,34 @@ class CallOptions:
             is_allowed = allowed[option] in kind.parameters or (option == "--file" and app.files is not None)
             if value is not None and not is_allowed:
                 raise UsageProblem(f"{named(app.name)} is {kind.noun}, which takes no {option}.")
-        if "query" in kind.parameters and self.query is None:
+        if self.conversation_column is not None and "conversation_id" not in kind.parameters:
+            raise UsageProblem(f"{named(app.name)} is {kind.noun}, which takes no --conversation-column.")
+        if "query" in kind.parameters and self.query is None and self.inputs is None:
             raise UsageProblem(f"{named(app.name)} is {kind.noun}: say what to ask it with --query TEXT.")
-        if self.inputs is not None and kind is not WORKFLOW:
-            raise UsageProblem(f"{named(app.name)} is {kind.noun}; a table of --inputs is for workflows.")
+
+    def shard_of(self) -> tuple[int, int]:
+        """Return which part of how many is meant, from 0."""
+        if self.shard is None:
+            return 0, 1
+        found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", self.shard, re.ASCII)
+        if found is None or not 1 <= int(found[1]) <= int(found[2]):
+            raise UsageProblem(f"--shard is 1/16 to 16/16 for sixteen parts, not {self.shard!r}.")
+        return int(found[1]) - 1, int(found[2])
+
+    def _options_of_tables(self) -> Iterator[str]:
+        """Yield the options that were given and mean nothing without a table."""
+        given = {
+            "--concurrency": self.concurrency,
+            "--output": self.output,
+            "--store": self.store,
+            "--shard": self.shard,
+            "--id-column": self.id_column,
+            "--conversation-column": self.conversation_column,
+            "--retry-failed": self.retry_failed or None,
+            "--rerun-unknown": self.rerun_unknown or None,
+            "--user-per-row": self.user_per_row,
+        }
+        return (option for option, value in given.items() if value is not None)
 
     def turn_arguments(self) -> dict[str, object]:
         """Return what a turn takes beside its inputs, as keyword arguments of the client's methods."""

@@ -6,39 +6,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from difygen.bulk.outcome import is_turn, result_of
 from difygen.console import duration, echo, is_terminal, one_line, pretty_json, printable, say
 from difygen.wording import count
 
-
-def is_turn(result: Any) -> bool:
-    """Check whether the result is a turn of a chat-type app, not a run of a workflow."""
-    return hasattr(result, "message_id")
-
-
-def result_of(result: Any) -> dict[str, Any]:
-    """Return a run or a turn as the JSON object that `--json` prints and a batch writes."""
-    if is_turn(result):
-        return {
-            "status": result.status,
-            "answer": result.answer,
-            "error": result.error,
-            "conversation_id": result.conversation_id,
-            "message_id": result.message_id,
-            "workflow_run_id": result.workflow_run_id,
-            "usage": None if result.usage is None else result.usage.raw,
-            "citations": [citation.raw for citation in result.citations],
-            "files": [file.model_dump(mode="json") for file in result.files],
-            "thoughts": [thought.raw for thought in result.thoughts],
-        }
-    return {
-        "status": result.status,
-        "outputs": result.raw_outputs,
-        "error": result.error,
-        "workflow_run_id": result.workflow_run_id,
-        "elapsed_time": result.elapsed_time,
-        "total_tokens": result.total_tokens,
-        "total_steps": result.total_steps,
-    }
+__all__ = ["beside_answer", "blocking_line", "is_turn", "print_answer", "print_outputs", "print_result", "result_of"]
 
 
 def print_result(result: Any) -> None:

@@ -1,226 +1,169 @@
-"""The tables of a batch: rows of inputs, JSON lines or CSV, and a file of results that tells what is done."""
+"""From the records of a table to the rows of a job: cells are read by the kind of their input, and checked ahead."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from itertools import islice
+from typing import Any
 
 from difygen.arguments import Values, unknown_input, value_from_json, value_from_text
-from difygen.console import UsageProblem, collecting, compact_json, writing
-from difygen.definitions.reading import content
+from difygen.bulk.rows import Row, digest_of
+from difygen.call.table import Record, Table
+from difygen.console import UsageProblem
 from difygen.model import App, Input, JsonValue
-from difygen.wording import count
 
-DONE = ("succeeded", "partial-succeeded")
+CHECKED_AHEAD = 10_000
+"""Rows that are checked before the first is sent. Wrong ones further on are results."""
+
 _MOST_SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True)
 class InputRow:
-    """One call: its number in the file, from 1, and its values by wire name. The same values have the same `key`."""
+    """One call: its number in the table, from 1, what stands there, and the row of the job, or what is wrong."""
 
     number: int
     line: int
-    values: Values
-    key: str
+    cells: Mapping[str, JsonValue]
+    row: Row | None
+    problems: tuple[str, ...] = ()
 
 
-def read_rows(
-    workflow: App, name: str, common: Values, python_names: Mapping[str, str], check: Callable[[Values], list[str]]
-) -> list[InputRow]:
-    """Read the rows of a file, each with the values that are `common` to all where it does not give its own.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Columns:
+    """What the columns of a table mean beside the app's inputs.
 
-    `check` says what the client would refuse. Raises `UsageProblem` with `file:line` for each mistake in any row.
+    `id` tells rows apart, in the place of their values; rows of one `conversation` are its turns. `shard` is which of
+    how many parts of the table are meant, from 0. `users` begins the users that rows have of their own.
     """
-    inputs = {input_.name: input_ for input_ in workflow.inputs}
-    named = {**{alias: inputs[wire] for alias, wire in python_names.items()}, **inputs}
-    rows: list[InputRow] = []
-    problems: list[str] = []
-    for line, cells in _records(name, problems):
-        found: list[str] = []
-        values = {**common, **_values(workflow, named, cells, found)}
-        if not found:
-            found = check(values)
-        problems += [f"{name}:{line}: {sentence}" for sentence in found]
-        rows.append(InputRow(len(rows) + 1, line, values, _key(values)))
-    if problems:
-        more = len(problems) - _MOST_SHOWN
-        note = f"There are {more} more like these. " if more > 0 else ""
-        raise UsageProblem(*problems[:_MOST_SHOWN], note=f"{note}Nothing was run.")
-    if not rows:
-        raise UsageProblem(f"{name} holds no rows.")
-    return rows
+
+    id: str | None = None
+    conversation: str | None = None
+    shard: tuple[int, int] = (0, 1)
+    users: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    """A value of a row, as JSON or as the text of a table's cell."""
+class RowReader:
+    """Reads the rows of a table, each with the values that are common to all where it does not give its own."""
 
-    value: JsonValue
-    is_text: bool
-
-
-def _records(name: str, problems: list[str]) -> Iterator[tuple[int, dict[str, _Cell]]]:
-    text = _read(name)
-    if name.lower().endswith(".csv"):
-        yield from _csv_records(name, text, problems)
-    else:
-        yield from _json_records(name, text, problems)
-
-
-def _read(name: str) -> str:
-    try:
-        return content(name).decode("utf-8-sig")
-    except OSError as error:
-        raise UsageProblem(f"Cannot read {name}: {(error.strerror or str(error)).lower()}.") from error
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise UsageProblem(f"{name}:{line}: this is not UTF-8 text; save the table as UTF-8.") from error
-
-
-def _json_records(name: str, text: str, problems: list[str]) -> Iterator[tuple[int, dict[str, _Cell]]]:
-    for number, line in enumerate(text.split("\n"), 1):  # not splitlines: U+2028 may stand inside JSON
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            reason = error.msg.lower() if isinstance(error, json.JSONDecodeError) else "cannot be read"
-            problems.append(f"{name}:{number}: this is no JSON object on one line: {reason}.")
-            continue
-        if not isinstance(record, dict):
-            problems.append(f"{name}:{number}: a row is a JSON object of inputs, not {compact_json(record)[:40]}.")
-            continue
-        yield number, {key: _Cell(value, is_text=False) for key, value in record.items() if value is not None}
-
-
-def _csv_records(name: str, text: str, problems: list[str]) -> Iterator[tuple[int, dict[str, _Cell]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        header = [cell.strip() for cell in next(reader, [])]
-        repeated = next((cell for cell in header if header.count(cell) > 1), None)
-        if len(header) == 1 and (other := next((mark for mark in ";\t|" if mark in header[0]), None)):
-            raise UsageProblem(f"{name}:1: the columns are separated by {other!r}; save the table with commas.")
-        if repeated is not None:
-            raise UsageProblem(f"{name}:1: two columns are called {repeated!r}.")
-        line = reader.line_num + 1
-        for cells in reader:
-            if len(cells) > len(header):
-                sizes = f"{count(len(cells), 'cell')} for {count(len(header), 'column')}"
-                problems.append(f"{name}:{line}: {sizes}; quote cells that hold a comma.")
-            elif cells:
-                yield line, {column: _Cell(cell, is_text=True) for column, cell in zip(header, cells, strict=False)}
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise UsageProblem(f"{name}:{reader.line_num}: this is not CSV: {error}.") from error
-
-
-def _values(workflow: App, inputs: Mapping[str, Input], cells: Mapping[str, _Cell], problems: list[str]) -> Values:
-    values: Values = {}
-    for name, cell in cells.items():
-        input_ = inputs.get(name)
-        if input_ is None:
-            problems.append(unknown_input(name, workflow))
-        elif cell.is_text and cell.value == "" and not (input_.required and input_.traits.unit == "characters"):
-            continue  # an empty cell says nothing, but for a required text, which may be empty
-        else:
-            with collecting(problems):
-                read = value_from_text(input_, str(cell.value)) if cell.is_text else value_from_json(input_, cell.value)
-                values[input_.name] = read
-    return values
-
-
-def _key(values: Values) -> str:
-    """Tell rows with other values apart. Files count by their path and what is in them."""
-
-    def named(value: Any) -> Any:
-        return [str(value), sha256(value.read_bytes()).hexdigest()] if isinstance(value, Path) else str(value)
-
-    text = json.dumps(values, ensure_ascii=True, sort_keys=True, default=named)
-    return f"sha256:{sha256(text.encode()).hexdigest()[:32]}"
-
-
-def result_line(row: InputRow, result: Mapping[str, Any]) -> str:
-    """Return the line of a row that ended."""
-    return compact_json({"row": row.number, "inputs": row.key, **result})
-
-
-class ResultFile:
-    """Appends results to a file. What an earlier batch wrote stays; the last line of a row is the one that counts."""
-
-    def __init__(self, name: str) -> None:
-        self._path = Path(name)
-        if self._path.exists() and not self._path.is_file():  # a device may be endless, a pipe cannot be read again
-            raise UsageProblem(f"Cannot write results to {name}: it is no file.")
-        self.cut = False
-        self._done = self._read_done()
-        try:
-            self._file = self._path.open("ab")
-        except OSError as error:
-            raise UsageProblem(f"Cannot write {self._path}: {(error.strerror or str(error)).lower()}.") from error
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    def __init__(
+        self,
+        app: App,
+        table: Table,
+        common: Values,
+        python_names: Mapping[str, str],
+        columns: Columns,
+        turn: Mapping[str, Any],
     ) -> None:
-        self._file.close()
+        self.table = table
+        self._app, self._common, self._columns, self._turn = app, common, columns, turn
+        inputs = {input_.name: input_ for input_ in app.inputs}
+        self._inputs = {**{alias: inputs[wire] for alias, wire in python_names.items()}, **inputs}
+        self._python = {wire: alias for alias, wire in python_names.items()}
+        special = [columns.id, columns.conversation, "query" if "query" in app.kind.parameters else None]
+        self._special = {name for name in special if name is not None}
+        self._is_text = {name: self._takes_any_text(input_) for name, input_ in self._inputs.items()}
+        self._prefix = f"{app.name}\n"
 
-    def is_done(self, row: InputRow) -> bool:
-        """Check whether the file holds a success of that row with the same values."""
-        return self._done.get(row.number) == row.key
+    def _takes_any_text(self, input_: Input) -> bool:
+        return self.table.has_texts and input_.kind in ("text-input", "paragraph")
 
-    def write(self, line: str) -> None:
-        """Append a line, whole or not at all as far as readers can see."""
-        with writing(str(self._path)):
-            self._file.write(line.encode() + b"\n")
-            self._file.flush()
+    def rows(self) -> Iterator[InputRow]:
+        """Read the rows of the shard from the beginning of the table."""
+        index, of = self._columns.shard
+        for number, record in enumerate(self.table.records(), 1):
+            found = self._row(number, record)
+            if of == 1 or self._shard_of(found, of) == index:
+                yield found
 
-    def _read_done(self) -> dict[int, str]:
-        """Return the rows that succeeded, with the key of their values. Take a last line that was cut off away."""
+    def check(self, refusals: Callable[[Mapping[str, Any]], list[str]], is_known: Callable[[str], bool]) -> None:
+        """Check the first rows, but those that a store knows; `refusals` says what the client would refuse.
+
+        Raises `UsageProblem` with `file:line` for each mistake.
+        """
+        problems: list[str] = []
+        empty = True
+        for found in islice(self.rows(), CHECKED_AHEAD):
+            empty = False
+            wrong = list(found.problems)
+            if found.row is not None and (wrong := refusals(found.row.arguments)) and is_known(found.row.key):
+                wrong = []
+            problems += [f"{self.table.name}:{found.line}: {sentence}" for sentence in wrong]
+        if problems:
+            more = len(problems) - _MOST_SHOWN
+            note = f"There are {more} more like these. " if more > 0 else ""
+            raise UsageProblem(*problems[:_MOST_SHOWN], note=f"{note}Nothing was run.")
+        if empty and self._columns.shard[1] == 1:
+            raise UsageProblem(f"{self.table.name} holds no rows.")
+
+    def _shard_of(self, found: InputRow, of: int) -> int:
+        """Return the part that a row belongs to, wherever it stands; a conversation is all in one part."""
+        row = found.row
+        name = str(found.number) if row is None else row.conversation or row.key
+        return int.from_bytes(sha256(name.encode(errors="replace")).digest()[:8]) % of
+
+    def _row(self, number: int, record: Record) -> InputRow:
+        if record.problem:
+            return InputRow(number, record.line, record.cells, None, (record.problem,))
+        problems: list[str] = []
+        values = {**self._common, **self._values(record.cells, problems)}
+        turn, key, conversation = dict(self._turn), None, None
+        if self._special:
+            key = self._special_cell(self._columns.id, record.cells, problems)
+            conversation = self._special_cell(self._columns.conversation, record.cells, problems)
+            if "query" in self._special and ("query" in record.cells or "query" not in turn):
+                turn["query"] = self._special_cell("query", record.cells, problems)
+        if problems:
+            return InputRow(number, record.line, record.cells, None, tuple(problems))
         try:
-            data = self._path.read_bytes()
-        except FileNotFoundError:
-            return {}
+            digest = digest_of(self._prefix + (conversation or ""), {**values, **turn} if turn else values)
         except OSError as error:
-            raise UsageProblem(f"Cannot read {self._path}: {(error.strerror or str(error)).lower()}.") from error
-        lines = data.split(b"\n")
-        last = lines.pop()
-        done: dict[int, tuple[str, str]] = {}
-        for number, line in enumerate(lines, 1):
-            if (found := _entry(line)) is None:
-                raise self._foreign(number)
-            done.update([found])
-        if last and (entry := _entry(last)) is None:
-            if not lines and not last.startswith(b'{"row":'):
-                raise self._foreign(1)
-            self.cut = True
-            os.truncate(self._path, len(data) - len(last))
-        elif last:
-            with self._path.open("ab") as file:
-                file.write(b"\n")
-            done.update([entry] if entry else [])
-        return {number: key for number, (key, status) in done.items() if status in DONE}
-
-    def _foreign(self, line: int) -> UsageProblem:
-        return UsageProblem(
-            f"{self._path}:{line}: this is no result of difygen call; choose another --output, so that nothing is lost."
+            text = f"{error.filename}: {(error.strerror or str(error)).lower()}."
+            return InputRow(number, record.line, record.cells, None, (text,))
+        names = self._python
+        arguments = {names[wire]: value for wire, value in values.items()}
+        key = key or digest
+        user = self._columns.users
+        if user is not None:
+            user = f"{user}-{sha256((conversation or key).encode()).hexdigest()[:20]}"
+        row = Row(
+            key,
+            {**arguments, **turn} if turn else arguments,
+            digest,
+            user,
+            user is not None and conversation is None,
+            conversation,
         )
+        return InputRow(number, record.line, record.cells, row)
 
+    def _special_cell(self, column: str | None, cells: Mapping[str, JsonValue], problems: list[str]) -> str | None:
+        """Return the text of a column that is no input."""
+        if column is None:
+            return None
+        value = cells.get(column)
+        if value is None or value == "" or not isinstance(value, str | int | float):
+            problems.append(f"the column {column!r} must hold a text that is not empty.")
+            return None
+        return str(value)
 
-def _entry(line: bytes) -> tuple[int, tuple[str, str]] | None:
-    """Return row, key and status of a line; None if it is not one of ours."""
-    try:
-        record = json.loads(line)
-        return int(record["row"]), (str(record["inputs"]), str(record["status"]))
-    except (ValueError, KeyError, TypeError):
-        return None
+    def _values(self, cells: Mapping[str, JsonValue], problems: list[str]) -> Values:
+        values: Values = {}
+        for name, value in cells.items():
+            input_ = self._inputs.get(name)
+            if input_ is None:
+                if name not in self._special:
+                    problems.append(unknown_input(name, self._app))
+            elif value == "" and self.table.has_texts and not (input_.required and input_.traits.unit == "characters"):
+                continue  # an empty cell says nothing, but for a required text, which may be empty
+            elif self._is_text[name]:
+                values[input_.name] = value
+            else:
+                try:
+                    is_text = self.table.has_texts
+                    read = value_from_text(input_, str(value)) if is_text else value_from_json(input_, value)
+                    values[input_.name] = read
+                except UsageProblem as problem:
+                    problems += problem.sentences
+        return values

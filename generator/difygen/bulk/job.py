@@ -1,0 +1,211 @@
+"""Rows by the million, with a bounded number of them in memory: read, looked up, run, and kept, until none is left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from difygen.bulk.hands import AsyncHands, StreamsApp
+from difygen.bulk.journal import Journal
+from difygen.bulk.limit import AsyncLimit
+from difygen.bulk.owners import BEAT
+from difygen.bulk.recovery import JobEndedError
+from difygen.bulk.rows import Row, RowResult, StoredRow, result_of_stored
+from difygen.bulk.run import Policy, take_row
+from difygen.bulk.store import Store
+from difygen.bulk.tally import Tally
+
+READ_AHEAD = 500
+"""Rows that are read, and looked up, together."""
+
+HELD_BACK = 10_000
+"""Rows that may wait for an earlier row of their conversation."""
+
+GRACE = 10.0
+"""Seconds that a call gets to tell the id of what it has started, where the job is to end."""
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
+
+OnResult = Callable[[Row, RowResult], None]
+OnChange = Callable[[Tally, AsyncLimit], None]
+
+
+class AsyncJob:
+    """Takes rows to their ends with an async client, and goes on where an earlier job has stopped.
+
+    Processes that share a store share its rows and the `concurrency`, too.
+
+    Args:
+        client: An async client. Its `max_retries` should be 0: refusals are a matter for all rows here.
+        store: Where rows are kept.
+        concurrency: How many calls may go on at a time, of all processes that share the store.
+        retry_failed: Run those again that ended badly before.
+        rerun_unknown: Run those again of which nobody can tell whether they were run.
+        stops_on_exit: Stop runs on the server that go on when the job ends, in the place of leaving them for later.
+        on_result: Is told what came of each row, once that is kept.
+        on_change: Is told the numbers whenever they change.
+    """
+
+    def __init__(
+        self,
+        client: StreamsApp,
+        store: Store,
+        *,
+        concurrency: int,
+        retry_failed: bool = False,
+        rerun_unknown: bool = False,
+        stops_on_exit: bool = False,
+        on_result: OnResult = lambda row, result: None,
+        on_change: OnChange = lambda tally, limit: None,
+    ) -> None:
+        self.tally = Tally()
+        self._client, self._store = client, store
+        self._concurrency = concurrency
+        self._policy = Policy(retry_failed, rerun_unknown)
+        self._stops_on_exit = stops_on_exit
+        self._on_result, self._on_change = on_result, on_change
+        self._conversations: dict[str, str] = {}
+        self._waiting: dict[str, deque[Row]] = {}
+
+    async def run(self, rows: Callable[[], Iterable[Row]]) -> Tally:
+        """Take all rows to their ends; `rows` gives them, from the first, each time that it is called.
+
+        Where the job is cancelled, calls that have not told an id yet get a moment to do so; all others are left, and
+        the next job reads how they ended.
+
+        Raises:
+            StoreError: The store cannot be read or written.
+        """
+        self._limit = AsyncLimit(self._concurrency)
+        journal = Journal(self._store)
+        self._hands = AsyncHands(self._client, journal, self._limit, stops_on_exit=self._stops_on_exit)
+        sharing = asyncio.create_task(self._share())
+        pause = _FIRST_PAUSE
+        try:
+            while True:
+                self.tally.begin_pass()
+                await self._pass(rows())
+                if self.tally.error is not None or not self.tally.elsewhere:
+                    return self.tally
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+        finally:
+            sharing.cancel()
+            await journal.close()
+
+    async def _share(self) -> None:
+        """Leave other processes their part of the server."""
+        while True:
+            await asyncio.sleep(BEAT)
+            drivers = await asyncio.to_thread(self._store.drivers)
+            share, more = divmod(self._concurrency, len(drivers))
+            self._limit.set_most(share + (drivers.index(self._store.owner) < more))
+
+    async def _pass(self, rows: Iterable[Row]) -> None:
+        queue: asyncio.Queue[tuple[Row, StoredRow | None] | None] = asyncio.Queue(self._concurrency)
+        self._at: dict[asyncio.Task[None], str] = {}
+        self._hands.is_closing = False
+        feeder = asyncio.create_task(self._feed(iter(rows), queue))
+        workers = [asyncio.create_task(self._work(queue)) for _ in range(self._concurrency)]
+        everybody = [feeder, *workers]
+        try:
+            await asyncio.wait(everybody, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            await self._wind_down(everybody)
+        for task in everybody:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                if not isinstance(error, JobEndedError):
+                    raise error
+                self.tally.error = self.tally.error or error
+
+    async def _wind_down(self, tasks: Sequence[asyncio.Task[None]]) -> None:
+        """End what goes on, but let calls tell the ids of what they have started."""
+        self._hands.is_closing = True
+        until = asyncio.get_running_loop().time() + GRACE
+        left = [task for task in tasks if not task.done()]
+        while left:
+            is_late = asyncio.get_running_loop().time() >= until
+            for task in left:
+                if is_late or self._at.get(task) not in self._hands.unnamed:
+                    task.cancel()
+            await asyncio.wait(left, timeout=0.02)
+            left = [task for task in left if not task.done()]
+
+    async def _feed(self, rows: Iterable[Row], queue: asyncio.Queue[tuple[Row, StoredRow | None] | None]) -> None:
+        """Pass on what is left to do, and count what is not."""
+        iterator = iter(rows)
+        while batch := list(islice(iterator, READ_AHEAD)):
+            known = await self._hands.journal.read([row.key for row in batch], results=False)
+            for row in batch:
+                self.tally.seen += 1
+                stored = known.get(row.key)
+                if stored is not None and self._is_settled(row, stored):
+                    continue
+                while len(self._waiting) and sum(map(len, self._waiting.values())) >= HELD_BACK:
+                    await asyncio.sleep(0.1)
+                await queue.put((row, stored))
+            self._on_change(self.tally, self._limit)
+        for _ in range(self._concurrency):
+            await queue.put(None)
+
+    def _is_settled(self, row: Row, stored: StoredRow) -> bool:
+        """Check whether a row has ended before, and count it; also where somebody else is at work on it."""
+        is_ended = stored.state == "done" or (stored.state == "failed" and not self._policy.retry_failed)
+        if is_ended and stored.digest == row.digest:
+            if row.conversation is not None and "conversation_id" in stored.ids:
+                self._conversations[row.conversation] = stored.ids["conversation_id"]
+            if stored.owner != self._store.owner:
+                self.tally.count(RowResult(row.key, stored.state, {}, is_new=False))
+            return True
+        if stored.state in ("claimed", "started") and self._store.is_held(stored):
+            self.tally.count(result_of_stored(stored))
+            return True
+        return stored.state == "failed" and stored.owner == self._store.owner  # failed again, in this very job
+
+    async def _work(self, queue: asyncio.Queue[tuple[Row, StoredRow | None] | None]) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        while (taken := await queue.get()) is not None:
+            row, stored = taken
+            if row.conversation is None:
+                await self._take(task, row, stored)
+            elif row.conversation in self._waiting:
+                self._waiting[row.conversation].append(row)
+            else:
+                await self._converse(task, row, row.conversation, stored)
+
+    async def _converse(self, task: asyncio.Task[None], row: Row, conversation: str, stored: StoredRow | None) -> None:
+        """Make the turns of a conversation, one after the other, until one does not end."""
+        waiting = self._waiting[conversation] = deque([row])
+        try:
+            while waiting:
+                row = waiting.popleft()
+                known = self._conversations.get(conversation)
+                if known is not None:
+                    row = replace(row, arguments={**row.arguments, "conversation_id": known})
+                result = await self._take(task, row, stored)
+                stored = None
+                if result.conversation_id is not None:
+                    self._conversations[conversation] = result.conversation_id
+                if result.state not in ("done", "failed"):
+                    self.tally.unfinished += len(waiting)
+                    return
+        finally:
+            del self._waiting[conversation]
+
+    async def _take(self, task: asyncio.Task[None], row: Row, stored: StoredRow | None) -> RowResult:
+        self._at[task] = row.key
+        self._on_change(self.tally, self._limit)
+        try:
+            result = await take_row(row, stored, self._hands, self._policy)
+        finally:
+            del self._at[task]
+            self._hands.unnamed.discard(row.key)
+        self.tally.count(result)
+        if result.is_new:
+            self._on_result(row, result)
+        self._on_change(self.tally, self._limit)
+        return result

@@ -1,0 +1,157 @@
+"""How many calls may go on at a time: what was asked for, and less while the server refuses.
+
+Dify's limits are of concurrency, not of rate, and are the server's: so one refusal is a word to all. Everything waits
+for a moment, half as many go on after it, and with successes there are slowly more again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.25, 15.0
+LONGEST_ASKED = 120.0
+"""Seconds that the server may ask to wait."""
+
+GIVES_UP_AFTER = 900.0
+"""Seconds of nothing but refusals after which a job ends."""
+
+
+class Limit:
+    """A limit that threads share, and, as an `AsyncLimit`, tasks of one event loop.
+
+    Args:
+        most: The most calls that may go on at a time.
+        clock: Seconds that only go forward.
+    """
+
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        if most < 1:
+            raise ValueError("a limit lets at least one call go on")
+        self.most = most
+        self.running = 0
+        self.successes = 0
+        self._clock = clock
+        self._allowed = float(most)
+        self._paused_until = self._cut_at = clock()
+        self._refused_since: float | None = None
+        self._storms = 0
+        self._changed = threading.Condition()
+
+    @property
+    def allowed(self) -> int:
+        """How many may go on at a time, as things are."""
+        return max(1, min(self.most, int(self._allowed)))
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next call may begin."""
+        return max(0.0, self._paused_until - self._clock())
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether the server has refused everything for so long that waiting makes no sense."""
+        return self._refused_since is not None and self._clock() - self._refused_since > GIVES_UP_AFTER
+
+    def set_most(self, most: int) -> None:
+        """Change how many may go on, where others come or go that share the server."""
+        with self._changed:
+            grows = self._allowed >= self.most
+            self.most = max(1, most)
+            self._allowed = float(self.most) if grows else min(self._allowed, float(self.most))
+            self._wake()
+
+    def succeeded(self) -> None:
+        """Take note of a call that the server took."""
+        with self._changed:
+            self.successes += 1
+            self._refused_since, self._storms = None, 0
+            self._allowed = min(float(self.most), self._allowed + 1.0 / max(self._allowed, 1.0))
+            self._wake()
+
+    def refused(self, began: float, retry_after: float | None = None) -> None:
+        """Take note of a refusal of a call that began at that moment; those of one storm count once."""
+        with self._changed:
+            now = self._clock()
+            self._refused_since = now if self._refused_since is None else self._refused_since
+            if began >= self._cut_at:
+                self._cut_at = now
+                self._allowed = max(1.0, min(self._allowed, float(self.most)) / 2)
+                wait = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**self._storms) * random.uniform(0.5, 1.0)
+                self._storms = min(self._storms + 1, 10)
+                self._paused_until = now + max(wait, min(retry_after or 0.0, LONGEST_ASKED))
+
+    def now(self) -> float:
+        """Return the moment, by the limit's own clock."""
+        return self._clock()
+
+    @contextmanager
+    def slot(self) -> Iterator[float]:
+        """Let one call of a thread go on, once it may; gives the moment."""
+        with self._changed:
+            while not self._may_go():
+                self._changed.wait(self.pause or None)
+            self.running += 1
+        try:
+            yield self._clock()
+        finally:
+            with self._changed:
+                self.running -= 1
+                self._wake()
+
+    def _may_go(self) -> bool:
+        return self.running < self.allowed and self.pause == 0
+
+    def _wake(self) -> None:
+        self._changed.notify_all()
+
+
+class AsyncLimit(Limit):
+    """The same for the tasks of one event loop, in the order in which they ask."""
+
+    def __init__(self, most: int, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(most, clock)
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @asynccontextmanager
+    async def aslot(self) -> AsyncIterator[float]:
+        """Let one call of a task go on, once it may; gives the moment."""
+        if self._waiting or not self._may_go():
+            turn = asyncio.get_running_loop().create_future()
+            self._waiting.append(turn)
+            self._wake()
+            try:
+                await turn
+            except BaseException:
+                if turn.done() and not turn.cancelled():
+                    self._give_back()
+                raise
+        else:
+            self.running += 1
+        try:
+            yield self._clock()
+        finally:
+            self._give_back()
+
+    def _give_back(self) -> None:
+        self.running -= 1
+        self._wake()
+
+    def _wake(self) -> None:
+        while self._waiting and self._may_go():
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self.running += 1
+                turn.set_result(None)
+        if self._waiting and self.pause and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self.pause, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._wake()

@@ -1,0 +1,184 @@
+"""A row of a bulk job, what came of it, and what a store keeps of it: plain records, which hold no key of an API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+from difygen.model import JsonValue
+
+State = Literal["claimed", "released", "unknown", "started", "failed", "done"]
+"""What is known of a row that was begun.
+
+claimed   somebody is about to start it: a run may or may not have been asked for
+released  nothing was started after all; the row is free
+unknown   nobody can tell whether a run was started
+started   its run, or turn, has an id
+failed    it ended, but not well: refused, failed, stopped
+done      it ended well
+"""
+
+RANKS: Mapping[State, int] = {"claimed": 0, "unknown": 1, "released": 2, "started": 3, "failed": 4, "done": 4}
+"""Within one attempt a row only ever goes up. So parts that were written by several machines merge without a clock."""
+
+ENDED = frozenset(("failed", "done"))
+
+
+def _text(value: object) -> JsonValue:
+    """Return what a file counts as: its name and what is in it; anything else is what it prints as."""
+    if isinstance(value, Path):
+        return [str(value), sha256(value.read_bytes()).hexdigest()]
+    return str(value)
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=True, sort_keys=True, separators=(",", ":"), default=_text)
+
+
+def digest_of(app: str, arguments: Mapping[str, object]) -> str:
+    """Return the hash of an app's name and the arguments of a call, whatever their order."""
+    return sha256(f"{app}\n{_ENCODER.encode(arguments)}".encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One call that is to be made once.
+
+    `arguments` are those of the client's `stream`, by their Python names. `user` is on whose behalf; None for the
+    client's own. `has_own_user` says that nobody else has that user: a run of the row can be found by it in the logs.
+    Rows of one `conversation` are its turns, made in their order by an `AsyncJob`.
+    """
+
+    key: str
+    arguments: Mapping[str, Any]
+    digest: str = ""
+    user: str | None = None
+    has_own_user: bool = False
+    conversation: str | None = None
+
+    @classmethod
+    def of(
+        cls, app: str, arguments: Mapping[str, Any], *, key: str | None = None, user_prefix: str | None = None
+    ) -> Row:
+        """Return the row of an app's call.
+
+        Args:
+            app: The app's name; the same values for another app are another row.
+            arguments: The arguments of the client's `stream`.
+            key: What tells the row apart from others. Without it, the same arguments are the same row.
+            user_prefix: Makes the row a user of its own, which begins like this. Leave it out where the app reads
+                `sys.user_id`; each row is an end user in Dify's database.
+        """
+        digest = digest_of(app, arguments)
+        key = digest if key is None else key
+        if user_prefix is None:
+            return cls(key, arguments, digest)
+        return cls(key, arguments, digest, f"{user_prefix}-{sha256(key.encode()).hexdigest()[:20]}", True)
+
+    def user_of(self, attempt: int) -> str | None:
+        """Return on whose behalf the row is called: another user for each attempt, if it has users of its own."""
+        return f"{self.user}-{attempt}" if self.has_own_user and attempt > 1 else self.user
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """What a store keeps of a row: its state in the last attempt, who wrote that, the ids of the run, and the result.
+
+    `user` is whom the run was started for. `ids` are `workflow_run_id`, `task_id`, `message_id`, `conversation_id`, as
+    far as they are known. `result` is JSON.
+    """
+
+    key: str
+    digest: str
+    state: State
+    attempt: int
+    owner: str
+    user: str | None = None
+    ids: Mapping[str, str] = field(default_factory=dict)
+    result: str | None = None
+
+
+def may_follow(old: StoredRow | None, new: StoredRow) -> bool:
+    """Check whether a store may take the one after the other: this is what keeps a row from being started twice."""
+    if old is None:
+        return new.state == "claimed" and new.attempt == 1
+    if new.state == "claimed":
+        return new.attempt == old.attempt + 1 and old.state not in ("claimed", "started")
+    return new.attempt == old.attempt and RANKS[new.state] > RANKS[old.state] and old.state != "released"
+
+
+@dataclass(frozen=True, slots=True)
+class RowResult:
+    """What came of a row. `values` is what is written of it: JSON, without anything of the client.
+
+    With the state "claimed" or "started" there is no end yet: somebody else is at work on it, or its run goes on.
+    `is_new` says that this call has found it out.
+    """
+
+    key: str
+    state: State
+    values: Mapping[str, Any]
+    is_new: bool = True
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether the row ended well."""
+        return self.state == "done"
+
+    @property
+    def status(self) -> str:
+        """Dify's word for how the run ended; else "refused", "unknown" or "running"."""
+        return str(self.values.get("status") or self.state)
+
+    @property
+    def outputs(self) -> Mapping[str, Any]:
+        """The outputs of a workflow's run; empty while there are none."""
+        outputs = self.values.get("outputs")
+        return outputs if isinstance(outputs, Mapping) else {}
+
+    @property
+    def answer(self) -> str | None:
+        """The answer of a turn."""
+        return self.values.get("answer")
+
+    @property
+    def error(self) -> str | None:
+        """Why it did not end well, in a sentence."""
+        return self.values.get("error")
+
+    @property
+    def error_kind(self) -> str | None:
+        """The name of the exception, such as `RunFailedError`."""
+        return self.values.get("error_kind")
+
+    @property
+    def workflow_run_id(self) -> str | None:
+        """The run."""
+        return self.values.get("workflow_run_id")
+
+    @property
+    def conversation_id(self) -> str | None:
+        """Where a turn goes on."""
+        return self.values.get("conversation_id")
+
+
+CHANGED = "ChangedRowError"
+"""The kind of error of a row whose key was used for other values before."""
+
+
+def changed_row(row: Row) -> RowResult:
+    """Return the result of a row whose key was used for other values before: it is not run."""
+    text = f"{row.key!r} was run with other values before; give the row another key"
+    return RowResult(row.key, "failed", {"status": "invalid", "error": text, "error_kind": CHANGED}, is_new=False)
+
+
+def result_of_stored(stored: StoredRow, *, is_new: bool = False) -> RowResult:
+    """Return what a store knows of a row as a result."""
+    words = {"claimed": "running", "started": "running", "released": "not run"}
+    values = {"status": words.get(stored.state, stored.state), **stored.ids}
+    if stored.result is not None:
+        values = {**values, **json.loads(stored.result)}
+    return RowResult(stored.key, stored.state, values, is_new)

@@ -1,0 +1,196 @@
+"""Tables as streams of records: CSV with a header, JSON lines, Parquet. A million rows need no more memory than ten."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from difygen.console import UsageProblem, compact_json
+from difygen.model import JsonValue
+from difygen.wording import count
+
+BATCH = 1000
+"""Records of a Parquet file that are in memory together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One row of a table as it stands there, or what is wrong with it. `line` is where it begins, or its number."""
+
+    line: int
+    cells: Mapping[str, JsonValue]
+    problem: str = ""
+
+
+class Table:
+    """A table in a file, which can be read any number of times."""
+
+    def __init__(self, name: str, path: Path) -> None:
+        self.name, self.path = name, path
+        self.kind = kind_of(name)
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether all cells are texts, to be read by the kind of their column."""
+        return self.kind == "csv"
+
+    def records(self) -> Iterator[Record]:
+        """Read the table from its beginning. Raises `UsageProblem` where nothing after that can be read."""
+        try:
+            match self.kind:
+                case "csv":
+                    yield from self._csv_records()
+                case "parquet":
+                    yield from self._parquet_records()
+                case _:
+                    yield from self._json_records()
+        except OSError as error:
+            raise UsageProblem(f"Cannot read {self.name}: {(error.strerror or str(error)).lower()}.") from error
+
+    def count(self) -> int:
+        """Return how many rows there are, for those who wait."""
+        if self.kind == "parquet":
+            found: int = self._parquet_file().metadata.num_rows
+            return found
+        with self.path.open("rb") as file:
+            if self.kind == "jsonl":
+                return sum(1 for line in file if not line.isspace())
+            texts = (line.decode("utf-8", "replace") for line in file)
+            return max(sum(1 for cells in csv.reader(texts) if cells) - 1, 0)
+
+    def _lines(self) -> Iterator[str]:
+        """Read lines, ended by a line feed alone: U+2028 may stand inside of JSON."""
+        with self.path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+                except UnicodeDecodeError as error:
+                    text = f"{self.name}:{number}: this is not UTF-8 text; save the table as UTF-8."
+                    raise UsageProblem(text) from error
+
+    def _json_records(self) -> Iterator[Record]:
+        for number, line in enumerate(self._lines(), 1):
+            if not line.strip():
+                continue
+            try:
+                record = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                reason = error.msg.lower() if isinstance(error, json.JSONDecodeError) else "cannot be read"
+                yield Record(number, {}, f"this is no JSON object on one line: {reason}.")
+                continue
+            if isinstance(record, dict):
+                yield Record(number, {key: value for key, value in record.items() if value is not None})
+            else:
+                yield Record(number, {}, f"a row is a JSON object of inputs, not {compact_json(record)[:40]}.")
+
+    def _csv_records(self) -> Iterator[Record]:
+        reader = csv.reader(self._lines(), strict=True)
+        try:
+            header = [cell.strip() for cell in next(reader, [])]
+            self._check_header(header)
+            line, width = reader.line_num + 1, len(header)
+            for cells in reader:
+                if len(cells) > width:
+                    sizes = f"{count(len(cells), 'cell')} for {count(width, 'column')}"
+                    yield Record(line, {}, f"{sizes}; quote cells that hold a comma.")
+                elif cells:
+                    yield Record(line, dict(zip(header, cells, strict=False)))
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise UsageProblem(f"{self.name}:{reader.line_num}: this is not CSV: {error}.") from error
+
+    def _check_header(self, header: list[str]) -> None:
+        if len(header) == 1 and (other := next((mark for mark in ";\t|" if mark in header[0]), None)):
+            raise UsageProblem(f"{self.name}:1: the columns are separated by {other!r}; save the table with commas.")
+        repeated = next((cell for cell in header if header.count(cell) > 1), None)
+        if repeated is not None:
+            raise UsageProblem(f"{self.name}:1: two columns are called {repeated!r}.")
+
+    def _parquet_file(self) -> Any:
+        parquet = parquet_library()
+        try:
+            return parquet.ParquetFile(self.path)
+        except OSError:
+            raise
+        except Exception as error:  # pyarrow's own, of which there are many
+            raise UsageProblem(f"{self.name} is no Parquet file: {error}.") from error
+
+    def _parquet_records(self) -> Iterator[Record]:
+        number = 0
+        for batch in self._parquet_file().iter_batches(batch_size=BATCH):
+            for record in batch.to_pylist():
+                number += 1
+                yield Record(number, {name: _plain(value) for name, value in record.items() if not _is_missing(value)})
+
+
+def _is_missing(value: object) -> bool:
+    return value is None or value != value  # noqa: PLR0124  (NaN is how pandas says that there is nothing)
+
+
+def _plain(value: Any) -> JsonValue:
+    """Return a value of a column as JSON has it: dates and decimals are texts there."""
+    if isinstance(value, dict):
+        return {str(name): _plain(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_plain(member) for member in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def kind_of(name: str) -> str:
+    """Return what a table's name says it is: csv, parquet, or jsonl."""
+    ending = os.path.splitext(name)[1].lower()
+    return ending[1:] if ending in (".csv", ".parquet") else "jsonl"
+
+
+def parquet_library() -> Any:
+    """Return the library that knows Parquet."""
+    try:
+        import pyarrow.parquet
+    except ImportError as error:
+        raise UsageProblem("Parquet needs pyarrow: pip install 'difygen[parquet]'.") from error
+    return pyarrow.parquet
+
+
+@contextmanager
+def open_table(name: str) -> Iterator[Table]:
+    """Open a table that can be read again: what comes from standard input or a pipe is copied first."""
+    if name == "-" or _is_pipe(name):
+        with tempfile.TemporaryDirectory(prefix="difygen-") as folder:
+            copy = Path(folder) / "table"
+            with _source(name) as source, copy.open("wb") as file:
+                shutil.copyfileobj(source, file)
+            yield Table(name, copy)
+    else:
+        path = Path(name)
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            raise UsageProblem(f"Cannot read {name}: {(error.strerror or str(error)).lower()}.") from error
+        yield Table(name, path)
+
+
+def _is_pipe(name: str) -> bool:
+    try:
+        return stat.S_ISFIFO(os.stat(name).st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+def _source(name: str) -> AbstractContextManager[IO[bytes]]:
+    if name != "-":
+        return open(name, "rb")
+    if sys.stdin is None:  # closed before the start (`<&-`)
+        raise UsageProblem("Cannot read -: standard input is closed.")
+    return sys.stdin.buffer

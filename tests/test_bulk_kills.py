@@ -1,0 +1,287 @@
+"""Jobs that are killed, cut off, refused, or alone no more: whatever happens, the server sees no row started twice, but
+where a row was unknown and its re-run was asked for.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.bulk_server import SPEC, BulkServer, bulk_server
+from support.servers import Server
+from support.terminal import Ended, command, environment, piped
+
+
+class Job:
+    """A command over a table, run in processes that may be killed."""
+
+    def __init__(self, folder: Path, bulk: BulkServer, server: Server) -> None:
+        self.folder, self.bulk, self.env = folder, bulk, bulk.environment(server)
+        self.spec = folder / "concat.yaml"
+        self.spec.write_text(SPEC)
+        self.table = folder / "rows.jsonl"
+        self.output = folder / "out.jsonl"
+        self.store: str | None = None
+
+    def rows(self, *strings: str) -> None:
+        self.table.write_text("".join(json.dumps({"string": string}) + "\n" for string in strings))
+
+    def arguments(self, *more: str) -> list[str]:
+        place = ["--output", str(self.output)] if self.store is None else ["--store", self.store]
+        return ["call", str(self.spec), "--inputs", str(self.table), *place, "--timeout", "20", *more]
+
+    def run(self, *more: str) -> Ended:
+        return piped(*self.arguments(*more), env=self.env)
+
+    def start(self, *more: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command(*self.arguments(*more)), env=environment(self.env), stderr=subprocess.PIPE, text=True
+        )
+
+    def kill_at(self, row: str, *more: str) -> None:
+        """Kill a process once the request for a row has arrived, and what was said before it was kept."""
+        process = self.start(*more)
+        try:
+            self.bulk.wait_for(row)
+            self.wait_until_kept()
+        finally:
+            process.kill()
+            process.communicate()
+
+    def kill_after(self, starts: int, *more: str) -> None:
+        """Kill a process once so many rows were started, wherever it is with others."""
+        process = self.start(*more)
+        until = time.monotonic() + 20
+        while self.bulk.starts.total() < starts and process.poll() is None:
+            assert time.monotonic() < until
+            time.sleep(0.002)
+        process.kill()
+        process.communicate()
+
+    def wait_until_kept(self) -> None:
+        """Give the process time to write what it has heard."""
+        time.sleep(0.4)
+
+    def results(self) -> dict[str, str]:
+        lines = [json.loads(line) for line in self.output.read_text().splitlines()]
+        return {line["inputs"]["string"]: line["status"] for line in lines}
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Iterator[Job]:
+    with bulk_server() as (bulk, server):
+        yield Job(tmp_path, bulk, server)
+
+
+def test_a_run_that_was_started_is_read_after_a_kill(job: Job) -> None:
+    job.rows("a", "b", "c")
+    job.bulk.faults["b"] = "hang"
+    job.kill_at("b", "--concurrency", "1")
+    ended = job.run()
+    assert (ended.code, job.results()) == (0, {"a": "succeeded", "b": "succeeded", "c": "succeeded"})
+    assert (job.bulk.starts, job.bulk.twice) == ({"a": 1, "b": 1, "c": 1}, [])
+
+
+@pytest.mark.parametrize("fault", ["silent", "cut early"])
+def test_a_run_that_told_no_id_is_found_in_the_logs(job: Job, fault: str) -> None:
+    job.rows("a", "b", "c")
+    job.bulk.faults["b"] = fault
+    job.kill_at("b", "--concurrency", "1", "--user-per-row")
+    ended = job.run("--user-per-row")
+    assert (ended.code, job.results()["b"], job.bulk.twice) == (0, "succeeded", [])
+
+
+def test_a_claim_that_nobody_can_tell_of_is_unknown_until_its_re_run_is_asked_for(job: Job) -> None:
+    job.rows("a", "b")
+    job.bulk.faults["b"] = "lost"
+    job.kill_at("b", "--concurrency", "1", "--user-per-row")
+    job.bulk.faults.clear()
+    for _ in range(2):
+        ended = job.run("--user-per-row")
+        assert (ended.code, job.bulk.starts["b"]) == (1, 0)
+        assert "1 of 2 rows succeeded (1 before), 1 unknown." in ended.err
+        assert "--rerun-unknown" in ended.err
+    again = job.run("--user-per-row", "--rerun-unknown")
+    assert (again.code, job.results(), job.bulk.starts["b"]) == (0, {"a": "succeeded", "b": "succeeded"}, 1)
+
+
+def test_without_users_of_their_own_a_silent_run_may_run_twice_only_if_that_is_asked_for(job: Job) -> None:
+    job.rows("b")
+    job.bulk.faults["b"] = "silent"
+    job.kill_at("b")
+    job.bulk.faults.clear()
+    assert "1 unknown" in job.run().err
+    assert job.bulk.starts["b"] == 1
+    assert job.run("--rerun-unknown").code == 0
+    assert job.bulk.starts["b"] == 2
+    assert job.run("--rerun-unknown").code == 0
+    assert job.bulk.starts["b"] == 2
+
+
+def test_a_job_that_is_killed_again_and_again_starts_no_row_twice(job: Job) -> None:
+    names = [f"row {number}" for number in range(60)]
+    job.rows(*names)
+    job.bulk.latency = 0.05
+    for starts in (1, 14, 15, 31, 44):
+        job.kill_after(starts, "--concurrency", "6", "--user-per-row")
+    job.run("--user-per-row", "--concurrency", "6")
+    assert (job.bulk.twice, len(job.bulk.starts) >= 36) == ([], True)  # 6 at most were only claimed at each kill
+    ended = job.run("--user-per-row", "--rerun-unknown")
+    assert (ended.code, set(job.bulk.starts), job.bulk.twice) == (0, set(names), [])
+
+
+def test_streams_that_are_cut_are_read_to_their_end(job: Job) -> None:
+    job.rows(*"abcdef")
+    job.bulk.faults |= dict.fromkeys("ace", "cut")
+    ended = job.run()
+    assert (ended.code, set(job.results().values()), job.bulk.twice) == (0, {"succeeded"}, [])
+
+
+def test_a_storm_of_refusals_slows_all_down_and_loses_nothing(job: Job) -> None:
+    names = [f"row {number}" for number in range(40)]
+    job.rows(*names)
+    job.bulk.refusals, job.bulk.capacity, job.bulk.latency = 16, 4, 0.05
+    ended = job.run("--concurrency", "16")
+    assert (ended.code, job.bulk.starts.total(), job.bulk.twice) == (0, 40, [])
+    assert 16 < job.bulk.refused < 120
+    assert ended.err.startswith("40 of 40 rows succeeded.")
+
+
+def test_two_drivers_share_one_table(job: Job) -> None:
+    names = [f"row {number}" for number in range(40)]
+    job.rows(*names)
+    job.store = str(job.folder / "runs.db")
+    job.bulk.latency = 0.05
+    drivers = [job.start("--concurrency", "4") for _ in range(2)]
+    errors = [driver.communicate(timeout=60)[1] for driver in drivers]
+    assert [driver.returncode for driver in drivers] == [0, 0], errors
+    assert (job.bulk.starts.total(), job.bulk.twice) == (40, [])
+
+
+def test_eight_shards_on_one_store_are_killed_and_begun_again(job: Job) -> None:
+    names = [f"row {number}" for number in range(48)]
+    job.rows(*names)
+    job.store = str(job.folder / "runs.db")
+    job.bulk.latency = 0.05
+    job.bulk.faults |= dict.fromkeys(names[::7], "hang")
+    shards = [job.start("--shard", f"{number}/8", "--user-per-row") for number in range(1, 9)]
+    for name in names[::7]:
+        job.bulk.wait_for(name, timeout=60)
+    job.wait_until_kept()
+    for shard in shards:
+        shard.kill()
+        shard.communicate()
+    job.bulk.faults.clear()
+    again = [job.start("--shard", f"{number}/8", "--user-per-row") for number in range(1, 9)]
+    errors = [shard.communicate(timeout=60)[1] for shard in again]
+    assert [shard.returncode for shard in again] == [0] * 8, errors
+    assert (set(job.bulk.starts), job.bulk.twice) == (set(names), [])
+    merged = piped(*job.arguments("--user-per-row", "--output", str(job.output)), env=job.env)
+    assert merged.err.startswith("48 of 48 rows succeeded (48 before).")
+    assert set(job.results().values()) == {"succeeded"}
+
+
+def test_a_store_that_cannot_grow_ends_the_job_and_stays_whole(job: Job) -> None:
+    names = [f"row {number} {'x' * 20}" for number in range(400)]
+    job.rows(*names)
+    script = 'ulimit -f 60; exec "$@"'  # blocks of 1024 bytes: the write-ahead log reaches that first
+    full = subprocess.run(
+        ["bash", "-c", script, "bash", *command(*job.arguments())],
+        env=environment(job.env),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert full.returncode == 1, full.stderr
+    assert "Error: Cannot" in full.stderr and "Traceback" not in full.stderr
+    ended = job.run("--rerun-unknown")
+    assert ended.code == 0, ended.err
+    once = [row for row in names if job.bulk.starts[row] == 1]
+    assert len(once) >= len(names) - 4  # what was at work when the disk was full is unknown
+
+
+def test_clocks_that_jump_change_nothing(job: Job, tmp_path: Path) -> None:
+    """The wall clock of the process is years off after the kill, forward and back; what lives is told without it."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, time\nreal = time.time\ntime.time = lambda: real() + float(os.environ.get('JUMP', 0))\n"
+    )
+    names = [f"row {number}" for number in range(12)]
+    job.rows(*names)
+    job.bulk.faults |= {"row 3": "hang", "row 9": "hang"}
+    job.kill_at("row 3", "--concurrency", "1", "--user-per-row")
+    for jump in ("1e9", "-1e9"):
+        job.env |= {"JUMP": jump, "PYTHONPATH": os.pathsep.join((str(tmp_path), environment({})["PYTHONPATH"]))}
+        ended = job.run("--user-per-row", "--concurrency", "1", "--timeout", "2")
+    assert job.bulk.twice == []
+    assert ended.code == 0, ended.err
+
+
+def test_a_wrong_key_ends_the_job_at_once_and_keeps_everything(job: Job) -> None:
+    job.rows(*"abcdefgh")
+    job.run("--shard", "1/2")
+    before = job.bulk.starts.total()
+    job.bulk.key = "app-ANOTHER"
+    ended = job.run("--concurrency", "1")
+    assert ended.code == 1
+    assert "Access token is invalid" in ended.err and "app-SECRET" not in ended.err
+    assert job.bulk.starts.total() == before
+    assert len(job.results()) == before
+    job.bulk.key = ""
+    assert job.run().code == 0
+    assert (job.bulk.starts.total(), job.bulk.twice) == (8, [])
+
+
+def test_an_address_where_nobody_is_ends_the_job_at_once(job: Job) -> None:
+    job.rows(*"abc")
+    ended = piped(*job.arguments(), "--base-url", "http://127.0.0.1:9/v1", env=job.env)
+    assert ended.code == 1
+    assert job.run().code == 0
+    assert (job.bulk.starts.total(), job.bulk.twice) == (3, [])
+
+
+def test_rows_that_fail_are_results(job: Job) -> None:
+    job.rows(*"abcd")
+    job.bulk.faults |= {"b": "fail", "c": "refuse"}
+    ended = job.run()
+    assert ended.code == 1
+    assert "2 of 4 rows succeeded, 2 failed (1 InvalidParamError and 1 RunFailedError)." in ended.err
+    assert job.results() == {"a": "succeeded", "b": "failed", "c": "error", "d": "succeeded"}
+    job.bulk.faults.clear()
+    assert job.run().code == 1
+    assert job.bulk.starts.total() == 3
+    assert job.run("--retry-failed").code == 0
+    assert (job.bulk.starts["b"], job.bulk.starts["c"]) == (2, 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_job_leaves_its_runs_to_the_next(job: Job, number: int) -> None:
+    job.rows(*"abcd")
+    job.bulk.faults["b"] = "hang"
+    process = job.start("--concurrency", "1")
+    job.bulk.wait_for("b")
+    job.wait_until_kept()
+    process.send_signal(number)
+    _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (
+        130,
+        "Interrupted after 1 row. The same command goes on where it stopped.\n",
+    )
+    assert job.results() == {"a": "succeeded", "b": "running"}
+    job.bulk.faults.clear()
+    assert (job.run().code, job.bulk.twice) == (0, [])
+
+
+def test_no_key_is_in_the_store(job: Job) -> None:
+    job.rows(*"abc")
+    job.bulk.faults["b"] = "fail"
+    job.run()
+    kept: list[Any] = [path.read_bytes() for path in job.folder.glob("out*")]
+    assert all(b"app-SECRET" not in data for data in kept) and len(kept) >= 2
