@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 from difygen.options import Options
-from difygen.settings import Settings, key_positions, load_settings
+from difygen.settings import Settings, load_settings
+from difygen.settings_file import key_positions
 from hypothesis import given
 from hypothesis import strategies as st
 from support.processes import printed

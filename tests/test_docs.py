@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from difygen.parser import read
-from difygen.settings import KEYS, WORKFLOW_KEYS
+from difygen.settings import DOCUMENTS, KEYS, WORKFLOW_KEYS
 from support import ROOT
 
 PAGES = [
@@ -33,7 +33,14 @@ def test_the_page_of_settings_has_every_key_and_every_variable() -> None:
     project, _, apps = page.partition("in `[workflows.NAME]`:")
     rows = re.compile(r"^\| `(\w+)` \|", re.MULTILINE)
     assert rows.findall(project) == list(KEYS)
-    assert [key for key in rows.findall(apps) if not key.startswith("DIFY_")] == list(WORKFLOW_KEYS)
+    apps, _, documents = apps.partition("## Documents")
+    assert rows.findall(apps) == list(WORKFLOW_KEYS)
+    told = {
+        (target, key)
+        for key, of in re.findall(r"^\| `(\w+)` \| (`.*?`) \|", documents, re.MULTILINE)
+        for target in re.findall(r"`(\w+)`", of)
+    }
+    assert told == {(target, key) for target, (_, keys) in DOCUMENTS.items() for key in keys}
     runtime = "\n".join(path.read_text("utf-8") for path in sorted((ROOT / "templates" / "runtime").glob("*.py")))
     assert {name for name in re.findall(r'"(DIFY_[A-Z_]+)"', runtime) if f"`{name}`" not in page} == set()
 

@@ -15,6 +15,7 @@ from difygen.project.writer import (
     FOREIGN,
     OUTSIDE,
     SHADOWED,
+    Output,
     PublishError,
     Refusal,
     RefusedError,
@@ -38,7 +39,8 @@ def put(folder: Path, texts: Mapping[str, str], *, force: bool = False) -> Surve
         seen = (folder / LOCK_NAME).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         seen = b""
-    return publish(str(folder), texts, (), lock_of(texts), seen=seen, force=force)
+    (done,) = publish(Output(str(folder), texts, lock=lock_of(texts), seen=seen), force=force)
+    return done
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -85,9 +87,9 @@ def test_a_change_writes_what_differs_and_removes_what_is_gone(client: Path) -> 
 
 def test_a_change_of_the_lock_alone_leaves_the_files(client: Path) -> None:
     before = stamps(client / "a.py")
-    assert publish(
-        str(client), OLD, (), Lock("2", "0", lock_of(OLD).files), seen=(client / LOCK_NAME).read_bytes()
-    ).is_clean
+    new = Lock("2", "0", lock_of(OLD).files)
+    (done,) = publish(Output(str(client), OLD, lock=new, seen=(client / LOCK_NAME).read_bytes()))
+    assert done.is_clean
     assert stamps(client / "a.py") == before
     assert '"generator": "2"' in (client / LOCK_NAME).read_text()
     assert os.listdir(client.parent) == ["client"]
@@ -113,7 +115,7 @@ def test_an_edited_file_is_overwritten_only_by_force(client: Path, force: bool) 
     before = stamps(client.parent)
     with pytest.raises(RefusedError) as refused:
         put(client, NEW)
-    assert refused.value.refusals == (Refusal("a.py", EDITED),)
+    assert refused.value.refusals == (Refusal(str(client / "a.py"), EDITED),)
     assert str(refused.value) == f"{client}/a.py was edited by hand\nnothing was written; use --force to overwrite"
     assert stamps(client.parent) == before
 
@@ -139,7 +141,7 @@ def test_a_foreign_file_is_overwritten_only_by_force(client: Path, force: bool) 
         return
     with pytest.raises(RefusedError) as refused:
         put(client, NEW)
-    assert refused.value.refusals == (Refusal("c.py", FOREIGN),)
+    assert refused.value.refusals == (Refusal(str(client / "c.py"), FOREIGN),)
 
 
 def test_an_edit_that_arrives_at_the_new_text_is_no_edit(client: Path) -> None:
@@ -213,8 +215,8 @@ def test_a_package_without_a_lock_is_adopted_when_it_is_the_same_and_refused_whe
 def test_a_damaged_lock_is_replaced_only_by_force(client: Path, text: str) -> None:
     (client / LOCK_NAME).write_text(text, encoding="latin-1")
     with pytest.raises(RefusedError, match=r"difygen\.lock cannot be read"):
-        publish(str(client), NEW, (), lock_of(NEW), seen=b"")
-    publish(str(client), NEW, (), lock_of(NEW), seen=b"", force=True)
+        publish(Output(str(client), NEW, lock=lock_of(NEW)))
+    publish(Output(str(client), NEW, lock=lock_of(NEW)), force=True)
     assert contents(client) == {**NEW, "b.py": OLD["b.py"]}  # nobody knows any more whose b.py is
 
 
@@ -224,7 +226,7 @@ def test_a_linked_folder_that_leads_out_is_refused_even_by_force(client: Path, t
     os.symlink(outside, client / "_runtime")
     with pytest.raises(RefusedError) as refused:
         put(client, {"a.py": "A = 1\n"}, force=True)
-    assert refused.value.refusals == (Refusal("_runtime", OUTSIDE),)
+    assert refused.value.refusals == (Refusal(str(client / "_runtime"), OUTSIDE),)
     assert (outside / "__init__.py").read_text() == "R = 1\n"
 
 
@@ -259,7 +261,10 @@ def test_folders_in_the_place_of_files_are_refused_even_by_force(client: Path) -
     (client / "a" / "__init__.py").write_text("")
     with pytest.raises(RefusedError) as refused:
         put(client, NEW, force=True)
-    assert refused.value.refusals == (Refusal("a", SHADOWED), Refusal("c.py", FOLDER))
+    assert refused.value.refusals == (
+        Refusal(str(client / "a"), SHADOWED),
+        Refusal(str(client / "c.py"), FOLDER),
+    )
 
 
 def test_an_output_below_a_file_is_explained(tmp_path: Path) -> None:
@@ -272,7 +277,7 @@ def test_a_run_that_was_overtaken_must_look_again(client: Path) -> None:
     seen = (client / LOCK_NAME).read_bytes()
     put(client, NEW)
     with pytest.raises(SupersededError):
-        publish(str(client), OLD, (), lock_of(OLD), seen=seen)
+        publish(Output(str(client), OLD, lock=lock_of(OLD), seen=seen))
     assert contents(client) == NEW
 
 

@@ -1,5 +1,5 @@
-"""A crash, a full disk or Ctrl-C at any point leaves the old package or the new one, and two runs at once do no
-harm.
+"""A crash, a full disk or Ctrl-C at any point leaves the old package or the new one, and so for documents beside it;
+what fails leaves both as they were. Two runs at once do no harm.
 """
 
 from __future__ import annotations
@@ -35,21 +35,23 @@ def test_any_failure_leaves_the_old_package_or_the_new_one(tmp_path: Path, failu
     new = "first" if before == "nothing" else "new"
     for report in reports(tmp_path, failure, "at once", before):
         assert report["left"] in (before, new)
+        assert report["left pages"] in (before, new)
         assert report["importable"]
-        assert (report["healed"], report["healed litter"]) == (new, [])
+        assert (report["healed"], report["healed pages"], report["healed litter"]) == (new, new, [])
         if report["ended"] == "error":
-            assert (report["left"], report["litter"]) == (before, [])
+            assert (report["left"], report["left pages"], report["litter"]) == (before, before, [])
 
 
 @pytest.mark.parametrize("failure", ["kill", "full", "interrupt", "limit"])
 def test_where_folders_cannot_be_exchanged_only_a_kill_can_leave_a_mixture(tmp_path: Path, failure: str) -> None:
     """And even that can be imported, is known to be ours, and is put right by the next run."""
     for report in reports(tmp_path, failure, "one by one", "old"):
-        assert report["left"] in ("old", "new", *(["mixed"] if failure == "kill" else []))
+        for left in ("left", "left pages"):
+            assert report[left] in ("old", "new", *(["mixed"] if failure == "kill" else []))
         assert report["importable"]
-        assert (report["healed"], report["healed litter"]) == ("new", [])
+        assert (report["healed"], report["healed pages"], report["healed litter"]) == ("new", "new", [])
         if report["ended"] == "error":
-            assert (report["left"], report["litter"]) == ("old", [])
+            assert (report["left"], report["left pages"], report["litter"]) == ("old", "old", [])
 
 
 RUN = """

@@ -20,6 +20,10 @@ from difygen.command_line import (
 )
 
 command = partial(click.command, cls=Command, context_settings=HELP_NAMES)
+check_option = click.option(
+    "--check", is_flag=True, help="Write nothing; exit with 1 if a file is not what it should be."
+)
+force_option = click.option("--force", is_flag=True, help="Overwrite and remove files that difygen did not write.")
 
 
 @command(short_help="Tell whether a package is what its definitions give.")
@@ -41,7 +45,7 @@ def check(**arguments: Any) -> None:
 
 @command(short_help="Write the runtime alone, for packages that share it.")
 @click.option("-o", "--output", metavar="DIR", help="The package to write. Default: `runtime` of the settings.")
-@click.option("--force", is_flag=True, help="Overwrite and remove files that difygen did not write.")
+@force_option
 @settings_option
 @verbosity_options
 def runtime(output: str | None, **arguments: Any) -> None:
@@ -269,23 +273,26 @@ def inspect(as_json: bool, **arguments: Any) -> None:
 
 @command(short_help="Write OpenAPI documents of apps.")
 @sources_argument(required=False)
-@click.option("-o", "--output", metavar="FILE|DIR", help="A .yaml or .json file, or a folder. Default: print it.")
+@click.option("-o", "--output", metavar="FILE|DIR", help="A .yaml or .json file, a folder, or - to print it.")
 @click.option("--format", "style", type=click.Choice(["yaml", "json"]), help="Default: as FILE ends, else yaml.")
-@click.option("--openapi", "version", type=click.Choice(["3.1", "3.2", "3.0"]), default="3.1", show_default=True)
-@click.option("--base-url", metavar="URL", default="https://api.dify.ai/v1", help="The server, with /v1.")
-@click.option("--check", is_flag=True, help="Write nothing; exit with 1 if a file is not what it should be.")
-@click.option("--force", is_flag=True, help="Overwrite files that difygen did not write.")
+@click.option("--openapi", "version", type=click.Choice(["3.1", "3.2", "3.0"]), help="The version. Default: 3.1.")
+@click.option("--base-url", metavar="URL", help="The server, with /v1. Default: that of Dify's cloud.")
+@check_option
+@force_option
 @settings_option
-def openapi(sources: tuple[str, ...], config: str | None, version: str, base_url: str, **options: Any) -> None:
+def openapi(
+    sources: tuple[str, ...], config: str | None, output: str | None, check: bool, force: bool, **choices: Any
+) -> None:
     """Write the API of every SOURCE as an OpenAPI document, for clients in other languages and for API tools.
 
-    Each app has a document of its own: one address serves all of them, and the key chooses the app.
+    Each app has a document of its own: one address serves all of them, and the key chooses the app. What is left out is
+    as `openapi` in the project's settings says; without it and -o, the one document is printed.
     """
     from difygen.config import read_config
-    from difygen.project.documents import DocumentOptions, run_openapi
+    from difygen.project.documents import DocumentRun, run_openapi
 
     settings = read_config(sources=sources, config=config, needs=("sources",))
-    end(run_openapi(settings, DocumentOptions(**options), version=version, base_url=base_url))
+    end(run_openapi(settings, DocumentRun(output, check, force), **choices))
 
 
 @command(short_help="Print apps as tools that a model may call.")
@@ -294,20 +301,23 @@ def openapi(sources: tuple[str, ...], config: str | None, version: str, base_url
     "--for",
     "form",
     type=click.Choice(["openai", "openai-chat", "anthropic", "mcp", "json-schema"]),
-    required=True,
-    help="Whose tools: OpenAI's Responses or Chat Completions, Anthropic's Messages, MCP, or schemas alone.",
+    help="Whose tools to print: OpenAI's Responses or Chat Completions, Anthropic's Messages, MCP, or schemas alone.",
 )
 @click.option("--strict", "is_strict", is_flag=True, help="Let the API hold the model to the schema, where it can.")
+@check_option
+@force_option
 @settings_option
-def tools(sources: tuple[str, ...], config: str | None, form: str, is_strict: bool) -> None:
+def tools(sources: tuple[str, ...], config: str | None, form: Any, is_strict: bool, check: bool, force: bool) -> None:
     """Print the apps of SOURCE... as tools that a language model may call, as a JSON array.
 
-    `difygen.tools` makes the calls, through generated clients.
+    Without --for and a SOURCE, write those that `tools` in the project's settings names. `difygen.tools` makes the
+    calls, through generated clients.
     """
     from difygen.config import read_config
-    from difygen.project.documents import run_tools
+    from difygen.project.documents import DocumentRun, run_tools
 
-    end(run_tools(read_config(sources=sources, config=config, needs=("sources",)), form=form, is_strict=is_strict))
+    settings = read_config(sources=sources, config=config, needs=("sources",))
+    end(run_tools(settings, DocumentRun(None, check, force), form=form, is_strict=is_strict))
 
 
 @command(short_help="Serve apps as tools of an MCP server.")

@@ -6,13 +6,13 @@ Where both speak, the command line wins; what settings say of single workflows h
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from difygen.console import DefinitionProblem, UsageProblem, collecting
 from difygen.diagnostics import Diagnostic
-from difygen.options import Options
-from difygen.record import Record, replace
+from difygen.options import DocumentOptions, Options
+from difygen.record import NOTHING, Record, replace
 
 if TYPE_CHECKING:
     from difygen.findings import OutputFormat
@@ -27,17 +27,21 @@ class Config(Record, kw_only=True):
     """What the command line and the settings ask for. Paths start at the current folder.
 
     `folder` is the project's: generated code calls definitions by their path from it. `options` say what the code is
-    to be like; their `names` are keyed by paths like `sources`. `settings` are the file that names the sources, if
-    one does: they are all that the package holds then. `force` overwrites files that difygen did not write, and
-    trusts nothing that an earlier run left; `prune` removes the clients of definitions that are there and not among
-    the sources; `strict` brings the warnings of unchanged definitions up again. `verbosity` is -1 for errors alone,
-    1 for every file. `output_format` says for whom findings are printed.
+    to be like; their `names` are keyed by paths like `sources`. `documents` says of targets beside the code how they
+    are to be, and where, by the keys of the settings; `with_documents` whether they are made along with the code: not
+    where the command line names a SOURCE or an output, which is one thing of several then. `settings` are the file
+    that names the sources, if one does: they are all that the package holds then. `force` overwrites files that
+    difygen did not write, and trusts nothing that an earlier run left; `prune` removes the clients of definitions that
+    are there and not among the sources; `strict` brings the warnings of unchanged definitions up again. `verbosity` is
+    -1 for errors alone, 1 for every file. `output_format` says for whom findings are printed.
     """
 
     sources: tuple[str, ...] = ()
     output: str | None = None
     folder: str = "."
     options: Options = Options()
+    documents: Mapping[str, DocumentOptions] = NOTHING
+    with_documents: bool = False
     settings: Settings | None = None
     force: bool = False
     prune: bool = False
@@ -83,7 +87,7 @@ def read_config(
     settings = _load(config)
     found = Config(sources=sources, **choices) if settings is None else _from_settings(settings, sources, choices)
     if output is not None:
-        found = replace(found, output=output)
+        found = replace(found, output=output, with_documents=False)
     problems = []
     if "sources" in needs and not found.sources:
         problems.append("No SOURCE was given, and there is no [tool.difygen] in pyproject.toml that names `sources`.")
@@ -140,6 +144,8 @@ def _from_settings(settings: Settings, sources: tuple[str, ...], choices: dict[s
         output=from_here(settings.output) if settings.output else None,
         folder="." if sources else settings.folder,
         options=replace(settings.options, names=names),
+        documents={key: replace(each, output=from_here(each.output)) for key, each in settings.documents.items()},
+        with_documents=not sources,
         settings=None if sources else settings,
         **choices,
     )

@@ -52,6 +52,10 @@ sources = ["{source}"]
 # The package to write; one self-contained file, if it ends in .py.
 output = "dify_client"
 
+# Documents that go along with it, each to a folder of its own: OpenAPI, and tools for language models.
+# openapi = "openapi"
+# tools = {{ output = "tools", for = ["anthropic", "openai"] }}
+
 # The longest line of the generated code.
 # line_length = 88
 

@@ -7,25 +7,35 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from keyword import iskeyword
-from typing import cast, get_args
+from typing import Any, get_args
+from urllib.parse import urlsplit
 
 from difygen.cursor import Cursor, Diagnostics, Path
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.files import read_file
-from difygen.model import JsonValue
 from difygen.naming import explicit_name_problem
-from difygen.options import Emit, Options
+from difygen.options import (
+    DocumentOptions,
+    Emit,
+    OpenApiFormat,
+    OpenApiOptions,
+    OpenApiVersion,
+    Options,
+    ToolForm,
+    ToolsOptions,
+)
 from difygen.pull_settings import PullSettings, read_pull
+from difygen.settings_file import SettingsFile, parse_toml
 from difygen.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
 from difygen.wording import shown
 
 OWN_FILE = "difygen.toml"
 PROJECT_FILE = "pyproject.toml"
 
-KEYS = ("sources", "output", "line_length", "emit", "templates", "runtime", "pull", "workflows")
+KEYS = ("sources", "output", "openapi", "tools", "line_length", "emit", "templates", "runtime", "pull", "workflows")
 WORKFLOW_KEYS = ("source", "name", "rename", "outputs", "nodes", "env")
 LINE_LENGTHS = range(72, 321)
 """Below, lines that fit nowhere are too many: formatters part them each in its own way, and none could be pleased."""
@@ -35,43 +45,13 @@ _NO_PULL = PullSettings()
 
 _FOREIGN_KEYS = {"source": "sources", "out": "output", "line-length": "line_length", "workflow": "workflows"}
 
-_TOKEN = re.compile(
-    r'#[^\n]*|"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|[][{}=,.\n]|[^][\s{}=,.#"\']+',
-    re.DOTALL,
-)
-
-
-class SettingsFile:
-    """A file of settings that was read. Where things stand in it is found out when a message needs it."""
-
-    def __init__(self, file: str, text: str, table: Path, root: JsonValue) -> None:
-        self.file = file
-        self.root = root
-        self._text = text
-        self._table = table
-        self._positions: Mapping[Path, int] | None = None
-
-    def locate(self, *path: str | int, key: bool = True) -> Location:
-        """Return where the key at `path` stands, or the nearest one around it."""
-        from difygen.parser.source_map import location  # for messages only, as it brings the YAML parser
-
-        if self._positions is None:
-            self._positions = key_positions(self._text)
-        path = (*self._table, *path)
-        while path and path not in self._positions:
-            path = path[:-1]
-        return location(self._text, self.file, self._positions.get(path, 0))
-
-    def written(self, *path: str | int) -> str | None:
-        """Return nothing: TOML has one way to write a value."""
-        return None
-
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What a file of settings says.
 
-    `sources`, `output` and the names of `options` are relative to `folder`, which it is in.
+    `sources`, `output`, the names of `options` and the folders of `documents` are relative to `folder`, which it is
+    in. `documents` has what is said of each target beside the code that is to be made, by its key.
 
     `workflows` has the path in the file of each table about one workflow, by the workflow's name.
     """
@@ -81,6 +61,7 @@ class Settings:
     sources: tuple[str, ...] = ()
     output: str | None = None
     options: Options = _DEFAULTS
+    documents: Mapping[str, DocumentOptions] = field(default_factory=dict)
     workflows: Mapping[str, Path] = field(default_factory=dict)
     pull: PullSettings = _NO_PULL
     source_file: SettingsFile | None = field(default=None, repr=False, compare=False)
@@ -126,7 +107,7 @@ def _load(file: str, table: Path, *, optional: bool = False) -> Settings | tuple
         return (Diagnostic("error", "unreadable", f"It cannot be read: {error.strerror}.", Location(file)),)
     if optional and b"difygen" not in data:
         return None  # without the cost of a TOML parser
-    parsed = _parse(data, file)
+    parsed = parse_toml(data, file)
     if isinstance(parsed, Diagnostic):
         return None if optional and b"tool.difygen" not in data else (parsed,)
     root, text = parsed
@@ -136,80 +117,6 @@ def _load(file: str, table: Path, *, optional: bool = False) -> Settings | tuple
         message = "It has no table [tool.difygen]."
         return None if optional else (Diagnostic("error", "no-settings", message, Location(file)),)
     return _check(SettingsFile(file, text, table, root))
-
-
-def _parse(data: bytes, file: str) -> tuple[JsonValue, str] | Diagnostic:
-    import tomllib  # only where there are settings
-
-    try:
-        text = data.decode().replace("\r\n", "\n").removeprefix("\ufeff")
-        return _plain(tomllib.loads(text)), text
-    except UnicodeDecodeError as error:
-        message = f"The byte 0x{data[error.start]:02x} is not UTF-8."
-        return Diagnostic("error", "not-utf-8", message, Location(file, data.count(b"\n", 0, error.start) + 1, 1))
-    except tomllib.TOMLDecodeError as error:
-        found = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
-        end = (text.count("\n") + 1, len(text) - text.rfind("\n"))
-        line, column = map(int, found.groups()) if found else end
-        said = str(error)[: found.start()] if found else str(error).removesuffix(" (at end of document)")
-        message = f"This is not TOML: {said[:1].lower()}{said[1:]}."
-        return Diagnostic("error", "toml-syntax", message, Location(file, line, column))
-    except (ValueError, RecursionError):
-        return Diagnostic("error", "toml-syntax", "This is not TOML that can be read.", Location(file))
-
-
-def _plain(value: object) -> JsonValue:
-    """Return a value of TOML in JSON's types: dates and times, which no setting takes, as text."""
-    if isinstance(value, dict):
-        return {key: _plain(member) for key, member in value.items()}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    return value if isinstance(value, str | int | float) else str(value)
-
-
-def key_positions(text: str) -> dict[Path, int]:
-    """Return the index at which each key of a TOML text starts, and each item of a list, by path.
-
-    `tomllib`, which has parsed the text before, does not give them. Lists of tables (`[[…]]`), which no setting is,
-    count as one table.
-    """
-    import tomllib
-
-    found: dict[Path, int] = {}
-    table: Path = ()
-    path: Path = ()
-    opened: list[tuple[Path, int | None]] = (
-        []
-    )  # what is around: lists, with the number of their item, and inline tables
-    in_key = True
-    for match in _TOKEN.finditer(text):
-        token = match.group()
-        if token[0] == "#" or (token == "\n" and opened) or (token == "." and in_key):
-            continue
-        if token == "\n":
-            path, in_key = table, True
-        elif token == "=":
-            in_key = False
-        elif token == "," and opened[-1][1] is None:
-            path, in_key = opened[-1][0], True
-        elif token == ",":
-            opened[-1] = opened[-1][0], (opened[-1][1] or 0) + 1
-        elif token in "]}" and opened:
-            opened.pop()
-            in_key = False
-        elif in_key and token in "[]":  # around a header
-            table, path = path, () if token == "[" else path
-        elif in_key:
-            path = (*path, tomllib.loads(f"key = {token}")["key"] if token[0] in "\"'" else token)
-            found.setdefault(path, match.start())
-        else:  # a value
-            around, number = opened[-1] if opened else (path, None)
-            here = path if number is None else (*around, number)
-            found.setdefault(here, match.start())
-            if token in "[{":
-                opened.append((here, 0 if token == "[" else None))
-                path, in_key = here, token == "{"
-    return found
 
 
 def _check(file: SettingsFile) -> Settings | tuple[Diagnostic, ...]:
@@ -236,10 +143,11 @@ def _check(file: SettingsFile) -> Settings | tuple[Diagnostic, ...]:
             nodes=workflows.nodes,
             env=workflows.env,
             line_length=_line_length(root.get("line_length")),
-            emit=_emit(root.get("emit")),
+            emit=_word(emit, get_args(Emit), _DEFAULTS.emit) if (emit := root.get("emit")) else _DEFAULTS.emit,
             templates=_templates(root.get("templates"), folder),
             runtime=_package(root.get("runtime")),
         ),
+        documents=_documents(root, folder),
         workflows=workflows.paths,
         pull=read_pull(pull) if pull is not None else _NO_PULL,
         source_file=file,
@@ -325,13 +233,12 @@ def _line_length(cursor: Cursor | None) -> int:
     return cursor.value
 
 
-def _emit(cursor: Cursor | None) -> Emit:
-    if cursor is None:
-        return _DEFAULTS.emit
-    if (word := cursor.text()) and word not in get_args(Emit):
-        hint = cursor.report.suggestion(word, get_args(Emit))
-        cursor.error("unknown-value", f"`{shown(word)}` is no value for `emit`.", hint)
-    return cast(Emit, word)
+def _word(cursor: Cursor, known: Collection[str], usual: Any = "") -> Any:
+    if (word := cursor.text()) and word not in known:
+        cursor.error(
+            "unknown-value", f"`{shown(word)}` is no value for {cursor.name}.", cursor.report.suggestion(word, known)
+        )
+    return word if word in known else usual
 
 
 def _templates(cursor: Cursor | None, folder: str) -> str | None:
@@ -352,6 +259,89 @@ def _package(cursor: Cursor | None) -> str | None:
         hint = "Write it as in an import statement, such as `our.dify_runtime`."
         cursor.error("bad-name", f"`{shown(name)}` is not the name of a package.", hint)
     return name or None
+
+
+# Documents
+
+
+def _words(cursor: Cursor, known: Collection[str]) -> tuple[str, ...]:
+    return (_word(cursor, known),) if isinstance(cursor.value, str) else cursor.words(known)
+
+
+def _url(cursor: Cursor) -> str:
+    """Check the address of a server. It ends up in documents that anybody may read, so it has no password in it."""
+    url = cursor.text()
+    try:
+        parts = urlsplit(url)
+        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url
+    except ValueError:
+        is_url = False
+    if isinstance(cursor.value, str) and not is_url:
+        cursor.expect("an http(s) URL, with /v1")
+    elif is_url and parts.username is not None:
+        cursor.error("bad-url", f"{cursor.name} must not have a user or a password: documents are for everybody.")
+    return url
+
+
+_Reader = Callable[[Cursor], object]
+DOCUMENTS: Mapping[str, tuple[type[DocumentOptions], Mapping[str, tuple[str, _Reader]]]] = {
+    "openapi": (
+        OpenApiOptions,
+        {
+            "version": ("version", lambda cursor: _word(cursor, get_args(OpenApiVersion))),
+            "format": ("format", lambda cursor: _word(cursor, get_args(OpenApiFormat))),
+            "base_url": ("base_url", _url),
+        },
+    ),
+    "tools": (
+        ToolsOptions,
+        {
+            "for": ("forms", lambda cursor: _words(cursor, get_args(ToolForm))),
+            "strict": ("strict", lambda cursor: cursor.flag(False)),
+        },
+    ),
+}
+"""The targets beside the code, by their keys: their record, and for each key in their table its member and check."""
+
+
+def _documents(root: Cursor, folder: str) -> dict[str, DocumentOptions]:
+    """Return what is said of documents: the folder alone, or a table with it and more."""
+    found = {}
+    for name, (record, keys) in DOCUMENTS.items():
+        table = root.get(name)
+        if table is None:
+            continue
+        if not isinstance(table.value, str | dict):
+            table.expect("a folder, or a table with it as `output`")
+            continue
+        table.only(("output", *keys), f"the settings of `{name}`", {"for_": "for", "url": "base_url", "out": "output"})
+        output = table if isinstance(table.value, str) else table.get("output")
+        if output is None:
+            table.error(
+                "missing-key", f"`{name}` does not say where to.", "Add `output`, a folder from this file.", key=True
+            )
+        else:
+            _check_folder(output, root, folder)
+        read: dict[str, Any] = {
+            member: check(value) for key, (member, check) in keys.items() if (value := table.get(key)) is not None
+        }
+        found[name] = record(output=_path(output) or name, **read)
+    return found
+
+
+def _check_folder(output: Cursor, root: Cursor, folder: str) -> None:
+    """Check that documents have a folder to go to, and one that is not the package's own."""
+    path = os.path.normpath(_path(output) or ".")
+    package = root.value.get("output") if isinstance(root.value, dict) else None
+    if os.path.splitext(path)[1] in (".yaml", ".yml", ".json", ".md", ".html"):
+        output.error(
+            "bad-path", f"`{shown(path)}` is called like a file: documents go to a folder, a file for each app."
+        )
+    elif isinstance(package, str):
+        real, own = (os.path.realpath(os.path.join(folder, one)) for one in (path, package))
+        if real in (own, os.path.join(own, "_runtime")):
+            hint = "Choose a folder of its own, beside the package or in it."
+            output.error("bad-path", f"`{shown(path)}` is the package's own folder.", hint)
 
 
 def _check_name(cursor: Cursor) -> bool:

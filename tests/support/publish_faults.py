@@ -20,7 +20,7 @@ from pathlib import Path
 from difygen.definitions.lockfile import LOCK_NAME, Lock
 from difygen.files import hash_bytes
 from difygen.project import install
-from difygen.project.writer import PublishError, publish
+from difygen.project.writer import Output, PublishError, publish
 
 GROWING = {"open", "os.link", "os.mkdir"}
 EVENTS = GROWING | {"os.rename", "os.remove", "os.rmdir", "os.chmod", "ctypes.dlopen", "ctypes.dlsym"}
@@ -36,14 +36,24 @@ NEW = {
     "c.py": "",
     "_r/__init__.py": "R = 2\n",
 }
+OLD_PAGES = {"a.md": "# A\n", "b.md": "# B\n"}
+NEW_PAGES = {"a.md": "# A, again\n", "c.md": "# C\n"}
 MANY_STEPS = 99
 DONE, FAILED, INTERRUPTED, KILLED, UNTOUCHED = 0, 3, 4, 9, 5
 
 
 def put(folder: Path, texts: dict[str, str]) -> None:
+    publish(output(folder, texts))
+
+
+def put_both(base: Path, texts: dict[str, str], pages: dict[str, str]) -> None:
+    publish(output(base / "client", texts), output(base / "pages", pages))
+
+
+def output(folder: Path, texts: dict[str, str]) -> Output:
     lock = Lock("1", "0", {path: hash_bytes(text.encode()) for path, text in texts.items()})
     seen = (folder / LOCK_NAME).read_bytes() if folder.exists() else b""
-    publish(str(folder), texts, (), lock, seen=seen)
+    return Output(str(folder), texts, lock=lock, seen=seen)
 
 
 def kill() -> None:
@@ -95,9 +105,9 @@ def contents(folder: Path) -> dict[str, str] | None:
     }
 
 
-def describe(folder: Path) -> str:
+def describe(folder: Path, old: dict[str, str] = OLD, new: dict[str, str] = NEW) -> str:
     found = contents(folder)
-    names = {"nothing": None, "old": {**OLD, "mine.md": "mine"}, "new": {**NEW, "mine.md": "mine"}, "first": NEW}
+    names = {"nothing": None, "old": {**old, "mine.md": "mine"}, "new": {**new, "mine.md": "mine"}, "first": new}
     return next((name for name, texts in names.items() if texts == found), "mixed")
 
 
@@ -111,7 +121,7 @@ def attempt(
         reached = prepare(step, fail)
         status = DONE
         try:
-            put(Path("client"), NEW)
+            put_both(Path(), NEW, NEW_PAGES)
         except PublishError:
             status = FAILED
         except KeyboardInterrupt:
@@ -129,18 +139,25 @@ def imports(base: Path) -> bool:
     return os.waitpid(child, 0)[1] == 0
 
 
+def names_in(base: Path) -> set[str]:
+    folders = [base, base / "client", base / "pages"]
+    return {name for folder in folders if folder.exists() for name in os.listdir(folder)}
+
+
 def report(base: Path, ended: str) -> dict[str, object]:
-    left = describe(base / "client")
-    litter = sorted({*os.listdir(base), *os.listdir(base / "client")} if left != "nothing" else os.listdir(base))
+    left, left_pages = describe(base / "client"), describe(base / "pages", OLD_PAGES, NEW_PAGES)
+    litter = names_in(base)
     importable = left == "nothing" or imports(base)
-    put(base / "client", NEW)
-    healed = {*os.listdir(base), *os.listdir(base / "client")}
+    put_both(base, NEW, NEW_PAGES)
+    healed = names_in(base)
     return {
         "ended": ended,
         "left": left,
+        "left pages": left_pages,
         "importable": importable,
-        "litter": [name for name in litter if name[0] == "."],
+        "litter": [name for name in sorted(litter) if name[0] == "."],
         "healed": describe(base / "client"),
+        "healed pages": describe(base / "pages", OLD_PAGES, NEW_PAGES),
         "healed litter": sorted(name for name in healed if name[0] == "."),
     }
 
@@ -155,8 +172,9 @@ def main(root: str, failure: str, way: str, before: str) -> None:
         base = Path(root) / str(step)
         base.mkdir()
         if before == "old":
-            put(base / "client", OLD)
-            (base / "client" / "mine.md").write_text("mine")
+            put_both(base, OLD, OLD_PAGES)
+            for folder in ("client", "pages"):
+                (base / folder / "mine.md").write_text("mine")
         reports.append(report(base, attempt(base, step, prepare, fail)))
         if reports[-1]["ended"] == "untouched":
             break

@@ -1,7 +1,7 @@
 """`difygen.lock`: what was generated, from what, by which version, as JSON without times and absolute paths.
 
 Its keys are sorted, but for the contracts of the apps, which come last: they are most of the file, and read when
-something changed.
+something changed. That of a folder of documents has none: it names the package that has.
 
 Imported on every run, so it may import next to nothing.
 """
@@ -72,10 +72,11 @@ class LockedContract(NamedTuple):
 
 
 class Lock(Record):
-    """All that is known of a generated package.
+    """All that is known of a generated package, or of a folder of documents.
 
     `files` gives the hash of each file, `apps` is keyed by module name. `contracts` is the JSON of what callers see of
-    them, unread: `read_contracts` takes it apart.
+    them, unread: `read_contracts` takes it apart. `package` is the path to the package that documents go along with,
+    and empty for the package itself.
 
     While files are being replaced one by one, a file has two hashes, old and new, with a blank between: whatever a
     crash leaves behind is then still known to be ours.
@@ -86,6 +87,7 @@ class Lock(Record):
     files: Mapping[str, str] = NOTHING
     apps: Mapping[str, LockedApp] = NOTHING
     contracts: bytes | memoryview = b"{}"
+    package: str = ""
 
     def wrote(self, path: str, digest: str) -> bool:
         """Check whether difygen itself wrote those contents to that file."""
@@ -101,6 +103,8 @@ def format_lock(lock: Lock) -> bytes:
         "generator": lock.generator,
         "options": lock.options,
     }
+    if lock.package:
+        return f"{_json({**record, 'package': lock.package})}\n".encode()
     return b"".join((_json(record).removesuffix("\n}").encode(), _CONTRACTS, lock.contracts, b"\n}\n"))
 
 
@@ -148,8 +152,11 @@ def parse_lock(data: bytes) -> Lock:
         files = loaded["files"]
         if wrong := [path for path, digest in files.items() if not (isinstance(digest, str) and is_inside(path))]:
             raise ValueError(f"{wrong[0]!r} is no file of the package")
+        package = str(loaded.get("package", ""))
         contracts: bytes | memoryview = memoryview(data)[start + len(_CONTRACTS) : -len(b"\n}\n")]
-        if start < 0:
+        if package:
+            contracts = b"{}"
+        elif start < 0:
             contracts = join_contracts(
                 {module: locked_contract(loaded["contracts"][module]) for module in loaded["apps"]}
             )
@@ -159,6 +166,7 @@ def parse_lock(data: bytes) -> Lock:
             files,
             {module: LockedApp(**one) for module, one in loaded["apps"].items()},
             contracts,
+            package,
         )
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
         raise LockError(f"it was damaged: {error}") from error

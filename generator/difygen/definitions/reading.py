@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from difygen.codegen.python.names import NameRequest, name_apps
@@ -70,6 +70,24 @@ def read_source(source: Source, data: bytes | None = None) -> DefinitionFile:
     reading = read(data, source.shown)
     app = None if has_errors(reading.diagnostics) else reading.workflow
     return DefinitionFile(source, data, app, reading.diagnostics)
+
+
+class Reader:
+    """Reads definitions, each once however often it is asked for. `stdin` is what was read from standard input."""
+
+    def __init__(self, stdin: bytes, progress: Callable[[int, int], None] | None = None) -> None:
+        self._stdin = stdin
+        self._progress = progress
+        self._files: dict[Source, DefinitionFile] = {}
+
+    def read(self, sources: Sequence[Source]) -> list[DefinitionFile]:
+        """Read definitions. Whatever is wrong with one is a diagnostic."""
+        for number, source in enumerate(sources, 1):
+            if source not in self._files:
+                self._files[source] = read_source(source, self._stdin if source.path == STDIN else None)
+            if self._progress:
+                self._progress(number, len(sources))
+        return [self._files[source] for source in sources]
 
 
 def content(name: str, limit: int = MAX_BYTES, *, special: bool = True) -> bytes:

@@ -1,4 +1,4 @@
-"""From definitions that changed, and the lock's word for those that did not, to a package.
+"""From definitions that changed, and the lock's word for those that did not, to a package; then to documents of them.
 
 The stage of a build that needs parser and templates. Writes nothing.
 """
@@ -22,15 +22,15 @@ from difygen.definitions.lockfile import (
     locked_contract,
     read_contracts,
 )
-from difygen.definitions.reading import DefinitionFile, Unnamed, held_names, name_modules, read_source
-from difygen.definitions.sources import STDIN, Source, origin_of
+from difygen.definitions.reading import DefinitionFile, Reader, Unnamed, held_names, name_modules
+from difygen.definitions.sources import origin_of
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.files import hash_bytes
 from difygen.model_json import dump, load
 from difygen.naming import MAX_WORKFLOW_NAME, Identifier, file_name_problem, snake_name
-from difygen.project.report import BuildReport, Package
-from difygen.project.request import Request
-from difygen.project.writer import signed
+from difygen.project.report import BuildReport, Plan
+from difygen.project.request import Held, Request
+from difygen.project.writer import Output, signed
 from difygen.record import Record, replace
 from difygen.wording import quoted, visible
 
@@ -52,11 +52,13 @@ class Entry(Record):
     diagnostics: tuple[Diagnostic, ...]
 
 
-def assemble(request: Request, lock: Lock | None, unchanged: Mapping[str, str]) -> Package:
-    """Read all sources but the `unchanged` (module by path), name all apps, and make the package."""
+def assemble(request: Request, package: Held, documents: Sequence[Held]) -> Plan:
+    """Read all sources but those of apps that did not change, name all apps, and make the outputs."""
+    lock = package.lock
     contracts = read_contracts(lock) if lock else {}
-    unchanged = {path: module for path, module in unchanged.items() if module in contracts}  # else the lock was damaged
-    files = _read(request, [source for source in request.sources if source.path not in unchanged])
+    unchanged = {path: module for path, module in package.unchanged.items() if module in contracts}  # else damaged
+    reader = Reader(request.stdin, request.progress)
+    files = reader.read([source for source in request.sources if source.path not in unchanged])
     skipped = tuple(
         next(finding for finding in file.diagnostics if finding.severity == "error")._replace(
             severity="warning", hint="It was found in a folder, and is left out."
@@ -70,37 +72,42 @@ def assemble(request: Request, lock: Lock | None, unchanged: Mapping[str, str]) 
     names, findings = _names(request, lock, files, kept, origins)
 
     moved = {module for module, one in kept.items() if names[one.source] != module}
-    files += _read(request, [source for source in request.sources if unchanged.get(source.path) in moved])
+    files += reader.read([source for source in request.sources if unchanged.get(source.path) in moved])
     kept = {module: one for module, one in kept.items() if module not in moved}
     findings += [finding for file in files for finding in file.diagnostics]
-    entries = [_entry(request, file, names, origins) for file in files if file.app]
+    defined = {names[file.source.relative_to(request.folder)]: file for file in files if file.app}
+    entries = [_entry(request, file, name, origins) for name, file in defined.items() if not request.only_documents]
     findings += [finding for entry in entries for finding in entry.diagnostics]
-    findings += output_warnings(request.shown)
+    findings += output_warnings(request.shown) if not request.only_documents else []
     if not files and not kept:
         message = "None of the files that were found defines an app."
         findings.append(Diagnostic("error", "no-definitions", message, Location(request.sources[0].shown)))
+    apps = {**kept, **{name: _locked(request, file, origins) for name, file in defined.items()}}
     if not has_errors(findings):
-        apps = [*kept.items(), *((str(entry.module.name), entry.locked) for entry in entries)]
-        findings += request.config.unused_settings({name for module, one in apps for name in (module, one.name)})
+        findings += request.config.unused_settings(
+            {name for module, one in apps.items() for name in (module, one.name)}
+        )
 
     findings = sorted(dict.fromkeys(findings), key=lambda finding: finding.location)
     notes = name_notes(request, [file for file in files if file.app], names)
-    report = BuildReport(request.shown, diagnostics=tuple(findings), skipped=skipped, notes=tuple(notes))
+    report = BuildReport(
+        request.shown,
+        diagnostics=tuple(findings),
+        skipped=skipped,
+        notes=tuple(notes),
+        only_documents=request.only_documents,
+    )
     if report.failed:
-        return Package(report)
+        return Plan(report)
     try:
-        return _package(request, lock, contracts, entries, kept, report)
+        plan = Plan(report) if request.only_documents else _package(request, package, contracts, entries, kept, report)
     except TemplateProblem as problem:
-        return Package(replace(report, diagnostics=(*report.diagnostics, problem.finding)))
+        return Plan(replace(report, diagnostics=(*report.diagnostics, problem.finding)))
+    if not request.documents:
+        return plan
+    from difygen.project.assemble_documents import assemble_documents  # where there are some to be made
 
-
-def _read(request: Request, sources: Sequence[Source]) -> list[DefinitionFile]:
-    files = []
-    for source in sources:
-        files.append(read_source(source, request.stdin if source.path == STDIN else None))
-        if request.progress:
-            request.progress(len(files), len(sources))
-    return files
+    return assemble_documents(request, plan, documents, apps, reader)
 
 
 def _origins(request: Request, lock: Lock | None) -> dict[str, str]:
@@ -142,11 +149,25 @@ def name_notes(request: Request, files: Iterable[DefinitionFile], names: Mapping
     return notes
 
 
-def _entry(request: Request, file: DefinitionFile, names: Mapping[str, str], origins: Mapping[str, str]) -> Entry:
+def _locked(request: Request, file: DefinitionFile, origins: Mapping[str, str]) -> LockedApp:
+    """Return what locks keep of an app. The warnings are those about its definition alone."""
+    assert file.app is not None
+    path = file.source.relative_to(request.folder)
+    return LockedApp(
+        source=path,
+        origin=origins[path],
+        source_hash=hash_bytes(file.data),
+        name=file.app.name,
+        mode=file.app.mode,
+        warnings=sum(finding.severity == "warning" for finding in file.diagnostics),
+    )
+
+
+def _entry(request: Request, file: DefinitionFile, name: str, origins: Mapping[str, str]) -> Entry:
     """Make the module of an app. What is wrong with it is said of the definition as messages call it."""
     assert file.app is not None
-    path, options = file.source.relative_to(request.folder), request.config.options
-    app, name = replace(file.app, source=origins[path]), names[path]
+    options, locked = request.config.options, _locked(request, file, origins)
+    app = replace(file.app, source=locked.origin)
     module = generate_module(app, options, Identifier(name))
     findings = tuple(
         (
@@ -156,33 +177,27 @@ def _entry(request: Request, file: DefinitionFile, names: Mapping[str, str], ori
         )
         for finding in module.diagnostics
     )
-    locked = LockedApp(
-        source=path,
-        origin=app.source,
-        source_hash=hash_bytes(file.data),
-        name=app.name,
-        mode=app.mode,
-        warnings=sum(finding.severity == "warning" for finding in (*file.diagnostics, *findings)),
-    )
+    more_warnings = sum(finding.severity == "warning" for finding in findings)
     renamed = options.rename.get(name) or options.rename.get(app.name)
     nodes = options.nodes.get(name) or options.nodes.get(app.name)
     visible = {**dump(module.app), "exports": list(module.exports)}
     visible |= {key: dict(names) for key, names in (("renamed", renamed), ("renamed_nodes", nodes)) if names}
-    return Entry(module, locked, locked_contract(visible), findings)
+    return Entry(module, locked._replace(warnings=locked.warnings + more_warnings), locked_contract(visible), findings)
 
 
 def _package(
     request: Request,
-    old: Lock | None,
+    held: Held,
     before: Mapping[str, LockedContract],
     entries: Sequence[Entry],
     kept: Mapping[str, LockedApp],
     report: BuildReport,
-) -> Package:
-    options, modules = request.config.options, [entry.module for entry in entries]
+) -> Plan:
+    old, options, modules = held.lock, request.config.options, [entry.module for entry in entries]
     if options.single_file:
         report = replace(report, kinds=tuple(entry.locked.kind for entry in entries))
-        return Package(report, {"": signed(generate_file(modules, options), __version__)})
+        text = signed(generate_file(modules, options), __version__)
+        return Plan(report, (Output(request.shown, {"": text}),))
     apps = {**kept, **{str(entry.module.name): entry.locked for entry in entries}}
     after = {module: before[module] for module in kept}
     after |= {str(entry.module.name): entry.contract for entry in entries}
@@ -198,7 +213,7 @@ def _package(
         hidden_warnings=sum(one.warnings for one in kept.values()),
         changes=changes_between(old, before, lock, after) if old else (),
     )
-    return Package(report, texts, untouched, lock)
+    return Plan(report, (Output(request.shown, texts, untouched, lock, old, held.seen),))
 
 
 def output_warnings(output: str) -> list[Diagnostic]:

@@ -1,30 +1,38 @@
-"""From sources to a package on disk, from top to bottom; each stage hands a record to the next:
+"""From sources to files on disk, from top to bottom; each stage hands a record to the next:
 
-    resolve    `Config` to `Request`: the definition files, the output, all that the code depends on
-    prepare    `Request` to `Package`: all files that are to be there. What did not change is known from the lock,
+    resolve    `Config` to `Request`: the definition files, the outputs, all that these depend on
+    prepare    `Request` to `Plan`: all files that are to be there. What did not change is known from the locks,
                by hashes; parser, templates and the rest are imported only for what did, by `assemble`
-    publish    `Package` to files: nothing is written unless everything can be
+    publish    `Plan` to files: nothing is written unless everything can be
 
-Everything else that generates goes the same way: `check` compares in place of publishing, `watch` does it again and
-again.
+An output is the package, or a folder of documents. Everything else that generates goes the same way: `check` compares
+in place of publishing, `watch` does it again and again, `documents` leaves the package out.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Sequence
 
 from difygen import __version__
 from difygen.config import SEE_HELP, Config
 from difygen.console import UsageProblem
 from difygen.definitions.lockfile import Lock
-from difygen.definitions.sources import STDIN
+from difygen.definitions.sources import STDIN, Source
 from difygen.files import hash_bytes, hash_file
-from difygen.project.other_runs import has_leftovers
-from difygen.project.report import BuildReport, Package, Progress, progress_bar, show_report
-from difygen.project.request import RUNTIME_MARK, Request, find_runtime, resolve
-from difygen.project.writer import PublishError, SupersededError, publish, publish_file, read_own_lock
+from difygen.project.report import BuildReport, Plan, Progress, progress_bar, reported, show_report
+from difygen.project.request import (
+    RUNTIME_MARK,
+    Held,
+    Request,
+    app_of,
+    find_runtime,
+    resolve,
+    what_it_holds,
+    wrong_place,
+)
+from difygen.project.writer import Output, PublishError, SupersededError, Survey, publish, read_own_lock
 from difygen.record import replace
 
 
@@ -41,95 +49,107 @@ def read_stdin(config: Config) -> bytes:
     return sys.stdin.buffer.read() if STDIN in config.sources else b""
 
 
-def build(config: Config, *, progress: Progress | None = None, stdin: bytes = b"") -> BuildReport:
-    """Make the output the package of the workflows that the sources define, and nothing else.
+def build(config: Config, *, progress: Progress | None = None, stdin: bytes = b"", only: str = "") -> BuildReport:
+    """Make each output what the sources give, and nothing else: with `only`, documents of that target alone.
 
     Nothing is written unless everything can be.
     """
-    request, problems = resolve(config, trusting=not config.force, stdin=stdin, progress=progress)
+    request, problems = resolve(config, trusting=not config.force, stdin=stdin, progress=progress, only=only)
     if problems:
         return BuildReport(request.shown, diagnostics=tuple(problems))
     while True:
         try:
-            return _write_file(request) if config.options.single_file else _write_package(request)
+            return _write(request)
         except SupersededError:  # by another run, just now: look again at what it left
             continue
         except PublishError as error:
             return BuildReport(request.shown, problem=str(error))
 
 
-def _write_package(request: Request) -> BuildReport:
-    lock, seen = read_own_lock(request.shown, force=request.config.force)
-    if lock and lock.options == RUNTIME_MARK:
-        raise PublishError(
-            f"{request.shown} holds the runtime that packages share\nnothing was written; choose another output"
-        )
-    package = prepare(request, lock)
-    if package.report.failed:
-        return package.report
-    if package.lock is lock and not has_leftovers(request.folder):
-        return package.report
-    if lock and not (request.config.prune or request.config.settings):
-        _refuse_to_drop(request, lock, package.lock)
-    done = publish(request.shown, package.texts, package.kept, package.lock, seen=seen, force=request.config.force)
-    written = tuple(sorted((*done.missing, *done.changed)))
-    unchanged = len(package.lock.files) - len(written)
-    return replace(package.report, written=written, removed=done.stale, unchanged=unchanged, lock=done.lock)
+def _write(request: Request) -> BuildReport:
+    force = request.config.force
+    package, *documents = [
+        Held(*(read_own_lock(path, force=force) if path else (None, b""))) for path in request.folders
+    ]
+    if problem := wrong_place(request, [package, *documents]):
+        raise PublishError(f"{problem}\nnothing was written; choose another output")
+    plan = prepare(request, package, documents)
+    if plan.report.failed:
+        return plan.report
+    for output in plan.outputs[: not request.only_documents]:
+        if output.old and output.lock and not (request.config.prune or request.config.settings):
+            _refuse_to_drop(request, output.old, output.lock)
+    changing = [each for each in plan.outputs if not each.is_current]
+    surveys = dict(zip(map(id, changing), publish(*changing, force=force) if changing else (), strict=True))
+    return reported(plan.report, plan.outputs, [surveys.get(id(each), Survey()) for each in plan.outputs])
 
 
-def _write_file(request: Request) -> BuildReport:
-    package = prepare(request, None)
-    if package.report.failed:
-        return package.report
-    done = publish_file(request.shown, package.texts[""], force=request.config.force)
-    written = (*done.missing, *done.changed)
-    return replace(package.report, written=written, unchanged=1 - len(written))
-
-
-def prepare(request: Request, lock: Lock | None) -> Package:
-    """Find out what the folder should hold, reading as few definitions as `request` allows."""
-    kept = _intact(request, lock) if lock else set()
-    unchanged = _unchanged(request, lock, kept) if lock and kept else {}
-    if lock and len(unchanged) == len(request.sources) == len(lock.apps) and len(kept) == len(lock.files):
-        hidden = sum(one.warnings for one in lock.apps.values())
-        unused = request.config.unused_settings({*lock.apps, *(one.name for one in lock.apps.values())})
-        report = BuildReport(
-            request.shown,
-            kinds=tuple(one.kind for one in lock.apps.values()),
-            unchanged=len(lock.files),
-            diagnostics=unused,
-            hidden_warnings=hidden,
-        )
-        return Package(report, kept=kept, lock=lock)
+def prepare(request: Request, package: Held, documents: Sequence[Held]) -> Plan:
+    """Find out what all outputs should hold, reading as few definitions as `request` allows."""
+    digests: dict[str, str] = {}
+    package = _what_is_unchanged(request, package, request.folder, request.fingerprint, digests)
+    documents = [
+        _what_is_unchanged(request, held, folder.folder, folder.fingerprint, digests)
+        for held, folder in zip(documents, request.documents, strict=True)
+    ]
+    apps = len(request.sources)
+    if package.lock and all(
+        each.is_whole(apps) and each.unchanged == package.unchanged for each in (package, *documents)
+    ):
+        return _nothing_changed(request, package, documents)
     from difygen.project.assemble import assemble
 
-    return assemble(request, lock, unchanged)
+    return assemble(request, package, documents)
 
 
-def _intact(request: Request, lock: Lock) -> Collection[str]:
-    """Return the files that are as the lock says, if this generator with these options would write the same again."""
-    if not request.trusting or (lock.generator, lock.options) != (__version__, request.fingerprint):
-        return ()
-    return {path for path, digest in lock.files.items() if hash_file(f"{request.folder}{os.sep}{path}") == digest}
+def _nothing_changed(request: Request, package: Held, documents: Sequence[Held]) -> Plan:
+    assert package.lock is not None
+    apps = package.lock.apps
+    report = BuildReport(
+        request.shown,
+        kinds=tuple(one.kind for one in apps.values()),
+        diagnostics=request.config.unused_settings({*apps, *(one.name for one in apps.values())}),
+        hidden_warnings=sum(one.warnings for one in apps.values()),
+        only_documents=request.only_documents,
+    )
+    outputs = [
+        Output(path, kept=held.kept, lock=held.lock, old=held.lock, seen=held.seen)
+        for path, held in zip(request.folders, (package, *documents), strict=True)
+    ]
+    return Plan(report, tuple(outputs[request.only_documents :]))
 
 
-def _unchanged(request: Request, lock: Lock, kept: Collection[str]) -> dict[str, str]:
-    """Return the modules that need not be made again, by the path of their source."""
+def _what_is_unchanged(request: Request, held: Held, folder: str, fingerprint: str, digests: dict[str, str]) -> Held:
+    """Find out what in a folder need not be made again: files, and all that there is of an app.
+
+    `digests` are the hashes of sources that were read already, by path.
+    """
+    lock = held.lock
+    if lock is None or not request.trusting or (lock.generator, lock.options) != (__version__, fingerprint):
+        return held
+    kept = {path for path, digest in lock.files.items() if hash_file(f"{folder}{os.sep}{path}") == digest}
+    damaged = {app_of(path) for path in lock.files.keys() - kept}
     locked = {one.source: (module, one) for module, one in lock.apps.items()}
-    found = {}
-    for source in request.sources:
-        module, one = locked.get(source.relative_to(request.folder), ("", None))
-        if one is None or f"{module}.py" not in kept or (request.config.strict and one.warnings):
+    unchanged = {}
+    for source in request.sources if kept else ():
+        module, one = locked.get(source.relative_to(folder), ("", None))
+        if one is None or module.rstrip("_") in damaged or (request.config.strict and one.warnings):
             continue
-        if source.path == STDIN:
-            digest = hash_bytes(request.stdin)
-        elif source.named and not os.path.isfile(source.path):
-            continue  # a pipe, which cannot be read twice
-        else:
-            digest = hash_file(source.path)
-        if digest == one.source_hash:
-            found[source.path] = module
-    return found
+        if not lock.package and f"{module}.py" not in kept:  # the lock was damaged
+            continue
+        if source.path not in digests:
+            digests[source.path] = _digest(source, request.stdin)
+        if digests[source.path] == one.source_hash:
+            unchanged[source.path] = module
+    return replace(held, kept=kept, unchanged=unchanged)
+
+
+def _digest(source: Source, stdin: bytes) -> str:
+    if source.path == STDIN:
+        return hash_bytes(stdin)
+    if source.named and not os.path.isfile(source.path):
+        return "a pipe, which cannot be read twice"
+    return hash_file(source.path)
 
 
 def _refuse_to_drop(request: Request, old: Lock, new: Lock) -> None:
@@ -177,11 +197,10 @@ def build_runtime(folder: str, config: Config) -> BuildReport:
     new = Lock(__version__, RUNTIME_MARK, {path: hash_bytes(text.encode()) for path, text in texts.items()})
     try:
         old, seen = read_own_lock(folder, force=config.force)
-        if old and old.apps:
+        if old and old.options != RUNTIME_MARK:
             hint = "nothing was written; choose a folder of its own for the runtime"
-            raise PublishError(f"{folder} holds clients\n{hint}")
-        done = publish(folder, texts, (), new, seen=seen, force=config.force)
+            raise PublishError(f"{folder} holds {what_it_holds(old)}\n{hint}")
+        output = Output(folder, texts, lock=new, old=old, seen=seen)
+        return reported(report, [output], publish(output, force=config.force))
     except PublishError as error:
         return replace(report, problem=str(error))
-    written = tuple(sorted((*done.missing, *done.changed)))
-    return replace(report, written=written, removed=done.stale, unchanged=len(texts) - len(written), lock=done.lock)

@@ -1,9 +1,8 @@
-"""Whether a package is what its definitions give: generated anew, and compared with what is there. Writes nothing."""
+"""Whether outputs are what their definitions give: generated anew, and compared with what is there. Writes nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from difflib import unified_diff
 from itertools import islice, zip_longest
 from typing import Literal, NamedTuple
@@ -15,8 +14,9 @@ from difygen.diagnostics import Diagnostic, Location
 from difygen.files import read_file
 from difygen.project.build import prepare, read_stdin
 from difygen.project.report import BuildReport, Progress, all_findings, progress_bar, show_findings
-from difygen.project.request import resolve
-from difygen.project.writer import EDITED, FOREIGN, Survey, path_in, survey, survey_file
+from difygen.project.request import Held, resolve, wrong_place
+from difygen.project.writer import EDITED, FOREIGN, Output, Survey, path_in, survey_output
+from difygen.record import Record
 from difygen.wording import visible
 
 MAX_LINES = 60
@@ -47,121 +47,129 @@ _REMEDY: dict[State, str] = {
 
 
 class Difference(NamedTuple):
-    """A file that is not as it should be; `why` is the rest of a sentence about it, where there is more to say."""
+    """A file that is not as it should be; `why` is the rest of a sentence about it, where there is more to say.
+
+    `path` starts at the current folder; `text` is what the file should hold, if it is there and should.
+    """
 
     state: State
     path: str
     why: str = ""
+    text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CheckReport:
-    """What differs.
+class CheckedOutput(Record):
+    """An output as it should be, what differs, and why its lock has to be written again, if it has to."""
 
-    `texts` is what the files should hold; `lock` says why the lock has to be written again, if it has to.
-    """
+    output: Output
+    survey: Survey
+    lock: str = ""
+
+    @property
+    def is_not_there(self) -> bool:
+        """Whether there is nothing of it yet."""
+        texts, survey = self.output.texts, self.survey
+        return bool(self.output.lock and texts) and len(survey.missing) == len(texts) and not survey.refused
+
+    def differences(self) -> Iterator[Difference]:
+        """Yield what differs, file by file."""
+        survey, texts = self.survey, self.output.texts
+        edited = {one.path for one in survey.refused if one.why in (EDITED, FOREIGN)}
+        for path in survey.missing:
+            yield Difference("MISSING", self._at(path))
+        for path in survey.stale:
+            yield Difference("EXTRA", self._at(path))
+        for path in survey.changed:
+            yield Difference("EDITED" if path in edited else "OUTDATED", self._at(path), text=texts[path])
+        for one in survey.refused:
+            if one.path not in {*survey.changed, *survey.stale}:
+                yield Difference("BLOCKED", self._at(one.path), one.why)
+        if self.lock and survey.is_clean:
+            yield Difference("OUTDATED", self._at(LOCK_NAME), self.lock)
+
+    def _at(self, path: str) -> str:
+        return path_in(self.output.path, path)
+
+
+class CheckReport(Record):
+    """What differs, output by output."""
 
     report: BuildReport
-    survey: Survey = field(default_factory=Survey)
-    texts: Mapping[str, str] = field(default_factory=dict)
-    folder: str = ""
-    lock: str = ""
+    checked: tuple[CheckedOutput, ...] = ()
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing differs."""
-        return self.survey.is_clean and not self.lock and not self.report.problem
+        return not self.report.problem and all(each.survey.is_clean and not each.lock for each in self.checked)
 
     def exit_code(self, *, strict: bool = False) -> int:
         """0 if nothing differs, 1 if something does (or for warnings, if `strict`), 2 if a definition has errors."""
         return self.report.exit_code(strict=strict) or (0 if self.is_clean else 1)
 
-    def differences(self) -> Iterator[Difference]:
-        """Yield what differs, file by file."""
-        edited = {one.path for one in self.survey.refused if one.why in (EDITED, FOREIGN)}
-        for path in self.survey.missing:
-            yield Difference("MISSING", path)
-        for path in self.survey.stale:
-            yield Difference("EXTRA", path)
-        for path in self.survey.changed:
-            yield Difference("EDITED" if path in edited else "OUTDATED", path)
-        for one in self.survey.refused:
-            if one.path not in {*self.survey.changed, *self.survey.stale}:
-                yield Difference("BLOCKED", one.path, one.why)
-        if self.lock and self.survey.is_clean:
-            yield Difference("OUTDATED", LOCK_NAME, self.lock)
-
-    @property
-    def is_not_there(self) -> bool:
-        """Whether there is nothing of the package yet."""
-        return len(self.survey.missing) == len(self.texts) > 1 and not self.survey.refused
-
     def lines(self) -> Iterator[str]:
         """Yield what differs, with as much of it as can be read."""
-        if self.is_not_there:
-            yield f"MISSING  {self.report.output} is not there yet. Run difygen without `check` to write it."
-            return
-        for one in self.differences():
-            yield f"{one.state:<8} {self._at(one.path)} {one.why}".rstrip()
-        for path in self.survey.changed[:MAX_FILES]:
-            yield from self._difference(path)
-        more = len(self.survey.changed) - MAX_FILES
-        if more > 0:
-            yield f"... and {more} more files"
-        yield _RERUN
+        found: list[Difference] = []
+        for each in self.checked:
+            if each.is_not_there:
+                yield f"MISSING  {each.output.path} is not there yet. Run difygen without `check` to write it."
+            else:
+                found += each.differences()
+        for one in found:
+            yield f"{one.state:<8} {one.path} {one.why}".rstrip()
+        changed = [one for one in found if one.text is not None]
+        for one in changed[:MAX_FILES]:
+            yield from _difference(one)
+        if len(changed) > MAX_FILES:
+            yield f"... and {len(changed) - MAX_FILES} more files"
+        if found:
+            yield _RERUN
 
     def findings(self) -> Iterator[Diagnostic]:
         """Yield what differs as findings, at the first line that does."""
-        if self.is_not_there:
-            message, hint = "The package is not there yet.", "Run difygen without `check` to write it."
-            yield Diagnostic("error", "missing", message, Location(self.report.output), hint)
-            return
-        for state, path, why in self.differences():
-            line = self._first_difference(path) if path in self.survey.changed else 0
-            message = f"It {why}." if why else _MEANING[state]
-            place = Location(self._at(path), line, 1 if line else 0)
-            yield Diagnostic("error", state.lower(), message, place, _REMEDY[state])
-
-    def _first_difference(self, path: str) -> int:
-        """Return the number of the first line that is not as generated, and 0 where the file cannot be read."""
-        try:
-            data = read_file(path_in(self.folder, path), follow=False)
-        except OSError:
-            return 0
-        lines = data.decode(errors="replace").splitlines(), self.texts[path].splitlines()
-        differs = (number for number, (one, other) in enumerate(zip_longest(*lines), 1) if one != other)
-        return min(next(differs, 1), len(lines[0]) or 1)
-
-    def _at(self, path: str) -> str:
-        return path_in(self.report.output, path)
-
-    def _difference(self, path: str) -> Iterator[str]:
-        try:
-            data = read_file(path_in(self.folder, path), follow=False)
-        except OSError:
-            return
-        lines = list(
-            islice(
-                unified_diff(
-                    data.decode(errors="replace").splitlines(),
-                    self.texts[path].splitlines(),
-                    self._at(path),
-                    "as generated",
-                    lineterm="",
-                    n=2,
-                ),
-                MAX_LINES + 1,
-            )
-        )
-        yield from (visible(line) for line in lines[:MAX_LINES])
-        if len(lines) > MAX_LINES:
-            yield "... (more lines differ)"
+        for each in self.checked:
+            if each.is_not_there:
+                what = "documents are" if each.output.lock and each.output.lock.package else "package is"
+                message, hint = f"The {what} not there yet.", "Run difygen without `check` to write it."
+                yield Diagnostic("error", "missing", message, Location(each.output.path), hint)
+                continue
+            for one in each.differences():
+                line = _first_difference(one) if one.text is not None else 0
+                message = f"It {one.why}." if one.why else _MEANING[one.state]
+                place = Location(one.path, line, 1 if line else 0)
+                yield Diagnostic("error", one.state.lower(), message, place, _REMEDY[one.state])
 
 
-def run_check(config: Config) -> int:
-    """Say nothing and return 0 if the output is what the sources give; print what differs and return 1 if not."""
+def _first_difference(one: Difference) -> int:
+    """Return the number of the first line that is not as generated, and 0 where the file cannot be read."""
+    old, new = _compared(one)
+    differs = (number for number, (left, right) in enumerate(zip_longest(old, new), 1) if left != right)
+    return min(next(differs, 1), len(old) or 1) if new else 0
+
+
+def _difference(one: Difference) -> Iterator[str]:
+    old, new = _compared(one)
+    lines = list(islice(unified_diff(old, new, one.path, "as generated", lineterm="", n=2), MAX_LINES + 1))
+    yield from (visible(line) for line in lines[:MAX_LINES])
+    if len(lines) > MAX_LINES:
+        yield "... (more lines differ)"
+
+
+def _compared(one: Difference) -> tuple[list[str], list[str]]:
+    """Return the lines of a file, and those that it should have; none if it cannot be read."""
+    try:
+        data = read_file(one.path, follow=False)
+    except OSError:
+        return [], []
+    return data.decode(errors="replace").splitlines(), (one.text or "").splitlines()
+
+
+def run_check(config: Config, only: str = "") -> int:
+    """Say nothing and return 0 if all outputs are what the sources give; print what differs and return 1 if not.
+
+    With `only`, the key of a target, look at documents of that alone.
+    """
     with progress_bar(config) as progress:
-        found = check(config, progress=progress, stdin=read_stdin(config))
+        found = check(config, progress=progress, stdin=read_stdin(config), only=only)
     _show(found, config)
     return found.exit_code(strict=config.strict)
 
@@ -184,33 +192,35 @@ def _show(found: CheckReport, config: Config) -> None:
         echo(line)
 
 
-def check(config: Config, *, progress: Progress | None = None, stdin: bytes = b"") -> CheckReport:
-    """Compare the output with what the sources give.
+def check(config: Config, *, progress: Progress | None = None, stdin: bytes = b"", only: str = "") -> CheckReport:
+    """Compare all outputs with what the sources give.
 
-    Trusts no hash of the lock: every definition is read and every file generated.
+    Trusts no hash of a lock: every definition is read and every file generated.
     """
-    request, problems = resolve(config, trusting=False, stdin=stdin, progress=progress)
+    request, problems = resolve(config, trusting=False, stdin=stdin, progress=progress, only=only)
     if problems:
         return CheckReport(BuildReport(request.shown, diagnostics=tuple(problems)))
-    lock, problem = (None, "") if config.options.single_file else _read_lock(request.folder)
-    package = prepare(request, lock)
-    if package.report.failed:
-        return CheckReport(package.report)
-    if config.options.single_file:
-        found = survey_file(request.shown, package.texts[""])
-        return CheckReport(package.report, found, package.texts, request.shown)
-    found = survey(request.folder, package.texts, (), lock)
-    problem = problem or _lock_differs(lock, package.lock)
-    return CheckReport(package.report, found, package.texts, request.folder, problem)
+    locks = {path: _read_lock(path) if path else (Held(), "") for path in request.folders}
+    package, *documents = held = [lock for lock, _ in locks.values()]
+    if problem := wrong_place(request, held):
+        return CheckReport(BuildReport(request.shown, problem=problem))
+    plan = prepare(request, package, documents)
+    checked = []
+    for output in plan.outputs:
+        _, problem = locks.get(output.path, (None, ""))
+        if output.lock:
+            problem = problem or _lock_differs(output.old, output.lock)
+        checked.append(CheckedOutput(output, survey_output(output), problem))
+    return CheckReport(plan.report, tuple(checked))
 
 
-def _read_lock(folder: str) -> tuple[Lock | None, str]:
+def _read_lock(folder: str) -> tuple[Held, str]:
     try:
-        return read_lock(folder)[0], ""
+        return Held(*read_lock(folder)), ""
     except LockError as error:
-        return None, f"cannot be used: {error}"
+        return Held(), f"cannot be used: {error}"
     except OSError as error:
-        return None, f"cannot be read: {error.strerror}"
+        return Held(), f"cannot be read: {error.strerror}"
 
 
 def _lock_differs(old: Lock | None, new: Lock) -> str:

@@ -1,121 +1,140 @@
-"""`difygen openapi` and `difygen tools`: from definitions to documents, on standard output or in files."""
+"""`difygen openapi` and `difygen tools`: documents alone, as the settings say, or of a SOURCE and to where it is said.
+
+Without a SOURCE and an output they go the way of `build`, for one target. Else each document is a file that stands by
+itself, or is printed.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from difygen import __version__
-from difygen.codegen.python.names import VariableNames, name_variables
-from difygen.config import Config
-from difygen.console import FAILED, OK, WRONG, UsageProblem, echo, pretty_json, say, say_error, writing
-from difygen.diagnostics import has_errors
-from difygen.documents.openapi import Samples, openapi_document, openapi_text
-from difygen.documents.tool_schemas import shape, tool_schema
-from difygen.mock.definition import Definition, load_served
-from difygen.mock.example import example_call
-from difygen.project.writer import PublishError, publish_file, signed, survey_file
+from difygen.config import SEE_HELP, Config
+from difygen.console import FAILED, OK, WRONG, UsageProblem, echo, say, say_error, writing
+from difygen.definitions.reading import load_definitions
+from difygen.diagnostics import Diagnostic, Location, has_errors
+from difygen.documents.apps import NamedDefinition, named_definition
+from difygen.documents.targets import loose_tools, openapi_files, tools_files
+from difygen.options import DocumentOptions, OpenApiFormat, OpenApiOptions, ToolForm, ToolsOptions
+from difygen.project.build import build
+from difygen.project.check import run_check
+from difygen.project.report import progress_bar, show_report
+from difygen.project.writer import Output, PublishError, publish, signed, survey_output
+from difygen.record import replace
 from difygen.wording import count
 
-Style = Literal["yaml", "json"]
-_STYLES: Mapping[str, Style] = {".yaml": "yaml", ".yml": "yaml", ".json": "json"}
+_ENDINGS: Mapping[str, OpenApiFormat] = {".yaml": "yaml", ".yml": "yaml", ".json": "json"}
 
 
-class NamedDefinition(NamedTuple):
-    """An app with its names in Python, and what the mock knows of it."""
+class DocumentRun(NamedTuple):
+    """Where documents go: a file, a folder, `-` for standard output, or where the settings say for None.
 
-    definition: Definition
-    name: str
-    names: VariableNames
-
-
-class DocumentOptions(NamedTuple):
-    """Where documents go: a file, a folder, or standard output for None. `check` compares and writes nothing."""
+    `check` compares and writes nothing; `force` overwrites what difygen did not write.
+    """
 
     output: str | None = None
-    style: Style | None = None
-    force: bool = False
     check: bool = False
+    force: bool = False
 
 
-def run_openapi(config: Config, options: DocumentOptions, *, version: str, base_url: str) -> int:
-    """Write the OpenAPI document of every app.
+def run_openapi(
+    config: Config, run: DocumentRun, *, version: str | None, style: str | None, base_url: str | None
+) -> int:
+    """Write the OpenAPI document of every app. What is None is as the settings say.
 
     Returns 0; 1 if a file is in the way, or not what it should be with `check`; 2 if a definition or the arguments are
     wrong.
     """
+    options = config.documents.get("openapi") or OpenApiOptions()
+    assert isinstance(options, OpenApiOptions)
+    chosen = {"version": version, "format": style, "base_url": base_url}
+    options = replace(options, **{key: value for key, value in chosen.items() if value is not None})
+    if run.output is None and options.output and config.with_documents:
+        return run_target(config, run, "openapi", options)
     apps = load_named(config)
     if apps is None:
         return WRONG
-
-    def text(app: NamedDefinition, style: Style) -> str:
-        samples = Samples(*example_call(app.definition))
-        workflow = app.definition.workflow
-        document = openapi_document(workflow, app.name, app.names, samples, version=version, base_url=base_url)
-        return openapi_text(document, style)
-
-    return _write(apps, options, "openapi", text)
+    ending = os.path.splitext(run.output or "")[1]
+    if style is None and ending in _ENDINGS:
+        options = replace(options, format=_ENDINGS[ending])
+    return write_files(openapi_files(apps, options), run, "openapi", is_folder=ending not in _ENDINGS)
 
 
-def run_tools(config: Config, *, form: str, is_strict: bool) -> int:
-    """Print the tools that the apps are, as one JSON array. Returns 0, or 2 if a definition or a setting is wrong."""
+def run_tools(config: Config, run: DocumentRun, *, form: ToolForm | None, is_strict: bool) -> int:
+    """Print the tools that the apps are as one JSON array, or write those that the settings name.
+
+    Returns 0, or 2 if a definition or a setting is wrong; 1 if a file is in the way, or not what it should be.
+    """
+    options = config.documents.get("tools") or ToolsOptions()
+    assert isinstance(options, ToolsOptions)
+    options = replace(options, strict=True) if is_strict else options
+    if form is None:
+        if not (options.output and config.with_documents):
+            problem = "Whose tools are they to be? Add --for, or `tools` to the settings, without a SOURCE."
+            raise UsageProblem(problem, note=SEE_HELP)
+        return run_target(config, run, "tools", options)
     apps = load_named(config)
     if apps is None:
         return WRONG
-    tools, loose = shape(
-        (tool_schema(app.definition.workflow, app.name, app.names) for app in apps), form, is_strict=is_strict
-    )
-    for name in loose:
-        say(f"warning: {name} takes objects that may hold anything, so its schema is not strict.")
-    echo(pretty_json(tools))
-    return OK
+    options = replace(options, forms=(form,))
+    for text in loose_tools(apps, options).values():
+        say(f"warning: {text}")
+    return write_files(tools_files(apps, options), DocumentRun("-"), "tools")
+
+
+def run_target(config: Config, run: DocumentRun, key: str, options: DocumentOptions) -> int:
+    """Write the documents of one target to where the settings say, or check them."""
+    config = replace(config, documents={**config.documents, key: options}, force=run.force)
+    if run.check:
+        return run_check(config, only=key)
+    with progress_bar(config) as progress:
+        report = build(config, progress=progress, only=key)
+    show_report(report, config)
+    return report.exit_code()
 
 
 def load_named(config: Config) -> list[NamedDefinition] | None:
     """Read and name all apps, and say what is wrong with them. None if that is too much."""
-    loaded = load_served(config)
-    found, findings = [], [*loaded.diagnostics]
-    for definition in loaded.definitions:
-        names = name_variables(definition.workflow, config.options, definition.key_name)
-        findings += names.problems
-        found.append(NamedDefinition(definition, definition.key_name, names))
+    loaded, problems = load_definitions(config)
+    found = [named_definition(each, config.options) for each in loaded]
+    findings = [*problems, *(problem for each in found for problem in each.names.problems)]
+    if not found and not findings:
+        message = "None of the files that were found defines an app."
+        findings.append(Diagnostic("error", "no-definitions", message, Location(config.sources[0])))
     for finding in findings:
         say(str(finding))
     return None if has_errors(findings) or not found else found
 
 
-def _write(
-    apps: list[NamedDefinition], options: DocumentOptions, kind: str, text: Callable[[NamedDefinition, Style], str]
-) -> int:
-    """Print the one document, or make files hold one each; with `check`, tell which of them do not."""
-    output = options.output
-    ending = os.path.splitext(output or "")[1]
-    if len(apps) > 1 and (output in (None, "-") or ending in _STYLES):
-        raise UsageProblem(f"There are {len(apps)} apps, and each has a document of its own: give a folder, -o DIR.")
-    style = options.style or _STYLES.get(ending, "yaml")
+def write_files(files: Mapping[str, str], run: DocumentRun, command: str, *, is_folder: bool = True) -> int:
+    """Print the one document, or write files that stand by themselves, all or none.
+
+    With `check`, tell which of them are not what they should be.
+    """
+    output = run.output
+    if len(files) > 1 and (output in (None, "-") or not is_folder):
+        raise UsageProblem(f"There are {len(files)} apps, and each has a document of its own: give a folder, -o DIR.")
     if output is None or output == "-":
-        echo(text(apps[0], style).removesuffix("\n"))
+        echo(next(iter(files.values())).removesuffix("\n"))
         return OK
-    folder = "" if ending in _STYLES else output
-    paths = [os.path.join(folder, f"{app.name}.{kind}.{style}") for app in apps] if folder else [output]
-    texts = {path: signed(text(app, style), __version__, path) for app, path in zip(apps, paths, strict=True)}
-    if options.check:
-        stale = [path for path, whole in texts.items() if not survey_file(path, whole).is_clean]
+    texts = {os.path.join(output, *name.split("/")) if is_folder else output: text for name, text in files.items()}
+    outputs = [Output(path, {"": signed(text, __version__, path)}) for path, text in texts.items()]
+    if run.check:
+        stale = [each.path for each in outputs if not survey_output(each).is_clean]
         for path in stale:
-            say_error(f"{path} is not what its definition gives; run difygen {kind} again.")
+            say_error(f"{path} is not what its definition gives; run difygen {command} again.")
         return FAILED if stale else OK
-    if folder:
-        with writing(folder):
-            os.makedirs(folder, exist_ok=True)
-    written = 0
+    if is_folder:
+        with writing(output):
+            os.makedirs(output, exist_ok=True)
     try:
-        for path, whole in texts.items():
-            survey = publish_file(path, whole, force=options.force)
-            written += len(survey.missing) + len(survey.changed)
+        surveys = publish(*outputs, force=run.force)
     except PublishError as problem:
         say_error(str(problem))
         return FAILED
+    written = sum(not each.is_clean for each in surveys)
     done = f"{written:,} written" if written else "nothing changed"
     echo(f"{output}: {count(len(texts), 'document')}; files: {done}")
     return OK

@@ -1,6 +1,6 @@
-"""Put new files into a folder so that a crash at any point leaves the old package or the new one.
+"""Put new files into folders so that a crash at any point leaves each as it was or as it is to be.
 
-Knows no workflow and no template.
+Knows no workflow and no template. Whatever fails before the end leaves all of them as they were.
 
 The new folder is built beside the old one, with hard links to whatever stays, and the two are exchanged in one
 system call. Where that cannot be done (no such call, a mount point, the current folder, foreign subfolders) the
@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager, suppress
 from errno import EDQUOT, EIO, ENOSPC, EROFS
 from stat import S_IMODE
 
 from difygen.definitions.lockfile import LOCK_NAME, locked_files
-from difygen.project.other_runs import BETWEEN, CACHE, INSIDE, stage_prefix, tidy, tidy_file
-from difygen.record import Record
+from difygen.files import read_file
+from difygen.project.other_runs import BETWEEN, CACHE, INSIDE, make_folders, remove_empty, stage_prefix, tidy, tidy_file
+from difygen.record import Record, replace
 
 _FLUSH_EACH = 8
 """Up to so many files are flushed one by one (0.4 to 4 ms each); for more, one call for all is faster.
@@ -28,100 +30,242 @@ _FLUSH_EACH = 8
 
 
 class Delta(Record):
-    """What changes in a folder. Paths are relative, with forward slashes; what is not named stays as it is.
+    """What changes at a path, the paths in it being relative, with forward slashes; what is not named stays as it is.
 
-    `write` holds the new lock too. `between` makes the lock that knows the files' old contents and the new ones.
+    `write` holds the new lock of a folder, too. `between` makes the lock that knows the files' old contents and the
+    new ones. Of a file that stands by itself, which has no lock, `write` holds what it is to hold under an empty name.
     """
 
+    path: str
     write: Mapping[str, bytes]
-    remove: AbstractSet[str]
-    between: Callable[[], bytes]
+    remove: AbstractSet[str] = frozenset()
+    between: Callable[[], bytes] | None = None
 
 
 class _CannotExchangeError(Exception):
     """This folder cannot be replaced as a whole."""
 
 
-def install(folder: str, delta: Delta) -> None:
-    """Apply `delta` to `folder`, all or nothing.
+def install(*deltas: Delta) -> None:
+    """Apply all deltas, or none of them.
 
-    Raises `OSError` with the folder as it was. The caller holds `exclusive(folder)`.
+    Raises `OSError` with everything as it was. The caller holds `exclusive` for all paths.
     """
-    folder = os.path.realpath(folder)
-    tidy(folder)
+    whole = [replace(each, path=_real_path(each)) for each in deltas]
+    for each in whole:
+        tidy(each.path) if each.between else tidy_file(each.path, each.write[""])
+    stages: list[_Stage] = []
+    try:
+        for each in whole:
+            stages.append(_stage(each, whole))
+        with _uninterrupted():
+            _commit(stages)
+            for stage in stages:
+                stage.close()
+    except BaseException:
+        for stage in stages:
+            stage.close()
+        raise
+
+
+def _real_path(delta: Delta) -> str:
+    if delta.between:
+        return os.path.realpath(delta.path)
+    return os.path.join(os.path.realpath(os.path.dirname(delta.path)), os.path.basename(delta.path))
+
+
+def _stage(delta: Delta, others: Iterable[Delta]) -> _Stage:
+    """Write all that is new beside what is there, which stays as it is."""
+    folder = delta.path
+    if delta.between is None:
+        return _File(delta)
     if set(delta.write) == {LOCK_NAME} and not delta.remove:
-        _replace_in_place(folder, delta)
-        return
+        return _InPlace(delta)
+    if _holds_current_folder(folder) or os.path.ismount(folder) or any(_is_in(each.path, folder) for each in others):
+        return _InPlace(delta)
     try:
-        _exchange_folders(folder, delta)
+        return _Exchange(delta)
     except _CannotExchangeError:
-        _replace_in_place(folder, delta)
+        return _InPlace(delta)
 
 
-def install_file(path: str, data: bytes) -> None:
-    """Write one file, all or nothing. Raises `OSError` with the file as it was. The caller holds `exclusive(path)`."""
-    path = os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
-    tidy_file(path, data)
-    stage = f"{stage_prefix(path)}1"
+def _commit(stages: list[_Stage]) -> None:
+    """Put everything into its place. What is done already is undone if something cannot be."""
+    done: list[_Stage] = []
     try:
-        _write(stage, data, flush=os.path.exists(path))
-        os.replace(stage, path)
+        for number, stage in enumerate(stages):
+            try:
+                done.append(stage)
+                stage.commit()
+            except _CannotExchangeError:
+                stage.close()
+                stages[number] = done[-1] = _InPlace(stage.delta)
+                done[-1].commit()
     except BaseException:
-        with suppress(OSError):
-            os.unlink(stage)
+        for stage in reversed(done):
+            with suppress(OSError):
+                stage.undo()
         raise
 
 
-def _exchange_folders(folder: str, delta: Delta) -> None:
-    if _holds_current_folder(folder) or os.path.ismount(folder):
-        raise _CannotExchangeError
-    try:
-        stage = _new_folder(stage_prefix(folder))
-    except PermissionError:
-        raise _CannotExchangeError from None
-    try:
-        exists = os.path.isdir(folder)
-        _fill(stage, delta.write, flush=exists)
-        if exists:
-            _link_what_stays(folder, stage, delta)
-            os.chmod(stage, S_IMODE(os.stat(folder).st_mode))
-        with _uninterrupted():
-            _swap(stage, folder) if exists else os.rename(stage, folder)
-            if exists:
-                _flush_folder(os.path.dirname(folder))
-                with suppress(OSError):  # all is done; the next run tidies up
-                    _retire(stage, folder, delta.remove | delta.write.keys())
-    except BaseException:
+class _Stage(ABC):
+    """What is to take the place of something else, ready to do so."""
+
+    def __init__(self, delta: Delta) -> None:
+        self.delta = delta
+        try:
+            self.prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Write everything, and change nothing."""
+
+    @abstractmethod
+    def commit(self) -> None:
+        """Put it into its place, in as few steps as there can be."""
+
+    @abstractmethod
+    def undo(self) -> None:
+        """Put what was there before back into its place, as far as `commit` has come."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Remove what is of no use any more, the new or the old. Called again, it does nothing."""
+
+
+class _Exchange(_Stage):
+    """A whole folder that changes places with the old one in one step."""
+
+    _stage = ""
+    _exists = False
+    _is_done = False
+
+    def prepare(self) -> None:
+        folder = self.delta.path
+        try:
+            self._stage = _new_folder(stage_prefix(folder))
+        except PermissionError:
+            raise _CannotExchangeError from None
+        self._exists = os.path.isdir(folder)
+        _fill(self._stage, self.delta.write, flush=self._exists)
+        if self._exists:
+            _link_what_stays(folder, self._stage, self.delta)
+            os.chmod(self._stage, S_IMODE(os.stat(folder).st_mode))
+
+    def commit(self) -> None:
+        folder = self.delta.path
+        if self._exists:
+            _swap(self._stage, folder)
+        else:
+            os.rename(self._stage, folder)
+        self._is_done = True
+        if self._exists:
+            _flush_folder(os.path.dirname(folder))
+
+    def undo(self) -> None:
+        if self._is_done:
+            _swap(self._stage, self.delta.path) if self._exists else os.rename(self.delta.path, self._stage)
+            self._is_done = False
+
+    def close(self) -> None:
+        """Take the other folder apart. What cannot be removed stays for the next run."""
+        if not self._stage:
+            return
+        ours = self.delta.remove | self.delta.write.keys() if self._is_done else locked_files(self._stage) | {LOCK_NAME}
         with suppress(OSError):
-            _retire(stage, folder, locked_files(stage) | {LOCK_NAME})
-        raise
+            _retire(self._stage, self.delta.path, ours)
 
 
-def _replace_in_place(folder: str, delta: Delta) -> None:
-    os.makedirs(folder, exist_ok=True)
-    stage = _new_folder(os.path.join(folder, INSIDE))
+class _InPlace(_Stage):
+    """Files that replace the old ones one by one, between two locks."""
 
-    def what_imports_is_last(path: str) -> tuple[bool, bool, str]:
-        return path == "__init__.py", "/" not in path, path
+    def __init__(self, delta: Delta) -> None:
+        self._stage = ""
+        self._made: list[str] = []
+        self._before: dict[str, bytes | None] = {}
+        super().__init__(delta)
 
+    def prepare(self) -> None:
+        folder, between = self.delta.path, self.delta.between
+        assert between is not None
+        for below in sorted({os.path.dirname(os.path.join(folder, path)) for path in self.delta.write}):
+            self._made += make_folders(below)
+        self._stage = _new_folder(os.path.join(folder, INSIDE))
+        _fill(self._stage, {**self.delta.write, BETWEEN: between()}, flush=True)
+
+    def commit(self) -> None:
+        def what_imports_is_last(path: str) -> tuple[bool, bool, str]:
+            return path == "__init__.py", "/" not in path, path
+
+        self._move(BETWEEN, LOCK_NAME)
+        for path in sorted(self.delta.write.keys() - {LOCK_NAME}, key=what_imports_is_last):
+            self._move(path, path)
+        for path in self.delta.remove:
+            self._before[path] = _content(os.path.join(self.delta.path, path))
+            _remove(self.delta.path, path)
+        self._move(LOCK_NAME, LOCK_NAME)  # which says that all is done
+        _flush_folder(self.delta.path)
+
+    def _move(self, path: str, new_path: str) -> None:
+        target = os.path.join(self.delta.path, new_path)
+        self._before.setdefault(new_path, _content(target))
+        os.replace(os.path.join(self._stage, path), target)
+
+    def undo(self) -> None:
+        for path, data in reversed(self._before.items()):
+            _put_back(os.path.join(self.delta.path, path), os.path.join(self._stage, BETWEEN), data)
+
+    def close(self) -> None:
+        if self._stage:
+            _remove_tree(self._stage)
+        remove_empty(self._made)
+
+
+class _File(_Stage):
+    """A file that stands by itself."""
+
+    _stage = ""
+    _before: bytes | None = None
+    _is_done = False
+
+    def prepare(self) -> None:
+        path = self.delta.path
+        self._stage = f"{stage_prefix(path)}1"
+        _write(self._stage, self.delta.write[""], flush=os.path.exists(path))
+
+    def commit(self) -> None:
+        self._before = _content(self.delta.path)
+        os.replace(self._stage, self.delta.path)
+        self._is_done = True
+
+    def undo(self) -> None:
+        if self._is_done:
+            _put_back(self.delta.path, self._stage, self._before)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            os.unlink(self._stage)
+
+
+def _content(path: str) -> bytes | None:
+    """Return what a file holds, so that it can be put back, or None where there is none."""
     try:
-        _fill(stage, {**delta.write, BETWEEN: delta.between()}, flush=True)
-        for path in delta.write:
-            os.makedirs(os.path.dirname(os.path.join(folder, path)), exist_ok=True)
-        with _uninterrupted():
-            _move(stage, folder, BETWEEN, LOCK_NAME)
-            for path in sorted(delta.write.keys() - {LOCK_NAME}, key=what_imports_is_last):
-                _move(stage, folder, path, path)
-            for path in delta.remove:
-                _remove(folder, path)
-            _move(stage, folder, LOCK_NAME, LOCK_NAME)  # which says that all is done
-            _flush_folder(folder)
-    finally:
-        _remove_tree(stage)
+        return read_file(path, follow=False)
+    except OSError:
+        return None
 
 
-def _move(stage: str, folder: str, path: str, new_path: str) -> None:
-    os.replace(os.path.join(stage, path), os.path.join(folder, new_path))
+def _put_back(path: str, stage: str, data: bytes | None) -> None:
+    if data is None:
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        return
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    _write(stage, data, flush=True)
+    os.replace(stage, path)
 
 
 def _fill(stage: str, files: Mapping[str, bytes], *, flush: bool) -> None:
@@ -267,12 +411,16 @@ def _flush_folder(folder: str) -> None:
             os.close(handle)
 
 
+def _is_in(path: str, folder: str) -> bool:
+    return path.startswith(f"{folder.rstrip(os.sep)}{os.sep}")
+
+
 def _holds_current_folder(folder: str) -> bool:
     try:
         current = os.path.realpath(os.getcwd())
     except OSError:
         return True
-    return f"{current}{os.sep}".startswith(f"{folder}{os.sep}")
+    return current == folder or _is_in(current, folder)
 
 
 @contextmanager

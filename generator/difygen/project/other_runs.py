@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from difygen.console import say
@@ -34,20 +34,39 @@ class BusyError(Exception):
 
 
 @contextmanager
-def exclusive(folder: str) -> Iterator[None]:
-    """Wait until no other run writes to `folder`. Leaves nothing behind: what is locked is the folder above.
+def exclusive(*folders: str) -> Iterator[None]:
+    """Wait until no other run writes to any of `folders`. Leaves nothing behind: what is locked are the folders above.
 
     Raises:
         BusyError: Another program has held the lock for `PATIENCE` seconds.
     """
-    above = os.path.dirname(os.path.realpath(folder))
-    os.makedirs(above, exist_ok=True)
-    handle = _open(above)
-    try:
-        _acquire(handle, folder, above)
+    by_above = {os.path.dirname(os.path.realpath(folder)): folder for folder in folders}
+    made = [each for above in by_above for each in make_folders(above)]
+    with ExitStack() as stack:
+        stack.callback(remove_empty, made)
+        for above in sorted(by_above):  # in one order, so that no two runs wait for each other
+            handle = _open(above)
+            stack.callback(os.close, handle)
+            _acquire(handle, by_above[above], above)
         yield
-    finally:
-        os.close(handle)
+
+
+def make_folders(folder: str) -> list[str]:
+    """Make a folder with those above it, and return those that were not there, the innermost last."""
+    missing: list[str] = []
+    above = folder
+    while not os.path.isdir(above):
+        missing.insert(0, above)
+        above = os.path.dirname(above)
+    os.makedirs(folder, exist_ok=True)
+    return missing
+
+
+def remove_empty(folders: list[str]) -> None:
+    """Remove those of the folders that hold nothing."""
+    for folder in reversed(folders):
+        with suppress(OSError):
+            os.rmdir(folder)
 
 
 def _acquire(handle: int, folder: str, above: str) -> None:

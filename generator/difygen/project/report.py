@@ -6,22 +6,23 @@ Imported on every run, so it may import next to nothing.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from difygen.config import Config
 from difygen.console import echo, is_terminal, say, say_error
-from difygen.definitions.lockfile import LOCK_NAME, Lock
+from difygen.definitions.lockfile import LOCK_NAME
 from difygen.diagnostics import Diagnostic, Location
-from difygen.project.writer import path_in
-from difygen.record import NOTHING, Record
+from difygen.project.writer import Output, Survey, path_in
+from difygen.record import Record, replace
 from difygen.wording import count, count_each
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
     from difygen.diff.workflows import Change
+    from difygen.model import JsonValue
 
 Progress = Callable[[int, int], None]
 """What is called with how many of how many are done."""
@@ -30,14 +31,25 @@ _MANY = 40
 """From so many definitions on, progress is shown."""
 
 
+class WrittenFolder(Record):
+    """What was done to a folder of documents. Paths are relative to `output`."""
+
+    output: str
+    written: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    unchanged: int = 0
+    lock: bool = False
+
+
 class BuildReport(Record):
-    """What a build did. Paths are relative to `output`.
+    """What a build did. Paths are relative to `output`, the package.
 
     `kinds` has the word of each app for its kind; `hidden_warnings` counts those of definitions that did not
     change, which were shown when they did; `skipped` are files of folders that define no workflow; `notes` are nothing
     that is wrong, but worth to be told of definitions that are new or did change; `problem` says
     why nothing could be written; `runtime` says which runtime was written, where that was what to do; `lock` whether
-    the lock was written, which is none of the files that are counted.
+    the lock was written, which is none of the files that are counted. `documents` says the same of folders of
+    documents; `only_documents` that there was nothing else to do.
     """
 
     output: str
@@ -53,6 +65,13 @@ class BuildReport(Record):
     problem: str = ""
     runtime: str = ""
     lock: bool = False
+    documents: tuple[WrittenFolder, ...] = ()
+    only_documents: bool = False
+
+    @property
+    def folders(self) -> tuple[BuildReport | WrittenFolder, ...]:
+        """The package and all folders of documents."""
+        return self.documents if self.only_documents else (self, *self.documents)
 
     @property
     def failed(self) -> bool:
@@ -66,13 +85,27 @@ class BuildReport(Record):
         return 1 if self.problem or (strict and self.diagnostics) else 0
 
 
-class Package(Record):
-    """What the folder should hold: `texts` to be written if they differ, and `kept`, which are known to be right."""
+class Plan(Record):
+    """What outputs are to hold, and the report on it, which is all there is where a definition has errors.
+
+    The package is the first of them.
+    """
 
     report: BuildReport
-    texts: Mapping[str, str] = NOTHING
-    kept: Collection[str] = ()
-    lock: Lock = Lock("", "")
+    outputs: tuple[Output, ...] = ()
+
+
+def reported(report: BuildReport, outputs: Sequence[Output], surveys: Sequence[Survey]) -> BuildReport:
+    """Return the report with what was done to each of the outputs."""
+    found = []
+    for output, survey in zip(outputs, surveys, strict=True):
+        written = tuple(sorted((*survey.missing, *survey.changed)))
+        unchanged = (len(output.lock.files) if output.lock else 1) - len(written)
+        found.append(WrittenFolder(output.path, written, survey.stale, unchanged, survey.lock))
+    if report.only_documents:
+        return replace(report, documents=tuple(found))
+    package, *documents = found
+    return replace(report, documents=tuple(documents), **vars(package))
 
 
 def show_report(report: BuildReport, config: Config) -> None:
@@ -85,12 +118,15 @@ def show_report(report: BuildReport, config: Config) -> None:
         say_error(report.problem)
     if config.verbosity < 0 or report.failed or report.problem:
         return
-    if config.verbosity > 0:
-        for path in _all_written(report):
-            echo(f"wrote {path_in(report.output, path)}")
-        for path in report.removed:
-            echo(f"removed {path_in(report.output, path)}")
-    echo(_summary(report))
+    for folder in report.folders if config.verbosity > 0 else ():
+        for path in _all_written(folder):
+            echo(f"wrote {path_in(folder.output, path)}")
+        for path in folder.removed:
+            echo(f"removed {path_in(folder.output, path)}")
+    for folder in report.folders:
+        echo(_summary(folder))
+    if report.hidden_warnings:
+        echo(f"{count(report.hidden_warnings, 'warning')} about unchanged definitions (--strict shows them)")
     if report.changes:
         from difygen.diff.report import format_changes
 
@@ -101,15 +137,18 @@ def _show_to_machines(report: BuildReport, config: Config) -> None:
     from difygen.diff.report import changes_as_json  # when there is somebody to read it
     from difygen.findings import show_findings as show
 
-    more = {
-        "output": report.output,
-        "written": _all_written(report),
-        "removed": [*report.removed],
-        "unchanged": report.unchanged,
-        **changes_as_json(report.changes),
-    }
+    more = {**_facts(report), **changes_as_json(report.changes), "documents": [*map(_facts, report.documents)]}
     ok = report.exit_code(strict=config.strict) == 0
     show(all_findings(report, config), config.output_format, "generate", ok=ok, more=more)
+
+
+def _facts(folder: BuildReport | WrittenFolder) -> dict[str, JsonValue]:
+    return {
+        "output": folder.output,
+        "written": _all_written(folder),
+        "removed": [*folder.removed],
+        "unchanged": folder.unchanged,
+    }
 
 
 def all_findings(report: BuildReport, config: Config) -> list[Diagnostic]:
@@ -144,20 +183,21 @@ def show_findings(report: BuildReport, verbosity: int, *, strict: bool) -> None:
         say(f"left out {files} no app (-v names {them})")
 
 
-def _all_written(report: BuildReport) -> list[str]:
-    return [*report.written, *([LOCK_NAME] if report.lock else [])]
+def _all_written(folder: BuildReport | WrittenFolder) -> list[str]:
+    return [*folder.written, *([LOCK_NAME] if folder.lock else [])]
 
 
-def _summary(report: BuildReport) -> str:
-    """Say in one line where, how many apps of which kind, what happened to the files."""
-    numbers = ((len(report.written), "written"), (len(report.removed), "removed"), (report.unchanged, "unchanged"))
+def _summary(folder: BuildReport | WrittenFolder) -> str:
+    """Say in one line where, how many apps of which kind or documents, what happened to the files."""
+    numbers = ((len(folder.written), "written"), (len(folder.removed), "removed"), (folder.unchanged, "unchanged"))
     done = ", ".join(f"{number:,} {what}" for number, what in numbers if number)
-    nothing = f"nothing changed but {LOCK_NAME}" if report.lock else "nothing changed"
-    files = done if report.written or report.removed else nothing
-    line = f"{report.output}: {report.runtime or count_each(report.kinds) or count(0, 'app')}; files: {files}"
-    if not report.hidden_warnings:
-        return line
-    return f"{line}\n{count(report.hidden_warnings, 'warning')} about unchanged definitions (--strict shows them)"
+    nothing = f"nothing changed but {LOCK_NAME}" if folder.lock else "nothing changed"
+    files = done if folder.written or folder.removed else nothing
+    if isinstance(folder, BuildReport):
+        what = folder.runtime or count_each(folder.kinds) or count(0, "app")
+    else:
+        what = count(len(folder.written) + folder.unchanged, "document")
+    return f"{folder.output}: {what}; files: {files}"
 
 
 @contextmanager

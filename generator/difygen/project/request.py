@@ -8,27 +8,41 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from difygen import __version__
 from difygen.config import Config
-from difygen.definitions.lockfile import LOCK_NAME, LockError, read_lock
+from difygen.definitions.lockfile import LOCK_NAME, Lock, LockError, locked_files, read_lock
 from difygen.definitions.sources import Source, discover, names_by_source
 from difygen.diagnostics import Diagnostic, Location
 from difygen.files import hash_bytes, hash_file
+from difygen.options import DocsOptions, DocumentOptions
 from difygen.project.report import Progress
-from difygen.record import Record
+from difygen.record import NOTHING, Record, replace
 
 RUNTIME_MARK = "runtime"
 """What the lock of a shared runtime has in place of the fingerprint of options."""
+
+
+class DocumentFolder(Record):
+    """A folder of documents: which targets go there, and a hash of all options that these depend on.
+
+    `folder` is its absolute path, `shown` how messages call it.
+    """
+
+    folder: str
+    shown: str
+    targets: Mapping[str, DocumentOptions]
+    fingerprint: str
 
 
 class Request(Record):
     """What a config asks for, with all paths resolved.
 
     `folder` is that of the package, `shown` how messages call the output. `names` are the user's names of apps, by
-    source relative to `folder`; `fingerprint` is a hash of all options that generated code depends on. Without
-    `trusting`, nothing that an earlier run left is taken to be right. `stdin` is what was read from standard input.
+    source relative to `folder`; `fingerprint` is a hash of all options that generated code depends on. `documents` are
+    to be made, too, or without the package if `only_documents`. Without `trusting`, nothing that an earlier run left is
+    taken to be right. `stdin` is what was read from standard input.
     """
 
     config: Config
@@ -38,20 +52,104 @@ class Request(Record):
     names: Mapping[str, str]
     fingerprint: str
     trusting: bool
+    documents: tuple[DocumentFolder, ...] = ()
+    only_documents: bool = False
     stdin: bytes = b""
     progress: Progress | None = None
 
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """The paths of the outputs that have a lock; the first, of the package, is empty if that is a single file."""
+        has_lock = self.config.output and not self.config.options.single_file
+        return (self.shown if has_lock else "", *(each.shown for each in self.documents))
+
+
+class Held(Record):
+    """What stands at an output before it is written: its lock, and the bytes of that.
+
+    `kept` are the files that are as the lock says, if this generator with these options would write the same again;
+    `unchanged` has the module of each app that need not be made again, by the path of its source.
+    """
+
+    lock: Lock | None = None
+    seen: bytes = b""
+    kept: Collection[str] = ()
+    unchanged: Mapping[str, str] = NOTHING
+
+    def is_whole(self, apps: int) -> bool:
+        """Check whether everything is as it is to be, of so many apps."""
+        lock = self.lock
+        if lock is None:
+            return False
+        return len(self.unchanged) == apps == len(lock.apps) and len(self.kept) == len(lock.files)
+
 
 def resolve(
-    config: Config, *, trusting: bool, stdin: bytes = b"", progress: Progress | None = None
+    config: Config, *, trusting: bool, stdin: bytes = b"", progress: Progress | None = None, only: str = ""
 ) -> tuple[Request, list[Diagnostic]]:
-    """Return the request of a config, and what is wrong with what it names."""
+    """Return the request of a config, and what is wrong with what it names.
+
+    With `only`, the key of a target, it is for the documents of that alone, and what else is in their folder.
+    """
     folder = config.package
     found, problems = discover(config.sources)
-    problems += _runtime_problems(config)
+    if not only:
+        problems += _runtime_problems(config)
     names = names_by_source(config.options.names, found, folder)
     shown, fingerprint = os.path.normpath(config.output or ""), _fingerprint(config, names)
-    return Request(config, folder, shown, tuple(found), names, fingerprint, trusting, stdin, progress), problems
+    documents = _document_folders(config, fingerprint, only) if config.with_documents else ()
+    found = _without_documents(found, documents)
+    return (
+        Request(
+            config=config,
+            folder=folder,
+            shown=shown,
+            sources=tuple(found),
+            names=names,
+            fingerprint=fingerprint,
+            trusting=trusting,
+            documents=documents,
+            only_documents=bool(only),
+            stdin=stdin,
+            progress=progress,
+        ),
+        problems,
+    )
+
+
+def _without_documents(sources: list[Source], documents: Iterable[DocumentFolder]) -> list[Source]:
+    """Return the sources but for documents that difygen wrote, which lie in a folder of definitions."""
+    for each in documents:
+        if any(source.path.startswith(f"{each.folder}{os.sep}") for source in sources):
+            ours = {os.path.join(each.folder, *path.split("/")) for path in locked_files(each.folder)}
+            sources = [source for source in sources if source.named or source.path not in ours]
+    return sources
+
+
+def _document_folders(config: Config, fingerprint: str, only: str) -> tuple[DocumentFolder, ...]:
+    """Return the folders that documents go to, each once, with all that goes there."""
+    by_folder: dict[str, dict[str, DocumentOptions]] = {}
+    for key, options in config.documents.items():
+        by_folder.setdefault(os.path.normpath(options.output), {})[key] = options
+    package = os.path.basename(os.path.abspath(config.output or "client")).removesuffix(".py")
+    found = []
+    for shown, targets in by_folder.items():
+        if only and only not in targets:
+            continue
+        mark = _hash(
+            [fingerprint, package, {key: {**vars(each), "client": "", "output": ""} for key, each in targets.items()}]
+        )
+        targets = {key: documents_for(config, each) for key, each in targets.items()}
+        found.append(DocumentFolder(os.path.abspath(shown), shown, targets, mark))
+    return tuple(found)
+
+
+def documents_for(config: Config, options: DocumentOptions) -> DocumentOptions:
+    """Return what documents are to be like that tell of the package of a config."""
+    if not isinstance(options, DocsOptions):
+        return options
+    package = os.path.basename(os.path.abspath(config.output or "client")).removesuffix(".py")
+    return replace(options, package=package, client=config.options)
 
 
 def _fingerprint(config: Config, names: Mapping[str, str]) -> str:
@@ -60,7 +158,49 @@ def _fingerprint(config: Config, names: Mapping[str, str]) -> str:
     if folder := config.options.templates:
         files = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
         options["templates"] = {name: hash_file(os.path.join(folder, name)) for name in files}
-    return hash_bytes(json.dumps(options, sort_keys=True, default=dict).encode())[:16]
+    return _hash(options)
+
+
+def _hash(value: object) -> str:
+    return hash_bytes(json.dumps(value, sort_keys=True, default=dict).encode())[:16]
+
+
+# Whose a folder is
+
+
+def wrong_place(request: Request, held: Sequence[Held]) -> str:
+    """Return which of the folders of a request something else was written to by difygen, and what; else nothing."""
+    for path, folder, one in zip(request.folders, (None, *request.documents), held, strict=True):
+        if one.lock is None:
+            continue
+        holds = what_it_holds(one.lock)
+        if holds != ("clients" if folder is None else "documents"):
+            return f"{path} holds {holds}"
+        if folder is not None and one.lock.package != package_from(folder.folder, request.config):
+            other = os.path.join(folder.folder, one.lock.package)
+            if os.path.lexists(other):
+                return f"{path} holds the documents of another package, {os.path.relpath(other)}"
+    return ""
+
+
+def what_it_holds(lock: Lock) -> str:
+    """Return what difygen wrote to the folder of a lock."""
+    if lock.options == RUNTIME_MARK:
+        return "the runtime that packages share"
+    return "documents" if lock.package else "clients"
+
+
+def app_of(path: str) -> str:
+    """Return what the name of a file begins with, which is the name of its app but for underscores at the end.
+
+    No two apps differ in these alone; a file has more of them where its name is taken.
+    """
+    return path.partition(".")[0].rstrip("_")
+
+
+def package_from(folder: str, config: Config) -> str:
+    """Return the path from a folder to the package, as locks of documents have it."""
+    return Source(os.path.abspath(config.output or config.folder), "").relative_to(folder)
 
 
 # A runtime that several packages share

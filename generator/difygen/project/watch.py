@@ -13,6 +13,7 @@ from importlib.util import find_spec
 
 from difygen.config import Config
 from difygen.console import say, say_error
+from difygen.definitions.lockfile import locked_files
 from difygen.definitions.sources import STDIN, SUFFIXES, discover
 from difygen.project.build import build
 from difygen.project.report import show_report
@@ -48,7 +49,7 @@ def run_watch(config: Config) -> int:
         later = replace(config, force=False)
         for number, _ in enumerate(_saves(roots, _ChangeFilter(config))):
             report = build(later)
-            if number or report.written or report.removed:
+            if number or any(folder.written or folder.removed for folder in report.folders):
                 show(report)
     except KeyboardInterrupt:
         pass
@@ -109,12 +110,18 @@ class _ChangeFilter:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._output = os.path.abspath(config.output or "")
+        self._documents = {os.path.abspath(each.output) for each in config.documents.values() if config.with_documents}
         self._templates = os.path.abspath(config.options.templates) if config.options.templates else None
         self._known = set(self._found())
 
     def __call__(self, change: object, path: str) -> bool:
         if path == self._output or path.startswith(self._output + os.sep):
             return False
+        for folder in self._documents:  # which may hold definitions, too
+            if path.startswith(folder + os.sep) and os.path.relpath(path, folder).replace(os.sep, "/") in locked_files(
+                folder
+            ):
+                return False
         if self._templates and path.startswith(self._templates + os.sep):
             return True
         if path not in self._known and path.endswith(SUFFIXES):

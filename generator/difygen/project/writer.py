@@ -1,21 +1,22 @@
-"""Source text -> files: decide what to write and what to remove, refuse what is not ours. Knows no workflow.
+"""Texts -> files: decide what to write and what to remove, refuse what is not ours. Knows no workflow.
 
-`survey` looks, `publish` acts. A file is ours when the lock knows its very contents; a file that differs was
-written or edited by somebody else, and is neither overwritten nor removed unless that is forced.
+`survey` looks, `publish` acts. A file is ours when the lock knows its very contents, or when it bears a mark that was
+made of them; a file that differs was written or edited by somebody else, and is neither overwritten nor removed unless
+that is forced.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from errno import EFBIG
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from difygen.definitions.lockfile import LOCK_NAME, Lock, LockError, format_lock, is_inside, read_lock
 from difygen.files import hash_bytes, read_file, unix_lines
-from difygen.project.install import Delta, install, install_file
+from difygen.project.install import Delta, install
 from difygen.project.other_runs import BusyError, NotOursError, exclusive, has_leftovers, tidy
-from difygen.record import Record, replace
+from difygen.record import NOTHING, Record, replace
 
 EDITED = "was edited by hand"
 FOREIGN = "was not written by difygen"
@@ -74,20 +75,39 @@ class Survey(Record):
         return not (self.missing or self.changed or self.stale or self.refused)
 
 
+class Output(Record):
+    """What is to stand at a path: the files of a folder with their lock, or one file, which has none.
+
+    `texts` are written where they differ; `kept` are files that are known to be as the lock says. `old` is the lock
+    that all this was decided from, and `seen` what its file held. The text of the one file has an empty name.
+    """
+
+    path: str
+    texts: Mapping[str, str] = NOTHING
+    kept: Collection[str] = ()
+    lock: Lock | None = None
+    old: Lock | None = None
+    seen: bytes = b""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is known that there is nothing to write, and nothing that a killed run left."""
+        return self.lock is not None and self.lock is self.old and not has_leftovers(self.path)
+
+
 class PublishError(Exception):
-    """The files could not be written. The folder is as it was; the text says why, in words for the user."""
+    """The files could not be written. Everything is as it was; the text says why, in words for the user."""
 
 
 class RefusedError(PublishError):
-    """Files that difygen did not write stand in the way; `refusals` names them."""
+    """Files that difygen did not write stand in the way; `refusals` names them, with their whole paths."""
 
-    def __init__(self, folder: str, refusals: Collection[Refusal]) -> None:
-        super().__init__(folder, refusals)
-        self.folder = folder
+    def __init__(self, refusals: Collection[Refusal]) -> None:
+        super().__init__(refusals)
         self.refusals = tuple(refusals)
 
     def __str__(self) -> str:
-        lines = [f"{path_in(self.folder, one.path)} {one.why}" for one in self.refusals]
+        lines = [f"{one.path} {one.why}" for one in self.refusals]
         forced = all(one.why not in _NEVER_FORCED for one in self.refusals)
         hint = "use --force to overwrite" if forced else "move it away, or choose another output"
         return "\n".join([*lines, f"nothing was written; {hint}"])
@@ -141,57 +161,80 @@ def survey(folder: str, texts: Mapping[str, str], kept: Collection[str], lock: L
     )
 
 
-def publish(
-    folder: str, texts: Mapping[str, str], kept: Collection[str], lock: Lock, *, seen: bytes, force: bool = False
-) -> Survey:
-    """Make `folder` hold exactly `texts` and `kept`, with `lock` beside them, and tell what was done.
+def survey_output(output: Output) -> Survey:
+    """Compare what stands at a path with what should."""
+    if output.lock is None:
+        return survey_file(output.path, output.texts[""])
+    return survey(output.path, output.texts, output.kept, output.old)
 
-    `seen` is what the lock held that all this was decided from. Writes nothing at all when nothing differs.
-    Raises `RefusedError`, `SupersededError`, or `PublishError`, each with the folder as it was.
+
+def publish(*outputs: Output, force: bool = False) -> tuple[Survey, ...]:
+    """Make all outputs hold what they should and nothing else of ours, and tell what was done to each.
+
+    All are written or none; nothing at all where nothing differs.
+    Raises `RefusedError`, `SupersededError`, or `PublishError`, each with everything as it was.
     """
-    if outside := [path for path in texts if not is_inside(path)]:
+    if outside := [path for each in outputs if each.lock for path in each.texts if not is_inside(path)]:
         raise PublishError(f"refused to write outside of the folder: {', '.join(map(repr, outside))}")
     try:
-        with exclusive(folder):
-            return _publish(folder, texts, kept, lock, seen, force)
+        with exclusive(*(each.path for each in outputs)):
+            return _publish(outputs, force)
     except (BusyError, NotOursError) as error:
         raise PublishError(str(error)) from error
     except OSError as error:
-        raise PublishError(_explain(folder, error)) from error
+        raise PublishError(_explain(outputs, error)) from error
 
 
-def _publish(
-    folder: str, texts: Mapping[str, str], kept: Collection[str], lock: Lock, seen: bytes, force: bool
-) -> Survey:
-    old, found = _current_lock(folder, seen, force)
-    surveyed = survey(folder, texts, kept, old)
-    in_the_way = [one for one in surveyed.refused if not force or one.why in _NEVER_FORCED]
+def _publish(outputs: Sequence[Output], force: bool) -> tuple[Survey, ...]:
+    outputs = [_as_it_is_now(each, force) for each in outputs]
+    surveys = [survey_output(each) for each in outputs]
+    in_the_way = [
+        replace(one, path=path_in(output.path, one.path))
+        for output, found in zip(outputs, surveys, strict=True)
+        for one in found.refused
+        if not force or one.why in _NEVER_FORCED
+    ]
     if in_the_way:
-        raise RefusedError(folder, in_the_way)
-    data = format_lock(lock)
-    write = {path: texts[path].encode() for path in (*surveyed.missing, *surveyed.changed)}
-    writes_lock = bool(write or surveyed.stale) or data != unix_lines(found)
-    if writes_lock:
+        raise RefusedError(in_the_way)
+    deltas = [_delta(each, found) for each, found in zip(outputs, surveys, strict=True)]
+    if changing := [each for each in deltas if each.write]:
+        install(*changing)
+    for each in deltas:
+        if not each.write and each.between and has_leftovers(each.path):
+            tidy(each.path)
+    return tuple(
+        replace(found, refused=(), lock=LOCK_NAME in each.write) for each, found in zip(deltas, surveys, strict=True)
+    )
+
+
+def _delta(output: Output, found: Survey) -> Delta:
+    """Return what has to change at a path."""
+    old, new = output.old, output.lock
+    write = {path: output.texts[path].encode() for path in (*found.missing, *found.changed)}
+    if new is None:
+        return Delta(output.path, write)
+    data = format_lock(new)
+    if write or found.stale or data != unix_lines(output.seen):
         write[LOCK_NAME] = data
-        install(folder, Delta(write, frozenset(surveyed.stale), lambda: format_lock(_between(old, lock))))
-    elif has_leftovers(folder):
-        tidy(folder)
-    return replace(surveyed, refused=(), lock=writes_lock)
+    return Delta(output.path, write, frozenset(found.stale), lambda: format_lock(_between(old, new)))
 
 
-def _current_lock(folder: str, seen: bytes, force: bool) -> tuple[Lock | None, bytes]:
-    """Return the lock as it is now that no other run can change it."""
+def _as_it_is_now(output: Output, force: bool) -> Output:
+    """Return the output with the lock that is there now that no other run can change it."""
+    if output.lock is None:
+        return output
     try:
-        lock, found = read_lock(folder)
+        lock, found = read_lock(output.path)
     except LockError:
-        if _contents(os.path.join(folder, LOCK_NAME)) == SPECIAL:
-            raise RefusedError(folder, [Refusal(LOCK_NAME, SPECIAL)]) from None
+        where = os.path.join(output.path, LOCK_NAME)
+        if _contents(where) == SPECIAL:
+            raise RefusedError([Refusal(where, SPECIAL)]) from None
         if force:
-            return None, b""
-        raise RefusedError(folder, [Refusal(LOCK_NAME, DAMAGED)]) from None
-    if found != seen:
-        raise SupersededError(folder)
-    return lock, found
+            return replace(output, old=None, seen=b"")
+        raise RefusedError([Refusal(where, DAMAGED)]) from None
+    if found != output.seen:
+        raise SupersededError(output.path)
+    return replace(output, old=lock)
 
 
 def _between(old: Lock | None, new: Lock) -> Lock:
@@ -203,8 +246,13 @@ def _between(old: Lock | None, new: Lock) -> Lock:
 
 
 def signed(text: str, generator: str, path: str = "") -> str:
-    """Return a text, which ends with a line break, with a mark by which it is known to be ours if nobody edits it."""
+    """Return a text, which ends with a line break, with a mark by which it is known to be ours if nobody edits it.
+
+    A list of JSON has no place for one.
+    """
     mark = _mark_of(path)
+    if not text.endswith(mark.end):
+        return text
     head = text.removesuffix(mark.end)
     return f"{head}{mark.before}{generator} wrote all of the above: {_signature(text.encode())}{mark.behind}"
 
@@ -223,38 +271,17 @@ def survey_file(path: str, text: str) -> Survey:
         return Survey(missing=("",))
     if isinstance(found, str):
         return Survey(changed=("",) if found == FOREIGN else (), refused=(Refusal("", found),))
-    data = found
-    if _reads_as(data, text.encode()):
+    if _reads_as(found, text.encode()):
         return Survey()
+    if _is_signed(found, path):
+        return Survey(changed=("",))
+    had_mark = _mark_of(path).before.encode() in unix_lines(found)
+    return Survey(changed=("",), refused=(Refusal("", EDITED if had_mark else FOREIGN),))
+
+
+def _is_signed(data: bytes, path: str) -> bool:
     mark = _mark_of(path)
-    data = unix_lines(data)
-    if mark.before.encode() not in data:
-        return Survey(changed=("",), refused=(Refusal("", FOREIGN),))
-    return Survey(changed=("",), refused=() if _is_signed(data, mark) else (Refusal("", EDITED),))
-
-
-def publish_file(path: str, text: str, *, force: bool = False) -> Survey:
-    """Make the file hold `text`, and tell what was done.
-
-    Raises `RefusedError` or `PublishError`, with the file as it was.
-    """
-    try:
-        with exclusive(path):
-            surveyed = survey_file(path, text)
-            in_the_way = [one for one in surveyed.refused if not force or one.why in _NEVER_FORCED]
-            if in_the_way:
-                raise RefusedError(path, in_the_way)
-            if not surveyed.is_clean:
-                install_file(path, text.encode())
-            return replace(surveyed, refused=())
-    except (BusyError, NotOursError) as error:
-        raise PublishError(str(error)) from error
-    except OSError as error:
-        raise PublishError(_explain(path, error)) from error
-
-
-def _is_signed(data: bytes, mark: _Mark) -> bool:
-    head, _, last = data.rpartition(mark.before.encode())
+    head, _, last = unix_lines(data).rpartition(mark.before.encode())
     told = f": {_signature(head + mark.end.encode())}{mark.behind}".encode()
     return last.endswith(told) and b"\n" not in last.removesuffix(told)
 
@@ -276,7 +303,7 @@ def _look(folder: str, path: str, lock: Lock, expected: bytes | None) -> str:
     data = found
     if _reads_as(data, expected):
         return _SAME
-    if lock.wrote(path, hash_bytes(data)):
+    if lock.wrote(path, hash_bytes(data)) or _is_signed(data, path):
         return _OURS
     return EDITED if path in lock.files else FOREIGN
 
@@ -332,5 +359,7 @@ def _packages(folder: str) -> Iterator[str]:
     yield from (name for name in names if os.path.exists(os.path.join(folder, name, "__init__.py")))
 
 
-def _explain(folder: str, error: OSError) -> str:
-    return f"cannot write {folder}: {error.strerror or error}; nothing was changed"
+def _explain(outputs: Sequence[Output], error: OSError) -> str:
+    failed = os.path.realpath(str(error.filename or ""))
+    where = next((each.path for each in outputs if failed.startswith(os.path.realpath(each.path))), outputs[0].path)
+    return f"cannot write {where}: {error.strerror or error}; nothing was changed"

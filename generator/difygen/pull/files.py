@@ -15,7 +15,7 @@ from stat import S_ISREG
 from typing import Literal
 
 from difygen.files import hash_bytes, read_file, unix_lines
-from difygen.project.install import install_file
+from difygen.project.install import Delta, install
 from difygen.project.other_runs import BusyError, NotOursError, exclusive
 from difygen.project.writer import EDITED, FOREIGN, PublishError
 from difygen.pull.lock import LOCK_NAME, LockedDefinition, PullLock, format_pull_lock
@@ -135,7 +135,7 @@ def apply(folder: str, old: PullLock, new: PullLock, write: Mapping[str, bytes],
 
 
 def _install(folder: str, file: str, data: bytes) -> None:
-    install_file(os.path.join(folder, file), data)
+    install(Delta(os.path.join(folder, file), {"": data}))
 
 
 def _between(old: PullLock, new: PullLock) -> PullLock:

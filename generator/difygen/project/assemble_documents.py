@@ -1,0 +1,94 @@
+"""From apps to folders of documents: what did not change is not made again. Writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from difygen import __version__
+from difygen.definitions.lockfile import Lock, LockedApp
+from difygen.definitions.reading import NamedApp, Reader
+from difygen.definitions.sources import Source
+from difygen.diagnostics import Diagnostic, Location
+from difygen.documents.apps import NamedDefinition, named_definition
+from difygen.documents.targets import DOCUMENT_TARGETS
+from difygen.files import hash_bytes
+from difygen.project.report import Plan
+from difygen.project.request import DocumentFolder, Held, Request, app_of, package_from
+from difygen.project.writer import Output, signed
+from difygen.record import replace
+
+
+def assemble_documents(
+    request: Request, plan: Plan, held: Sequence[Held], apps: Mapping[str, LockedApp], reader: Reader
+) -> Plan:
+    """Return the plan with the folders of documents. `apps` are all that there are, by name, as the package's lock
+    has them."""
+    every = _Apps(request, apps, reader)
+    outputs = [_output(folder, one, every) for folder, one in zip(request.documents, held, strict=True)]
+    findings = every.problems() if request.only_documents else []  # else they were found when the code was made
+    report = replace(
+        plan.report, diagnostics=(*plan.report.diagnostics, *findings), notes=(*plan.report.notes, *every.remarks)
+    )
+    return Plan(report, (*plan.outputs, *outputs) if not report.failed else ())
+
+
+class _Apps:
+    """All apps, of which those are read that are asked for."""
+
+    def __init__(self, request: Request, apps: Mapping[str, LockedApp], reader: Reader) -> None:
+        self.request = request
+        self.remarks: list[Diagnostic] = []
+        by_path = {source.relative_to(request.folder): source for source in request.sources}
+        order = {source: number for number, source in enumerate(by_path)}
+        self.locked = dict(sorted(apps.items(), key=lambda one: order[one[1].source]))
+        self.sources: dict[str, Source] = {name: by_path[one.source] for name, one in self.locked.items()}
+        self._reader = reader
+        self._read: dict[str, NamedDefinition] = {}
+
+    def named(self, name: str) -> NamedDefinition:
+        """Return an app with all that documents tell of."""
+        if name not in self._read:
+            (file,) = self._reader.read([self.sources[name]])
+            assert file.app is not None
+            app = replace(file.app, source=self.locked[name].origin)
+            self._read[name] = named_definition(NamedApp(app, name, file.data), self.request.config.options)
+        return self._read[name]
+
+    def problems(self) -> list[Diagnostic]:
+        """Return what is wrong with the names that were chosen for those that were read."""
+        return [
+            problem._replace(location=Location(self.sources[name].shown))
+            for name, one in self._read.items()
+            for problem in one.names.problems
+        ]
+
+
+def _output(folder: DocumentFolder, held: Held, every: _Apps) -> Output:
+    """Return a folder of documents as it is to be."""
+    same = {name for name, source in every.sources.items() if held.unchanged.get(source.path) == name}
+    old = held.lock
+    if old and len(same) == len(every.sources) == len(old.apps) and len(held.kept) == len(old.files):
+        return Output(folder.shown, kept=held.kept, lock=old, old=old, seen=held.seen)
+    texts: dict[str, str] = {}
+    for key, options in folder.targets.items():
+        target = DOCUMENT_TARGETS[key]
+        if target.pages:
+            texts |= target.pages([every.named(name) for name in every.sources if name not in same], options)
+        if target.overview:
+            texts |= target.overview([*map(every.named, every.sources)], options)
+        if target.remarks:
+            remarks = target.remarks([*map(every.named, every.sources)], options)
+            every.remarks += [
+                Diagnostic("note", key, text, Location(every.sources[name].shown)) for name, text in remarks.items()
+            ]
+    texts = {path: signed(text, __version__, path) for path, text in texts.items()}
+    kept = {path for path in held.kept if app_of(path) in {name.rstrip("_") for name in same}} - texts.keys()
+    files = {path: hash_bytes(text.encode()) for path, text in texts.items()}
+    files |= {path: old.files[path] for path in kept} if old else {}
+    apps = {
+        name: one._replace(source=every.sources[name].relative_to(folder.folder), warnings=0)
+        for name, one in every.locked.items()
+    }
+    package = package_from(folder.folder, every.request.config)
+    new = Lock(__version__, folder.fingerprint, files, apps, package=package)
+    return Output(folder.shown, texts, kept, new, old, held.seen)
