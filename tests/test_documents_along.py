@@ -94,6 +94,23 @@ def test_documents_of_apps_that_did_not_change_are_not_made_again(
     assert sorted(made[1:]) == ["concat", "report"], "a check trusts no hash"
 
 
+def test_an_app_that_is_called_like_the_list_of_all_keeps_its_page(project: Project) -> None:
+    project.write(
+        "difygen.toml", 'sources = ["specs"]\noutput = "client"\ndocs = { output = "api", formats = "html" }\n'
+    )
+    project.change("specs/report.yaml", "name: report", "name: index")
+    assert difygen().code == 0
+    lower(project)
+    assert difygen().code == 0
+    assert {path.name for path in (project.folder / "api").glob("*.html")} == {
+        "concat.html",
+        "index.html",
+        "index_.html",
+    }
+    assert difygen("check") == Ran(0, "", "")
+    assert difygen().out.count("nothing changed\n") == 2
+
+
 def test_a_lock_from_before_there_were_documents_is_one(project: Project) -> None:
     project.write("difygen.toml", 'sources = ["specs"]\noutput = "client"\n')
     assert difygen().code == 0

@@ -50,6 +50,7 @@ COMMANDS = (
     "call",
     "chat",
     "inspect",
+    "docs",
     "openapi",
     "tools",
     "mcp",

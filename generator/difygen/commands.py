@@ -272,6 +272,31 @@ def inspect(as_json: bool, **arguments: Any) -> None:
     end(run_inspect(read_config(needs=("sources",), **arguments), as_json=as_json))
 
 
+@command(short_help="Write pages about apps for people.")
+@sources_argument(required=False)
+@click.option("-o", "--output", metavar="DIR|FILE", help="A folder, a .md or .html file, or - to print one page.")
+@click.option("--language", type=click.Choice(["en", "zh"]), help="Of what is not the definition's own. Default: en.")
+@click.option(
+    "--format", "formats", type=click.Choice(["markdown", "html"]), multiple=True, help="Default: both, in a folder."
+)
+@click.option("--base-url", metavar="URL", help="The server, with /v1. Default: that of Dify's cloud.")
+@check_option
+@force_option
+@settings_option
+def docs(
+    sources: tuple[str, ...], config: str | None, output: str | None, check: bool, force: bool, **choices: Any
+) -> None:
+    """Write a page about every SOURCE for people who call it, in whatever language, and one that lists them.
+
+    What is left out is as `docs` in the project's settings says; without it and -o, the one page is printed.
+    """
+    from difygen.config import read_config
+    from difygen.project.documents import DocumentRun, run_docs
+
+    settings = read_config(sources=sources, config=config, needs=("sources",))
+    end(run_docs(settings, DocumentRun(output, check, force), **choices))
+
+
 @command(short_help="Write OpenAPI documents of apps.")
 @sources_argument(required=False)
 @click.option("-o", "--output", metavar="FILE|DIR", help="A .yaml or .json file, a folder, or - to print it.")

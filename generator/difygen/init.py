@@ -52,7 +52,8 @@ sources = ["{source}"]
 # The package to write; one self-contained file, if it ends in .py.
 output = "dify_client"
 
-# Documents that go along with it, each to a folder of its own: OpenAPI, and tools for language models.
+# Documents that go along with it, each to a folder of its own: pages for people, OpenAPI, and tools for models.
+# docs = "docs/api"
 # openapi = "openapi"
 # tools = {{ output = "tools", for = ["anthropic", "openai"] }}
 

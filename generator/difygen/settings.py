@@ -18,6 +18,9 @@ from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.files import read_file
 from difygen.naming import explicit_name_problem
 from difygen.options import (
+    DocsFormat,
+    DocsLanguage,
+    DocsOptions,
     DocumentOptions,
     Emit,
     OpenApiFormat,
@@ -35,7 +38,19 @@ from difygen.wording import shown
 OWN_FILE = "difygen.toml"
 PROJECT_FILE = "pyproject.toml"
 
-KEYS = ("sources", "output", "openapi", "tools", "line_length", "emit", "templates", "runtime", "pull", "workflows")
+KEYS = (
+    "sources",
+    "output",
+    "docs",
+    "openapi",
+    "tools",
+    "line_length",
+    "emit",
+    "templates",
+    "runtime",
+    "pull",
+    "workflows",
+)
 WORKFLOW_KEYS = ("source", "name", "rename", "outputs", "nodes", "env")
 LINE_LENGTHS = range(72, 321)
 """Below, lines that fit nowhere are too many: formatters part them each in its own way, and none could be pleased."""
@@ -285,6 +300,14 @@ def _url(cursor: Cursor) -> str:
 
 _Reader = Callable[[Cursor], object]
 DOCUMENTS: Mapping[str, tuple[type[DocumentOptions], Mapping[str, tuple[str, _Reader]]]] = {
+    "docs": (
+        DocsOptions,
+        {
+            "language": ("language", lambda cursor: _word(cursor, get_args(DocsLanguage))),
+            "formats": ("formats", lambda cursor: _words(cursor, get_args(DocsFormat))),
+            "base_url": ("base_url", _url),
+        },
+    ),
     "openapi": (
         OpenApiOptions,
         {

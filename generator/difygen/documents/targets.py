@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from difygen.console import pretty_json
 from difygen.documents.apps import NamedDefinition
 from difygen.documents.openapi import Samples, openapi_document, openapi_text
+from difygen.documents.pages import app_pages, index_pages
 from difygen.documents.tool_schemas import shape, tool_schema
 from difygen.mock.example import example_call
 from difygen.options import OpenApiOptions, ToolsOptions
@@ -67,6 +68,7 @@ def _tools(apps: Sequence[NamedDefinition], form: str, is_strict: bool) -> tuple
 
 
 DOCUMENT_TARGETS: Mapping[str, DocumentTarget] = {
+    "docs": DocumentTarget(pages=app_pages, overview=index_pages),
     "openapi": DocumentTarget(pages=openapi_files),
     "tools": DocumentTarget(overview=tools_files, remarks=loose_tools),
 }

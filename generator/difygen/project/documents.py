@@ -1,4 +1,4 @@
-"""`difygen openapi` and `difygen tools`: documents alone, as the settings say, or of a SOURCE and to where it is said.
+"""`difygen docs`, `openapi` and `tools`: documents alone, as the settings say, or of a SOURCE and to where it is said.
 
 Without a SOURCE and an output they go the way of `build`, for one target. Else each document is a file that stands by
 itself, or is printed.
@@ -16,16 +16,27 @@ from difygen.console import FAILED, OK, WRONG, UsageProblem, echo, say, say_erro
 from difygen.definitions.reading import load_definitions
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.documents.apps import NamedDefinition, named_definition
+from difygen.documents.pages import app_pages, index_pages
 from difygen.documents.targets import loose_tools, openapi_files, tools_files
-from difygen.options import DocumentOptions, OpenApiFormat, OpenApiOptions, ToolForm, ToolsOptions
+from difygen.options import (
+    DocsFormat,
+    DocsOptions,
+    DocumentOptions,
+    OpenApiFormat,
+    OpenApiOptions,
+    ToolForm,
+    ToolsOptions,
+)
 from difygen.project.build import build
 from difygen.project.check import run_check
 from difygen.project.report import progress_bar, show_report
+from difygen.project.request import documents_for
 from difygen.project.writer import Output, PublishError, publish, signed, survey_output
 from difygen.record import replace
 from difygen.wording import count
 
 _ENDINGS: Mapping[str, OpenApiFormat] = {".yaml": "yaml", ".yml": "yaml", ".json": "json"}
+_PAGES: Mapping[str, DocsFormat] = {".md": "markdown", ".html": "html"}
 
 
 class DocumentRun(NamedTuple):
@@ -37,6 +48,30 @@ class DocumentRun(NamedTuple):
     output: str | None = None
     check: bool = False
     force: bool = False
+
+
+def run_docs(
+    config: Config, run: DocumentRun, *, language: str | None, formats: tuple[DocsFormat, ...], base_url: str | None
+) -> int:
+    """Write a page for every app and one that lists them, or a single page. What is left out is as the settings say.
+
+    Returns what `run_openapi` does.
+    """
+    options = config.documents.get("docs") or DocsOptions()
+    assert isinstance(options, DocsOptions)
+    chosen = {"language": language, "formats": formats, "base_url": base_url}
+    options = replace(options, **{key: value for key, value in chosen.items() if value})
+    if run.output is None and options.output and config.with_documents:
+        return run_target(config, run, "docs", options)
+    apps = load_named(config)
+    if apps is None:
+        return WRONG
+    options = documents_for(config, options)
+    ending = os.path.splitext(run.output or "-")[1]
+    if run.output in (None, "-") or ending in _PAGES:
+        options = replace(options, formats=(_PAGES.get(ending) or options.formats[0],))
+        return write_files(app_pages(apps, options), run, "docs", is_folder=False)
+    return write_files({**app_pages(apps, options), **index_pages(apps, options)}, run, "docs")
 
 
 def run_openapi(

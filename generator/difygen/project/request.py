@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from difygen import __version__
 from difygen.config import Config
@@ -20,6 +21,7 @@ from difygen.options import DocsOptions, DocumentOptions
 from difygen.project.report import Progress
 from difygen.record import NOTHING, Record, replace
 
+DocumentOptionsT = TypeVar("DocumentOptionsT", bound=DocumentOptions)
 RUNTIME_MARK = "runtime"
 """What the lock of a shared runtime has in place of the fingerprint of options."""
 
@@ -144,7 +146,7 @@ def _document_folders(config: Config, fingerprint: str, only: str) -> tuple[Docu
     return tuple(found)
 
 
-def documents_for(config: Config, options: DocumentOptions) -> DocumentOptions:
+def documents_for(config: Config, options: DocumentOptionsT) -> DocumentOptionsT:
     """Return what documents are to be like that tell of the package of a config."""
     if not isinstance(options, DocsOptions):
         return options
