@@ -77,7 +77,7 @@ def example_inputs(app: App) -> JsonObject:
 
 def _value(variable: Input) -> Any:
     if variable.traits.is_file:
-        file = _file(variable)
+        file = file_for(variable)
         return file if variable.kind == "file" else [file]
     if variable.default is not None:
         return variable.default
@@ -87,7 +87,7 @@ def _value(variable: Input) -> Any:
     return value[: variable.max_length] if isinstance(value, str) and variable.max_length else value
 
 
-def _file(variable: Input) -> JsonObject:
+def file_for(variable: Input) -> JsonObject:
     """Return a file at an address, of a type that the input takes; of `custom` ones, what a server detects."""
     type_ = next(iter(variable.allowed_file_types), "document")
     ending = _ENDINGS.get(type_, ".pdf")

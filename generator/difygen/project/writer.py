@@ -41,7 +41,7 @@ class _Mark(Record):
 _COMMENT = _Mark("\n# difygen ", "\n", "\n")
 _MARKS = {
     ".json": _Mark(',\n  "x-difygen": "difygen ', '"\n}\n', "\n}\n"),
-    ".md": _Mark("\n<!-- difygen ", " -->\n", "\n"),
+    ".md": _Mark("\n\n[//]: # (difygen ", ")\n", "\n"),  # a link that nothing uses: Markdown without HTML
     ".html": _Mark("\n<!-- difygen ", " -->\n", "\n"),
 }
 """The marks of kinds of files, by how their names end. Others have a comment as in Python."""

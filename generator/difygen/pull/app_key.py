@@ -7,10 +7,8 @@ people have written into it stays: of a spec that is there only `inputs` is brou
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -18,15 +16,13 @@ from difygen.console import one_line
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.init import spec_of, spec_text, yaml_text
 from difygen.model import APP_KINDS, WORKFLOW, App, AppMode, JsonValue
-from difygen.naming import snake_name
 from difygen.parser import read
 from difygen.parser.dsl import read_parameters
-from difygen.pull.access import Access, service_api
+from difygen.pull.access import Access
 from difygen.pull.catalogue import RemoteApp, RemoteDefinition
 from difygen.pull.fetching import Fetched
-from difygen.pull.traffic import Pace, ServerProblem, Traffic
+from difygen.pull.traffic import ServerProblem, Traffic
 from difygen.record import replace
-from difygen.servers import Address, runtime_module
 from difygen.wording import count, quoted
 
 PREFIX = "key:"
@@ -75,20 +71,6 @@ def fetch_by_keys(
             message = f"The key of {access.origin}: {problem.message}"
             findings.append((app_id, Diagnostic("error", "not-given", message, Location(""), problem.hint)))
     return Fetched(apps=apps, definitions=definitions, findings=tuple(findings))
-
-
-def parameters_by_key(console: Address, app: RemoteApp) -> Mapping[str, Any] | None:
-    """Return what the published version of an app takes, where the environment has the key that its client reads."""
-    variable = f"DIFY_{snake_name(app.name, app.word).upper()}_API_KEY"
-    if not os.environ.get(variable):
-        return None
-    secret = runtime_module("_settings").Secret(os.environ[variable]).trimmed()
-    access = Access("app-key", secret, variable, user=variable)
-    with closing(Traffic(service_api(console), Pace(None), lambda line: None)) as traffic, suppress(ServerProblem):
-        traffic.secrets.append(secret)
-        if _get(traffic, access, "/info").get("name") == app.name:
-            return _get(traffic, access, "/parameters")
-    return None
 
 
 def _live_app(traffic: Traffic, access: Access) -> tuple[RemoteApp, App, list[Diagnostic]]:

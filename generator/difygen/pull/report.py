@@ -119,8 +119,7 @@ def _line(change: FileChange, report: PullReport) -> str:
     if change.what == "removed":
         kept = "" if report.is_pruning else ", which --prune removes"
         return f"{change.what:<9} {report.folder}/{change.file} ({word} {quoted(row.name)}{kept})"
-    but = f"; the file {change.blocked}" if change.blocked else ""
-    return f"{change.what:<9} {report.folder}/{change.file} ({word} {quoted(row.name)}, {state}{version}{but})"
+    return f"{change.what:<9} {report.folder}/{change.file} ({word} {quoted(row.name)}, {state}{version})"
 
 
 def _summary(report: PullReport) -> str:

@@ -14,17 +14,16 @@ from difygen.documents.pages.page import (
     PageSection,
     Paragraph,
     Subheading,
-    Table,
+    TableBlock,
     TableRow,
 )
 from difygen.documents.pages.page import code as as_code
 from difygen.documents.pages.shell import arguments, curl, laid_out, start_call, takes_files
 from difygen.documents.pages.subject import Subject
-from difygen.mock.example import ApiCall, example_answers
-from difygen.model import AGENT, CHATFLOW, COMPLETION, WORKFLOW
+from difygen.mock.example import ApiCall, example_answers, file_for
+from difygen.mock.files import kind_of
+from difygen.model import AGENT, CHATFLOW, COMPLETION, WORKFLOW, Input, TurnFiles
 from difygen.naming import Identifier
-
-_FILE_NAMES = {"image": "example.png", "audio": "example.mp3", "video": "example.mp4"}
 
 
 def request(subject: Subject) -> PageSection:
@@ -58,7 +57,7 @@ def request(subject: Subject) -> PageSection:
     return PageSection("request", words.text("request.title"), tuple(blocks))
 
 
-def _members(subject: Subject) -> Table:
+def _members(subject: Subject) -> TableBlock:
     """Return the table of what a body holds beside the inputs."""
     words, kind = subject.words, subject.app.kind
     rows = [("inputs", "object", True, "m_inputs"), ("user", "string", True, "m_user")]
@@ -72,7 +71,7 @@ def _members(subject: Subject) -> Table:
     if subject.app.files is not None:
         rows.append(("files", "array[object]", False, "m_files"))
     heads = ("request.member", "inputs.type", "inputs.required", "inputs.meaning")
-    return Table(
+    return TableBlock(
         "request-members",
         tuple(map(words.text, heads)),
         tuple(
@@ -170,10 +169,16 @@ def upload_call(subject: Subject) -> ApiCall:
 def example_file(subject: Subject) -> str:
     """Return the name of a file which the app takes."""
     given = _first_file(subject)
-    if given and "url" in given:
-        return "example." + str(given["url"]).rpartition(".")[2]
-    types = subject.app.files.types if subject.app.files is not None else ()
-    return _FILE_NAMES.get(types[0] if types else "image", "example.pdf")
+    if given is None or "url" not in given:
+        rules = subject.app.files or TurnFiles()
+        variable = Input(
+            name="file",
+            kind="file",
+            allowed_file_types=rules.types or ("image",),
+            allowed_file_extensions=rules.extensions,
+        )
+        given = file_for(subject.file_inputs[0] if subject.file_inputs else variable)
+    return "example." + str(given["url"]).rpartition(".")[2]
 
 
 def _first_file(subject: Subject) -> Mapping[str, Any] | None:
@@ -189,11 +194,9 @@ def _with_upload(subject: Subject) -> dict[str, Any]:
     """Return the example's body with an uploaded file in it: in the first file input, else beside the inputs."""
     body = dict(subject.example.request)
     given = _first_file(subject)
-    kinds = {"png": "image", "mp3": "audio", "mp4": "video", "pdf": "document"}
-    kind = kinds.get(example_file(subject).rpartition(".")[2], "document")
     file = {
         "transfer_method": "local_file",
-        "type": given["type"] if given and "type" in given else kind,
+        "type": given["type"] if given and "type" in given else kind_of(example_file(subject).rpartition(".")[2]),
         "upload_file_id": "{file_id}",
     }
     if not subject.file_inputs:
@@ -244,12 +247,12 @@ def _stream(subject: Subject) -> str:
     return "\n\n".join(lines) + "\n"
 
 
-def _without_empty(value: Any) -> Any:
-    """Return a JSON value without the members that say nothing."""
-    if isinstance(value, Mapping):
-        found = {key: _without_empty(each) for key, each in value.items()}
-        return {key: each for key, each in found.items() if each is not None and each != {} and each != []}
-    return value
+def _without_empty(event: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an event without the members, of its data too, that say nothing. What the app itself gives stays whole."""
+    data = event.get("data")
+    if isinstance(data, Mapping):
+        event = {**event, "data": {key: each for key, each in data.items() if each not in (None, {}, [])}}
+    return {key: each for key, each in event.items() if each not in (None, {}, [])}
 
 
 def later(subject: Subject) -> PageSection:

@@ -16,7 +16,7 @@ from difygen.documents.pages.page import (
     PlainSpan,
     Prose,
     Subheading,
-    Table,
+    TableBlock,
     TableRow,
     code,
     foreign,
@@ -64,7 +64,7 @@ def key(subject: Subject) -> PageSection:
             Paragraph("key-is-app", words.prose("key.is_app"), "warning"),
             Paragraph("key-secret", words.prose("key.secret")),
             Listing("key-settings", "sh", settings, words.prose("key.variables")),
-            Table(
+            TableBlock(
                 "key-variables",
                 (words.text("key.variable"), words.text("key.meaning")),
                 tuple(TableRow(f"variable-{name}", (code(name), about)) for name, about in rows),
@@ -85,7 +85,7 @@ def inputs(subject: Subject) -> PageSection:
         is_renamed = any(name != wire for wire, name in subject.names.inputs.items())
         heads += ["python"] * is_renamed
         rows = [row for each in app.inputs for row in _input_rows(each, subject, is_renamed=is_renamed)]
-        table = Table("inputs-table", tuple(words.text(f"inputs.{head}") for head in heads), tuple(rows))
+        table = TableBlock("inputs-table", tuple(words.text(f"inputs.{head}") for head in heads), tuple(rows))
         blocks += [Paragraph("inputs-where", words.prose("inputs.in_object")), table]
     else:
         blocks.append(Paragraph("inputs-none", words.prose("inputs.none")))
@@ -197,7 +197,7 @@ def outputs(subject: Subject) -> PageSection:
             id_ = f"output-{python.rstrip('_')}"
             rows.append(TableRow(id_, cells))
             rows += _member_rows(output.name, output.type, id_, subject, 4 + is_renamed)
-        blocks.append(Table("outputs-table", tuple(map(words.text, heads)), tuple(rows)))
+        blocks.append(TableBlock("outputs-table", tuple(map(words.text, heads)), tuple(rows)))
         blocks.append(Paragraph("outputs-failure", words.prose("outputs.failure"), "warning"))
         notes = [name for name, leaf in (("any", Primitive.ANY), ("file", Primitive.FILE)) if _holds(subject, leaf)]
         if notes:
@@ -215,20 +215,21 @@ def answer(subject: Subject) -> PageSection:
     """Say what a turn answers, and what its app has switched on."""
     words, app = subject.words, subject.app
     blocks: list[Block] = [Paragraph("answer-text", words.prose("answer.text"))]
+    titles = {node.id: node.title for node in app.nodes}
     if app.answers:
         rows = [
             TableRow(
                 f"answer-{subject.names.nodes[each.node].lower()}",
                 (
-                    code(each.node),
-                    _template(each.pieces),
+                    (*foreign(titles.get(each.node, "")), PlainSpan(" "), *code(each.node)),
+                    _template(each.pieces, titles),
                     reason_in(words, each.reason) or words.prose("answer.always"),
                 ),
             )
             for each in app.answers
         ]
         heads = tuple(words.text(f"answer.{head}") for head in ("node", "says", "when"))
-        blocks += [Paragraph("answer-pieces", words.prose("answer.pieces")), Table("answers", heads, tuple(rows))]
+        blocks += [Paragraph("answer-pieces", words.prose("answer.pieces")), TableBlock("answers", heads, tuple(rows))]
     if app.kind is CHATFLOW and app.variables:
         blocks += _variables(subject)
     if app.tools:
@@ -240,19 +241,20 @@ def answer(subject: Subject) -> PageSection:
         blocks += [
             Subheading("tools", words.text("answer.tools")),
             Paragraph("tools-about", words.prose("answer.tools_about")),
-            Table("tools-table", heads, tool_rows),
+            TableBlock("tools-table", heads, tool_rows),
         ]
     if features := tuple(_features(subject)):
         blocks += [Subheading("features", words.text("answer.features")), Bullets("features-list", features)]
     return PageSection("answer", words.text("answer.title"), tuple(blocks))
 
 
-def _template(pieces: Sequence[TemplatePiece]) -> Prose:
+def _template(pieces: Sequence[TemplatePiece], titles: Mapping[str, str]) -> Prose:
     """Return what an Answer node says: its own words, and the values in it by where they come from."""
     found: list[Prose] = []
     for piece in pieces:
         if piece.selector:
-            found.append(code(".".join(piece.selector)))
+            source, *path = piece.selector
+            found.append(code(".".join((titles.get(source) or source, *path))))
         elif piece.text.strip():
             found.append(foreign(shorten(one_line(piece.text), MAX_ANSWER_TEXT)))
     return dashed(joined(found, " "))
@@ -276,7 +278,7 @@ def _variables(subject: Subject) -> list[Block]:
     return [
         Subheading("variables", words.text("answer.variables")),
         Paragraph("variables-about", words.prose("answer.variables_about")),
-        Table("variables-table", tuple(map(words.text, heads)), rows),
+        TableBlock("variables-table", tuple(map(words.text, heads)), rows),
     ]
 
 

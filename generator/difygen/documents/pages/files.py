@@ -15,7 +15,7 @@ from difygen.documents.pages.page import (
     LinkSpan,
     Page,
     PageSection,
-    Table,
+    TableBlock,
     TableRow,
     code,
     foreign,
@@ -119,7 +119,7 @@ def _index(apps: Sequence[NamedDefinition], wanted: DocsOptions, ending: str) ->
             )
         )
     heads = ("page.app", "facts.kind", "page.purpose", "facts.key")
-    table = Table("apps-table", tuple(map(words.text, heads)), tuple(rows))
+    table = TableBlock("apps-table", tuple(map(words.text, heads)), tuple(rows))
     return Page(
         path="",
         language=wanted.language,

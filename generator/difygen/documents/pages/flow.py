@@ -21,17 +21,17 @@ MAX_STEPS = 300
 """More than this nobody reads as a picture."""
 MAX_DEPTH = 4
 """Containers within containers that are drawn."""
-TITLE_COLUMNS = 24
+TITLE_COLUMNS = 21
 TITLE_LINES = 2
 COLUMN = 7.2
-"""Pixels of a column of a title."""
+"""Pixels of a column of text."""
 
-_WIDTH = 200.0
+_WIDTH = 178.0
 _HEAD = 46.0
-_LINE_HEIGHT = 17.0
-_GAP = 28.0
-_RANK_GAP = 52.0
-_PAD = 18.0
+LINE_HEIGHT = 17.0
+_GAP = 20.0
+_RANK_GAP = 48.0
+PAD = 18.0
 _BEND = 20.0
 _LABEL_COLUMNS = 22
 _SWEEPS = 8
@@ -77,11 +77,11 @@ def _level(graph: Graph, parent: str | None, depth: int) -> Drawing | None:
 def _box(graph: Graph, step: Step, depth: int) -> Box:
     """Return a step's box, at no place yet."""
     title = one_line(step.title) or step.type
-    height = _HEAD + _LINE_HEIGHT * (len(title_lines(title)) - 1)
+    height = _HEAD + LINE_HEIGHT * (len(title_lines(title)) - 1)
     inside = _level(graph, step.id, depth + 1)
     size = (_WIDTH, height)
     if inside is not None:
-        size = (max(_WIDTH, inside.width + 2 * _PAD), height + inside.height + _PAD)
+        size = (max(_WIDTH, inside.width + 2 * PAD), height + inside.height + PAD)
     return Box(step.id, title, one_line(step.type), _ROLES.get(step.type, "call"), 0.0, 0.0, *size, inside)
 
 

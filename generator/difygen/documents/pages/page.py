@@ -70,7 +70,7 @@ class TableRow(Record):
     cells: tuple[Prose, ...]
 
 
-class Table(Record):
+class TableBlock(Record):
     """A table. `head` are words of ours."""
 
     id: str
@@ -138,7 +138,7 @@ class Subheading(Record):
     text: str
 
 
-Block = Paragraph | Bullets | Table | Listing | Flow | Subheading
+Block = Paragraph | Bullets | TableBlock | Listing | Flow | Subheading
 
 
 class Fact(Record):

@@ -14,7 +14,7 @@ from difygen.documents.pages.page import (
     Paragraph,
     PlainSpan,
     Prose,
-    Table,
+    TableBlock,
     TableRow,
     code,
     foreign,
@@ -106,7 +106,7 @@ def events(subject: Subject) -> PageSection:
         words.text("events.title"),
         (
             Paragraph("events-envelope", words.prose("events.envelope", ids=names_as_code(ids, words))),
-            Table("events-table", heads, tuple(rows)),
+            TableBlock("events-table", heads, tuple(rows)),
             Bullets("events-notes", notes),
         ),
     )
@@ -130,7 +130,7 @@ def statuses(subject: Subject) -> PageSection:
         for status in STATUSES
     ]
     heads = tuple(words.text(f"statuses.{head}") for head in ("status", "meaning", "do", "python"))
-    return PageSection("statuses", words.text("statuses.title"), (Table("statuses-table", heads, tuple(rows)),))
+    return PageSection("statuses", words.text("statuses.title"), (TableBlock("statuses-table", heads, tuple(rows)),))
 
 
 def errors(subject: Subject) -> PageSection:
@@ -140,7 +140,7 @@ def errors(subject: Subject) -> PageSection:
         TableRow(
             f"error-{row.key}",
             (
-                code(row.status),
+                (PlainSpan(row.status),),
                 code(row.code) if row.code else words.prose("errors.without"),
                 words.prose(f"errors.about.{row.key}"),
                 words.prose(f"errors.do_about.{row.key}"),
@@ -155,7 +155,7 @@ def errors(subject: Subject) -> PageSection:
         words.text("errors.title"),
         (
             Paragraph("errors-envelope", words.prose("errors.envelope")),
-            Table("errors-table", heads, rows),
+            TableBlock("errors-table", heads, rows),
             Paragraph("errors-repeat", words.prose("errors.repeat"), "warning"),
         ),
     )
@@ -201,7 +201,7 @@ def limits(subject: Subject) -> PageSection:
         (name, words.prose(f"limits.{name}"), words.prose(f"limits.{name}_limit"))
         for name in ("parallel", "user", "link")
     ]
-    table = Table(
+    table = TableBlock(
         "limits-table",
         (words.text("limits.what"), words.text("limits.limit")),
         tuple(TableRow(f"limit-{name}", (what, limit)) for name, what, limit in rows),
@@ -232,7 +232,7 @@ def steps(subject: Subject) -> PageSection | None:
         cells.append(code(f"{subject.plan.nodes_class}.{subject.names.nodes[node.id]}"))
         rows.append(TableRow(f"step-{number}", tuple(cells)))
     heads = ["step", "type", "id", *["within"] * is_nested, "constant"]
-    blocks.append(Table("steps-table", tuple(words.text(f"steps.{head}") for head in heads), tuple(rows)))
+    blocks.append(TableBlock("steps-table", tuple(words.text(f"steps.{head}") for head in heads), tuple(rows)))
     return PageSection("steps", words.text("steps.title"), tuple(blocks))
 
 

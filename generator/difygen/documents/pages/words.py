@@ -52,6 +52,11 @@ class Words:
         text: str = _entry(key)[self.language]
         return text.format(**values) if values else text
 
+    def english(self, key: str) -> str:
+        """Return a text as it is in English, which readers of definitions speak."""
+        text: str = _entry(key)["en"]
+        return text
+
     def prose(self, key: str, **values: Prose) -> Prose:
         """Return a text with what stands in its holes."""
         return tuple(_spans(_entry(key)[self.language], values))

@@ -5,23 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from difygen.documents.pages.flow import title_lines
+from difygen.documents.pages.flow import LINE_HEIGHT, PAD, title_lines
 from difygen.documents.pages.page import Box, Drawing, Line
 from difygen.documents.pages.rendering.markup import Html, element, text, whole
 from difygen.wording import shorten
 
 _MARGIN = 8.0
 _TITLE_TOP = 20.0
-_LINE_HEIGHT = 17.0
-_TYPE_LENGTH = 28
+_TYPE_LENGTH = 23
 _LABEL_LENGTH = 26
-_PAD = 18.0
 _TIP = 5.0
+_SMALLEST = 0.72
+"""How far a drawing may shrink to fit: smaller text is hard to read."""
 _CLASSES: Mapping[str, str] = {"edge": "edge-bar", "flow": "branch", "group": "container"}
 
 
 def svg(drawing: Drawing, about: str) -> Html:
-    """Return a drawing, at its own size; `about` says what it shows to those who do not see it."""
+    """Return a drawing, at its own size or a little smaller; `about` says what it shows to those who do not see it."""
     width, height = drawing.width + 2 * _MARGIN, drawing.height + 2 * _MARGIN
     return element(
         "svg",
@@ -31,6 +31,7 @@ def svg(drawing: Drawing, about: str) -> Html:
         height=_number(height),
         viewBox=f"0 0 {_number(width)} {_number(height)}",
         role="img",
+        style=f"min-width: {_number(width * _SMALLEST)}px",
     )
 
 
@@ -52,19 +53,19 @@ def _box(box: Box, x: float, y: float) -> Iterator[Html]:
         x=_number(x),
         y=_number(y + 6),
         width="4",
-        height=_number(_head(box) - 12),
+        height=_number(box.height - 12),
         rx="2",
         class_=_CLASSES.get(box.role, box.role),
     )
     titles = [
-        element("text", text(line), x=_number(x + 14), y=_number(y + _TITLE_TOP + at * _LINE_HEIGHT), class_="title")
+        element("text", text(line), x=_number(x + 14), y=_number(y + _TITLE_TOP + at * LINE_HEIGHT), class_="title")
         for at, line in enumerate(lines)
     ]
     type_ = element(
         "text",
         text(shorten(box.type, _TYPE_LENGTH)),
         x=_number(x + 14),
-        y=_number(y + _TITLE_TOP + len(lines) * _LINE_HEIGHT - 1),
+        y=_number(y + _TITLE_TOP + len(lines) * LINE_HEIGHT - 1),
         class_="type",
     )
     shape = element(
@@ -76,15 +77,10 @@ def _box(box: Box, x: float, y: float) -> Iterator[Html]:
         rx="9",
         class_="box group" if box.inside else "box",
     )
-    yield element("g", *name, shape, bar, *titles, type_)
+    yield element("g", *name, shape, *([] if box.inside else [bar]), *titles, type_)
     if box.inside is not None:
         left = (box.width - box.inside.width) / 2
-        yield from _drawing(box.inside, x + left, y + box.height - box.inside.height - _PAD)
-
-
-def _head(box: Box) -> float:
-    """Return the height of what is written on a box."""
-    return box.height if box.inside is None else box.height - box.inside.height - _PAD
+        yield from _drawing(box.inside, x + left, y + box.height - box.inside.height - PAD)
 
 
 def _line(line: Line, x: float, y: float) -> Html:

@@ -26,7 +26,7 @@ from difygen.documents.pages.page import (
     Span,
     StrongSpan,
     Subheading,
-    Table,
+    TableBlock,
 )
 from difygen.documents.pages.rendering.drawing import svg
 from difygen.documents.pages.rendering.markup import Html, element, text, whole
@@ -35,6 +35,8 @@ from difygen.wording import one_line
 
 _PLACEHOLDER = re.compile(r"\{\{(language|title|nav|main)\}\}")
 _JSON = re.compile(r'("(?:[^"\\]|\\.)*")(\s*:)?|(-?\b\d[\d.eE+-]*\b|\b(?:true|false|null)\b)|^(:.*)$', re.MULTILINE)
+LONG = 24
+"""Characters of a cell that needs room for lines of some words."""
 _HIGHLIGHTED = ("json", "sse")
 """Languages whose strings, names and numbers are told apart."""
 
@@ -93,7 +95,7 @@ def _block(block: Block) -> Html:
             return element("p", _prose(prose), id=id_, class_=tone)
         case Bullets(id=id_, items=items):
             return element("ul", *(element("li", _prose(each)) for each in items), id=id_, class_="bullets")
-        case Table():
+        case TableBlock():
             return _table(block)
         case Listing(id=id_, caption=caption):
             head = [element("figcaption", _prose(caption))] if caption else []
@@ -105,7 +107,7 @@ def _block(block: Block) -> Html:
             return _heading("h3", id_, title)
 
 
-def _table(table: Table) -> Html:
+def _table(table: TableBlock) -> Html:
     head = element("thead", element("tr", *(element("th", text(each), scope="col") for each in table.head)))
     rows = [element("tr", *_cells(table.head, row.cells), id=row.id) for row in table.rows]
     return element("div", element("table", head, element("tbody", *rows)), class_="table", id=table.id, tabindex="0")
@@ -113,8 +115,16 @@ def _table(table: Table) -> Html:
 
 def _cells(head: Iterable[str], cells: Iterable[Prose]) -> Iterator[Html]:
     for label, cell in zip(head, cells, strict=True):
-        empty = "" if any(span.text.strip(" —") for span in cell) else "empty"
-        yield element("td", element("div", _prose(cell)), data_label=label, class_=empty)
+        yield element("td", element("div", _prose(cell)), data_label=label, class_=_kind_of(cell))
+
+
+def _kind_of(cell: Prose) -> str:
+    """Return the class of a cell by what it needs: room for a text, the width of a name, or nothing."""
+    if not any(span.text.strip(" —") for span in cell):
+        return "empty"
+    if sum(len(span.text) for span in cell) > LONG:
+        return "text"
+    return "name" if len(cell) == 1 and isinstance(cell[0], CodeSpan) else ""
 
 
 def _prose(prose: Prose) -> Html:

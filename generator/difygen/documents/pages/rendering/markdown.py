@@ -25,7 +25,7 @@ from difygen.documents.pages.page import (
     Span,
     StrongSpan,
     Subheading,
-    Table,
+    TableBlock,
 )
 from difygen.wording import one_line
 
@@ -89,8 +89,7 @@ def in_cell(text: Markdown) -> Markdown:
 
 def render_markdown(page: Page) -> str:
     """Return a page as Markdown."""
-    anchors = {f"#{section.id}": f"#{anchor}" for section, anchor in zip(page.sections, _anchors(page), strict=False)}
-    return "\n\n".join(_page(page, _Inline(anchors))) + "\n"
+    return "\n\n".join(_page(page, _Inline(dict(_anchors(page))))) + "\n"
 
 
 class _Inline:
@@ -129,16 +128,16 @@ def _strong(text: str) -> Markdown:
     return Markdown("".join(code_span(each) if at % 2 else _within(each) for at, each in enumerate(pieces)))
 
 
-def _anchors(page: Page) -> Iterator[str]:
-    """Yield what GitHub calls the headings of sections: their words in lower case, with dashes for blanks."""
+def _anchors(page: Page) -> Iterator[tuple[str, str]]:
+    """Yield what leads to a heading, and what does on GitHub: its words in lower case, with dashes for blanks."""
     seen = {_slug(page.title): 1}
     for section in page.sections:
-        for title in (section.title, *(each.text for each in section.blocks if isinstance(each, Subheading))):
+        parts = (each for each in section.blocks if isinstance(each, Subheading))
+        for id_, title in ((section.id, section.title), *((each.id, each.text) for each in parts)):
             slug = _slug(title)
             times = seen.get(slug, 0)
             seen[slug] = times + 1
-            if title is section.title:
-                yield f"{slug}-{times}" if times else slug
+            yield f"#{id_}", f"#{slug}-{times}" if times else f"#{slug}"
 
 
 def _slug(title: str) -> str:
@@ -173,7 +172,7 @@ def _block(block: Block, inline: _Inline) -> Iterator[Markdown]:
             yield markdown("> {}" if tone else "{}", inline.prose(prose))
         case Bullets(items=items):
             yield Markdown("\n".join(markdown("- {}", inline.prose(each)) for each in items))
-        case Table():
+        case TableBlock():
             yield _table(block, inline)
         case Listing():
             if block.caption:
@@ -185,7 +184,7 @@ def _block(block: Block, inline: _Inline) -> Iterator[Markdown]:
             yield markdown("### {}", escaped(text))
 
 
-def _table(table: Table, inline: _Inline) -> Markdown:
+def _table(table: TableBlock, inline: _Inline) -> Markdown:
     head = _cells(escaped(each) for each in table.head)
     ruler = Markdown(f"|{' --- |' * len(table.head)}")
     rows = (_cells(inline.prose(cell) for cell in row.cells) for row in table.rows)
