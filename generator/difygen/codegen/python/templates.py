@@ -23,13 +23,10 @@ from jinja2 import (
     StrictUndefined,
     TemplateError,
     TemplateSyntaxError,
-    nodes,
     pass_eval_context,
 )
 from jinja2.bccache import Bucket
-from jinja2.ext import Extension
 from jinja2.nodes import EvalContext
-from jinja2.parser import Parser
 
 from difygen.codegen.describe import wrap
 from difygen.codegen.python.layout import lay_out
@@ -42,6 +39,11 @@ from difygen.wording import listed, nearest, one_line
 SUFFIX = ".py.jinja"
 """How the name of a template's file ends."""
 
+_TAG = "difygen.codegen.python.docstring_tag.DocstringTag"
+"""Imported by jinja2 where it compiles a template, which most runs do not."""
+
+_TAG_FILE = os.path.join(os.path.dirname(__file__), "docstring_tag.py")
+
 
 class TemplateProblem(Exception):
     """A template of the user cannot be used; `finding` says why."""
@@ -49,37 +51,6 @@ class TemplateProblem(Exception):
     def __init__(self, finding: Diagnostic) -> None:
         super().__init__(str(finding))
         self.finding = finding
-
-
-class DocstringTag(Extension):
-    """`{% docstring %} … {% enddocstring %}`: prose, as a docstring of the block that it is indented like."""
-
-    tags = {"docstring"}  # noqa: RUF012 - as jinja2 declares it
-
-    def parse(self, parser: Parser) -> nodes.Node:
-        """Make the block a call of `write` whose content is printed as prose."""
-        line = next(parser.stream).lineno
-        body = parser.parse_statements(("name:enddocstring",), drop_needle=True)
-        prose = nodes.ScopedEvalContextModifier([nodes.Keyword("is_prose", nodes.Const(True))], body)
-        call = self.call_method("write", [nodes.Name("line_length", "load")])
-        return nodes.CallBlock(call, [], [], [prose]).set_lineno(line)
-
-    @staticmethod
-    def write(line_length: int, caller: Callable[[], str]) -> str:
-        """Return the docstring of what the block prints."""
-        lines = caller().strip("\n").split("\n")
-        indent = len(lines[0]) - len(lines[0].lstrip(" "))
-        texts = [line[indent:] for line in lines if line.strip() or line != lines[-1]]
-        columns = line_length - indent - (0 if len(lines) > 1 else 3)
-        wrapped = wrap(texts[0], columns, lead='"""')
-        wrapped[0] = wrapped[0].removeprefix('"""')
-        for text, before in zip(texts[1:], texts, strict=False):
-            if text.strip():
-                lead = text[: len(text) - len(text.lstrip(" "))]
-                wrapped += wrap(text.strip(), columns, lead=lead, hang=lead * 2 if ": " in text else lead)
-            elif before.strip():
-                wrapped.append("")
-        return f"{' ' * indent}{docstring(wrapped, indent)}\n"
 
 
 def render(template: str, context: Mapping[str, Any], line_length: int, overrides: str | None = None) -> str:
@@ -125,9 +96,11 @@ class TemplateCache(BytecodeCache):
     """Our templates, compiled, where Python keeps what it compiles: in `__pycache__`, if that may be written."""
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        """Read what an earlier run compiled, if it is of the same source."""
+        """Read what an earlier run compiled, if it is of the same source; else jinja2 needs our tag to compile it."""
         with suppress(OSError), open(self._path(bucket), "rb") as file:
             bucket.load_bytecode(file)
+        if bucket.code is None:
+            bucket.environment.add_extension(_TAG)
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         """Keep it for later runs; it is there as a whole or not at all."""
@@ -143,8 +116,9 @@ class TemplateCache(BytecodeCache):
 
     @staticmethod
     def _path(bucket: Bucket) -> str:
-        """Return the file of a template, as this very module compiles it: of another version, it has another name."""
-        return cache_from_source(os.path.join(templates_folder(), f"{bucket.key}-{os.stat(__file__).st_mtime_ns}.py"))
+        """Return the file of a template, as these very modules compile it: of another version, it has another name."""
+        written = "-".join(f"{os.stat(path).st_mtime_ns}" for path in (__file__, _TAG_FILE))
+        return cache_from_source(os.path.join(templates_folder(), f"{bucket.key}-{written}.py"))
 
 
 @cache
@@ -162,7 +136,7 @@ def environment(overrides: str | None = None) -> Environment:
         auto_reload=overrides is not None,
         undefined=StrictUndefined,
         finalize=_printed,
-        extensions=[DocstringTag],
+        extensions=[] if kept else [_TAG],
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -175,6 +149,23 @@ def environment(overrides: str | None = None) -> Environment:
         "ticked": lambda texts: [f"`{text}`" for text in texts],
     }
     return environment
+
+
+def write_docstring(line_length: int, caller: Callable[[], str]) -> str:
+    """Return the docstring of what a block of a template prints."""
+    lines = caller().strip("\n").split("\n")
+    indent = len(lines[0]) - len(lines[0].lstrip(" "))
+    texts = [line[indent:] for line in lines if line.strip() or line != lines[-1]]
+    columns = line_length - indent - (0 if len(lines) > 1 else 3)
+    wrapped = wrap(texts[0], columns, lead='"""')
+    wrapped[0] = wrapped[0].removeprefix('"""')
+    for text, before in zip(texts[1:], texts, strict=False):
+        if text.strip():
+            lead = text[: len(text) - len(text.lstrip(" "))]
+            wrapped += wrap(text.strip(), columns, lead=lead, hang=lead * 2 if ": " in text else lead)
+        elif before.strip():
+            wrapped.append("")
+    return f"{' ' * indent}{docstring(wrapped, indent)}\n"
 
 
 @pass_eval_context
