@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -317,15 +319,16 @@ def test_a_run_that_waits_for_a_person_is_an_error_that_says_so() -> None:
 
 
 def test_calls_go_on_side_by_side() -> None:
-    async def work(client: Client) -> Any:
-        began = time.monotonic()
-        calls = (client.call_tool("concat", {**INPUTS, "num": number}) for number in range(12))
-        return await asyncio.gather(*calls), time.monotonic() - began
+    with mock_dify(CONCAT, handler=lambda inputs: {"result": str(inputs["num"])}, latency=1) as dify:
 
-    with mock_dify(CONCAT, handler=lambda inputs: {"result": str(inputs["num"])}, latency=0.3) as dify:
-        results, seconds = talk(work, CONCAT, environment=dify.environment)
+        async def work(client: Client) -> Any:
+            calls = [client.call_tool("concat", {**INPUTS, "num": number}) for number in range(12)]
+            results = asyncio.gather(*calls)
+            assert await asyncio.to_thread(eventually, lambda: [run.status for run in dify.runs] == ["running"] * 12)
+            return await results
+
+        results = talk(work, CONCAT, environment=dify.environment)
     assert [each.structured_content["result"] for each in results] == [str(number) for number in range(12)]
-    assert seconds < 6  # one after the other, they take eleven
 
 
 # Keys
@@ -588,7 +591,7 @@ def test_it_ends_at_once_and_stops_what_goes_on(end: Callable[[RawServer], None]
         code, seconds, errors = server.ended()
         assert eventually(lambda: [run.status for run in dify.runs] == ["stopped"] * 3)
     assert code == 0
-    assert seconds < 3
+    assert seconds < 15  # a run takes more than a minute
     assert "Traceback" not in errors
 
 
@@ -603,7 +606,7 @@ def test_a_client_that_is_gone_leaves_no_run_behind() -> None:
         code, seconds, errors = server.ended()
         assert eventually(lambda: dify.last_run.status == "stopped")
     assert code == 0
-    assert seconds < 3
+    assert seconds < 15  # a run takes more than a minute
     assert "Traceback" not in errors
 
 
@@ -686,11 +689,17 @@ def test_the_last_requests_before_the_end_are_answered() -> None:
 def test_a_reader_that_stopped_reading_does_not_keep_it() -> None:
     with mock_dify(CONCAT, latency=30) as dify, raw(CONCAT, environment=dify.environment) as server:
         server.greet()
-        for _ in range(2000):  # more answers than a pipe holds
+        server.send("tools/call", name="concat", arguments=INPUTS)
+        for _ in range(1000):  # more answers than a pipe holds
             server.send("tools/list")
-        time.sleep(0.3)
+        assert server.process.stdout is not None
+        unread, output = bytearray(4), server.process.stdout.fileno()
+        assert eventually(
+            lambda: not fcntl.ioctl(output, termios.FIONREAD, unread) and int.from_bytes(unread, sys.byteorder) > 60_000
+        )
         server.process.send_signal(signal.SIGTERM)
-        assert server.ended()[1] < 10
+        assert server.ended()[0] == 1
+        assert eventually(lambda: dify.last_run.status == "stopped")
 
 
 STRAY = """\
@@ -727,28 +736,24 @@ def test_what_else_is_printed_does_not_reach_the_client() -> None:
 
 
 def test_a_long_run_is_started_and_looked_up() -> None:
-    with mock_dify(CONCAT, latency=0.8) as dify:
+    with mock_dify(CONCAT, latency=1.5) as dify:
 
         async def work(client: Client) -> Any:
             names = [each.name for each in (await client.list_tools()).tools]
-            began = time.monotonic()
             started = await client.call_tool("start_concat", INPUTS)
-            took = time.monotonic() - began
+            assert dify.last_run.status == "running"
             assert started.structured_content is not None
             run_id = started.structured_content["run_id"]
             early = await client.call_tool("concat_result", {"run_id": run_id, "wait": 1})
             late = await client.call_tool("concat_result", {"run_id": run_id})
             unknown = await client.call_tool("concat_result", {"run_id": "../../parameters"})
             wrong = await client.call_tool("concat_result", {"wait": 70, "id": 1})
-            return names, took, started, early, late, unknown, wrong
+            return names, started, early, late, unknown, wrong
 
-        names, took, started, early, late, unknown, wrong = talk(
-            work, CONCAT, "--long-runs", environment=dify.environment
-        )
+        names, started, early, late, unknown, wrong = talk(work, CONCAT, "--long-runs", environment=dify.environment)
         run_id = dify.last_run.workflow_run_id
         assert len(dify.runs) == 1
     assert names == ["concat", "start_concat", "concat_result"]
-    assert took < 0.8
     assert started.structured_content == {"run_id": run_id, "status": "running"}
     assert early.structured_content == {"run_id": run_id, "status": "running"}
     assert late.structured_content == {

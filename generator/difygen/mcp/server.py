@@ -41,5 +41,4 @@ def mcp_server(tools: Mapping[str, ServedTool], calls: Calls) -> Server[dict[str
         instructions=_INSTRUCTIONS,
         on_list_tools=list_tools,
         on_call_tool=call_tool,
-        get_tool_input_schema=lambda name: tools[name].tool.input_schema if name in tools else None,
     )
