@@ -698,7 +698,7 @@ def test_a_reader_that_stopped_reading_does_not_keep_it() -> None:
             lambda: not fcntl.ioctl(output, termios.FIONREAD, unread) and int.from_bytes(unread, sys.byteorder) > 60_000
         )
         server.process.send_signal(signal.SIGTERM)
-        assert server.ended()[0] == 1
+        assert server.ended()[0] in (0, 1)  # 1 where it was in the middle of writing
         assert eventually(lambda: dify.last_run.status == "stopped")
 
 

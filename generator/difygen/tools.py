@@ -71,14 +71,17 @@ class Tools:
         turn = {key: given.pop(key) for key in _TURN if verb == "chat" and key in given}
         if verb == "chat" and not isinstance(turn.get("query"), str):
             raise ToolError("query: a text is required.")
-        files = given.pop("files", None) if _takes_files(client) else None
+        about = getattr(client, "_app", None) or getattr(client, "_workflow", None)
+        files = given.pop("files", None) if getattr(about, "files", None) is not None else None
         if not (files is None or isinstance(files, list) and all(map(is_file_url, files))):
             raise ToolError("files: a list of URLs that begin with https:// is required.")
         kind = _inputs_class(type(client))
         try:
             inputs = kind.model_validate_json(json.dumps(given))
         except ValidationError as error:
-            raise ToolError(_mistakes(error)) from error
+            rows = error.errors(include_url=False, include_input=False, include_context=False)  # no values
+            told = [f"{'.'.join(map(str, row['loc'])) or 'arguments'}: {row['msg']}" for row in rows]
+            raise ToolError("\n".join(told)) from error
         options = {"conversation_id": turn["conversation_id"]} if turn.get("conversation_id") else {}
         options |= {"files": files} if files else {}
         positional = (turn["query"], inputs) if verb == "chat" else (inputs,)
@@ -102,12 +105,6 @@ def is_file_url(value: object) -> bool:
     return isinstance(value, str) and value.lower().startswith(("https://", "http://"))
 
 
-def _takes_files(client: Any) -> bool:
-    """Check whether the app of a generated client takes files beside its inputs."""
-    about = getattr(client, "_app", None) or getattr(client, "_workflow", None)
-    return getattr(about, "files", None) is not None
-
-
 def _inputs_class(client: type) -> Any:
     """Return the model of a generated client's inputs: the first argument of the class that it extends."""
     for kind in client.__mro__:
@@ -116,12 +113,6 @@ def _inputs_class(client: type) -> Any:
                 if hasattr(argument, "model_validate_json"):
                     return argument
     raise TypeError(f"{client.__name__} is no client that difygen generated")
-
-
-def _mistakes(error: ValidationError) -> str:
-    """Return what is wrong with arguments, without the values that were given."""
-    rows = error.errors(include_url=False, include_input=False, include_context=False)
-    return "\n".join(f"{'.'.join(map(str, row['loc'])) or 'arguments'}: {row['msg']}" for row in rows)
 
 
 def _told(error: Exception) -> Exception:

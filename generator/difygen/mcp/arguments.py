@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from difygen.mcp.catalog import LONGEST_WAIT, ServedApp
 from difygen.mcp.folders import FileFolders
-from difygen.model import ArrayOf, Input, Primitive
+from difygen.model import Primitive
 from difygen.tools import ToolError
 from difygen.wording import named, names_listed, nearest
 
@@ -36,7 +36,10 @@ def app_call(served: ServedApp, arguments: Mapping[str, Any], folders: FileFolde
     for name, value in given.items():
         try:
             if (wire := served.wire_names.get(name)) is not None:
-                values[wire] = _input(inputs[wire], name, value, folders)
+                values[wire] = value
+                if inputs[wire].traits.is_file:
+                    is_one = inputs[wire].value_type is Primitive.FILE
+                    values[wire] = folders.file(name, value) if is_one else _files(name, value, folders)
             elif name == "files":
                 options["files"] = _files(name, value, folders)
             elif name == "conversation_id" and not isinstance(value, str):
@@ -66,15 +69,6 @@ def run_arguments(arguments: Mapping[str, Any]) -> tuple[str, float]:
     if problems:
         raise ToolError("\n".join(problems))
     return str(run_id), float(wait)
-
-
-def _input(input_: Input, label: str, value: object, folders: FileFolders) -> object:
-    """Return the value of an input, with files in the place of their names."""
-    if input_.value_type is Primitive.FILE:
-        return folders.file(label, value)
-    if input_.traits.is_file and isinstance(input_.value_type, ArrayOf):
-        return _files(label, value, folders)
-    return value
 
 
 def _files(label: str, value: object, folders: FileFolders) -> list[Path | str]:

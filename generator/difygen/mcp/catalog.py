@@ -67,36 +67,34 @@ def served_app(app: App, name: str, names: VariableNames, folders: FileFolders) 
 
 def tools_of(apps: Iterable[ServedApp], *, long_runs: bool) -> dict[str, ServedTool]:
     """Return the tools of apps by name; with `long_runs`, a start and a result for every workflow, too."""
-    apps = list(apps)
-    found = {each.schema.name: _plain(each) for each in apps}
+    apps, found = list(apps), dict[str, ServedTool]()
+    for app in apps:
+        schema = app.schema
+        tool = _tool(schema.name, schema.title, schema.description, schema.input, schema.output)
+        found[schema.name] = ServedTool(tool, app)
     for app in apps if long_runs else ():
         if app.app.kind is WORKFLOW:
-            start, result = (_free(name, found) for name in (f"start_{app.schema.name}", f"{app.schema.name}_result"))
-            found[start] = _start(app, start, result)
-            found[result] = _result(app, start, result)
+            found |= {each.tool.name: each for each in _long_run(app, found)}
     return found
 
 
-def _plain(app: ServedApp) -> ServedTool:
+def _long_run(app: ServedApp, taken: Mapping[str, object]) -> tuple[ServedTool, ServedTool]:
+    """Return the tools that start a run of a workflow and give its result, called as no other tool is."""
     schema = app.schema
-    return ServedTool(_tool(schema.name, schema.title, schema.description, schema.input, schema.output), app)
-
-
-def _start(app: ServedApp, start: str, result: str) -> ServedTool:
-    schema, ending = app.schema, _STARTED.format(result=result)
+    start, result = f"start_{schema.name}", f"{schema.name}_result"
+    while start in taken or result in taken:
+        start, result = f"{start}_run", f"{result}_run"
+    ending = _STARTED.format(result=result)
     description = f"{shorten(schema.description, MAX_DESCRIPTION - len(ending) - 1)} {ending}"
-    output = _object({"run_id": _RUN_ID, "status": _status("running")}, ["run_id", "status"])
-    return ServedTool(_tool(start, f"{schema.title}: start", description, schema.input, output), app, "start")
-
-
-def _result(app: ServedApp, start: str, result: str) -> ServedTool:
-    schema = app.schema
-    status = _status("running", "succeeded", "partial-succeeded")
-    output = _object({"run_id": _RUN_ID, "status": status, "outputs": schema.output}, ["run_id", "status"])
-    input_ = _object({"run_id": _RUN_ID, "wait": _WAIT}, ["run_id"])
-    description = _RESULT.format(start=start)
-    read = _tool(result, f"{schema.title}: result", description, input_, output, read_only=True)
-    return ServedTool(read, app, "result")
+    started = _object({"run_id": _RUN_ID, "status": {"type": "string", "enum": ["running"]}}, ["run_id", "status"])
+    ended = {"type": "string", "enum": ["running", "succeeded", "partial-succeeded"]}
+    found = _object({"run_id": _RUN_ID, "status": ended, "outputs": schema.output}, ["run_id", "status"])
+    asked = _object({"run_id": _RUN_ID, "wait": _WAIT}, ["run_id"])
+    about = _RESULT.format(start=start)
+    return (
+        ServedTool(_tool(start, f"{schema.title}: start", description, schema.input, started), app, "start"),
+        ServedTool(_tool(result, f"{schema.title}: result", about, asked, found, read_only=True), app, "result"),
+    )
 
 
 def _tool(
@@ -118,14 +116,3 @@ def _tool(
 
 def _object(properties: Schema, required: list[str]) -> Schema:
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}
-
-
-def _status(*words: str) -> Schema:
-    return {"type": "string", "enum": list(words)}
-
-
-def _free(name: str, taken: Mapping[str, object]) -> str:
-    """Return a name that no tool has."""
-    while name in taken:
-        name += "_run"
-    return name

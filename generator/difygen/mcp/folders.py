@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -34,8 +35,10 @@ class FileFolders:
             raise ToolError(f"{label}: an https URL is required; this server reads no files.")
         path = unquote(urlsplit(value).path) if value.lower().startswith("file://") else value
         for folder in self._folders:
-            if (found := _file_within(folder, path)) is not None:
-                return found
+            with suppress(OSError, ValueError):
+                found = Path(os.path.realpath(folder / path, strict=True))  # wherever symbolic links lead
+                if found.is_relative_to(folder) and found.is_file():
+                    return found
         # Not a word about whether there is such a file elsewhere.
         raise ToolError(f"{label}: there is no such file in {listed(map(str, self._folders), 'or')}.")
 
@@ -48,12 +51,3 @@ def _folder(name: str) -> Path:
     if not path.is_dir():
         raise UsageProblem(f"--allow-path {name!r} is no folder.")
     return path
-
-
-def _file_within(folder: Path, name: str) -> Path | None:
-    """Return a regular file below a folder, symbolic links followed; None for any other."""
-    try:
-        path = Path(os.path.realpath(folder / name, strict=True))
-        return path if path.is_relative_to(folder) and path.is_file() else None
-    except (OSError, ValueError):
-        return None

@@ -34,10 +34,18 @@ async def serve_stdio(server: Server[Any], calls: Calls) -> None:
 
     Standard output is the protocol's alone as long as this goes on: what else is printed goes to standard error.
     """
-    lines = InputLines(_own_input())
+    lines = InputLines()
+    timer = threading.Timer(LAST_RESORT, os._exit, [1])
+    timer.daemon = True
     try:
         with anyio.CancelScope() as scope:
-            _on_signals(lambda: _end(scope))
+
+            def end() -> None:
+                with suppress(RuntimeError):  # the second signal
+                    timer.start()
+                scope.cancel()
+
+            _on_signals(end)
             # The SDK asks for an `AsyncFile` and iterates it. Its own reader waits in a thread that nothing can end.
             async with stdio_server(stdin=cast("anyio.AsyncFile[str]", lines)) as (read, write):
                 try:
@@ -50,10 +58,15 @@ async def serve_stdio(server: Server[Any], calls: Calls) -> None:
 
 
 class InputLines:
-    """The lines of a file descriptor, read by a thread that does not keep the process from ending."""
+    """The lines of standard input, read by a thread that does not keep the process from ending.
 
-    def __init__(self, handle: int) -> None:
-        self._handle = handle
+    Whoever else reads standard input from now on finds nothing there.
+    """
+
+    def __init__(self) -> None:
+        self._handle = os.dup(0)
+        with open(os.devnull, "rb") as nothing:
+            os.dup2(nothing.fileno(), 0)
         self._loop = asyncio.get_running_loop()
         self._lines: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._room = threading.Semaphore(256)  # lines that wait; a client that sends more waits itself
@@ -83,22 +96,6 @@ class InputLines:
     def _put(self, line: bytes | None) -> None:
         with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._lines.put_nowait, line)
-
-
-def _own_input() -> int:
-    """Return a descriptor of standard input that nothing else has: whoever reads the usual one finds nothing there."""
-    handle = os.dup(0)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    return handle
-
-
-def _end(scope: anyio.CancelScope) -> None:
-    timer = threading.Timer(LAST_RESORT, os._exit, [1])
-    timer.daemon = True
-    timer.start()
-    scope.cancel()
 
 
 def _on_signals(end: Callable[[], None]) -> None:
