@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from http.client import HTTPException
 from io import TextIOWrapper
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
@@ -37,10 +38,9 @@ def main() -> int:
     sources = [source.strip() for source in sources if source.strip()]
     options = [f"--output={output}"] if (output := ENVIRONMENT["DIFYGEN_OUTPUT"]) else []
     options += ["--strict"] if ENVIRONMENT["DIFYGEN_STRICT"] == "true" else []
-    checked = difygen("check", *options, "--output-format=github", "--", *sources)
+    checked, report = difygen_with_report("check", *options, "--output-format=github", "--", *sources)
     print(checked.stdout, end="", flush=True)
-    said = difygen("check", *options, "--output-format=json", "--", *sources).stdout
-    failed = compare(json.loads(said or "{}").get("output", ""), sources)
+    failed = compare(report.get("output", ""), sources)
     return 1 if checked.returncode or failed else 0
 
 
@@ -60,12 +60,11 @@ def compare(package: str, sources: list[str]) -> bool:
         print("Nothing was compared: the base does not have it yet.")
         return False
     fail_on = [f"--fail-on={ENVIRONMENT['DIFYGEN_FAIL_ON']}"] if ENVIRONMENT["DIFYGEN_FAIL_ON"] else []
-    done = difygen("diff", *fail_on, "--output-format=json", "--", *sides)
+    done, report = difygen_with_report("diff", *fail_on, "--output-format=markdown", "--", *sides)
     if done.returncode == 2:  # an old lock, say: that alone stops nobody who did not ask for a judgement
         print(difygen("diff", "--output-format=github", "--", *sides).stdout, end="", flush=True)
         return bool(fail_on)
-    advice = json.loads(done.stdout)["advice"]
-    table = difygen("diff", "--output-format=markdown", "--", *sides).stdout.strip()
+    advice, table = report["advice"], done.stdout.strip()
     tell("OUTPUT", f"advice={advice}")
     tell("SUMMARY", f"### What changes for callers\n\n{table}\n")
     if ENVIRONMENT["DIFYGEN_COMMENT"] == "true" and (number := pull_request()):
@@ -108,6 +107,14 @@ def difygen(*arguments: str) -> subprocess.CompletedProcess[str]:
     if done.stderr:
         say(done.stderr)
     return done
+
+
+def difygen_with_report(*arguments: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
+    """Run difygen, and return what it found as JSON, too; nothing where it could not begin."""
+    with TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        done = difygen(arguments[0], f"--report={report}", *arguments[1:])
+        return done, json.loads(report.read_text("utf-8")) if report.exists() else {}
 
 
 def git(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from difygen.project import install
+from difygen.project import stages
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -279,7 +279,7 @@ def test_whatever_fails_leaves_all_as_it_was(
 
         return run
 
-    for module, name in ((os, "replace"), (os, "rename"), (install, "_swap")):
+    for module, name in ((os, "replace"), (os, "rename"), (stages, "_swap")):
         monkeypatch.setattr(module, name, failing(getattr(module, name)))
     failed = 0
     while True:

@@ -83,7 +83,7 @@ def commands_with_findings() -> Iterator[click.Command]:
 
 
 def test_it_is_one_option() -> None:
-    assert {command.name for command in commands_with_findings()} == {"generate", "check", "diff", "doctor"}
+    assert {command.name for command in commands_with_findings()} == {"generate", "check", "diff", "doctor", "pull"}
     for command in commands_with_findings():
         (option,) = (each for each in command.params if each.name == "output_format")
         assert isinstance(option.type, click.Choice)
@@ -305,3 +305,16 @@ def test_a_result_has_its_rule_its_place_and_no_link_of_a_foreign_hand(project: 
     assert result["message"]["text"] == "See \\[a](https://b.c).\nDo."
     place = result["locations"][0]["physicalLocation"]
     assert place == {"artifactLocation": {"uri": "specs/a%20b%25.yaml"}, "region": {"startLine": 2, "startColumn": 5}}
+
+
+@pytest.mark.parametrize("printed", ["text", "github", "json", "sarif"])
+def test_a_report_has_the_json_whatever_is_printed(project: Project, printed: str) -> None:
+    project.change("specs/concat.yaml", "max_length: 48", "max_length: 40")
+    for command in (["check", "specs", "-o", "client"], ["diff", "client", "specs"]):
+        plain = difygen(*command, "--format", printed)
+        ran = difygen(*command, "--format", printed, "--report", "report.json")
+        assert ran == plain
+        report = Path("report.json").read_text("utf-8")
+        assert report == difygen(*command, "--format", "json").out
+    ran = difygen("check", "specs", "-o", "client", "--report", "nowhere/report.json")
+    assert (ran.code, "nowhere/report.json" in ran.err) == (1, True)

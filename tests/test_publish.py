@@ -15,7 +15,7 @@ from difygen.project.writer import (
     FOREIGN,
     OUTSIDE,
     SHADOWED,
-    Output,
+    Destination,
     PublishError,
     Refusal,
     RefusedError,
@@ -39,7 +39,7 @@ def put(folder: Path, texts: Mapping[str, str], *, force: bool = False) -> Surve
         seen = (folder / LOCK_NAME).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         seen = b""
-    (done,) = publish(Output(str(folder), texts, lock=lock_of(texts), seen=seen), force=force)
+    (done,) = publish(Destination(str(folder), texts, lock=lock_of(texts), seen=seen), force=force)
     return done
 
 
@@ -88,7 +88,7 @@ def test_a_change_writes_what_differs_and_removes_what_is_gone(client: Path) -> 
 def test_a_change_of_the_lock_alone_leaves_the_files(client: Path) -> None:
     before = stamps(client / "a.py")
     new = Lock("2", "0", lock_of(OLD).files)
-    (done,) = publish(Output(str(client), OLD, lock=new, seen=(client / LOCK_NAME).read_bytes()))
+    (done,) = publish(Destination(str(client), OLD, lock=new, seen=(client / LOCK_NAME).read_bytes()))
     assert done.is_clean
     assert stamps(client / "a.py") == before
     assert '"generator": "2"' in (client / LOCK_NAME).read_text()
@@ -215,8 +215,8 @@ def test_a_package_without_a_lock_is_adopted_when_it_is_the_same_and_refused_whe
 def test_a_damaged_lock_is_replaced_only_by_force(client: Path, text: str) -> None:
     (client / LOCK_NAME).write_text(text, encoding="latin-1")
     with pytest.raises(RefusedError, match=r"difygen\.lock cannot be read"):
-        publish(Output(str(client), NEW, lock=lock_of(NEW)))
-    publish(Output(str(client), NEW, lock=lock_of(NEW)), force=True)
+        publish(Destination(str(client), NEW, lock=lock_of(NEW)))
+    publish(Destination(str(client), NEW, lock=lock_of(NEW)), force=True)
     assert contents(client) == {**NEW, "b.py": OLD["b.py"]}  # nobody knows any more whose b.py is
 
 
@@ -277,7 +277,7 @@ def test_a_run_that_was_overtaken_must_look_again(client: Path) -> None:
     seen = (client / LOCK_NAME).read_bytes()
     put(client, NEW)
     with pytest.raises(SupersededError):
-        publish(Output(str(client), OLD, lock=lock_of(OLD), seen=seen))
+        publish(Destination(str(client), OLD, lock=lock_of(OLD), seen=seen))
     assert contents(client) == NEW
 
 

@@ -29,9 +29,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 @contextmanager
-def watching(project: Project, *sources: str) -> Iterator[subprocess.Popen[str]]:
+def watching(project: Project, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A process that watches, from when it says so. Its output goes to the file `log`."""
-    command = [*DIFYGEN, *(sources or ("specs",)), "-o", "client", "--watch"]
+    command = [*DIFYGEN, *(arguments or ("specs", "-o", "client")), "--watch"]
     with open("log", "w") as log:
         process = subprocess.Popen(command, env=importing(), stdout=log, stderr=subprocess.STDOUT, text=True)
     try:
@@ -83,8 +83,23 @@ def test_every_save_regenerates_and_mistakes_do_not_end_it(project: Project) -> 
         assert "Traceback" not in said(project)
 
 
+def test_documents_are_kept_up_to_date_and_are_no_changes_themselves(project: Project) -> None:
+    """Though they lie among the definitions."""
+    settings = 'sources = ["specs"]\noutput = "client"\nopenapi = { output = "specs/openapi", format = "json" }\n'
+    project.write("difygen.toml", settings)
+    document = project.folder / "specs" / "openapi" / "concat.openapi.json"
+    with watching(project, "--config", "difygen.toml") as process:
+        assert '"maxLength": 48' in document.read_text()
+        for old, limit in ((48, 40), (40, 30)):
+            project.change("specs/concat.yaml", f"max_length: {old}", f"max_length: {limit}")
+            until(lambda wanted=limit: f'"maxLength": {wanted}' in document.read_text(), process)
+            time.sleep(0.5)
+        assert said(project).count("1 document; files: 1 written") == 3
+        assert said(project).count("1 document;") == 3, said(project)
+
+
 def test_a_single_file_is_watched_however_an_editor_saves_it(project: Project) -> None:
-    with watching(project, "specs/concat.yaml") as process:
+    with watching(project, "specs/concat.yaml", "-o", "client") as process:
         project.write("specs/new", CONCAT.replace("48", "40"))
         os.replace("specs/new", "specs/concat.yaml")
         until(module_holds(project, "max_length=40"), process)

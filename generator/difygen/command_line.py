@@ -114,6 +114,11 @@ def format_option(*also: str) -> Callable[[CommandT], CommandT]:
     )
 
 
+def report_option(command: CommandT) -> CommandT:
+    """Add a file for what is found, whatever is printed: the same for `check` and `diff`."""
+    return click.option("--report", metavar="FILE", help="Write what is found to FILE as JSON, too.")(command)
+
+
 def server_options(command: CommandT) -> CommandT:
     """Add how to reach a real server.
 

@@ -13,6 +13,7 @@ from difygen.command_line import (
     end,
     format_option,
     output_options,
+    report_option,
     server_options,
     settings_option,
     sources_argument,
@@ -30,6 +31,7 @@ force_option = click.option("--force", is_flag=True, help="Overwrite and remove 
 @sources_argument(required=False)
 @output_options
 @format_option()
+@report_option
 @settings_option
 @verbosity_options
 def check(**arguments: Any) -> None:
@@ -63,6 +65,7 @@ def runtime(output: str | None, **arguments: Any) -> None:
 @click.argument("old")
 @click.argument("new")
 @format_option("markdown")
+@report_option
 @click.option(
     "--fail-on",
     type=click.Choice(["breaking", "internal", "any"]),
@@ -73,6 +76,7 @@ def diff(
     new: str,
     output_format: Literal["text", "json", "markdown", "github", "sarif"],
     fail_on: Literal["breaking", "internal", "any"] | None,
+    report: str | None,
 ) -> None:
     """Tell what changed between two states of a workflow, as its callers see it.
 
@@ -81,7 +85,7 @@ def diff(
     """
     from difygen.comparison import run_diff
 
-    end(run_diff(old, new, output_format=output_format, fail_on=fail_on))
+    end(run_diff(old, new, output_format=output_format, fail_on=fail_on, report=report))
 
 
 @command(short_help="Write a commented difygen.toml, or a spec to review.")

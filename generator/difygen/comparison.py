@@ -22,7 +22,7 @@ from difygen.diff.report import changes_as_findings, changes_as_json, format_cha
 from difygen.diff.rules import EFFECTS
 from difygen.diff.workflows import Change, compare, compare_all
 from difygen.files import read_file
-from difygen.findings import OutputFormat, show_findings, without_a_place
+from difygen.findings import OutputFormat, show_findings, without_a_place, write_report
 from difygen.model import App
 from difygen.project.assemble import public_apps
 from difygen.wording import visible
@@ -69,8 +69,10 @@ class Version:
         return {app.name: os.path.join(self.folder, app.source) for app in apps}
 
 
-def run_diff(old: str, new: str, output_format: DiffFormat = "text", fail_on: FailOn | None = None) -> int:
-    """Print what changes for callers from `old` to `new`.
+def run_diff(
+    old: str, new: str, output_format: DiffFormat = "text", fail_on: FailOn | None = None, report: str | None = None
+) -> int:
+    """Print what changes for callers from `old` to `new`; as JSON write it to the file `report`, too, if there is one.
 
     Returns 1 if there are changes as bad as `fail_on` says, and 2 if a side cannot be had.
     """
@@ -82,6 +84,8 @@ def run_diff(old: str, new: str, output_format: DiffFormat = "text", fail_on: Fa
         return 2
     changes = diff(before, after)
     fails = bool(fail_on and _is_as_bad(changes, fail_on))
+    if report:
+        write_report(report, (), "diff", ok=not fails, more=changes_as_json(changes))
     if for_machines == "text":
         echo(format_changes(changes, markdown=output_format == "markdown"))
     else:

@@ -33,7 +33,8 @@ class Config(Record, kw_only=True):
     that names the sources, if one does: they are all that the package holds then. `force` overwrites files that
     difygen did not write, and trusts nothing that an earlier run left; `prune` removes the clients of definitions that
     are there and not among the sources; `strict` brings the warnings of unchanged definitions up again. `verbosity` is
-    -1 for errors alone, 1 for every file. `output_format` says for whom findings are printed.
+    -1 for errors alone, 1 for every file. `output_format` says for whom findings are printed, and
+    `report` is a file that they are written to as JSON, too.
     """
 
     sources: tuple[str, ...] = ()
@@ -48,6 +49,7 @@ class Config(Record, kw_only=True):
     strict: bool = False
     verbosity: int = 0
     output_format: OutputFormat = "text"
+    report: str | None = None
 
     @property
     def package(self) -> str:

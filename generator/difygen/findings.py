@@ -13,7 +13,7 @@ from typing import Literal, cast
 from urllib.parse import quote
 
 from difygen import __version__
-from difygen.console import DefinitionProblem, UsageProblem, echo, pretty_json, printable
+from difygen.console import DefinitionProblem, UsageProblem, echo, pretty_json, printable, writing
 from difygen.diagnostics import Diagnostic, Location, Severity
 from difygen.model import JsonValue
 
@@ -49,13 +49,25 @@ def show_findings(
         notices: What annotations and SARIF have to say beside the findings, since they do not have `more`.
     """
     if output_format == "json":
-        members = [_as_json(finding) for finding in findings]
-        echo(pretty_json({"format": FORMAT, "command": command, "ok": ok, "findings": members, **(more or {})}))
+        echo(_document(findings, command, ok, more))
     elif output_format == "github":
         for line in map(annotation, (*findings, *notices)):
             echo(line)
     else:
         echo(pretty_json(sarif((*findings, *notices))))
+
+
+def write_report(
+    path: str, findings: Sequence[Diagnostic], command: str, *, ok: bool, more: Mapping[str, JsonValue] | None = None
+) -> None:
+    """Write what `show_findings` prints as JSON to a file. Raises `OutputError`."""
+    with writing(path), open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write(f"{_document(findings, command, ok, more)}\n")
+
+
+def _document(findings: Iterable[Diagnostic], command: str, ok: bool, more: Mapping[str, JsonValue] | None) -> str:
+    members = [_as_json(finding) for finding in findings]
+    return pretty_json({"format": FORMAT, "command": command, "ok": ok, "findings": members, **(more or {})})
 
 
 def _as_json(finding: Diagnostic) -> dict[str, JsonValue]:

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from difygen.definitions.lockfile import LOCK_NAME, Lock
 from difygen.files import hash_bytes
-from difygen.project import install
-from difygen.project.writer import Output, PublishError, publish
+from difygen.project import stages
+from difygen.project.writer import Destination, PublishError, publish
 
 GROWING = {"open", "os.link", "os.mkdir"}
 EVENTS = GROWING | {"os.rename", "os.remove", "os.rmdir", "os.chmod", "ctypes.dlopen", "ctypes.dlsym"}
@@ -50,10 +50,10 @@ def put_both(base: Path, texts: dict[str, str], pages: dict[str, str]) -> None:
     publish(output(base / "client", texts), output(base / "pages", pages))
 
 
-def output(folder: Path, texts: dict[str, str]) -> Output:
+def output(folder: Path, texts: dict[str, str]) -> Destination:
     lock = Lock("1", "0", {path: hash_bytes(text.encode()) for path, text in texts.items()})
     seen = (folder / LOCK_NAME).read_bytes() if folder.exists() else b""
-    return Output(str(folder), texts, lock=lock, seen=seen)
+    return Destination(str(folder), texts, lock=lock, seen=seen)
 
 
 def kill() -> None:
@@ -164,7 +164,7 @@ def report(base: Path, ended: str) -> dict[str, object]:
 
 def main(root: str, failure: str, way: str, before: str) -> None:
     if way == "one by one":
-        install._swap = lambda one, other: install._link("", "")
+        stages._swap = lambda one, other: stages._link("", "")
     prepare = limit_files if failure == "limit" else fail_at
     fail = {"kill": kill, "full": fill_disk, "interrupt": interrupt, "limit": interrupt}[failure]
     reports = []

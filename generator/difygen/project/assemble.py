@@ -28,9 +28,9 @@ from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.files import hash_bytes
 from difygen.model_json import dump, load
 from difygen.naming import MAX_WORKFLOW_NAME, Identifier, file_name_problem, snake_name
-from difygen.project.report import BuildReport, Plan
+from difygen.project.report import BuildPlan, BuildReport
 from difygen.project.request import Held, Request
-from difygen.project.writer import Output, signed
+from difygen.project.writer import Destination, signed
 from difygen.record import Record, replace
 from difygen.wording import quoted, visible
 
@@ -52,7 +52,7 @@ class Entry(Record):
     diagnostics: tuple[Diagnostic, ...]
 
 
-def assemble(request: Request, package: Held, documents: Sequence[Held]) -> Plan:
+def assemble(request: Request, package: Held, documents: Sequence[Held]) -> BuildPlan:
     """Read all sources but those of apps that did not change, name all apps, and make the outputs."""
     lock = package.lock
     contracts = read_contracts(lock) if lock else {}
@@ -98,11 +98,15 @@ def assemble(request: Request, package: Held, documents: Sequence[Held]) -> Plan
         only_documents=request.only_documents,
     )
     if report.failed:
-        return Plan(report)
+        return BuildPlan(report)
     try:
-        plan = Plan(report) if request.only_documents else _package(request, package, contracts, entries, kept, report)
+        plan = (
+            BuildPlan(report)
+            if request.only_documents
+            else _package(request, package, contracts, entries, kept, report)
+        )
     except TemplateProblem as problem:
-        return Plan(replace(report, diagnostics=(*report.diagnostics, problem.finding)))
+        return BuildPlan(replace(report, diagnostics=(*report.diagnostics, problem.finding)))
     if not request.documents:
         return plan
     from difygen.project.assemble_documents import assemble_documents  # where there are some to be made
@@ -192,12 +196,12 @@ def _package(
     entries: Sequence[Entry],
     kept: Mapping[str, LockedApp],
     report: BuildReport,
-) -> Plan:
+) -> BuildPlan:
     old, options, modules = held.lock, request.config.options, [entry.module for entry in entries]
     if options.single_file:
         report = replace(report, kinds=tuple(entry.locked.kind for entry in entries))
         text = signed(generate_file(modules, options), __version__)
-        return Plan(report, (Output(request.shown, {"": text}),))
+        return BuildPlan(report, (Destination(request.shown, {"": text}),))
     apps = {**kept, **{str(entry.module.name): entry.locked for entry in entries}}
     after = {module: before[module] for module in kept}
     after |= {str(entry.module.name): entry.contract for entry in entries}
@@ -213,7 +217,7 @@ def _package(
         hidden_warnings=sum(one.warnings for one in kept.values()),
         changes=changes_between(old, before, lock, after) if old else (),
     )
-    return Plan(report, (Output(request.shown, texts, untouched, lock, old, held.seen),))
+    return BuildPlan(report, (Destination(request.shown, texts, untouched, lock, old, held.seen),))
 
 
 def output_warnings(output: str) -> list[Diagnostic]:

@@ -12,15 +12,15 @@ from difygen.diagnostics import Diagnostic, Location
 from difygen.documents.apps import NamedDefinition, named_definition
 from difygen.documents.targets import DOCUMENT_TARGETS
 from difygen.files import hash_bytes
-from difygen.project.report import Plan
+from difygen.project.report import BuildPlan
 from difygen.project.request import DocumentFolder, Held, Request, app_of, package_from
-from difygen.project.writer import Output, signed
+from difygen.project.writer import Destination, signed
 from difygen.record import replace
 
 
 def assemble_documents(
-    request: Request, plan: Plan, held: Sequence[Held], apps: Mapping[str, LockedApp], reader: Reader
-) -> Plan:
+    request: Request, plan: BuildPlan, held: Sequence[Held], apps: Mapping[str, LockedApp], reader: Reader
+) -> BuildPlan:
     """Return the plan with the folders of documents. `apps` are all that there are, by name, as the package's lock
     has them."""
     every = _Apps(request, apps, reader)
@@ -29,7 +29,7 @@ def assemble_documents(
     report = replace(
         plan.report, diagnostics=(*plan.report.diagnostics, *findings), notes=(*plan.report.notes, *every.remarks)
     )
-    return Plan(report, (*plan.outputs, *outputs) if not report.failed else ())
+    return BuildPlan(report, (*plan.outputs, *outputs) if not report.failed else ())
 
 
 class _Apps:
@@ -63,12 +63,12 @@ class _Apps:
         ]
 
 
-def _output(folder: DocumentFolder, held: Held, every: _Apps) -> Output:
+def _output(folder: DocumentFolder, held: Held, every: _Apps) -> Destination:
     """Return a folder of documents as it is to be."""
     same = {name for name, source in every.sources.items() if held.unchanged.get(source.path) == name}
     old = held.lock
     if old and len(same) == len(every.sources) == len(old.apps) and len(held.kept) == len(old.files):
-        return Output(folder.shown, kept=held.kept, lock=old, old=old, seen=held.seen)
+        return Destination(folder.shown, kept=held.kept, lock=old, old=old, seen=held.seen)
     texts: dict[str, str] = {}
     for key, options in folder.targets.items():
         target = DOCUMENT_TARGETS[key]
@@ -91,4 +91,4 @@ def _output(folder: DocumentFolder, held: Held, every: _Apps) -> Output:
     }
     package = package_from(folder.folder, every.request.config)
     new = Lock(__version__, folder.fingerprint, files, apps, package=package)
-    return Output(folder.shown, texts, kept, new, old, held.seen)
+    return Destination(folder.shown, texts, kept, new, old, held.seen)

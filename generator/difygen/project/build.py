@@ -1,12 +1,12 @@
 """From sources to files on disk, from top to bottom; each stage hands a record to the next:
 
     resolve    `Config` to `Request`: the definition files, the outputs, all that these depend on
-    prepare    `Request` to `Plan`: all files that are to be there. What did not change is known from the locks,
+    prepare    `Request` to `BuildPlan`: all files that are to be there. What did not change is known from the locks,
                by hashes; parser, templates and the rest are imported only for what did, by `assemble`
-    publish    `Plan` to files: nothing is written unless everything can be
+    publish    `BuildPlan` to files: nothing is written unless everything can be
 
-An output is the package, or a folder of documents. Everything else that generates goes the same way: `check` compares
-in place of publishing, `watch` does it again and again, `documents` leaves the package out.
+An output is the package, or a folder of documents: a `Destination`. Everything else that generates goes the same way:
+`check` compares in place of publishing, `watch` does it again and again, `documents` leaves the package out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from difygen.console import UsageProblem
 from difygen.definitions.lockfile import Lock
 from difygen.definitions.sources import STDIN, Source
 from difygen.files import hash_bytes, hash_file
-from difygen.project.report import BuildReport, Plan, Progress, progress_bar, reported, show_report
+from difygen.project.report import BuildPlan, BuildReport, Progress, progress_bar, reported, show_report
 from difygen.project.request import (
     RUNTIME_MARK,
     Held,
@@ -32,7 +32,7 @@ from difygen.project.request import (
     what_it_holds,
     wrong_place,
 )
-from difygen.project.writer import Output, PublishError, SupersededError, Survey, publish, read_own_lock
+from difygen.project.writer import Destination, PublishError, SupersededError, Survey, publish, read_own_lock
 from difygen.record import replace
 
 
@@ -84,7 +84,7 @@ def _write(request: Request) -> BuildReport:
     return reported(plan.report, plan.outputs, [surveys.get(id(each), Survey()) for each in plan.outputs])
 
 
-def prepare(request: Request, package: Held, documents: Sequence[Held]) -> Plan:
+def prepare(request: Request, package: Held, documents: Sequence[Held]) -> BuildPlan:
     """Find out what all outputs should hold, reading as few definitions as `request` allows."""
     digests: dict[str, str] = {}
     package = _what_is_unchanged(request, package, request.folder, request.fingerprint, digests)
@@ -102,7 +102,7 @@ def prepare(request: Request, package: Held, documents: Sequence[Held]) -> Plan:
     return assemble(request, package, documents)
 
 
-def _nothing_changed(request: Request, package: Held, documents: Sequence[Held]) -> Plan:
+def _nothing_changed(request: Request, package: Held, documents: Sequence[Held]) -> BuildPlan:
     assert package.lock is not None
     apps = package.lock.apps
     report = BuildReport(
@@ -113,10 +113,10 @@ def _nothing_changed(request: Request, package: Held, documents: Sequence[Held])
         only_documents=request.only_documents,
     )
     outputs = [
-        Output(path, kept=held.kept, lock=held.lock, old=held.lock, seen=held.seen)
+        Destination(path, kept=held.kept, lock=held.lock, old=held.lock, seen=held.seen)
         for path, held in zip(request.folders, (package, *documents), strict=True)
     ]
-    return Plan(report, tuple(outputs[request.only_documents :]))
+    return BuildPlan(report, tuple(outputs[request.only_documents :]))
 
 
 def _what_is_unchanged(request: Request, held: Held, folder: str, fingerprint: str, digests: dict[str, str]) -> Held:
@@ -200,7 +200,7 @@ def build_runtime(folder: str, config: Config) -> BuildReport:
         if old and old.options != RUNTIME_MARK:
             hint = "nothing was written; choose a folder of its own for the runtime"
             raise PublishError(f"{folder} holds {what_it_holds(old)}\n{hint}")
-        output = Output(folder, texts, lock=new, old=old, seen=seen)
+        output = Destination(folder, texts, lock=new, old=old, seen=seen)
         return reported(report, [output], publish(output, force=config.force))
     except PublishError as error:
         return replace(report, problem=str(error))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from difflib import unified_diff
 from itertools import islice, zip_longest
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from difygen.config import Config
 from difygen.console import echo, say_error
@@ -15,7 +15,7 @@ from difygen.files import read_file
 from difygen.project.build import prepare, read_stdin
 from difygen.project.report import BuildReport, Progress, all_findings, progress_bar, show_findings
 from difygen.project.request import Held, resolve, wrong_place
-from difygen.project.writer import EDITED, FOREIGN, Output, Survey, path_in, survey_output
+from difygen.project.writer import EDITED, FOREIGN, Destination, Survey, path_in, survey_output
 from difygen.record import Record
 from difygen.wording import visible
 
@@ -25,6 +25,9 @@ MAX_LINES = 60
 MAX_FILES = 10
 """Files whose differences are shown line by line."""
 
+
+if TYPE_CHECKING:
+    from difygen.model import JsonValue
 
 State = Literal["MISSING", "EXTRA", "OUTDATED", "EDITED", "BLOCKED"]
 
@@ -61,7 +64,7 @@ class Difference(NamedTuple):
 class CheckedOutput(Record):
     """An output as it should be, what differs, and why its lock has to be written again, if it has to."""
 
-    output: Output
+    output: Destination
     survey: Survey
     lock: str = ""
 
@@ -176,13 +179,17 @@ def run_check(config: Config, only: str = "") -> int:
 
 def _show(found: CheckReport, config: Config) -> None:
     quiet = found.is_clean and not config.strict
-    if config.output_format != "text":
-        from difygen.findings import show_findings as show  # when there is a machine to read it
+    if config.output_format != "text" or config.report:
+        from difygen import findings as machines  # when there is one to read it
 
         findings = [*all_findings(found.report, config), *found.findings()]
         ok = found.exit_code(strict=config.strict) == 0
-        show(findings, config.output_format, "check", ok=ok, more={"output": found.report.output})
-        return
+        more: dict[str, JsonValue] = {"output": found.report.output}
+        if config.report:
+            machines.write_report(config.report, findings, "check", ok=ok, more=more)
+        if config.output_format != "text":
+            machines.show_findings(findings, config.output_format, "check", ok=ok, more=more)
+            return
     show_findings(found.report, -1 if quiet else config.verbosity, strict=config.strict)
     if found.report.problem:
         say_error(found.report.problem)

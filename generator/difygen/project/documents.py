@@ -31,7 +31,7 @@ from difygen.project.build import build
 from difygen.project.check import run_check
 from difygen.project.report import progress_bar, show_report
 from difygen.project.request import documents_for
-from difygen.project.writer import Output, PublishError, publish, signed, survey_output
+from difygen.project.writer import Destination, PublishError, publish, signed, survey_output
 from difygen.record import replace
 from difygen.wording import count
 
@@ -155,7 +155,7 @@ def write_files(files: Mapping[str, str], run: DocumentRun, command: str, *, is_
         echo(next(iter(files.values())).removesuffix("\n"))
         return OK
     texts = {os.path.join(output, *name.split("/")) if is_folder else output: text for name, text in files.items()}
-    outputs = [Output(path, {"": signed(text, __version__, path)}) for path, text in texts.items()]
+    outputs = [Destination(path, {"": signed(text, __version__, path)}) for path, text in texts.items()]
     if run.check:
         stale = [each.path for each in outputs if not survey_output(each).is_clean]
         for path in stale:

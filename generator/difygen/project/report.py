@@ -14,7 +14,7 @@ from difygen.config import Config
 from difygen.console import echo, is_terminal, say, say_error
 from difygen.definitions.lockfile import LOCK_NAME
 from difygen.diagnostics import Diagnostic, Location
-from difygen.project.writer import Output, Survey, path_in
+from difygen.project.writer import Destination, Survey, path_in
 from difygen.record import Record, replace
 from difygen.wording import count, count_each
 
@@ -85,17 +85,17 @@ class BuildReport(Record):
         return 1 if self.problem or (strict and self.diagnostics) else 0
 
 
-class Plan(Record):
+class BuildPlan(Record):
     """What outputs are to hold, and the report on it, which is all there is where a definition has errors.
 
     The package is the first of them.
     """
 
     report: BuildReport
-    outputs: tuple[Output, ...] = ()
+    outputs: tuple[Destination, ...] = ()
 
 
-def reported(report: BuildReport, outputs: Sequence[Output], surveys: Sequence[Survey]) -> BuildReport:
+def reported(report: BuildReport, outputs: Sequence[Destination], surveys: Sequence[Survey]) -> BuildReport:
     """Return the report with what was done to each of the outputs."""
     found = []
     for output, survey in zip(outputs, surveys, strict=True):

@@ -14,8 +14,9 @@ from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from difygen.definitions.lockfile import LOCK_NAME, Lock, LockError, format_lock, is_inside, read_lock
 from difygen.files import hash_bytes, read_file, unix_lines
-from difygen.project.install import Delta, install
+from difygen.project.install import install
 from difygen.project.other_runs import BusyError, NotOursError, exclusive, has_leftovers, tidy
+from difygen.project.stages import Delta
 from difygen.record import NOTHING, Record, replace
 
 EDITED = "was edited by hand"
@@ -75,7 +76,7 @@ class Survey(Record):
         return not (self.missing or self.changed or self.stale or self.refused)
 
 
-class Output(Record):
+class Destination(Record):
     """What is to stand at a path: the files of a folder with their lock, or one file, which has none.
 
     `texts` are written where they differ; `kept` are files that are known to be as the lock says. `old` is the lock
@@ -161,14 +162,14 @@ def survey(folder: str, texts: Mapping[str, str], kept: Collection[str], lock: L
     )
 
 
-def survey_output(output: Output) -> Survey:
+def survey_output(output: Destination) -> Survey:
     """Compare what stands at a path with what should."""
     if output.lock is None:
         return survey_file(output.path, output.texts[""])
     return survey(output.path, output.texts, output.kept, output.old)
 
 
-def publish(*outputs: Output, force: bool = False) -> tuple[Survey, ...]:
+def publish(*outputs: Destination, force: bool = False) -> tuple[Survey, ...]:
     """Make all outputs hold what they should and nothing else of ours, and tell what was done to each.
 
     All are written or none; nothing at all where nothing differs.
@@ -185,7 +186,7 @@ def publish(*outputs: Output, force: bool = False) -> tuple[Survey, ...]:
         raise PublishError(_explain(outputs, error)) from error
 
 
-def _publish(outputs: Sequence[Output], force: bool) -> tuple[Survey, ...]:
+def _publish(outputs: Sequence[Destination], force: bool) -> tuple[Survey, ...]:
     outputs = [_as_it_is_now(each, force) for each in outputs]
     surveys = [survey_output(each) for each in outputs]
     in_the_way = [
@@ -207,7 +208,7 @@ def _publish(outputs: Sequence[Output], force: bool) -> tuple[Survey, ...]:
     )
 
 
-def _delta(output: Output, found: Survey) -> Delta:
+def _delta(output: Destination, found: Survey) -> Delta:
     """Return what has to change at a path."""
     old, new = output.old, output.lock
     write = {path: output.texts[path].encode() for path in (*found.missing, *found.changed)}
@@ -219,7 +220,7 @@ def _delta(output: Output, found: Survey) -> Delta:
     return Delta(output.path, write, frozenset(found.stale), lambda: format_lock(_between(old, new)))
 
 
-def _as_it_is_now(output: Output, force: bool) -> Output:
+def _as_it_is_now(output: Destination, force: bool) -> Destination:
     """Return the output with the lock that is there now that no other run can change it."""
     if output.lock is None:
         return output
@@ -359,7 +360,7 @@ def _packages(folder: str) -> Iterator[str]:
     yield from (name for name in names if os.path.exists(os.path.join(folder, name, "__init__.py")))
 
 
-def _explain(outputs: Sequence[Output], error: OSError) -> str:
+def _explain(outputs: Sequence[Destination], error: OSError) -> str:
     failed = os.path.realpath(str(error.filename or ""))
     where = next((each.path for each in outputs if failed.startswith(os.path.realpath(each.path))), outputs[0].path)
     return f"cannot write {where}: {error.strerror or error}; nothing was changed"

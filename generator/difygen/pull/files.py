@@ -15,8 +15,9 @@ from stat import S_ISREG
 from typing import Literal
 
 from difygen.files import hash_bytes, read_file, unix_lines
-from difygen.project.install import Delta, install
+from difygen.project.install import install
 from difygen.project.other_runs import BusyError, NotOursError, exclusive
+from difygen.project.stages import Delta
 from difygen.project.writer import EDITED, FOREIGN, PublishError
 from difygen.pull.lock import LOCK_NAME, LockedDefinition, PullLock, format_pull_lock
 from difygen.record import Record, replace
