@@ -587,7 +587,8 @@ def test_drawings_never_overlap_and_hold_every_step_of_a_level(graph: Graph) -> 
     assert drawing is not None
     assert [box.id for box in drawing.boxes] == list(level)
     check_drawing(drawing)
-    labels = r'"(?:[^\W_]| |#\d+;)*(?: \((?:[^\W_]| |#\d+;)*\))?"'
+    words = r"(?:[^\W_]+(?:[-_][^\W_]+)*| |#\d+;)*"
+    labels = rf'"{words}(?: \({words}\))?"'
     shape = rf"(?:\[|\(\[|\{{\{{|\[/){labels}(?:\]|\]\)|\}}\}}|/\])"
     line = re.compile(rf"\s+(?:n[\d_n]*{shape}|subgraph n[\d_]*\[{labels}\]|end|n[\d_]* -->(?:\|{labels}\|)? n[\d_]*)")
     first, *rest = mermaid(drawing).split("\n")

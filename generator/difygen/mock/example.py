@@ -168,7 +168,9 @@ async def _answers(definition: Definition, calls: Sequence[ApiCall]) -> tuple[An
     headers = {"Authorization": "Bearer app-example"}
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://mock/v1/", headers=headers) as client:
-            first = _first_json((await client.post(app.kind.start, json=request)).text)
+            body = (await client.post(app.kind.start, json=request)).text
+            line = next((line for line in body.split("\n") if line.startswith(("{", "data: "))), "{}")
+            first = json.loads(line.removeprefix("data: "))  # the whole answer, or the first event of a stream
             known = {key: each for key, each in first.items() if isinstance(each, str)}
             fixed.value(first)
             for call in calls:
@@ -203,13 +205,6 @@ def mime_type_of(name: str) -> str:
     """Return the type that a file of that name is uploaded as: the same on every system."""
     ending = name[name.rfind(".") :]
     return _MIME_TYPES.get(ending, "application/octet-stream")
-
-
-def _first_json(body: str) -> JsonObject:
-    """Return the body, or the first event of a stream; nothing where there is none."""
-    line = next((line for line in body.split("\n") if line.startswith(("{", "data: "))), "{}")
-    first = json.loads(line.removeprefix("data: "))
-    return first if isinstance(first, dict) else {}
 
 
 class _Fixed:

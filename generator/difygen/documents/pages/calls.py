@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from difygen.codegen.python.syntax import Source, call, code, literal
+from difygen.codegen.python.syntax import call, code, literal
 from difygen.console import compact_json, pretty_json
 from difygen.documents.pages.page import (
     Block,
@@ -96,11 +96,15 @@ def _python(subject: Subject) -> Iterator[Listing]:
     run, stream = client.functions[:2]
     result = Identifier("run" if subject.app.kind is WORKFLOW else "turn")
     waits, opens = ("await ", "async ") if client.is_async else ("", "")
+    shown = [f"print({result}.answer)"]
+    if subject.app.kind is WORKFLOW:
+        names = [subject.names.outputs[each.name] for each in subject.app.outputs]
+        shown = [f"print({result}.outputs.{name})" for name in names] or [f"print({result}.status)"]
     lines = [
         f"from {package} import {run}",
         "",
         f"{result} = {waits}{call(run, *arguments(subject))}",
-        *_shown(subject, result),
+        *shown,
     ]
     about = words.prose("request.python_blocking" if subject.app.kind is WORKFLOW else "request.python_turn")
     yield Listing("python-blocking", "python", laid_out(lines), about)
@@ -113,14 +117,6 @@ def _python(subject: Subject) -> Iterator[Listing]:
         f"    {result} = {waits}stream.result()",
     ]
     yield Listing("python-streaming", "python", laid_out(lines), words.prose("request.python_streaming"))
-
-
-def _shown(subject: Subject, result: Identifier) -> list[str]:
-    """Return the lines that print what came of a call."""
-    if subject.app.kind is not WORKFLOW:
-        return [f"print({result}.answer)"]
-    names = [subject.names.outputs[each.name] for each in subject.app.outputs]
-    return [f"print({result}.outputs.{name})" for name in names] or [f"print({result}.status)"]
 
 
 # Files
@@ -142,23 +138,18 @@ def _files(subject: Subject) -> Iterator[Block]:
         "curl-with-file", "sh", curl(subject, start_call(subject, mode, body)), words.prose("request.files_then")
     )
     run = subject.client.functions[0]
-    given = [each for each in arguments(subject) if not _is_of_file(subject, each)]
-    path = literal(name)
+    given, path = arguments(subject), literal(name)
+    argument = code("files=[{}]", path)
     if subject.file_inputs:
         variable = subject.file_inputs[0]
         value = path if variable.kind == "file" else code("[{}]", path)
-        given.insert(len(given) - 1, code("{}={}", subject.names.inputs[variable.name], value))
-    else:
-        given.insert(len(given) - 1, code("files=[{}]", path))
+        argument = code("{}={}", subject.names.inputs[variable.name], value)
+        given = [each for each in given if each.partition("=")[0] != argument.partition("=")[0]]
+    given.insert(len(given) - 1, argument)
     waits = "await " if subject.client.is_async else ""
     result = "run" if subject.app.kind is WORKFLOW else "turn"
     lines = [f"from {subject.wanted.package} import {run}", "", f"{result} = {waits}{call(run, *given)}"]
     yield Listing("python-file", "python", laid_out(lines), words.prose("request.files_python"))
-
-
-def _is_of_file(subject: Subject, argument: Source) -> bool:
-    """Check whether an argument is the file that an upload takes the place of."""
-    return bool(subject.file_inputs) and argument.startswith(f"{subject.names.inputs[subject.file_inputs[0].name]}=")
 
 
 def upload_call(subject: Subject) -> ApiCall:
@@ -234,6 +225,7 @@ def _stream(subject: Subject) -> str:
     kept = {*first.values(), len(events) - 1}
     lines: list[str] = []
     skipped: Counter[str] = Counter()
+    empty: tuple[Any, ...] = (None, {}, [])  # within what the app itself gives they stay
     for at, event in enumerate(events):
         if at in kept:
             if skipped:
@@ -241,18 +233,13 @@ def _stream(subject: Subject) -> str:
                     f": {subject.words.text('response.more', count=str(skipped.total()))} ({', '.join(skipped)})"
                 )
                 skipped.clear()
-            lines.append(f"data: {compact_json(_without_empty(event))}")
+            data = event.get("data")
+            if isinstance(data, Mapping):
+                event = event | {"data": {key: each for key, each in data.items() if each not in empty}}
+            lines.append(f"data: {compact_json({key: each for key, each in event.items() if each not in empty})}")
         else:
             skipped[event["event"]] += 1
     return "\n\n".join(lines) + "\n"
-
-
-def _without_empty(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an event without the members, of its data too, that say nothing. What the app itself gives stays whole."""
-    data = event.get("data")
-    if isinstance(data, Mapping):
-        event = {**event, "data": {key: each for key, each in data.items() if each not in (None, {}, [])}}
-    return {key: each for key, each in event.items() if each not in (None, {}, [])}
 
 
 def later(subject: Subject) -> PageSection:

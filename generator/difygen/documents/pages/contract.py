@@ -199,16 +199,13 @@ def outputs(subject: Subject) -> PageSection:
             rows += _member_rows(output.name, output.type, id_, subject, 4 + is_renamed)
         blocks.append(TableBlock("outputs-table", tuple(map(words.text, heads)), tuple(rows)))
         blocks.append(Paragraph("outputs-failure", words.prose("outputs.failure"), "warning"))
-        notes = [name for name, leaf in (("any", Primitive.ANY), ("file", Primitive.FILE)) if _holds(subject, leaf)]
+        types = " ".join(type_word(output.type) for output in subject.app.outputs)
+        notes = [leaf.value for leaf in (Primitive.ANY, Primitive.FILE) if leaf.value in types]
         if notes:
             blocks.append(Bullets("outputs-notes", tuple(words.prose(f"outputs.{name}") for name in notes)))
     else:
         blocks.append(Paragraph("outputs-none", words.prose("outputs.none")))
     return PageSection("outputs", words.text("outputs.title"), tuple(blocks))
-
-
-def _holds(subject: Subject, leaf: Primitive) -> bool:
-    return any(leaf.value in type_word(output.type) for output in subject.app.outputs)
 
 
 def answer(subject: Subject) -> PageSection:

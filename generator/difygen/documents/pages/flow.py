@@ -180,7 +180,12 @@ def _placed(boxes: Mapping[str, Box], lines: Sequence[Line], ranks: Mapping[str,
             layers[rank].append(bend)
         chains.append([_Place(above), *bends.values(), _Place(below)])
     near = _neighbours(chains)
-    widths = {place: _room(place, boxes, lines) for layer in layers for place in layer}
+    labels = [min(width(line.label), _LABEL_COLUMNS) * COLUMN for line in lines]
+    widths = {
+        place: boxes[place.name].width if place.bend < 0 else max(_BEND, labels[place.bend])
+        for layer in layers
+        for place in layer
+    }
     _order(layers, near)
     centers = _centers(layers, near, widths)
     left = min(centers[place] - widths[place] / 2 for place in centers)
@@ -217,14 +222,6 @@ def _neighbours(chains: Sequence[Sequence[_Place]]) -> dict[_Place, tuple[list[_
             found.setdefault(upper, ([], []))[1].append(lower)
             found.setdefault(lower, ([], []))[0].append(upper)
     return found
-
-
-def _room(place: _Place, boxes: Mapping[str, Box], lines: Sequence[Line]) -> float:
-    """Return the width of a place: a bend of a connection with a label has room for that."""
-    if place.bend < 0:
-        return boxes[place.name].width
-    label = lines[place.bend].label
-    return max(_BEND, min(width(label), _LABEL_COLUMNS) * COLUMN) if label else _BEND
 
 
 def _order(layers: list[list[_Place]], near: Mapping[_Place, tuple[list[_Place], list[_Place]]]) -> None:

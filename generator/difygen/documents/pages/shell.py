@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from difygen.codegen.python.layout import lay_out
-from difygen.codegen.python.syntax import Code, Source, code, literal
+from difygen.codegen.python.syntax import Source, code, literal
 from difygen.console import pretty_json
 from difygen.documents.pages.subject import Subject
 from difygen.mock.example import ApiCall, mime_type_of
-from difygen.model import App, Input
+from difygen.model import App
 
 _HOLE = re.compile(r"\{(\w+)\}")
 _ID = re.compile(r'"\{(file_id|conversation_id)\}"')
@@ -51,11 +51,7 @@ def _url(address: str) -> str:
 def _json(body: Mapping[str, Any]) -> str:
     """Return a body for the shell. A value that is `{file_id}`, or another id, is the variable of that name."""
     text = pretty_json(dict(body)).replace("'", "'\\''")
-    return f"'{_ID.sub(_quoted_variable, text)}'"
-
-
-def _quoted_variable(hole: re.Match[str]) -> str:
-    return f'"\'"${hole[1].upper()}"\'"'
+    return "'" + _ID.sub(lambda hole: f'"\'"${hole[1].upper()}"\'"', text) + "'"
 
 
 # Python
@@ -70,22 +66,17 @@ def arguments(subject: Subject, *, user: bool = True, query: bool = True) -> lis
     inputs = request["inputs"]
     for variable in app.inputs:
         if variable.name in inputs:
-            found.append(code("{}={}", subject.names.inputs[variable.name], _argument(variable, inputs[variable.name])))
+            given = inputs[variable.name]
+            if variable.traits.is_file:
+                given = [*map(_address, given)] if isinstance(given, list) else _address(given)
+            found.append(code("{}={}", subject.names.inputs[variable.name], literal(given)))
     if user:
         found.append(code("user={}", literal(str(request["user"]))))
     return found
 
 
-def _argument(variable: Input, given: Any) -> Code:
-    """Return the value of an input: of a file, its address."""
-    if not variable.traits.is_file:
-        return literal(given)
-    if isinstance(given, list):
-        return Code(f"[{', '.join(literal(_address(each)) for each in given)}]")
-    return literal(_address(given))
-
-
 def _address(file: Any) -> Any:
+    """Return what a client takes for a file: its address, if it has one."""
     return file["url"] if isinstance(file, Mapping) and isinstance(file.get("url"), str) else file
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
-from functools import cache
 
 from difygen.documents.pages.page import (
     Block,
@@ -20,7 +19,6 @@ from difygen.documents.pages.page import (
     LinkSpan,
     Listing,
     Page,
-    PageSection,
     Paragraph,
     Prose,
     Span,
@@ -44,25 +42,17 @@ _HIGHLIGHTED = ("json", "sse")
 def render_html(page: Page) -> str:
     """Return a page as HTML."""
     languages = {"en": "en", "zh": "zh-Hans"}
+    home = [element("p", element("a", text(f"← {page.home}"), href="index.html"), class_="home")] if page.home else []
+    links = [element("li", element("a", text(section.title), href=f"#{section.id}")) for section in page.sections]
+    contents = [element("p", text(page.contents)), element("ul", *links)]
     parts = {
         "language": text(languages[page.language]),
         "title": text(one_line(page.title)),
-        "nav": _nav(page),
+        "nav": element("nav", *home, *contents, aria_label=page.contents),
         "main": whole(_main(page)),
     }
-    return _PLACEHOLDER.sub(lambda found: parts[found[1]], _template())
-
-
-@cache
-def _template() -> str:
     with open(os.path.join(templates_folder(), "page.html"), encoding="utf-8") as file:
-        return file.read()
-
-
-def _nav(page: Page) -> Html:
-    home = [element("p", element("a", text(f"← {page.home}"), href="index.html"), class_="home")] if page.home else []
-    links = [element("li", element("a", text(section.title), href=f"#{section.id}")) for section in page.sections]
-    return element("nav", *home, element("p", text(page.contents)), element("ul", *links), aria_label=page.contents)
+        return _PLACEHOLDER.sub(lambda found: parts[found[1]], file.read())
 
 
 def _main(page: Page) -> Iterator[Html]:
@@ -75,13 +65,8 @@ def _main(page: Page) -> Iterator[Html]:
         ]
         yield element("dl", *rows, class_="facts", id="facts")
     for section in page.sections:
-        yield from _section(section)
-
-
-def _section(section: PageSection) -> Iterator[Html]:
-    yield _heading("h2", section.id, section.title)
-    for block in section.blocks:
-        yield _block(block)
+        yield _heading("h2", section.id, section.title)
+        yield from map(_block, section.blocks)
 
 
 def _heading(tag: str, id_: str, title: str) -> Html:
@@ -95,36 +80,30 @@ def _block(block: Block) -> Html:
             return element("p", _prose(prose), id=id_, class_=tone)
         case Bullets(id=id_, items=items):
             return element("ul", *(element("li", _prose(each)) for each in items), id=id_, class_="bullets")
-        case TableBlock():
-            return _table(block)
+        case TableBlock(id=id_, head=head, rows=rows):
+            names = element("tr", *(element("th", text(each), scope="col") for each in head))
+            lines = (element("tr", *_cells(head, row.cells), id=row.id) for row in rows)
+            body = element("tbody", whole(lines))  # each on a line of its own, for those who compare
+            return element("div", element("table", element("thead", names), body), class_="table", id=id_, tabindex="0")
         case Listing(id=id_, caption=caption):
-            head = [element("figcaption", _prose(caption))] if caption else []
-            body = element("pre", element("code", _highlighted(block)), tabindex="0", class_=block.language)
-            return element("figure", *head, body, id=id_)
+            title = [element("figcaption", _prose(caption))] if caption else []
+            shown = element("pre", element("code", _highlighted(block)), tabindex="0", class_=block.language)
+            return element("figure", *title, shown, id=id_)
         case Flow(id=id_, about=about, drawing=drawing):
             return element("figure", element("div", svg(drawing, about), class_="flow", tabindex="0"), id=id_)
-        case Subheading(id=id_, text=title):
-            return _heading("h3", id_, title)
-
-
-def _table(table: TableBlock) -> Html:
-    head = element("thead", element("tr", *(element("th", text(each), scope="col") for each in table.head)))
-    rows = [element("tr", *_cells(table.head, row.cells), id=row.id) for row in table.rows]
-    return element("div", element("table", head, element("tbody", *rows)), class_="table", id=table.id, tabindex="0")
+        case Subheading(id=id_, text=words):
+            return _heading("h3", id_, words)
 
 
 def _cells(head: Iterable[str], cells: Iterable[Prose]) -> Iterator[Html]:
+    """Yield the cells of a row, each classed by what it needs: room for a text, the width of a name, or nothing."""
     for label, cell in zip(head, cells, strict=True):
-        yield element("td", element("div", _prose(cell)), data_label=label, class_=_kind_of(cell))
-
-
-def _kind_of(cell: Prose) -> str:
-    """Return the class of a cell by what it needs: room for a text, the width of a name, or nothing."""
-    if not any(span.text.strip(" —") for span in cell):
-        return "empty"
-    if sum(len(span.text) for span in cell) > LONG:
-        return "text"
-    return "name" if len(cell) == 1 and isinstance(cell[0], CodeSpan) else ""
+        kind = "name" if len(cell) == 1 and isinstance(cell[0], CodeSpan) else ""
+        if sum(len(span.text) for span in cell) > LONG:
+            kind = "text"
+        if not any(span.text.strip(" —") for span in cell):
+            kind = "empty"
+        yield element("td", element("div", _prose(cell)), data_label=label, class_=kind)
 
 
 def _prose(prose: Prose) -> Html:

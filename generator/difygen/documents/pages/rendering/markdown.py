@@ -19,7 +19,6 @@ from difygen.documents.pages.page import (
     LinkSpan,
     Listing,
     Page,
-    PageSection,
     Paragraph,
     Prose,
     Span,
@@ -31,7 +30,7 @@ from difygen.wording import one_line
 
 _SPECIAL = re.compile(r"[\\`*_\[\]<>&|~$#!]")
 _ADDRESS = re.compile(r"(?i)(?:https?|ftp|mailto)(?=:)|www(?=\.)")
-_LINE_START = re.compile(r"^(?:[-+=]|\d+(?=[.)]))")
+_LINE_START = re.compile(r"^(?:[-+=]|\d+(?=[.)](?:\s|$)))")
 _RUNS = re.compile("`+")
 
 
@@ -107,7 +106,9 @@ class _Inline:
             case CodeSpan(text):
                 return code_span(text)
             case StrongSpan(text):
-                return markdown("**{}**", _strong(text))
+                pieces = re.split("`([^`]+)`", text)  # code in strong words is code all the same
+                inner = (code_span(each) if at % 2 else _within(each) for at, each in enumerate(pieces))
+                return markdown("**{}**", Markdown("".join(inner)))
             case LinkSpan(text, target):
                 address = self._anchors.get(target, target)
                 return markdown("[{}]({})", _within(text), Markdown(address))
@@ -120,12 +121,6 @@ def _within(text: str) -> Markdown:
         return Markdown(" " if text else "")
     before, after = (" " if text[0].isspace() else ""), (" " if text[-1].isspace() else "")
     return Markdown(f"{before}{escaped(text)}{after}")
-
-
-def _strong(text: str) -> Markdown:
-    """Return strong words, in which code is code all the same."""
-    pieces = re.split("`([^`]+)`", text)
-    return Markdown("".join(code_span(each) if at % 2 else _within(each) for at, each in enumerate(pieces)))
 
 
 def _anchors(page: Page) -> Iterator[tuple[str, str]]:
@@ -157,13 +152,9 @@ def _page(page: Page, inline: _Inline) -> Iterator[Markdown]:
     if len(links) > 1:
         yield Markdown(" · ".join(map(_trusted, links)))
     for section in page.sections:
-        yield from _section(section, inline)
-
-
-def _section(section: PageSection, inline: _Inline) -> Iterator[Markdown]:
-    yield markdown("## {}", escaped(section.title))
-    for block in section.blocks:
-        yield from _block(block, inline)
+        yield markdown("## {}", escaped(section.title))
+        for block in section.blocks:
+            yield from _block(block, inline)
 
 
 def _block(block: Block, inline: _Inline) -> Iterator[Markdown]:
@@ -172,8 +163,10 @@ def _block(block: Block, inline: _Inline) -> Iterator[Markdown]:
             yield markdown("> {}" if tone else "{}", inline.prose(prose))
         case Bullets(items=items):
             yield Markdown("\n".join(markdown("- {}", inline.prose(each)) for each in items))
-        case TableBlock():
-            yield _table(block, inline)
+        case TableBlock(head=head, rows=rows):
+            lines = [_cells(map(escaped, head)), Markdown(f"|{' --- |' * len(head)}")]
+            lines += [_cells(map(inline.prose, row.cells)) for row in rows]
+            yield Markdown("\n".join(map(_trusted, lines)))
         case Listing():
             if block.caption:
                 yield inline.prose(block.caption)
@@ -184,13 +177,6 @@ def _block(block: Block, inline: _Inline) -> Iterator[Markdown]:
             yield markdown("### {}", escaped(text))
 
 
-def _table(table: TableBlock, inline: _Inline) -> Markdown:
-    head = _cells(escaped(each) for each in table.head)
-    ruler = Markdown(f"|{' --- |' * len(table.head)}")
-    rows = (_cells(inline.prose(cell) for cell in row.cells) for row in table.rows)
-    return Markdown("\n".join(map(_trusted, (head, ruler, *rows))))
-
-
 def _cells(cells: Iterable[Markdown]) -> Markdown:
     return Markdown(f"| {' | '.join(map(_trusted, map(in_cell, cells)))} |")
 
@@ -198,6 +184,7 @@ def _cells(cells: Iterable[Markdown]) -> Markdown:
 # Flows
 
 
+_PLAIN = re.compile(r"[^\W_]+(?:[-_][^\W_]+)*| |(.)", re.DOTALL)
 _SHAPES: Mapping[str, tuple[str, str]] = {"edge": ("([", "])"), "flow": ("{{", "}}"), "human": ("[/", "/]")}
 
 
@@ -229,5 +216,6 @@ def _mermaid_box(box: Box, name: str, indent: str) -> Iterator[str]:
 
 
 def _entities(text: str) -> str:
-    """Return a text for a label: what is neither a letter, a digit nor a blank is written as Mermaid's entity."""
-    return "".join(each if each.isalnum() or each == " " else f"#{ord(each)};" for each in one_line(text)) or " "
+    """Return a text for a label: what is no letter, digit, blank or dash within a word is written as an entity."""
+    found = _PLAIN.finditer(one_line(text))
+    return "".join(f"#{ord(each[1])};" if each[1] else each[0] for each in found) or " "

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable
 
 _VOID = frozenset({"path", "rect"})
 """Elements of drawings that hold nothing."""
+
+_ILLEGAL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(map(chr, (plane << 16 | last for plane in range(17) for last in (0xFFFE, 0xFFFF))))
+    + "]"
+)
 
 
 class Html(str):
@@ -17,14 +24,7 @@ class Html(str):
 
 def text(words: str) -> Html:
     """Return a text as HTML that shows just that text. What UTF-8 cannot say, and HTML may not, is a question mark."""
-    return Html(html.escape("".join(each if _is_legal(each) else "\N{REPLACEMENT CHARACTER}" for each in words)))
-
-
-def _is_legal(character: str) -> bool:
-    code = ord(character)
-    if code < 0x20:
-        return character in "\t\n"
-    return not (0x7F <= code <= 0x9F or 0xD800 <= code <= 0xDFFF or 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE)
+    return Html(html.escape(_ILLEGAL.sub("\N{REPLACEMENT CHARACTER}", words)))
 
 
 def element(tag: str, *children: Html, **attributes: str) -> Html:
