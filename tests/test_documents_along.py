@@ -16,7 +16,7 @@ from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from support.processes import printed
-from support.projects import CONCAT, REPORT, Project, Ran, difygen
+from support.projects import CONCAT, REPORT, Project, Ran, commit_all, difygen
 
 SETTINGS = """\
 sources = ["specs"]
@@ -151,6 +151,19 @@ def test_documents_among_definitions_are_no_definitions(project: Project) -> Non
         assert (ran.code, ran.err) == (0, "")
     assert ran.out.endswith("specs: 2 documents; files: nothing changed\n")
     assert difygen("check") == Ran(0, "", "")
+
+
+def test_changes_for_callers_are_found_beside_documents(project: Project) -> None:
+    project.write("difygen.toml", 'sources = ["specs"]\noutput = "client"\nopenapi = "specs"\n')
+    assert difygen().code == 0
+    commit_all()
+    lower(project)
+    for old, new in (("HEAD:specs", "specs"), ("client", "specs"), ("HEAD:client", "specs")):
+        ran = difygen("diff", old, new, "--fail-on", "breaking")
+        assert (ran.code, ran.err) == (1, "")
+        assert ran.out.startswith("breaking    concat inputs.string")
+    ran = difygen("diff", "specs/difygen.lock", "client")
+    assert (ran.code, "it is the lock of documents, which has no contracts: name the package" in ran.err) == (2, True)
 
 
 @pytest.mark.parametrize("client", ["client", "client.py", "openapi/client"])

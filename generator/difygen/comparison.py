@@ -134,7 +134,7 @@ def load_version(side: str) -> Version:
     """Return the apps of a file, a folder, a package or a lock, here or in a git revision. Raises `VersionError`."""
     if os.path.isdir(side):
         lock = os.path.join(side, LOCK_NAME)
-        return _from_lock(_read(lock), lock) if os.path.exists(lock) else _from_folder(side)
+        return (_from_lock(_read(lock), lock) if os.path.exists(lock) else None) or _from_folder(side)
     if os.path.exists(side):
         return _from_file(_read(side), side)
     revision, colon, path = side.partition(":")
@@ -152,7 +152,10 @@ def _read(path: str) -> bytes:
 
 def _from_file(data: bytes, shown: str) -> Version:
     if shown.endswith(LOCK_NAME):
-        return _from_lock(data, shown)
+        version = _from_lock(data, shown)
+        if version is None:
+            raise VersionError(f"{shown}: it is the lock of documents, which has no contracts: name the package")
+        return version
     if shown.endswith(".py"):
         raise VersionError(
             f"{shown}: a module has no lock to compare with: name the definition that it was written from"
@@ -160,9 +163,12 @@ def _from_file(data: bytes, shown: str) -> Version:
     return Version(_from_definitions([(shown, shown)], lambda _: data), single=True)
 
 
-def _from_lock(data: bytes, shown: str) -> Version:
+def _from_lock(data: bytes, shown: str) -> Version | None:
+    """Return the apps of a package's lock; None for one of documents, which may lie among definitions."""
     try:
         lock = parse_lock(data)
+        if lock.package:
+            return None
         contracts = read_contracts(lock)
         if missing := sorted(lock.apps.keys() - contracts.keys()):
             raise LockError(f"it was damaged: the contract of {missing[0]!r} cannot be read")
@@ -217,8 +223,8 @@ def _from_git(revision: str, path: str) -> Version:
 def _from_tree(tree: str) -> Version:
     join = "" if tree.endswith(":") else "/"
     lock = _git("cat-file", "blob", f"{tree}{join}{LOCK_NAME}")
-    if lock is not None:
-        return _from_lock(lock, f"{tree}{join}{LOCK_NAME}")
+    if lock is not None and (version := _from_lock(lock, f"{tree}{join}{LOCK_NAME}")):
+        return version
     listing = (_git("ls-tree", "-r", "-z", "--name-only", tree) or b"").decode(errors="surrogateescape")
     files = [name for name in listing.split("\0") if name.endswith(SUFFIXES)]
     if not files:

@@ -57,7 +57,7 @@ def openapi_document(
         base_url: The server's address, with /v1.
     """
     stem = class_name(name)
-    fixed = _for_kind(_template(name.strip("_"), stem), app.kind.name)
+    fixed = _for_kind(_filled(_template(), name.strip("_"), stem), app.kind.name)
     about = paragraphs(app.description)
     info = {
         "title": one_line(app.title or app.name),
@@ -101,15 +101,21 @@ class _Plain(yaml.SafeDumper):
 
 
 @cache
-def _template_text() -> str:
+def _template() -> Document:
     with open(os.path.join(templates_folder(), "openapi.yaml"), encoding="utf-8") as file:
-        return file.read()
+        fixed: Document = yaml.safe_load(file)
+    return fixed
 
 
-def _template(name: str, stem: str) -> Document:
-    """Return the fixed parts with an app's names, which are letters, digits and underscores."""
-    text = _template_text().replace("{app}", name).replace("{App}", stem)
-    return copy.deepcopy(yaml.safe_load(text))
+def _filled(value: Any, name: str, stem: str) -> Any:
+    """Return a copy of a part of the template with an app's names."""
+    if isinstance(value, str):
+        return value.replace("{app}", name).replace("{App}", stem)
+    if isinstance(value, list):
+        return [_filled(each, name, stem) for each in value]
+    if isinstance(value, dict):
+        return {_filled(key, name, stem): _filled(each, name, stem) for key, each in value.items()}
+    return value
 
 
 def _for_kind(document: Document, kind: str) -> Document:
