@@ -149,7 +149,8 @@ def pull(
     the environment, a file or a prompt; docs/pull.md has the ways to sign in.
     """
     from difygen.config import read_config
-    from difygen.pull.command import PullOptions, run_pull
+    from difygen.pull.command import run_pull
+    from difygen.pull.plan import PullOptions
 
     given = read_config(config=config, force=force, prune=prune, verbosity=verbosity, output_format=output_format)
     end(run_pull(PullOptions(config=given, **options)))

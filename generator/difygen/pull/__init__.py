@@ -3,7 +3,8 @@
 Only reads on the server. Nothing of a server's answer leads a write elsewhere, and no key, token or password gets into
 a file, a message or an argument.
 
-command      what is asked for, from settings and the command line to an exit code
+command      the way from what is asked for to an exit code, on one page
+plan         what is to be pulled, from where, and where it goes: the command line before the settings
 access       which way into the server: tokens, keys and passwords, and where they come from
 traffic      requests: paced, bounded, repeated where that does no harm; who answered, and what to do about it
 user_api     apps by a user's token (`/openapi/v1`); console: apps by a session or an admin key
@@ -11,5 +12,6 @@ app_key      the spec of an app, from its key alone
 catalogue    which apps there are, and which of them are meant
 fetching     definitions as the server gives them now, one by one
 files, lock  what is in the folder, what would change in it, and what is known of each file
+publishing   what was fetched, compared with the folder, and written there
 report       what came of it, and how it is said
 """

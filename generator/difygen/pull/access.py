@@ -20,6 +20,7 @@ from difygen.console import UsageProblem, is_terminal, one_line
 from difygen.files import read_file
 from difygen.pull.traffic import ServerProblem, Traffic
 from difygen.servers import Address, AddressProblem, parse_address, runtime_module
+from difygen.wording import listed
 
 Way = Literal["token", "difyctl", "admin-key", "password", "app-key"]
 WAYS: tuple[Way, ...] = get_args(Way)
@@ -254,6 +255,12 @@ def _difyctl(name: str) -> Mapping[str, Any]:
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def wrong_role(problem: ServerProblem) -> ServerProblem:
+    """Return what it means that nothing can be exported: it holds for all apps, and is no matter of one."""
+    roles = listed(("editor", "admin", "owner"), "or")
+    return ServerProblem(problem.message, f"Exporting needs the role of an {roles} in the workspace.")
 
 
 def refused(problem: ServerProblem, traffic: Traffic) -> ServerProblem:

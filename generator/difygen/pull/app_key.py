@@ -7,22 +7,26 @@ people have written into it stays: of a spec that is there only `inputs` is brou
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
 from difygen.console import one_line
-from difygen.diagnostics import Diagnostic, Location, has_errors
+from difygen.diagnostics import Diagnostic, Location
 from difygen.init import spec_of, spec_text, yaml_text
 from difygen.model import APP_KINDS, WORKFLOW, App, AppMode, JsonValue
+from difygen.naming import snake_name
 from difygen.parser import read
 from difygen.parser.dsl import read_parameters
-from difygen.pull.access import Access
+from difygen.parser.yaml import Document, load
+from difygen.pull.access import Access, service_api
 from difygen.pull.catalogue import RemoteApp, RemoteDefinition
 from difygen.pull.fetching import Fetched
-from difygen.pull.traffic import ServerProblem, Traffic
-from difygen.record import replace
+from difygen.pull.traffic import Pace, ServerProblem, Traffic
+from difygen.servers import Address, runtime_module
 from difygen.wording import count, quoted
 
 PREFIX = "key:"
@@ -71,6 +75,20 @@ def fetch_by_keys(
             message = f"The key of {access.origin}: {problem.message}"
             findings.append((app_id, Diagnostic("error", "not-given", message, Location(""), problem.hint)))
     return Fetched(apps=apps, definitions=definitions, findings=tuple(findings))
+
+
+def parameters_by_key(console: Address, app: RemoteApp) -> Mapping[str, Any] | None:
+    """Return what the published version of an app takes, where the environment has the key that its client reads."""
+    variable = f"DIFY_{snake_name(app.name, app.word).upper()}_API_KEY"
+    if not os.environ.get(variable):
+        return None
+    secret = runtime_module("_settings").Secret(os.environ[variable]).trimmed()
+    access = Access("app-key", secret, variable, user=variable)
+    with closing(Traffic(service_api(console), Pace(None), lambda line: None)) as traffic, suppress(ServerProblem):
+        traffic.secrets.append(secret)
+        if _get(traffic, access, "/info").get("name") == app.name:
+            return _get(traffic, access, "/parameters")
+    return None
 
 
 def _live_app(traffic: Traffic, access: Access) -> tuple[RemoteApp, App, list[Diagnostic]]:
@@ -122,32 +140,39 @@ def _new_text(live: App, access: Access, samples: Sequence[str]) -> bytes:
 def _updated(existing: bytes | None, live: App) -> bytes | None:
     """Return a spec that is there with its inputs as they are now, and all else as people wrote it; None for none.
 
-    Raises `ServerProblem` where that cannot be done.
+    What else is wrong with it is for `difygen` to say, with its place. Raises `ServerProblem` where there is no telling
+    what is written there.
     """
     if existing is None:
         return None
-    reading = read(existing, "")
-    if reading.workflow is None or has_errors(reading.diagnostics):
-        wrong = next(each for each in reading.diagnostics if each.severity == "error")
+    there = load(existing, "")
+    if not isinstance(there, Document):
         raise ServerProblem(
-            f"its file is there and is no spec that can be read (line {wrong.location.line}: {wrong.message})",
+            f"its file cannot be read (line {there[0].location.line}: {there[0].message})",
             "Correct the file, or move it away to have it written anew.",
             status=200,
         )
-    there, expected = reading.workflow, read(spec_text(live).encode(), "").workflow
-    if expected is not None and there.inputs == expected.inputs:
+    block = yaml_text({"inputs": spec_of(live)["inputs"]})
+    wanted = load(block.encode(), "")
+    if not isinstance(wanted, Document) or _inputs_of(there.root, live) == _inputs_of(wanted.root, live):
         return existing
     text = existing.decode().replace("\r\n", "\n")
-    block = yaml_text({"inputs": spec_of(live)["inputs"]})
-    changed = _INPUTS.sub(lambda found: block + _trailing(found[0]), f"{text.rstrip()}\n", count=1)
-    after = read(changed.encode(), "").workflow
-    if after is None or expected is None or after != replace(there, inputs=expected.inputs):
+    changed = _INPUTS.sub(lambda found: block + _trailing(found[0]), f"{text.rstrip()}\n", count=1).encode()
+    after = load(changed, "")
+    if not isinstance(after, Document) or after.root != {**there.root, **wanted.root}:
         raise ServerProblem(
             "its inputs are others now, and cannot be put into the file as that is written",
             "Move the file away to have it written anew, and put in again what you had added.",
             status=200,
         )
-    return changed.encode()
+    return changed
+
+
+def _inputs_of(root: Mapping[str, JsonValue], live: App) -> object:
+    """Return what the inputs of a spec mean, however they are written; as they are written, if they mean nothing."""
+    spec: dict[str, JsonValue] = {"name": "app", "mode": live.kind.name, "inputs": root.get("inputs")}
+    reading = read(yaml_text(spec | ({"outputs": {}} if live.kind is WORKFLOW else {})).encode(), "")
+    return reading.workflow.inputs if reading.workflow is not None else root.get("inputs")
 
 
 def _trailing(block: str) -> str:

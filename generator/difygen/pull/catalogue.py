@@ -128,7 +128,7 @@ def walk(page_of: Callable[[int, int], Mapping[str, Any]]) -> tuple[list[RemoteA
             if isinstance(page.get("total"), int):
                 total = page["total"]
             found |= {app.id: app for app in map(RemoteApp.of, rows) if app}
-            if page.get("has_more") is not True or not rows:
+            if page.get("has_more") is not True or not rows or 0 < total <= number * size:
                 break
         if len(found) >= total:
             break

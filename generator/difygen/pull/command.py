@@ -2,110 +2,28 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from functools import partial
 
-from difygen.comparison import Version, VersionError, definitions_version, diff
-from difygen.config import Config
 from difygen.console import FAILED, INTERRUPTED, OK, WRONG, UsageProblem, finish, say
 from difygen.definitions.lockfile import LockError
 from difygen.diagnostics import Diagnostic, Location
-from difygen.files import hash_bytes
-from difygen.findings import OutputFormat
-from difygen.project.writer import PublishError
-from difygen.pull.access import WORKSPACE, Access, Asked, Way, ask_password, find_access, find_server, service_api
-from difygen.pull.app_key import PREFIX, KeyOptions, fetch_by_keys
+from difygen.pull.access import Access, ask_password, find_access, find_server, service_api
+from difygen.pull.app_key import PREFIX, KeyOptions, fetch_by_keys, parameters_by_key
 from difygen.pull.catalogue import select
 from difygen.pull.console import AdminSession, ConsoleApi, PasswordSession, Session
-from difygen.pull.fetching import Fetched, StudioApi, fetch_all
-from difygen.pull.files import FileChange, apply, assign_files, contents, locked_row, survey_files
-from difygen.pull.lock import LockedDefinition, PullLock, read_pull_lock
+from difygen.pull.fetching import StudioApi, fetch_all
+from difygen.pull.files import contents
+from difygen.pull.lock import PullLock, read_pull_lock
+from difygen.pull.plan import Plan, PullOptions
+from difygen.pull.publishing import publish
 from difygen.pull.report import PullReport, all_well, progress_of, show_report, unreadable_lock
 from difygen.pull.traffic import Pace, ServerProblem, Traffic
 from difygen.pull.user_api import RATE, UserApi
-from difygen.pull_settings import FOLDER, PullSettings, Selection
 from difygen.record import replace
 from difygen.servers import Address
 from difygen.wording import count, quoted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PullOptions:
-    """What the command line asks for; the settings of `config` say the rest.
-
-    `check` and `diff` write nothing: the one tells whether the server has something else, the other what that changes
-    for callers.
-    """
-
-    config: Config
-    apps: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    modes: tuple[str, ...] = ()
-    output: str | None = None
-    server: str | None = None
-    workspace: str | None = None
-    auth: Way | None = None
-    email: str | None = None
-    token_file: str | None = None
-    api_key_file: str | None = None
-    draft: bool = False
-    check: bool = False
-    diff: bool = False
-    sample_runs: int = 0
-
-    @property
-    def output_format(self) -> OutputFormat:
-        """For whom findings are printed."""
-        return self.config.output_format
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be fetched, and where it goes. `is_whole` says that the folder holds nothing else."""
-
-    options: PullOptions
-    settings: PullSettings
-    selection: Selection
-    folder: str
-    workspace: str | None
-    is_whole: bool
-
-    @classmethod
-    def of(cls, options: PullOptions) -> Plan:
-        """Put the command line before the settings."""
-        found = options.config.settings
-        settings = found.pull if found is not None else PullSettings()
-        named = Selection(apps=options.apps, tags=options.tags, modes=options.modes)
-        is_narrowed = named != Selection()
-        folder = options.output
-        if folder is None:
-            home = found.folder if found is not None else "."
-            folder = os.path.normpath(os.path.join(home, settings.folder or FOLDER))
-        return cls(
-            options=options,
-            settings=settings,
-            selection=named if is_narrowed else settings.selection,
-            folder=folder,
-            workspace=options.workspace or os.environ.get(WORKSPACE) or settings.workspace,
-            is_whole=not is_narrowed,
-        )
-
-    @property
-    def asked(self) -> Asked:
-        """What is said of the way into the server."""
-        options = self.options
-        return Asked(
-            server=options.server or self.settings.server,
-            auth=options.auth,
-            email=options.email,
-            token_file=options.token_file,
-            api_key_file=options.api_key_file,
-            keys=self.settings.keys,
-        )
 
 
 def run_pull(options: PullOptions) -> int:
@@ -141,8 +59,7 @@ def _fetch_and_write(plan: Plan, lock: PullLock) -> tuple[PullReport, bool]:
         return _fetch_specs(plan, lock, address, accesses)
     options, access = plan.options, accesses[0]
     pace = Pace(RATE if access.way in ("token", "difyctl") else None)
-    with closing(Traffic(address, pace, say)) as traffic:
-        api = _sign_in(traffic, access, plan.workspace)
+    with closing(Traffic(address, pace, say)) as traffic, closing(_sign_in(traffic, access, plan.workspace)) as api:
         _check_same_place(plan, lock, traffic.origin, api.workspace.id)
         listed, untold = api.apps()
         chosen, problems = select(plan.selection, listed, api.find)
@@ -155,12 +72,12 @@ def _fetch_and_write(plan: Plan, lock: PullLock) -> tuple[PullReport, bool]:
                 api,
                 sorted(chosen, key=lambda app: (app.id in lock.apps, _pulled(lock, app.id), app.id)),
                 draft=options.draft or plan.settings.draft,
-                parameters=lambda app: None,
+                parameters=partial(parameters_by_key, address),
                 progress=progress,
             )
         place = {"server": traffic.origin, "server_version": traffic.version, "workspace": api.workspace.name}
         new = PullLock(server=traffic.origin, server_version=traffic.version, workspace=api.workspace.id)
-    return replace(_publish(plan, lock, new, fetched, gone, findings), **place), fetched.is_interrupted
+    return replace(publish(plan, lock, new, fetched, gone, findings), **place), fetched.is_interrupted
 
 
 def _fetch_specs(plan: Plan, lock: PullLock, address: Address, accesses: tuple[Access, ...]) -> tuple[PullReport, bool]:
@@ -180,7 +97,7 @@ def _fetch_specs(plan: Plan, lock: PullLock, address: Address, accesses: tuple[A
         gone, findings = _gone(plan, lock, meant, None)
         place = {"server": address.url, "server_version": traffic.version}
         new = PullLock(server=address.url, server_version=traffic.version, workspace=lock.workspace)
-    return replace(_publish(plan, lock, new, fetched, gone, findings), **place), False
+    return replace(publish(plan, lock, new, fetched, gone, findings), **place), False
 
 
 def _sign_in(traffic: Traffic, access: Access, workspace: str | None) -> StudioApi:
@@ -238,86 +155,6 @@ def _gone(
     return gone, findings
 
 
-def _publish(
-    plan: Plan, old: PullLock, new: PullLock, fetched: Fetched, gone: list[str], findings: list[Diagnostic]
-) -> PullReport:
-    """Compare what was fetched with the folder, and write what differs, unless that was not asked for."""
-    options, folder = plan.options, plan.folder
-    config = options.config
-    is_dry = options.check or options.diff
-    apps, definitions = fetched.apps, fetched.definitions
-    files = assign_files(old, {app_id: apps[app_id].name for app_id in definitions})
-    contents_of = {app_id: (files[app_id], found.data) for app_id, found in definitions.items()}
-    changes = tuple(survey_files(folder, old, contents_of, gone))
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    rows = {
-        app_id: locked_row(
-            old.apps.get(app_id),
-            LockedDefinition(
-                file=files[app_id],
-                name=apps[app_id].name,
-                mode=apps[app_id].mode,
-                state=found.state,
-                version=found.version,
-                hash=_hash(folder, old.apps.get(app_id), files[app_id], found.data),
-                pulled=now,
-            ),
-        )
-        for app_id, found in definitions.items()
-    }
-    pruned = gone if config.prune else []
-    blocked = [each for each in changes if each.blocked and (each.what != "removed" or config.prune)]
-    findings = [*findings, *_placed(plan, fetched, {**{key: row.file for key, row in old.apps.items()}, **files})]
-    findings += [] if config.force or is_dry else [_in_the_way(folder, each) for each in blocked]
-    is_blocked = bool(blocked) and not config.force
-    if not is_dry and not is_blocked:
-        kept = {app_id: row for app_id, row in old.apps.items() if app_id not in pruned}
-        lock = replace(new, apps={**kept, **rows})
-        write = {
-            files[each.app_id]: definitions[each.app_id].data for each in changes if each.what in ("new", "changed")
-        }
-        there = [old.apps[app_id].file for app_id in pruned if contents(folder, old.apps[app_id].file) is not None]
-        try:
-            apply(folder, old, lock, write, there)
-        except PublishError as problem:
-            findings.append(Diagnostic("error", "not-written", f"{problem}.", Location(folder)))
-    return PullReport(
-        folder=folder,
-        files=changes,
-        rows={**old.apps, **rows},
-        words={app_id: app.word for app_id, app in apps.items() if app_id in definitions},
-        findings=tuple(findings),
-        is_dry=is_dry,
-        is_pruning=config.prune,
-        is_done=not (fetched.stopped or fetched.is_interrupted or (is_blocked and not is_dry)),
-        changes=_changes(folder, old, contents_of, gone) if options.diff else None,
-    )
-
-
-def _placed(plan: Plan, fetched: Fetched, files: Mapping[str, str]) -> list[Diagnostic]:
-    """Return what is to be said of apps, at their files where they have one, and why the rest was not fetched."""
-    found = [
-        finding._replace(location=Location(f"{plan.folder}/{files[app_id]}" if app_id in files else ""))
-        for app_id, finding in fetched.findings
-    ]
-    if fetched.stopped is None and not fetched.is_interrupted:
-        return found
-    done, total = len(fetched.definitions), len(fetched.apps)
-    is_dry = plan.options.check or plan.options.diff
-    kept = "" if is_dry else " What came is written as a whole; run it again to go on with the rest."
-    if fetched.stopped is None:
-        message, hint = f"Interrupted after {done} of {count(total, 'app')}.{kept}", ""
-    else:
-        message = f"Stopped after {done} of {count(total, 'app')}: {fetched.stopped.message}{kept}"
-        hint = fetched.stopped.hint
-    return [*found, Diagnostic("error", "stopped", message, Location(""), hint)]
-
-
-def _in_the_way(folder: str, change: FileChange) -> Diagnostic:
-    hint = "Use --force to overwrite it, or move it away. Nothing was written."
-    return Diagnostic("error", "in-the-way", f"The file {change.blocked}.", Location(f"{folder}/{change.file}"), hint)
-
-
 def _untold(number: int) -> Diagnostic:
     return Diagnostic(
         "warning",
@@ -328,27 +165,8 @@ def _untold(number: int) -> Diagnostic:
     )
 
 
-def _hash(folder: str, old: LockedDefinition | None, file: str, data: bytes) -> str:
-    """Return the hash of what was written: a spec that was edited since, and needs nothing new, keeps the old one."""
-    is_edited = old is not None and old.state == "parameters" and contents(folder, file) == data
-    return old.hash if old is not None and is_edited else hash_bytes(data)
-
-
 def _pulled(lock: PullLock, app_id: str) -> str:
     return lock.apps[app_id].pulled if app_id in lock.apps else ""
-
-
-def _changes(folder: str, old: PullLock, fetched: Mapping[str, tuple[str, bytes]], gone: list[str]) -> tuple[Any, ...]:
-    """Return what changes for callers from the files that are there to what was fetched, as `difygen diff` judges."""
-    there = {row.file: contents(folder, row.file) for row in old.apps.values()}
-    before = {file: data for file, data in there.items() if isinstance(data, bytes)}
-    kept = {file: data for file, data in before.items() if file not in {old.apps[app_id].file for app_id in gone}}
-    after = {**kept, **dict(fetched.values())}
-    load: Callable[[Mapping[str, bytes]], Version] = definitions_version
-    try:
-        return diff(load(before), load(after))
-    except VersionError as error:
-        raise UsageProblem(*([str(error)] if str(error) else []), *map(str, error.diagnostics)) from error
 
 
 def _show(report: PullReport, plan: Plan) -> int:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from difygen.console import UsageProblem, one_line
-from difygen.pull.access import EMAIL, PASSWORD, WORKSPACE, Access, refused
+from difygen.pull.access import EMAIL, PASSWORD, WORKSPACE, Access, refused, wrong_role
 from difygen.pull.catalogue import RemoteApp, RemoteDefinition, Workspace, app_id_of, choose_workspace, walk
 from difygen.pull.traffic import ServerProblem, ServerReply, Traffic
 from difygen.servers import runtime_module
@@ -41,6 +42,9 @@ class Session(Protocol):
     def explained(self, problem: ServerProblem) -> ServerProblem:
         """Return what a refusal means."""
 
+    def close(self) -> None:
+        """End it."""
+
 
 class AdminSession:
     """The admin key of a server: acts in one workspace as its owner."""
@@ -61,6 +65,9 @@ class AdminSession:
     def renew(self) -> bool:
         """Return False: a key does not expire."""
         return False
+
+    def close(self) -> None:
+        """Do nothing: there is no session that could end."""
 
     def explained(self, problem: ServerProblem) -> ServerProblem:
         """Return what a refusal means: the server says the same of all that can be wrong."""
@@ -102,6 +109,11 @@ class PasswordSession:
                 return True
         self._sign_in()
         return True
+
+    def close(self) -> None:
+        """Sign out, so that the refresh token is worth nothing from now on."""
+        with suppress(ServerProblem):
+            self._traffic.post(f"{ROOT}/logout", lambda: b"{}", self.headers())
 
     def explained(self, problem: ServerProblem) -> ServerProblem:
         """Return what a refusal means in the middle of a session."""
@@ -205,6 +217,10 @@ class PasswordSession:
                 f"Check {EMAIL} and {PASSWORD}. The sixth wrong password in a row locks the account for a while; "
                 "accounts that sign in by SSO alone have none.",
             )
+        if problem.code:  # what it says may repeat what was sent
+            return problem.but(f"Dify answered {problem.status} {problem.code} to the sign-in.", problem.hint)
+        if problem.said:
+            return problem.but(f"Dify answered {problem.status} to the sign-in.", problem.hint)
         return refused(problem, self._traffic)
 
 
@@ -215,6 +231,10 @@ class ConsoleApi:
         """Choose the workspace. A session is in its current one alone, and changes it for nobody."""
         self._traffic, self._session = traffic, session
         self.workspace = self._choose_workspace(wanted)
+
+    def close(self) -> None:
+        """End the session."""
+        self._session.close()
 
     def apps(self) -> tuple[list[RemoteApp], int]:
         """Return all apps of the workspace, and how many the server did not tell."""
@@ -274,6 +294,5 @@ class ConsoleApi:
 
     def _explained(self, problem: ServerProblem) -> ServerProblem:
         if problem.status == 403:
-            roles = listed(("editor", "admin", "owner"), "or")
-            return problem.but(problem.message, f"Exporting needs the role of an {roles} in the workspace.")
+            return wrong_role(problem)
         return refused(self._session.explained(problem), self._traffic)

@@ -25,6 +25,9 @@ class StudioApi(Protocol):
 
     workspace: Workspace
 
+    def close(self) -> None:
+        """End what was begun by signing in."""
+
     def apps(self) -> tuple[list[RemoteApp], int]:
         """Return all apps, and how many the server did not tell."""
 
@@ -69,9 +72,13 @@ def fetch_all(
             progress(number, len(apps), app.name)
             try:
                 found = api.definition(app, draft=draft)
-                findings += [(app.id, finding) for finding in _judged(app, found, draft, api, parameters)]
-                if not any(each.code == "secret-sent" for _, each in findings if _ == app.id):
-                    definitions[app.id] = found
+                if names := _secrets_in(found.data):
+                    findings.append((app.id, _secret_sent(app, names)))
+                    continue
+                definitions[app.id] = found
+                if found.state == "draft":
+                    live = api.parameters(app) or parameters(app)
+                    findings += [(app.id, finding) for finding in _compared(app, found, live)]
             except ServerProblem as problem:
                 if problem.status not in _OF_ONE_APP:
                     raise
@@ -89,25 +96,18 @@ def fetch_all(
     )
 
 
-def _judged(
-    app: RemoteApp,
-    found: RemoteDefinition,
-    draft: bool,
-    api: StudioApi,
-    parameters: Callable[[RemoteApp], Mapping[str, Any] | None],
-) -> Iterable[Diagnostic]:
-    """Yield what is to be said of a definition: secrets in spite of all, and drafts that are not what runs."""
-    if names := _secrets_in(found.data):
-        yield _finding(
-            "error",
-            "secret-sent",
-            f"{app.title}: the server sent the values of secrets ({', '.join(map(named, names))}), which were asked to "
-            "be left out: the file is not written.",
-            "Is something in between the server and here? Dify leaves them out (seen on 1.14.2).",
-        )
-    if found.state != "draft":
-        return
-    live = api.parameters(app) or parameters(app)
+def _secret_sent(app: RemoteApp, names: Iterable[str]) -> Diagnostic:
+    return _finding(
+        "error",
+        "secret-sent",
+        f"{app.title}: the server sent the values of secrets ({', '.join(map(named, names))}), which were asked to be "
+        "left out: the file is not written.",
+        "Is something in between the server and here? Dify leaves them out (seen on 1.14.2).",
+    )
+
+
+def _compared(app: RemoteApp, found: RemoteDefinition, live: Mapping[str, Any] | None) -> Iterable[Diagnostic]:
+    """Yield how a draft differs from what runs, by what the published version takes."""
     definition = read(found.data, "").workflow
     published = read_parameters(definition, live) if live is not None and definition is not None else None
     if definition is None or published is None:

@@ -19,7 +19,7 @@ from difygen.project.install import install
 from difygen.project.other_runs import BusyError, NotOursError, exclusive
 from difygen.project.stages import Delta
 from difygen.project.writer import EDITED, FOREIGN, PublishError
-from difygen.pull.lock import LOCK_NAME, LockedDefinition, PullLock, format_pull_lock
+from difygen.pull.lock import LOCK_NAME, LockedDefinition, PullLock, format_pull_lock, read_pull_lock
 from difygen.record import Record, replace
 
 SUFFIX = ".yml"
@@ -112,9 +112,18 @@ def contents(folder: str, file: str) -> bytes | str | None:
     return read_file(path, follow=False) if S_ISREG(mode) else _NO_FILE
 
 
-def apply(folder: str, old: PullLock, new: PullLock, write: Mapping[str, bytes], remove: Collection[str]) -> None:
+def apply(
+    folder: str,
+    old: PullLock,
+    new: PullLock,
+    write: Mapping[str, bytes],
+    remove: Collection[str],
+    *,
+    seen: PullLock | None,
+) -> None:
     """Write and remove files of the folder, and the lock last. Raises `PublishError`; what was done by then stays.
 
+    `seen` is the lock that all this was decided from, which no other run may have changed; None takes any.
     A run that is killed in between leaves files that are old or new, and a lock that knows both.
     """
     if not write and not remove and new == old:
@@ -122,6 +131,8 @@ def apply(folder: str, old: PullLock, new: PullLock, write: Mapping[str, bytes],
     try:
         os.makedirs(folder, exist_ok=True)
         with exclusive(folder):
+            if seen is not None and read_pull_lock(folder) != seen:
+                raise PublishError(f"another run has changed {folder} since it was looked at: run it again")
             if write or remove:
                 _install(folder, LOCK_NAME, format_pull_lock(_between(old, new)))
             for file, data in sorted(write.items()):

@@ -119,7 +119,8 @@ def _line(change: FileChange, report: PullReport) -> str:
     if change.what == "removed":
         kept = "" if report.is_pruning else ", which --prune removes"
         return f"{change.what:<9} {report.folder}/{change.file} ({word} {quoted(row.name)}{kept})"
-    return f"{change.what:<9} {report.folder}/{change.file} ({word} {quoted(row.name)}, {state}{version})"
+    but = f"; the file {change.blocked}" if change.blocked else ""
+    return f"{change.what:<9} {report.folder}/{change.file} ({word} {quoted(row.name)}, {state}{version}{but})"
 
 
 def _summary(report: PullReport) -> str:

@@ -6,6 +6,7 @@ Redirects are not followed and cookies are not kept, so that a key, a token or a
 from __future__ import annotations
 
 import json
+import logging
 import re
 import time
 from collections import deque
@@ -32,9 +33,24 @@ WHOLE_TIMEOUT = 120.0
 LONGEST_WAIT = 300.0
 """Seconds that a server may ask to wait until the next request. More is not waited for."""
 
+_WIRE_LOG = logging.getLogger("httpcore.http11")
+"""Where the HTTP library writes down headers of answers, whose cookies are a session. Silent while there is traffic."""
+
 REPEATS = 3
+PAUSE = 1.0
+"""Seconds until the first repetition; the second comes after twice as many."""
+
 _PASSING = (502, 503, 504)
 _SIGN_IN = re.compile(r"login|signin|sign-in|oauth|sso|auth", re.IGNORECASE)
+
+
+_OTHERWISE = "Dify answers otherwise than the releases that difygen knows: update difygen, or export the app in Dify."
+_HINTS = {
+    401: "Dify no longer takes the sign-in: run it again, and see that nothing in between removes headers.",
+    404: "It may have been removed meanwhile: run it again.",
+    500: "See the log of Dify's API.",
+}
+"""What to do about what Dify says, where no more is known of it."""
 
 
 class ServerProblem(Exception):
@@ -130,6 +146,7 @@ class Traffic:
         except ValueError as error:  # the runtime's ConfigurationError, which shows no password
             raise UsageProblem(f"{str(error).rstrip('.')}.") from error
         self._client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._was_silent, _WIRE_LOG.disabled = _WIRE_LOG.disabled, True
 
     @property
     def release(self) -> Version | None:
@@ -139,6 +156,7 @@ class Traffic:
     def close(self) -> None:
         """Close all connections."""
         self._client.close()
+        _WIRE_LOG.disabled = self._was_silent
 
     def get(
         self, path: str, query: Mapping[str, str | int] | None = None, headers: Mapping[str, str] | None = None
@@ -153,7 +171,7 @@ class Traffic:
             except ServerProblem as problem:
                 if problem.code != "lost" or attempt == REPEATS:
                     raise
-                self._pace.sleep(attempt)
+                self._pace.sleep(PAUSE * attempt)
                 continue
             wait = self._wait_asked_for(reply, attempt)
             if wait is None or attempt == REPEATS:
@@ -182,8 +200,9 @@ class Traffic:
             shown = shorten(self.hidden(one_line(text)), 200)
             code = one_line(code)[:60] if isinstance(code, str) else ""
             message = f"Dify answered {reply.status}{f' {code}' if code else ''}: {shown.rstrip('.')}."
-            hint = "See the log of Dify's API." if reply.status >= 500 else ""
-            return ServerProblem(message, hint, status=reply.status, code=code, said=shown)
+            return ServerProblem(
+                message, _HINTS.get(reply.status, _OTHERWISE), status=reply.status, code=code, said=shown
+            )
         return self._foreign(reply)
 
     def hidden(self, text: str) -> str:
@@ -232,7 +251,7 @@ class Traffic:
     def _wait_asked_for(self, reply: ServerReply, attempt: int) -> float | None:
         """Return the seconds after which it makes sense to ask again; None where it makes none."""
         if reply.status in _PASSING:
-            return float(attempt)
+            return PAUSE * attempt
         if reply.status != 429:
             return None
         asked = runtime_module("_answers").seconds_of(reply.headers.get("retry-after"), reply.headers.get("date"))

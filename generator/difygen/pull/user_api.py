@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from difygen.console import one_line
-from difygen.pull.access import Access, refused
+from difygen.pull.access import Access, refused, wrong_role
 from difygen.pull.catalogue import RemoteApp, RemoteDefinition, Workspace, choose_workspace, walk
 from difygen.pull.traffic import ServerProblem, ServerReply, Traffic
-from difygen.wording import listed, quoted
+from difygen.wording import quoted
 
 ROOT = "/openapi/v1"
 RATE = 55
@@ -42,9 +42,15 @@ class UserApi:
         self._check_switched_on()
         self.workspace = self._choose_workspace(wanted or access.workspace or None)
 
+    def close(self) -> None:
+        """Leave the token as it is: it was given, not made."""
+
     def apps(self) -> tuple[list[RemoteApp], int]:
         """Return all apps of the workspace whose API is on, and how many the server did not tell."""
-        return walk(lambda page, limit: self._get("/apps", page=page, limit=limit, workspace_id=self.workspace.id))
+        try:
+            return walk(lambda page, limit: self._get("/apps", page=page, limit=limit, workspace_id=self.workspace.id))
+        except ServerProblem as problem:
+            raise self._explained(problem) from None
 
     def find(self, app_id: str) -> RemoteApp | None:
         """Return an app that is not among those listed; None where there is none."""
@@ -68,7 +74,10 @@ class UserApi:
 
     def parameters(self, app: RemoteApp) -> Mapping[str, Any] | None:
         """Return what the published version of an app takes, as `/parameters` tells it; None where it tells none."""
-        found = self._describe(app.id, "parameters").get("parameters")
+        try:
+            found = self._describe(app.id, "parameters").get("parameters")
+        except ServerProblem as problem:
+            raise self._explained(problem) from None
         return found if isinstance(found, dict) and found.get("user_input_form") else None
 
     def _check_switched_on(self) -> None:
@@ -82,9 +91,7 @@ class UserApi:
             if release is not None and release < _FIRST:
                 why = f"Dify {reply.version} takes no users' tokens, which came with 1.15."
                 raise problem.but(why, "Sign in with an admin key or a password.")
-            raise problem.but(
-                f"Dify {reply.version} takes no users' tokens: /openapi/v1 is switched off.", _SWITCHED_OFF
-            )
+            raise problem.but(f"Dify {reply.version} takes no users' tokens: they are switched off.", _SWITCHED_OFF)
         raise refused(problem, self._traffic)
 
     def _choose_workspace(self, wanted: str | None) -> Workspace:
@@ -151,8 +158,10 @@ class UserApi:
         if problem.status == 401 or (first and problem.status == 500 and problem.code == "internal_server_error"):
             return problem.but(f"Dify does not take the token of {self._access.origin}: {problem.message}", _NOT_TAKEN)
         if problem.status == 403:
-            roles = listed(("editor", "admin", "owner"), "or")
-            return problem.but(problem.message, f"Exporting needs the role of an {roles} in the workspace.")
+            return wrong_role(problem)
+        if problem.status == 500 and problem.code == "internal_server_error":
+            hint = "See the log of Dify's API; a token that was revoked meanwhile is answered so, too."
+            return problem.but(problem.message, hint)
         if problem.status == 426:
             return problem.but(problem.message, "The server wants a newer client: update difygen.")
         return refused(problem, self._traffic)
