@@ -602,6 +602,20 @@ def test_a_client_that_is_gone_leaves_no_run_behind() -> None:
     assert "Traceback" not in errors
 
 
+def test_a_server_that_is_killed_leaves_no_file_behind(tmp_path: Path) -> None:
+    (temporary := tmp_path / "temporary").mkdir()
+    with (
+        mock_dify(CONCAT) as dify,
+        raw(CONCAT, environment={**dify.environment, "TMPDIR": str(temporary)}) as server,
+    ):
+        server.greet()
+        server.send("tools/call", name="concat", arguments=INPUTS)
+        assert server.read()["result"]["structuredContent"] == {"result": "mock result"}
+        server.process.kill()
+        server.process.wait(10)
+    assert [*temporary.iterdir()] == []
+
+
 def test_a_run_whose_events_are_late_is_stopped_as_well() -> None:
     """Nobody knows what to stop until an event tells it."""
     started = event("workflow_started", id="run-1", workflow_id="w")

@@ -1,4 +1,4 @@
-"""The generated clients of apps, made in a temporary folder and imported; what their exceptions say, in sentences.
+"""The generated clients of apps, made and imported without a file; what their exceptions say, in sentences.
 
 What a terminal calls is what a program would call."""
 
@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.abc import InspectLoader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_loader
 from itertools import count
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from textwrap import indent
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -100,16 +101,44 @@ def generated_package(apps: Mapping[str, App], options: Options) -> Iterator[Cal
     Raises:
         DefinitionProblem: A definition is wrong.
     """
+    from difygen.codegen.python.package import generate
+
+    names = {app.source: name for name, app in apps.items()}
+    made = generate([*apps.values()], replace(options, names=names, emit="both", single_file=False, runtime=None))
+    _refuse(made.diagnostics)
     package = f"difygen_call_{next(_numbers)}"
-    with TemporaryDirectory(prefix="difygen-") as folder:
-        _write(apps, options, Path(folder) / package)
-        sys.path.insert(0, folder)
-        try:
-            yield lambda name: _load(import_module(package), import_module(f"{package}.{name}"), apps[name].kind)
-        finally:
-            sys.path.remove(folder)
-            for module in [each for each in sys.modules if each == package or each.startswith(f"{package}.")]:
-                del sys.modules[module]
+    modules = GeneratedModules(package, made.files)
+    sys.meta_path.append(modules)
+    try:
+        yield lambda name: _load(import_module(package), import_module(f"{package}.{name}"), apps[name].kind)
+    finally:
+        sys.meta_path.remove(modules)
+        for module in [each for each in sys.modules if each == package or each.startswith(f"{package}.")]:
+            del sys.modules[module]
+
+
+class GeneratedModules(MetaPathFinder, InspectLoader):
+    """Imports a package from the texts of its files: a process that is killed leaves nothing on the disk."""
+
+    def __init__(self, package: str, files: Mapping[str, str]) -> None:
+        paths = {name: name.removesuffix(".py").removesuffix("/__init__") for name in files if name.endswith(".py")}
+        self._texts = {
+            package if path == "__init__" else f"{package}.{path.replace('/', '.')}": files[name]
+            for name, path in paths.items()
+        }
+        self._packages = {package} | {each.rpartition(".")[0] for each in self._texts}
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
+        """Return how one of the modules is imported; None for any other."""
+        return spec_from_loader(fullname, self) if fullname in self._texts else None
+
+    def get_source(self, fullname: str) -> str:
+        """Return the text of a module."""
+        return self._texts[fullname]
+
+    def is_package(self, fullname: str) -> bool:
+        """Check whether a module has modules of its own."""
+        return fullname in self._packages
 
 
 def key_variables_of(workflow: App, name: str, options: Options) -> tuple[str, ...]:
@@ -125,19 +154,6 @@ def _refuse(diagnostics: tuple[Diagnostic, ...]) -> None:
     errors = [diagnostic for diagnostic in diagnostics if diagnostic.severity == "error"]
     if errors:
         raise DefinitionProblem(*errors)
-
-
-def _write(apps: Mapping[str, App], options: Options, folder: Path) -> None:
-    """Write the package."""
-    from difygen.codegen.python.package import generate
-
-    names = {app.source: name for name, app in apps.items()}
-    result = generate([*apps.values()], replace(options, names=names, emit="both", single_file=False, runtime=None))
-    _refuse(result.diagnostics)
-    for path, text in result.files.items():
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _load(package: ModuleType, module: ModuleType, kind: AppKind) -> GeneratedClient:
