@@ -352,7 +352,8 @@ class TestHumanInput:
 
     @both_clients
     def test_a_form_is_submitted(self, using: Using) -> None:
-        form = runtime.Form(FORM)
+        field = {"type": "paragraph", "output_variable_name": "comment"}
+        form = runtime.Form({**FORM, "inputs": [field]})
         with Server({FORMS: replay("hitl_pause_streaming_approve_form_post")}) as server:
             using(server.url, lambda client: client.submit_form(form, action="approve", inputs={"comment": "ok"}))
         [request] = server.requests
@@ -369,8 +370,9 @@ class TestHumanInput:
         ],
     )
     def test_a_form_that_cannot_be_submitted(self, using: Using, case: str, error: type[Exception]) -> None:
+        form = runtime.Form(FORM)
         with Server({FORMS: replay(case)}) as server, pytest.raises(error):
-            using(server.url, lambda client: client.submit_form("token", action="approve"), max_retries=3)
+            using(server.url, lambda client: client.submit_form(form, action="approve"), max_retries=3)
         assert len(server.requests) == 1
 
     def test_a_form_without_a_token(self) -> None:

@@ -153,7 +153,8 @@ def lines() -> Iterator[list[str]]:
 class TestLogging:
     @both_clients
     def test_one_line_for_each_request(self, using: Using, lines: list[str]) -> None:
-        with Server(WORKING | {"POST /v1/form/*": as_json({})}) as server:
+        form = {"user_actions": [{"id": "approve"}]}
+        with Server(WORKING | {"POST /v1/form/*": as_json({}), "GET /v1/form/*": as_json(form)}) as server:
             using(server.url, lambda client: client.run())
             using(server.url, lambda client: client.run(response_mode="streaming"))
             using(server.url, lambda client: client.get_run(RUN_ID))
@@ -163,6 +164,7 @@ class TestLogging:
             "POST /v1/workflows/run -> 200",
             "POST /v1/workflows/run -> 200",
             f"GET /v1/workflows/run/{RUN_ID} -> 200",
+            "GET /v1/form/human_input/... -> 200",
             "POST /v1/form/human_input/... -> 200",
         ]
         assert all(line.endswith(" ms") for line in lines)

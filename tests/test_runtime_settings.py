@@ -293,15 +293,17 @@ def test_ids_that_are_no_text() -> None:
     unknown: Any = 5
     client = ConcatClient(base_url="http://127.0.0.1:1", api_key=KEY, user="u")
     for call in (client.get_run, client.stop, client.get_form, lambda run: list(client.resume(run))):
-        with pytest.raises(runtime.ConfigurationError, match="5 is no id"):
+        with pytest.raises(runtime.ConfigurationError, match="5 is no id|not 5"):
             call(unknown)
 
 
 @pytest.mark.parametrize("value", [object(), float("nan"), {1: object()}, "\ud800"])
 def test_answers_to_forms_that_are_no_json(value: object) -> None:
     client = ConcatClient(base_url="http://127.0.0.1:1", api_key=KEY, user="u")
+    field = {"type": "of the future", "output_variable_name": "a"}
+    form = runtime.Form({"form_token": "token", "actions": [{"id": "ok"}], "inputs": [field]})
     with pytest.raises(runtime.ConfigurationError, match="JSON"):
-        client.submit_form("token", action="ok", inputs={"a": value})
+        client.submit_form(form, action="ok", inputs={"a": value})
 
 
 def test_a_timeout_of_a_million_years_is_none() -> None:

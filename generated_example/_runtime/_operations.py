@@ -40,6 +40,14 @@ from ._files import (
     read_content,
     url_of,
 )
+from ._forms import (
+    FORM_UNKNOWN,
+    WEB_APP_HINT,
+    check_action,
+    check_values,
+    files_among,
+    wire_values,
+)
 from ._http import NOTHING_SAID, SHARED, Call, Network
 from ._models import (
     Inputs,
@@ -579,8 +587,24 @@ class Operations(Generic[ResultsT]):
     async def get_form(self, form_token: str) -> Form:
         """Return a human-input form (1.14)."""
         call = form_call(self.settings(), form_token)
-        answer = await self.send(call, self.short_deadline())
-        return Form({"form_token": form_token, **json_object(answer, call)})
+        payload = json_object(await self._send_form(call), call)
+        return Form({"form_token": form_token, **payload})
+
+    async def _send_form(self, call: Call) -> Answer:
+        """Send a request for a form. No message may hold the token, as one of the server's does."""
+        try:
+            return await self.send(call, self.short_deadline())
+        except NotFoundError as error:
+            unknown = NotFoundError(
+                FORM_UNKNOWN,
+                code=error.code,
+                status=error.status,
+                server_version=error.server_version,
+                request_id=error.request_id,
+                hint=WEB_APP_HINT,
+                request=error.request,
+            )
+        raise unknown
 
     async def submit_form(
         self,
@@ -589,16 +613,27 @@ class Operations(Generic[ResultsT]):
         inputs: Mapping[str, Any] | None,
         user: str | None,
     ) -> None:
-        """Answer a human-input form (1.14). It can be done once."""
+        """Answer a human-input form (1.14). It can be done once.
+
+        A form that is given by its token alone is read first, so that values are checked;
+        so is one without actions, which its node may not have given to the API at all.
+        """
         token = form if isinstance(form, str) else form.form_token
         if not token:
             raise ConfigurationError(
                 "The form has no token: it goes to people by other ways than the API, or "
                 "the run was started in blocking mode before Dify 1.14"
             )
-        body = {"inputs": inputs or {}, "action": action, "user": self.user(user)}
-        call = form_call(self.settings(), token, body)
-        await self.send(call, self.short_deadline())
+        name = self.user(user)
+        if isinstance(form, str) or not form.actions:
+            form = await self.get_form(token)
+        check_action(form, action)
+        values = check_values(form, inputs)
+        uploads = await self.upload_files(
+            files_among(values), name, self.deadline(None)
+        )
+        body = {"inputs": wire_values(values, uploads), "action": action, "user": name}
+        await self._send_form(form_call(self.settings(), token, body))
         remember(self.submitted, token)
 
     def link_to(self, file: File | str, timeout: float | None) -> Link:

@@ -443,7 +443,8 @@ class AsyncRunMethods(Generic[OutputsT, AsyncStreamT]):
         Args:
             form: A form of a `RunPausedError`, a `TurnPausedError` or an event, or its token.
             action: The id of one of the form's `actions`.
-            inputs: A value for each of the form's `inputs`, by name.
+            inputs: A value for each of the form's `inputs`, by name. A field of files takes
+                what an input of the app takes: paths, bytes, URLs, uploads.
 
         Raises:
             FormClosedError: It was submitted before, or has expired.

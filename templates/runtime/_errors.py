@@ -14,6 +14,7 @@ DifyError
  |    +-- InvalidParamError, BadRequestError, AuthenticationError, ...
  |    +-- UnexpectedResponseError   an answer that is not Dify's: HTML, redirect, ...
  +-- ConversationMismatchError    the server answered in another conversation
+ +-- FormValuesError              an answer that the form does not take; nothing was sent
  +-- VariableError                a conversation variable is not of its declared type
  +-- RunError                     the run ended, but not well: see `.run`
  |    +-- RunFailedError, RunStoppedError, RunPausedError
@@ -96,6 +97,18 @@ class ConversationMismatchError(DifyError):
     def __init__(self, message: str, *, conversation_id: str | None = None) -> None:
         super().__init__(message)
         self.conversation_id = conversation_id
+
+
+class FormValuesError(DifyError, ValueError):
+    """What a human-input form was to be answered with does not fit it. Nothing was sent.
+
+    Attributes:
+        problems: What is wrong, by the name of the field; by "action" for the action.
+    """
+
+    def __init__(self, message: str, *, problems: Mapping[str, str]) -> None:
+        super().__init__(message)
+        self.problems = dict(problems)
 
 
 class VariableError(DifyError, ValueError):

@@ -223,7 +223,9 @@ class FormAction(Record):
 class FormInput(Record):
     """A field of a form. `name` is its key in `submit_form(inputs=...)`.
 
-    `type` is `text_input` or `paragraph`, since 1.15 also `select`, `file`, `file-list`.
+    `type` is `paragraph` (`text_input` in forms of 1.13), `select`, `file` or `file-list`;
+    all four were seen on 1.14.2. A field of files has rules, as an input of the app has
+    them. All fields must be given, also those with a default.
     """
 
     __slots__ = ()
@@ -232,18 +234,33 @@ class FormInput(Record):
     type = read_text()
     name = read_text("output_variable_name")
     default = read_object()
+    allowed_file_types = read_texts()
+    allowed_file_extensions = read_texts()
+    allowed_file_upload_methods = read_texts()
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What a select offers. Empty where the server does not tell it."""
+        return to_texts(to_object(self.raw.get("option_source")).get("value"))
+
+    @property
+    def max_files(self) -> int | None:
+        """How many files a `file-list` takes, if there is a limit."""
+        limit = to_maybe_integer(self.raw.get("number_limits"))
+        return limit if self.type == "file-list" and limit and limit > 0 else None
 
 
 class Form(Record):
     """A human-input form.
 
-    `form_token` is what the API knows the form by. It is None where the form goes to
-    people by other ways than the API, and where the server did not tell it (a blocking
-    answer before 1.14).
+    `form_token` is what the API knows the form by: who has it can answer, so that it is
+    not shown. It is None where the server did not tell it (a blocking answer before 1.14).
+    A node that is not delivered to the web app has one all the same, which no endpoint
+    knows; `display_in_ui` is False there.
     """
 
     __slots__ = ()
-    _shown = "node_title form_token actions inputs"
+    _shown = "node_title actions inputs"
 
     form_id = read_maybe_text()
     form_token = read_maybe_text()
@@ -264,6 +281,11 @@ class Form(Record):
         """The buttons: one of them is the answer."""
         items = self.raw.get("actions") or self.raw.get("user_actions")
         return tuple(FormAction(item) for item in to_objects(items))
+
+    def default_of(self, field: FormInput) -> str:
+        """Return what a field is filled in with for a start: a text, maybe an empty one."""
+        resolved = self.resolved_default_values.get(field.name)
+        return to_text(resolved) or to_text(field.default.get("value"))
 
 
 def forms_of(pause: dict[str, Any]) -> tuple[Form, ...]:

@@ -70,7 +70,13 @@ CHAT_TURN = [*TEXT, END]
 FLOW_HEAD = [PING, STARTED, node("node_started"), *TEXT[:2]]
 FLOW_REST = [*TEXT[2:], node("node_finished"), END, FINISHED]
 FLOW_TURN = [*FLOW_HEAD, *FLOW_REST]
-FORM = {"form_id": "f1", "form_token": "token1", "node_id": "human1", "node_title": "Review", "actions": []}
+FORM = {
+    "form_id": "f1",
+    "form_token": "token1",
+    "node_id": "human1",
+    "node_title": "Review",
+    "actions": [{"id": "approve", "title": "Approve"}],
+}
 PAUSED = of_run(
     "workflow_paused",
     workflow_run_id=RUN_ID,
