@@ -21,7 +21,9 @@ MAX_STEPS = 300
 """More than this nobody reads as a picture."""
 MAX_DEPTH = 4
 """Containers within containers that are drawn."""
-TITLE_COLUMNS = 21
+MAX_TITLE = 120
+"""Characters of a title that a drawing has; its table has all of them."""
+TITLE_COLUMNS = 19
 TITLE_LINES = 2
 COLUMN = 7.2
 """Pixels of a column of text."""
@@ -76,7 +78,7 @@ def _level(graph: Graph, parent: str | None, depth: int) -> Drawing | None:
 
 def _box(graph: Graph, step: Step, depth: int) -> Box:
     """Return a step's box, at no place yet."""
-    title = one_line(step.title) or step.type
+    title = shorten(one_line(step.title), MAX_TITLE) or step.type
     height = _HEAD + LINE_HEIGHT * (len(title_lines(title)) - 1)
     inside = _level(graph, step.id, depth + 1)
     size = (_WIDTH, height)
@@ -87,9 +89,7 @@ def _box(graph: Graph, step: Step, depth: int) -> Box:
 
 def title_lines(title: str) -> list[str]:
     """Return a title as it stands in its box: on a few lines, cut where it is longer."""
-    lines = [
-        line if width(line) <= TITLE_COLUMNS + 2 else _cut(line, TITLE_COLUMNS) for line in wrap(title, TITLE_COLUMNS)
-    ]
+    lines = [_cut(line, TITLE_COLUMNS) for line in wrap(title, TITLE_COLUMNS)]
     if len(lines) > TITLE_LINES:
         lines = [*lines[: TITLE_LINES - 1], _cut(f"{lines[TITLE_LINES - 1]}…", TITLE_COLUMNS)]
     return lines

@@ -20,18 +20,27 @@ _SMALLEST = 0.72
 _CLASSES: Mapping[str, str] = {"edge": "edge-bar", "flow": "branch", "group": "container"}
 
 
-def svg(drawing: Drawing, about: str) -> Html:
-    """Return a drawing, at its own size or a little smaller; `about` says what it shows to those who do not see it."""
+def canvas(drawing: Drawing, about: str) -> Html:
+    """Return a drawing, at its own size or a little smaller; `about` says what it shows to those who do not see it.
+
+    Where it is wider than its frame, a mark asks the browser to begin with the first step in sight.
+    """
     width, height = drawing.width + 2 * _MARGIN, drawing.height + 2 * _MARGIN
-    return element(
+    picture = element(
         "svg",
         element("title", text(about)),
         *_drawing(drawing, _MARGIN, _MARGIN),
-        width=_number(width),
-        height=_number(height),
         viewBox=f"0 0 {_number(width)} {_number(height)}",
         role="img",
-        style=f"min-width: {_number(width * _SMALLEST)}px",
+    )
+    first = min(drawing.boxes, key=lambda box: box.y)
+    left = 100 * (_MARGIN + first.x + first.width / 2) / width
+    return element(
+        "div",
+        picture,
+        element("i", class_="first", style=f"left: {_number(left)}%"),
+        class_="canvas",
+        style=f"min-width: {_number(width * _SMALLEST)}px; max-width: {_number(width)}px",
     )
 
 

@@ -26,7 +26,7 @@ from difygen.documents.pages.page import (
     Subheading,
     TableBlock,
 )
-from difygen.documents.pages.rendering.drawing import svg
+from difygen.documents.pages.rendering.drawing import canvas
 from difygen.documents.pages.rendering.markup import Html, element, text, whole
 from difygen.files import templates_folder
 from difygen.wording import one_line
@@ -90,7 +90,7 @@ def _block(block: Block) -> Html:
             shown = element("pre", element("code", _highlighted(block)), tabindex="0", class_=block.language)
             return element("figure", *title, shown, id=id_)
         case Flow(id=id_, about=about, drawing=drawing):
-            return element("figure", element("div", svg(drawing, about), class_="flow", tabindex="0"), id=id_)
+            return element("figure", element("div", canvas(drawing, about), class_="flow", tabindex="0"), id=id_)
         case Subheading(id=id_, text=words):
             return _heading("h3", id_, words)
 
