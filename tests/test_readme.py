@@ -5,6 +5,8 @@ with what the page says.
     ```python    a program, run as it stands
     ```text      the output of the program right before it
     <!-- file: NAME -->   the block below is written to NAME
+    <!-- studio: NAME VARIABLE… -->   before the block below, a server of Dify's stands in for https://dify.example.com,
+                          and its app NAME takes these variables
 
 A line `…` in an output stands for any number of lines; seconds, ids and versions may differ. The page says port
 8098; what runs here has a free one. `--update` writes the real output into the page; read it before you commit it.
@@ -26,6 +28,8 @@ from pathlib import Path
 import pytest
 from support import GENERATOR, ROOT
 from support.node import NO_NETWORK, need_npm
+from support.servers import Server
+from support.studio import Studio, StudioApp
 
 RUN = (
     *(
@@ -38,6 +42,7 @@ RUN = (
         "files",
         "library",
         "long-runs",
+        "pull",
         "mcp",
         "recipes",
     ),
@@ -46,8 +51,13 @@ RUN = (
 """The pages of docs/ that are such sessions."""
 
 PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in RUN)]
-BLOCK = re.compile(r"(?:<!-- file: (?P<file>\S+) -->\n)?```(?P<language>\w+)\n(?P<body>.*?)```\n", re.DOTALL)
+BLOCK = re.compile(
+    r"(?:<!-- file: (?P<file>\S+) -->\n)?(?:<!-- studio: (?P<studio>.+?) -->\n)?"
+    r"```(?P<language>\w+)\n(?P<body>.*?)```\n",
+    re.DOTALL,
+)
 PORT = "8098"
+STUDIO = "https://dify.example.com"
 
 CELL = """\
 import ast, asyncio, sys
@@ -69,13 +79,14 @@ class Block:
     language: str
     body: str
     file: str | None
+    studio: str | None
     start: int
     end: int
 
 
 def blocks(text: str) -> list[Block]:
     return [
-        Block(found["language"], found["body"], found["file"], found.start("body"), found.end("body"))
+        Block(found["language"], found["body"], found["file"], found["studio"], found.start("body"), found.end("body"))
         for found in BLOCK.finditer(text)
     ]
 
@@ -87,6 +98,9 @@ class Session:
         self.folder = folder
         self.background: list[subprocess.Popen[str]] = []
         self.port = PORT
+        support, contracts = StudioApp(2, "support", mode="advanced-chat"), StudioApp(3, "合同审核", mode="chat")
+        self.studio = Studio([StudioApp(1, "concat"), support, contracts])
+        self.server: Server | None = None
         self.environment = {
             name: value for name, value in os.environ.items() if not name.startswith("DIFY") and name != "PYTHONPATH"
         } | {
@@ -133,6 +147,7 @@ class Session:
         return self._with_the_port_of_the_page(done.stdout)
 
     def _with_the_port_of_the_page(self, printed: str) -> str:
+        printed = printed.replace(self.server.origin, STUDIO) if self.server else printed
         return re.sub(rf"\b{self.port}\b", PORT, printed)
 
     def _start(self, line: str) -> str:
@@ -155,7 +170,21 @@ class Session:
                 break
         return self._with_the_port_of_the_page(log.read_text())
 
+    def write(self, name: str, text: str) -> None:
+        """Write a file that the page shows."""
+        target = self.folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text.replace(STUDIO, self.server.origin) if self.server else text, "utf-8")
+
+    def change(self, name: str, *variables: str) -> None:
+        """Publish an app of the server that stands in for Dify, so that it takes these variables."""
+        (app,) = (each for each in self.studio.apps if each.name == name)
+        app.variables = variables
+        app.publish()
+
     def close(self) -> None:
+        if self.server:
+            self.server.__exit__(None, None, None)
         for process in self.background:
             process.send_signal(signal.SIGINT)
         for process in self.background:
@@ -196,15 +225,19 @@ def test_every_command_and_program_does_what_the_page_says(
     text = page.read_text("utf-8")
     if "$ npm " in text:
         need_npm()
+    if "<!-- studio:" in text:
+        session.server = session.studio.serve().__enter__()
     wrong: list[str] = []
     fresh: list[tuple[Block, str]] = []
     program_output: str | None = None
     for block in blocks(text):
         if block.file:
-            target = session.folder / block.file
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(block.body, "utf-8")
-        elif block.language == "console":
+            session.write(block.file, block.body)
+        if block.studio:
+            session.change(*block.studio.split())
+        if block.file:
+            continue
+        if block.language == "console":
             body = ""
             for command, said in console(block.body):
                 printed = session.command(command)

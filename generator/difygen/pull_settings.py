@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import cast
+
 from difygen.cursor import Cursor
-from difygen.model import APP_KINDS, APP_MODES
+from difygen.model import APP_KINDS, APP_MODES, AppMode
 from difygen.record import Record
 from difygen.wording import shown
 
@@ -19,10 +22,13 @@ class Selection(Record, kw_only=True):
     tags: tuple[str, ...] = ()
     modes: tuple[str, ...] = ()
 
-    @property
-    def filters(self) -> bool:
-        """Whether apps that are not named can be meant, too."""
-        return bool(self.tags or self.modes or not self.apps)
+    def takes(self, mode: str, tags: Collection[str]) -> bool:
+        """Check whether an app of this mode, in Dify's word, with these tags is meant though it is not named."""
+        if self.apps and not self.tags and not self.modes:
+            return False
+        kind = APP_KINDS.get(cast(AppMode, mode))
+        has_mode = not self.modes or mode in self.modes or (kind is not None and kind.name in self.modes)
+        return kind is not None and has_mode and (not self.tags or not set(self.tags).isdisjoint(tags))
 
 
 class PullSettings(Record, kw_only=True):

@@ -95,9 +95,9 @@ def find_access(asked: Asked, server: Address) -> tuple[Access, ...]:
     Raises `UsageProblem` where there is none, with all that would do.
     """
     finders: Mapping[Way, Callable[[], tuple[Access, ...]]] = {
-        "token": lambda: _token(asked),
+        "token": lambda: _given("token", TOKEN, asked.token_file),
         "difyctl": lambda: _token_of_difyctl(server),
-        "admin-key": _admin_key,
+        "admin-key": lambda: _given("admin-key", ADMIN_KEY, None),
         "password": lambda: _password(asked),
         "app-key": lambda: _app_keys(asked),
     }
@@ -122,11 +122,12 @@ _NEEDS: Mapping[Way, str] = {
 }
 
 
-def _token(asked: Asked) -> tuple[Access, ...]:
-    if asked.token_file is not None:
-        return (Access("token", _secret(key_from_file(asked.token_file), "--token-file"), "the file of --token-file"),)
-    if os.environ.get(TOKEN):
-        return (Access("token", _secret(os.environ[TOKEN], TOKEN), TOKEN),)
+def _given(way: Way, variable: str, file: str | None) -> tuple[Access, ...]:
+    """Return what a file holds, if one was named, else what the variable does."""
+    if file is not None:
+        return (Access(way, _secret(key_from_file(file), "--token-file"), "the file of --token-file"),)
+    if os.environ.get(variable):
+        return (Access(way, _secret(os.environ[variable], variable), variable),)
     return ()
 
 
@@ -134,7 +135,8 @@ def _token_of_difyctl(server: Address) -> tuple[Access, ...]:
     """Return the token that difyctl keeps for the server: in `tokens.yml`, by host and account."""
     tokens, hosts = _difyctl("tokens.yml"), _mapping(_difyctl("hosts.yml").get("hosts"))
     for host, accounts in _mapping(tokens.get("tokens") or tokens.get("hosts")).items():
-        if not _is_host(host, server):
+        parts = urlsplit(host if "://" in str(host) else f"//{host}")
+        if (parts.hostname, parts.port or server.port) != (server.host, server.port):
             continue
         known = _mapping(hosts.get(host))
         current = known.get("current_account")
@@ -151,12 +153,6 @@ def _token_of_difyctl(server: Address) -> tuple[Access, ...]:
                     ),
                 )
     return ()
-
-
-def _admin_key() -> tuple[Access, ...]:
-    if not os.environ.get(ADMIN_KEY):
-        return ()
-    return (Access("admin-key", _secret(os.environ[ADMIN_KEY], ADMIN_KEY), ADMIN_KEY),)
 
 
 def _password(asked: Asked) -> tuple[Access, ...]:
@@ -231,13 +227,6 @@ def _console_address(text: str, origin: str, notice: Callable[[str], None]) -> A
         )
         address = Address(address.scheme, CLOUD_CONSOLE, address.port, address.path)
     return Address(address.scheme, address.host, address.port, address.path.removesuffix("/v1"))
-
-
-def _is_host(text: object, server: Address) -> bool:
-    """Check whether what difyctl calls a host, a URL or a name with or without a port, is this server."""
-    host = str(text)
-    parts = urlsplit(host if "://" in host else f"{server.scheme}://{host}")
-    return (parts.hostname or "") == server.host and (parts.port or server.port) == server.port
 
 
 def _difyctl(name: str) -> Mapping[str, Any]:

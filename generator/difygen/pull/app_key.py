@@ -41,7 +41,8 @@ _OUTPUTS = """\
 _CHAT = """\
 # Its key does not tell its nodes and conversation variables: a chatflow's `variables` can be named here.
 """
-_INPUTS = re.compile(r"^inputs:.*\n(?:(?![^\s#]).*\n)*", re.MULTILINE)
+_INPUTS = re.compile(r"^inputs:.*\n(?:(?:[ \t]*(?:#.*)?\n)*[ \t]+[^\s#].*\n)*", re.MULTILINE)
+"""The inputs of a spec, without comments and empty lines at the end: those belong to what follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ def _updated(existing: bytes | None, live: App) -> bytes | None:
     if not isinstance(wanted, Document) or _inputs_of(there.root, live) == _inputs_of(wanted.root, live):
         return existing
     text = existing.decode().replace("\r\n", "\n")
-    changed = _INPUTS.sub(lambda found: block + _trailing(found[0]), f"{text.rstrip()}\n", count=1).encode()
+    changed = _INPUTS.sub(lambda _: block, f"{text.rstrip()}\n", count=1).encode()
     after = load(changed, "")
     if not isinstance(after, Document) or after.root != {**there.root, **wanted.root}:
         raise ServerProblem(
@@ -173,15 +174,6 @@ def _inputs_of(root: Mapping[str, JsonValue], live: App) -> object:
     spec: dict[str, JsonValue] = {"name": "app", "mode": live.kind.name, "inputs": root.get("inputs")}
     reading = read(yaml_text(spec | ({"outputs": {}} if live.kind is WORKFLOW else {})).encode(), "")
     return reading.workflow.inputs if reading.workflow is not None else root.get("inputs")
-
-
-def _trailing(block: str) -> str:
-    """Return the comments and empty lines at the end of a block: they belong to what follows."""
-    lines = block.splitlines(keepends=True)
-    rest: list[str] = []
-    while lines and (not lines[-1].strip() or lines[-1].startswith("#")):
-        rest.insert(0, lines.pop())
-    return "".join(rest)
 
 
 # What stored runs gave

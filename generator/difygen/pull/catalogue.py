@@ -168,7 +168,7 @@ def select(
     """
     apps = list(apps)
     problems: list[str] = []
-    chosen = {app.id: app for app in apps if _fits(selection, app)} if selection.filters else {}
+    chosen = {app.id: app for app in apps if selection.takes(app.mode, app.tags)}
     for wanted in selection.apps:
         by_id = app_id_of(wanted)
         named = [app for app in apps if app.id == by_id] if by_id else [app for app in apps if app.name == wanted]
@@ -180,11 +180,3 @@ def select(
             problems.append(f"There is no app {quoted(wanted)}. {hint}")
         chosen |= {app.id: app for app in named}
     return sorted(chosen.values(), key=lambda app: app.id), problems
-
-
-def _fits(selection: Selection, app: RemoteApp) -> bool:
-    if app.mode not in APP_KINDS:
-        return False
-    kind = APP_KINDS[cast(AppMode, app.mode)].name
-    has_mode = not selection.modes or app.mode in selection.modes or kind in selection.modes
-    return has_mode and (not selection.tags or not set(selection.tags).isdisjoint(app.tags))

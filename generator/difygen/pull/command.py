@@ -67,10 +67,11 @@ def _fetch_and_write(plan: Plan, lock: PullLock) -> tuple[PullReport, bool]:
             raise UsageProblem(*problems)
         gone, findings = _gone(plan, lock, {app.id for app in chosen}, api)
         findings += [_untold(untold)] if untold else []
+        pulled = {app_id: row.pulled for app_id, row in lock.apps.items()}
         with progress_of(options.config.verbosity) as progress:
             fetched = fetch_all(
                 api,
-                sorted(chosen, key=lambda app: (app.id in lock.apps, _pulled(lock, app.id), app.id)),
+                sorted(chosen, key=lambda app: (pulled.get(app.id, ""), app.id)),
                 draft=options.draft or plan.settings.draft,
                 parameters=partial(parameters_by_key, address),
                 progress=progress,
@@ -163,10 +164,6 @@ def _untold(number: int) -> Diagnostic:
         Location(""),
         "Name apps that are missing by their ids (`apps`), as their addresses in the console have them.",
     )
-
-
-def _pulled(lock: PullLock, app_id: str) -> str:
-    return lock.apps[app_id].pulled if app_id in lock.apps else ""
 
 
 def _show(report: PullReport, plan: Plan) -> int:

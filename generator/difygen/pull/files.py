@@ -47,8 +47,13 @@ def file_name(title: str, app_id: str, taken: Collection[str]) -> str:
     Letters and digits of every script stay; whatever else may lead out of a folder, hide a file, or mean something to
     a shell, an operating system or a pattern becomes a hyphen.
     """
-    words = re.findall(r"[\w-]+", "".join(map(_plain, unicodedata.normalize("NFC", title))))
-    stem = _cut("-".join(words).strip("-_") or "app", _LONGEST)
+    plain = [
+        each if each in "-_" or unicodedata.category(each)[0] in "LNM" else " "
+        for each in unicodedata.normalize("NFC", title)
+    ]
+    words = "-".join("".join(plain).split()).strip("-_")
+    cut = words.encode("utf-8", "ignore")[:_LONGEST].decode("utf-8", "ignore")
+    stem = cut.rstrip("-_") or "app"
     if _RESERVED.fullmatch(stem):
         stem = f"app-{stem}"
     number = re.sub(r"[^0-9a-z]", "", app_id.lower()) or "0"
@@ -128,13 +133,17 @@ def apply(
     """
     if not write and not remove and new == old:
         return
+    rows = {**old.apps, **new.apps}
+    for app_id in old.apps.keys() & new.apps.keys():  # for the time in which files change: old contents and new ones
+        hashes = dict.fromkeys([*old.apps[app_id].hash.split(), *new.apps[app_id].hash.split()])
+        rows[app_id] = replace(new.apps[app_id], hash=" ".join(hashes))
     try:
         os.makedirs(folder, exist_ok=True)
         with exclusive(folder):
             if seen is not None and read_pull_lock(folder) != seen:
                 raise PublishError(f"another run has changed {folder} since it was looked at: run it again")
             if write or remove:
-                _install(folder, LOCK_NAME, format_pull_lock(_between(old, new)))
+                _install(folder, LOCK_NAME, format_pull_lock(replace(new, apps=rows)))
             for file, data in sorted(write.items()):
                 _install(folder, file, data)
             for file in sorted(remove):
@@ -150,28 +159,8 @@ def _install(folder: str, file: str, data: bytes) -> None:
     install(Delta(os.path.join(folder, file), {"": data}))
 
 
-def _between(old: PullLock, new: PullLock) -> PullLock:
-    """Return the lock for the time in which files change: each may hold its old contents or the new ones."""
-    rows = {**old.apps, **new.apps}
-    for app_id in old.apps.keys() & new.apps.keys():
-        hashes = " ".join(dict.fromkeys([*old.apps[app_id].hash.split(), *new.apps[app_id].hash.split()]))
-        rows[app_id] = replace(new.apps[app_id], hash=hashes)
-    return replace(new, apps=rows)
-
-
 def locked_row(old: LockedDefinition | None, row: LockedDefinition) -> LockedDefinition:
     """Return the row of an app in the lock: with its old time where nothing else has changed."""
     if old is not None and replace(old, pulled=row.pulled) == row:
         return old
     return row
-
-
-def _plain(character: str) -> str:
-    category = unicodedata.category(character)
-    return character if category[0] in "LNM" or character in "-_" else " "
-
-
-def _cut(text: str, size: int) -> str:
-    """Return the beginning of a text, so that it has no more than so many bytes."""
-    cut = unicodedata.normalize("NFC", text).encode("utf-8", "ignore")[:size].decode("utf-8", "ignore")
-    return cut.rstrip("-_") or "app"

@@ -55,7 +55,11 @@ def _write(
     config, folder = plan.options.config, plan.folder
     meant = [each for each in changes if each.what != "removed" or config.prune]
     if not config.force and (blocked := [each for each in meant if each.blocked]):
-        return [_in_the_way(folder, each) for each in blocked]
+        hint = "Use --force to overwrite it, or move it away. Nothing was written."
+        return [
+            Diagnostic("error", "in-the-way", f"The file {each.blocked}.", Location(f"{folder}/{each.file}"), hint)
+            for each in blocked
+        ]
     pruned = {each.app_id: each.file for each in meant if each.what == "removed"}
     kept = {app_id: row for app_id, row in old.apps.items() if app_id not in pruned}
     write = {each.file: texts[each.file] for each in meant if each.what in ("new", "changed")}
@@ -100,11 +104,6 @@ def _placed(plan: Plan, fetched: Fetched, files: Mapping[str, str]) -> list[Diag
         message = f"Stopped after {done} of {count(total, 'app')}: {fetched.stopped.message}{kept}"
         hint = fetched.stopped.hint
     return [*found, Diagnostic("error", "stopped", message, Location(""), hint)]
-
-
-def _in_the_way(folder: str, change: FileChange) -> Diagnostic:
-    hint = "Use --force to overwrite it, or move it away. Nothing was written."
-    return Diagnostic("error", "in-the-way", f"The file {change.blocked}.", Location(f"{folder}/{change.file}"), hint)
 
 
 def _changes(folder: str, old: PullLock, texts: Mapping[str, bytes], gone: Collection[str]) -> tuple[Change, ...]:

@@ -64,7 +64,8 @@ def show_report(report: PullReport, output_format: OutputFormat, verbosity: int,
         return
     for finding in report.findings:
         if finding.severity == "error" or verbosity >= 0:
-            say(_in_text(finding))
+            text = str(finding)
+            say(text if finding.location.file else text.removeprefix(": "))
     if report.changes is not None:
         echo(format_changes(report.changes))
     if verbosity < 0:
@@ -91,7 +92,12 @@ def _show_to_machines(report: PullReport, output_format: OutputFormat, *, ok: bo
         }
         for each in report.files
     ]
-    more: dict[str, JsonValue] = {"folder": report.folder, **_place(report), "files": files}
+    more: dict[str, JsonValue] = {"folder": report.folder, "files": files}
+    more |= {
+        "server": report.server or None,
+        "server_version": report.server_version or None,
+        "workspace": report.workspace or None,
+    }
     notices = [
         Diagnostic("note", f"file-{each.what}", _line(each, report), Location(f"{report.folder}/{each.file}"))
         for each in report.files
@@ -101,14 +107,6 @@ def _show_to_machines(report: PullReport, output_format: OutputFormat, *, ok: bo
         more |= changes_as_json(report.changes)
         notices += changes_as_findings(report.changes, {})
     show_findings(report.findings, output_format, "pull", ok=ok, more=more, notices=notices)
-
-
-def _in_text(finding: Diagnostic) -> str:
-    """Return a finding for people: as others are, where it has a place."""
-    if finding.location.file:
-        return str(finding)
-    hint = f"\n    hint: {finding.hint}" if finding.hint else ""
-    return f"{finding.severity}: {finding.message} [{finding.code}]{hint}"
 
 
 def _line(change: FileChange, report: PullReport) -> str:
@@ -136,11 +134,6 @@ def _summary(report: PullReport) -> str:
     release = f" (Dify {report.server_version})" if report.server_version else ""
     workspace = f"{quoted(report.workspace)} at " if report.workspace else ""
     return f"{report.folder}: {kinds}{as_drafts} of {workspace}{report.server}{release}; files: {files}"
-
-
-def _place(report: PullReport) -> dict[str, JsonValue]:
-    said = {"server": report.server, "server_version": report.server_version, "workspace": report.workspace}
-    return {key: text or None for key, text in said.items()}
 
 
 @contextmanager
