@@ -1,6 +1,6 @@
 """The recipe for TypeScript: what openapi-typescript makes of documents compiles strictly and is as narrow as the
-contract, and the helper for streams reads every stream as it should. The page docs/typescript.md is run besides
-(`test_readme.py`).
+contract, and the helper for streams reads every stream as it should, compiled or as it stands. The page
+docs/typescript.md is run besides (`test_readme.py`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from difygen.testing import mock_dify
 from support import ROOT, TESTS
-from support.node import install, run
+from support.node import install, run, run_typescript, write_types
 from support.projects import difygen
 
 EXAMPLE = ROOT / "examples" / "typescript"
@@ -45,21 +45,21 @@ SPECS = {
 }
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The example with types for apps of all kinds, and programs of the tests, compiled."""
-    folder = tmp_path_factory.mktemp("typescript") / "project"
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """The example with types for apps of all kinds, and a program that uses them, compiled."""
+    folder = tmp_path / "project"
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("node_modules", "dist", "concat*"))
     install(folder)
     (folder / "src" / "main.ts").unlink()
-    for program in (TESTS / "typescript").glob("*.ts"):
-        shutil.copy(program, folder / "src")
+    shutil.copy(TESTS / "typescript" / "typed.ts", folder / "src")
     for name, spec in SPECS.items():
         (folder / f"{name}.yaml").write_text(spec, "utf-8")
-        ran = difygen("openapi", str(folder / f"{name}.yaml"), "-o", str(folder / "concat.openapi.yaml"), "--force")
-        assert ran.code == 0, ran.err
-        run(folder, "npm", "run", "--silent", "generate")
-        (folder / "src" / "concat.ts").rename(folder / "src" / f"{name}.ts")
+    sources = [str(folder / f"{name}.yaml") for name in SPECS]
+    ran = difygen("openapi", *sources, "--format", "json", "-o", str(folder / "api"))
+    assert ran.code == 0, ran.err
+    documents = {name: (folder / "api" / f"{name}.openapi.json").read_text("utf-8") for name in SPECS}
+    write_types(folder, {f"src/{name}.ts": text for name, text in documents.items()})
     run(folder, "npm", "run", "--silent", "build")
     return folder
 
@@ -101,12 +101,12 @@ FINISHED = {"event": "workflow_finished", "task_id": "t-1", "workflow_run_id": "
 TEXTS = ("a\u2028b\u2029c\u0085d\x0be", "字段🎉é", "data: x", "\ufeff", "", "line\\nbreak", ":", "ping")
 
 
-def decoded(project: Path, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def decoded(answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what the helper makes of answers."""
     given = [
         {**answer, "pieces": [base64.b64encode(piece).decode() for piece in answer["pieces"]]} for answer in answers
     ]
-    found: list[dict[str, Any]] = json.loads(run(project, "node", "dist/decode.js", stdin=json.dumps(given)))
+    found: list[dict[str, Any]] = json.loads(run_typescript(TESTS / "typescript" / "decode.ts", json.dumps(given)))
     return found
 
 
@@ -135,7 +135,7 @@ def pieces_of(stream: bytes, chance: random.Random) -> list[bytes]:
     return [stream[start:end] for start, end in pairwise(cuts)] + [b""] * chance.randrange(2)
 
 
-def test_a_stream_is_read_however_it_is_written_and_cut(project: Path) -> None:
+def test_a_stream_is_read_however_it_is_written_and_cut() -> None:
     chance = random.Random(13)
     wanted, answers = [], []
     for _ in range(400):
@@ -144,15 +144,14 @@ def test_a_stream_is_read_however_it_is_written_and_cut(project: Path) -> None:
         wanted.append(events)
         stream = stream_of([*events[:1], {"event": "ping"}, *events[1:]], chance)
         answers.append({"pieces": pieces_of(stream, chance), "type": "text/event-stream; charset=utf-8"})
-    for answer, events, got in zip(answers, wanted, decoded(project, answers), strict=True):
+    for answer, events, got in zip(answers, wanted, decoded(answers), strict=True):
         assert got["events"] == events, answer
         assert "error" not in got
 
 
-def test_an_event_is_there_as_soon_as_its_blank_line_is(project: Path) -> None:
+def test_an_event_is_there_as_soon_as_its_blank_line_is() -> None:
     """Whatever lines end in: the rest of the stream is not read for it, and leaving closes the connection."""
     for got in decoded(
-        project,
         [
             {"pieces": [line(STARTED).replace(b"\n", end), line(FINISHED)], "then": "leave"}
             for end in (b"\n", b"\r", b"\r\n")
@@ -161,7 +160,7 @@ def test_an_event_is_there_as_soon_as_its_blank_line_is(project: Path) -> None:
         assert got == {"events": [STARTED], "cancelled": True}
 
 
-def test_what_is_no_whole_stream_is_an_error(project: Path) -> None:
+def test_what_is_no_whole_stream_is_an_error() -> None:
     error = {"event": "error", "code": "internal_server_error", "status": 500, "message": "It is broken."}
     named = {"event": "error", "task_id": "t-1", "message": None}
     cases: list[tuple[dict[str, Any], list[Any], str, list[Any]]] = [
@@ -176,7 +175,7 @@ def test_what_is_no_whole_stream_is_an_error(project: Path) -> None:
         ({"pieces": [b'data: {"a": 1}\n\n']}, [], 'This is no event of Dify\'s: {"a": 1}', []),
         ({"pieces": [b"data: [1]\n\n"]}, [], "This is no event of Dify's: [1]", []),
     ]
-    found = decoded(project, [case[0] for case in cases])
+    found = decoded([case[0] for case in cases])
     for (answer, events, told, ids), got in zip(cases, found, strict=True):
         assert got["events"] == events, answer
         assert told in got["error"], answer
@@ -185,8 +184,8 @@ def test_what_is_no_whole_stream_is_an_error(project: Path) -> None:
 
 
 @pytest.mark.parametrize("last", ["workflow_finished", "workflow_paused", "message_end"])
-def test_a_connection_that_breaks_after_the_last_event_loses_nothing(project: Path, last: str) -> None:
-    (got,) = decoded(project, [{"pieces": [line({"event": last})], "then": "break"}])
+def test_a_connection_that_breaks_after_the_last_event_loses_nothing(last: str) -> None:
+    (got,) = decoded([{"pieces": [line({"event": last})], "then": "break"}])
     assert got == {"events": [{"event": last}], "cancelled": False}
 
 

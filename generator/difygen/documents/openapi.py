@@ -17,6 +17,7 @@ import yaml
 
 from difygen.codegen.describe import headline, paragraphs, sentence
 from difygen.codegen.python.names import VariableNames
+from difygen.documents.components import name_objects, prune, reference, spelled_names
 from difygen.documents.json_schema import Schema, inputs_schema, outputs_schema
 from difygen.documents.protocol import event_shapes
 from difygen.files import hash_bytes, templates_folder
@@ -29,8 +30,8 @@ Document = dict[str, Any]
 
 VERSIONS = ("3.1", "3.2", "3.0")
 CLOUD = "https://api.dify.ai/v1"
-_FILE = {"$ref": "#/components/schemas/FileInput"}
-_OUTPUT_FILE = {"$ref": "#/components/schemas/OutputFile"}
+_FILE = reference("FileInput")
+_OUTPUT_FILE = reference("OutputFile")
 _FULL_VERSIONS = {"3.0": "3.0.3", "3.1": "3.1.0", "3.2": "3.2.0"}
 _STREAM = "text/event-stream"
 
@@ -70,18 +71,21 @@ def openapi_document(
     document = {"openapi": "", "info": info, "servers": servers} | {**fixed, "info": info}
     schemas = document["components"]["schemas"]
     schemas[f"{stem}Inputs"] = inputs_schema(app, _FILE, {each.name: _facts(each, names) for each in app.inputs})
+    name_objects(schemas, f"{stem}Inputs")
     if app.kind is WORKFLOW:
-        outputs = outputs_schema(names.app.outputs, _OUTPUT_FILE)
-        schemas[f"{stem}Outputs"] = outputs
-        schemas[f"{stem}NoOutputs"] = _nothing(outputs)
+        schemas[f"{stem}Outputs"] = outputs_schema(names.app.outputs, _OUTPUT_FILE)
+        name_objects(schemas, f"{stem}Outputs")
+        schemas[f"{stem}NoOutputs"] = _nothing(schemas[f"{stem}Outputs"])
     elif "query" in app.kind.parameters:
         schemas[f"{stem}TurnRequest"]["required"] = ["query", "inputs", "user"]
     schemas |= _events(app, stem)
     if app.nodes:
         document["x-dify-nodes"] = [{"id": each.id, "type": each.type, "title": each.title} for each in app.nodes]
+    if spelled := spelled_names(schemas, {**names.outputs, **names.inputs}):
+        document["x-dify-names"] = spelled
     _show(document, app, stem, samples)
     document["components"]["schemas"] = dict(sorted(schemas.items()))
-    _prune(document)
+    prune(document)
     return _in_words_of(version, document)
 
 
@@ -160,8 +164,7 @@ def _facts(variable: Input, names: VariableNames) -> Schema:
 
 def _events(app: App, stem: str) -> Document:
     """Return the schemas of an app's events, and that of any of them."""
-    references = [{"$ref": f"#/components/schemas/{each}"} for each in (f"{stem}Outputs", f"{stem}NoOutputs")]
-    outputs: Schema = {"anyOf": [*references, {"type": "null"}]}
+    outputs: Schema = {"anyOf": [reference(f"{stem}Outputs"), reference(f"{stem}NoOutputs"), {"type": "null"}]}
     schemas: Document = {}
     mapping = {}
     for shape in event_shapes(app.kind):
@@ -174,12 +177,13 @@ def _events(app: App, stem: str) -> Document:
         if event != "ping":
             ids = ["task_id"] + ["workflow_run_id"] * (app.kind in (WORKFLOW, CHATFLOW))
             envelope |= {id_: {"type": ["string", "null"]} for id_ in ids}
+        name = f"{stem}{''.join(part.capitalize() for part in event.split('_'))}Event"
         if shape.flat:
             envelope |= members
         else:
-            envelope |= {"data": {"type": "object", "properties": members, "additionalProperties": True}}
+            schemas[f"{name}Data"] = {"type": "object", "properties": members, "additionalProperties": True}
+            envelope["data"] = reference(f"{name}Data")
             required.append("data")
-        name = f"{stem}{''.join(part.capitalize() for part in event.split('_'))}Event"
         schemas[name] = {
             "type": "object",
             "description": shape.about,
@@ -192,7 +196,7 @@ def _events(app: App, stem: str) -> Document:
         f"{stem}StreamEvent": {
             "description": "One `data:` line of the stream. Newer releases may send events that are not listed here: "
             "leave out what you do not know. A line `event: ping` without data says that the server is alive.",
-            "oneOf": [{"$ref": reference} for reference in mapping.values()],
+            "oneOf": [{"$ref": each} for each in mapping.values()],
             "discriminator": {"propertyName": "event", "mapping": mapping},
         }
     }
@@ -218,57 +222,16 @@ def _show(document: Document, app: App, stem: str, samples: Samples) -> None:
         content[_STREAM]["examples"] = {"last": {"summary": "The last event", "value": last}}
 
 
-def _prune(document: Document) -> None:
-    """Remove the components that nothing refers to, as long as there are some."""
-    components = document["components"]
-    while True:
-        used = set(_references(document))
-        unused = [
-            (kind, name)
-            for kind, rows in components.items()
-            if kind != "securitySchemes"
-            for name in rows
-            if f"#/components/{kind}/{name}" not in used
-        ]
-        if not unused:
-            return
-        for kind, name in unused:
-            del components[kind][name]
-
-
-def _references(value: Any) -> Iterator[str]:
-    if isinstance(value, dict):
-        if isinstance(value.get("$ref"), str):
-            yield value["$ref"]
-        for each in value.values():
-            yield from _references(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _references(each)
-
-
 # Versions
 
 
 def _in_words_of(version: str, document: Document) -> Document:
     found: Document = {**document, "openapi": _FULL_VERSIONS[version]}
     if version == "3.2":
-        for media in _media_types(found):
-            if _STREAM in media and "schema" in media[_STREAM]:
-                stream = media[_STREAM]
-                item = {
-                    "type": "object",
-                    "required": ["data"],
-                    "properties": {
-                        "data": {
-                            "type": "string",
-                            "contentMediaType": "application/json",
-                            "contentSchema": stream.pop("schema"),
-                        }
-                    },
-                }
-                stream["itemSchema"] = item
-                stream.pop("examples", None)
+        for stream in _streams(found):
+            data = {"type": "string", "contentMediaType": "application/json", "contentSchema": stream.pop("schema")}
+            stream["itemSchema"] = {"type": "object", "required": ["data"], "properties": {"data": data}}
+            stream.pop("examples", None)
     if version == "3.0":
         license_ = {key: value for key, value in found["info"]["license"].items() if key != "identifier"}
         info = {key: value for key, value in found["info"].items() if key != "summary"} | {"license": license_}
@@ -276,16 +239,13 @@ def _in_words_of(version: str, document: Document) -> Document:
     return found
 
 
-def _media_types(value: Any) -> Iterator[dict[str, Any]]:
-    """Yield all tables of media types in a document."""
-    if isinstance(value, dict):
-        for key, each in value.items():
-            if key == "content" and isinstance(each, dict):
-                yield each
-            yield from _media_types(each)
-    elif isinstance(value, list):
-        for each in value:
-            yield from _media_types(each)
+def _streams(document: Document) -> Iterator[Document]:
+    """Yield what a document says of each stream."""
+    for path in document["paths"].values():
+        for operation in path.values():
+            for answer in operation["responses"].values():
+                if stream := answer.get("content", {}).get(_STREAM):
+                    yield stream
 
 
 def _older(value: Any) -> Any:
@@ -294,7 +254,12 @@ def _older(value: Any) -> Any:
         return [_older(each) for each in value]
     if not isinstance(value, dict):
         return value
-    found = {key: each if key in ("value", "default", "enum") else _older(each) for key, each in value.items()}
+    found: Document = {}
+    for key, each in value.items():
+        if key == "properties":
+            found[key] = {name: _older(schema) for name, schema in each.items()}
+        else:
+            found[key] = each if key in ("value", "default", "enum") else _older(each)
     types = found.get("type")
     if isinstance(types, list):
         del found["type"]
