@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
@@ -28,7 +29,29 @@ PATHS = {
     "/parameters",
     "/info",
 }
-HOSTILE = "| `code` </script> **bold** [x](y) {{ 7*7 }} {app} {App} \u202eRTL 中文 #! %0A ' \" \\"
+HOSTILE = (
+    *("| `code` </script> **bold** [x](y)", "{{ 7*7 }} {app} {App}", "\u202eRTL 中文", "#! %0A ' \" \\", "a: b # c"),
+    *(
+        "!!python/object/apply:os.system [ls]",
+        "&a",
+        "*a",
+        "<<",
+        "<<: *a",
+        "%YAML 1.1",
+        "---",
+        "...",
+        "- a",
+        "? b",
+        "|-",
+    ),
+    *("yes", "null", "~", "=", "1e3", "0o14", "0x1F", "1_000", "12:30", ".5e1", ".inf", "2026-01-01", "-0", "+1", ""),
+    *("\x00", "\x85", "\u2028", "\ufeff", "\x1b[2J", "\r\n", "\t", "x-for", "#/components/schemas/DifyError"),
+)
+OTHER_THAN_TEXT = re.compile(
+    r"~|null|Null|NULL|true|True|TRUE|false|False|FALSE|[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+"
+    r"|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)|"
+)
+"""What is no text in YAML 1.2, unless it is quoted. (YAML 1.1 is PyYAML's own.)"""
 
 
 def documents(*arguments: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -133,27 +156,84 @@ def test_what_real_servers_sent_fits(folder: str, source: str) -> None:
     assert len(seen) >= 5, seen
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), st.sampled_from(VERSIONS))
-def test_texts_stay_texts(text: str, version: str) -> None:
-    text = f"{text} {HOSTILE}"
+TEXTS = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+    st.lists(st.sampled_from(HOSTILE), min_size=1, max_size=3).map(" ".join),
+    st.sampled_from(HOSTILE),
+)
+NAMES = st.one_of(st.sampled_from(["value", "default", "$ref", "type", "enum", "客户", "a b", "properties"]), TEXTS)
+
+
+@settings(
+    phases=[Phase.generate],
+    max_examples=12,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
+)
+@given(TEXTS, st.lists(TEXTS, min_size=2, max_size=3, unique=True), st.lists(NAMES, min_size=2, max_size=3), st.data())
+def test_texts_stay_texts(text: str, options: list[str], names: list[str], data: st.DataObject) -> None:
+    """In YAML as in JSON, for readers of YAML 1.1 and 1.2: no tag, no reference, no number, no part of the document."""
+    members = {name: "string" for name in names}
     spec = {
         "name": "hostile",
         "title": text,
         "description": text,
-        "inputs": {"choice": {"type": "select", "options": [text, "b"], "label": text, "description": text}},
-        "outputs": {"result": {"type": "object", "description": text, "properties": {"a b": "string"}}},
+        "inputs": {
+            "choice": {"type": "select", "options": options, "label": text, "description": text},
+            "tree": {"type": "json_object", "properties": members, "required": False},
+            "open": {"type": "json_object", "required": False, "default": {"$ref": text}},
+            names[0]: {"type": "text-input", "label": text, "default": text, "required": False},
+        },
+        "outputs": {"result": {"type": "object", "description": text, "properties": members}, names[1]: "string"},
     }
-    Path("hostile.yaml").write_text(yaml.safe_dump(spec, allow_unicode=False), "utf-8")
-    for style, load in (("yaml", yaml.safe_load), ("json", json.loads)):
-        ran = difygen("openapi", "hostile.yaml", "--format", style, "--openapi", version)
-        assert ran.code == 0, ran.err
-        document = load(ran.out)
-        validate(document)
-        choice = document["components"]["schemas"]["HostileInputs"]["properties"]["choice"]
-        assert choice["enum"][-1] == "b"
-        assert len(choice["enum"]) == 2
-        assert set(document["paths"]) == PATHS
+    Path("hostile.yaml").write_text(json.dumps(spec), "utf-8")
+    ran = difygen("openapi", "hostile.yaml", "--format", "json", "--openapi", data.draw(st.sampled_from(VERSIONS)))
+    assume(ran.code == 0)  # a spec may not hold everything
+    document = json.loads(ran.out)
+    ran = difygen("openapi", "hostile.yaml", "--openapi", document["openapi"][:3])
+    assert yaml.safe_load(ran.out) == document
+    for node in nodes(yaml.compose(ran.out)):
+        if isinstance(node, yaml.ScalarNode) and node.tag.endswith(":str") and node.style is None:
+            assert not OTHER_THAN_TEXT.fullmatch(node.value)
+    for event in yaml.parse(ran.out):
+        assert not isinstance(event, yaml.AliasEvent)
+        assert getattr(event, "anchor", None) is None
+        assert getattr(event, "tag", None) is None
+    assert set(document["paths"]) == PATHS
+    schemas = document["components"]["schemas"]
+    assert {*schemas["HostileInputs"]["properties"]} == {*spec["inputs"]}
+    assert {*schemas["HostileOutputs"]["properties"]} == {*spec["outputs"]}
+    choice = schemas["HostileInputs"]["properties"]["choice"]
+    assert schemas.get("HostileInputsChoice", choice)["enum"] == options
+    assert {*schemas["HostileOutputsResult"]["properties"]} == {*names}
+    assert all(re.fullmatch(r"[A-Za-z0-9_]+", name) for name in schemas)
+    assert all(re.fullmatch(r"[a-z_][a-z0-9_]*", name) for name in document.get("x-dify-names", {}).values())
+
+
+def nodes(node: yaml.Node) -> Iterator[yaml.Node]:
+    """Yield a node and all within it."""
+    yield node
+    for inner in node.value if isinstance(node, yaml.CollectionNode) else ():
+        for each in inner if isinstance(inner, tuple) else (inner,):
+            yield from nodes(each)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_names_that_mean_something_are_names(version: str) -> None:
+    """Within schemas, too, so that what is said in words of 3.0 is all of it."""
+    inner = {
+        name: {"type": "string", "nullable": True} for name in ("value", "default", "enum", "type", "$ref", "客户")
+    }
+    kinds = {name: {"type": "text-input", "required": False} for name in inner}
+    spec = {"name": "named", "inputs": kinds, "outputs": inner | {"tree": {"type": "object", "properties": inner}}}
+    Path("named.yaml").write_text(json.dumps(spec), "utf-8")
+    ran = difygen("openapi", "named.yaml", "--openapi", version)
+    assert ran.code == 0, ran.err
+    document = yaml.safe_load(ran.out)
+    validate(document)
+    nullable = {"type": "string", "nullable": True} if version == "3.0" else {"type": ["string", "null"]}
+    for name in ("NamedOutputs", "NamedOutputsTree"):
+        properties = document["components"]["schemas"][name]["properties"]
+        assert [properties[each] for each in inner] == [nullable] * len(inner)
 
 
 # The command

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
@@ -97,11 +98,20 @@ def openapi_text(document: Document, style: str) -> str:
 
 
 class _Plain(yaml.SafeDumper):
-    """YAML without anchors: each thing is written where it belongs."""
+    """YAML without anchors, each thing where it belongs, in which no text is a number for readers of YAML 1.2."""
 
     def ignore_aliases(self, data: Any) -> bool:
         """Check whether to write it again: always."""
         return True
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """Return a text, quoted where it has a line end that PyYAML writes and does not read."""
+        return self.represent_scalar("tag:yaml.org,2002:str", data, '"' if "\x85" in data else None)
+
+
+_NUMBER_OF_1_2 = r"(?:0o[0-7]+|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?)$"
+_Plain.add_representer(str, _Plain.represent_str)
+_Plain.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(_NUMBER_OF_1_2), list("-+.0123456789"))
 
 
 @cache

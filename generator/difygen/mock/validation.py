@@ -102,8 +102,9 @@ def checked_inputs(variables: tuple[JsonObject, ...], given: Mapping[str, Any], 
 
     The first variable that does not fit is refused.
     """
-    values = {name: _value(variable, given.get(name)) for variable in variables if (name := _name(variable))}
-    return {_name(variable): _files(variable, values[_name(variable)], store) for variable in variables}
+    named = {name: variable for variable in variables if (name := _name(variable))}
+    values = {name: _value(variable, given.get(name)) for name, variable in named.items()}
+    return {name: _files(variable, values[name], store) for name, variable in named.items()}
 
 
 def _name(variable: JsonObject) -> str:
