@@ -269,6 +269,15 @@ def test_an_app_that_is_not_there_is_a_mistake_with_a_suggestion(site: Site, tok
     assert not os.path.exists("exports")
 
 
+def test_apps_of_kinds_that_are_not_known_are_left_out_and_told(site: Site, token: None) -> None:
+    site.studio.apps.append(StudioApp(9, "channel app", mode="channel"))
+    ran = site.pull()
+    assert ran.err.startswith("note: 1 app of kinds that difygen makes no clients for (`channel`) left out. [unknown-")
+    assert uuid(9) not in lock()["apps"]
+    site.pull("channel app")
+    assert lock()["apps"][uuid(9)]["file"] == "channel-app.yml"
+
+
 def test_lists_that_lose_apps_between_pages_are_gone_through_until_all_are_there(site: Site, token: None) -> None:
     site.studio.apps += [StudioApp(number, f"app {number}") for number in range(10, 220)]
     site.studio.shuffled = True
@@ -384,7 +393,7 @@ def test_a_token_may_come_from_a_file(site: Site) -> None:
 
 def test_without_anything_to_sign_in_with_all_ways_are_named(site: Site) -> None:
     ran = site.pull(code=2)
-    assert [line.split(":")[1].strip() for line in ran.err.splitlines()[1:6]] == [
+    assert [line.partition(":")[0].strip() for line in ran.err.splitlines()[1:6]] == [
         *("token", "difyctl", "admin-key", "password", "app-key")
     ]
 

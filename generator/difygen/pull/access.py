@@ -107,9 +107,13 @@ def find_access(asked: Asked, server: Address) -> tuple[Access, ...]:
     if asked.auth:
         raise UsageProblem(f"There is nothing to sign in with by {asked.auth}: {_NEEDS[asked.auth]}.")
     raise UsageProblem(
-        "There is nothing to sign in with. Set one of these:",
-        *(f"{way}: {_NEEDS[way]}." for way in WAYS),
-        note="docs/pull.md says which to take. None of them is given as an argument, where others could see it.",
+        "There is nothing to sign in with.",
+        note="\n".join(
+            [
+                *(f"    {way}: {_NEEDS[way]}" for way in WAYS),
+                "docs/pull.md says which to take. None is given as an argument, where others could see it.",
+            ]
+        ),
     )
 
 

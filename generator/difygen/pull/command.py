@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 
-from difygen.console import FAILED, INTERRUPTED, OK, WRONG, UsageProblem, finish, say
+from difygen.console import FAILED, INTERRUPTED, OK, WRONG, UsageProblem, say
 from difygen.definitions.lockfile import LockError
 from difygen.diagnostics import Diagnostic, Location
+from difygen.model import APP_KINDS
 from difygen.pull.access import Access, ask_password, find_access, find_server, service_api
 from difygen.pull.app_key import PREFIX, KeyOptions, fetch_by_keys, parameters_by_key
-from difygen.pull.catalogue import select
+from difygen.pull.catalogue import RemoteApp, select
 from difygen.pull.console import AdminSession, ConsoleApi, PasswordSession, Session
 from difygen.pull.fetching import StudioApi, fetch_all
 from difygen.pull.files import contents
@@ -23,7 +24,7 @@ from difygen.pull.traffic import Pace, ServerProblem, Traffic
 from difygen.pull.user_api import RATE, UserApi
 from difygen.record import replace
 from difygen.servers import Address
-from difygen.wording import count, quoted
+from difygen.wording import count, names_listed, quoted
 
 
 def run_pull(options: PullOptions) -> int:
@@ -32,7 +33,11 @@ def run_pull(options: PullOptions) -> int:
     Returns 0 if all is well, 1 where something could not be had or written, or is not what is there under --check,
     2 for wrong arguments or settings, 130 after Ctrl-C.
     """
-    return finish(lambda: _pull(Plan.of(options)), "Interrupted. Nothing was written.")
+    try:
+        return _pull(Plan.of(options))
+    except KeyboardInterrupt:
+        say("Interrupted.")
+        return INTERRUPTED
 
 
 def _pull(plan: Plan) -> int:
@@ -66,7 +71,7 @@ def _fetch_and_write(plan: Plan, lock: PullLock) -> tuple[PullReport, bool]:
         if problems:
             raise UsageProblem(*problems)
         gone, findings = _gone(plan, lock, {app.id for app in chosen}, api)
-        findings += [_untold(untold)] if untold else []
+        findings += _left_out(listed, chosen, untold)
         pulled = {app_id: row.pulled for app_id, row in lock.apps.items()}
         with progress_of(options.config.verbosity) as progress:
             fetched = fetch_all(
@@ -156,14 +161,21 @@ def _gone(
     return gone, findings
 
 
-def _untold(number: int) -> Diagnostic:
-    return Diagnostic(
-        "warning",
-        "apps-not-told",
-        f"The server counts {count(number, 'app')} more than its list shows, however it is gone through.",
-        Location(""),
-        "Name apps that are missing by their ids (`apps`), as their addresses in the console have them.",
-    )
+def _left_out(listed: Sequence[RemoteApp], chosen: Sequence[RemoteApp], untold: int) -> Iterator[Diagnostic]:
+    """Yield which apps are not pulled though nobody said so: of modes that are not known, and not told at all."""
+    unknown = [app for app in listed if app.mode not in APP_KINDS and app not in chosen]
+    if unknown:
+        modes = names_listed(sorted({app.mode for app in unknown}))
+        message = f"{count(len(unknown), 'app')} of kinds that difygen makes no clients for ({modes}) left out."
+        yield Diagnostic("note", "unknown-mode", message, Location(""), "Name one in `apps` to have its definition.")
+    if untold:
+        yield Diagnostic(
+            "warning",
+            "apps-not-told",
+            f"The server counts {count(untold, 'app')} more than its list shows, however it is gone through.",
+            Location(""),
+            "Name apps that are missing by their ids (`apps`), as their addresses in the console have them.",
+        )
 
 
 def _show(report: PullReport, plan: Plan) -> int:
