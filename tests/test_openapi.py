@@ -308,3 +308,27 @@ def test_the_base_url_comes_first_and_a_wrong_definition_writes_nothing() -> Non
     assert ran.code == 2
     assert "wrong.yaml:2:" in ran.err
     assert not Path("wrong.json").exists()
+
+
+@pytest.mark.parametrize("command", ["openapi", "docs"])
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("dify.example.com", "it has no scheme: try https://dify.example.com or http://dify.example.com."),
+        ("https://me:s3cr3t@dify.example.com/v1", "holds a user name or password"),
+        ("https://dify.example.com/v1?key=s3cr3t", "it has a query or a fragment: leave off ? and #."),
+        ("https://cloud.dify.ai", "that is Dify Cloud's web UI: its API is https://api.dify.ai/v1."),
+        ("javascript:alert(1)", "it has no scheme"),
+        ("", "Cannot use the base URL"),
+    ],
+)
+def test_a_wrong_base_url_is_refused_as_clients_do(command: str, url: str, told: str) -> None:
+    ran = difygen(command, str(ROOT / "specs" / "concat.yaml"), "--base-url", url)
+    assert (ran.code, ran.out) == (2, "")
+    assert told in ran.err
+    assert "s3cr3t" not in ran.err
+
+
+def test_a_base_url_is_completed_as_clients_do() -> None:
+    ran = difygen("openapi", str(ROOT / "specs" / "concat.yaml"), "--base-url", "https://Dify.example.com/")
+    assert yaml.safe_load(ran.out)["servers"][0] == {"url": "https://dify.example.com/v1"}

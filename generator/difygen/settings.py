@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from keyword import iskeyword
 from typing import Any, get_args
-from urllib.parse import urlsplit
 
 from difygen.cursor import Cursor, Diagnostics, Path
 from difygen.diagnostics import Diagnostic, Location, has_errors
@@ -284,18 +283,15 @@ def _words(cursor: Cursor, known: Collection[str]) -> tuple[str, ...]:
 
 
 def _url(cursor: Cursor) -> str:
-    """Check the address of a server. It ends up in documents that anybody may read, so it has no password in it."""
-    url = cursor.text()
+    """Return the address of a server's API as generated clients understand it. Documents are for everybody to read."""
+    from difygen.servers import AddressProblem, parse_address
+
+    text = cursor.text()
     try:
-        parts = urlsplit(url)
-        is_url = parts.scheme in ("http", "https") and bool(parts.hostname) and url.isprintable() and " " not in url
-    except ValueError:
-        is_url = False
-    if isinstance(cursor.value, str) and not is_url:
-        cursor.expect("an http(s) URL, with /v1")
-    elif is_url and parts.username is not None:
-        cursor.error("bad-url", f"{cursor.name} must not have a user or a password: documents are for everybody.")
-    return url
+        return parse_address(text).url if isinstance(cursor.value, str) else text
+    except AddressProblem as problem:
+        cursor.error("bad-url", f"{cursor.name}: {problem.message}", problem.fix)
+    return text
 
 
 _Reader = Callable[[Cursor], object]

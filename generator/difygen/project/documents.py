@@ -59,7 +59,7 @@ def run_docs(
     """
     options = config.documents.get("docs") or DocsOptions()
     assert isinstance(options, DocsOptions)
-    chosen = {"language": language, "formats": formats, "base_url": base_url}
+    chosen = {"language": language, "formats": formats, "base_url": _address(base_url)}
     options = replace(options, **{key: value for key, value in chosen.items() if value})
     if run.output is None and options.output and config.with_documents:
         return run_target(config, run, "docs", options)
@@ -74,6 +74,16 @@ def run_docs(
     return write_files({**app_pages(apps, options), **index_pages(apps, options)}, run, "docs")
 
 
+def _address(base_url: str | None) -> str | None:
+    """Return the address of the API that `--base-url` means to generated clients, too. Raises `UsageProblem`."""
+    from difygen.servers import AddressProblem, parse_address
+
+    try:
+        return base_url if base_url is None else parse_address(base_url).url
+    except AddressProblem as problem:
+        raise UsageProblem(f"--base-url: {problem.message} {problem.fix}") from problem
+
+
 def run_openapi(
     config: Config, run: DocumentRun, *, version: str | None, style: str | None, base_url: str | None
 ) -> int:
@@ -84,7 +94,7 @@ def run_openapi(
     """
     options = config.documents.get("openapi") or OpenApiOptions()
     assert isinstance(options, OpenApiOptions)
-    chosen = {"version": version, "format": style, "base_url": base_url}
+    chosen = {"version": version, "format": style, "base_url": _address(base_url)}
     options = replace(options, **{key: value for key, value in chosen.items() if value is not None})
     if run.output is None and options.output and config.with_documents:
         return run_target(config, run, "openapi", options)
