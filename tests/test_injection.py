@@ -16,6 +16,7 @@ from difygen.codegen.python.inputs import usable_default
 from difygen.codegen.python.package import generate
 from difygen.codegen.python.syntax import Code, code, docstring, literal, trusted
 from difygen.codegen.python.templates import environment
+from difygen.files import templates_folder
 from difygen.model import App, Input
 from difygen.naming import Identifier, class_name
 from difygen.options import Options
@@ -251,6 +252,10 @@ def test_a_payload_in_every_place_at_once_is_harmless(payload: str) -> None:
     assert does_only_what_it_says(ast.parse(source)) and is_inert(source) and as_black_leaves_it(source)
 
 
+TEMPLATES = environment(templates_folder())
+"""As templates of a user's own are rendered."""
+
+
 @pytest.mark.parametrize(
     "template",
     [
@@ -271,14 +276,14 @@ def test_a_payload_in_every_place_at_once_is_harmless(payload: str) -> None:
 )
 def test_templates_refuse_what_is_not_code(template: str) -> None:
     with pytest.raises((TypeError, jinja2.UndefinedError)):
-        environment().from_string(template).render(x="x", code=Code("a"), line_length=88)
-    assert environment().from_string("{{ code }}").render(code=Code("a")) == "a"
+        TEMPLATES.from_string(template).render(x="x", code=Code("a"), line_length=88)
+    assert TEMPLATES.from_string("{{ code }}").render(code=Code("a")) == "a"
 
 
 @given(TEXTS)
 def test_a_text_in_the_docstring_of_a_template_stays_in_it(text: str) -> None:
     template = "    {% docstring %}\n    Says `{{ x }}`.\n\n    Args:\n        {{ x }}: x\n    {% enddocstring %}\n"
-    source = environment().from_string(f"class A:\n{template}").render(x=text, line_length=88)
+    source = TEMPLATES.from_string(f"class A:\n{template}").render(x=text, line_length=88)
     (statement,) = ast.parse(source).body
     assert isinstance(statement, ast.ClassDef) and len(statement.body) == 1 and ast.get_docstring(statement)
     assert is_inert(source)
