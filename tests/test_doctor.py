@@ -12,12 +12,12 @@ import pytest
 import trustme
 import yaml
 from difygen.config import Config
-from difygen.doctor.command import DoctorOptions, run_doctor
+from difygen.doctor.command import DoctorOptions, _check_version, run_doctor
 from difygen.doctor.report import Report
-from difygen.doctor.server import TRAITS, traits
-from difygen.servers import AddressProblem, candidates, parse_address, parse_version
+from difygen.releases import NEWEST_KNOWN, TRAITS, Release, parse_version
+from difygen.servers import AddressProblem, candidates, parse_address
 from difygen.testing import mock_dify
-from support import CHAT_LAB, LAB, TESTS
+from support import CHAT_LAB, LAB, ROOT, TESTS
 from support.replay import recording
 from support.servers import Connection, Request, Server, answer, as_json, authority, html, unused_port
 from support.terminal import on_terminal, piped, redirected
@@ -663,12 +663,12 @@ def test_versions_are_read_in_every_known_form(text: str, version: tuple[int, in
 
 
 def test_what_a_release_implies() -> None:
-    assert any("events endpoint" in text for text in traits((1, 12, 1)))
-    assert not any("events endpoint" in text for text in traits((1, 14, 0)))
-    assert any("stream of pings" in text for text in traits((1, 14, 2)))
-    assert not any("stream of pings" in text for text in traits((1, 15, 0)))
-    assert any("Celery" in text for text in traits((1, 13, 0)))
-    assert all(trait.since < trait.before for trait in TRAITS)
+    assert any("events endpoint" in text for text in Release((1, 12, 1)).advice())
+    assert not any("events endpoint" in text for text in Release((1, 14, 0)).advice())
+    assert any("one ping and then nothing" in text for text in Release((1, 14, 2)).advice())
+    assert not any("one ping and then nothing" in text for text in Release((1, 15, 0)).advice())
+    assert any("Celery" in text for text in Release((1, 13, 0)).advice())
+    assert all(trait.since < trait.before for trait in TRAITS.values())
 
 
 def test_an_answer_that_is_no_json_object_is_no_app(doctor: Doctor, spec: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -843,3 +843,18 @@ def test_certificates_that_cannot_be_read_are_a_finding(
     code, checks = doctor(base_url="https://127.0.0.1:1")
     assert (code, checks["environment"]["outcome"]) == (1, "problem")
     assert checks["environment"]["message"].startswith(f"SSL_CERT_FILE names '{tmp_path}/missing.pem'")
+
+
+def test_the_page_has_the_table_of_releases() -> None:
+    page = (ROOT / "docs" / "doctor.md").read_text("utf-8")
+    shown = [line.split(" | ")[2] for line in page.splitlines() if line.count(" | ") == 3 and line.startswith("| ")]
+    assert shown[1:] == [trait.advice for trait in TRAITS.values()]
+
+
+def test_a_release_that_is_newer_than_known_is_said_once() -> None:
+    report = Report()
+    section = report.section("Server")
+    assert _check_version(section, "1.18.0") == (1, 18, 0)
+    assert [check.outcome for check in section.checks] == ["ok"]
+    assert "newer than this difygen knows (up to 1.17.1)" in section.checks[0].message
+    assert not Release(NEWEST_KNOWN).is_newer_than_known

@@ -6,7 +6,6 @@ Sends no key.
 from __future__ import annotations
 
 import math
-import re
 import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,8 +20,6 @@ from urllib.parse import urlsplit
 import httpx
 
 from difygen.files import templates_folder
-
-Version = tuple[int, int, int]
 
 _RUNTIME = "difygen_shipped_runtime"
 
@@ -166,9 +163,3 @@ def why_no_answer(error: Exception, call: Any) -> str:
         return "it took too long"
     failure = runtime_module("_answers").translate(error, call, math.inf)
     return f"{failure or error}".partition("\n")[0].rstrip(".")
-
-
-def parse_version(text: str) -> Version | None:
-    """Return the release in a version text, or None: "1.12.1" and "1.14.0-rc1" are understood."""
-    found = re.match(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", text)
-    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None

@@ -17,13 +17,7 @@ from difygen.doctor.app import WHERE, check_app, check_key_form
 from difygen.doctor.contract import check_drift, check_run
 from difygen.doctor.network import check_network
 from difygen.doctor.report import Report, Section
-from difygen.doctor.server import (
-    FIRST_WITH_FORMS,
-    FIRST_WITH_HUMAN_INPUT,
-    FIRST_WITH_WORKFLOWS,
-    check_server,
-    traits,
-)
+from difygen.doctor.server import check_server
 from difygen.doctor.settings import (
     Key,
     check_base_url,
@@ -34,7 +28,16 @@ from difygen.doctor.settings import (
 from difygen.findings import OutputFormat, show_findings, show_problem
 from difygen.generated_client import SHARED_KEY, key_variables_of
 from difygen.model import WORKFLOW, App
-from difygen.servers import Address, Version, candidates, first_dify, parse_version
+from difygen.releases import (
+    FIRST_WITH_FORMS,
+    FIRST_WITH_HUMAN_INPUT,
+    FIRST_WITH_WORKFLOWS,
+    NEWEST_KNOWN,
+    Release,
+    Version,
+    parse_version,
+)
+from difygen.servers import Address, candidates, first_dify
 
 LONGEST_TIMEOUT = 3600
 
@@ -163,7 +166,12 @@ def _check_version(section: Section, text: str) -> Version | None:
             "version", f"Dify {text} has no API for workflows.", "Update the server: workflows came with 0.6.0."
         )
         return None
-    section.ok("version", f"What follows from Dify {text}:", *traits(version))
+    release = Release(version)
+    if release.is_newer_than_known:
+        known = f"Dify {text} is newer than this difygen knows (up to {Release(NEWEST_KNOWN)}): as far as is known,"
+        section.ok("version", known, *release.advice(), "Generated clients keep what is new in events and answers.")
+    else:
+        section.ok("version", f"What follows from Dify {text}:", *release.advice())
     return version
 
 

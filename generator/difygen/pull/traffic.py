@@ -21,7 +21,8 @@ import httpx
 from difygen import __version__
 from difygen.console import UsageProblem, one_line
 from difygen.files import MAX_BYTES
-from difygen.servers import Address, Version, candidates, first_dify, parse_version, runtime_module, why_no_answer
+from difygen.releases import Version, parse_version
+from difygen.servers import Address, candidates, first_dify, runtime_module, why_no_answer
 from difygen.wording import shorten
 
 STEP_TIMEOUT = 30.0

@@ -1,0 +1,154 @@
+"""The releases of Dify, and what is other in one than in the next: one table for the doctor and the docs.
+
+Generated clients need no table: they go by what a server does, since its header X-Version can be taken away on the
+way, and commits between two releases call themselves like the earlier one.
+"""
+
+from __future__ import annotations
+
+import re
+
+from difygen.record import Record
+
+Version = tuple[int, int, int]
+
+_ALWAYS: Version = (0, 0, 0)
+_NEVER: Version = (9999, 0, 0)
+
+FIRST_WITH_WORKFLOWS: Version = (0, 6, 0)
+FIRST_WITH_HUMAN_INPUT: Version = (1, 13, 0)
+FIRST_WITH_FORMS: Version = (1, 14, 0)
+NEWEST_KNOWN: Version = (1, 17, 1)
+"""The newest release whose changes the table holds."""
+
+
+class Trait(Record):
+    """Something that holds from one release (included) up to another (excluded).
+
+    `source` says how it is known: the release it was seen on, or where it was read. `advice` is what it means for
+    whoever calls the server, as a sentence.
+    """
+
+    since: Version
+    before: Version
+    source: str
+    advice: str
+
+
+TRAITS: dict[str, Trait] = {
+    "no-run-lookup": Trait(_ALWAYS, (0, 6, 15), "sources", "It has no endpoint to look a run up again."),
+    "no-logs": Trait(_ALWAYS, (0, 8, 2), "sources", "It has no logs endpoint."),
+    "no-file-inputs": Trait(_ALWAYS, (0, 10, 0), "sources", "It takes no files in inputs."),
+    "no-site": Trait(_ALWAYS, (1, 4, 0), "sources", "It has no /site endpoint."),
+    "no-versions": Trait(_ALWAYS, (1, 7, 2), "sources", "It cannot run a chosen version of a workflow (workflow_id)."),
+    "owners-stop": Trait(_ALWAYS, (1, 9, 0), "sources", "A run is stopped only by the same user that started it."),
+    "short-node-data": Trait(
+        (1, 9, 0),
+        (1, 10, 0),
+        "sources",
+        "It shortens long node data in streams; outputs of the run are whole.",
+    ),
+    "no-defaults": Trait(
+        _ALWAYS,
+        (1, 10, 1),
+        "sources",
+        "It ignores defaults of inputs that are left out; generated clients send them.",
+    ),
+    "prompt-refusals": Trait(
+        _ALWAYS, (1, 13, 0), "seen on 1.12.1", "Wrong inputs are refused with 400 at once, streaming included."
+    ),
+    "no-human-input": Trait(
+        _ALWAYS,
+        FIRST_WITH_HUMAN_INPUT,
+        "seen on 1.12.1",
+        "It accepts human-input nodes and then hangs: a stream pings for ever, a blocking call is never answered.",
+    ),
+    "worker-streams": Trait(
+        (1, 13, 0),
+        _NEVER,
+        "seen on 1.14.2",
+        "Streaming runs execute in a Celery worker: where a stream brings pings and nothing else, "
+        "see whether the worker runs.",
+    ),
+    "silent-refusals": Trait(
+        (1, 13, 0),
+        (1, 15, 0),
+        "seen on 1.14.2",
+        "A stream whose inputs or files it refuses brings one ping and then nothing, for 300 s; "
+        "generated clients check inputs first, and give up after 25 s of silence.",
+    ),
+    "refusals-as-events": Trait(
+        (1, 15, 0),
+        _NEVER,
+        "seen on a commit of June 2026",
+        "A stream whose inputs or files it refuses brings an error event with status 500; "
+        "generated clients raise InvalidParamError.",
+    ),
+    "no-events": Trait(
+        _ALWAYS,
+        FIRST_WITH_FORMS,
+        "sources",
+        "It has no events endpoint: a broken stream cannot be taken up again, its run is looked up instead.",
+    ),
+    "stop-may-fail": Trait(
+        (1, 9, 0),
+        (1, 16, 0),
+        "seen on 1.14.2",
+        "A run that was stopped may end as failed with 'User requested stop'.",
+    ),
+    "stopped-stays-running": Trait(
+        _ALWAYS,
+        (1, 15, 0),
+        "seen on 1.12.1 and 1.14.2",
+        "A run that was stopped stays stored as running: take its end from its stream, not from the stored run.",
+    ),
+    "owned-files": Trait(
+        (1, 14, 0),
+        _NEVER,
+        "seen on 1.14.2",
+        "A file belongs to the user who uploaded it: upload and run as the same user.",
+    ),
+    "lost-first-events": Trait(
+        (1, 13, 0),
+        (1, 17, 0),
+        "reported",
+        "The first events of a run may get lost on their way from the worker; generated clients take ids from any.",
+    ),
+    "new-conversation": Trait(
+        (1, 15, 0),
+        (1, 16, 0),
+        "seen on a commit of June 2026",
+        "A chatflow asked in a conversation that it does not know begins a new one; "
+        "generated clients raise ConversationMismatchError.",
+    ),
+}
+"""What is other from release to release, by name; what comes first in a release's list comes first."""
+
+
+class Release(Record):
+    """One release of Dify, as it is asked for what holds for it."""
+
+    version: Version
+
+    def __str__(self) -> str:
+        return ".".join(map(str, self.version))
+
+    def has(self, name: str) -> bool:
+        """Return whether a trait of the table holds for it."""
+        trait = TRAITS[name]
+        return trait.since <= self.version < trait.before
+
+    def advice(self) -> tuple[str, ...]:
+        """Return what callers of such a server should know."""
+        return tuple(trait.advice for name, trait in TRAITS.items() if self.has(name))
+
+    @property
+    def is_newer_than_known(self) -> bool:
+        """Whether the table does not know yet what changed in it."""
+        return self.version > NEWEST_KNOWN
+
+
+def parse_version(text: str) -> Version | None:
+    """Return the release in a version text, or None: "1.12.1" and "1.14.0-rc1" are understood."""
+    found = re.match(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", text)
+    return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
