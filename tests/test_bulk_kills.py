@@ -125,7 +125,17 @@ def test_without_users_of_their_own_a_silent_run_may_run_twice_only_if_that_is_a
     assert job.bulk.starts["b"] == 2
 
 
-def test_a_job_that_is_killed_again_and_again_starts_no_row_twice(job: Job) -> None:
+STORES = ["runs.db", pytest.param("runs/", marks=pytest.mark.slow), pytest.param("objects", marks=pytest.mark.slow)]
+"""A file, a folder of parts, and a place of fsspec."""
+
+
+def store_of(job: Job, store: str) -> str:
+    return f"local://{job.folder}/objects" if store == "objects" else f"{job.folder}/{store}"
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_job_that_is_killed_again_and_again_starts_no_row_twice(job: Job, store: str) -> None:
+    job.store = store_of(job, store)
     names = [f"row {number}" for number in range(60)]
     job.rows(*names)
     job.bulk.latency = 0.05
@@ -154,10 +164,11 @@ def test_a_storm_of_refusals_slows_all_down_and_loses_nothing(job: Job) -> None:
     assert ended.err.startswith("40 of 40 rows succeeded.")
 
 
-def test_two_drivers_share_one_table(job: Job) -> None:
+@pytest.mark.parametrize("store", STORES)
+def test_two_drivers_share_one_table(job: Job, store: str) -> None:
     names = [f"row {number}" for number in range(40)]
     job.rows(*names)
-    job.store = str(job.folder / "runs.db")
+    job.store = store_of(job, store)
     job.bulk.latency = 0.05
     drivers = [job.start("--concurrency", "4") for _ in range(2)]
     errors = [driver.communicate(timeout=60)[1] for driver in drivers]
@@ -165,10 +176,12 @@ def test_two_drivers_share_one_table(job: Job) -> None:
     assert (job.bulk.starts.total(), job.bulk.twice) == (40, [])
 
 
-def test_eight_shards_on_one_store_are_killed_and_begun_again(job: Job) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("store", ["runs.db", "runs/", "objects"])
+def test_eight_shards_on_one_store_are_killed_and_begun_again(job: Job, store: str) -> None:
     names = [f"row {number}" for number in range(48)]
     job.rows(*names)
-    job.store = str(job.folder / "runs.db")
+    job.store = store_of(job, store)
     job.bulk.latency = 0.05
     job.bulk.faults |= dict.fromkeys(names[::7], "hang")
     shards = [job.start("--shard", f"{number}/8", "--user-per-row") for number in range(1, 9)]
@@ -208,6 +221,7 @@ def test_a_store_that_cannot_grow_ends_the_job_and_stays_whole(job: Job) -> None
     assert len(once) >= len(names) - 4  # what was at work when the disk was full is unknown
 
 
+@pytest.mark.slow
 def test_clocks_that_jump_change_nothing(job: Job, tmp_path: Path) -> None:
     """The wall clock of the process is years off after the kill, forward and back; what lives is told without it."""
     (tmp_path / "sitecustomize.py").write_text(

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from difygen.bulk.job import AsyncJob
 from difygen.bulk.limit import AsyncLimit, Limit
+from difygen.bulk.parts import PartsStore
 from difygen.bulk.places import open_store
 from difygen.bulk.recovery import JobEndedError
 from difygen.bulk.rows import Row, RowResult, StoredRow
@@ -30,6 +31,7 @@ __all__ = [
     "AsyncLimit",
     "JobEndedError",
     "Limit",
+    "PartsStore",
     "Row",
     "RowResult",
     "SqliteStore",

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 
 from difygen.bulk.hands import AsyncHands, StreamsApp
@@ -137,19 +136,33 @@ class AsyncJob:
     async def _feed(self, rows: Iterable[Row], queue: asyncio.Queue[tuple[Row, StoredRow | None] | None]) -> None:
         """Pass on what is left to do, and count what is not."""
         iterator = iter(rows)
-        while batch := list(islice(iterator, READ_AHEAD)):
-            known = await self._hands.journal.read([row.key for row in batch], results=False)
-            for row in batch:
-                self.tally.seen += 1
-                stored = known.get(row.key)
-                if stored is not None and self._is_settled(row, stored):
-                    continue
-                while len(self._waiting) and sum(map(len, self._waiting.values())) >= HELD_BACK:
-                    await asyncio.sleep(0.1)
-                await queue.put((row, stored))
-            self._on_change(self.tally, self._limit)
+        ahead: tuple[list[Row], asyncio.Future[dict[str, StoredRow]]] | None = None
+        while True:
+            batch = list(islice(iterator, READ_AHEAD))
+            looked_up = self._hands.journal.look_up([row.key for row in batch]) if batch else None
+            if ahead is not None:  # its rows were looked up while others were read
+                await self._pass_on(ahead[0], await ahead[1], queue)
+            if looked_up is None:
+                break
+            ahead = batch, looked_up
         for _ in range(self._concurrency):
             await queue.put(None)
+
+    async def _pass_on(
+        self,
+        rows: Sequence[Row],
+        known: Mapping[str, StoredRow],
+        queue: asyncio.Queue[tuple[Row, StoredRow | None] | None],
+    ) -> None:
+        for row in rows:
+            self.tally.seen += 1
+            stored = known.get(row.key)
+            if stored is not None and self._is_settled(row, stored):
+                continue
+            while self._waiting and sum(map(len, self._waiting.values())) >= HELD_BACK:
+                await asyncio.sleep(0.1)
+            await queue.put((row, stored))
+        self._on_change(self.tally, self._limit)
 
     def _is_settled(self, row: Row, stored: StoredRow) -> bool:
         """Check whether a row has ended before, and count it; also where somebody else is at work on it."""
@@ -158,7 +171,8 @@ class AsyncJob:
             if row.conversation is not None and "conversation_id" in stored.ids:
                 self._conversations[row.conversation] = stored.ids["conversation_id"]
             if stored.owner != self._store.owner:
-                self.tally.count(RowResult(row.key, stored.state, {}, is_new=False))
+                self.tally.before += stored.state == "done"
+                self.tally.failed_before += stored.state == "failed"
             return True
         if stored.state in ("claimed", "started") and self._store.is_held(stored):
             self.tally.count(result_of_stored(stored))
@@ -185,7 +199,7 @@ class AsyncJob:
                 row = waiting.popleft()
                 known = self._conversations.get(conversation)
                 if known is not None:
-                    row = replace(row, arguments={**row.arguments, "conversation_id": known})
+                    row = row._replace(arguments={**row.arguments, "conversation_id": known})
                 result = await self._take(task, row, stored)
                 stored = None
                 if result.conversation_id is not None:

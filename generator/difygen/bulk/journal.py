@@ -38,9 +38,13 @@ class Journal:
         self._noted[row.key] = len(self._waiting)
         self._add(row, None)
 
-    async def read(self, keys: Sequence[str], *, results: bool = True) -> dict[str, StoredRow]:
+    async def read(self, keys: Sequence[str]) -> dict[str, StoredRow]:
         """Read rows, with all that was said to be written."""
-        return await self._loop.run_in_executor(self._thread, lambda: self.store.read(keys, results=results))
+        return await self._loop.run_in_executor(self._thread, self.store.read, keys)
+
+    def look_up(self, keys: Sequence[str]) -> asyncio.Future[dict[str, StoredRow]]:
+        """Begin to read the states of rows."""
+        return self._loop.run_in_executor(self._thread, lambda: self.store.read(keys, results=False))
 
     async def close(self) -> None:
         """Write what still waits.

@@ -38,7 +38,7 @@ class Limit:
         self.successes = 0
         self._clock = clock
         self._allowed = float(most)
-        self._paused_until = self._cut_at = clock()
+        self._paused_until, self._cut_at = clock(), float("-inf")
         self._refused_since: float | None = None
         self._storms = 0
         self._changed = threading.Condition()
@@ -79,7 +79,7 @@ class Limit:
         with self._changed:
             now = self._clock()
             self._refused_since = now if self._refused_since is None else self._refused_since
-            if began >= self._cut_at:
+            if began > self._cut_at:
                 self._cut_at = now
                 self._allowed = max(1.0, min(self._allowed, float(self.most)) / 2)
                 wait = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**self._storms) * random.uniform(0.5, 1.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from difygen.bulk.parts import PartsStore
 from difygen.bulk.sqlite import SqliteStore
 from difygen.bulk.store import Store
 
@@ -12,9 +13,12 @@ def open_store(place: str | os.PathLike[str]) -> Store:
     """Open the store at a place, and make it where there is none.
 
     Args:
-        place: A SQLite file, for the processes of one machine.
+        place: A file, for the processes of one machine; a folder that is there, or a name with a slash at its end, or a
+            URL that fsspec knows, for those of many.
 
     Raises:
         StoreError: There is something else, or it cannot be opened.
     """
-    return SqliteStore(place)
+    text = os.fspath(place)
+    is_folder = "://" in text or text.endswith(("/", os.sep)) or os.path.isdir(text)
+    return PartsStore(text) if is_folder else SqliteStore(text)

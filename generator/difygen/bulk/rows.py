@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from difygen.model import JsonValue
+from difygen.record import NOTHING
 
 State = Literal["claimed", "released", "unknown", "started", "failed", "done"]
 """What is known of a row that was begun.
@@ -43,8 +44,7 @@ def digest_of(app: str, arguments: Mapping[str, object]) -> str:
     return sha256(f"{app}\n{_ENCODER.encode(arguments)}".encode()).hexdigest()[:32]
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One call that is to be made once.
 
     `arguments` are those of the client's `stream`, by their Python names. `user` is on whose behalf; None for the
@@ -83,8 +83,7 @@ class Row:
         return f"{self.user}-{attempt}" if self.has_own_user and attempt > 1 else self.user
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRow:
+class StoredRow(NamedTuple):
     """What a store keeps of a row: its state in the last attempt, who wrote that, the ids of the run, and the result.
 
     `user` is whom the run was started for. `ids` are `workflow_run_id`, `task_id`, `message_id`, `conversation_id`, as
@@ -97,7 +96,7 @@ class StoredRow:
     attempt: int
     owner: str
     user: str | None = None
-    ids: Mapping[str, str] = field(default_factory=dict)
+    ids: Mapping[str, str] = NOTHING
     result: str | None = None
 
 

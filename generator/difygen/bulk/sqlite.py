@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
+from typing import Any
 
 from difygen.bulk.owners import RETIRED
 from difygen.bulk.rows import StoredRow, may_follow
@@ -34,10 +35,10 @@ CREATE TABLE IF NOT EXISTS results (id INTEGER PRIMARY KEY, result TEXT NOT NULL
 PRAGMA application_id = {_MARK};
 PRAGMA user_version = {_VERSION};
 """
-_COLUMNS = "r.key, r.digest, r.state, r.attempt, o.name, r.user, json(r.ids)"
+_COLUMNS = "r.key, r.digest, r.state, r.attempt, r.owner, r.user, json(r.ids)"
 _READ = f"""
 SELECT json_group_array(json_array({_COLUMNS}, {{result}}))
-FROM rows r JOIN owners o ON o.id = r.owner {{results}}
+FROM rows r {{results}}
 WHERE r.key IN (SELECT value FROM json_each(?))
 """
 _READ_ALL = _READ.format(result="t.result", results="LEFT JOIN results t ON t.id = r.id")
@@ -57,7 +58,7 @@ ON CONFLICT (id) DO UPDATE SET result = excluded.result
 """
 _DROP_RESULTS = "DELETE FROM results WHERE id IN (SELECT r.id FROM rows r JOIN json_each(?) ON r.key = value)"
 _PAGE = f"""
-SELECT r.id, {_COLUMNS}, t.result FROM rows r JOIN owners o ON o.id = r.owner LEFT JOIN results t ON t.id = r.id
+SELECT r.id, {_COLUMNS}, t.result FROM rows r LEFT JOIN results t ON t.id = r.id
 WHERE r.id > ? ORDER BY r.id LIMIT 1000
 """
 
@@ -70,7 +71,7 @@ class SqliteStore(Store):
         self.path = Path(path)
         self._guard = RLock()
         self._connection: sqlite3.Connection | None = None
-        self._owner_id = 0
+        self._owners: dict[int, str] = {}
         with self._talking() as connection:
             self._set_up(connection)
 
@@ -120,13 +121,23 @@ class SqliteStore(Store):
     def read(self, keys: Sequence[str], *, results: bool = True) -> dict[str, StoredRow]:
         with self._talking() as connection:
             (text,) = connection.execute(_READ_ALL if results else _READ_STATES, (json.dumps(keys),)).fetchone()
-        return {members[0]: StoredRow(*members) for members in json.loads(text)}
+            return self._rows(connection, json.loads(text))
+
+    def _rows(self, connection: sqlite3.Connection, found: list[list[Any]]) -> dict[str, StoredRow]:
+        """Return rows by key, with the names of their owners in the place of numbers."""
+        owners = self._owners
+        rows = {}
+        for key, digest, state, attempt, owner, user, ids, result in found:
+            if owner not in owners:
+                owners.update(connection.execute("SELECT id, name FROM owners").fetchall())
+            rows[key] = StoredRow(key, digest, state, attempt, owners[owner], user, ids, result)
+        return rows
 
     def apply(self, rows: Sequence[StoredRow]) -> list[bool]:
         with self._writing() as connection:
             keys = json.dumps([row.key for row in rows])
             (text,) = connection.execute(_READ_STATES, (keys,)).fetchone()
-            known = {members[0]: StoredRow(*members) for members in json.loads(text)}
+            known = self._rows(connection, json.loads(text))
             told: list[bool] = []
             changed: dict[str, StoredRow] = {}
             for row in rows:
@@ -158,11 +169,11 @@ class SqliteStore(Store):
         while True:
             with self._talking() as connection:
                 page = connection.execute(_PAGE, (last,)).fetchall()
-            for id_, key, digest, state, attempt, owner, user, ids, result in page:
-                last = id_
-                yield StoredRow(key, digest, state, attempt, owner, user, json.loads(ids), result)
+                found = self._rows(connection, [[*row[1:7], json.loads(row[7]), row[8]] for row in page])
+            yield from found.values()
             if not page:
                 return
+            last = page[-1][0]
 
     def beat(self) -> None:
         with self._writing() as connection:

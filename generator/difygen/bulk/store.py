@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from threading import Lock
@@ -29,7 +30,7 @@ class Store(ABC):
     def __init__(self) -> None:
         self.owner = new_owner()
         self._process = os.getpid()
-        self._working: set[str] = set()
+        self._working: Counter[str] = Counter()
         self._lock = Lock()
         self._watch = Watch(self.beats)
         self._heart: Heart | None = None
@@ -46,7 +47,7 @@ class Store(ABC):
 
     @abstractmethod
     def iterate(self) -> Iterator[StoredRow]:
-        """Iterate over all rows, in the order in which they were first claimed."""
+        """Iterate over all rows."""
 
     @abstractmethod
     def beat(self) -> None:
@@ -104,17 +105,19 @@ class Store(ABC):
     # Who is at work
 
     def hold(self, key: str) -> None:
-        """Take note that this process is at work on a row."""
-        self._working.add(key)
-        if self._heart is None:
-            with self._lock:
-                if self._heart is None:
-                    self.beat()
-                    self._heart = Heart(self.beat)
+        """Take note that this process is at work on a row, or tries to get it: so often is it let go."""
+        with self._lock:
+            self._working[key] += 1
+            if self._heart is None:
+                self.beat()
+                self._heart = Heart(self.beat)
 
     def let_go(self, key: str) -> None:
         """Take note that it is not any more."""
-        self._working.discard(key)
+        with self._lock:
+            self._working[key] -= 1
+            if not self._working[key]:
+                del self._working[key]
 
     def is_held(self, row: StoredRow) -> bool:
         """Check whether somebody is at work on a row that was begun."""

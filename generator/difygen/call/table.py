@@ -11,9 +11,8 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from difygen.console import UsageProblem, compact_json
 from difygen.model import JsonValue
@@ -23,8 +22,7 @@ BATCH = 1000
 """Records of a Parquet file that are in memory together."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One row of a table as it stands there, or what is wrong with it. `line` is where it begins, or its number."""
 
     line: int

@@ -1,0 +1,306 @@
+"""`difygen.bulk` from Python: one row, by a client of either kind, wherever an earlier call has left it; jobs of chats;
+limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import pickle
+import threading
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from difygen.bulk import (
+    AsyncJob,
+    AsyncLimit,
+    JobEndedError,
+    Limit,
+    Row,
+    RowResult,
+    Store,
+    Tally,
+    arun_row,
+    open_store,
+    run_row,
+)
+from difygen.bulk.tally import Spread
+from difygen.testing import MockDify, mock_dify
+from hypothesis import given
+from hypothesis import strategies as st
+from support.bulk_server import BulkServer, bulk_server
+from support.concat_client import AsyncConcatClient, ConcatClient
+from support.servers import Server
+from support.terminal import piped
+
+KEY = "app-SECRET"
+
+
+@pytest.fixture
+def served() -> Iterator[tuple[BulkServer, Server]]:
+    with bulk_server() as found:
+        yield found
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with open_store(tmp_path / "rows.db") as found:
+        yield found
+
+
+def row(string: str, **more: Any) -> Row:
+    return Row.of("concat", {"string": string, "num": 1, "list": "list_a"}, key=string, **more)
+
+
+@pytest.fixture(params=["blocking", "async"])
+def run(request: pytest.FixtureRequest, served: tuple[BulkServer, Server], store: Store) -> Any:
+    """Runs a row by either client."""
+    options: dict[str, Any] = {"base_url": served[1].url, "api_key": KEY, "user": "ada", "max_retries": 0}
+    options |= {"timeout": 5.0, "max_reconnects": 0}
+
+    def blocking(row: Row, **policy: bool) -> RowResult:
+        with ConcatClient(**options) as client:
+            return run_row(client, row, store, **policy)
+
+    def waiting(row: Row, **policy: bool) -> RowResult:
+        async def work() -> RowResult:
+            async with AsyncConcatClient(**options) as client:
+                return await arun_row(client, row, store, **policy)
+
+        return asyncio.run(work())
+
+    return blocking if request.param == "blocking" else waiting
+
+
+def test_a_row_is_run_once(run: Any, served: tuple[BulkServer, Server], store: Store) -> None:
+    first, second = run(row("a")), run(row("a"))
+    assert (first.state, first.status, first.outputs, first.is_new) == ("done", "succeeded", {"result": "A"}, True)
+    assert (second.outputs, second.is_new, second.workflow_run_id) == ({"result": "A"}, False, first.workflow_run_id)
+    assert served[0].starts == {"a": 1}
+    kept = store.get("a")
+    assert kept is not None and kept.ids["workflow_run_id"] == first.workflow_run_id
+
+
+@pytest.mark.parametrize(("fault", "kind"), [("fail", "RunFailedError"), ("refuse", "InvalidParamError")])
+def test_what_ended_badly_is_a_result(run: Any, served: tuple[BulkServer, Server], fault: str, kind: str) -> None:
+    served[0].faults["a"] = fault
+    found = run(row("a"))
+    assert (found.state, found.error_kind, found.succeeded) == ("failed", kind, False)
+    assert not run(row("a")).is_new
+    served[0].faults.clear()
+    assert run(row("a"), retry_failed=True).succeeded
+
+
+def test_inputs_that_do_not_fit_are_a_result_and_nothing_is_sent(run: Any, served: tuple[BulkServer, Server]) -> None:
+    found = run(Row.of("concat", {"string": "a", "num": 1, "list": "secret text"}))
+    assert (found.state, found.error_kind) == ("failed", "ValidationError")
+    assert "secret text" not in (found.error or "")
+    assert served[1].requests == []
+
+
+@pytest.mark.parametrize("fault", ["cut early", "broken"])
+def test_a_call_that_told_nothing_is_unknown(run: Any, served: tuple[BulkServer, Server], fault: str) -> None:
+    served[0].faults["a"] = fault
+    assert run(row("a")).state == "unknown"
+    served[0].faults.clear()
+    assert run(row("a")).state == "unknown"
+    assert run(row("a"), rerun_unknown=True).state == "done"
+
+
+def test_a_run_is_found_by_the_user_that_its_row_alone_has(run: Any, served: tuple[BulkServer, Server]) -> None:
+    served[0].faults["a"] = "cut early"
+    found = run(row("a", user_prefix="bulk"))
+    assert (found.state, found.outputs, served[0].starts["a"]) == ("done", {"result": "A"}, 1)
+    (stored,) = served[0].runs.values()
+    assert stored.user.startswith("bulk-")
+
+
+def test_a_run_that_goes_on_is_left_and_read_later(run: Any, served: tuple[BulkServer, Server]) -> None:
+    served[0].faults["a"] = "cut"
+    found = run(row("a"))
+    assert (found.state, found.status) == ("started", "running")
+    assert run(row("a")).outputs == {"result": "A"}
+    assert served[0].starts == {"a": 1}
+
+
+def test_a_wrong_key_is_no_result_and_starts_nothing(run: Any, served: tuple[BulkServer, Server], store: Store) -> None:
+    served[0].key = "app-ANOTHER"
+    with pytest.raises(JobEndedError, match="Access token is invalid") as caught:
+        run(row("a"))
+    assert KEY not in "".join(traceback.format_exception(caught.value))
+    kept = store.get("a")
+    assert kept is not None and kept.state == "released"
+    served[0].key = ""
+    assert run(row("a")).succeeded
+
+
+def test_a_key_that_was_used_for_other_values_is_refused(run: Any, served: tuple[BulkServer, Server]) -> None:
+    assert run(row("a")).succeeded
+    found = run(Row.of("concat", {"string": "b", "num": 1, "list": "list_a"}, key="a"))
+    assert (found.state, found.error_kind, served[0].starts.total()) == ("failed", "ChangedRowError", 1)
+
+
+def test_refusals_are_waited_for(run: Any, served: tuple[BulkServer, Server]) -> None:
+    served[0].refusals = 2
+    found = run(row("a"))
+    assert (found.state, served[0].starts, served[0].refused) == ("done", {"a": 1}, 2)
+
+
+def test_threads_that_run_the_same_row_start_it_once(served: tuple[BulkServer, Server], store: Store) -> None:
+    served[0].latency = 0.3
+    states: list[str] = []
+    with ConcatClient(base_url=served[1].url, api_key=KEY, user="ada") as client:
+        threads = [
+            threading.Thread(target=lambda: states.append(run_row(client, row("a"), store).state)) for _ in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert (served[0].starts, "done" in states) == ({"a": 1}, True)
+    assert set(states) <= {"claimed", "started", "done"}  # those that came late have left it to the first
+
+
+def test_nothing_that_travels_or_is_logged_holds_the_key(
+    served: tuple[BulkServer, Server], store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    served[0].faults["b"] = "fail"
+    with ConcatClient(base_url=served[1].url, api_key=KEY, user="ada") as client:
+        results = [run_row(client, row(string), store) for string in "ab"]
+    travelling = [pickle.dumps(each) for each in (*results, row("a"), store)]
+    assert all(KEY.encode() not in each for each in travelling)
+    assert KEY not in caplog.text and KEY not in repr(results)
+    assert pickle.loads(travelling[0]) == results[0]
+
+
+CHAT = """\
+name: desk
+mode: chatflow
+inputs:
+  order: {type: text-input, required: false}
+"""
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[tuple[str, MockDify]]:
+    spec = tmp_path / "desk.yaml"
+    spec.write_text(CHAT)
+    with mock_dify(str(spec), handler=lambda inputs: f"about {inputs.get('order')}") as dify:
+        yield str(spec), dify
+
+
+def results(output: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.read_text().splitlines()]
+
+
+def test_each_row_of_a_chat_is_a_conversation(desk: tuple[str, MockDify], tmp_path: Path) -> None:
+    spec, dify = desk
+    (tmp_path / "rows.csv").write_text("order,query\nA-1,Where?\nA-2,When?\n")
+    output = tmp_path / "out.jsonl"
+    arguments = ("call", spec, "--inputs", str(tmp_path / "rows.csv"), "--output", str(output))
+    for _ in range(2):
+        ended = piped(*arguments, env=dify.environment)
+        assert ended.code == 0, ended.err
+    assert [line["answer"] for line in results(output)] == ["about A-1", "about A-2"]
+    assert len({line["conversation_id"] for line in results(output)}) == len(dify.turns) == 2
+
+
+def test_rows_of_one_conversation_are_its_turns_in_order(desk: tuple[str, MockDify], tmp_path: Path) -> None:
+    spec, dify = desk
+    rows = [f"c{number % 3},turn {number}" for number in range(12)]
+    (tmp_path / "rows.csv").write_text("\n".join(["talk,query", *rows[:6]]) + "\n")
+    output = tmp_path / "out.jsonl"
+    arguments = ("call", spec, "--inputs", str(tmp_path / "rows.csv"), "--conversation-column", "talk")
+    arguments += ("--output", str(output), "--concurrency", "5")
+    assert piped(*arguments, env=dify.environment).code == 0
+    (tmp_path / "rows.csv").write_text("\n".join(["talk,query", *rows]) + "\n")
+    ended = piped(*arguments, env=dify.environment)
+    assert ended.code == 0, ended.err
+    asked: dict[str, list[str]] = {}
+    for turn in dify.turns:
+        asked.setdefault(turn.conversation_id or "", []).append(turn.query)
+    assert sorted(asked.values()) == [[f"turn {n}" for n in range(first, 12, 3)] for first in range(3)]
+    assert len({line["conversation_id"] for line in results(output)}) == 3
+
+
+def test_a_row_of_a_chat_needs_a_query(desk: tuple[str, MockDify], tmp_path: Path) -> None:
+    spec, dify = desk
+    (tmp_path / "rows.csv").write_text("order,query\nA-1,\n")
+    ended = piped("call", spec, "--inputs", str(tmp_path / "rows.csv"), env=dify.environment)
+    assert (ended.code, len(dify.turns)) == (2, 0)
+    assert "the column 'query' must hold a text that is not empty." in ended.err
+
+
+def test_a_job_that_is_cancelled_leaves_what_has_an_id(served: tuple[BulkServer, Server], store: Store) -> None:
+    served[0].faults["a"] = "hang"
+    rows = [row(string) for string in "abc"]
+
+    async def work() -> Tally:
+        async with AsyncConcatClient(base_url=served[1].url, api_key=KEY, user="ada") as client:
+            job = AsyncJob(client, store, concurrency=3)
+            task = asyncio.create_task(job.run(lambda: rows))
+            while job.tally.done < 2:
+                await asyncio.sleep(0.01)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            return job.tally
+
+    assert asyncio.run(work()).done == 2
+    states = {stored.key: stored.state for stored in store.iterate()}
+    assert states == {"a": "started", "b": "done", "c": "done"}
+
+
+def test_a_limit_halves_once_for_a_storm_and_comes_back() -> None:
+    now = [0.0]
+    limit = Limit(16, lambda: now[0])
+    for _ in range(10):
+        limit.refused(began=0.0)
+    assert (limit.allowed, limit.pause > 0) == (8, True)
+    now[0] += 1.0
+    limit.refused(began=0.5, retry_after=7.0)
+    assert (limit.allowed, limit.pause) == (4, 7.0)
+    now[0] += 8.0
+    assert limit.pause == 0
+    for _ in range(200):
+        limit.succeeded()
+    assert limit.allowed == 16
+    assert not limit.is_hopeless
+
+
+def test_a_limit_lets_no_more_go_on_than_it_says() -> None:
+    async def work() -> int:
+        limit, most = AsyncLimit(3), 0
+
+        async def call() -> None:
+            nonlocal most
+            async with limit.aslot():
+                most = max(most, limit.running)
+                await asyncio.sleep(0.001)
+
+        tasks = [asyncio.create_task(call()) for _ in range(30)]
+        await asyncio.sleep(0.002)
+        for task in tasks[10:15]:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert limit.running == 0
+        return most
+
+    assert asyncio.run(work()) == 3
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=200), st.sampled_from([0.5, 0.95]))
+def test_quantiles_are_right_to_one_percent(values: list[float], share: float) -> None:
+    spread = Spread()
+    for value in values:
+        spread.add(value)
+    import math
+
+    exact = sorted(values)[math.ceil(share * len(values)) - 1]
+    assert spread.quantile(share) == pytest.approx(exact, rel=0.011, abs=1e-5)
+    assert spread.total == pytest.approx(sum(values))

@@ -1,0 +1,297 @@
+"""Stores of rows, whatever processes do and wherever they die: what was said to be written is there, one claim of an
+attempt at most is given away, and how a row ended never changes.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import pickle
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from difygen.bulk import PartsStore, Row, SqliteStore, Store, StoredRow, StoreError, open_store
+from difygen.bulk.owners import SILENCE, Watch, is_running, new_owner, place
+from difygen.bulk.rows import RANKS, State, digest_of, may_follow
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+
+KINDS = ("sqlite", "folder", "objects")
+KEYS = [f"row {number}" for number in range(4)]
+
+
+def place_of(kind: str, folder: Path) -> str:
+    if kind == "sqlite":
+        return str(folder / "rows.db")
+    return str(folder / "parts") + "/" if kind == "folder" else f"local://{folder}/objects"
+
+
+def row(key: str) -> Row:
+    return Row(key, {}, digest="d")
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    if request.param == "objects":
+        pytest.importorskip("fsspec")
+    found: str = request.param
+    return found
+
+
+@pytest.fixture
+def where(kind: str, tmp_path: Path) -> str:
+    return place_of(kind, tmp_path)
+
+
+def test_a_row_goes_its_way(where: str) -> None:
+    with open_store(where) as store:
+        assert store.get("a") is None
+        assert store.claim(row("a"))
+        assert not store.claim(row("a"))
+        claimed = store.get("a")
+        assert claimed is not None and (claimed.state, claimed.owner) == ("claimed", store.owner)
+        assert store.started(claimed, {"workflow_run_id": "r"})
+        assert not store.started(claimed, {"workflow_run_id": "another"})
+        begun = store.get("a")
+        assert begun is not None and begun.ids == {"workflow_run_id": "r"}
+        assert store.finish(begun, "done", '{"status": "succeeded", "text": "字\\u2028"}')
+        assert not store.finish(begun, "failed", "{}")
+    with open_store(where) as other:
+        (ended,) = other.iterate()
+        assert ended == other.get("a")
+        assert (ended.state, json.loads(ended.result or "")["text"]) == ("done", "字\u2028")
+        assert other.read(["a", "b"], results=False)["a"].result is None
+
+
+def test_a_failed_row_can_be_claimed_again_and_forgets_its_result(where: str) -> None:
+    with open_store(where) as store:
+        store.claim(row("a"))
+        store.finish(store.claim_of(row("a"), 1), "failed", '{"error": "x"}')
+        assert not store.claim(row("a"), 1)
+        assert not store.claim(row("a"), 3)
+        assert store.claim(row("a"), 2)
+        again = store.get("a")
+        assert again is not None and (again.attempt, again.state, again.result) == (2, "claimed", None)
+
+
+def test_a_store_travels_as_its_place(where: str) -> None:
+    with open_store(where) as store:
+        store.claim(row("a"))
+        copied = pickle.dumps(store)
+        with pickle.loads(copied) as other:
+            assert other.get("a") == store.get("a")
+            assert other.owner != store.owner
+
+
+def _claim_all(where: str, keys: list[str], barrier: Any, won: Any) -> None:
+    with open_store(where) as store:
+        barrier.wait()
+        for key in keys:
+            while True:
+                if store.claim(row(key)):
+                    won.put(key)
+                if store.get(key) is not None:
+                    break
+
+
+def test_of_many_processes_that_claim_at_once_one_has_the_row(where: str, kind: str) -> None:
+    keys = [f"row {number}" for number in range(8 if kind == "objects" else 24)]
+    context = multiprocessing.get_context("spawn")
+    barrier, won = context.Barrier(3), context.Queue()
+    workers = [context.Process(target=_claim_all, args=(where, keys, barrier, won)) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    found = sorted(won.get(timeout=60) for _ in keys)
+    for worker in workers:
+        worker.join(60)
+    assert (found, won.empty(), [worker.exitcode for worker in workers]) == (sorted(keys), True, [0, 0, 0])
+
+
+def test_threads_share_a_store(where: str) -> None:
+    keys = [f"row {number}" for number in range(10)]
+    won: list[str] = []
+    with open_store(where) as store:
+
+        def work() -> None:
+            won.extend(key for key in keys if store.claim(row(key)))
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert sorted(won) == keys
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Several processes on one store, any of which may die at any moment: also in the middle of a write."""
+
+    kind = "sqlite"
+    processes = Bundle("processes")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="difygen-test-"))
+        self.where = place_of(self.kind, self.folder)
+        self.model: dict[str, StoredRow] = {}
+        self.given: set[tuple[str, int]] = set()
+        self.alive: list[Store] = []
+
+    def teardown(self) -> None:
+        for store in self.alive:
+            store.close()
+        shutil.rmtree(self.folder)
+
+    @rule(target=processes)
+    def open(self) -> Any:
+        if len(self.alive) >= 3:
+            return multiple()
+        self.alive.append(open_store(self.where))
+        return self.alive[-1]
+
+    @rule(
+        store=processes,
+        key=st.sampled_from(KEYS),
+        state=st.sampled_from(sorted(RANKS)),
+        attempt=st.integers(1, 3),
+        text=st.text(max_size=5),
+    )
+    def write(self, store: Store, key: str, state: State, attempt: int, text: str) -> None:
+        ids = {"workflow_run_id": text} if state == "started" else {}
+        result = json.dumps(text) if state in ("failed", "done") else None
+        change = StoredRow(key, "d", state, attempt, store.owner, None, ids, result)
+        is_written = store.write(change)
+        assert is_written == may_follow(self.model.get(key), change)
+        if is_written:
+            if state == "claimed":
+                assert (key, attempt) not in self.given
+                self.given.add((key, attempt))
+            self.model[key] = change
+
+    @rule(store=consumes(processes), cut=st.integers(0, 40))
+    def die(self, store: Store, cut: int) -> None:
+        """Leave a process without a word; of what it was writing a part may be there."""
+        self.alive.remove(store)
+        store._stop_beating()
+        if isinstance(store, PartsStore):
+            part = Path(self.where) / f"{store.owner.replace(':', '-')}.jsonl"
+            if part.is_file() and cut:
+                line = json.dumps(["row", KEYS[0], "d", "done", 9, store.owner, None, {}, "lost"]).encode()
+                part.write_bytes(part.read_bytes() + line[:cut])
+            store._beat_count = 0  # it does not say that it leaves
+            store.close()
+        elif isinstance(store, SqliteStore) and store._connection is not None:
+            if cut:
+                store._connection.execute("BEGIN IMMEDIATE")
+                store._connection.execute("DELETE FROM rows")
+            store._connection.close()
+            store._connection = None
+
+    @invariant()
+    def everybody_sees_the_same(self) -> None:
+        for store in self.alive:
+            assert store.read(KEYS) == self.model
+            assert {stored.key: stored for stored in store.iterate()} == self.model
+
+
+class PartsMachine(StoreMachine):
+    kind = "folder"
+
+
+machines = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestSqliteMachine = StoreMachine.TestCase
+TestSqliteMachine.settings = machines
+TestPartsMachine = PartsMachine.TestCase
+TestPartsMachine.settings = machines
+
+
+def test_what_a_claim_means_for_who_lives(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "rows.db")
+    store.claim(row("a"))
+    claimed = store.get("a")
+    assert claimed is not None
+    assert not store.is_held(claimed)
+    store.hold("a")
+    assert store.is_held(claimed)
+    with open_store(tmp_path / "rows.db") as other:
+        assert other.is_held(claimed)
+        assert other.drivers() == sorted([store.owner, other.owner])
+        store.close()
+        other._watch._read_at = float("-inf")
+        assert not other.is_held(claimed)
+        assert other.drivers() == [other.owner]
+
+
+def test_the_death_of_a_process_is_told_by_its_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, process, began, nonce = new_owner().split(":")
+    assert is_running(f"{here}:{process}:{began}:{nonce}") is True
+    if began:  # another process has its number now
+        assert is_running(f"{here}:{process}:{int(began) + 1}:{nonce}") is False
+    assert is_running(f"{here}:{2**22 + 1}:{began}:{nonce}") is False
+    assert is_running(f"elsewhere:{process}:{began}:{nonce}") is None
+    assert place() == here
+
+
+@pytest.mark.parametrize("jump", [-1e9, 0.0, 1e9])
+def test_who_is_elsewhere_lives_as_long_as_it_beats_whatever_the_clocks_say(
+    jump: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts, now = {"elsewhere:1:1:x": 1}, 0.0
+    watch = Watch(lambda: dict(counts), lambda: now)
+    monkeypatch.setattr("time.time", lambda: jump)
+    for _ in range(20):
+        assert watch.is_alive("elsewhere:1:1:x")
+        now += SILENCE / 2
+        counts["elsewhere:1:1:x"] += 1
+    assert watch.is_alive("elsewhere:1:1:x")
+    now += SILENCE + 1
+    assert not watch.is_alive("elsewhere:1:1:x")
+
+
+def test_a_store_is_of_the_process_that_opened_it(where: str) -> None:
+    with open_store(where) as store:
+        store.claim(row("a"))
+        process, store._process = store._process, -1
+        with pytest.raises(StoreError, match="opened by another process"):
+            store.get("a")
+        store._process = process
+
+
+@pytest.mark.parametrize(
+    ("make", "complaint"),
+    [
+        (lambda path: path.write_text("mine"), "file is not a database"),
+        (lambda path: _database(path), "is a database of something else"),
+        (lambda path: path.parent.chmod(0o500), "unable to open database file"),
+    ],
+)
+def test_what_is_no_store_is_left_alone(tmp_path: Path, make: Callable[[Path], object], complaint: str) -> None:
+    folder = tmp_path / "there"
+    folder.mkdir()
+    make(folder / "rows.db")
+    if os.geteuid() == 0 and complaint.startswith("unable"):
+        pytest.skip("root may write anywhere")
+    with pytest.raises(StoreError, match=complaint):
+        open_store(folder / "rows.db")
+    folder.chmod(0o700)
+
+
+def _database(path: Path) -> None:
+    import sqlite3
+
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    connection.close()
+
+
+def test_the_same_arguments_have_the_same_digest_in_any_order() -> None:
+    assert digest_of("app", {"a": 1, "b": [{"c": "字"}]}) == digest_of("app", {"b": [{"c": "字"}], "a": 1})
+    assert digest_of("app", {"a": 1}) != digest_of("app", {"a": 1.5})
+    assert digest_of("app", {"a": 1}) != digest_of("other", {"a": 1})
