@@ -125,10 +125,12 @@ class AsyncJob:
         self._hands.is_closing = True
         until = asyncio.get_running_loop().time() + GRACE
         left = [task for task in tasks if not task.done()]
+        told = set[asyncio.Task[None]]()  # once: a second time would break off what stops a run
         while left:
             is_late = asyncio.get_running_loop().time() >= until
             for task in left:
-                if is_late or self._at.get(task) not in self._hands.unnamed:
+                if task not in told and (is_late or self._at.get(task) not in self._hands.unnamed):
+                    told.add(task)
                     task.cancel()
             await asyncio.wait(left, timeout=0.02)
             left = [task for task in left if not task.done()]
