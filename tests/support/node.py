@@ -30,7 +30,7 @@ def run(folder: Path, *command: str, stdin: str | None = None, **settings: str) 
         input=stdin,
         capture_output=True,
         encoding="utf-8",
-        timeout=110,
+        timeout=400,
     )
     assert done.returncode == 0, f"$ {' '.join(command)}\n{done.stdout}\n{done.stderr}"
     return done.stdout
