@@ -217,8 +217,9 @@ console.log((await desk.chatDesk({ deskTurnRequest: turn })).answer);
         "utf-8",
     )
     options = json.loads((node / "tsconfig.json").read_text("utf-8"))["compilerOptions"]
-    for name in ("exactOptionalPropertyTypes", "noUncheckedIndexedAccess", "noUnusedLocals", "verbatimModuleSyntax"):
+    for name in ("exactOptionalPropertyTypes", "noUncheckedIndexedAccess", "noUnusedLocals"):
         del options[name]  # what it writes is not as strict
+    options |= {"erasableSyntaxOnly": False, "verbatimModuleSyntax": False}
     options |= {"module": "Preserve", "moduleResolution": "Bundler"}
     (node / "tsconfig.json").write_text(json.dumps({"compilerOptions": options, "include": ["src"]}), "utf-8")
     run(node, "npx", "tsc")
