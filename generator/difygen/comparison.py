@@ -83,7 +83,8 @@ def run_diff(
         _show_error(error, for_machines)
         return 2
     changes = diff(before, after)
-    fails = bool(fail_on and _is_as_bad(changes, fail_on))
+    failing = EFFECTS if fail_on == "any" else EFFECTS[: EFFECTS.index(fail_on) + 1] if fail_on else ()
+    fails = any(change.effect in failing for change in changes)
     if report:
         write_report(report, (), "diff", ok=not fails, more=changes_as_json(changes))
     if for_machines == "text":
@@ -103,11 +104,6 @@ def _show_error(error: VersionError, output_format: OutputFormat) -> None:
         say(str(finding))
     if str(error):
         say_error(str(error))
-
-
-def _is_as_bad(changes: Iterable[Change], limit: FailOn) -> bool:
-    failing = EFFECTS if limit == "any" else EFFECTS[: EFFECTS.index(limit) + 1]
-    return any(change.effect in failing for change in changes)
 
 
 def diff(before: Version, after: Version) -> tuple[Change, ...]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from difygen.arguments import Values
-from difygen.bulk import AsyncJob, AsyncLimit, Row, RowResult, Store, StoreError, Tally, open_store
+from difygen.bulk import AsyncJob, Row, RowResult, Store, StoreError, Tally, open_store
 from difygen.bulk.rows import changed_row, result_of_stored
 from difygen.call.options import DEFAULT_CONCURRENCY, CallOptions
 from difygen.call.output import check_output, column_names, line_of, write_results
@@ -131,7 +131,9 @@ def call_rows(
         try:
             reader.check(refusals, lambda key: store.get(key) is not None)
             hidden = options.json or not is_terminal(sys.stderr) or (options.output is None and is_terminal(sys.stdout))
-            shown = nullcontext(_unseen) if hidden else row_progress(table.count() // columns.shard[1])
+            shown = (
+                nullcontext(lambda tally, limit: None) if hidden else row_progress(table.count() // columns.shard[1])
+            )
             with shown as advance:
                 batch = Batch(loaded, reader, store, options, advance)
                 tally = _run(batch, connection)
@@ -146,10 +148,6 @@ def call_rows(
     again = "" if batch.prints else " The same command goes on where it stopped."
     say(f"Interrupted after {count(ended, 'row')}.{again}")
     return INTERRUPTED
-
-
-def _unseen(tally: Tally, limit: AsyncLimit) -> None:
-    """Show nothing."""
 
 
 @contextmanager

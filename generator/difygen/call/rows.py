@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from difygen.arguments import Values, unknown_input, value_from_json, value_from_text
 from difygen.bulk.rows import Row, digest_of
-from difygen.call.table import Record, Table
+from difygen.call.table import Table, TableRecord
 from difygen.console import UsageProblem
 from difygen.model import App, Input, JsonValue
 
@@ -105,7 +105,7 @@ class RowReader:
         name = str(found.number) if row is None else row.conversation or row.key
         return int.from_bytes(sha256(name.encode(errors="replace")).digest()[:8]) % of
 
-    def _row(self, number: int, record: Record) -> InputRow:
+    def _row(self, number: int, record: TableRecord) -> InputRow:
         if record.problem:
             return InputRow(number, record.line, record.cells, None, (record.problem,))
         problems: list[str] = []

@@ -40,16 +40,13 @@ def sum_up(tally: Tally, options: CallOptions, loaded: GeneratedClient) -> int:
     words += [f"{tally.unknown} unknown"] if tally.unknown else []
     words += [f"{tally.unfinished} unfinished"] if tally.unfinished else []
     say(", ".join(words) + (f". Results are in {options.output}." if options.output else "."))
-    for line in (*_measures(tally), *_advice(tally, options)):
+    if tally.seconds.count:
+        say(f"Time of a run: {_spread(tally.seconds, duration)}")
+    if tally.tokens.total:
+        say(f"Tokens of a run: {_spread(tally.tokens, lambda tokens: f'{round(tokens):,}')}")
+    for line in _advice(tally, options):
         say(line)
     return OK if succeeded == total else FAILED
-
-
-def _measures(tally: Tally) -> Iterator[str]:
-    if tally.seconds.count:
-        yield f"Time of a run: {_spread(tally.seconds, duration)}"
-    if tally.tokens.total:
-        yield f"Tokens of a run: {_spread(tally.tokens, lambda tokens: f'{round(tokens):,}')}"
 
 
 def _spread(spread: Spread, write: Callable[[float], str]) -> str:

@@ -22,7 +22,7 @@ BATCH = 1000
 """Records of a Parquet file that are in memory together."""
 
 
-class Record(NamedTuple):
+class TableRecord(NamedTuple):
     """One row of a table as it stands there, or what is wrong with it. `line` is where it begins, or its number."""
 
     line: int
@@ -42,7 +42,7 @@ class Table:
         """Whether all cells are texts, to be read by the kind of their column."""
         return self.kind == "csv"
 
-    def records(self) -> Iterator[Record]:
+    def records(self) -> Iterator[TableRecord]:
         """Read the table from its beginning. Raises `UsageProblem` where nothing after that can be read."""
         try:
             match self.kind:
@@ -76,7 +76,7 @@ class Table:
                     text = f"{self.name}:{number}: this is not UTF-8 text; save the table as UTF-8."
                     raise UsageProblem(text) from error
 
-    def _json_records(self) -> Iterator[Record]:
+    def _json_records(self) -> Iterator[TableRecord]:
         for number, line in enumerate(self._lines(), 1):
             if not line.strip():
                 continue
@@ -84,14 +84,14 @@ class Table:
                 record = json.loads(line)
             except (ValueError, RecursionError) as error:
                 reason = error.msg.lower() if isinstance(error, json.JSONDecodeError) else "cannot be read"
-                yield Record(number, {}, f"this is no JSON object on one line: {reason}.")
+                yield TableRecord(number, {}, f"this is no JSON object on one line: {reason}.")
                 continue
             if isinstance(record, dict):
-                yield Record(number, {key: value for key, value in record.items() if value is not None})
+                yield TableRecord(number, {key: value for key, value in record.items() if value is not None})
             else:
-                yield Record(number, {}, f"a row is a JSON object of inputs, not {compact_json(record)[:40]}.")
+                yield TableRecord(number, {}, f"a row is a JSON object of inputs, not {compact_json(record)[:40]}.")
 
-    def _csv_records(self) -> Iterator[Record]:
+    def _csv_records(self) -> Iterator[TableRecord]:
         reader = csv.reader(self._lines(), strict=True)
         try:
             header = [cell.strip() for cell in next(reader, [])]
@@ -100,9 +100,9 @@ class Table:
             for cells in reader:
                 if len(cells) > width:
                     sizes = f"{count(len(cells), 'cell')} for {count(width, 'column')}"
-                    yield Record(line, {}, f"{sizes}; quote cells that hold a comma.")
+                    yield TableRecord(line, {}, f"{sizes}; quote cells that hold a comma.")
                 elif cells:
-                    yield Record(line, dict(zip(header, cells, strict=False)))
+                    yield TableRecord(line, dict(zip(header, cells, strict=False)))
                 line = reader.line_num + 1
         except csv.Error as error:
             raise UsageProblem(f"{self.name}:{reader.line_num}: this is not CSV: {error}.") from error
@@ -123,16 +123,16 @@ class Table:
         except Exception as error:  # pyarrow's own, of which there are many
             raise UsageProblem(f"{self.name} is no Parquet file: {error}.") from error
 
-    def _parquet_records(self) -> Iterator[Record]:
+    def _parquet_records(self) -> Iterator[TableRecord]:
         number = 0
         for batch in self._parquet_file().iter_batches(batch_size=BATCH):
             for record in batch.to_pylist():
                 number += 1
-                yield Record(number, {name: _plain(value) for name, value in record.items() if not _is_missing(value)})
-
-
-def _is_missing(value: object) -> bool:
-    return value is None or value != value  # noqa: PLR0124  (NaN is how pandas says that there is nothing)
+                # NaN is how pandas says that there is nothing
+                held = {
+                    name: each for name, each in record.items() if each is not None and each == each
+                }  # noqa: PLR0124
+                yield TableRecord(number, {name: _plain(each) for name, each in held.items()})
 
 
 def _plain(value: Any) -> JsonValue:

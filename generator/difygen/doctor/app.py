@@ -66,8 +66,8 @@ def check_app(
         section.problem("app", *_refusal(info))
         return None
     body = info.body
-    mode, title = body.get("mode"), _text(body, "name")
-    name = f" {title!r}" if title else ""
+    mode, title = body.get("mode"), body.get("name")
+    name = f" {title!r}" if title and isinstance(title, str) else ""
     kind = APP_KINDS.get(cast(AppMode, mode))
     if isinstance(mode, str) and kind is not expected:
         fix = f"Use the key of the {expected.word} itself, or generate from this app's own definition."
@@ -147,8 +147,3 @@ def _said(answer: Reply) -> str:
 def _remedy(answer: Reply) -> str:
     hint = answer.error and answer.error.hint
     return f"{hint}." if hint else "See the log of Dify's API."
-
-
-def _text(body: Mapping[str, Any], key: str) -> str:
-    value = body.get(key)
-    return value if isinstance(value, str) else ""

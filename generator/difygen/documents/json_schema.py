@@ -31,14 +31,9 @@ def inputs_schema(app: App, file: Schema, extra: Mapping[str, Mapping[str, Any]]
     """
     extra = extra or {}
     properties = {each.name: input_schema(each, file) | dict(extra.get(each.name, {})) for each in app.inputs}
-    return _closed(properties, [each.name for each in app.inputs if each.required])
-
-
-def _closed(properties: Schema, required: Sequence[str]) -> Schema:
-    schema: Schema = {"type": "object"}
-    if required:
-        schema["required"] = [*required]
-    return schema | {"properties": properties, "additionalProperties": False}
+    required = [each.name for each in app.inputs if each.required]
+    listed = {"required": required} if required else {}
+    return {"type": "object", **listed, "properties": properties, "additionalProperties": False}
 
 
 def outputs_schema(outputs: Sequence[Output], file: Schema) -> Schema:

@@ -281,11 +281,11 @@ def _older(value: Any) -> Any:
         choices = found.get(word)
         if isinstance(choices, list) and {"type": "null"} in choices:
             del found[word]
-            rest = [_nullable(each) for each in choices if each != {"type": "null"}]
+            # only what has a type may say that it takes null; references are to objects
+            rest = [
+                {"type": "object", "nullable": True, "allOf": [each]} if "$ref" in each else {**each, "nullable": True}
+                for each in choices
+                if each != {"type": "null"}
+            ]
             found |= rest[0] if len(rest) == 1 else {word: rest}
     return found
-
-
-def _nullable(schema: Document) -> Document:
-    """Return what also takes null, in words of 3.0: only what has a type may say so. References are to objects."""
-    return {"type": "object", "nullable": True, "allOf": [schema]} if "$ref" in schema else {**schema, "nullable": True}

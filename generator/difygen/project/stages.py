@@ -290,7 +290,10 @@ def _retire(tree: str, folder: str, ours: AbstractSet[str], under: str = "") -> 
         path = f"{under}/{entry.name}" if under else entry.name
         if entry.is_dir(follow_symlinks=False):
             if entry.name == CACHE:
-                _keep_cache(entry.path, os.path.join(folder, path))
+                try:
+                    os.rename(entry.path, os.path.join(folder, path))
+                except OSError:
+                    _remove_tree(entry.path)
             else:
                 _retire(tree, folder, ours, path)
         elif path in ours or entry.stat(follow_symlinks=False).st_nlink > 1:
@@ -299,13 +302,6 @@ def _retire(tree: str, folder: str, ours: AbstractSet[str], under: str = "") -> 
             os.rename(entry.path, os.path.join(folder, path))
     with suppress(OSError):
         os.rmdir(os.path.join(tree, under))
-
-
-def _keep_cache(cache: str, new: str) -> None:
-    try:
-        os.rename(cache, new)
-    except OSError:
-        _remove_tree(cache)
 
 
 def _new_folder(prefix: str) -> str:

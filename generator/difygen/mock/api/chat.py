@@ -35,12 +35,12 @@ from difygen.mock.errors import ApiError, bad_request, invalid_param, not_found
 from difygen.mock.validation import required_user
 from difygen.model import WORKFLOW
 
-R = TypeVar("R", bound="Row")
+R = TypeVar("R", bound="Listed")
 
 _LACKING = "Conversation Not Exists."
 
 
-class Row(Protocol):
+class Listed(Protocol):
     """Something that a list shows."""
 
     id: str
