@@ -379,7 +379,7 @@ def test_keys_may_be_in_files() -> None:
         assert not talk(call("concat", INPUTS), *arguments, environment=environment).is_error
     assert "warning" not in Path("log.txt").read_text()
     ran = difygen("mcp", *arguments[:2], "--base-url", "http://x", "--api-key-file", "lookup.key")
-    assert ran.err == "Error: With several apps, --api-key-file is NAME=FILE; the names are lookup and concat.\n"
+    assert ran.err == "Error: With several apps, --api-key-file is NAME=FILE; the names are concat and lookup.\n"
     ran = difygen("mcp", CONCAT, "--base-url", "http://x", "--api-key-file", "a=b", "--api-key-file", "no.key")
     assert ran.err.splitlines() == [
         "Error: --api-key-file is for an app `a` that there is not; there is concat.",

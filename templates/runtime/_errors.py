@@ -106,9 +106,11 @@ class FormValuesError(DifyError, ValueError):
         problems: What is wrong, by the name of the field; by "action" for the action.
     """
 
-    def __init__(self, message: str, *, problems: Mapping[str, str]) -> None:
+    def __init__(
+        self, message: str, *, problems: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(message)
-        self.problems = dict(problems)
+        self.problems = dict(problems or {})
 
 
 class VariableError(DifyError, ValueError):

@@ -128,10 +128,9 @@ class Table:
         for batch in self._parquet_file().iter_batches(batch_size=BATCH):
             for record in batch.to_pylist():
                 number += 1
-                # NaN is how pandas says that there is nothing
-                held = {
-                    name: each for name, each in record.items() if each is not None and each == each
-                }  # noqa: PLR0124
+                held = {name: each for name, each in record.items() if each is not None}
+                for name in [name for name, each in held.items() if each != each]:  # noqa: PLR0124
+                    del held[name]  # NaN, by which pandas says that there is nothing
                 yield TableRecord(number, {name: _plain(each) for name, each in held.items()})
 
 

@@ -123,9 +123,11 @@ def read_keys(files: Sequence[str], names: Sequence[str]) -> dict[str, str]:
         if not separator:
             name, file = names[0], given
         if not separator and len(names) > 1:
-            problems.append(f"With several apps, --api-key-file is NAME=FILE; the names are {listed(names)}.")
+            problems.append(f"With several apps, --api-key-file is NAME=FILE; the names are {listed(sorted(names))}.")
         elif name not in names:
-            problems.append(f"--api-key-file is for an app {named(name)} that there is not; there is {listed(names)}.")
+            problems.append(
+                f"--api-key-file is for an app {named(name)} that there is not; there is {listed(sorted(names))}."
+            )
         with collecting(problems):
             keys[name] = key_from_file(file)
     if problems:
