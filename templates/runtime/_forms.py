@@ -5,7 +5,7 @@ The server looks whether the action and every field are there, and at nothing el
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from ._errors import FormValuesError
 from ._files import FileRules, PreparedFile, Uploads
@@ -108,10 +108,11 @@ def check_files(field: FormInput, value: Any) -> list[PreparedFile]:
     Raises:
         ValueError: They are no list, too many, or one of them is not taken.
     """
+    found = type(value).__name__
     is_one = isinstance(value, str | bytes | bytearray | tuple | Mapping)
     if is_one or not isinstance(value, Sequence):
-        raise ValueError(f"a list is needed, not {type(value).__name__}")
-    files: Sequence[Any] = value
+        raise ValueError(f"a list is needed, not {found}")
+    files = cast(Sequence[object], value)
     if not files:
         raise ValueError("the list is empty")
     if field.max_files is not None and len(files) > field.max_files:
@@ -145,7 +146,7 @@ def expected(field: FormInput) -> str:
 def files_among(values: Mapping[str, Any]) -> Iterator[PreparedFile]:
     """Yield the files of values that were checked."""
     for value in values.values():
-        items: list[Any] = value if isinstance(value, list) else [value]
+        items = cast(list[object], value) if isinstance(value, list) else [value]
         yield from (item for item in items if isinstance(item, PreparedFile))
 
 
@@ -155,6 +156,8 @@ def wire_values(values: Mapping[str, Any], uploads: Uploads) -> dict[str, Any]:
     def wire(value: Any) -> Any:
         if isinstance(value, PreparedFile):
             return value.wire_with(uploads)
-        return [wire(item) for item in value] if isinstance(value, list) else value
+        if isinstance(value, list):
+            return [wire(item) for item in cast(list[object], value)]
+        return value
 
     return {name: wire(value) for name, value in values.items()}
