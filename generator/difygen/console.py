@@ -143,10 +143,10 @@ def can_print(text: str) -> bool:
     return True
 
 
-def say(line: str) -> None:
-    """Write a line for people, beside the results."""
+def say(line: str, *, nl: bool = True) -> None:
+    """Write a line for people, beside the results, or with `nl=False` a prompt."""
     with writing("to standard error"):
-        click.echo(line, sys.stderr)  # named, as click writes UTF-8 to an ASCII stream that it chooses itself
+        click.echo(line, sys.stderr, nl=nl)  # named, as click writes UTF-8 to an ASCII stream that it chooses itself
 
 
 def say_error(sentence: str) -> None:

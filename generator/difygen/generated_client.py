@@ -194,7 +194,10 @@ _HOPELESS = frozenset(
     )
 )
 
-_PAUSED = "Fill its form in on Dify's page of the app, or with submit_form() and resume() of the generated client."
+_PAUSED = (
+    "Fill its form in on Dify's page of the app, with submit_form() and resume() of the generated client, "
+    "or call it on a terminal, which asks for it (not with --json or --events)."
+)
 
 
 def sentences(error: Exception, loaded: GeneratedClient) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from difygen.arguments import Values, file_argument, parse_arguments, usage_line, value_from_text
+from difygen.call.forms import can_be_asked, fill_in
 from difygen.call.results import beside_answer, print_answer
 from difygen.config import Config
 from difygen.connection import read_connection
@@ -237,11 +238,10 @@ class ChatSession:
             try:
                 return self._follow(stream, shown)
             except self._loaded.failures as error:
-                forms = getattr(error, "forms", ())
-                if not (self._asks and forms and all(form.form_token for form in forms)):
+                if not (self._asks and can_be_asked(error)):
                     raise
-                for form in forms:
-                    self._fill_in(form)
+                for form in error.forms:  # type: ignore[attr-defined]
+                    fill_in(form, self._client, self._loaded, self._read)
                 stream = self._client.resume(error.workflow_run_id)  # type: ignore[attr-defined]
                 shown = error.answer  # type: ignore[attr-defined]  # which the server replays
 
@@ -291,26 +291,6 @@ class ChatSession:
                 called.add((raw.get("id"), tool))
                 self._aside(one_line(f"tool: {tool} {raw.get('tool_input') or ''}")[:100])
             yield
-
-    def _fill_in(self, form: Any) -> None:
-        """Ask for the fields and the button of a human-input form, and submit it."""
-        say(f"\n{printable(form.form_content or form.node_title)}")
-        values: dict[str, str] = {}
-        for field in form.inputs:
-            if field.type in ("file", "file-list"):
-                raise UsageProblem(f"The form asks for files ({one_line(field.name)}): fill it in on Dify's page.")
-            values[field.name] = self._answer(f"{one_line(field.name)}: ")
-        buttons = [action.id for action in form.actions]
-        choice = buttons[0] if len(buttons) == 1 else ""
-        while choice not in buttons:
-            choice = self._answer(f"{one_line(' | '.join(buttons))}: ").strip()
-        self._client.submit_form(form, action=choice, inputs=values)
-
-    def _answer(self, prompt: str) -> str:
-        text = self._read(prompt)
-        if text is None:
-            raise UsageProblem("The form was not filled in: the turn waits on the server.")
-        return text
 
     def _suggest(self, questions: tuple[str, ...]) -> None:
         for question in questions:

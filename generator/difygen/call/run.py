@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 from difygen.arguments import usage_line
+from difygen.call.forms import FormLeftError, can_be_asked, fill_in
 from difygen.call.options import CallOptions
 from difygen.call.progress import PlainView
 from difygen.call.results import blocking_line, print_answer, print_result, result_of
@@ -48,6 +49,8 @@ class SingleCall:
         self._workflow, self._loaded, self._options = workflow, loaded, options
         self._timeline = Timeline({node.id: node.parent for node in workflow.nodes if node.parent})
         self._notes: list[str] = []
+        self._seen: set[tuple[object, ...]] = set()
+        self._before: frozenset[tuple[object, ...]] = frozenset()
         self._client = loaded.client(**connection.arguments())
 
     def run(self, values: Mapping[str, object], turn: Mapping[str, object]) -> int:
@@ -66,13 +69,34 @@ class SingleCall:
     def _run(self, arguments: Mapping[str, object]) -> int:
         try:
             with self._client:
-                self._print(self._wait(arguments) if self._options.blocking else self._stream(arguments))
+                self._print(self._outcome(arguments))
             return OK
+        except FormLeftError as problem:
+            say("\n".join(problem.lines()))
+            return FAILED
         except KeyboardInterrupt:
             return INTERRUPTED
         except self._loaded.failures as error:
             advice = f"difygen doctor {self._workflow.source} looks for the reason."
             return self._explain(error, *self._notes, *([advice] if is_hopeless(error) and not is_usage(error) else []))
+
+    def _outcome(self, arguments: Mapping[str, object]) -> Any:
+        """Return what came out, after the forms that it waits for were filled in where somebody can be asked."""
+        asks = is_terminal(sys.stdin) and is_terminal(sys.stderr) and not (self._options.json or self._options.events)
+        stream: Any = None
+        while True:
+            try:
+                if stream is None and self._options.blocking:
+                    return self._wait(arguments)
+                return self._stream(stream or self._loaded.stream(self._client)(**arguments))
+            except self._loaded.failures as error:
+                if not (asks and can_be_asked(error)):
+                    raise
+                for form in error.forms:  # type: ignore[attr-defined]
+                    fill_in(form, self._client, self._loaded, _ask)
+                # A run that pauses twice says "resumption" anew each time; that is no repetition.
+                self._before = frozenset(key for key in self._seen if key[2] != "resumption")
+                stream = self._client.resume(error.workflow_run_id)  # type: ignore[attr-defined]
 
     def _wait(self, arguments: Mapping[str, object]) -> Any:
         """Make one request, for one answer; its run cannot be stopped, since its id comes with the answer."""
@@ -94,11 +118,14 @@ class SingleCall:
 
         return Console(stderr=True).status("waiting for the run to end")
 
-    def _stream(self, arguments: Mapping[str, object]) -> Any:
+    def _stream(self, opened: Any) -> Any:
+        """Follow a stream to its end. What a stream that goes on after a form repeats is passed over."""
         with self._view() as view:
             try:
-                with self._loaded.stream(self._client)(**arguments) as stream:
+                with opened as stream:
                     for event in stream:
+                        if not self._keep(event.raw):
+                            continue
                         if self._options.events:
                             echo(compact_json(event.raw))
                         self._timeline.feed(event.raw, time.monotonic())
@@ -117,6 +144,19 @@ class SingleCall:
                 raise
         say(f"Interrupted. {self._stop()}")
         raise KeyboardInterrupt
+
+    def _keep(self, event: Mapping[str, Any]) -> bool:
+        """Remember an event of a run that may pause, unless it was there before the run was taken up again.
+
+        Within one stream the same id may come in several rounds, which are no repetitions.
+        """
+        data = event.get("data")
+        facts = data if isinstance(data, Mapping) else {}
+        key = (event.get("event"), facts.get("id"), facts.get("reason"))
+        if facts.get("id") and key in self._before:
+            return False
+        self._seen.add(key)
+        return True
 
     def _stop(self) -> str:
         """Ask the server to stop the run or turn, and say how that went."""
@@ -169,6 +209,13 @@ class SingleCall:
             return code or FAILED
         say(f"The timeline is in {name}.")
         return code
+
+
+def _ask(prompt: str) -> str | None:
+    """Ask on standard error, since standard output may be a file."""
+    say(prompt, nl=False)
+    line = sys.stdin.readline()
+    return line.rstrip("\r\n") if line else None
 
 
 class _NoView:
