@@ -149,6 +149,13 @@ def say(line: str, *, nl: bool = True) -> None:
         click.echo(line, sys.stderr, nl=nl)  # named, as click writes UTF-8 to an ASCII stream that it chooses itself
 
 
+def ask(prompt: str) -> str | None:
+    """Return the line that is typed at a prompt on standard error; None at the end of the input."""
+    say(prompt, nl=False)
+    line = sys.stdin.readline()
+    return line.rstrip("\r\n") if line else None
+
+
 def say_error(sentence: str) -> None:
     """Say what is wrong, with the mark that all errors without a place in a file have."""
     say(f"{click.style('Error:', fg='red')} {sentence}")

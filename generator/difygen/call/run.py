@@ -22,6 +22,7 @@ from difygen.console import (
     OK,
     WRONG,
     OutputError,
+    ask,
     compact_json,
     duration,
     echo,
@@ -93,7 +94,7 @@ class SingleCall:
                 if not (asks and can_be_asked(error)):
                     raise
                 for form in error.forms:  # type: ignore[attr-defined]
-                    fill_in(form, self._client, self._loaded, _ask)
+                    fill_in(form, self._client, self._loaded, ask)
                 # A run that pauses twice says "resumption" anew each time; that is no repetition.
                 self._before = frozenset(key for key in self._seen if key[2] != "resumption")
                 stream = self._client.resume(error.workflow_run_id)  # type: ignore[attr-defined]
@@ -209,13 +210,6 @@ class SingleCall:
             return code or FAILED
         say(f"The timeline is in {name}.")
         return code
-
-
-def _ask(prompt: str) -> str | None:
-    """Ask on standard error, since standard output may be a file."""
-    say(prompt, nl=False)
-    line = sys.stdin.readline()
-    return line.rstrip("\r\n") if line else None
 
 
 class _NoView:
