@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 from difygen.testing import fake_client
 from difygen.tools import ToolError, Tools
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from support import ROOT
+from support.hostile import NAMES, SENDABLE_TEXTS
 from support.packages import files_of, imported, workflow_from, write
 from support.projects import difygen
 
@@ -267,3 +270,47 @@ def test_a_missing_key_is_the_programs_affair(client: Any, monkeypatch: pytest.M
         Tools(lookup=client.LookupClient(base_url="http://127.0.0.1:9/v1", user="ada")).call_tool(
             "lookup", {"ke_hu": "Ada"}
         )
+
+
+@settings(
+    max_examples=12,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
+)
+@given(
+    SENDABLE_TEXTS,
+    st.lists(SENDABLE_TEXTS, min_size=2, max_size=3, unique=True),
+    st.lists(NAMES, min_size=2, max_size=4, unique=True),
+)
+def test_texts_stay_texts_and_names_are_ones_that_apis_take(
+    spec: str, text: str, options: list[str], names: list[str]
+) -> None:
+    members = {name: "string" for name in names}
+    """Whatever a definition says, in every form. `spec` is there for the folder that it makes."""
+    definition = {
+        "name": "hostile",
+        "title": text,
+        "description": text,
+        "inputs": {
+            "choice": {"type": "select", "options": options, "label": text, "description": text},
+            "tree": {"type": "json_object", "properties": members, "required": False},
+            **{name: {"type": "text-input", "label": text, "required": False} for name in names},
+        },
+        "outputs": {"result": {"type": "object", "description": text, "properties": members}, **members},
+    }
+    Path("hostile.yaml").write_text(json.dumps(definition), "utf-8")
+    assume(difygen("tools", "hostile.yaml", "--for", "mcp").code == 0)  # a spec may not hold everything
+    for form in ("openai", "openai-chat", "anthropic", "mcp", "json-schema"):
+        for strict in ((), ("--strict",)):
+            (tool,) = tools("hostile.yaml", "--for", form, *strict)
+            about = tool.get("function", tool)
+            assert about["name"] == "hostile"
+            assert len(about["description"]) <= 1024
+            schema = next(about[key] for key in ("parameters", "input_schema", "inputSchema", "input") if key in about)
+            Draft202012Validator.check_schema(schema)
+            assert len(schema["properties"]) == len(definition["inputs"])  # none hides another
+            assert next(part["enum"] for part in schema["properties"].values() if "enum" in part) == options
+            for part in objects(schema):
+                assert all(re.fullmatch(r"[a-zA-Z0-9_.-]{1,64}", name) for name in part.get("properties", ()))
+            for output in (about[key] for key in ("outputSchema", "output") if key in about):
+                Draft202012Validator.check_schema(output)
+                assert {*output["properties"]} == {*definition["outputs"]}
