@@ -122,7 +122,7 @@ def run(environment: Environment, python: Path) -> int:
     tests = [f"tests/test_{name}.py" for name in environment.tests]
     command = [str(python), "-m", "pytest", "-q", "-n", "auto", "-p", "no:cacheprovider", *tests]
     command += [f"--deselect={test}" for test in environment.deselected]
-    settings = {"HYPOTHESIS_EXAMPLES": "25"} | ({"HTTP_LIBRARY": "httpx2"} if "httpx" in environment.removed else {})
+    settings = {"HYPOTHESIS_EXAMPLES": "10"} | ({"HTTP_LIBRARY": "httpx2"} if "httpx" in environment.removed else {})
     return subprocess.run(command, check=False, cwd=ROOT, env={**os.environ, **settings}).returncode
 
 

@@ -28,7 +28,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 hypothesis.settings.register_profile(
     "difygen",
     deadline=None,
-    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "60")),  # less where the suite runs for the sixth time
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "40")),  # less where the suite runs for the sixth time
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("difygen")

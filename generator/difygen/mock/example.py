@@ -9,7 +9,10 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-import httpx
+try:
+    import httpx
+except ModuleNotFoundError:  # generated clients run on either
+    import httpx2 as httpx  # type: ignore[no-redef]
 
 from difygen.mock.api.payloads import form_variables
 from difygen.mock.conversations import ConversationStore
