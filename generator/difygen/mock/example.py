@@ -9,10 +9,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-try:
-    import httpx
-except ModuleNotFoundError:  # generated clients run on either
-    import httpx2 as httpx  # type: ignore[no-redef]
+import httpx
 
 from difygen.mock.api.payloads import form_variables
 from difygen.mock.conversations import ConversationStore
