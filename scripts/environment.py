@@ -15,6 +15,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 SCRIPTS = VENV / ("Scripts" if os.name == "nt" else "bin")
+WORKERS = str(2 * (os.cpu_count() or 1))
+"""How many processes run tests: two for each core, since half of the time a test waits, for a server or a process."""
+
 LEVELS = ("demo", "test")  # from little to much: each holds all that the one before it holds
 
 

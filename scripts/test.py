@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from environment import ROOT, ensure
+from environment import ROOT, WORKERS, ensure
 
 CHECKS: tuple[Sequence[str], ...] = (
     ("black", "--check", "--quiet", "."),
@@ -15,7 +15,7 @@ CHECKS: tuple[Sequence[str], ...] = (
     ("ruff", "check", "--quiet", "--isolated", "--target-version=py311", "--extend-select=D401", "templates/runtime"),
     ("mypy", "--strict", "generator/difygen", "templates/runtime"),
     ("scripts.derive_blocking", "--check"),
-    ("pytest", "-n", "auto"),
+    ("pytest", "-n", WORKERS),
 )
 
 
