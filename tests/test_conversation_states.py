@@ -150,4 +150,4 @@ class Talk(RuleBasedStateMachine):
 
 
 TestTalk = Talk.TestCase
-TestTalk.settings = settings(max_examples=8, stateful_step_count=15, deadline=None)
+TestTalk.settings = settings(max_examples=5, stateful_step_count=15, deadline=None)

@@ -54,9 +54,9 @@ def posts(server: Server, text: str) -> int:
     return sum(text in (body.get("query"), body["inputs"].get("string")) for body in asked)
 
 
-def is_slow(name: str, error: type[BaseException], managed: bool) -> bool:
+def is_slow(kind: str, name: str, error: type[BaseException], managed: bool) -> bool:
     """Whether a case runs by hand alone: each kind of server, and each kind of interruption, has others."""
-    return not managed or (error is ERRORS[1] and "taken up" not in name)
+    return not managed or (error is ERRORS[1] and (kind == "async" or "taken up" not in name))
 
 
 CASES = [
@@ -66,7 +66,7 @@ CASES = [
         error,
         managed,
         id=f"{kind}, {name}, {error.__name__}, managed={managed}",
-        marks=[pytest.mark.slow] if is_slow(name, error, managed) else [],
+        marks=[pytest.mark.slow] if is_slow(kind, name, error, managed) else [],
     )
     for kind in DRIVERS
     for name in SERVERS
