@@ -54,6 +54,16 @@ def until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None
         time.sleep(0.01)
 
 
+def is_quiet(project: Project) -> bool:
+    """Whether half a second passes without a word, as it never does if the watcher's own files wake it.
+
+    A single save may wake it twice: the system tells of it in steps, which come late on a busy machine.
+    """
+    before = said(project)
+    time.sleep(0.5)
+    return said(project) == before
+
+
 def module_holds(project: Project, text: str, module: str = "concat") -> Callable[[], bool]:
     path = project.client / f"{module}.py"
     return lambda: path.exists() and text in path.read_text()
@@ -93,9 +103,8 @@ def test_documents_are_kept_up_to_date_and_are_no_changes_themselves(project: Pr
         for old, limit in ((48, 40), (40, 30)):
             project.change("specs/concat.yaml", f"max_length: {old}", f"max_length: {limit}")
             until(lambda wanted=limit: f'"maxLength": {wanted}' in document.read_text(), process)
-            time.sleep(0.5)
-        assert said(project).count("1 document; files: 1 written") == 3
-        assert said(project).count("1 document;") == 3, said(project)
+            until(lambda: is_quiet(project), process)
+        assert said(project).count("1 document; files: 1 written") == 3, said(project)
 
 
 def test_a_single_file_is_watched_however_an_editor_saves_it(project: Project) -> None:
