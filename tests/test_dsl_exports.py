@@ -220,5 +220,5 @@ def test_lab_exports_have_no_surprises(path: Path) -> None:
     if found.workflow is None:
         assert the_error(found) == "unsupported-mode"
     else:
-        assert {each.code for each in found.diagnostics} <= {"default-not-usable"}
+        assert {each.code for each in found.diagnostics} <= {"default-not-usable", "form-not-delivered"}
         assert all(each.type is not Primitive.ANY for each in found.workflow.outputs)

@@ -1,13 +1,16 @@
 """Answers to human-input forms: what is refused before anything is sent, files, and tokens that no endpoint knows."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar, Literal
 
+import pydantic
 import pytest
 import runtime
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 from support.both_clients import Using, both_clients, with_sync
 from support.replay import recording, replay
 from support.servers import Server, as_json
@@ -154,6 +157,90 @@ def test_a_form_is_read_where_its_token_is_all_that_is_given(using: Using) -> No
         with pytest.raises(runtime.FormValuesError, match="comment takes a text, not int"):
             using(server.url, lambda client: client.submit_form(TOKEN, action="reject", inputs={"comment": 5}))
     assert [request.line.partition(" ")[0] for request in server.requests] == ["GET", "POST", "GET"]
+
+
+class Answer(runtime.FormAnswer):
+    """As generated modules have them; tests/cases/gen/forms has one that was generated."""
+
+    node_id: ClassVar[str] = "review"
+    action_: Literal["approve", "reject"]
+    comment: runtime.Text
+    colour: Literal["red", "green", "blue"]
+    proof: Annotated[runtime.FileInput, runtime.FileRules(types=("document",))]
+    pictures: Annotated[Sequence[runtime.FileInput], Field(max_length=2)]
+    action: Annotated[runtime.Text, Field(alias="action")]
+    node_id_: Annotated[runtime.Text, Field(alias="node_id")]
+
+
+MORE = [{"type": "paragraph", "output_variable_name": name} for name in ("action", "node_id")]
+ASKED = {**FORM.raw, "node_id": "review", "inputs": [*FIELDS, *MORE]}
+
+
+def answered(**other: Any) -> Answer:
+    return Answer(**{"action_": "approve", **GOOD, "action": "mine", "node_id_": "too", **other})
+
+
+@both_clients
+def test_an_answer_is_sent_by_the_names_of_the_form(using: Using, tmp_path: Path) -> None:
+    path = tmp_path / "b.png"
+    path.write_bytes(b"\x89PNG")
+    forms = [runtime.Form({**ASKED, "node_id": "other"}), runtime.Form(ASKED)]
+    with Server({UPLOAD: as_json({"id": "file-1"}), POST: as_json({})}) as server:
+        using(server.url, lambda client: client.submit_form(forms, answered(pictures=[path]), user="eve"))
+    local = {"transfer_method": "local_file", "upload_file_id": "file-1"}
+    assert server.requests[-1].json == {
+        "action": "approve",
+        "user": "eve",
+        "inputs": {
+            "comment": "fine",
+            "colour": "red",
+            "proof": {"type": "document", **local},
+            "pictures": [{"type": "image", **local}],
+            "action": "mine",
+            "node_id": "too",
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("forms", "message"),
+    [
+        (runtime.Form({**ASKED, "node_id": "other"}), "form of the node 'review', and not for that of 'other'"),
+        ([], "form of the node 'review', and not for that of none at all"),
+        ([runtime.Form(ASKED)] * 2, "2 forms of the node 'review' wait: give one of them alone"),
+    ],
+)
+def test_an_answer_goes_to_the_form_of_its_own_node(forms: Any, message: str) -> None:
+    with pytest.raises(runtime.FormValuesError, match=message):
+        with_sync("http://127.0.0.1:1", lambda client: client.submit_form(forms, answered()))
+
+
+def test_an_answer_is_held_against_the_form_as_it_is_now() -> None:
+    changed = runtime.Form({**ASKED, "inputs": [*FIELDS[:3], *MORE], "actions": ACTIONS[1:]})
+    with pytest.raises(runtime.FormValuesError, match="no action 'approve': it takes 'reject'"):
+        with_sync("http://127.0.0.1:1", lambda client: client.submit_form(changed, answered()))
+    with pytest.raises(runtime.FormValuesError, match="pictures is no field of the form"):
+        with_sync("http://127.0.0.1:1", lambda client: client.submit_form(changed, answered(action_="reject")))
+
+
+@pytest.mark.parametrize(
+    "call", [{}, {"answer": "yes", "action": "approve"}, {"form": [FORM], "action": "approve"}], ids=str
+)
+def test_an_answer_is_one_of_two_things(call: dict[str, Any]) -> None:
+    if "answer" in call:
+        call = {**call, "answer": answered()}
+    with pytest.raises(TypeError, match="or an answer"):
+        with_sync("http://127.0.0.1:1", lambda client: client.submit_form(**{"form": FORM, **call}))
+
+
+def test_an_answer_from_a_web_page_is_checked_and_opens_no_file(tmp_path: Path) -> None:
+    (tmp_path / "secret.pdf").write_text("secret")
+    data = {"action_": "delete", "comment": 5, "colour": "pink", "proof": str(tmp_path / "secret.pdf"), "pictures": []}
+    with pytest.raises(pydantic.ValidationError) as caught:
+        Answer.model_validate(data)
+    assert {error["loc"][0] for error in caught.value.errors()} == {"action_", *data, "action", "node_id"} - {
+        "pictures"
+    }
 
 
 @both_clients

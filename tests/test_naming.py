@@ -8,6 +8,7 @@ from difygen.codegen.python.names import NameRequest, name_apps, node_constants,
 from difygen.codegen.python.runtime import exported_names
 from difygen.model import App, Node
 from difygen.naming import (
+    ANSWER_ATTRIBUTES,
     MAX_NAME,
     MAX_WORKFLOW_NAME,
     MODEL_ATTRIBUTES,
@@ -120,11 +121,11 @@ def test_a_reserved_name_gets_an_underscore() -> None:
 
 
 def test_whatever_a_model_has_is_reserved() -> None:
-    from runtime import Inputs, Outputs
+    from runtime import FormAnswer, Inputs, Outputs
 
-    for model in (Inputs, Outputs):
+    for model, reserved in ((Inputs, MODEL_ATTRIBUTES), (Outputs, MODEL_ATTRIBUTES), (FormAnswer, ANSWER_ATTRIBUTES)):
         attributes = {*dir(model), *dir(type(model))}
-        assert {name for name in attributes if not name.startswith("_")} <= MODEL_ATTRIBUTES
+        assert {name for name in attributes if not name.startswith("_")} <= reserved
 
 
 def test_an_explicit_name_comes_first_and_is_not_altered() -> None:

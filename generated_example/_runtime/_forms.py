@@ -33,6 +33,28 @@ def listed(items: Iterable[str]) -> str:
     return ", ".join(shown)
 
 
+def form_of(forms: Form | Sequence[Form] | str, node_id: str) -> Form | str:
+    """Return the form of a node among those that wait; a token may be that of any.
+
+    Raises:
+        FormValuesError: None of them is, or several are.
+    """
+    if isinstance(forms, str):
+        return forms
+    given = [forms] if isinstance(forms, Form) else list(forms)
+    found = [form for form in given if form.node_id in ("", node_id)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise FormValuesError(
+            f"{len(found)} forms of the node {node_id!r} wait: give one of them alone"
+        )
+    others = listed(form.node_id for form in given) or "none at all"
+    raise FormValuesError(
+        f"The answer is for the form of the node {node_id!r}, and not for that of {others}"
+    )
+
+
 def check_action(form: Form, action: object) -> None:
     """Check that the form has the action.
 

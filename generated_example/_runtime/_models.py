@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import (
     Annotated,
     Any,
+    ClassVar,
     Generic,
     Literal,
     NoReturn,
@@ -387,6 +388,25 @@ class Inputs(BaseModel):
     def local_files(self) -> list[PreparedFile]:
         """Return the files that must be uploaded before the inputs can be sent."""
         return [file for file in prepared_files(self) if file.source is not None]
+
+
+class FormAnswer(Inputs):
+    """An answer to the form of a human-input node, for `submit_form` of a client.
+
+    Each node has a class of its own: the first field is the button that is pressed, and the
+    others are the form's own fields, checked as inputs are.
+    """
+
+    node_id: ClassVar[str] = ""
+    """The node that asks. A form that was read by its token alone does not tell its node."""
+
+    def for_form(self) -> tuple[str, dict[str, Any]]:
+        """Return the button, and the values by the names that the form has for them."""
+        action, *fields = type(self).model_fields.items()
+        values = self.__dict__
+        return values[action[0]], {
+            field.serialization_alias or name: values[name] for name, field in fields
+        }
 
 
 def prepared_files(inputs: Inputs) -> list[PreparedFile]:

@@ -3,7 +3,7 @@
 A flow asks the transport to send and to wait; settings are read when a call needs them.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from copy import copy
 from functools import partial
 from math import inf, isinf
@@ -46,10 +46,12 @@ from ._forms import (
     check_action,
     check_values,
     files_among,
+    form_of,
     wire_values,
 )
 from ._http import NOTHING_SAID, SHARED, Call, Network
 from ._models import (
+    FormAnswer,
     Inputs,
     Outputs,
     Run,
@@ -608,8 +610,9 @@ class Operations(Generic[ResultsT]):
 
     async def submit_form(
         self,
-        form: Form | str,
-        action: str,
+        form: Form | Sequence[Form] | str,
+        answer: FormAnswer | None,
+        action: str | None,
         inputs: Mapping[str, Any] | None,
         user: str | None,
     ) -> None:
@@ -618,6 +621,13 @@ class Operations(Generic[ResultsT]):
         A form that is given by its token alone is read first, so that values are checked;
         so is one without actions, which its node may not have given to the API at all.
         """
+        if answer is not None and action is None and inputs is None:
+            form = form_of(form, answer.node_id)
+            action, inputs = answer.for_form()
+        elif answer is not None or action is None or not isinstance(form, Form | str):
+            raise TypeError(
+                "submit_form takes a form and action=..., inputs={...}, or an answer"
+            )
         token = form if isinstance(form, str) else form.form_token
         if not token:
             raise ConfigurationError(

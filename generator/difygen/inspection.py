@@ -21,7 +21,7 @@ from difygen.model_json import dump, load_type
 from difygen.naming import Identifier
 from difygen.options import Options
 from difygen.type_syntax import type_in_words
-from difygen.wording import count
+from difygen.wording import count, listed
 
 FORMAT = 1
 
@@ -72,12 +72,27 @@ def describe(app: App, name: str, options: Options, exports: Sequence[str]) -> d
             for dumped, output in zip(contract.get("outputs", ()), app.outputs, strict=True)
         ],
         **{name: contract[name] for name in ("answers", "tools", "files", "features") if name in contract},
+        **({"forms": _forms(contract["forms"], checked)} if app.forms else {}),
         **({"variables": _variables(contract["variables"], checked)} if app.variables else {}),
         "nodes": [
             {"id": node.id, "type": node.type, "title": node.title, "parent": node.parent, "python": constants[node.id]}
             for node in app.nodes
         ],
     }
+
+
+def _forms(dumped: Sequence[dict[str, Any]], names: VariableNames) -> list[dict[str, Any]]:
+    """Return the forms with the class of an answer, the name of its button and the names of the other fields."""
+    return [
+        {
+            **form,
+            "inputs": [
+                {**each, "python": names.forms[form["node"]].inputs[each["name"]]} for each in form.get("inputs", ())
+            ],
+            "python": {"answer": names.forms[form["node"]].answer, "action": names.forms[form["node"]].action},
+        }
+        for form in dumped
+    ]
 
 
 def _variables(dumped: Sequence[dict[str, Any]], names: VariableNames) -> list[dict[str, Any]]:
@@ -100,6 +115,10 @@ def _summary(app: dict[str, Any]) -> str:
         ("variable", each["python"], type_in_words(load_type(each["type"])), "") for each in app.get("variables", ())
     ]
     rows += [("tool", each["name"], "", "") for each in app.get("tools", ())]
+    rows += [
+        ("form", each["python"]["answer"], listed([action["id"] for action in each["actions"]], "or"), "")
+        for each in app.get("forms", ())
+    ]
     head = f"{app['python']['module']}: {app['kind']} {one_line(app['name'])!r} of {app['source']}"
     lines = [head, f"  key     {' or '.join(app['key_variables'])}", *(f"  {row}" for row in table(rows))]
     return "\n".join([*lines, f"  {count(len(app['nodes']), 'node')}"])

@@ -396,6 +396,24 @@ class TurnFiles(Record, kw_only=True):
     max_count: int | None = None
 
 
+class UserAction(Record):
+    """A button of a form: what an answer calls it, and what stands on it."""
+
+    id: str
+    title: str = ""
+
+
+class HumanForm(Record, kw_only=True):
+    """What a human-input node asks of people, where the API takes their answers.
+
+    An answer has a value for each of `inputs`, which are all required, and the id of one of `actions`.
+    """
+
+    node: str
+    inputs: tuple[Input, ...] = ()
+    actions: tuple[UserAction, ...] = ()
+
+
 class Features(Record, kw_only=True):
     """What an app's owner has switched on beside the answer itself, and what its users see before the first turn."""
 
@@ -439,6 +457,7 @@ class App(Record, kw_only=True):
     variables: tuple[Variable, ...] = ()
     answers: tuple[AnswerTemplate, ...] = ()
     tools: tuple[Tool, ...] = ()
+    forms: tuple[HumanForm, ...] = ()
     files: TurnFiles | None = None
     features: Features = Features()
     examples: tuple[Example, ...] = ()

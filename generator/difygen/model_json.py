@@ -16,6 +16,7 @@ from difygen.model import (
     App,
     ArrayOf,
     Features,
+    HumanForm,
     Input,
     JsonValue,
     Node,
@@ -29,6 +30,7 @@ from difygen.model import (
     TurnFiles,
     Type,
     UnionOf,
+    UserAction,
     Variable,
 )
 from difygen.record import Record, defaults
@@ -53,7 +55,7 @@ def dump(workflow: App) -> JsonObject:
     contract["inputs"] = _dump_all(workflow.inputs)
     if workflow.kind is WORKFLOW or workflow.outputs:
         contract["outputs"] = _dump_all(workflow.outputs)
-    for name in ("variables", "answers", "tools"):
+    for name in ("variables", "answers", "tools", "forms"):
         contract |= _filled(**{name: _dump_all(getattr(workflow, name))})
     if workflow.files is not None:
         contract["files"] = _dump(workflow.files)
@@ -70,7 +72,7 @@ def load(contract: JsonValue, source: str = "") -> App:
     """Return the workflow that `dump` wrote. Raises `ContractError` for anything else."""
     try:
         dumped = cast(Mapping[str, Any], contract)
-        return App(
+        app = App(
             name=_text(dumped["name"]),
             source=source,
             mode=dumped.get("mode", WORKFLOW.modes[0]),
@@ -81,6 +83,7 @@ def load(contract: JsonValue, source: str = "") -> App:
             variables=_load_all(Variable, dumped.get("variables", ())),
             answers=_load_all(AnswerTemplate, dumped.get("answers", ())),
             tools=_load_all(Tool, dumped.get("tools", ())),
+            forms=_load_all(HumanForm, dumped.get("forms", ())),
             files=_load(TurnFiles, dumped["files"]) if "files" in dumped else None,
             features=_load(Features, dumped.get("features", {})),
             nodes=tuple(
@@ -88,6 +91,9 @@ def load(contract: JsonValue, source: str = "") -> App:
                 for id_, type_, title, *parent in dumped.get("nodes", ())
             ),
         )
+        if not {form.node for form in app.forms} <= {node.id for node in app.nodes}:
+            raise ValueError("a form is that of no node")
+        return app
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ContractError(f"not a workflow's contract: {error!r}") from error
 
@@ -173,6 +179,12 @@ _FORMS: Mapping[type[Record], Mapping[str, _Form]] = {
     Variable: {"name": _TEXT, "type": _TYPE, "initial": _AS_IT_IS, "description": _TEXT},
     AnswerTemplate: {"node": _TEXT, "pieces": _PIECES, "reason": _TEXT},
     Tool: {"name": _TEXT, "label": _TEXT, "provider": _TEXT},
+    UserAction: {"id": _TEXT, "title": _TEXT},
+    HumanForm: {
+        "node": _TEXT,
+        "inputs": _Form(lambda inputs: _dump_all(inputs), lambda dumped: _load_all(Input, dumped)),
+        "actions": _Form(lambda actions: _dump_all(actions), lambda dumped: _load_all(UserAction, dumped)),
+    },
     TurnFiles: {"types": _LIST, "extensions": _LIST, "methods": _LIST, "max_count": _AS_IT_IS},
     Features: {name: _LIST if usual == () else _AS_IT_IS for name, usual in defaults(Features).items()},
     Property: {"name": _TEXT, "type": _TYPE, "required": _AS_IT_IS, "description": _TEXT},

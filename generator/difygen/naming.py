@@ -79,6 +79,9 @@ MODEL_ATTRIBUTES = frozenset(
 VARIABLES_ATTRIBUTES = MODEL_ATTRIBUTES | {"model_keep", "model_misfits", "model_rows"}
 """What the model of conversation variables has already."""
 
+ANSWER_ATTRIBUTES = MODEL_ATTRIBUTES | {"for_form", "node_id"}
+"""What the model of an answer to a form has already."""
+
 _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{port}{digit}" for port in ("com", "lpt") for digit in "0123456789")}
 )

@@ -119,6 +119,7 @@ from ._files import (
 from ._http import configure
 from ._models import (
     Checkbox,
+    FormAnswer,
     Inputs,
     JsonObject,
     Number,
@@ -229,6 +230,7 @@ __all__ = [
     "FilesInput",
     "Form",
     "FormAction",
+    "FormAnswer",
     "FormClosedError",
     "FormInput",
     "FormValuesError",

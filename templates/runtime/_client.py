@@ -6,13 +6,14 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Generic, Protocol, TypeVar, Unpack
+from typing import Any, BinaryIO, Generic, Protocol, TypeVar, Unpack, overload
 
 from ._events import Event, TextChunk
 from ._files import Destination, File, FilesInput, UploadedFile
 from ._http import Client, Network, SSLContext, check_client
 from ._models import (
     ArgumentsT,
+    FormAnswer,
     InputsT,
     OutputsT,
     Run,
@@ -428,6 +429,16 @@ class RunMethods(Generic[OutputsT, StreamT]):
         """Read a human-input form. Needs Dify 1.14."""
         return run_now(self._operations.get_form(form_token))
 
+    @overload
+    def submit_form(
+        self,
+        form: Form | Sequence[Form] | str,
+        answer: FormAnswer,
+        *,
+        user: str | None = None,
+    ) -> None: ...
+
+    @overload
     def submit_form(
         self,
         form: Form | str,
@@ -435,19 +446,32 @@ class RunMethods(Generic[OutputsT, StreamT]):
         action: str,
         inputs: Mapping[str, Any] | None = None,
         user: str | None = None,
+    ) -> None: ...
+
+    def submit_form(
+        self,
+        form: Form | Sequence[Form] | str,
+        answer: FormAnswer | None = None,
+        *,
+        action: str | None = None,
+        inputs: Mapping[str, Any] | None = None,
+        user: str | None = None,
     ) -> None:
         """Answer a human-input form, once; then `resume()` the run. Needs Dify 1.14.
 
         Args:
             form: A form of a `RunPausedError`, a `TurnPausedError` or an event, or its token.
-            action: The id of one of the form's `actions`.
+                With an `answer`, all forms that wait will do: its node tells which it is for.
+            answer: An answer of the class that the generated module has for the node.
+            action: In place of an answer, the id of one of the form's `actions`.
             inputs: A value for each of the form's `inputs`, by name. A field of files takes
                 what an input of the app takes: paths, bytes, URLs, uploads.
 
         Raises:
             FormClosedError: It was submitted before, or has expired.
+            FormValuesError: The form does not take the answer. Nothing was sent.
         """
-        run_now(self._operations.submit_form(form, action, inputs, user))
+        run_now(self._operations.submit_form(form, answer, action, inputs, user))
 
 
 class WorkflowClient(

@@ -20,7 +20,7 @@ def described(reading: Reading) -> str:
 
 def _app(app: App) -> Iterator[str]:
     yield f"app {app.name!r} of {app.source!r}"
-    yield from _facts(app, "name", "source", "inputs", "outputs", "nodes", "edges", "examples")
+    yield from _facts(app, "name", "source", "inputs", "outputs", "nodes", "edges", "forms", "examples")
     for input_ in app.inputs:
         yield f"input {input_.name!r}: {input_.kind}"
         yield from _facts(input_, "name", "kind")
@@ -30,6 +30,11 @@ def _app(app: App) -> Iterator[str]:
         yield from (f"    from: {'.'.join(selector)}" for selector in output.selectors)
     for node in app.nodes:
         yield _node(node)
+    for form in app.forms:
+        yield f"form of {form.node!r}: {', '.join(f'{action.id!r} {action.title!r}' for action in form.actions)}"
+        for field in form.inputs:
+            yield f"    {field.name!r}: {field.kind}"
+            yield from (f"    {fact}" for fact in _facts(field, "name", "kind"))
     for edge in app.edges:
         yield _edge(edge)
     for example in app.examples:

@@ -1,6 +1,20 @@
 """Strategies for workflows that somebody made up to do harm, or without thinking."""
 
-from difygen.model import App, ArrayOf, Input, Node, ObjectOf, OneOf, Output, Primitive, Property, Type, UnionOf
+from difygen.model import (
+    App,
+    ArrayOf,
+    HumanForm,
+    Input,
+    Node,
+    ObjectOf,
+    OneOf,
+    Output,
+    Primitive,
+    Property,
+    Type,
+    UnionOf,
+    UserAction,
+)
 from difygen.record import replace
 from difygen.type_algebra import union
 from hypothesis import strategies as st
@@ -189,6 +203,25 @@ OUTPUTS = st.builds(
     selectors=st.lists(st.lists(TEXTS, max_size=3).map(tuple), max_size=2).map(tuple),
 )
 NODES = st.builds(Node, id=NAMES, type=TEXTS, title=TEXTS, parent=st.none())
+FIELDS = st.one_of(_input(kind, st.none()) for kind in ("text-input", "paragraph", "select", "file", "file-list")).map(
+    lambda field: replace(field, required=True)
+)
+FORMS = st.builds(
+    HumanForm,
+    node=NAMES,
+    inputs=st.lists(FIELDS, max_size=4, unique_by=lambda field: field.name).map(tuple),
+    actions=st.lists(st.builds(UserAction, NAMES, TEXTS), min_size=1, max_size=3, unique_by=lambda each: each.id).map(
+        tuple
+    ),
+)
+
+
+def _asking(app: App, forms: list[HumanForm]) -> App:
+    """The workflow, some of whose nodes ask people."""
+    asked = zip(app.nodes, forms, strict=False)
+    return replace(app, forms=tuple(replace(form, node=node.id) for node, form in asked))
+
+
 WORKFLOWS = st.builds(
     App,
     name=NAMES,
@@ -198,7 +231,7 @@ WORKFLOWS = st.builds(
     inputs=st.lists(INPUTS, max_size=5, unique_by=lambda variable: variable.name).map(tuple),
     outputs=st.lists(OUTPUTS, max_size=5, unique_by=lambda output: output.name).map(tuple),
     nodes=st.lists(NODES, max_size=4, unique_by=lambda node: node.id).map(tuple),
-)
+).flatmap(lambda app: st.builds(_asking, st.just(app), st.lists(FORMS, max_size=2)))
 """Any workflow at all."""
 
 
@@ -226,6 +259,21 @@ def payload_workflow(payload: str) -> App:
         Output(name=f"{payload}1", type=OneOf((payload, "other")), selectors=((payload, payload),)),
     )
     nodes = (Node(id=payload, type=payload, title=payload),)
+    fields = (
+        Input(name=payload, kind="paragraph", prefilled=payload),
+        Input(name=f"{payload}1", kind="select", options=(payload, "other")),
+        replace(inputs[3], label="", description=""),
+    )
+    forms = (
+        HumanForm(node=payload, inputs=fields, actions=(UserAction(payload, payload), UserAction("other", payload))),
+    )
     return App(
-        name=payload, source=payload, title=payload, description=payload, inputs=inputs, outputs=outputs, nodes=nodes
+        name=payload,
+        source=payload,
+        title=payload,
+        description=payload,
+        inputs=inputs,
+        outputs=outputs,
+        nodes=nodes,
+        forms=forms,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
-from difygen.model import App, Input, JsonValue, OneOf, Output, Type
+from difygen.model import App, HumanForm, Input, JsonValue, OneOf, Output, Type
 from difygen.type_algebra import members_of
 from difygen.wording import listed, named, one_line, quoted, width
 
@@ -69,6 +69,15 @@ def _prefilled(value: JsonValue) -> str:
         return ""
     shown = quoted(value) if isinstance(value, str) else named(json.dumps(value, ensure_ascii=False))
     return f"Prefilled with {shown} in Dify."
+
+
+def action_texts(form: HumanForm) -> str:
+    """Return what stands on the buttons of a form, where that is not what answers call them anyway."""
+    titles = {action.id: one_line(action.title) for action in form.actions}
+    said = [
+        f"`{id_}` is {quoted(title)}" for id_, title in titles.items() if title and title.casefold() != id_.casefold()
+    ]
+    return f"{', '.join(said)}." if said else ""
 
 
 def output_text(output: Output) -> str:

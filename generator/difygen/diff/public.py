@@ -7,16 +7,17 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from difygen.codegen.python.module import plan_module
-from difygen.codegen.python.names import name_variables
+from difygen.codegen.python.names import FormNames, name_variables
 from difygen.model import App
 from difygen.naming import Identifier, class_name
 from difygen.options import Options
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
+_NO_FORMS: Mapping[str, FormNames] = MappingProxyType({})
 
 
 class PublicNames(NamedTuple):
-    """The Python names of a module: inputs, outputs and variables by wire name, node constants by id, exports.
+    """The Python names of a module: of inputs, outputs and variables by wire name, of nodes and forms by id, exports.
 
     The classes of nodes and tools, which come and go with these, are not among the exports.
     """
@@ -26,6 +27,7 @@ class PublicNames(NamedTuple):
     variables: Mapping[str, str] = _NOTHING
     nodes: Mapping[str, str] = _NOTHING
     exports: Sequence[str] = ()
+    forms: Mapping[str, FormNames] = _NO_FORMS
 
 
 class PublicApp(NamedTuple):
@@ -57,4 +59,4 @@ def public_app(
         exports = plan.exports if plan else ()
     steps = {f"{class_name(module)}{what}" for what in ("Node", "Tool")}
     exports = [name for name in exports if name not in steps]
-    return PublicApp(app, PublicNames(names.inputs, names.outputs, names.variables, names.nodes, exports))
+    return PublicApp(app, PublicNames(names.inputs, names.outputs, names.variables, names.nodes, exports, names.forms))

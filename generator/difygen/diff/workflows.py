@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from difygen.diff.chat import compare_chat
+from difygen.diff.forms import compare_forms
 from difygen.diff.inputs import compare_inputs
 from difygen.diff.outputs import compare_outputs
 from difygen.diff.public import PublicApp, PublicNames
@@ -54,6 +55,7 @@ def compare(
         *compare_inputs(old, new, old_names, new_names),
         *compare_outputs(old, new, old_names, new_names),
         *compare_chat(old, new, old_names, new_names),
+        *compare_forms(old, new, old_names, new_names),
         *_compare_nodes(old, new, old_names, new_names),
     ]
     if not any(RULES[rule].effect == "breaking" for rule, _, _ in found):

@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import isfinite
 
-from difygen.codegen.describe import input_text
+from difygen.codegen.describe import action_texts, input_text
 from difygen.codegen.python.layout import LINE_LENGTH
+from difygen.codegen.python.names import FormNames
 from difygen.codegen.python.syntax import NONE, Code, Source, call, code, literal, subscript
 from difygen.codegen.python.types import (
+    BUILTINS,
     Constant,
     FieldPlan,
+    ModelPlan,
     Scope,
     annotated,
     object_annotation,
     optional,
     options_annotation,
 )
-from difygen.model import App, ArrayOf, Input, JsonValue, ObjectOf, OneOf, Primitive
+from difygen.model import ArrayOf, HumanForm, Input, JsonValue, ObjectOf, OneOf, Primitive
 from difygen.naming import MAX_NAME, Identifier, nested_name
-from difygen.record import Record
-from difygen.wording import has_surrogate, width
+from difygen.record import Record, replace
+from difygen.wording import has_surrogate, one_line, width
 
 MAX_INLINE_DEFAULT = 40
 """The columns that a default may take where it is used; a longer one gets a name of its own."""
@@ -36,9 +39,26 @@ class InputPlan(Record):
     field: FieldPlan
 
 
-def plan_inputs(app: App, owner: Identifier, names: Mapping[str, Identifier], scope: Scope) -> tuple[InputPlan, ...]:
-    """Return the inputs of an app, by their Python names; `owner` is their model."""
-    return tuple(_planned(variable, names[variable.name], owner, scope) for variable in app.inputs)
+def plan_inputs(
+    inputs: Sequence[Input], owner: Identifier, names: Mapping[str, Identifier], scope: Scope
+) -> tuple[InputPlan, ...]:
+    """Return the inputs of an app, or of a form, by their Python names; `owner` is their model."""
+    return tuple(_planned(variable, names[variable.name], owner, scope) for variable in inputs)
+
+
+def plan_answer(form: HumanForm, title: str, names: FormNames, scope: Scope) -> ModelPlan:
+    """Return the class of the answers to a form: its node, the button that is pressed, and a value for each field."""
+    ids = [action.id for action in form.actions]
+    buttons = options_annotation(ids, nested_name(names.answer, names.action), scope)
+    text = scope.builtin("str", BUILTINS.intersection(names.inputs.values()))
+    fields = [
+        FieldPlan(Identifier("node_id"), subscript(scope.use("ClassVar"), text), literal(form.node), ""),
+        FieldPlan(names.action, Code(buttons), None, action_texts(form)),
+    ]
+    for each in plan_inputs(form.inputs, names.answer, names.inputs, scope):
+        fields.append(replace(each.field, about=each.about))
+    about = f"An answer to the form of `{one_line(title)}`, for `submit_form`."
+    return ModelPlan(names.answer, scope.use("FormAnswer"), [about], fields)
 
 
 def _planned(variable: Input, name: Identifier, owner: Identifier, scope: Scope) -> InputPlan:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from difygen.codegen.describe import answer_texts, headline, output_text, paragraphs, sentence, summary
-from difygen.codegen.python.inputs import InputPlan, file_settings, plan_inputs
+from difygen.codegen.python.inputs import InputPlan, file_settings, plan_answer, plan_inputs
 from difygen.codegen.python.names import VariableNames, class_names, name_variables
 from difygen.codegen.python.runtime import runtime_names
 from difygen.codegen.python.syntax import Code, Source, call, code, literal, subscript
@@ -37,6 +37,7 @@ IMPORTED_CLASSES = frozenset(
     {
         "Annotated",
         "Any",
+        "ClassVar",
         "ConfigDict",
         "Field",
         "Final",
@@ -106,7 +107,8 @@ class ModulePlan(Record):
 
     `local` is the variable of a method that holds the inputs. `text_sources` says where the texts of outputs are
     written, for those who read them meanwhile. What only chat-type apps have is nothing in others: `files` are the
-    rules for files of a turn, `answers` what the templates of the answers say.
+    rules for files of a turn, `answers` what the templates of the answers say. `form_answers` are the classes of
+    answers to forms.
     """
 
     name: Identifier
@@ -126,6 +128,7 @@ class ModulePlan(Record):
     answers: tuple[str, ...]
     tools_class: Identifier
     tools: tuple[ToolPlan, ...]
+    form_answers: tuple[Identifier, ...]
     files: Code | None
     max_files: Code | None
     features: Features
@@ -170,10 +173,10 @@ def plan_module(app: App, options: Options, name: Identifier) -> Planned:
 def _plan(names: VariableNames, options: Options, name: Identifier) -> ModulePlan:
     app, stem, function = names.app, class_name(name), name.rstrip("_")
     inputs_class, outputs_class = Identifier(f"{stem}Inputs"), Identifier(f"{stem}Outputs")
-    scope = Scope(
-        {*runtime_names(), *IMPORTED_CLASSES, *class_names(name)}, f"{function}_" if options.single_file else ""
-    )
-    inputs = plan_inputs(app, inputs_class, names.inputs, scope)
+    answers = [form.answer for form in names.forms.values()]
+    taken = {*runtime_names(), *IMPORTED_CLASSES, *class_names(name), *answers}
+    scope = Scope(taken, f"{function}_" if options.single_file else "")
+    inputs = plan_inputs(app.inputs, inputs_class, names.inputs, scope)
     about = f"What `{app.name}` takes" + (
         f"; `{app.kind.verbs[0]}` says what each of them is." if any(each.about for each in inputs) else "."
     )
@@ -184,6 +187,8 @@ def _plan(names: VariableNames, options: Options, name: Identifier) -> ModulePla
     if variables_class is not None:
         scope.models.append(_variables_model(names, variables_class, scope))
     constants = names.nodes
+    titles = {node.id: node.title or node.id for node in app.nodes}
+    scope.models += [plan_answer(form, titles[form.node], names.forms[form.node], scope) for form in app.forms]
     tool_names = numbered({tool.name: constant_name(tool.name, fallback="tool") for tool in app.tools})
     nodes_class, tools_class = Identifier(f"{stem}Node"), Identifier(f"{stem}Tool")
     files = (
@@ -205,6 +210,7 @@ def _plan(names: VariableNames, options: Options, name: Identifier) -> ModulePla
         inputs_class,
         *([outputs_class] if app.kind is WORKFLOW else []),
         *([variables_class] if variables_class is not None else []),
+        *answers,
         *(client.name for client in clients),
         *([nodes_class] if app.nodes else []),
         *([tools_class] if app.tools else []),
@@ -226,6 +232,7 @@ def _plan(names: VariableNames, options: Options, name: Identifier) -> ModulePla
         nodes=tuple(NodePlan(constants[node.id], node.id, node.type, node.title) for node in app.nodes),
         answers=tuple(answer_texts(app, constants)),
         tools_class=tools_class,
+        form_answers=tuple(answers),
         tools=tuple(ToolPlan(tool_names[tool.name], tool.name, tool.label) for tool in app.tools),
         files=files,
         max_files=literal(app.files.max_count) if app.files is not None and app.files.max_count else None,

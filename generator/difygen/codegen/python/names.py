@@ -14,6 +14,7 @@ from difygen.codegen.python.runtime import runtime_names
 from difygen.diagnostics import Diagnostic, Location
 from difygen.model import APP_KINDS, App
 from difygen.naming import (
+    ANSWER_ATTRIBUTES,
     MAX_WORKFLOW_NAME,
     MODEL_ATTRIBUTES,
     PARAMETERS,
@@ -25,6 +26,7 @@ from difygen.naming import (
     distinct,
     explicit_name_problem,
     file_name_problem,
+    nested_name,
     numbered,
     snake_name,
 )
@@ -46,11 +48,19 @@ class NameRequest(NamedTuple):
     explicit: str | None = None
 
 
+class FormNames(Record):
+    """The Python names of a form: the class of its answers, the field of the button, and the others by wire name."""
+
+    answer: Identifier
+    action: Identifier
+    inputs: Mapping[str, Identifier]
+
+
 class VariableNames(Record):
     """The Python names of an app's inputs and outputs by wire name, and the variable of its API key.
 
     `app` is the app as callers see it: with the types that the user pinned for its outputs. `variables` are those of a
-    conversation, `nodes` the constants of nodes by id.
+    conversation, `nodes` the constants of nodes by id, `forms` the names of the forms of such.
     """
 
     app: App
@@ -58,6 +68,7 @@ class VariableNames(Record):
     outputs: Mapping[str, Identifier]
     variables: Mapping[str, Identifier]
     nodes: Mapping[str, Identifier]
+    forms: Mapping[str, FormNames]
     key_variable: str
     problems: tuple[Diagnostic, ...]
 
@@ -138,15 +149,30 @@ def name_variables(app: App, options: Options, name: str) -> VariableNames:
         problems.append(_problem("env", f'"{variable}" cannot be the name of an environment variable.', app.source))
     app = _pinned(app, _settings_of(options.outputs, app, name), problems)
     reserved = PARAMETERS.union(app.kind.parameters, ["files"] if app.files else []) | MODEL_ATTRIBUTES
+    nodes = node_constants(app, _chosen_constants(app, _settings_of(options.nodes, app, name), problems))
     return VariableNames(
         app,
         _named(inputs, lambda wire: snake_name(wire, "input"), reserved, renamed, app, problems),
         _named(outputs, lambda wire: snake_name(wire, "output"), MODEL_ATTRIBUTES, renamed, app, problems),
         _named(variables, lambda wire: snake_name(wire, "variable"), VARIABLES_ATTRIBUTES, renamed, app, problems),
-        node_constants(app, _chosen_constants(app, _settings_of(options.nodes, app, name), problems)),
+        nodes,
+        _name_forms(app, class_name(name), nodes),
         variable,
         tuple(problems),
     )
+
+
+def _name_forms(app: App, stem: str, nodes: Mapping[str, Identifier]) -> dict[str, FormNames]:
+    """Return the names of the forms by the ids of their nodes; their classes are called after the nodes."""
+    forms = {}
+    for form in app.forms:
+        answer = nested_name(stem, nodes[form.node].lower(), "answer")
+        wires = [each.name for each in form.inputs]
+        inputs = assign(wires, lambda wire: snake_name(wire, "field"), reserved=ANSWER_ATTRIBUTES)
+        taken = set(inputs.values())
+        action = distinct("action_" if "action" in taken else "action", form.node, taken.__contains__)
+        forms[form.node] = FormNames(distinct(answer, form.node, runtime_names().__contains__), action, inputs)
+    return forms
 
 
 def key_variable(options: Options, app: App, name: str) -> str:
@@ -204,7 +230,10 @@ def _unsendable(app: App) -> Iterator[Diagnostic]:
     """Names and options that hold half of a character: JSON in UTF-8 cannot say them, and the server refuses them."""
     texts = [each.name for each in app.inputs] + [each.name for each in app.outputs]
     texts += [each.name for each in app.variables] + [each.name for each in app.tools]
-    texts += [option for variable in app.inputs for option in variable.options]
+    texts += [action.id for form in app.forms for action in form.actions]
+    asked = [*app.inputs, *(field for form in app.forms for field in form.inputs)]
+    texts += [field.name for form in app.forms for field in form.inputs]
+    texts += [option for variable in asked for option in variable.options]
     for text in texts:
         if has_surrogate(text):
             yield _problem("text", f'"{visible(text)}" holds a lone surrogate, which is no character.', app.source)

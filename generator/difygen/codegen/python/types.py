@@ -38,7 +38,7 @@ _KEY_HIDING = frozenset({"Any", "Checkbox", "Literal", "NotRequired", "Number", 
 
 RUNTIME = "._runtime"
 _HOMES = {
-    **dict.fromkeys(("Annotated", "Any", "Final", "Literal", "NotRequired", "Unpack"), "typing"),
+    **dict.fromkeys(("Annotated", "Any", "ClassVar", "Final", "Literal", "NotRequired", "Unpack"), "typing"),
     **dict.fromkeys(("ConfigDict", "Field", "StrictInt", "with_config"), "pydantic"),
     "Sequence": "collections.abc",
     "StrEnum": "enum",

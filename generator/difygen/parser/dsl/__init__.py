@@ -13,6 +13,7 @@ from difygen.cursor import Diagnostics, Path
 from difygen.model import AGENT, APP_KINDS, APP_MODES, WORKFLOW, App, AppMode, JsonValue, TurnFiles
 from difygen.parser.dsl import chat
 from difygen.parser.dsl.dataflow import Resolver
+from difygen.parser.dsl.forms import read_forms
 from difygen.parser.dsl.graph import PATH, Graph, mapping, read_graph, sequence, system_files_reader, text
 from difygen.parser.dsl.inputs import read_form, read_inputs
 from difygen.parser.dsl.outputs import read_outputs
@@ -68,7 +69,8 @@ def _read_graph(app: App, root: Mapping[str, JsonValue], report: Diagnostics) ->
         return None
     _check_beginning(graph, report)
     inputs, values = read_inputs(graph, report)
-    app = replace(app, inputs=inputs, nodes=graph.nodes(), edges=graph.shown_edges())
+    forms = read_forms(graph, report)
+    app = replace(app, inputs=inputs, nodes=graph.nodes(), edges=graph.shown_edges(), forms=forms)
     features = mapping(workflow.get("features"))
     files = _read_files(graph, features, report, is_run=app.kind is WORKFLOW)
     if app.kind is WORKFLOW:
