@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 
 import pytest
 from difygen.model import APP_KINDS, APP_MODES, App, AppMode
+from support import ROOT
 from support.projects import difygen
 
 
@@ -20,6 +22,23 @@ def test_every_mode_of_dify_is_of_one_kind() -> None:
 @pytest.mark.parametrize("mode", APP_MODES)
 def test_an_app_knows_its_kind(mode: AppMode) -> None:
     assert mode in App(name="a", source="a.yml", mode=mode).kind.modes
+
+
+def test_the_runtime_has_a_class_for_every_event_and_a_kind_for_every_class() -> None:
+    """But for what releases before 1.12 sent alone."""
+    known = {event for kind in APP_KINDS.values() for event in kind.events}
+    tree = ast.parse((ROOT / "templates" / "runtime" / "_events.py").read_text("utf-8"))
+    (table,) = (
+        each.value
+        for each in tree.body
+        if isinstance(each, ast.AnnAssign) and ast.unparse(each.target) == "EVENT_TYPES"
+    )
+    assert isinstance(table, ast.Dict)
+    typed = {each.value for each in table.keys if isinstance(each, ast.Constant)}
+    assert known == typed - {"parallel_branch_started", "parallel_branch_finished", "text_replace"}
+    for kind in APP_KINDS.values():
+        assert len(set(kind.events)) == len(kind.events)
+        assert {*kind.terminal_events} <= {*kind.events}
 
 
 @pytest.mark.parametrize("mode", APP_MODES)

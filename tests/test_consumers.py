@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from difygen.testing import MockDify, mock_dify
-from support import ROOT
+from support import ROOT, TESTS
 from support.node import install, run, write_types
 from support.projects import difygen
 
@@ -46,17 +46,20 @@ examples:
     outputs: {状态: 已发货, 数量: null, 明细: [{名: 灯}]}
 """
 TOLERANCES = """\
-# Dify takes texts for numbers and drops what it does not know; what is no object, or no id, ends in its 500.
-[checks.negative_data_rejection]
-expected-statuses = [200, 201, 400, 401, 404, 405, 406, 413, 415, 422, 500]
+hooks = "tolerances"  # what Dify takes and breaks on in its own ways is judged there, by operation and by cause
 
-[checks.not_a_server_error]
-expected-statuses = [200, 201, 204, 400, 401, 404, 405, 406, 413, 415, 422, 429, 500]
+[[operations]]
+include-operation-id = ["run_concat", "stop_concat_task"]
+checks.negative_data_rejection.enabled = false
+checks.not_a_server_error.enabled = false
 
-# A file without a name that ends in a known way is refused.
+[[operations]]
+include-operation-id = "get_concat_run"
+checks.not_a_server_error.enabled = false
+
 [[operations]]
 include-operation-id = "upload_file"
-checks.positive_data_acceptance.expected-statuses = [201, 415]
+checks.positive_data_acceptance.enabled = false
 """
 OTHERS = {
     "desk": "name: desk\nmode: chatflow\ninputs: {订单: text-input}\n",
@@ -356,10 +359,12 @@ def test_schemathesis_finds_nothing_but_tolerances_of_dify(programs: Path, tmp_p
     assert difygen("openapi", spec, "--openapi", "3.2", "-o", str(tmp_path / "concat.yaml")).code == 0
     (tmp_path / "schemathesis.toml").write_text(TOLERANCES, "utf-8")
     command = [str(programs / "schemathesis"), "--config-file", "schemathesis.toml", "run", "concat.yaml"]
-    command += ["--seed", "13", "--max-examples", "330", "--phases", "examples,coverage,fuzzing", "--no-color"]
+    command += ["--seed", "13", "--max-examples", "400", "--phases", "examples,coverage,fuzzing", "--no-color"]
+    command += ["--continue-on-failure"]
     with mock_dify(spec, api_key="app-secret") as dify:
-        printed = run(tmp_path, *command, "--url", dify.base_url, "-H", f"Authorization: Bearer {dify.api_key}")
+        command += ["--url", dify.base_url, "-H", f"Authorization: Bearer {dify.api_key}"]
+        printed = run(tmp_path, *command, PYTHONPATH=str(TESTS / "support"))
     generated = re.search(r"(\d+) generated, (\d+) passed", printed)
     assert generated is not None, printed
     assert generated[1] == generated[2]
-    assert int(generated[1]) >= 1800
+    assert int(generated[1]) >= 2000

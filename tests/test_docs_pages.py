@@ -28,11 +28,11 @@ from difygen.documents.pages.reference import ERRORS, STATUSES
 from difygen.documents.pages.rendering.markdown import escaped, markdown, mermaid, render_markdown
 from difygen.documents.pages.rendering.markup import element, text
 from difygen.documents.pages.words import LANGUAGES, Words, catalogue
-from difygen.documents.protocol import EVENTS, error_classes, final_statuses
+from difygen.documents.protocol import error_classes, final_statuses
 from difygen.mock.definition import define
 from difygen.mock.errors import ApiError
 from difygen.mock.example import UPLOADED, example_call
-from difygen.model import AGENT, App, Edge, Input, Node, Output, Primitive
+from difygen.model import AGENT, APP_KINDS, App, Edge, Input, Node, Output, Primitive
 from difygen.options import DocsOptions, Options
 from difygen.parser.dsl.graph import Graph, Step
 from difygen.record import replace
@@ -127,7 +127,7 @@ def test_texts_have_the_same_holes_code_and_links_in_every_language() -> None:
 
 def test_the_pages_know_every_event_error_and_status_that_the_runtime_knows() -> None:
     about = catalogue()["events"]["about"]
-    assert {name for names in EVENTS.values() for name in names} == set(about)
+    assert {name for kind in APP_KINDS.values() for name in kind.events} == set(about)
     classes = error_classes()
     assert set(classes.by_code) <= {row.code for row in ERRORS}
     assert {str(status) for status in classes.by_status} <= {row.status for row in ERRORS}

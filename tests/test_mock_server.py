@@ -422,6 +422,30 @@ def test_the_server_ends_while_requests_are_open(fault: str, mode: str) -> None:
 # Files and logs
 
 
+UNREADABLE_FORMS = (
+    ("multipart/form-data", b""),
+    ("multipart/form-data", b"--a\r\n\r\nhello\r\n--a--\r\n"),
+    ("multipart/form-data; boundary=a", b"--a\r\n-1789--a--\r\n"),
+    ("multipart/form-data; boundary=a", b"--a\r\nContent-Disposition: form-data\r\n\r\nhello\r\n--a--\r\n"),
+    ("multipart/form-data; boundary=a", b"hello"),
+    ("multipart/form-data; boundary=a; charset=nothing", b"\xff"),
+    ("application/x-www-form-urlencoded", b"file=hello&user=ada"),
+    ("application/json", b'{"file": "hello"}'),
+    ("", b""),
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "code"), [("files/upload", "no_file_uploaded"), ("audio-to-text", "no_audio_uploaded")]
+)
+def test_a_form_that_cannot_be_read_has_no_file(path: str, code: str) -> None:
+    with mock_dify(LAB / "files.yml") as dify:
+        for content_type, body in UNREADABLE_FORMS:
+            headers = {"Authorization": f"Bearer {dify.api_key}", "Content-Type": content_type}
+            answer = HTTP.post(f"{dify.base_url}/{path}", headers=headers, content=body)
+            assert (answer.status_code, answer.json()["code"]) == (400, code), (content_type, body)
+
+
 def test_a_signed_link_opens_the_file_and_no_other_link_does() -> None:
     with mock_dify(LAB / "files.yml") as dify:
         headers = {"Authorization": f"Bearer {dify.api_key}"}

@@ -32,12 +32,12 @@ class AppKind(Record, kw_only=True):
 
     `name` is a spec's word for it and `modes` are Dify's; `noun` is how messages call it. `verbs` are the methods of a
     client by whose names the functions of a module are called: first those that start it, waiting and streaming, then
-    those for what goes on without a caller. `start` and `stop`
-    are endpoints below the API's root. An app ends at a node of `terminal_nodes` (none where it has no graph), and its
-    stream with one of `terminal_events`. `client` is the runtime's class that a generated client extends, in its
-    blocking form, `info` the record that tells it about the app, `options` those of the arguments which all calls
-    share, waiting and streaming. `template` prints its module. `parameters` are what its calls take beside the inputs
-    and what a workflow's calls take.
+    those for what goes on without a caller. `start` and `stop` are endpoints below the API's root; `has_blocking` says
+    whether one can wait there for the whole answer. An app ends at a node of `terminal_nodes` (none where it has no
+    graph). `events` are those of its stream, as releases since 1.12 send them, of which one of `terminal_events` is the
+    last. `client` is the runtime's class that a generated client extends, in its blocking form, `info` the record that
+    tells it about the app, `options` those of the arguments which all calls share, waiting and streaming. `template`
+    prints its module. `parameters` are what its calls take beside the inputs and what a workflow's calls take.
     """
 
     name: str
@@ -46,13 +46,20 @@ class AppKind(Record, kw_only=True):
     verbs: tuple[str, ...]
     start: str
     stop: str
+    events: tuple[str, ...]
     terminal_events: tuple[str, ...]
     client: str
     info: str
     options: tuple[str, str]
     template: str
+    has_blocking: bool = True
     terminal_nodes: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
+
+    @property
+    def has_runs(self) -> bool:
+        """Check whether it is a graph that runs: its events tell the id of the run, by which that can be looked up."""
+        return bool(self.terminal_nodes)
 
     @property
     def word(self) -> str:
@@ -61,7 +68,16 @@ class AppKind(Record, kw_only=True):
 
 
 _TURN_PARAMETERS = ("query", "conversation_id", "files", "parent_message_id", "auto_generate_name")
-_TURN_EVENTS = ("message_end", "error")
+_ENDS_OF_RUNS = ("workflow_finished", "workflow_paused", "error")
+_ENDS_OF_TURNS = ("message_end", "error")
+_RUN_EVENTS = (
+    *("workflow_started", "workflow_finished", "workflow_paused", "node_started", "node_finished", "node_retry"),
+    *("iteration_started", "iteration_next", "iteration_completed", "loop_started", "loop_next", "loop_completed"),
+    *("reasoning_chunk", "agent_log"),
+    *("human_input_required", "human_input_form_filled", "human_input_form_timeout"),
+)
+_TURN_EVENTS = ("message", "message_file", "message_replace", "message_end")
+_EVENTS_OF_ALL = ("tts_message", "tts_message_end", "error", "ping")
 
 WORKFLOW = AppKind(
     name="workflow",
@@ -71,7 +87,8 @@ WORKFLOW = AppKind(
     start="workflows/run",
     stop="workflows/tasks/{task_id}/stop",
     terminal_nodes=("end",),
-    terminal_events=("workflow_finished", "workflow_paused", "error"),
+    events=(*_RUN_EVENTS, "text_chunk", *_EVENTS_OF_ALL),
+    terminal_events=_ENDS_OF_RUNS,
     client="WorkflowClient",
     info="WorkflowInfo",
     options=("RunOptions", "StreamOptions"),
@@ -85,7 +102,8 @@ CHATFLOW = AppKind(
     start="chat-messages",
     stop="chat-messages/{task_id}/stop",
     terminal_nodes=("answer",),
-    terminal_events=("workflow_finished", "workflow_paused", "error"),  # since 1.13.1 after message_end
+    events=(*_TURN_EVENTS, *_RUN_EVENTS, *_EVENTS_OF_ALL),
+    terminal_events=_ENDS_OF_RUNS,  # since 1.13.1 after message_end
     client="ChatflowClient",
     info="ChatInfo",
     options=("TurnOptions", "TurnStreamOptions"),
@@ -99,7 +117,8 @@ CHAT = AppKind(
     verbs=("chat", "stream"),
     start="chat-messages",
     stop="chat-messages/{task_id}/stop",
-    terminal_events=_TURN_EVENTS,
+    events=(*_TURN_EVENTS, *_EVENTS_OF_ALL),
+    terminal_events=_ENDS_OF_TURNS,
     client="ChatClient",
     info="ChatInfo",
     options=("TurnOptions", "TurnStreamOptions"),
@@ -113,7 +132,9 @@ AGENT = AppKind(
     verbs=("chat", "stream"),
     start="chat-messages",
     stop="chat-messages/{task_id}/stop",
-    terminal_events=_TURN_EVENTS,
+    has_blocking=False,
+    events=(*_TURN_EVENTS, "agent_message", "agent_thought", *_EVENTS_OF_ALL),
+    terminal_events=_ENDS_OF_TURNS,
     client="ChatClient",
     info="ChatInfo",
     options=("TurnOptions", "TurnStreamOptions"),
@@ -127,7 +148,8 @@ COMPLETION = AppKind(
     verbs=("complete", "stream"),
     start="completion-messages",
     stop="completion-messages/{task_id}/stop",
-    terminal_events=_TURN_EVENTS,
+    events=(*_TURN_EVENTS, *_EVENTS_OF_ALL),
+    terminal_events=_ENDS_OF_TURNS,
     client="CompletionClient",
     info="CompletionInfo",
     options=("CompletionOptions", "CompletionStreamOptions"),

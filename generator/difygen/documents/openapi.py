@@ -22,7 +22,7 @@ from difygen.documents.components import name_objects, prune, reference, spelled
 from difygen.documents.json_schema import Schema, inputs_schema, outputs_schema
 from difygen.documents.protocol import event_shapes
 from difygen.files import hash_bytes, templates_folder
-from difygen.model import CHATFLOW, WORKFLOW, App, Input
+from difygen.model import WORKFLOW, App, Input
 from difygen.model_json import dump
 from difygen.naming import class_name
 from difygen.wording import one_line
@@ -185,7 +185,7 @@ def _events(app: App, stem: str) -> Document:
         envelope: Schema = {"event": {"type": "string", "enum": [event]}}
         required = ["event"]
         if event != "ping":
-            ids = ["task_id"] + ["workflow_run_id"] * (app.kind in (WORKFLOW, CHATFLOW))
+            ids = ["task_id"] + ["workflow_run_id"] * app.kind.has_runs
             envelope |= {id_: {"type": ["string", "null"]} for id_ in ids}
         name = f"{stem}{''.join(part.capitalize() for part in event.split('_'))}Event"
         if shape.flat:
@@ -223,7 +223,7 @@ def _show(document: Document, app: App, stem: str, samples: Samples) -> None:
             "value": {**samples.request, "response_mode": "streaming"},
         },
     }
-    if app.kind.name == "agent":  # agents stream alone
+    if not app.kind.has_blocking:
         del body["examples"]["blocking"]
     content = operation["responses"]["200"]["content"]
     content["application/json"]["examples"] = {"whole": {"summary": "Blocking", "value": samples.answer}}

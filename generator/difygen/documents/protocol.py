@@ -30,37 +30,6 @@ _SCHEMAS: Mapping[str, Mapping[str, Any]] = {
 """What the runtime's readers of members take, as JSON Schemas."""
 
 
-_OF_WORKFLOWS = (
-    "workflow_started",
-    "workflow_finished",
-    "workflow_paused",
-    "node_started",
-    "node_finished",
-    "node_retry",
-    "iteration_started",
-    "iteration_next",
-    "iteration_completed",
-    "loop_started",
-    "loop_next",
-    "loop_completed",
-    "reasoning_chunk",
-    "agent_log",
-    "human_input_required",
-    "human_input_form_filled",
-    "human_input_form_timeout",
-)
-_OF_ALL = ("tts_message", "tts_message_end", "error", "ping")
-_OF_CHATS = ("message", "message_file", "message_replace", "message_end")
-EVENTS: Mapping[str, tuple[str, ...]] = {
-    "workflow": (*_OF_WORKFLOWS, "text_chunk", *_OF_ALL),
-    "chatflow": (*_OF_CHATS, *_OF_WORKFLOWS, *_OF_ALL),
-    "chat": (*_OF_CHATS, *_OF_ALL),
-    "agent": (*_OF_CHATS, "agent_message", "agent_thought", *_OF_ALL),
-    "completion": (*_OF_CHATS, *_OF_ALL),
-}
-"""The events of each kind of app, as releases since 1.12 send them."""
-
-
 class EventShape(NamedTuple):
     """An event: Dify's word for it, a sentence about it, and its members by name, as JSON Schemas.
 
@@ -81,7 +50,7 @@ class _Record(NamedTuple):
 
 def event_shapes(kind: AppKind) -> list[EventShape]:
     """Return the events of a kind of app."""
-    return [_event_shapes()[name] for name in EVENTS[kind.name]]
+    return [_event_shapes()[name] for name in kind.events]
 
 
 @cache

@@ -22,7 +22,7 @@ from difygen.documents.pages.shell import arguments, curl, laid_out, start_call,
 from difygen.documents.pages.subject import Subject
 from difygen.mock.example import ApiCall, example_answers, file_for
 from difygen.mock.files import kind_of
-from difygen.model import AGENT, CHATFLOW, COMPLETION, WORKFLOW, Input, TurnFiles
+from difygen.model import CHATFLOW, COMPLETION, WORKFLOW, Input, TurnFiles
 from difygen.naming import Identifier
 
 
@@ -34,7 +34,7 @@ def request(subject: Subject) -> PageSection:
         Paragraph("request-post", words.prose("request.post", method=method)),
         _members(subject),
     ]
-    if subject.app.kind is not AGENT:
+    if subject.app.kind.has_blocking:
         blocks += [
             Subheading("blocking", words.text("request.blocking")),
             Listing("curl-blocking", "sh", curl(subject, start_call(subject, "blocking"))),
@@ -63,8 +63,8 @@ def _members(subject: Subject) -> TableBlock:
     rows = [("inputs", "object", True, "m_inputs"), ("user", "string", True, "m_user")]
     if "query" in kind.parameters:
         rows.insert(0, ("query", "string", True, "m_query"))
-    mode = "m_response_mode_agent" if kind is AGENT else "m_response_mode"
-    rows.append(("response_mode", "string", kind is AGENT, mode))
+    mode = "m_response_mode" if kind.has_blocking else "m_response_mode_agent"
+    rows.append(("response_mode", "string", not kind.has_blocking, mode))
     if subject.is_chat:
         rows.append(("conversation_id", "string", False, "m_conversation_id"))
         rows.append(("auto_generate_name", "boolean", False, "m_auto_generate_name"))
@@ -133,7 +133,7 @@ def _files(subject: Subject) -> Iterator[Block]:
     yield Listing("curl-upload", "sh", curl(subject, upload))
     yield Listing("uploaded", "json", pretty_json(uploaded))
     body = _with_upload(subject)
-    mode = "streaming" if subject.app.kind is AGENT else "blocking"
+    mode = "blocking" if subject.app.kind.has_blocking else "streaming"
     yield Listing(
         "curl-with-file", "sh", curl(subject, start_call(subject, mode, body)), words.prose("request.files_then")
     )
@@ -203,7 +203,7 @@ def response(subject: Subject) -> PageSection:
     """Show what comes back: whole, and event by event."""
     words, kind = subject.words, subject.app.kind
     blocks: list[Block] = [Paragraph("response-made", words.prose("response.made"))]
-    if kind is not AGENT:
+    if kind.has_blocking:
         trap = "status_trap" if kind is WORKFLOW else "turn_trap"
         blocks += [
             Subheading("response-blocking", words.text("response.blocking")),
@@ -273,7 +273,7 @@ def conversation(subject: Subject) -> PageSection:
     """Say how conversations go on, and what can be asked about them."""
     words, app = subject.words, subject.app
     user = str(subject.example.request["user"])
-    mode = "streaming" if app.kind is AGENT else "blocking"
+    mode = "blocking" if app.kind.has_blocking else "streaming"
     again = {**subject.example.request, "conversation_id": "{conversation_id}"}
     named = "/conversations/{conversation_id}"
     page = f"?user={user}&limit=20"

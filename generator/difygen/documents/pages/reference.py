@@ -22,7 +22,7 @@ from difygen.documents.pages.page import (
 from difygen.documents.pages.shell import takes_files
 from difygen.documents.pages.subject import Subject, dashed, names_as_code
 from difygen.documents.protocol import error_classes, event_shapes
-from difygen.model import CHATFLOW, COMPLETION, WORKFLOW
+from difygen.model import COMPLETION, WORKFLOW
 
 STATUSES = ("succeeded", "partial-succeeded", "failed", "stopped", "paused", "running")
 _STATUS_CLASSES = {"failed": "FailedError", "stopped": "StoppedError", "paused": "PausedError"}
@@ -77,11 +77,7 @@ _FORMS_ONLY = ("human_input_form_submitted", "human_input_form_expired")
 def events(subject: Subject) -> PageSection:
     """List the events of a stream."""
     words, kind = subject.words, subject.app.kind
-    ids = (
-        ["task_id"]
-        + ["workflow_run_id"] * bool(kind.terminal_nodes)
-        + ["conversation_id", "message_id"] * (kind is not WORKFLOW)
-    )
+    ids = ["task_id"] + ["workflow_run_id"] * kind.has_runs + ["conversation_id", "message_id"] * (kind is not WORKFLOW)
     if kind is COMPLETION:
         ids.remove("conversation_id")
     rows = [
@@ -239,7 +235,7 @@ def steps(subject: Subject) -> PageSection | None:
 def reference(subject: Subject) -> Iterator[PageSection]:
     """Yield the sections that are looked up rather than read."""
     yield events(subject)
-    if subject.app.kind in (WORKFLOW, CHATFLOW):
+    if subject.app.kind.has_runs:
         yield statuses(subject)
     yield errors(subject)
     yield limits(subject)

@@ -285,7 +285,7 @@ async def annotation_reply_status(request: ApiRequest) -> Response:
 
 async def audio_to_text(request: ApiRequest) -> Response:
     """Answer `POST /audio-to-text`: nobody listens."""
-    async with request.http.form() as form:
+    async with request.form() as form:
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise ApiError(400, "no_audio_uploaded", "Please upload your audio.")

@@ -27,7 +27,7 @@ from difygen.mock.files import is_uuid
 from difygen.mock.runs import Run
 from difygen.mock.turn_runs import Asking, start_turn, turn_body
 from difygen.mock.validation import checked_inputs, required_user
-from difygen.model import AGENT, CHATFLOW, COMPLETION, WORKFLOW
+from difygen.model import CHATFLOW, COMPLETION, WORKFLOW
 
 _BLOCKING_JSON = "application/json; charset=utf-8"
 
@@ -53,7 +53,7 @@ async def send_chat_message(request: ApiRequest) -> Response:
     require_chat(request)
     payload = checked_chat(ChatRequestPayload, body)
     kind = request.definition.workflow.kind
-    if kind is AGENT and payload.response_mode != "streaming":
+    if not kind.has_blocking and payload.response_mode != "streaming":
         raise invalid_param("Agent Chat App does not support blocking mode")
     if kind is CHATFLOW and payload.workflow_id:
         if not is_uuid(payload.workflow_id):
