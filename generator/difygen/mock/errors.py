@@ -77,6 +77,7 @@ FAULTS: Mapping[str, str] = {
     "stopped": "the run ends as if somebody had stopped it",
     "partial": "a node fails, the workflow copes: partial-succeeded; partial=NODE_ID says in which node",
     "paused": "the run pauses for a human and goes on when the form is submitted",
+    "expired": "the form of a human-input node expires at once, and the run goes on; expired=SECONDS after some time",
     "slow": "the first node takes 30 seconds; slow=SECONDS for another time, slow=SECONDS@NODE_ID for another node",
     "cut": "the connection is cut after the third event; cut=N after N events, cut=Nb after N bytes of the body",
     "drop": "the connection is closed without an answer",
@@ -98,7 +99,7 @@ FAULTS: Mapping[str, str] = {
 }
 """Every word that `X-Mock-Fault` knows, and what it does. Several words are separated by commas."""
 
-_WITH_VALUE = ("failed", "partial", "slow", "cut")
+_WITH_VALUE = ("failed", "partial", "expired", "slow", "cut")
 
 
 class UnknownFaultError(ValueError):
@@ -121,6 +122,17 @@ class Cut:
         return cls(**{unit: int(number)})
 
 
+def seconds_of(text: str) -> float:
+    """Read a number of seconds."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise UnknownFaultError(f"{text!r} is no number of seconds")
+    return seconds
+
+
 @dataclass(frozen=True, slots=True)
 class Slow:
     """A node that takes its time: the first that works, unless it is named."""
@@ -132,13 +144,7 @@ class Slow:
     def parse(cls, text: str) -> Slow:
         """Read `5` for the first node, `5@code1` for another one."""
         number, _, node = text.partition("@")
-        try:
-            seconds = float(number)
-        except ValueError:
-            seconds = -1.0
-        if not 0 <= seconds < float("inf"):
-            raise UnknownFaultError(f"{number!r} is no number of seconds")
-        return cls(seconds, node)
+        return cls(seconds_of(number), node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +162,7 @@ class Faults:
             if word not in FAULTS or (value and word not in _WITH_VALUE):
                 raise UnknownFaultError(f"unknown fault {word!r}; known are {', '.join(FAULTS)}")
         faults = cls(words)
-        _ = faults.cut, faults.slow  # a wrong number is refused here, not in the middle of a stream
+        _ = faults.cut, faults.slow, faults.expires  # a wrong number is refused here, not in the middle of a stream
         return faults
 
     def check_nodes(self, node_ids: Collection[str]) -> None:
@@ -177,6 +183,11 @@ class Faults:
     def cut(self) -> Cut | None:
         """Where to cut the connection, or None."""
         return Cut.parse(self.words["cut"] or "3") if "cut" in self.words else None
+
+    @property
+    def expires(self) -> float | None:
+        """After how many seconds a form expires, or None for when its node says."""
+        return seconds_of(self.words["expired"] or "0") if "expired" in self.words else None
 
     @property
     def slow(self) -> Slow:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from difygen.mock.definition import Definition, JsonObject
-from difygen.mock.engine.nodes import Form
+from difygen.mock.engine.forms import Form
 from difygen.mock.engine.scheduler import Compute, Delay, Pause
 from difygen.mock.engine.simulation import Identity, Simulation
 from difygen.mock.engine.values import Handler, call_handler, example_outputs, judge_outputs
@@ -111,17 +111,20 @@ class Run:
 
     def submit(self, token: str, action: str, answers: JsonObject) -> None:
         """Answer a form that the run waits for, or refuse the answer."""
-        self.forms[token] = self.forms[token].submit(action, answers)
+        self.forms[token] = self.forms[token].submit(action, answers, self.simulation.store)
         self._submitted.set()
 
     async def pause(self, pause: Pause) -> Form:
-        """Wait until the form is submitted."""
-        self.forms[pause.form.token] = pause.form
+        """Wait until the form is submitted, or expires."""
+        form = self.forms[pause.form.token] = pause.form
         self._submitted.clear()
         self.elapsed = self.simulation.elapsed()
         self.publish(pause.event)
-        await self._submitted.wait()
-        return self.forms[pause.form.token]
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._submitted.wait(), form.deadline - time.time())
+        if not self.forms[form.token].branch:
+            self.forms[form.token] = form.expire()
+        return self.forms[form.token]
 
     # What answers say of it
 
@@ -275,8 +278,8 @@ class RunStore:
         return run if run is not None and run.definition is definition else None
 
     def by_token(self, definition: Definition, token: str) -> Run | None:
-        """Return the app's run that has, or had, a form of that token."""
-        return next((run for run in self.of(definition) if token in run.forms), None)
+        """Return the app's run that has, or had, a form of that token which goes to the web app."""
+        return next((run for run in self.of(definition) if token in run.forms and run.forms[token].is_delivered), None)
 
     def stop(self, task_id: str) -> None:
         """Stop a run by its task id, whoever asks (seen on 1.12.1: any user, any app's key, unknown ids too)."""

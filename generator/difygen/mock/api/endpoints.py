@@ -307,7 +307,12 @@ async def form(request: ApiRequest) -> Response:
     if request.http.method == "POST":
         body = await request.json()
         required_user(body)
-    return _form(request.state.runs.by_token(request.definition, token), token, body)
+    run = request.state.runs.by_token(request.definition, token)
+    if run is None:  # routes of the real server's own are guessed at (seen on 1.14.2)
+        path = "/v1/form/human_input/"
+        guess = f"You have requested this URI [{path}{token}] but did you mean {path}<string:form_token> ?"
+        raise not_found(f"Form not found. {guess}")
+    return _form(run, token, body)
 
 
 async def web_form(http: Request) -> Response:

@@ -12,7 +12,8 @@ from typing import Any
 
 from difygen.mock.conversations import VariableRow
 from difygen.mock.definition import Definition, JsonObject, rows_of, selector_of
-from difygen.mock.engine.nodes import Form, NodeResult
+from difygen.mock.engine.forms import Form
+from difygen.mock.engine.nodes import NodeResult
 from difygen.mock.engine.scheduler import Effects, EndText, NodeEffects, Round, Scheduler
 from difygen.mock.engine.turns import Turn
 from difygen.mock.engine.values import VariablePool, as_text
@@ -217,7 +218,6 @@ class ChatflowTurn(Turn):
     def _ask_human(self, node: Step) -> NodeEffects:
         """Pause, and keep in the message what a person is asked, and what they answered."""
         asking, answer = Turn._ask_human(self, node), None
-        answers: JsonObject = {}
         while True:
             try:
                 effect = asking.send(answer)
@@ -229,11 +229,9 @@ class ChatflowTurn(Turn):
                 self._keep_form(event["data"])
             elif event["event"] == "human_input_form_filled":
                 self._keep_submission(event["data"])
-            elif event["event"] == "node_finished":
-                event["data"]["inputs"] = answers
+            elif event["event"] == "human_input_form_timeout":
+                self.row.status = "normal"
             answer = yield effect
-            if isinstance(answer, Form):
-                answers = {name: {"value_type": "string", "value": value} for name, value in answer.answers.items()}
 
     def _keep_form(self, form: JsonObject) -> None:
         self.row.status = "paused"

@@ -1,27 +1,21 @@
-"""What the nodes of a run give: a function per node type, a person's form, what an error strategy makes of a failure.
+"""What the nodes of a run give: a function per node type, and what an error strategy makes of a failure.
 
-Types without a function give what the End nodes ask of them. Forms have the shapes that were recorded on the commit
-that became 1.13, and those of the sources of 1.14.
+Types without a function give what the End nodes ask of them.
 """
 
 from __future__ import annotations
 
-import secrets
-import time
-import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from difygen.mock.definition import Definition, JsonObject, rows_of, selector_of
 from difygen.mock.engine.values import VariablePool, as_text, fill_references, fill_template, holds
-from difygen.mock.errors import ApiError, Faults
+from difygen.mock.errors import Faults
 from difygen.parser.dsl.graph import Step, mapping, sequence
 
 FAILURE = "RuntimeError: this failure was asked for"
-FORM_SECONDS = 36 * 3600
 _IDLE = ("start", "if-else", "iteration", "loop", "assigner")
-_ONLY_ACTION = {"id": "continue", "title": "Continue", "button_style": "primary"}
 
 
 @dataclass(slots=True)
@@ -232,128 +226,3 @@ def max_retries(settings: Mapping[str, Any]) -> int:
     if not isinstance(config, dict) or not config.get("retry_enabled"):
         return 0
     return int(config.get("max_retries") or 0)
-
-
-# Forms
-
-
-@dataclass(frozen=True, slots=True)
-class Form:
-    """What a person is asked at a human-input node, and, once submitted, what they answered."""
-
-    node_id: str
-    node_title: str
-    content: str
-    inputs: tuple[JsonObject, ...]
-    actions: tuple[JsonObject, ...]
-    defaults: Mapping[str, str]
-    id: str = field(default_factory=lambda: str(uuid.uuid4()))
-    token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
-    expires_at: int = field(default_factory=lambda: int(time.time()) + FORM_SECONDS)
-    action: str = ""
-    answers: Mapping[str, Any] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, node: Step, pool: VariablePool) -> Form:
-        """Return the form of a node. One without buttons (an export of 1.12) gets one, so that the run can go on."""
-        inputs = rows_of(node.data, "inputs")
-        defaults = {str(row.get("output_variable_name")): row.get("default") for row in inputs}
-        return cls(
-            node_id=node.id,
-            node_title=node.title,
-            content=fill_references(str(node.data.get("form_content") or ""), pool),
-            inputs=tuple(inputs),
-            actions=tuple(rows_of(node.data, "user_actions") or [_ONLY_ACTION]),
-            defaults={
-                name: as_text(pool.get(selector_of(default.get("selector"))))
-                for name, default in defaults.items()
-                if isinstance(default, dict) and default.get("type") == "variable"
-            },
-        )
-
-    def _shared(self) -> JsonObject:
-        return {
-            "form_content": self.content,
-            "inputs": list(self.inputs),
-            "actions": list(self.actions),
-            "display_in_ui": True,
-        }
-
-    def required(self) -> JsonObject:
-        """Return the data of `human_input_required`."""
-        return {
-            "form_id": self.id,
-            "node_id": self.node_id,
-            "node_title": self.node_title,
-            **self._shared(),
-            "form_token": self.token,
-            "resolved_default_values": dict(self.defaults),
-            "expiration_time": self.expires_at,
-        }
-
-    def reason(self) -> JsonObject:
-        """Return the member of `workflow_paused.reasons`."""
-        return {
-            "TYPE": "human_input_required",
-            "form_id": self.id,
-            **self._shared(),
-            "node_id": self.node_id,
-            "node_title": self.node_title,
-            "resolved_default_values": dict(self.defaults),
-            "form_token": self.token,
-            "expiration_time": self.expires_at,
-        }
-
-    def shown(self) -> JsonObject:
-        """Return the answer of `GET /form/human_input/{form_token}`."""
-        return {
-            "form_content": self.content,
-            "inputs": list(self.inputs),
-            "resolved_default_values": dict(self.defaults),
-            "user_actions": list(self.actions),
-            "expiration_time": self.expires_at,
-        }
-
-    def submit(self, action: str, answers: Mapping[str, Any]) -> Form:
-        """Return the form with answers, or refuse them: one submission, an action of the form, every input."""
-        self.check_open()
-        if action not in [each.get("id") for each in self.actions]:
-            raise ApiError(400, "invalid_form_data", f"Invalid action: {action}")
-        names = [str(each.get("output_variable_name")) for each in self.inputs]
-        if missing := [name for name in names if name not in answers]:
-            raise ApiError(400, "invalid_form_data", f"Missing required inputs: {', '.join(missing)}")
-        return replace(self, action=action, answers={name: answers[name] for name in names})
-
-    def check_open(self) -> None:
-        """Refuse a form that has its answer."""
-        if self.action:
-            message = f"This form has already been submitted by another user, form_id={self.id}"
-            raise ApiError(412, "human_input_form_submitted", message)
-
-    def filled(self) -> JsonObject:
-        """Return the data of `human_input_form_filled`."""
-        return {
-            "node_id": self.node_id,
-            "node_title": self.node_title,
-            "rendered_content": self._filled_content(),
-            "action_id": self.action,
-            "action_text": self._action_title(),
-        }
-
-    def outputs(self) -> JsonObject:
-        """Return what the node gives once the form is submitted."""
-        return {
-            **self.answers,
-            "__action_id": self.action,
-            "__action_value": self._action_title(),
-            "__rendered_content": self._filled_content(),
-        }
-
-    def _action_title(self) -> str:
-        return next((str(each.get("title", "")) for each in self.actions if each.get("id") == self.action), "")
-
-    def _filled_content(self) -> str:
-        content = self.content
-        for name, value in self.answers.items():
-            content = content.replace("{{#$output." + name + "#}}", as_text(value))
-        return content

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from difygen.mock.definition import Definition, JsonObject
-from difygen.mock.engine.nodes import FAILURE, Form, NodeResult, failing_node, handled_failure, max_retries, result_of
+from difygen.mock.engine.forms import Form
+from difygen.mock.engine.nodes import FAILURE, NodeResult, failing_node, handled_failure, max_retries, result_of
 from difygen.mock.engine.scheduler import (
     CONTAINERS,
     SILENT,
@@ -35,7 +36,7 @@ from difygen.parser.dsl.graph import Step
 from difygen.parser.dsl.node_types import FAIL
 
 _IN_SNAPSHOTS = ("workflow_started", "node_started", "node_finished")
-_PAUSE = Step("mock_pause", "human-input", "Pause", {}, None, -1)
+_PAUSE = Step("mock_pause", "human-input", "Pause", {"delivery_methods": [{"type": "webapp"}]}, None, -1)
 """The node at which a run pauses that has none of its own."""
 
 
@@ -366,9 +367,9 @@ class Simulation:
     # People
 
     def _ask_human(self, node: Step) -> NodeEffects:
-        """Pause until somebody has submitted the node's form, and go on by the branch of its button."""
+        """Pause until the node's form is submitted or expires, and go on by the branch of its button, or of that."""
         self._paused = True
-        form = Form.of(node, self._pool)
+        form = Form.of(node, self._pool, self.faults.expires)
         yield self.event("node_started", NodeEvents(node).started())
         yield self.event("human_input_required", form.required())
         self.status = "paused"
@@ -376,13 +377,15 @@ class Simulation:
         self.status = "running"
         self.totals.steps += 1  # the node runs once more (seen before 1.13)
         yield self.event("workflow_started", self._started_data(reason="resumption"))
-        execution, result = NodeEvents(node), NodeResult(outputs=answered.outputs())
+        execution, result = NodeEvents(node), NodeResult(answered.given(), answered.outputs())
         yield self.event("node_started", execution.started())
-        yield self.event("human_input_form_filled", answered.filled())
+        if answered.problem:
+            return (yield from self._fail(execution, NodeResult(), answered.problem))
+        yield self.event(*answered.ended())
         self._pool.put(node.id, result.outputs, derived=True)
         yield from self._chunks()
         yield self.event("node_finished", execution.finished(result))
-        return answered.action if answered.action in self._scheduler.branches(node) else None
+        return answered.branch if self._scheduler.branches(node) else None
 
     def _paused_data(self, form: Form) -> JsonObject:
         return {
