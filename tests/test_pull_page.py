@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import test_pull
 import yaml
-from difygen.pull.access import WAYS
+from difygen.pull.ways.access import WAYS
 from difygen.pull_settings import PULL_KEYS
 from support import GENERATOR, ROOT
 from support.projects import difygen, git

@@ -5,8 +5,8 @@ Sends no key.
 
 from __future__ import annotations
 
-import math
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -38,6 +38,9 @@ def runtime_module(name: str) -> ModuleType:
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 API_PORT = 5001  # where Dify's API process listens when no nginx stands before it
+MAX_ANSWER = 4 * 1024 * 1024
+"""Bytes of an answer that tells something about a server or an app."""
+
 EXAMPLES = (
     "for example http://localhost/v1 (Docker), http://localhost:5001/v1 (API process) or https://api.dify.ai/v1 (Cloud)"
 )
@@ -121,21 +124,19 @@ def look(client: httpx.Client, address: Address, timeout: float) -> Probe:
     wrong path of Dify is a 404 with that header, too, so that a request without a key has to tell one from the other,
     and also where a proxy removes the header.
     """
-    call = runtime_module("_http").Call("GET", f"{address.url}/", shown=f"{address.path}/")
-    call.sender = client
+    http, answers = runtime_module("_http"), runtime_module("_answers")
+    call = http.Call("GET", f"{address.url}/", shown=f"{address.path}/")
     try:
-        answer = client.get(call.url, timeout=timeout)
+        answer = ask(client, call, timeout)
         version = answer.headers.get("x-version", "") or _text_of(answer, "server_version")
-        known = bool(_text_of(answer, "api_version")) or (bool(version) and answer.status_code != 404)
-        if not known and not answer.is_redirect:
-            info = client.get(f"{address.url}/info", timeout=timeout)
-            known = _text_of(info, "code") == "unauthorized" or (bool(version) and info.status_code != 404)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return Probe(address, error=why_no_answer(error, call))
-    answers = runtime_module("_answers")
-    said = answers.Answer(answer.status_code, answer.headers, answer.content)
-    message, hint = answers.foreign_message(said, call), answers.foreign_hint(said, call)
-    return Probe(address, answer.status_code, version, known, message, hint)
+        known = bool(_text_of(answer, "api_version")) or (bool(version) and answer.status != 404)
+        if not known and not 300 <= answer.status < 400:
+            info = ask(client, http.Call("GET", f"{address.url}/info", shown=f"{address.path}/info"), timeout)
+            known = _text_of(info, "code") == "unauthorized" or (bool(version) and info.status != 404)
+    except NoAnswerError as error:
+        return Probe(address, error=str(error))
+    message, hint = answers.foreign_message(answer, call), answers.foreign_hint(answer, call)
+    return Probe(address, answer.status, version, known, message, hint)
 
 
 def first_dify(client: httpx.Client, addresses: Iterable[Address]) -> Address | None:
@@ -145,21 +146,46 @@ def first_dify(client: httpx.Client, addresses: Iterable[Address]) -> Address | 
         return next((probe.address for probe in probes if probe.is_dify), None)
 
 
-def _text_of(answer: httpx.Response, key: str) -> str:
+def _text_of(answer: Any, key: str) -> str:
     """Return a text from a JSON object in the answer; empty where there is none."""
-    try:
-        body = answer.json()
-    except ValueError:
-        return ""
+    body = runtime_module("_answers").parsed(answer.body)
     value = body.get(key) if isinstance(body, dict) else None
     return value if isinstance(value, str) else ""
 
 
-def why_no_answer(error: Exception, call: Any) -> str:
-    """Return what a generated client says of an exception of the HTTP library, as the end of a sentence."""
-    if isinstance(error, httpx.RemoteProtocolError):
-        return "what came back is not HTTP"
-    if isinstance(error, httpx.TimeoutException):
-        return "it took too long"
-    failure = runtime_module("_answers").translate(error, call, math.inf)
-    return f"{failure or error}".partition("\n")[0].rstrip(".")
+class NoAnswerError(Exception):
+    """No whole answer came; its text says why, as the end of a sentence. `is_lost` says that another try may help."""
+
+    def __init__(self, why: str, *, is_lost: bool) -> None:
+        super().__init__(why)
+        self.is_lost = is_lost
+
+
+def ask(client: httpx.Client, call: Any, timeout: float, *, whole: float | None = None, limit: int = MAX_ANSWER) -> Any:
+    """Return the runtime's `Answer` to a `Call` of it, with everything about it bounded, as in generated clients.
+
+    A step may take `timeout` seconds, all of it `whole`, however slowly head and body drip, and whatever they are
+    compressed with. Redirects are not followed, and what is raised holds no request.
+
+    Raises:
+        NoAnswerError: There is none, or it has more than `limit` bytes.
+    """
+    transport, errors = runtime_module("_transport"), runtime_module("_errors")
+
+    async def read() -> Any:
+        until = time.monotonic() + (3 * timeout if whole is None else whole)
+        exchange = await transport.SyncTransport(client).open(call, until, timeout)
+        return await transport.read_all(exchange, call, limit)
+
+    try:
+        return transport.run_now(read())
+    except errors.AnswerTooLargeError:
+        failure = NoAnswerError(f"what came has more than {limit:,} bytes", is_lost=False)
+    except errors.DifyError as error:
+        why = str(error).partition("\n")[0].rstrip(".")
+        if isinstance(error.__cause__, httpx.RemoteProtocolError):
+            why = "what came back is not HTTP"
+        elif isinstance(error, TimeoutError):
+            why = "it took too long"
+        failure = NoAnswerError(why, is_lost=isinstance(error, errors.ConnectionLostError | errors.IdleTimeoutError))
+    raise failure

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
+import yaml
+
 from support.servers import REASONS, Connection, Request, Server
 
 WORKSPACE = "69ebe272-fbee-4f73-9360-6911d8f319a3"
@@ -32,6 +34,10 @@ def uuid(number: int) -> str:
     return f"{number:08x}-0000-4000-8000-{number:012x}"
 
 
+def quoted(text: str) -> str:
+    return yaml.dump(text, allow_unicode=True, default_style='"', width=10**6).strip()
+
+
 def dsl(name: str, *variables: str, mode: str = "workflow", note: str = "") -> str:
     """The export of an app that takes these texts, as Dify writes it: sorted keys, no id in it."""
     if mode in ("workflow", "advanced-chat"):
@@ -41,7 +47,7 @@ def dsl(name: str, *variables: str, mode: str = "workflow", note: str = "") -> s
             f"\n        - {{label: {each}, required: true, type: text-input, variable: {each}}}" for each in variables
         )
         return (
-            f"app:\n  description: {json.dumps(note)}\n  mode: {mode}\n  name: {json.dumps(name)}\n"
+            f"app:\n  description: {quoted(note)}\n  mode: {mode}\n  name: {quoted(name)}\n"
             "dependencies: []\nkind: app\nversion: 0.6.0\nworkflow:\n  conversation_variables: []\n"
             "  environment_variables: []\n  features: {}\n  graph:\n    edges:\n"
             "    - {id: e, source: start, sourceHandle: source, target: stop, targetHandle: target}\n    nodes:\n"
@@ -51,7 +57,7 @@ def dsl(name: str, *variables: str, mode: str = "workflow", note: str = "") -> s
         )
     form = "".join(f"\n  - text-input: {{label: {each}, required: true, variable: {each}}}" for each in variables)
     return (
-        f"app:\n  description: {json.dumps(note)}\n  mode: {mode}\n  name: {json.dumps(name)}\n"
+        f"app:\n  description: {quoted(note)}\n  mode: {mode}\n  name: {quoted(name)}\n"
         "dependencies: []\nkind: app\n"
         f"model_config:\n  pre_prompt: Hello\n  user_input_form: {form or '[]'}\nversion: 0.6.0\n"
     )

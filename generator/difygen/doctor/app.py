@@ -12,7 +12,7 @@ import httpx
 from difygen.doctor.report import Section
 from difygen.doctor.settings import Key
 from difygen.model import APP_KINDS, WORKFLOW, AppKind, AppMode
-from difygen.servers import Address, runtime_module, why_no_answer
+from difygen.servers import Address, NoAnswerError, ask, runtime_module
 
 WHERE = "Dify shows an app's keys under API Access."
 
@@ -90,16 +90,13 @@ def check_app(
 
 def fetch(client: httpx.Client, url: str, key: str, timeout: float) -> Reply:
     """GET with the key, which goes to the API root alone: redirects are not followed."""
-    secret = runtime_module("_settings").Secret(key)
+    secret, answers = runtime_module("_settings").Secret(key), runtime_module("_answers")
     call = runtime_module("_http").Call("GET", url, key=secret, shown=urlsplit(url).path)
-    call.sender = client
     try:
-        response = client.get(url, headers={"Authorization": f"Bearer {key}"}, timeout=timeout)
-    except httpx.HTTPError as error:
-        return Reply(why=why_no_answer(error, call))
-    answers = runtime_module("_answers")
-    answer = runtime_module("_answers").Answer(response.status_code, response.headers, response.content)
-    if not response.is_success:
+        answer = ask(client, call, timeout)
+    except NoAnswerError as error:
+        return Reply(why=str(error))
+    if not 200 <= answer.status < 300:
         return Reply(error=answers.error_of(answer, call))
     try:
         return Reply(body=answers.json_object(answer, call))

@@ -5,10 +5,8 @@ a file, a message or an argument.
 
 command      the way from what is asked for to an exit code, on one page
 plan         what is to be pulled, from where, and where it goes: the command line before the settings
-access       which way into the server: tokens, keys and passwords, and where they come from
 traffic      requests: paced, bounded, repeated where that does no harm; who answered, and what to do about it
-user_api     apps by a user's token (`/openapi/v1`); console: apps by a session or an admin key
-app_key      the spec of an app, from its key alone
+ways/        tokens, keys and passwords, where they come from, and what each of them opens
 catalogue    which apps there are, and which of them are meant
 fetching     definitions as the server gives them now, one by one
 files, lock  what is in the folder, what would change in it, and what is known of each file

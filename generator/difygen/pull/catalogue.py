@@ -78,6 +78,10 @@ class RemoteApp:
         return quoted(self.name) if self.name.strip() else self.id
 
 
+class UnusableDefinition(ServerProblem):
+    """What a server gave for one app is no definition of it. Others may be well."""
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteDefinition:
     """What a server gives as the definition of an app: its own text, and which state of the app it is of."""
@@ -88,16 +92,14 @@ class RemoteDefinition:
 
     @classmethod
     def of(cls, app: RemoteApp, data: object, version: str) -> Self:
-        """Return the definition of an app from the text that an export has. Raises `ServerProblem` for none."""
+        """Return the definition of an app from the text that an export has. Raises `UnusableDefinition` for none."""
         if not isinstance(data, str) or not data.strip():
-            raise ServerProblem(
-                f"The server gave no definition of {app.title}.", "Export it in Dify, to see whether it can."
-            )
+            raise UnusableDefinition("the server gave no definition.", "Export it in Dify, to see whether it can.")
         try:
             text = data.encode()
         except UnicodeEncodeError:
-            raise ServerProblem(
-                f"The definition of {app.title} holds half a character, which no file can.",
+            raise UnusableDefinition(
+                "its definition holds half a character, which no file can.",
                 "Find the text with the broken sign in Dify, and write it anew.",
             ) from None
         state: State = "configuration" if not app.has_versions else "published" if version else "draft"

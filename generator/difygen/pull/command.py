@@ -10,10 +10,7 @@ from difygen.console import FAILED, INTERRUPTED, OK, WRONG, UsageProblem, say
 from difygen.definitions.lockfile import LockError
 from difygen.diagnostics import Diagnostic, Location
 from difygen.model import APP_KINDS
-from difygen.pull.access import Access, ask_password, find_access, find_server, service_api
-from difygen.pull.app_key import PREFIX, KeyOptions, fetch_by_keys, parameters_by_key
 from difygen.pull.catalogue import RemoteApp, select
-from difygen.pull.console import AdminSession, ConsoleApi, PasswordSession, Session
 from difygen.pull.fetching import StudioApi, fetch_all
 from difygen.pull.files import contents
 from difygen.pull.lock import PullLock, read_pull_lock
@@ -21,7 +18,10 @@ from difygen.pull.plan import Plan, PullOptions
 from difygen.pull.publishing import publish
 from difygen.pull.report import PullReport, all_well, progress_of, show_report, unreadable_lock
 from difygen.pull.traffic import Pace, ServerProblem, Traffic
-from difygen.pull.user_api import RATE, UserApi
+from difygen.pull.ways.access import Access, ask_password, find_access, find_server, service_api
+from difygen.pull.ways.app_key import PREFIX, KeyOptions, fetch_by_keys, parameters_by_key
+from difygen.pull.ways.console import AdminSession, ConsoleApi, PasswordSession, Session
+from difygen.pull.ways.user_api import RATE, UserApi
 from difygen.record import replace
 from difygen.servers import Address
 from difygen.wording import count, names_listed, quoted

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
+from difygen.console import one_line
 from difygen.diagnostics import Diagnostic, Location
 from difygen.diff.workflows import compare, is_breaking
 from difygen.model import App
 from difygen.parser import read
 from difygen.parser.dsl import read_parameters
 from difygen.parser.yaml import Document, load
-from difygen.pull.catalogue import RemoteApp, RemoteDefinition, Workspace
+from difygen.pull.catalogue import RemoteApp, RemoteDefinition, UnusableDefinition, Workspace
 from difygen.pull.traffic import ServerProblem
 from difygen.record import NOTHING, Record, replace
 from difygen.wording import count, named, shorten
@@ -72,17 +73,16 @@ def fetch_all(
             progress(number, len(apps), app.name)
             try:
                 found = api.definition(app, draft=draft)
-                if names := _secrets_in(found.data):
-                    findings.append((app.id, _secret_sent(app, names)))
-                    continue
+                _check_readable(found.data)
                 definitions[app.id] = found
                 if found.state == "draft":
                     live = api.parameters(app) or parameters(app)
                     findings += [(app.id, finding) for finding in _compared(app, found, live)]
             except ServerProblem as problem:
-                if problem.status not in _OF_ONE_APP:
+                if problem.status not in _OF_ONE_APP and not isinstance(problem, UnusableDefinition):
                     raise
-                findings.append((app.id, _finding("error", "not-given", f"{app.title}: {problem}", problem.hint)))
+                code = "secret-sent" if isinstance(problem, SecretSent) else "not-given"
+                findings.append((app.id, _finding("error", code, f"{app.title}: {problem}", problem.hint)))
     except ServerProblem as problem:
         stopped = problem
     except KeyboardInterrupt:
@@ -93,16 +93,6 @@ def fetch_all(
         findings=tuple(findings),
         stopped=stopped,
         is_interrupted=is_interrupted,
-    )
-
-
-def _secret_sent(app: RemoteApp, names: Iterable[str]) -> Diagnostic:
-    return _finding(
-        "error",
-        "secret-sent",
-        f"{app.title}: the server sent the values of secrets ({', '.join(map(named, names))}), which were asked to be "
-        "left out: the file is not written.",
-        "Is something in between the server and here? Dify leaves them out (seen on 1.14.2).",
     )
 
 
@@ -134,13 +124,30 @@ def _without_own_names(app: App) -> App:
     return App(name=app.name, source=app.source, mode=app.mode, inputs=tuple(inputs))
 
 
-def _secrets_in(data: bytes) -> list[str]:
-    """Return the names of secret environment variables that a definition has values of."""
+class SecretSent(UnusableDefinition):
+    """A definition has values of secrets in it, which were asked to be left out."""
+
+
+def _check_readable(data: bytes) -> None:
+    """Refuse what is no definition, or has values of secrets. Raises `UnusableDefinition`."""
     document = load(data, "")
-    workflow = document.root.get("workflow") if isinstance(document, Document) else None
+    if not isinstance(document, Document):
+        first = document[0]
+        place = f"line {first.location.line}: " if first.location.line else ""
+        raise UnusableDefinition(
+            f"what the server gave is no definition ({place}{shorten(one_line(first.message).rstrip('.'), 200)}).",
+            "Export it in Dify, and see what is in there.",
+        )
+    workflow = document.root.get("workflow")
     variables = workflow.get("environment_variables") if isinstance(workflow, dict) else None
-    return [
+    names = [
         str(each.get("name"))
         for each in (variables if isinstance(variables, list) else ())
         if isinstance(each, dict) and each.get("value_type") == "secret" and each.get("value")
     ]
+    if names:
+        raise SecretSent(
+            f"the server sent the values of secrets ({', '.join(map(named, names))}), which were asked to be left out: "
+            "the file is not written.",
+            "Is something in between the server and here? Dify leaves them out (seen on 1.14.2).",
+        )

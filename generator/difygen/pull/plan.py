@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from difygen.config import Config
 from difygen.findings import OutputFormat
-from difygen.pull.access import WORKSPACE, Asked, Way
+from difygen.pull.ways.access import WORKSPACE, Asked, Way
 from difygen.pull_settings import FOLDER, PullSettings, Selection
 
 

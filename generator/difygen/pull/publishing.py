@@ -33,17 +33,17 @@ def publish(
     texts = {file: fetched.definitions[app_id].data for app_id, file in files.items()}
     changes = tuple(survey_files(folder, old, {app_id: (file, texts[file]) for app_id, file in files.items()}, gone))
     said = [*findings, *_placed(plan, fetched, {**{key: row.file for key, row in old.apps.items()}, **files})]
-    if not plan.is_dry:
-        said += _write(plan, old, replace(new, apps=rows), changes, texts)
+    unwritten = [] if plan.is_dry else _write(plan, old, replace(new, apps=rows), changes, texts)
     return PullReport(
         folder=folder,
         files=changes,
         rows={**old.apps, **rows},
         words={app_id: fetched.apps[app_id].word for app_id in files},
-        findings=tuple(said),
+        findings=(*said, *unwritten),
         is_dry=plan.is_dry,
         is_pruning=config.prune,
         is_done=not (fetched.stopped or fetched.is_interrupted),
+        is_settled=not unwritten,
         changes=_changes(folder, old, texts, gone) if options.diff else None,
     )
 

@@ -34,8 +34,8 @@ class PullReport(Record, kw_only=True):
     """What a pull did, or would do, to a folder.
 
     `rows` say of each app, by its id, what its file holds; `words` its kind. `is_done` is false where something is
-    missing: an app that was not given, files in the way, an end before the last app. `changes` are those for callers,
-    where they were asked for.
+    missing: an app that was not given, files in the way, an end before the last app; `is_settled` is false where the
+    folder is not as `files` say, since nothing could be written. `changes` are those for callers, if they are wanted.
     """
 
     folder: str
@@ -49,6 +49,7 @@ class PullReport(Record, kw_only=True):
     is_dry: bool = False
     is_pruning: bool = False
     is_done: bool = True
+    is_settled: bool = True
     changes: tuple[Change, ...] | None = None
 
     @property
@@ -74,7 +75,7 @@ def show_report(report: PullReport, output_format: OutputFormat, verbosity: int,
         for each in report.files:
             if each.what != "unchanged" or verbosity > 0:
                 echo(_line(each, report))
-    if not report.is_dry or not report.differs:
+    if report.server and report.is_settled and not (report.is_dry and report.differs):
         echo(_summary(report))
 
 
@@ -148,11 +149,12 @@ def progress_of(verbosity: int) -> Iterator[Callable[[int, int, str], None]]:
             if not shown:
                 from rich.console import Console  # when there is something to show
                 from rich.progress import Progress as Bar
+                from rich.progress import TextColumn
 
-                shown.append(stack.enter_context(Bar(console=Console(stderr=True), transient=True)))
+                columns = TextColumn("{task.description}", markup=False), *Bar.get_default_columns()[1:]
+                shown.append(stack.enter_context(Bar(*columns, console=Console(stderr=True), transient=True)))
                 shown[0].add_task("", total=total)
-            text = shorten(one_line(name), 30).replace("[", "\\[")
-            shown[0].update(shown[0].task_ids[0], completed=done, description=text)
+            shown[0].update(shown[0].task_ids[0], completed=done, description=shorten(one_line(name), 30))
 
         yield show
 

@@ -22,7 +22,7 @@ from difygen import __version__
 from difygen.console import UsageProblem, one_line
 from difygen.files import MAX_BYTES
 from difygen.releases import Version, parse_version
-from difygen.servers import Address, candidates, first_dify, runtime_module, why_no_answer
+from difygen.servers import Address, NoAnswerError, ask, candidates, first_dify, runtime_module
 from difygen.wording import shorten
 
 STEP_TIMEOUT = 30.0
@@ -226,26 +226,19 @@ class Traffic:
     ) -> ServerReply:
         self._pace.wait()
         url = f"{self.origin}{path}"
-        call = runtime_module("_http").Call(method, url, shown=urlsplit(url).path)
-        call.sender = self._client
         own = {"User-Agent": f"difygen/{__version__}", "Accept": "application/json", "Accept-Encoding": "gzip, deflate"}
-        deadline = time.monotonic() + WHOLE_TIMEOUT
-        failure: ServerProblem | None = None
+        call = runtime_module("_http").Call(method, url, shown=urlsplit(url).path, headers={**own, **headers})
+        call.content = body() if body else None
         try:
-            with self._client.stream(
-                method, url, headers={**own, **headers}, content=body() if body else None, timeout=STEP_TIMEOUT
-            ) as response:
-                reply = ServerReply(response.status_code, response.headers, _read(response, deadline))
-        except httpx.HTTPError as error:
-            is_lost = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError)
-            why = self.hidden(why_no_answer(error, call))
-            failure = ServerProblem(
+            answer = ask(self._client, call, STEP_TIMEOUT, whole=WHOLE_TIMEOUT, limit=MAX_BYTES)
+        except NoAnswerError as error:
+            why = self.hidden(str(error))
+            raise ServerProblem(
                 f"{method} {call.shown} brought no answer: {why}.",
                 _advice_without_answer(why, self.address),
-                code="lost" if is_lost else "",
-            )
-        if failure is not None:  # raised here, so that no request with its headers is among its causes
-            raise failure
+                code="lost" if error.is_lost else "",
+            ) from None
+        reply = ServerReply(answer.status, answer.headers, answer.body)
         self.version = reply.version or self.version
         return reply
 
@@ -289,18 +282,6 @@ class Traffic:
         return (
             self.elsewhere() or "Set `server` to where people open Dify in a browser, such as https://dify.example.com."
         )
-
-
-def _read(response: httpx.Response, deadline: float) -> bytes:
-    pieces, size = [], 0
-    for piece in response.iter_bytes():
-        pieces.append(piece)
-        size += len(piece)
-        if size > MAX_BYTES:
-            raise httpx.ReadError(f"the answer has more than {MAX_BYTES:,} bytes")
-        if time.monotonic() > deadline:
-            raise httpx.ReadTimeout("the answer did not end")
-    return b"".join(pieces)
 
 
 def _advice_without_answer(why: str, address: Address) -> str:

@@ -168,6 +168,9 @@ def _password(asked: Asked) -> tuple[Access, ...]:
         email = click.prompt("E-mail", err=True, default="", show_default=False).strip()
     if not email:
         return ()
+    for name, value in (("the e-mail", email), (PASSWORD, os.environ.get(PASSWORD, ""))):
+        if any("\ud800" <= each <= "\udfff" for each in value):
+            raise UsageProblem(f"What was given as {name} is not UTF-8 text, which is what Dify takes.")
     given = runtime_module("_settings").Secret(os.environ.get(PASSWORD, ""))
     return (Access("password", given, PASSWORD, user=email),)
 
@@ -204,9 +207,14 @@ def _app_key(text: str, origin: str) -> Any:
         raise UsageProblem(f"{origin} holds no key of an app. {str(error).rstrip('.')}.") from None
 
 
+def is_sendable(text: str) -> bool:
+    """Check whether a text can stand in a header as it is: a token, wherever it came from."""
+    return re.fullmatch("[!-~]+", text) is not None
+
+
 def _secret(text: str, origin: str) -> Any:
     secret = runtime_module("_settings").Secret(text).trimmed()
-    if not secret.reveal() or not secret.is_printable() or " " in secret.reveal():
+    if not is_sendable(secret.reveal()):
         raise UsageProblem(f"{origin} holds no token: it is empty, or has a blank, a line break or another such sign.")
     return secret
 

@@ -13,9 +13,9 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from difygen.console import UsageProblem, one_line
-from difygen.pull.access import EMAIL, PASSWORD, WORKSPACE, Access, refused, wrong_role
 from difygen.pull.catalogue import RemoteApp, RemoteDefinition, Workspace, app_id_of, choose_workspace, walk
 from difygen.pull.traffic import ServerProblem, ServerReply, Traffic
+from difygen.pull.ways.access import EMAIL, PASSWORD, WORKSPACE, Access, is_sendable, refused, wrong_role
 from difygen.servers import runtime_module
 from difygen.wording import listed, quoted
 
@@ -180,13 +180,13 @@ class PasswordSession:
         for line in reply.headers.get_list("set-cookie"):
             name, _, value = line.partition(";")[0].strip().partition("=")
             plain = name.removeprefix("__Host-").removeprefix("__Secure-")
-            if plain in _COOKIES and value:
+            if plain in _COOKIES and is_sendable(value):
                 self._tokens[plain] = name, secret(value)
         data = reply.members.get("data")
         bearer = data.get("access_token") if isinstance(data, dict) else data
         if {"access_token", "csrf_token"} <= self._tokens.keys():
             self._bearer = None
-        elif isinstance(bearer, str) and bearer and reply.members.get("result") != "fail":
+        elif isinstance(bearer, str) and is_sendable(bearer) and reply.members.get("result") != "fail":
             self._bearer = secret(bearer)
         self._traffic.secrets += [value for _, value in self._tokens.values()]
         self._traffic.secrets += [] if self._bearer is None else [self._bearer]
@@ -195,8 +195,8 @@ class PasswordSession:
     def _refusal(self, reply: ServerReply) -> ServerProblem:
         if reply.status == 200 and reply.members.get("result") == "success":
             return ServerProblem(
-                "Dify let the user in, and its cookies did not arrive.",
-                "Something in between takes the header Set-Cookie away: ask the server without it.",
+                "Dify let the user in, and its cookies did not arrive as they have to be sent back.",
+                "Something in between takes the header Set-Cookie away, or changes it: ask the server without it.",
             )
         problem = self._traffic.problem(reply)
         who = one_line(self._access.user)
@@ -230,7 +230,11 @@ class ConsoleApi:
     def __init__(self, traffic: Traffic, session: Session, wanted: str | None) -> None:
         """Choose the workspace. A session is in its current one alone, and changes it for nobody."""
         self._traffic, self._session = traffic, session
-        self.workspace = self._choose_workspace(wanted)
+        try:
+            self.workspace = self._choose_workspace(wanted)
+        except BaseException:
+            session.close()
+            raise
 
     def close(self) -> None:
         """End the session."""

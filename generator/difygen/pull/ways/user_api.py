@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from difygen.console import one_line
-from difygen.pull.access import Access, refused, wrong_role
-from difygen.pull.catalogue import RemoteApp, RemoteDefinition, Workspace, choose_workspace, walk
+from difygen.pull.catalogue import RemoteApp, RemoteDefinition, Workspace, app_id_of, choose_workspace, walk
 from difygen.pull.traffic import ServerProblem, ServerReply, Traffic
+from difygen.pull.ways.access import Access, refused, wrong_role
 from difygen.wording import quoted
 
 ROOT = "/openapi/v1"
@@ -124,8 +124,8 @@ class UserApi:
             self._has_versions = _NO_SUCH_PATH not in problem.said
             return ""
         for row in rows if isinstance(rows, list) else ():
-            if isinstance(row, dict) and row.get("current") is True and isinstance(row.get("id"), str):
-                return str(row["id"])
+            if isinstance(row, dict) and row.get("current") is True:
+                return app_id_of(row.get("id"))
         return ""
 
     def _describe(self, app_id: str, fields: str) -> Mapping[str, Any]:

@@ -1,0 +1,7 @@
+"""Ways into a server: which there are, and what each of them opens.
+
+access       tokens, keys and passwords, and where they come from
+user_api     apps by a user's token (`/openapi/v1`)
+console      apps by a session or an admin key
+app_key      the spec of an app, from its key alone
+"""
