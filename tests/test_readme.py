@@ -40,6 +40,7 @@ RUN = (
         "doctor",
         "documents",
         "files",
+        "forms",
         "library",
         "long-runs",
         "pull",

@@ -389,7 +389,7 @@ class TestHumanInput:
             with pytest.raises(runtime.RunPausedError) as caught:
                 client.run(response_mode="streaming")
             client.submit_form(caught.value.forms[0], action="approve")
-            with client.resume(caught.value.run.workflow_run_id) as events:
+            with client.resume(caught.value) as events:
                 names = [type(happened).__name__ for happened in events]
                 assert events.result().outputs.result == RESULT
         assert names == ["Ping", "WorkflowStarted", "WorkflowStarted", "TextChunk", "NodeFinished", "WorkflowFinished"]

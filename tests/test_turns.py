@@ -311,7 +311,7 @@ class TestHumanInput:
                 client.chat_inputs("Who?", INPUTS)
             (form,) = caught.value.forms
             client.submit_form(form, action="approve")
-            with client.resume(str(caught.value.workflow_run_id)) as events:
+            with client.resume(caught.value) as events:
                 assert "".join(events.text()) == ANSWER
                 turn = events.result()
         assert (turn.answer, turn.message_id) == (ANSWER, MESSAGE_ID)

@@ -541,7 +541,7 @@ class AsyncChatflowClient(
 
     def _follow(
         self,
-        workflow_run_id: str,
+        workflow_run_id: str | None,
         user: str | None,
         timeout: float | None,
         stop_on_exit: bool,

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, BinaryIO, Generic, Protocol, TypeVar, Unpack, overload
 
 from ._async_transport import AsyncTransport
+from ._errors import DifyError
 from ._events import Event, TextChunk
 from ._files import Destination, File, FilesInput, UploadedFile
 from ._http import AsyncClient, Network, SSLContext, check_client
@@ -392,13 +393,15 @@ class AsyncRunMethods(Generic[OutputsT, AsyncStreamT]):
 
     def resume(
         self,
-        workflow_run_id: str,
+        workflow_run_id: str | DifyError,
         *,
         user: str | None = None,
         timeout: float | None = None,
         stop_on_exit: bool = False,
     ) -> AsyncStreamT:
         """Follow what was started before: after a pause, or by another process.
+
+        Takes the run's id, or the error that ended the wait for it: a pause, a broken stream.
 
         The server replays what has happened so far, without inputs and outputs of nodes;
         of a finished run it sends the last event alone. Needs Dify 1.14, and the `user`
@@ -408,11 +411,16 @@ class AsyncRunMethods(Generic[OutputsT, AsyncStreamT]):
         without end: 60 seconds of nothing else end in a StreamInterruptedError, unless
         `timeout` says how long to wait.
         """
-        return self._follow(workflow_run_id, user, timeout, stop_on_exit)
+        run_id = (
+            workflow_run_id.workflow_run_id
+            if isinstance(workflow_run_id, DifyError)
+            else workflow_run_id
+        )
+        return self._follow(run_id, user, timeout, stop_on_exit)
 
     def _follow(
         self,
-        workflow_run_id: str,
+        workflow_run_id: str | None,
         user: str | None,
         timeout: float | None,
         stop_on_exit: bool,
@@ -566,7 +574,7 @@ class AsyncWorkflowClient(
 
     def _follow(
         self,
-        workflow_run_id: str,
+        workflow_run_id: str | None,
         user: str | None,
         timeout: float | None,
         stop_on_exit: bool,

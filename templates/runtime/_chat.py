@@ -542,7 +542,7 @@ class ChatflowClient(
 
     def _follow(
         self,
-        workflow_run_id: str,
+        workflow_run_id: str | None,
         user: str | None,
         timeout: float | None,
         stop_on_exit: bool,

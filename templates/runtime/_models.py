@@ -558,8 +558,8 @@ class RunPausedError(RunError):
     """The run waits for human input.
 
     Submit one of `forms` with the client's `submit_form()`, then follow the run with
-    `resume(error.workflow_run_id)`. A blocking call does not get the forms' tokens from
-    Dify before 1.14: `forms` is empty then.
+    `resume(error)`. A blocking call does not get the forms' tokens from Dify before 1.14:
+    `forms` is empty then.
     """
 
     @property

@@ -277,7 +277,7 @@ class TurnPausedError(TurnError):
     """The run of a chatflow waits for human input.
 
     Submit one of `forms` with the client's `submit_form()`, then follow the run with
-    `resume(error.workflow_run_id)`.
+    `resume(error)`.
     """
 
     @property

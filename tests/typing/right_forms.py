@@ -35,9 +35,8 @@ def use(client: ExpensesClient) -> str | None:
     except RunPausedError as paused:
         client.submit_form(paused.forms, answered(paused.forms[0]), user="ada")
         client.submit_form(paused.forms[0], action="action_1", inputs={"comment": "fine"})
-        run_id = paused.workflow_run_id or ""
-    with client.resume(run_id) as stream:
-        return stream.result().outputs.comment
+        with client.resume(paused) as stream:
+            return stream.result().outputs.comment
 
 
 async def use_async(client: AsyncExpensesClient) -> str | None:
