@@ -208,7 +208,10 @@ def test_documents_that_the_command_wrote_before_are_taken_over(project: Project
     lower(project)
     ran = difygen()
     assert (ran.code, ran.err) == (0, "")
-    assert difygen("openapi", "specs", "--format", "json", "-o", "openapi", "--check").code == 0
+    assert difygen("openapi", "--check").code == 0
+    ran = difygen("openapi", "specs", "-o", "openapi")
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err.startswith("Error: openapi holds the documents that go along with client\n")
 
 
 # What is not ours

@@ -286,9 +286,16 @@ def inspect(as_json: bool, **arguments: Any) -> None:
 @click.option("--base-url", metavar="URL", help="The server, with /v1. Default: that of Dify's cloud.")
 @check_option
 @force_option
+@click.option("--prune", is_flag=True, help="Remove the documents of definitions that are not among the SOURCEs.")
 @settings_option
 def docs(
-    sources: tuple[str, ...], config: str | None, output: str | None, check: bool, force: bool, **choices: Any
+    sources: tuple[str, ...],
+    config: str | None,
+    output: str | None,
+    check: bool,
+    force: bool,
+    prune: bool,
+    **choices: Any,
 ) -> None:
     """Write a page about every SOURCE for people who call it, in whatever language, and one that lists them.
 
@@ -298,7 +305,7 @@ def docs(
     from difygen.project.documents import DocumentRun, run_docs
 
     settings = read_config(sources=sources, config=config, needs=("sources",))
-    end(run_docs(settings, DocumentRun(output, check, force), **choices))
+    end(run_docs(settings, DocumentRun(output, check, force, prune), **choices))
 
 
 @command(short_help="Write OpenAPI documents of apps.")
@@ -309,9 +316,16 @@ def docs(
 @click.option("--base-url", metavar="URL", help="The server, with /v1. Default: that of Dify's cloud.")
 @check_option
 @force_option
+@click.option("--prune", is_flag=True, help="Remove the documents of definitions that are not among the SOURCEs.")
 @settings_option
 def openapi(
-    sources: tuple[str, ...], config: str | None, output: str | None, check: bool, force: bool, **choices: Any
+    sources: tuple[str, ...],
+    config: str | None,
+    output: str | None,
+    check: bool,
+    force: bool,
+    prune: bool,
+    **choices: Any,
 ) -> None:
     """Write the API of every SOURCE as an OpenAPI document, for clients in other languages and for API tools.
 
@@ -322,7 +336,7 @@ def openapi(
     from difygen.project.documents import DocumentRun, run_openapi
 
     settings = read_config(sources=sources, config=config, needs=("sources",))
-    end(run_openapi(settings, DocumentRun(output, check, force), **choices))
+    end(run_openapi(settings, DocumentRun(output, check, force, prune), **choices))
 
 
 @command(short_help="Print apps as tools that a model may call.")

@@ -11,7 +11,7 @@ from difygen.codegen.python.names import NameRequest, name_apps
 from difygen.config import Config
 from difygen.console import DefinitionProblem, UsageProblem
 from difygen.definitions.lockfile import Lock, LockError, read_lock
-from difygen.definitions.sources import STDIN, Source, discover, names_by_source, origin_of
+from difygen.definitions.sources import STDIN, Source, discover, names_by_source, origin_of, without_documents
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.files import MAX_BYTES, read_file
 from difygen.model import App
@@ -99,12 +99,17 @@ def content(name: str, limit: int = MAX_BYTES, *, special: bool = True) -> bytes
     return sys.stdin.buffer.read()
 
 
-def load_definitions(config: Config, apps: Iterable[App] = ()) -> tuple[list[NamedApp], tuple[Diagnostic, ...]]:
+def load_definitions(
+    config: Config, apps: Iterable[App] = (), *, documents: str | None = None
+) -> tuple[list[NamedApp], tuple[Diagnostic, ...]]:
     """Read all sources, and name their apps as in the package, together with those that are given.
 
-    What else lies in a folder is left out. Return all that is wrong, too.
+    What else lies in a folder is left out, and so is what difygen itself wrote to the folder `documents`. Return all
+    that is wrong, too.
     """
     found, problems = discover(config.sources)
+    if documents is not None:
+        found = without_documents(found, documents)
     files = [file for file in map(read_source, found) if not file.is_other_thing]
     problems += [finding for file in files for finding in file.diagnostics]
     rows = [(Source(os.path.abspath(app.source), app.source), app, None) for app in apps]

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
+from difygen.definitions.lockfile import locked_files
 from difygen.diagnostics import Diagnostic, Location
 from difygen.wording import nearest
 
@@ -60,6 +61,15 @@ def discover(sources: Iterable[str]) -> tuple[list[Source], list[Diagnostic]]:
         if not some:
             problems.append(_nothing(name))
     return [found[path] for path in sorted(found)], problems
+
+
+def without_documents(sources: list[Source], folder: str) -> list[Source]:
+    """Return the sources but for documents that difygen wrote to a folder, which may lie among definitions."""
+    path = os.path.abspath(folder)
+    if not any(source.path.startswith(f"{path}{os.sep}") for source in sources):
+        return sources
+    ours = {os.path.join(path, *each.split("/")) for each in locked_files(path)}
+    return [source for source in sources if source.named or source.path not in ours]
 
 
 def origin_of(source: Source, folder: str, base_folder: str) -> str:

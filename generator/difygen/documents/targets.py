@@ -25,11 +25,13 @@ class DocumentTarget(NamedTuple):
 
     `pages` gives the files that are about one app each, called after it: `<name>.<ending>`. It is asked for apps that
     changed. `overview` gives those that are about all apps, and `remarks` what there is to say of single ones, by name.
+    By `endings` the files of a target are known in a folder that several of them share.
     """
 
     pages: Callable[[Sequence[NamedDefinition], Any], Files] | None = None
     overview: Callable[[Sequence[NamedDefinition], Any], Files] | None = None
     remarks: Callable[[Sequence[NamedDefinition], Any], Mapping[str, str]] | None = None
+    endings: tuple[str, ...] = ()
 
 
 def openapi_files(apps: Sequence[NamedDefinition], options: OpenApiOptions) -> Files:
@@ -68,8 +70,8 @@ def _tools(apps: Sequence[NamedDefinition], form: str, is_strict: bool) -> tuple
 
 
 DOCUMENT_TARGETS: Mapping[str, DocumentTarget] = {
-    "docs": DocumentTarget(pages=app_pages, overview=index_pages),
-    "openapi": DocumentTarget(pages=openapi_files),
+    "docs": DocumentTarget(pages=app_pages, overview=index_pages, endings=(".md", ".html")),
+    "openapi": DocumentTarget(pages=openapi_files, endings=(".openapi.yaml", ".openapi.json")),
     "tools": DocumentTarget(overview=tools_files, remarks=loose_tools),
 }
 """By the keys of the settings, and of the commands that make them alone."""

@@ -1,18 +1,19 @@
 """`difygen docs`, `openapi` and `tools`: documents alone, as the settings say, or of a SOURCE and to where it is said.
 
-Without a SOURCE and an output they go the way of `build`, for one target. Else each document is a file that stands by
-itself, or is printed.
+Without a SOURCE and an output they go the way of `build`, for one target. Else they are the files of a folder, which
+has a lock of its own, or one file that stands by itself, or are printed.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from difygen import __version__
 from difygen.config import SEE_HELP, Config
 from difygen.console import FAILED, OK, WRONG, UsageProblem, echo, say, say_error, writing
+from difygen.definitions.lockfile import LOCK_NAME
 from difygen.definitions.reading import load_definitions
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.documents.apps import NamedDefinition, named_definition
@@ -29,9 +30,18 @@ from difygen.options import (
 )
 from difygen.project.build import build
 from difygen.project.check import run_check
+from difygen.project.document_folder import folder_of
 from difygen.project.report import progress_bar, show_report
 from difygen.project.request import documents_for
-from difygen.project.writer import Destination, PublishError, publish, signed, survey_output
+from difygen.project.writer import (
+    Destination,
+    PublishError,
+    SupersededError,
+    path_in,
+    publish,
+    signed,
+    survey_output,
+)
 from difygen.record import replace
 from difygen.wording import count
 
@@ -42,12 +52,14 @@ _PAGES: Mapping[str, DocsFormat] = {".md": "markdown", ".html": "html"}
 class DocumentRun(NamedTuple):
     """Where documents go: a file, a folder, `-` for standard output, or where the settings say for None.
 
-    `check` compares and writes nothing; `force` overwrites what difygen did not write.
+    `check` compares and writes nothing; `force` overwrites what difygen did not write; `prune` removes the documents of
+    definitions that are there and not among the sources.
     """
 
     output: str | None = None
     check: bool = False
     force: bool = False
+    prune: bool = False
 
 
 def run_docs(
@@ -63,15 +75,15 @@ def run_docs(
     options = replace(options, **{key: value for key, value in chosen.items() if value})
     if run.output is None and options.output and config.with_documents:
         return run_target(config, run, "docs", options)
-    apps = load_named(config)
+    apps = load_named(config, run.output)
     if apps is None:
         return WRONG
     options = documents_for(config, options)
     ending = os.path.splitext(run.output or "-")[1]
     if run.output in (None, "-") or ending in _PAGES:
         options = replace(options, formats=(_PAGES.get(ending) or options.formats[0],))
-        return write_files(app_pages(apps, options), run, "docs", is_folder=False)
-    return write_files({**app_pages(apps, options), **index_pages(apps, options)}, run, "docs")
+        return write_file(app_pages(apps, options), run, "docs")
+    return write_folder({**app_pages(apps, options), **index_pages(apps, options)}, apps, run, "docs", config)
 
 
 def _address(base_url: str | None) -> str | None:
@@ -98,13 +110,16 @@ def run_openapi(
     options = replace(options, **{key: value for key, value in chosen.items() if value is not None})
     if run.output is None and options.output and config.with_documents:
         return run_target(config, run, "openapi", options)
-    apps = load_named(config)
+    apps = load_named(config, run.output)
     if apps is None:
         return WRONG
     ending = os.path.splitext(run.output or "")[1]
     if style is None and ending in _ENDINGS:
         options = replace(options, format=_ENDINGS[ending])
-    return write_files(openapi_files(apps, options), run, "openapi", is_folder=ending not in _ENDINGS)
+    files = openapi_files(apps, options)
+    if run.output in (None, "-") or ending in _ENDINGS:
+        return write_file(files, run, "openapi")
+    return write_folder(files, apps, run, "openapi", config)
 
 
 def run_tools(config: Config, run: DocumentRun, *, form: ToolForm | None, is_strict: bool) -> int:
@@ -126,7 +141,7 @@ def run_tools(config: Config, run: DocumentRun, *, form: ToolForm | None, is_str
     options = replace(options, forms=(form,))
     for text in loose_tools(apps, options).values():
         say(f"warning: {text}")
-    return write_files(tools_files(apps, options), DocumentRun("-"), "tools")
+    return write_file(tools_files(apps, options), DocumentRun("-"), "tools")
 
 
 def run_target(config: Config, run: DocumentRun, key: str, options: DocumentOptions) -> int:
@@ -140,9 +155,12 @@ def run_target(config: Config, run: DocumentRun, key: str, options: DocumentOpti
     return report.exit_code()
 
 
-def load_named(config: Config) -> list[NamedDefinition] | None:
-    """Read and name all apps, and say what is wrong with them. None if that is too much."""
-    loaded, problems = load_definitions(config)
+def load_named(config: Config, documents: str | None = None) -> list[NamedDefinition] | None:
+    """Read and name all apps, and say what is wrong with them. None if that is too much.
+
+    What difygen itself wrote to the folder `documents` is no definition.
+    """
+    loaded, problems = load_definitions(config, documents=documents)
     found = [named_definition(each, config.options) for each in loaded]
     findings = [*problems, *(problem for each in found for problem in each.names.problems)]
     if not found and not findings:
@@ -153,33 +171,64 @@ def load_named(config: Config) -> list[NamedDefinition] | None:
     return None if has_errors(findings) or not found else found
 
 
-def write_files(files: Mapping[str, str], run: DocumentRun, command: str, *, is_folder: bool = True) -> int:
-    """Print the one document, or write files that stand by themselves, all or none.
+def write_file(files: Mapping[str, str], run: DocumentRun, command: str) -> int:
+    """Print the one document, or write it to a file that stands by itself.
+
+    With `check`, tell whether it is what it should be.
+    """
+    output = run.output
+    if len(files) > 1:
+        raise UsageProblem(f"There are {len(files)} apps, and each has a document of its own: give a folder, -o DIR.")
+    (text,) = files.values()
+    if output is None or output == "-":
+        echo(text.removesuffix("\n"))
+        return OK
+    destination = Destination(output, {"": signed(text, __version__, output)})
+    return _finish(lambda: destination, run, command)
+
+
+def write_folder(
+    files: Mapping[str, str], apps: Sequence[NamedDefinition], run: DocumentRun, key: str, config: Config
+) -> int:
+    """Make the documents of one target in a folder what the apps give, all of them or none, and remove no others.
 
     With `check`, tell which of them are not what they should be.
     """
-    output = run.output
-    if len(files) > 1 and (output in (None, "-") or not is_folder):
-        raise UsageProblem(f"There are {len(files)} apps, and each has a document of its own: give a folder, -o DIR.")
-    if output is None or output == "-":
-        echo(next(iter(files.values())).removesuffix("\n"))
-        return OK
-    texts = {os.path.join(output, *name.split("/")) if is_folder else output: text for name, text in files.items()}
-    outputs = [Destination(path, {"": signed(text, __version__, path)}) for path, text in texts.items()]
-    if run.check:
-        stale = [each.path for each in outputs if not survey_output(each).is_clean]
-        for path in stale:
-            say_error(f"{path} is not what its definition gives; run difygen {command} again.")
-        return FAILED if stale else OK
-    if is_folder:
+    output = os.path.normpath(run.output or "")
+    config = replace(config, force=run.force, prune=run.prune)
+    if not run.check:
         with writing(output):
             os.makedirs(output, exist_ok=True)
-    try:
-        surveys = publish(*outputs, force=run.force)
-    except PublishError as problem:
-        say_error(str(problem))
-        return FAILED
-    written = sum(not each.is_clean for each in surveys)
-    done = f"{written:,} written" if written else "nothing changed"
-    echo(f"{output}: {count(len(texts), 'document')}; files: {done}")
-    return OK
+    return _finish(lambda: folder_of(files, apps, output, key, config), run, key)
+
+
+def _finish(plan: Callable[[], Destination], run: DocumentRun, command: str) -> int:
+    """Write what is planned, or compare with it, and say what came of it."""
+    while True:
+        try:
+            output = plan()
+            if run.check:
+                return _compare(output, command)
+            (found,) = publish(output, force=run.force)
+        except SupersededError:  # by another run, just now: look again at what it left
+            continue
+        except PublishError as problem:
+            say_error(str(problem))
+            return FAILED
+        written, removed = len(found.missing) + len(found.changed), len(found.stale)
+        numbers = ((written, "written"), (removed, "removed"))
+        done = ", ".join(f"{number:,} {what}" for number, what in numbers if number)
+        nothing = f"nothing changed but {LOCK_NAME}" if found.lock else "nothing changed"
+        echo(f"{output.path}: {count(len(output.texts), 'document')}; files: {done or nothing}")
+        return OK
+
+
+def _compare(output: Destination, command: str) -> int:
+    """Tell which files of an output are not what they should be."""
+    found = survey_output(output)
+    others = {one.path for one in found.refused} - {*found.missing, *found.changed, *found.stale}
+    for path in sorted((*found.missing, *found.changed, *others)):
+        say_error(f"{path_in(output.path, path)} is not what its definition gives; run difygen {command} again.")
+    for path in found.stale:
+        say_error(f"{path_in(output.path, path)} is no longer given by any definition; run difygen {command} again.")
+    return OK if found.is_clean else FAILED

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from difygen import __version__
 from difygen.config import Config
-from difygen.definitions.lockfile import LOCK_NAME, Lock, LockError, locked_files, read_lock
-from difygen.definitions.sources import Source, discover, names_by_source
+from difygen.definitions.lockfile import LOCK_NAME, Lock, LockError, read_lock
+from difygen.definitions.sources import Source, discover, names_by_source, without_documents
 from difygen.diagnostics import Diagnostic, Location
 from difygen.files import hash_bytes, hash_file
 from difygen.options import DocsOptions, DocumentOptions
@@ -24,6 +24,8 @@ from difygen.record import NOTHING, Record, replace
 DocumentOptionsT = TypeVar("DocumentOptionsT", bound=DocumentOptions)
 RUNTIME_MARK = "runtime"
 """What the lock of a shared runtime has in place of the fingerprint of options."""
+ALONE = "."
+"""What the lock of documents that go along with no package has in place of the path to it."""
 
 
 class DocumentFolder(Record):
@@ -100,7 +102,8 @@ def resolve(
     names = names_by_source(config.options.names, found, folder)
     shown, fingerprint = os.path.normpath(config.output or ""), _fingerprint(config, names)
     documents = _document_folders(config, fingerprint, only) if config.with_documents else ()
-    found = _without_documents(found, documents)
+    for each in documents:
+        found = without_documents(found, each.folder)
     return (
         Request(
             config=config,
@@ -117,15 +120,6 @@ def resolve(
         ),
         problems,
     )
-
-
-def _without_documents(sources: list[Source], documents: Iterable[DocumentFolder]) -> list[Source]:
-    """Return the sources but for documents that difygen wrote, which lie in a folder of definitions."""
-    for each in documents:
-        if any(source.path.startswith(f"{each.folder}{os.sep}") for source in sources):
-            ours = {os.path.join(each.folder, *path.split("/")) for path in locked_files(each.folder)}
-            sources = [source for source in sources if source.named or source.path not in ours]
-    return sources
 
 
 def _document_folders(config: Config, fingerprint: str, only: str) -> tuple[DocumentFolder, ...]:
@@ -178,7 +172,7 @@ def wrong_place(request: Request, held: Sequence[Held]) -> str:
         holds = what_it_holds(one.lock)
         if holds != ("clients" if folder is None else "documents"):
             return f"{path} holds {holds}"
-        if folder is not None and one.lock.package != package_from(folder.folder, request.config):
+        if folder is not None and one.lock.package not in (ALONE, package_from(folder.folder, request.config)):
             other = os.path.join(folder.folder, one.lock.package)
             if os.path.lexists(other):
                 return f"{path} holds the documents of another package, {os.path.relpath(other)}"
