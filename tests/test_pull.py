@@ -226,6 +226,44 @@ def test_an_app_whose_api_was_switched_off_is_not_taken_for_removed(site: Site, 
     assert "The API of the app is switched off, and users' tokens open no such app." in ran.err
 
 
+@pytest.mark.parametrize("way", ["token", "admin"])
+def test_an_app_that_lists_lose_is_pulled_as_before(way: str, site: Site, request: pytest.FixtureRequest) -> None:
+    request.getfixturevalue(way)
+    site.pull()
+    site.studio.apps[0].note = "edited"
+
+    def without_the_first(request: Request) -> tuple[int, Any] | None:
+        if not request.path.endswith("/apps"):
+            return None
+        rows = [site.studio._row(app, console=way == "admin") for app in site.studio.apps[1:]]
+        return 200, {"page": 1, "limit": 100, "total": 3, "has_more": False, "data": rows}
+
+    site.studio.before = without_the_first
+    ran = site.pull("--prune", "--draft")
+    assert (ran.err, "files: 1 changed, 2 unchanged" in ran.out) == ("", True)
+    assert "edited" in Path("exports/concat.yml").read_text()
+    Path("difygen.toml").write_text('[pull]\nmodes = ["chat"]\n')
+    assert "Its app 'concat' is no longer among those asked for. [app-not-meant]" in site.pull().err
+
+
+def test_a_tag_that_no_app_has_removes_nothing(site: Site, token: None) -> None:
+    Path("difygen.toml").write_text('[pull]\ntags = ["api"]\n')
+    site.pull()
+    Path("difygen.toml").write_text('[pull]\ntags = ["apis", "chat"]\n')
+    ran = site.pull("--prune", code=2)
+    assert ran.err == "Error: No app has the tag 'apis'. Did you mean 'api'?\n"
+    assert len(files()) == 2
+
+
+def test_prune_is_for_the_whole_folder(site: Site, token: None) -> None:
+    assert "--prune compares the folder with all that is meant: leave APP" in site.pull("concat", "--prune", code=2).err
+
+
+def test_a_kind_of_app_is_one_that_there_is(site: Site, token: None) -> None:
+    ran = site.pull("--mode", "workflows", code=2)
+    assert ran.err == "Error: 'workflows' is no kind of app. Did you mean `workflow`?\n"
+
+
 # Which apps
 
 
@@ -384,6 +422,55 @@ def test_the_token_that_difyctl_keeps_is_found_by_server(site: Site, monkeypatch
     (folder / "tokens.yml").write_text("hosts: [\n")
     ran = site.pull("--auth", "difyctl", code=2)
     assert "There is nothing to sign in with by difyctl: sign in with `difyctl auth login`" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("host", "scheme", "server", "is_it"),
+    [
+        ("dify.example.com", "https", "https://dify.example.com", True),
+        ("dify.example.com", None, "https://dify.example.com", True),
+        ("https://dify.example.com", None, "https://dify.example.com/apps", True),
+        ("dify.example.com", "https", "http://dify.example.com", False),
+        ("https://dify.example.com", None, "http://dify.example.com", False),
+        ("dify.example.com", "https", "https://dify.example.com:8443", False),
+        ("dify.example.com", None, "https://dify.example.com:8443", False),
+        ("dify.example.com:x", None, "https://dify.example.com", False),
+    ],
+)
+def test_the_token_that_difyctl_keeps_goes_where_it_came_from(
+    host: str, scheme: str | None, server: str, is_it: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path("difyctl")
+    folder.mkdir()
+    monkeypatch.setenv("DIFY_CONFIG_DIR", str(folder))
+    monkeypatch.delenv("NO_PROXY")
+    for variable in ("HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    (folder / "tokens.yml").write_text(json.dumps({"tokens": {host: {"ann": TOKEN}}}))
+    (folder / "hosts.yml").write_text(json.dumps({"hosts": {host: {"scheme": scheme}}}))
+    ran = difygen("pull", "--server", server, "--auth", "difyctl")
+    assert ("There is nothing to sign in with by difyctl" in ran.err) is not is_it
+    assert ran.code == (1 if is_it else 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "way"),
+    [
+        (["--token-file", "secret"], "token"),
+        (["--api-key-file", "secret"], "app-key"),
+        (["--email", EMAIL], "password"),
+    ],
+)
+def test_what_goes_with_one_way_in_chooses_it(
+    arguments: list[str], way: str, site: Site, admin: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("secret").write_text("app-0123456789abcdefghij")
+    monkeypatch.setenv("DIFY_PASSWORD", PASSWORD)
+    site.pull(*arguments, code=0 if way == "password" else 1)
+    path = {"token": "/openapi/v1/_version", "app-key": "/v1/info", "password": "/console/api/system-features"}[way]
+    assert site.paths[0] == path
+    ran = site.pull(*arguments, "--auth", "admin-key", code=2)
+    assert ran.err.startswith(f"Error: {arguments[0]} goes with --auth {way}, and admin-key was asked for")
 
 
 def test_a_token_may_come_from_a_file(site: Site) -> None:
@@ -696,15 +783,37 @@ def test_a_lock_that_cannot_be_used_stands_in_the_way(text: str, said: str, site
     assert list(lock()["apps"]) == [uuid(1), uuid(2), uuid(3)]
 
 
-@pytest.mark.parametrize("file", ["../x.yml", "/x.yml", "a/b.yml", "..", "pull.lock", "a\\b.yml", ""])
+@pytest.mark.parametrize(
+    "file",
+    ["../x.yml", "/x.yml", "a/b.yml", "..", "pull.lock", "a\\b.yml", "", ".git", ".x.yml", "conftest.py", "a\n.yml"],
+)
 def test_a_lock_leads_nowhere(file: str, site: Site, token: None) -> None:
     site.pull()
     found = lock()
     found["apps"][uuid(1)]["file"] = file
     Path("exports/pull.lock").write_text(json.dumps(found))
     before = {path: path.read_bytes() for path in Path("..").rglob("*") if path.is_file()}
-    assert "is no file of the folder" in site.pull("--prune", code=2).err
+    assert "is no definition in the folder" in site.pull("--prune", code=2).err
     assert {path: path.read_bytes() for path in Path("..").rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize("app_id", ["../../workspaces?x=", "x", "", uuid(1).replace("-", "")])
+def test_an_id_in_the_lock_leads_nowhere(app_id: str, site: Site, token: None) -> None:
+    site.pull()
+    found = lock()
+    found["apps"][app_id] = found["apps"].pop(uuid(1))
+    Path("exports/pull.lock").write_text(json.dumps(found))
+    site.studio.seen.clear()
+    assert "is no id of an app" in site.pull(code=2).err
+    assert site.paths == []
+
+
+def test_two_apps_of_a_lock_have_two_files(site: Site, token: None) -> None:
+    site.pull()
+    found = lock()
+    found["apps"][uuid(1)]["file"] = "SAME-name.yml"
+    Path("exports/pull.lock").write_text(json.dumps(found))
+    assert "two apps have one file" in site.pull(code=2).err
 
 
 def test_two_pulls_at_once_do_not_undo_each_other(site: Site, token: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -720,6 +829,7 @@ def test_two_pulls_at_once_do_not_undo_each_other(site: Site, token: None, monke
     site.studio.before = before
     ran = site.pull(code=1)
     assert "another run has changed exports since it was looked at: run it again" in ran.err
+    assert ran.out == ""
 
 
 # Secrets

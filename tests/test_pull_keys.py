@@ -97,6 +97,37 @@ def test_inputs_that_were_written_in_an_unusual_way_are_not_guessed_at(site: Sit
     assert "its inputs are others now, and cannot be put into the file as that is written" in ran.err
 
 
+def test_a_key_of_another_kind_of_app_leaves_the_file_alone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.pull()
+    before = files("specs")
+    monkeypatch.setenv("CONCAT_KEY", KEYS[1])
+    site.studio.apps[1].variables = site.studio.apps[1].published_variables = ("order",)
+    ran = site.pull(code=1)
+    assert (
+        "specs/concat.yml: error: The key of CONCAT_KEY: it opens a chatflow, 'support', and its file is of another "
+        "kind of app [not-given]\n    hint: Is it the key of another app?"
+    ) in ran.err
+    assert files("specs")["concat.yml"] == before["concat.yml"]
+
+
+def test_a_key_of_an_app_of_another_name_is_told(site: Site) -> None:
+    site.pull()
+    site.studio.apps[0].name = "join"
+    ran = site.pull()
+    assert "specs/concat.yml: warning: Its key opens 'join' now, and opened 'concat' the last time." in ran.err
+    assert site.pull().err == ""
+
+
+def test_keys_in_files_are_told_apart_by_the_names_of_these(site: Site) -> None:
+    os.unlink("difygen.toml")
+    for name, key in zip(("one.key", "two.key"), KEYS, strict=True):
+        Path(name).write_text(key)
+        assert "files: 1 new" in site.pull("--api-key-file", name).out
+    assert sorted(lock()["apps"]) == ["key:one.key", "key:two.key"]
+    ran = site.pull("--api-key-file", "one.key", "--prune")
+    assert (ran.err, len(files())) == ("", 2)
+
+
 def test_a_key_that_is_named_no_more_leaves_its_file_to_prune(site: Site) -> None:
     site.pull()
     Path("difygen.toml").write_text('[pull]\nkeys = ["CONCAT_KEY"]\nfolder = "specs"\n')

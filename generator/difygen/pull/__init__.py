@@ -8,6 +8,7 @@ plan         what is to be pulled, from where, and where it goes: the command li
 traffic      requests: paced, bounded, repeated where that does no harm; who answered, and what to do about it
 ways/        tokens, keys and passwords, where they come from, and what each of them opens
 catalogue    which apps there are, and which of them are meant
+choosing     what becomes of each of them, and of those that only the lock knows
 fetching     definitions as the server gives them now, one by one
 files, lock  what is in the folder, what would change in it, and what is known of each file
 publishing   what was fetched, compared with the folder, and written there

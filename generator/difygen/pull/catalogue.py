@@ -170,6 +170,11 @@ def select(
     """
     apps = list(apps)
     problems: list[str] = []
+    tags = {tag for app in apps for tag in app.tags}
+    for wanted in sorted({*selection.tags} - tags):
+        near = nearest(wanted, tags)
+        hint = f"Did you mean {quoted(near)}?" if near else f"There are {names_listed(sorted(tags)) or 'none'}."
+        problems.append(f"No app has the tag {quoted(wanted)}. {hint}")
     chosen = {app.id: app for app in apps if selection.takes(app.mode, app.tags)}
     for wanted in selection.apps:
         by_id = app_id_of(wanted)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 
 from difygen.console import FAILED, INTERRUPTED, OK, WRONG, UsageProblem, say
 from difygen.definitions.lockfile import LockError
 from difygen.diagnostics import Diagnostic, Location
-from difygen.model import APP_KINDS
-from difygen.pull.catalogue import RemoteApp, select
+from difygen.pull.choosing import choose, choose_keys
 from difygen.pull.fetching import StudioApi, fetch_all
 from difygen.pull.files import contents
 from difygen.pull.lock import PullLock, read_pull_lock
@@ -19,12 +17,13 @@ from difygen.pull.publishing import publish
 from difygen.pull.report import PullReport, all_well, progress_of, show_report, unreadable_lock
 from difygen.pull.traffic import Pace, ServerProblem, Traffic
 from difygen.pull.ways.access import Access, ask_password, find_access, find_server, service_api
-from difygen.pull.ways.app_key import PREFIX, KeyOptions, fetch_by_keys, parameters_by_key
+from difygen.pull.ways.app_key import KeyOptions, fetch_by_keys, parameters_by_key
 from difygen.pull.ways.console import AdminSession, ConsoleApi, PasswordSession, Session
 from difygen.pull.ways.user_api import RATE, UserApi
+from difygen.pull_settings import mode_words
 from difygen.record import replace
 from difygen.servers import Address
-from difygen.wording import count, names_listed, quoted
+from difygen.wording import named, names_listed, nearest, quoted
 
 
 def run_pull(options: PullOptions) -> int:
@@ -42,6 +41,13 @@ def run_pull(options: PullOptions) -> int:
 
 def _pull(plan: Plan) -> int:
     options = plan.options
+    for mode in options.modes:
+        if mode not in mode_words():
+            near = nearest(mode, mode_words())
+            hint = f"Did you mean {named(near)}?" if near else f"There are {names_listed(mode_words())}."
+            raise UsageProblem(f"{quoted(mode)} is no kind of app. {hint}")
+    if options.config.prune and not plan.is_whole:
+        raise UsageProblem("--prune compares the folder with all that is meant: leave APP, --tag and --mode out.")
     try:
         lock = read_pull_lock(plan.folder)
     except LockError as error:
@@ -66,24 +72,19 @@ def _fetch_and_write(plan: Plan, lock: PullLock) -> tuple[PullReport, bool]:
     pace = Pace(RATE if access.way in ("token", "difyctl") else None)
     with closing(Traffic(address, pace, say)) as traffic, closing(_sign_in(traffic, access, plan.workspace)) as api:
         _check_same_place(plan, lock, traffic.origin, api.workspace.id)
-        listed, untold = api.apps()
-        chosen, problems = select(plan.selection, listed, api.find)
-        if problems:
-            raise UsageProblem(*problems)
-        gone, findings = _gone(plan, lock, {app.id for app in chosen}, api)
-        findings += _left_out(listed, chosen, untold)
+        choice = choose(plan, lock, api)
         pulled = {app_id: row.pulled for app_id, row in lock.apps.items()}
         with progress_of(options.config.verbosity) as progress:
             fetched = fetch_all(
                 api,
-                sorted(chosen, key=lambda app: (pulled.get(app.id, ""), app.id)),
+                sorted(choice.apps, key=lambda app: (pulled.get(app.id, ""), app.id)),
                 draft=options.draft or plan.settings.draft,
                 parameters=partial(parameters_by_key, address),
                 progress=progress,
             )
         place = {"server": traffic.origin, "server_version": traffic.version, "workspace": api.workspace.name}
         new = PullLock(server=traffic.origin, server_version=traffic.version, workspace=api.workspace.id)
-    return replace(publish(plan, lock, new, fetched, gone, findings), **place), fetched.is_interrupted
+    return replace(publish(plan, lock, new, fetched, choice), **place), fetched.is_interrupted
 
 
 def _fetch_specs(plan: Plan, lock: PullLock, address: Address, accesses: tuple[Access, ...]) -> tuple[PullReport, bool]:
@@ -96,14 +97,14 @@ def _fetch_specs(plan: Plan, lock: PullLock, address: Address, accesses: tuple[A
         found = contents(plan.folder, lock.apps[app_id].file) if app_id in lock.apps else None
         return found if isinstance(found, bytes) else None
 
-    meant = {f"{PREFIX}{access.user}" for access in accesses}
+    names = {app_id: row.name for app_id, row in lock.apps.items()}
     with closing(Traffic(service_api(address), Pace(None), say)) as traffic:
         with progress_of(plan.options.config.verbosity) as progress:
-            fetched = fetch_by_keys(accesses, traffic, KeyOptions(existing, plan.options.sample_runs), progress)
-        gone, findings = _gone(plan, lock, meant, None)
+            fetched = fetch_by_keys(accesses, traffic, KeyOptions(existing, names, plan.options.sample_runs), progress)
+        choice = choose_keys(plan, lock, [access.user for access in accesses])
         place = {"server": address.url, "server_version": traffic.version}
         new = PullLock(server=address.url, server_version=traffic.version, workspace=lock.workspace)
-    return replace(publish(plan, lock, new, fetched, gone, findings), **place), False
+    return replace(publish(plan, lock, new, fetched, choice), **place), False
 
 
 def _sign_in(traffic: Traffic, access: Access, workspace: str | None) -> StudioApi:
@@ -127,55 +128,6 @@ def _check_same_place(plan: Plan, lock: PullLock, server: str, workspace: str) -
         raise UsageProblem(f"The definitions in {plan.folder} are from {lock.server}, not from {server}. {advice}")
     if lock.workspace and workspace and lock.workspace != workspace:
         raise UsageProblem(f"The definitions in {plan.folder} are from another workspace of {server}. {advice}")
-
-
-def _gone(
-    plan: Plan, lock: PullLock, meant: Collection[str], api: StudioApi | None
-) -> tuple[list[str], list[Diagnostic]]:
-    """Return the apps of the lock that are no more, or no longer meant, and what is to be said of them.
-
-    That the list does not have an app proves nothing: it loses some, and leaves out those whose API is off. Files
-    that came by keys of apps are of no concern to whoever signs in, nor the other way round.
-    """
-    gone: list[str] = []
-    findings: list[Diagnostic] = []
-    if not plan.is_whole:
-        return gone, findings
-    for app_id in sorted(lock.apps.keys() - set(meant)):
-        row = lock.apps[app_id]
-        path = f"{plan.folder}/{row.file}"
-        if app_id.startswith(PREFIX) is not (api is None):
-            continue
-        try:
-            is_there = api is None or api.find(app_id) is not None
-        except ServerProblem as problem:
-            message = f"Its app {quoted(row.name)} is not given any more: {problem.message}"
-            findings.append(Diagnostic("warning", "app-not-given", message, Location(path), problem.hint))
-            continue
-        gone.append(app_id)
-        if not plan.options.config.prune:
-            what = "is no longer among those asked for" if is_there else "is no longer on the server"
-            hint = "--prune removes the file."
-            code = "app-not-meant" if is_there else "app-removed"
-            findings.append(Diagnostic("warning", code, f"Its app {quoted(row.name)} {what}.", Location(path), hint))
-    return gone, findings
-
-
-def _left_out(listed: Sequence[RemoteApp], chosen: Sequence[RemoteApp], untold: int) -> Iterator[Diagnostic]:
-    """Yield which apps are not pulled though nobody said so: of modes that are not known, and not told at all."""
-    unknown = [app for app in listed if app.mode not in APP_KINDS and app not in chosen]
-    if unknown:
-        modes = names_listed(sorted({app.mode for app in unknown}))
-        message = f"{count(len(unknown), 'app')} of kinds that difygen makes no clients for ({modes}) left out."
-        yield Diagnostic("note", "unknown-mode", message, Location(""), "Name one in `apps` to have its definition.")
-    if untold:
-        yield Diagnostic(
-            "warning",
-            "apps-not-told",
-            f"The server counts {count(untold, 'app')} more than its list shows, however it is gone through.",
-            Location(""),
-            "Name apps that are missing by their ids (`apps`), as their addresses in the console have them.",
-        )
 
 
 def _show(report: PullReport, plan: Plan) -> int:

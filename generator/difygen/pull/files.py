@@ -19,7 +19,7 @@ from difygen.project.install import install
 from difygen.project.other_runs import BusyError, NotOursError, exclusive
 from difygen.project.stages import Delta
 from difygen.project.writer import EDITED, FOREIGN, PublishError
-from difygen.pull.lock import LOCK_NAME, LockedDefinition, PullLock, format_pull_lock, read_pull_lock
+from difygen.pull.lock import LOCK_NAME, LockedDefinition, PullLock, format_pull_lock, name_key, read_pull_lock
 from difygen.record import Record, replace
 
 SUFFIX = ".yml"
@@ -62,11 +62,6 @@ def file_name(title: str, app_id: str, taken: Collection[str]) -> str:
         if name_key(name) not in taken:
             return name
     raise AssertionError("an id is in no other file's name")
-
-
-def name_key(name: str) -> str:
-    """Return what two names have in common that are one file on some file system."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def assign_files(lock: PullLock, titles: Mapping[str, str]) -> dict[str, str]:

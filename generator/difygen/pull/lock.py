@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any, get_args
 
 from difygen.console import pretty_json
 from difygen.definitions.lockfile import LockError, is_inside
 from difygen.files import read_file
-from difygen.pull.catalogue import State
+from difygen.pull.catalogue import State, app_id_of
 from difygen.record import NOTHING, Record
 
 LOCK_NAME = "pull.lock"
 FORMAT = 1
+KEY_PREFIX = "key:"
+"""How ids of apps begin that are known by a key alone, before the name of its variable."""
 
 
 class LockedDefinition(Record, kw_only=True):
@@ -68,11 +72,14 @@ def read_pull_lock(folder: str) -> PullLock:
     if loaded["format"] > FORMAT:
         raise LockError("it was written by a newer difygen")
     try:
+        apps = {app_id: _definition(app_id, row) for app_id, row in loaded["apps"].items()}
+        if len({name_key(row.file) for row in apps.values()}) < len(apps):
+            raise ValueError("two apps have one file")
         return PullLock(
             server=_text(loaded["server"]),
             server_version=_text(loaded["server_version"]),
             workspace=_text(loaded["workspace"]),
-            apps={app_id: _definition(row) for app_id, row in loaded["apps"].items()},
+            apps=apps,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise LockError(f"it was damaged: {error}") from error
@@ -85,14 +92,21 @@ def format_pull_lock(lock: PullLock) -> bytes:
     return f"{pretty_json(record)}\n".encode()
 
 
-def _definition(row: Mapping[str, Any]) -> LockedDefinition:
+def _definition(app_id: str, row: Mapping[str, Any]) -> LockedDefinition:
+    if not app_id.startswith(KEY_PREFIX) and (not app_id or app_id_of(app_id) != app_id):
+        raise ValueError(f"{app_id!r} is no id of an app")
     members: dict[str, Any] = {key: _text(value) for key, value in row.items()}
     found = LockedDefinition(**members)
-    if not is_inside(found.file) or "/" in found.file or found.file == LOCK_NAME:
-        raise ValueError(f"{found.file!r} is no file of the folder")
+    if not is_inside(found.file) or "/" in found.file or not re.fullmatch(r"[^.].*\.ya?ml", found.file):
+        raise ValueError(f"{found.file!r} is no definition in the folder")
     if found.state not in get_args(State):
         raise ValueError(f"{found.state!r} is no state of a definition")
     return found
+
+
+def name_key(name: str) -> str:
+    """Return what two names have in common that are one file on some file system."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def _text(value: object) -> str:

@@ -88,4 +88,5 @@ class Plan:
             token_file=options.token_file,
             api_key_file=options.api_key_file,
             keys=self.settings.keys,
+            sample_runs=options.sample_runs,
         )

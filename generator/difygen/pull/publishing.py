@@ -11,6 +11,7 @@ from difygen.diagnostics import Diagnostic, Location
 from difygen.diff.workflows import Change
 from difygen.files import hash_bytes
 from difygen.project.writer import PublishError
+from difygen.pull.choosing import Choice
 from difygen.pull.fetching import Fetched
 from difygen.pull.files import FileChange, apply, assign_files, contents, locked_row, survey_files
 from difygen.pull.lock import LockedDefinition, PullLock
@@ -20,19 +21,18 @@ from difygen.record import replace
 from difygen.wording import count
 
 
-def publish(
-    plan: Plan, old: PullLock, new: PullLock, fetched: Fetched, gone: Sequence[str], findings: Sequence[Diagnostic]
-) -> PullReport:
+def publish(plan: Plan, old: PullLock, new: PullLock, fetched: Fetched, choice: Choice) -> PullReport:
     """Compare what was fetched with the folder, and write what differs, unless that was not asked for.
 
-    `new` says where it came from; `gone` are apps of the old lock that have no definition any more.
+    `new` says where it came from.
     """
     options, config, folder = plan.options, plan.options.config, plan.folder
     files = assign_files(old, {app_id: fetched.apps[app_id].name for app_id in fetched.definitions})
     rows = {app_id: _row(folder, old, fetched, app_id, file) for app_id, file in files.items()}
     texts = {file: fetched.definitions[app_id].data for app_id, file in files.items()}
-    changes = tuple(survey_files(folder, old, {app_id: (file, texts[file]) for app_id, file in files.items()}, gone))
-    said = [*findings, *_placed(plan, fetched, {**{key: row.file for key, row in old.apps.items()}, **files})]
+    wanted = {app_id: (file, texts[file]) for app_id, file in files.items()}
+    changes = tuple(survey_files(folder, old, wanted, choice.gone))
+    said = [*choice.findings, *_placed(plan, fetched, {**{key: row.file for key, row in old.apps.items()}, **files})]
     unwritten = [] if plan.is_dry else _write(plan, old, replace(new, apps=rows), changes, texts)
     return PullReport(
         folder=folder,
@@ -44,7 +44,7 @@ def publish(
         is_pruning=config.prune,
         is_done=not (fetched.stopped or fetched.is_interrupted),
         is_settled=not unwritten,
-        changes=_changes(folder, old, texts, gone) if options.diff else None,
+        changes=_changes(folder, old, texts, choice.gone) if options.diff else None,
     )
 
 

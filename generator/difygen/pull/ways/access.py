@@ -19,7 +19,7 @@ from difygen.connection import key_from_file
 from difygen.console import UsageProblem, is_terminal, one_line
 from difygen.files import read_file
 from difygen.pull.traffic import ServerProblem, Traffic
-from difygen.servers import Address, AddressProblem, parse_address, runtime_module
+from difygen.servers import DEFAULT_PORTS, Address, AddressProblem, parse_address, runtime_module
 from difygen.wording import listed
 
 Way = Literal["token", "difyctl", "admin-key", "password", "app-key"]
@@ -65,6 +65,7 @@ class Asked:
     token_file: str | None = None
     api_key_file: str | None = None
     keys: tuple[str, ...] = ()
+    sample_runs: int = 0
 
 
 def find_server(asked: Asked, notice: Callable[[str], None]) -> Address:
@@ -101,11 +102,12 @@ def find_access(asked: Asked, server: Address) -> tuple[Access, ...]:
         "password": lambda: _password(asked),
         "app-key": lambda: _app_keys(asked),
     }
-    for way in [asked.auth] if asked.auth else WAYS:
+    wanted = _wanted_way(asked)
+    for way in [wanted] if wanted else WAYS:
         if found := finders[way]():
             return found
-    if asked.auth:
-        raise UsageProblem(f"There is nothing to sign in with by {asked.auth}: {_NEEDS[asked.auth]}.")
+    if wanted:
+        raise UsageProblem(f"There is nothing to sign in with by {wanted}: {_NEEDS[wanted]}.")
     raise UsageProblem(
         "There is nothing to sign in with.",
         note="\n".join(
@@ -115,6 +117,24 @@ def find_access(asked: Asked, server: Address) -> tuple[Access, ...]:
             ]
         ),
     )
+
+
+def _wanted_way(asked: Asked) -> Way | None:
+    """Return the way that was asked for: by its name, or by what goes with no other. Raises `UsageProblem` for two."""
+    given: dict[str, Way] = {}
+    if asked.token_file:
+        given["--token-file"] = "token"
+    if asked.email:
+        given["--email"] = "password"
+    if asked.api_key_file:
+        given["--api-key-file"] = "app-key"
+    if asked.sample_runs:
+        given["--sample-runs"] = "app-key"
+    wanted = asked.auth or next(iter(given.values()), None)
+    for option, way in given.items():
+        if way != wanted:
+            raise UsageProblem(f"{option} goes with --auth {way}, and {wanted} was asked for: leave one of them out.")
+    return wanted
 
 
 _NEEDS: Mapping[Way, str] = {
@@ -139,10 +159,9 @@ def _token_of_difyctl(server: Address) -> tuple[Access, ...]:
     """Return the token that difyctl keeps for the server: in `tokens.yml`, by host and account."""
     tokens, hosts = _difyctl("tokens.yml"), _mapping(_difyctl("hosts.yml").get("hosts"))
     for host, accounts in _mapping(tokens.get("tokens") or tokens.get("hosts")).items():
-        parts = urlsplit(host if "://" in str(host) else f"//{host}")
-        if (parts.hostname, parts.port or server.port) != (server.host, server.port):
-            continue
         known = _mapping(hosts.get(host))
+        if not _is_at(str(host), known.get("scheme"), server):
+            continue
         current = known.get("current_account")
         for account, token in sorted(_mapping(accounts).items(), key=lambda one: one[0] != current):
             if isinstance(token, str) and token:
@@ -157,6 +176,17 @@ def _token_of_difyctl(server: Address) -> tuple[Access, ...]:
                     ),
                 )
     return ()
+
+
+def _is_at(host: str, scheme: object, server: Address) -> bool:
+    """Check whether a server is the one that a token was given by: the very host, port and, where known, scheme."""
+    try:
+        parts = urlsplit(host if "://" in host else f"//{host}")
+        scheme = parts.scheme or scheme or server.scheme
+        place = (scheme, parts.hostname, parts.port or DEFAULT_PORTS.get(str(scheme)))
+    except ValueError:
+        return False
+    return place == (server.scheme, server.host, server.port)
 
 
 def _password(asked: Asked) -> tuple[Access, ...]:
@@ -192,7 +222,8 @@ def ask_password(access: Access, server: str) -> Any:
 def _app_keys(asked: Asked) -> tuple[Access, ...]:
     if asked.api_key_file is not None:
         secret = _app_key(key_from_file(asked.api_key_file), "--api-key-file")
-        return (Access("app-key", secret, "the file of --api-key-file", user="api-key-file"),)
+        name = one_line(os.path.basename(asked.api_key_file)) if asked.api_key_file != "-" else "stdin"
+        return (Access("app-key", secret, "the file of --api-key-file", user=name),)
     if missing := [name for name in asked.keys if not os.environ.get(name)]:
         raise UsageProblem(*(f"{name} is named in the setting `keys`, and is not set." for name in missing))
     names = asked.keys or ((SHARED_KEY,) if os.environ.get(SHARED_KEY) else ())

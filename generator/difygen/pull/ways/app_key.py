@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -24,13 +24,11 @@ from difygen.parser.dsl import read_parameters
 from difygen.parser.yaml import Document, load
 from difygen.pull.catalogue import RemoteApp, RemoteDefinition
 from difygen.pull.fetching import Fetched
+from difygen.pull.lock import KEY_PREFIX
 from difygen.pull.traffic import Pace, ServerProblem, Traffic
 from difygen.pull.ways.access import Access, service_api
 from difygen.servers import Address, runtime_module
 from difygen.wording import count, quoted
-
-PREFIX = "key:"
-"""How ids of apps begin that are known by a key alone, before the name of its variable."""
 
 _HEAD = """\
 # From the key of this {word} alone ({origin}): `difygen pull` keeps `inputs` up to date, and leaves all else as it is.
@@ -47,9 +45,13 @@ _INPUTS = re.compile(r"^inputs:.*\n(?:(?:[ \t]*(?:#.*)?\n)*[ \t]+[^\s#].*\n)*", 
 
 @dataclass(frozen=True, slots=True)
 class KeyOptions:
-    """What specs are made with: `existing` gives what is in the file of an app by its id, if there is one."""
+    """What specs are made with: `existing` gives what is in the file of an app by its id, if there is one.
+
+    `names` are those that apps had the last time, by id.
+    """
 
     existing: Callable[[str], bytes | None]
+    names: Mapping[str, str]
     sample_runs: int = 0
 
 
@@ -61,11 +63,12 @@ def fetch_by_keys(
     definitions: dict[str, RemoteDefinition] = {}
     findings: list[tuple[str, Diagnostic]] = []
     for number, access in enumerate(accesses):
-        app_id = f"{PREFIX}{access.user}"
+        app_id = f"{KEY_PREFIX}{access.user}"
         progress(number, len(accesses), access.user)
         traffic.secrets.append(access.secret)
         try:
             apps[app_id], live, notes = _live_app(traffic, access)
+            notes += _renamed(options.names.get(app_id), live)
             findings += [(app_id, note) for note in notes]
             samples = _sampled(traffic, access, live, options.sample_runs)
             text = _updated(options.existing(app_id), live) or _new_text(live, access, samples)
@@ -108,7 +111,15 @@ def _live_app(traffic: Traffic, access: Access) -> tuple[RemoteApp, App, list[Di
     live = read_parameters(app, _get(traffic, access, "/parameters"))
     if live is None:
         raise ServerProblem("It opens an app that does not tell its inputs.", "Is this Dify's service API?", status=200)
-    return RemoteApp(f"{PREFIX}{access.user}", name, str(mode)), live, notes
+    return RemoteApp(f"{KEY_PREFIX}{access.user}", name, str(mode)), live, notes
+
+
+def _renamed(before: str | None, live: App) -> Iterator[Diagnostic]:
+    """Yield that a key opens an app of another name than the last time, which may be another app."""
+    if before is not None and before != live.title:
+        message = f"Its key opens {quoted(live.title)} now, and opened {quoted(before)} the last time."
+        hint = "Was the app renamed? If it is another one, move the file away, to have one written for this app."
+        yield Diagnostic("warning", "app-renamed", message, Location(""), hint)
 
 
 def _get(traffic: Traffic, access: Access, path: str, **query: str | int) -> Mapping[str, Any]:
@@ -151,6 +162,12 @@ def _updated(existing: bytes | None, live: App) -> bytes | None:
         raise ServerProblem(
             f"its file cannot be read (line {there[0].location.line}: {there[0].message})",
             "Correct the file, or move it away to have it written anew.",
+            status=200,
+        )
+    if there.root.get("mode", WORKFLOW.name) not in (live.kind.name, *live.kind.modes):
+        raise ServerProblem(
+            f"it opens {live.kind.noun}, {quoted(live.name)}, and its file is of another kind of app",
+            "Is it the key of another app? Then move the file away, to have one written for this app.",
             status=200,
         )
     block = yaml_text({"inputs": spec_of(live)["inputs"]})
