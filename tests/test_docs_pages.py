@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import html5lib
@@ -42,7 +43,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
-from support import ROOT, TESTS
+from support import CHAT_LAB, ROOT, TESTS
 from support.hostile import PAYLOADS, TEXTS, WORKFLOWS
 from support.packages import python
 from support.projects import difygen
@@ -325,6 +326,8 @@ def test_every_curl_block_runs_against_the_mock_and_answers_as_printed(path: Pat
             "curl-streaming",
             "curl-upload",
             "curl-with-file",
+            "curl-submit",
+            "curl-follow",
             "curl-go-on",
             "curl-delete",
         ]  # they add to what is read
@@ -339,6 +342,8 @@ def test_every_curl_block_runs_against_the_mock_and_answers_as_printed(path: Pat
                     assert any(holds(without_ids(each), without_ids(event)) for each in rest), event
             elif id_ == "curl-delete":
                 assert answer == printed == ""
+            elif id_ == "curl-follow":
+                assert events_of(answer)[-1]["data"]["status"] == "succeeded"
             elif id_ in ("curl-with-file", "curl-go-on"):
                 assert "code" not in shell.last, shell.last
             else:
@@ -377,9 +382,12 @@ class Shell:
         answer = done.stdout.decode()
         first = events_of(answer)[:1] or ([json.loads(answer)] if answer.startswith("{") else [{}])
         self.last = first[0]
-        for name in ("task_id", "workflow_run_id", "conversation_id", "message_id"):
-            if isinstance(self.last.get(name), str):
-                self._variables.setdefault(name.upper(), self.last[name])
+        data = self.last.get("data")
+        forms = data.get("reasons", ()) if isinstance(data, dict) else ()
+        for found in (self.last, *forms):
+            for name in ("task_id", "workflow_run_id", "conversation_id", "message_id", "form_token"):
+                if isinstance(found.get(name), str):
+                    self._variables.setdefault(name.upper(), found[name])
         if "/files/upload" in lines:
             self._variables["FILE_ID"] = self.last["id"]
         return answer
@@ -442,6 +450,31 @@ def test_every_python_block_runs_against_the_mock(path: str, tmp_path: Path, mon
         settings_ = {"DIFY_BASE_URL": dify.base_url, named.names.key_variable: dify.api_key, "NO_PROXY": "*"}
         program = f"import os\nos.environ.update({settings_!r})\n" + "\n".join(blocks)
         python(program, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["hitl_webapp", "chat_hitl"])
+@pytest.mark.parametrize("emit", ["sync", "async"])
+def test_the_answer_to_a_form_runs_against_the_mock(
+    name: str, emit: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = CHAT_LAB / f"{name}.yml"
+    assert difygen(str(path), "-o", "client").code == 0
+    (named,) = loaded(path)
+    wanted = DocsOptions(formats=("html",), client=Options(emit=emit))
+    (page,) = app_pages([named], wanted).values()
+    block = listings(page)["python-form"]
+    assert ("async with" in block) == (emit == "async")
+    result = "run.outputs.verdict" if name == "hitl_webapp" else "turn.answer"
+    with mock_dify(path) as dify:
+        settings_ = {"DIFY_BASE_URL": dify.base_url, named.names.key_variable: dify.api_key, "NO_PROXY": "*"}
+        if emit == "async":  # a cell of a notebook
+            block = (
+                f"import asyncio\nasync def main():\n{indent(block + f'print({result})', '    ')}\nasyncio.run(main())"
+            )
+            result = "end=''"
+        program = f"import os\nos.environ.update({settings_!r})\n{block}\nprint({result})"
+        assert python(program, tmp_path) in ("approve\n", "Wait a moment.\nApproved with: as it is\n")
 
 
 # Texts stay texts

@@ -367,6 +367,16 @@ def test_an_action_without_a_way_ends_the_run(tmp_path: Path) -> None:
     assert ended["outputs"] in (None, "{}", {})  # neither End was reached
 
 
+def test_a_run_that_waits_is_not_stopped(client: httpx.Client) -> None:
+    answer = start(client)
+    run_id, token = paused(answer)
+    task = events_of(answer.content)[0]["task_id"]
+    assert client.post(f"/v1/workflows/tasks/{task}/stop", json=USER).json() == {"result": "success"}
+    assert client.get(f"{RUN}/{run_id}").json()["status"] == "paused"
+    client.post(f"/v1/form/human_input/{token}", json={"inputs": {"comment": "c"}, "action": "approve", **USER})
+    assert finished(client, run_id)["status"] == "succeeded"
+
+
 # Forms that nobody answers in time
 
 TIMED_OUT = EXPORT.replace("sourceHandle: reject, ", "sourceHandle: __timeout, ")

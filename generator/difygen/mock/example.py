@@ -72,15 +72,18 @@ def example_inputs(app: App) -> JsonObject:
     """Return inputs to try an app with: its own example, else a value for each that has to be there."""
     if app.examples:
         return dict(app.examples[0].inputs)
-    return {each.name: _value(each) for each in app.inputs if each.required}
+    return {each.name: value_for(each) for each in app.inputs if each.required}
 
 
-def _value(variable: Input) -> Any:
+def value_for(variable: Input) -> Any:
+    """Return a value to try an input with, or a field of a form: what it is filled with, if there is anything."""
     if variable.traits.is_file:
         file = file_for(variable)
         return file if variable.kind == "file" else [file]
     if variable.default is not None:
         return variable.default
+    if variable.prefilled is not None and not variable.options:
+        return variable.prefilled
     if variable.type is not None:
         return example_value(variable.type, variable.name, FileStore())
     value = next(iter(variable.options), variable.traits.sample)
@@ -171,7 +174,8 @@ async def _answers(definition: Definition, calls: Sequence[ApiCall]) -> tuple[An
             body = (await client.post(app.kind.start, json=request)).text
             line = next((line for line in body.split("\n") if line.startswith(("{", "data: "))), "{}")
             first = json.loads(line.removeprefix("data: "))  # the whole answer, or the first event of a stream
-            known = {key: each for key, each in first.items() if isinstance(each, str)}
+            reasons = first.get("data", {}).get("reasons", ()) if isinstance(first.get("data"), dict) else ()
+            known = {key: each for asked in (*reasons, first) for key, each in asked.items() if isinstance(each, str)}
             fixed.value(first)
             for call in calls:
                 answer = await _made(client, call, known)

@@ -282,9 +282,12 @@ class RunStore:
         return next((run for run in self.of(definition) if token in run.forms and run.forms[token].is_delivered), None)
 
     def stop(self, task_id: str) -> None:
-        """Stop a run by its task id, whoever asks (seen on 1.12.1: any user, any app's key, unknown ids too)."""
+        """Stop a run by its task id, whoever asks (seen on 1.12.1: any user, any app's key, unknown ids too).
+
+        One that waits for a person goes on waiting (seen on 1.14.2).
+        """
         for run in self.by_id.values():
-            if run.task_id == task_id:
+            if run.task_id == task_id and run.status != "paused":
                 run.stopped.set()
 
     def logs(self, definition: Definition, query: WorkflowLogQuery) -> JsonObject:

@@ -107,7 +107,7 @@ def _input_rows(variable: Input, subject: Subject, *, is_renamed: bool) -> Itera
         code(variable.name),
         code(type_word(variable.value_type)),
         words.prose("words.required" if variable.required else "words.optional"),
-        dashed(words.listed(_rules(variable, words))),
+        dashed(words.listed(rules(variable, words))),
         dashed(about),
         *((code(python),) if is_renamed else ()),
     )
@@ -116,7 +116,8 @@ def _input_rows(variable: Input, subject: Subject, *, is_renamed: bool) -> Itera
     yield from _member_rows(variable.name, variable.value_type, id_, subject, 5 + is_renamed)
 
 
-def _rules(variable: Input, words: Words) -> Iterator[Prose]:
+def rules(variable: Input, words: Words) -> Iterator[Prose]:
+    """Yield what holds for the values of an input, and what it is filled with before anybody fills it in."""
     if variable.max_length and variable.traits.unit:
         limit = (PlainSpan(f"{variable.max_length:,}"),)
         yield words.prose(f"inputs.{variable.traits.unit}", count=limit)

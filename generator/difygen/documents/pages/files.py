@@ -10,6 +10,7 @@ from difygen.documents.apps import NamedDefinition
 from difygen.documents.openapi import contract_hash
 from difygen.documents.pages.calls import afterwards, request, response
 from difygen.documents.pages.contract import address, inputs, key, result
+from difygen.documents.pages.forms import forms
 from difygen.documents.pages.page import (
     Fact,
     LinkSpan,
@@ -81,6 +82,7 @@ def page_of(subject: Subject) -> Page:
             result(subject),
             request(subject),
             response(subject),
+            *([asked] if (asked := forms(subject)) is not None else []),
             afterwards(subject),
             *reference(subject),
         ),

@@ -68,16 +68,18 @@ def arguments(subject: Subject, *, user: bool = True, query: bool = True) -> lis
         if variable.name in inputs:
             given = inputs[variable.name]
             if variable.traits.is_file:
-                given = [*map(_address, given)] if isinstance(given, list) else _address(given)
+                given = file_argument(given)
             found.append(code("{}={}", subject.names.inputs[variable.name], literal(given)))
     if user:
         found.append(code("user={}", literal(str(request["user"]))))
     return found
 
 
-def _address(file: Any) -> Any:
-    """Return what a client takes for a file: its address, if it has one."""
-    return file["url"] if isinstance(file, Mapping) and isinstance(file.get("url"), str) else file
+def file_argument(value: Any) -> Any:
+    """Return what a client takes for a file, or for several: the address of each that has one."""
+    if isinstance(value, list):
+        return [*map(file_argument, value)]
+    return value["url"] if isinstance(value, Mapping) and isinstance(value.get("url"), str) else value
 
 
 def laid_out(lines: Iterator[str] | Sequence[str]) -> str:
