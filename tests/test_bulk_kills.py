@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,33 @@ def test_a_storm_of_refusals_slows_all_down_and_loses_nothing(job: Job) -> None:
     assert (ended.code, job.bulk.starts.total(), job.bulk.twice) == (0, 40, [])
     assert 16 < job.bulk.refused < 120
     assert ended.err.startswith("40 of 40 rows succeeded.")
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_a_refusal_that_one_process_meets_is_heard_by_all(job: Job, store: str) -> None:
+    job.store = store_of(job, store)
+    job.rows(*(f"row {number}" for number in range(400)))
+    job.bulk.latency, job.bulk.faults["refused"] = 0.03, "busy"
+    quick = job.start("--concurrency", "4")
+    try:
+        until = time.monotonic() + 20
+        while job.bulk.starts.total() < 40:  # it has asked once by then what others say
+            assert time.monotonic() < until and quick.poll() is None
+            time.sleep(0.01)
+        job.table = job.folder / "other.jsonl"
+        job.rows("refused")
+        other = job.start("--concurrency", "4")
+        while not job.bulk.refused:
+            assert time.monotonic() < until and other.poll() is None
+            time.sleep(0.01)
+        job.bulk.faults.clear()
+        errors = [process.communicate(timeout=60)[1] for process in (quick, other)]
+    finally:
+        quick.kill()
+    assert [quick.returncode, other.returncode] == [0, 0], errors
+    moments = [moment for row, moment in job.bulk.began if row != "refused"]
+    pauses = [after - before for before, after in pairwise(moments)]
+    assert (max(pauses) > 1.2, job.bulk.refused, job.bulk.twice) == (True, 1, [])
 
 
 @pytest.mark.parametrize("store", STORES)

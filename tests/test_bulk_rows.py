@@ -127,6 +127,17 @@ def test_a_run_that_goes_on_is_left_and_read_later(run: Any, served: tuple[BulkS
     assert served[0].starts == {"a": 1}
 
 
+def test_a_run_that_the_server_has_forgotten_is_unknown(run: Any, served: tuple[BulkServer, Server]) -> None:
+    served[0].faults["a"] = "cut"
+    assert run(row("a")).state == "started"
+    served[0].runs.clear()
+    served[0].faults.clear()
+    found = run(row("a"))
+    assert (found.state, found.status, found.error_kind) == ("unknown", "unknown", "NotFoundError")
+    assert run(row("a"), rerun_unknown=True).state == "done"
+    assert served[0].starts == {"a": 2}
+
+
 def test_a_wrong_key_is_no_result_and_starts_nothing(run: Any, served: tuple[BulkServer, Server], store: Store) -> None:
     served[0].key = "app-ANOTHER"
     with pytest.raises(JobEndedError, match="Access token is invalid") as caught:
@@ -271,6 +282,27 @@ def test_a_limit_halves_once_for_a_storm_and_comes_back() -> None:
         limit.succeeded()
     assert limit.allowed == 16
     assert not limit.is_hopeless
+
+
+def test_a_limit_hears_once_of_a_storm_that_another_process_has_met() -> None:
+    now = [0.0]
+    limit, other = Limit(16, lambda: now[0]), Limit(16, lambda: now[0])
+    old = other.word("other", 5.0)
+    limit.hear(old, "this")  # said before this process began
+    assert (limit.allowed, limit.pause, limit.is_to_hear()) == (16, 0, True)
+    pause = other.refused(now[0], 5.0, "Too many requests.")
+    assert (pause, limit.is_to_hear()) == (5.0, False)
+    said = other.word("other", 5.0)
+    now[0] += 1.0
+    limit.hear(said, "this")
+    assert (limit.allowed, 2.5 <= limit.pause <= 5.0, limit.reason) == (8, True, "Too many requests.")
+    for said_again in (said, other.word("this", 60.0), "no JSON", '["other", 1]'):
+        now[0] += 1.0
+        limit.hear(said_again, "this")
+    assert (limit.allowed, limit.pause < 5.0) == (8, True)
+    limit.refused(now[0] + 1)
+    limit.hear(other.word("other", 60.0), "this")  # the same storm, met here, too
+    assert (limit.allowed, limit.pause < 5.0) == (4, True)
 
 
 def test_a_limit_lets_no_more_go_on_than_it_says() -> None:

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 from difygen.bulk import PartsStore, Row, SqliteStore, Store, StoredRow, StoreError, open_store
-from difygen.bulk.owners import SILENCE, Watch, is_running, new_owner, place
 from difygen.bulk.rows import RANKS, State, digest_of, may_follow
+from difygen.bulk.stores.owners import SILENCE, Watch, is_running, new_owner, place
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule

@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,7 +41,7 @@ class StoredRun:
 
 @dataclass
 class BulkServer:
-    """What the server has seen. `faults` says what happens to a row:
+    """What the server has seen; `began` is when each run was started. `faults` says what happens to a row:
 
     silent     the run is started, and nothing is ever said of it
     lost       the request arrives, no run is started, and nothing is ever said
@@ -51,6 +51,7 @@ class BulkServer:
     fail       the run fails
     refuse     the inputs are refused
     broken     the answer is a 500
+    busy       it is refused as one too many, and is not to come back within three seconds
 
     More requests at once than `capacity` are refused, as are the first `refusals`.
     """
@@ -64,6 +65,7 @@ class BulkServer:
     refused: int = 0
     latency: float = 0.0
     most_at_once: int = 0
+    began: list[tuple[str, float]] = field(default_factory=list)
     key: str = ""
     _at_once: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -100,6 +102,9 @@ class BulkServer:
             return _error(connection, 400, "invalid_param", "string in input form must be less than 48 characters")
         if fault == "broken":
             return _error(connection, 500, "internal_server_error", "Internal Server Error")
+        if fault == "busy":
+            self.refused += 1
+            return _error(connection, 429, "too_many_requests", "Too many requests.", {"Retry-After": "3"})
         with self._lock:
             is_refused = bool(self.refusals) or self._at_once > self.capacity
             self.refusals -= bool(self.refusals)
@@ -115,6 +120,7 @@ class BulkServer:
         run = StoredRun(str(uuid.uuid4()), row, user, "failed" if fault == "fail" else "succeeded")
         with self._lock:
             self.starts[row] += 1
+            self.began.append((row, time.monotonic()))
             self.runs[run.id] = run
         if fault == "cut early":
             return connection.reset()
@@ -188,11 +194,16 @@ def _event(name: str, run: StoredRun, data: dict[str, Any]) -> bytes:
     return b"data: " + json.dumps(payload).encode() + b"\n\n"
 
 
-def _error(connection: Connection, status: int, code: str, message: str) -> None:
-    _answer(connection, {"code": code, "message": message, "status": status}, status)
+def _error(
+    connection: Connection, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+) -> None:
+    _answer(connection, {"code": code, "message": message, "status": status}, status, headers)
 
 
-def _answer(connection: Connection, payload: dict[str, Any], status: int = 200) -> None:
+def _answer(
+    connection: Connection, payload: dict[str, Any], status: int = 200, headers: Mapping[str, str] | None = None
+) -> None:
     body = json.dumps(payload).encode()
-    connection.head(status, {"Content-Type": "application/json", "Content-Length": str(len(body))})
+    fixed = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    connection.head(status, {**fixed, **(headers or {})})
     connection.send(body)

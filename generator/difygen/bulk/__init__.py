@@ -7,9 +7,10 @@
 them. A store is a SQLite file on one machine, or a folder of parts that many machines share.
 
 rows      what a row is, what came of it, and which state may follow on which
-store     what a store does; sqlite and parts are the two kinds, owners tells who still lives
+stores    what a store does, and its two kinds
 run       the way of a row; recovery finds what was begun before, outcome says what an exception means
 hands     a client and a store, awaited or not; limit is how many calls may go on, journal joins the writes of many
+sharing   what processes leave each other of the server; pages are stretches of a table that have ended
 job       rows by the million, with a bounded number of them in memory
 """
 
@@ -17,13 +18,13 @@ from __future__ import annotations
 
 from difygen.bulk.job import AsyncJob
 from difygen.bulk.limit import AsyncLimit, Limit
-from difygen.bulk.parts import PartsStore
-from difygen.bulk.places import open_store
 from difygen.bulk.recovery import JobEndedError
 from difygen.bulk.rows import Row, RowResult, StoredRow
 from difygen.bulk.run import arun_row, run_row
-from difygen.bulk.sqlite import SqliteStore
-from difygen.bulk.store import Store, StoreError
+from difygen.bulk.stores.base import Store, StoreError
+from difygen.bulk.stores.parts import PartsStore
+from difygen.bulk.stores.places import open_store
+from difygen.bulk.stores.sqlite import SqliteStore
 from difygen.bulk.tally import Tally
 
 __all__ = [

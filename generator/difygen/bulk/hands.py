@@ -8,14 +8,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from difygen.bulk.journal import Journal
 from difygen.bulk.limit import AsyncLimit, Limit
 from difygen.bulk.rows import Row, StoredRow
-from difygen.bulk.store import Store
+from difygen.bulk.stores.base import Store, StoreError
 
 
 class StreamsApp(Protocol):
@@ -44,6 +44,8 @@ class Hands(Protocol):
     async def call(self, method: str, *arguments: Any, **options: Any) -> Any: ...
     async def first(self, items: Any, wanted: Callable[[Any], Any]) -> Any: ...
     async def sleep(self, seconds: float) -> None: ...
+    async def announce(self, text: str) -> None: ...
+    async def listen(self) -> None: ...
     def slot(self) -> Any: ...
 
 
@@ -91,6 +93,14 @@ class BlockingHands:
 
     async def sleep(self, seconds: float) -> None:
         self._sleep(seconds)
+
+    async def announce(self, text: str) -> None:
+        with suppress(StoreError):  # whoever writes a row says so
+            self.store.announce(text)
+
+    async def listen(self) -> None:
+        if self.limit.is_to_hear():
+            self.limit.hear(self.store.announced(), self.store.owner)
 
     @asynccontextmanager
     async def slot(self) -> AsyncIterator[float]:
@@ -153,6 +163,14 @@ class AsyncHands:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    async def announce(self, text: str) -> None:
+        with suppress(StoreError):  # whoever writes a row says so
+            await self.journal.do(self.store.announce, text)
+
+    async def listen(self) -> None:
+        if self.limit.is_to_hear():
+            self.limit.hear(await self.journal.do(self.store.announced), self.store.owner)
 
     def slot(self) -> Any:
         return self._slots.aslot()

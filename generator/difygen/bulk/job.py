@@ -10,11 +10,12 @@ from itertools import islice
 from difygen.bulk.hands import AsyncHands, StreamsApp
 from difygen.bulk.journal import Journal
 from difygen.bulk.limit import AsyncLimit
-from difygen.bulk.owners import BEAT
+from difygen.bulk.pages import EndedPage, OpenPage, PageEnd, Pages
 from difygen.bulk.recovery import JobEndedError
-from difygen.bulk.rows import Row, RowResult, StoredRow, result_of_stored
+from difygen.bulk.rows import CHANGED, ENDED, Row, RowResult, StoredRow, result_of_stored
 from difygen.bulk.run import Policy, take_row
-from difygen.bulk.store import Store
+from difygen.bulk.sharing import share
+from difygen.bulk.stores.base import Store
 from difygen.bulk.tally import Tally
 
 READ_AHEAD = 500
@@ -27,6 +28,12 @@ GRACE = 10.0
 """Seconds that a call gets to tell the id of what it has started, where the job is to end."""
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
+
+Item = Row | PageEnd | EndedPage
+"""What a table is read as: rows, and, for one in pages, where these end, or that they have ended before."""
+
+Taken = tuple[Row, StoredRow | None, OpenPage]
+"""A row that is to be taken to its end, what was known of it, and where it stands."""
 
 OnResult = Callable[[Row, RowResult], None]
 OnChange = Callable[[Tally, AsyncLimit], None]
@@ -43,6 +50,7 @@ class AsyncJob:
         concurrency: How many calls may go on at a time, of all processes that share the store.
         retry_failed: Run those again that ended badly before.
         rerun_unknown: Run those again of which nobody can tell whether they were run.
+        pages: The pages of the table that have ended, where `rows` says where they end.
         stops_on_exit: Stop runs on the server that go on when the job ends, in the place of leaving them for later.
         on_result: Is told what came of each row, once that is kept.
         on_change: Is told the numbers whenever they change.
@@ -56,6 +64,7 @@ class AsyncJob:
         concurrency: int,
         retry_failed: bool = False,
         rerun_unknown: bool = False,
+        pages: Pages | None = None,
         stops_on_exit: bool = False,
         on_result: OnResult = lambda row, result: None,
         on_change: OnChange = lambda tally, limit: None,
@@ -64,12 +73,13 @@ class AsyncJob:
         self._client, self._store = client, store
         self._concurrency = concurrency
         self._policy = Policy(retry_failed, rerun_unknown)
+        self._pages = pages
         self._stops_on_exit = stops_on_exit
         self._on_result, self._on_change = on_result, on_change
         self._conversations: dict[str, str] = {}
         self._waiting: dict[str, deque[Row]] = {}
 
-    async def run(self, rows: Callable[[], Iterable[Row]]) -> Tally:
+    async def run(self, rows: Callable[[], Iterable[Item]]) -> Tally:
         """Take all rows to their ends; `rows` gives them, from the first, each time that it is called.
 
         Where the job is cancelled, calls that have not told an id yet get a moment to do so; all others are left, and
@@ -81,7 +91,7 @@ class AsyncJob:
         self._limit = AsyncLimit(self._concurrency)
         journal = Journal(self._store)
         self._hands = AsyncHands(self._client, journal, self._limit, stops_on_exit=self._stops_on_exit)
-        sharing = asyncio.create_task(self._share())
+        sharing = asyncio.create_task(share(self._store, self._limit, self._concurrency))
         pause = _FIRST_PAUSE
         try:
             while True:
@@ -95,16 +105,8 @@ class AsyncJob:
             sharing.cancel()
             await journal.close()
 
-    async def _share(self) -> None:
-        """Leave other processes their part of the server."""
-        while True:
-            await asyncio.sleep(BEAT)
-            drivers = await asyncio.to_thread(self._store.drivers)
-            share, more = divmod(self._concurrency, len(drivers))
-            self._limit.set_most(share + (drivers.index(self._store.owner) < more))
-
-    async def _pass(self, rows: Iterable[Row]) -> None:
-        queue: asyncio.Queue[tuple[Row, StoredRow | None] | None] = asyncio.Queue(self._concurrency)
+    async def _pass(self, rows: Iterable[Item]) -> None:
+        queue: asyncio.Queue[Taken | None] = asyncio.Queue(self._concurrency)
         self._at: dict[asyncio.Task[None], str] = {}
         self._hands.is_closing = False
         feeder = asyncio.create_task(self._feed(iter(rows), queue))
@@ -135,13 +137,14 @@ class AsyncJob:
             await asyncio.wait(left, timeout=0.02)
             left = [task for task in left if not task.done()]
 
-    async def _feed(self, rows: Iterable[Row], queue: asyncio.Queue[tuple[Row, StoredRow | None] | None]) -> None:
+    async def _feed(self, items: Iterable[Item], queue: asyncio.Queue[Taken | None]) -> None:
         """Pass on what is left to do, and count what is not."""
-        iterator = iter(rows)
-        ahead: tuple[list[Row], asyncio.Future[dict[str, StoredRow]]] | None = None
+        iterator, self._page = iter(items), OpenPage()
+        ahead: tuple[list[Item], asyncio.Future[dict[str, StoredRow]]] | None = None
         while True:
             batch = list(islice(iterator, READ_AHEAD))
-            looked_up = self._hands.journal.look_up([row.key for row in batch]) if batch else None
+            keys = [item.key for item in batch if isinstance(item, Row)]
+            looked_up = self._hands.journal.look_up(keys) if batch else None
             if ahead is not None:  # its rows were looked up while others were read
                 await self._pass_on(ahead[0], await ahead[1], queue)
             if looked_up is None:
@@ -151,20 +154,40 @@ class AsyncJob:
             await queue.put(None)
 
     async def _pass_on(
-        self,
-        rows: Sequence[Row],
-        known: Mapping[str, StoredRow],
-        queue: asyncio.Queue[tuple[Row, StoredRow | None] | None],
+        self, items: Sequence[Item], known: Mapping[str, StoredRow], queue: asyncio.Queue[Taken | None]
     ) -> None:
-        for row in rows:
-            self.tally.seen += 1
-            stored = known.get(row.key)
-            if stored is not None and self._is_settled(row, stored):
-                continue
-            while self._waiting and sum(map(len, self._waiting.values())) >= HELD_BACK:
-                await asyncio.sleep(0.1)
-            await queue.put((row, stored))
+        for item in items:
+            if isinstance(item, EndedPage):
+                self._count_ended(item)
+            elif isinstance(item, PageEnd):
+                page, self._page = self._page, OpenPage()
+                page.end = item
+                self._keep_if_ended(page)
+            else:
+                await self._pass_on_row(item, known.get(item.key), queue)
         self._on_change(self.tally, self._limit)
+
+    async def _pass_on_row(self, row: Row, stored: StoredRow | None, queue: asyncio.Queue[Taken | None]) -> None:
+        self.tally.seen += 1
+        self._page.rows += 1
+        if stored is not None and self._is_settled(row, stored):
+            if stored.state in ENDED:
+                is_new = stored.owner == self._store.owner
+                self._page.count(row, is_done=stored.state == "done", is_new=is_new)
+            return
+        while self._waiting and sum(map(len, self._waiting.values())) >= HELD_BACK:
+            await asyncio.sleep(0.1)
+        await queue.put((row, stored, self._page))
+
+    def _count_ended(self, page: EndedPage) -> None:
+        self.tally.seen += page.done + len(page.failed)
+        self.tally.before += page.before
+        self.tally.failed_before += page.failed_before
+        self.tally.invalid += page.invalid
+
+    def _keep_if_ended(self, page: OpenPage) -> None:
+        if page.is_ended and self._pages is not None:
+            self._hands.journal.do(self._pages.keep, page)
 
     def _is_settled(self, row: Row, stored: StoredRow) -> bool:
         """Check whether a row has ended before, and count it; also where somebody else is at work on it."""
@@ -181,13 +204,16 @@ class AsyncJob:
             return True
         return stored.state == "failed" and stored.owner == self._store.owner  # failed again, in this very job
 
-    async def _work(self, queue: asyncio.Queue[tuple[Row, StoredRow | None] | None]) -> None:
+    async def _work(self, queue: asyncio.Queue[Taken | None]) -> None:
         task = asyncio.current_task()
         assert task is not None
         while (taken := await queue.get()) is not None:
-            row, stored = taken
+            row, stored, page = taken
             if row.conversation is None:
-                await self._take(task, row, stored)
+                result = await self._take(task, row, stored)
+                if result.state in ENDED and result.error_kind != CHANGED:
+                    page.count(row, is_done=result.state == "done", is_new=result.is_new)
+                    self._keep_if_ended(page)
             elif row.conversation in self._waiting:
                 self._waiting[row.conversation].append(row)
             else:

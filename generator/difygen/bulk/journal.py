@@ -6,11 +6,14 @@ So a thousand rows a second cost a few transactions, and the event loop never wa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from difygen.bulk.rows import RANKS, StoredRow
-from difygen.bulk.store import Store
+from difygen.bulk.stores.base import Store
+
+ResultT = TypeVar("ResultT")
 
 
 class Journal:
@@ -40,11 +43,15 @@ class Journal:
 
     async def read(self, keys: Sequence[str]) -> dict[str, StoredRow]:
         """Read rows, with all that was said to be written."""
-        return await self._loop.run_in_executor(self._thread, self.store.read, keys)
+        return await self.do(self.store.read, keys)
 
     def look_up(self, keys: Sequence[str]) -> asyncio.Future[dict[str, StoredRow]]:
         """Begin to read the states of rows."""
-        return self._loop.run_in_executor(self._thread, lambda: self.store.read(keys, results=False))
+        return self.do(lambda: self.store.read(keys, results=False))
+
+    def do(self, work: Callable[..., ResultT], *arguments: Any) -> asyncio.Future[ResultT]:
+        """Begin something else that the store does, after what was begun before."""
+        return self._loop.run_in_executor(self._thread, work, *arguments)
 
     async def close(self) -> None:
         """Write what still waits.
@@ -53,6 +60,7 @@ class Journal:
             StoreError: Something could not be written.
         """
         await self._idle.wait()
+        await self.do(lambda: None)  # after all else that was begun
         self._thread.shutdown(wait=False)
         if self._error is not None:
             raise self._error

@@ -1,18 +1,21 @@
 """How many calls may go on at a time: what was asked for, and less while the server refuses.
 
-Dify's limits are of concurrency, not of rate, and are the server's: so one refusal is a word to all. Everything waits
-for a moment, half as many go on after it, and with successes there are slowly more again.
+Dify's limits are of concurrency, not of rate, and are the server's: so one refusal is a word to all, in every process
+that shares the store. Everything waits for a moment, half as many go on after it, and with successes there are slowly
+more again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import NamedTuple
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 15.0
 LONGEST_ASKED = 120.0
@@ -20,6 +23,29 @@ LONGEST_ASKED = 120.0
 
 GIVES_UP_AFTER = 900.0
 """Seconds of nothing but refusals after which a job ends."""
+
+HEARS_EVERY = 1.0
+"""Seconds between two looks at what other processes say of the server."""
+
+
+class Refusal(NamedTuple):
+    """What a process says to all others that share the server: it was refused, and waits.
+
+    `number` tells its refusals apart, `pause` is in seconds, `reason` what the server said.
+    """
+
+    owner: str
+    number: int
+    pause: float
+    reason: str = ""
+
+    @classmethod
+    def read(cls, text: str) -> Refusal | None:
+        """Read one that was written as JSON; None for anything else."""
+        with suppress(ValueError, TypeError):
+            owner, number, pause, reason = json.loads(text)
+            return cls(str(owner), int(number), min(float(pause), LONGEST_ASKED), str(reason))
+        return None
 
 
 class Limit:
@@ -40,7 +66,9 @@ class Limit:
         self._allowed = float(most)
         self._paused_until, self._cut_at = clock(), float("-inf")
         self._refused_since: float | None = None
-        self._storms = 0
+        self._storms = self._cuts = 0
+        self._heard, self._heard_at, self._asked_at = "", float("-inf"), float("-inf")
+        self.reason = ""
         self._changed = threading.Condition()
 
     @property
@@ -70,21 +98,58 @@ class Limit:
         """Take note of a call that the server took."""
         with self._changed:
             self.successes += 1
-            self._refused_since, self._storms = None, 0
+            self._refused_since, self._storms, self.reason = None, 0, ""
             self._allowed = min(float(self.most), self._allowed + 1.0 / max(self._allowed, 1.0))
             self._wake()
 
-    def refused(self, began: float, retry_after: float | None = None) -> None:
-        """Take note of a refusal of a call that began at that moment; those of one storm count once."""
+    def refused(self, began: float, retry_after: float | None = None, reason: str = "") -> float | None:
+        """Take note of a refusal of a call that began at that moment; those of one storm count once.
+
+        Returns:
+            For how many seconds nothing begins, which the other processes must hear; None if they have.
+        """
         with self._changed:
             now = self._clock()
             self._refused_since = now if self._refused_since is None else self._refused_since
-            if began > self._cut_at:
-                self._cut_at = now
-                self._allowed = max(1.0, min(self._allowed, float(self.most)) / 2)
-                wait = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**self._storms) * random.uniform(0.5, 1.0)
-                self._storms = min(self._storms + 1, 10)
-                self._paused_until = now + max(wait, min(retry_after or 0.0, LONGEST_ASKED))
+            self.reason = reason or self.reason
+            if began <= self._cut_at:
+                return None
+            wait = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**self._storms) * random.uniform(0.5, 1.0)
+            self._storms = min(self._storms + 1, 10)
+            wait = max(wait, min(retry_after or 0.0, LONGEST_ASKED))
+            self._cut(now, wait)
+            return wait
+
+    def _cut(self, now: float, wait: float) -> None:
+        self._cut_at = now
+        self._allowed = max(1.0, min(self._allowed, float(self.most)) / 2)
+        self._paused_until = max(self._paused_until, now + wait)
+
+    def word(self, owner: str, pause: float) -> str:
+        """Return what others are to hear of a refusal."""
+        with self._changed:
+            self._cuts += 1
+            return json.dumps(Refusal(owner, self._cuts, round(pause, 3), self.reason[:500]))
+
+    def is_to_hear(self) -> bool:
+        """Check whether it is time to `hear` again, and leave that to whoever asks first."""
+        with self._changed:
+            is_due = self._clock() - self._asked_at >= HEARS_EVERY
+            self._asked_at = self._clock() if is_due else self._asked_at
+        return is_due
+
+    def hear(self, said: str, owner: str) -> None:
+        """Wait, and let fewer go on, if another process was refused since this was asked for last.
+
+        What was said before the first time may be of any age, and is left alone; so is a storm that was met here, too.
+        """
+        with self._changed:
+            since, self._heard_at = self._heard_at, self._clock()
+            is_news, self._heard = said != self._heard, said
+            refusal = Refusal.read(said) if is_news and since > float("-inf") else None
+            if refusal is not None and refusal.owner != owner and self._cut_at < since:
+                self.reason = refusal.reason
+                self._cut(self._heard_at, refusal.pause * random.uniform(0.5, 1.0))
 
     def now(self) -> float:
         """Return the moment, by the limit's own clock."""

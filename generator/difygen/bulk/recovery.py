@@ -58,6 +58,8 @@ async def follow(stored: StoredRow, hands: Hands) -> RowResult:
         verdict = judge(error, is_proven=True)
         if verdict is Verdict.FAILED:
             return await keep_end(hands, stored, failure_of(error))
+        if type(error).__name__ == "NotFoundError":  # the server has forgotten it, or is another one
+            return RowResult(stored.key, "unknown", {**failure_of(error), **stored.ids, "status": "unknown"})
         status = "paused" if verdict is Verdict.PAUSED else "running"
         return RowResult(stored.key, "started", {**failure_of(error), **stored.ids, "status": status})
     if ended is None:

@@ -16,7 +16,7 @@ from difygen.bulk.limit import AsyncLimit, Limit
 from difygen.bulk.outcome import Verdict, failure_of, ids_of, is_known, judge, result_of
 from difygen.bulk.recovery import JobEndedError, follow, is_foreseen, keep_end, look_for
 from difygen.bulk.rows import Row, RowResult, StoredRow, changed_row, result_of_stored
-from difygen.bulk.store import Store
+from difygen.bulk.stores.base import Store
 
 ResultT = TypeVar("ResultT")
 
@@ -116,7 +116,7 @@ async def take_up(row: Row, stored: StoredRow, hands: Hands, policy: Policy) -> 
         stored = await look_for(row, stored, hands)
     if stored.state == "started":
         result = await follow(stored, hands)
-        if result.error_kind != "NotFoundError" or not policy.rerun_unknown:
+        if result.state != "unknown" or not policy.rerun_unknown:
             return result
         await keep_end(hands, stored, {**result.values, "status": "error"})
         return None
@@ -130,6 +130,7 @@ async def take_up(row: Row, stored: StoredRow, hands: Hands, policy: Policy) -> 
 
 async def start(row: Row, attempt: int, hands: Hands) -> RowResult | None:
     """Run a row for the first time, or again; None if somebody else was quicker, or the server takes no more."""
+    await hands.listen()
     async with hands.slot() as began:
         if hands.limit.is_hopeless:
             raise JobEndedError("The server has taken nothing for a quarter of an hour.")
@@ -178,7 +179,9 @@ async def _judged(
             is_over = verdict is Verdict.AWAY and not hands.limit.successes
             if verdict is Verdict.HOPELESS or is_over:
                 raise JobEndedError(str(error)) from error
-            hands.limit.refused(began, getattr(error, "retry_after", None))
+            pause = hands.limit.refused(began, getattr(error, "retry_after", None), str(error))
+            if pause is not None:
+                await hands.announce(hands.limit.word(hands.store.owner, pause))
             return None
         case Verdict.FAILED:
             return await keep_end(hands, begun, failure_of(error))

@@ -15,9 +15,12 @@ from typing import Any
 
 from difygen.arguments import Values
 from difygen.bulk import AsyncJob, Row, RowResult, Store, StoreError, Tally, open_store
+from difygen.bulk.job import Item
+from difygen.bulk.pages import Pages
 from difygen.bulk.rows import changed_row, result_of_stored
 from difygen.call.options import DEFAULT_CONCURRENCY, CallOptions
 from difygen.call.output import check_output, column_names, line_of, write_results
+from difygen.call.pages import paged_rows
 from difygen.call.rows import Columns, InputRow, RowReader
 from difygen.call.summary import Advance, row_progress, sum_up
 from difygen.call.table import open_table
@@ -40,6 +43,7 @@ class Batch:
     store: Store
     options: CallOptions
     advance: Advance
+    pages: Pages | None = None
     at_work: dict[str, InputRow] = field(default_factory=dict)
     job: AsyncJob | None = None
     passes: int = 0
@@ -49,11 +53,14 @@ class Batch:
         """Whether results go to standard output, as they come."""
         return self.options.output is None and self.options.store is None
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[Item]:
         """Give the job its rows; those that cannot be sent are results at once."""
         assert self.job is not None
         self.passes += 1
-        for found in self.reader.rows():
+        for found in self.reader.rows() if self.pages is None else paged_rows(self.reader, self.pages):
+            if not isinstance(found, InputRow):
+                yield found
+                continue
             if found.row is None:
                 self.job.tally.invalid += 1
                 if self.passes == 1 and self.prints:
@@ -82,6 +89,7 @@ class Batch:
                 concurrency=concurrency,
                 retry_failed=self.options.retry_failed,
                 rerun_unknown=self.options.rerun_unknown,
+                pages=self.pages,
                 stops_on_exit=self.prints,
                 on_result=self.take,
                 on_change=self.advance,
@@ -136,6 +144,8 @@ def call_rows(
             )
             with shown as advance:
                 batch = Batch(loaded, reader, store, options, advance)
+                if not batch.prints and (topic := reader.topic()) is not None:
+                    batch.pages = Pages(store, topic, retry_failed=options.retry_failed)
                 tally = _run(batch, connection)
             if options.output is not None:
                 write_results(options.output, app, column_names(reader.rows()), _lines(batch))

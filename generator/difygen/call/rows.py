@@ -8,11 +8,14 @@ from hashlib import sha256
 from itertools import islice
 from typing import Any, NamedTuple
 
+from difygen import __version__
 from difygen.arguments import Values, unknown_input, value_from_json, value_from_text
 from difygen.bulk.rows import Row, digest_of
+from difygen.call.cursor import Cursor
 from difygen.call.table import Table, TableRecord
 from difygen.console import UsageProblem
 from difygen.model import App, Input, JsonValue
+from difygen.model_json import dump
 
 CHECKED_AHEAD = 10_000
 """Rows that are checked before the first is sent. Wrong ones further on are results."""
@@ -73,11 +76,26 @@ class RowReader:
 
     def rows(self) -> Iterator[InputRow]:
         """Read the rows of the shard from the beginning of the table."""
+        return (found for found in self.rows_of_all(Cursor()) if found is not None)
+
+    def rows_of_all(self, cursor: Cursor) -> Iterator[InputRow | None]:
+        """Read the rows from a cursor on; None for those of other shards."""
         index, of = self._columns.shard
-        for number, record in enumerate(self.table.records(), 1):
-            found = self._row(number, record)
-            if of == 1 or self._shard_of(found, of) == index:
-                yield found
+        for record in self.table.records(cursor):
+            cursor.records += 1
+            found = self._row(cursor.records, record)
+            yield found if of == 1 or self._shard_of(found, of) == index else None
+
+    def topic(self) -> str | None:
+        """Return what tells rows apart whose cells are alike: all but the cells that makes rows of them.
+
+        None where more does: files that cells name, and earlier turns of a conversation.
+        """
+        names_files = self.table.has_texts and any(input_.traits.is_file for input_ in self._app.inputs)
+        if names_files or self._columns.conversation is not None:
+            return None
+        app = [__version__, dump(self._app), self._python, self._columns.id, self._columns.shard]
+        return digest_of(self.table.head(), {"app": app, "common": self._common, "turn": self._turn})
 
     def check(self, refusals: Callable[[Mapping[str, Any]], list[str]], is_known: Callable[[str], bool]) -> None:
         """Check the first rows, but those that a store knows; `refusals` says what the client would refuse.

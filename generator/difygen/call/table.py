@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
+from difygen.call.cursor import Cursor, file_digest
 from difygen.console import UsageProblem, compact_json
 from difygen.model import JsonValue
 from difygen.wording import count
@@ -42,16 +43,20 @@ class Table:
         """Whether all cells are texts, to be read by the kind of their column."""
         return self.kind == "csv"
 
-    def records(self) -> Iterator[TableRecord]:
-        """Read the table from its beginning. Raises `UsageProblem` where nothing after that can be read."""
+    def records(self, cursor: Cursor | None = None) -> Iterator[TableRecord]:
+        """Read the table from the cursor on, which moves along, and may be moved forward between two records.
+
+        Raises `UsageProblem` where nothing after that can be read.
+        """
+        cursor = Cursor() if cursor is None else cursor
         try:
             match self.kind:
                 case "csv":
-                    yield from self._csv_records()
+                    yield from self._csv_records(cursor)
                 case "parquet":
-                    yield from self._parquet_records()
+                    yield from self._parquet_records(cursor)
                 case _:
-                    yield from self._json_records()
+                    yield from self._json_records(cursor)
         except OSError as error:
             raise UsageProblem(f"Cannot read {self.name}: {(error.strerror or str(error)).lower()}.") from error
 
@@ -66,18 +71,34 @@ class Table:
             texts = (line.decode("utf-8", "replace") for line in file)
             return max(sum(1 for cells in csv.reader(texts) if cells) - 1, 0)
 
-    def _lines(self) -> Iterator[str]:
+    def head(self) -> str:
+        """Return what the rows of the table have in common: the hash of a header, or of a file that only is a whole."""
+        cursor = Cursor()
+        if self.kind == "csv":
+            next(csv.reader(self._lines(cursor)), [])
+        return file_digest(self.path) if self.kind == "parquet" else cursor.digest()
+
+    def _lines(self, cursor: Cursor) -> Iterator[str]:
         """Read lines, ended by a line feed alone: U+2028 may stand inside of JSON."""
         with self.path.open("rb") as file:
-            for number, line in enumerate(file, 1):
+            position = 0
+            while True:
+                if position != cursor.offset:
+                    file.seek(cursor.offset)
+                if not (line := file.readline()):
+                    return
+                encoding = "utf-8" if cursor.offset else "utf-8-sig"
+                cursor.take(line)
+                position = cursor.offset
                 try:
-                    yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+                    yield line.decode(encoding)
                 except UnicodeDecodeError as error:
-                    text = f"{self.name}:{number}: this is not UTF-8 text; save the table as UTF-8."
+                    text = f"{self.name}:{cursor.lines}: this is not UTF-8 text; save the table as UTF-8."
                     raise UsageProblem(text) from error
 
-    def _json_records(self) -> Iterator[TableRecord]:
-        for number, line in enumerate(self._lines(), 1):
+    def _json_records(self, cursor: Cursor) -> Iterator[TableRecord]:
+        for line in self._lines(cursor):
+            number = cursor.lines
             if not line.strip():
                 continue
             try:
@@ -91,21 +112,21 @@ class Table:
             else:
                 yield TableRecord(number, {}, f"a row is a JSON object of inputs, not {compact_json(record)[:40]}.")
 
-    def _csv_records(self) -> Iterator[TableRecord]:
-        reader = csv.reader(self._lines(), strict=True)
+    def _csv_records(self, cursor: Cursor) -> Iterator[TableRecord]:
         try:
+            reader = csv.reader(self._lines(Cursor() if cursor.offset else cursor), strict=True)
             header = [cell.strip() for cell in next(reader, [])]
             self._check_header(header)
-            line, width = reader.line_num + 1, len(header)
-            for cells in reader:
+            line, width = cursor.lines + 1, len(header)
+            for cells in csv.reader(self._lines(cursor), strict=True):
                 if len(cells) > width:
                     sizes = f"{count(len(cells), 'cell')} for {count(width, 'column')}"
                     yield TableRecord(line, {}, f"{sizes}; quote cells that hold a comma.")
                 elif cells:
                     yield TableRecord(line, dict(zip(header, cells, strict=False)))
-                line = reader.line_num + 1
+                line = cursor.lines + 1
         except csv.Error as error:
-            raise UsageProblem(f"{self.name}:{reader.line_num}: this is not CSV: {error}.") from error
+            raise UsageProblem(f"{self.name}:{cursor.lines}: this is not CSV: {error}.") from error
 
     def _check_header(self, header: list[str]) -> None:
         if len(header) == 1 and (other := next((mark for mark in ";\t|" if mark in header[0]), None)):
@@ -123,15 +144,18 @@ class Table:
         except Exception as error:  # pyarrow's own, of which there are many
             raise UsageProblem(f"{self.name} is no Parquet file: {error}.") from error
 
-    def _parquet_records(self) -> Iterator[TableRecord]:
-        number = 0
+    def _parquet_records(self, cursor: Cursor) -> Iterator[TableRecord]:
+        end = 0
         for batch in self._parquet_file().iter_batches(batch_size=BATCH):
-            for record in batch.to_pylist():
-                number += 1
+            begin, end = end, end + batch.num_rows
+            records = batch.to_pylist() if cursor.offset < end else []
+            while cursor.offset < end:
+                record = records[cursor.offset - begin]
+                cursor.offset += 1
                 held = {name: each for name, each in record.items() if each is not None}
                 for name in [name for name, each in held.items() if each != each]:  # noqa: PLR0124
                     del held[name]  # NaN, by which pandas says that there is nothing
-                yield TableRecord(number, {name: _plain(each) for name, each in held.items()})
+                yield TableRecord(cursor.offset, {name: _plain(each) for name, each in held.items()})
 
 
 def _plain(value: Any) -> JsonValue:

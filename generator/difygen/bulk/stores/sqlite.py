@@ -16,15 +16,15 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from difygen.bulk.owners import RETIRED
 from difygen.bulk.rows import StoredRow, may_follow
-from difygen.bulk.store import Store, StoreError
+from difygen.bulk.stores.base import Store, StoreError
+from difygen.bulk.stores.owners import RETIRED
 
 PATIENCE = 60.0
 """Seconds to wait for another process to finish its transaction."""
 
 _MARK = 0x64696679  # "dify": what SQLite's header says the file is for
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS owners (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, beats INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS rows (
@@ -32,9 +32,13 @@ CREATE TABLE IF NOT EXISTS rows (
     attempt INTEGER NOT NULL, owner INTEGER NOT NULL, user TEXT, ids TEXT NOT NULL
 );
 CREATE TABLE IF NOT EXISTS results (id INTEGER PRIMARY KEY, result TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS notes (
+    topic TEXT NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (topic, name)
+) WITHOUT ROWID;
 PRAGMA application_id = {_MARK};
 PRAGMA user_version = {_VERSION};
 """
+_TO_ALL = "to all"
 _COLUMNS = "r.key, r.digest, r.state, r.attempt, r.owner, r.user, json(r.ids)"
 _READ = f"""
 SELECT json_group_array(json_array({_COLUMNS}, {{result}}))
@@ -86,7 +90,7 @@ class SqliteStore(Store):
             raise StoreError(f"{self.path} is a database of something else; choose another place for the store.")
         if version > _VERSION:
             raise StoreError(f"{self.path} was written by a newer difygen; use that one, or another store.")
-        if mark != _MARK:
+        if mark != _MARK or version < _VERSION:  # each version has only added tables
             connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
 
@@ -174,6 +178,20 @@ class SqliteStore(Store):
             if not page:
                 return
             last = page[-1][0]
+
+    def remember(self, topic: str, name: str, text: str) -> None:
+        with self._writing() as connection:
+            connection.execute("INSERT OR REPLACE INTO notes VALUES (?, ?, ?)", (topic, name, text))
+
+    def remembered(self, topic: str) -> list[tuple[str, str]]:
+        with self._talking() as connection:
+            return connection.execute("SELECT name, text FROM notes WHERE topic = ?", (topic,)).fetchall()
+
+    def announce(self, text: str) -> None:
+        self.remember(_TO_ALL, "", text)
+
+    def announced(self) -> str:
+        return dict(self.remembered(_TO_ALL)).get("", "")
 
     def beat(self) -> None:
         with self._writing() as connection:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from difygen.bulk.parts import PartsStore
-from difygen.bulk.sqlite import SqliteStore
-from difygen.bulk.store import Store
+from difygen.bulk.stores.base import Store
+from difygen.bulk.stores.parts import PartsStore
+from difygen.bulk.stores.sqlite import SqliteStore
 
 
 def open_store(place: str | os.PathLike[str]) -> Store:

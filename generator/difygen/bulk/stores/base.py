@@ -10,8 +10,8 @@ from contextlib import suppress
 from threading import Lock
 from typing import Self
 
-from difygen.bulk.owners import Heart, Watch, new_owner
 from difygen.bulk.rows import Row, StoredRow
+from difygen.bulk.stores.owners import Heart, Watch, new_owner
 
 
 class StoreError(Exception):
@@ -24,7 +24,8 @@ class Store(ABC):
     Every method may be called from any thread. What a method has written lasts when it returns. A store pickles as the
     place where it is, and is opened anew where it is unpickled.
 
-    A kind of store brings `read`, `apply`, `iterate`, `beat`, `beats` and `close`; the rest is made of these.
+    A kind of store brings `read`, `apply`, `iterate`, what processes tell each other, and `close`; the rest is made of
+    these.
     """
 
     def __init__(self) -> None:
@@ -48,6 +49,22 @@ class Store(ABC):
     @abstractmethod
     def iterate(self) -> Iterator[StoredRow]:
         """Iterate over all rows."""
+
+    @abstractmethod
+    def remember(self, topic: str, name: str, text: str) -> None:
+        """Keep a text beside the rows. Others of the same name may stay."""
+
+    @abstractmethod
+    def remembered(self, topic: str) -> list[tuple[str, str]]:
+        """Return what is kept about a topic: names, each with a text."""
+
+    @abstractmethod
+    def announce(self, text: str) -> None:
+        """Say something to all who are at work now, in the place of what was said last."""
+
+    @abstractmethod
+    def announced(self) -> str:
+        """Return what was said last, by anybody; empty where nothing was."""
 
     @abstractmethod
     def beat(self) -> None:

@@ -1,0 +1,166 @@
+"""A store in a folder that many machines share: parts that are only ever added to, each by one process. No locks.
+
+A part is JSON lines. A process writes into its own, reads those of others from where it has stopped, and keeps what it
+has read in an index of its own, a database that SQLite deletes with it, so that a million rows need no memory.
+
+Two who claim a row at the same time see each other, as each writes before it looks; whoever sees another's claim takes
+its own back, and tries again a moment later. So one of them starts the row, or none for now, and never both.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from threading import RLock
+
+from difygen.bulk.rows import StoredRow, may_follow
+from difygen.bulk.stores.base import Store, StoreError
+from difygen.bulk.stores.index import PartsIndex, line_of
+from difygen.bulk.stores.owners import RETIRED
+from difygen.bulk.stores.shelves import FolderShelf, ObjectShelf, Shelf
+
+ROUNDS = 6
+"""How often a row is tried for that another claims at the same time."""
+
+
+class PartsStore(Store):
+    """Rows in a folder of parts, or below a URL that fsspec knows, such as `s3://bucket/runs`."""
+
+    def __init__(self, place: str | os.PathLike[str]) -> None:
+        super().__init__()
+        self.place = os.fspath(place)
+        self._guard = RLock()
+        self._beat_count = 0
+        self._index: PartsIndex | None = None
+        try:
+            shelf: Shelf = (
+                ObjectShelf(self.place, self.owner)
+                if "://" in self.place
+                else FolderShelf(Path(self.place), self.owner)
+            )
+        except OSError as error:
+            raise StoreError(f"Cannot use {self.place}: {_reason(error)}.") from error
+        self._shelf = shelf
+
+    def __reduce__(self) -> tuple[type[PartsStore], tuple[str]]:
+        return PartsStore, (self.place,)
+
+    def _looked(self) -> PartsIndex:
+        """Return the index, with all that was added to the parts meanwhile."""
+        if self._process != os.getpid():
+            raise StoreError(f"{self.place} was opened by another process: open it where it is used.")
+        if self._index is None:
+            self._index = PartsIndex()
+        try:
+            for piece in self._shelf.news():
+                self._index.add(piece)
+        except (OSError, ValueError, TypeError, sqlite3.Error) as error:
+            raise StoreError(f"Cannot read {self.place}: {_reason(error)}.") from error
+        return self._index
+
+    def read(self, keys: Sequence[str], *, results: bool = True) -> dict[str, StoredRow]:
+        with self._guard:
+            found = self._looked().rows(keys)
+        return found if results else {key: row._replace(result=None) for key, row in found.items()}
+
+    def apply(self, rows: Sequence[StoredRow]) -> list[bool]:
+        """Write what may follow. Claims that others make at the same time are taken back, and tried again."""
+        with self._guard:
+            told = [False] * len(rows)
+            left = list(enumerate(rows))
+            for round_ in range(ROUNDS):
+                left = self._apply(left, told)
+                if not left:
+                    break
+                time.sleep(random.uniform(0.0, 0.02 * 2**round_))
+        return told
+
+    def _apply(self, rows: Sequence[tuple[int, StoredRow]], told: list[bool]) -> list[tuple[int, StoredRow]]:
+        """Write rows, and return those whose claims met others'."""
+        known = self._looked().rows([row.key for _, row in rows])
+        taken = []
+        for number, row in rows:
+            told[number] = may_follow(known.get(row.key), row)
+            if told[number]:
+                known[row.key] = row
+                taken.append((number, row))
+        if not taken:
+            return []
+        self._write([line_of(row) for _, row in taken])
+        claims = [(number, row) for number, row in taken if row.state == "claimed"]
+        if not claims:
+            return []
+        index = self._looked()
+        lost = [(number, row) for number, row in claims if index.is_contested(row)]
+        if lost:
+            self._write([json.dumps(["withdrawn", row.key, row.attempt, self.owner]) for _, row in lost])
+        for number, _ in lost:
+            told[number] = False
+        return lost
+
+    def _write(self, lines: Iterable[str]) -> None:
+        try:
+            self._shelf.append("".join(f"{line}\n" for line in lines).encode())
+        except OSError as error:
+            raise StoreError(f"Cannot write into {self.place}: {_reason(error)}.") from error
+
+    def iterate(self) -> Iterator[StoredRow]:
+        last: bytes | None = b""
+        while last is not None:
+            with self._guard:
+                page, last = self._looked().page(last)
+            yield from page
+
+    def remember(self, topic: str, name: str, text: str) -> None:
+        with self._guard:
+            self._write([json.dumps(["note", topic, name, text])])
+
+    def remembered(self, topic: str) -> list[tuple[str, str]]:
+        with self._guard:
+            return self._looked().notes(topic)
+
+    def announce(self, text: str) -> None:
+        try:
+            self._shelf.announce(text)
+        except OSError as error:
+            raise StoreError(f"Cannot write into {self.place}: {_reason(error)}.") from error
+
+    def announced(self) -> str:
+        try:
+            return self._shelf.announced()
+        except OSError as error:
+            raise StoreError(f"Cannot read {self.place}: {_reason(error)}.") from error
+
+    def beat(self) -> None:
+        self._beat_count += 1
+        self._leave_beat(self._beat_count)
+
+    def _leave_beat(self, count: int) -> None:
+        try:
+            self._shelf.beat(count)
+        except OSError as error:
+            raise StoreError(f"Cannot write into {self.place}: {_reason(error)}.") from error
+
+    def beats(self) -> Mapping[str, int]:
+        try:
+            return self._shelf.beats()
+        except OSError as error:
+            raise StoreError(f"Cannot read {self.place}: {_reason(error)}.") from error
+
+    def close(self) -> None:
+        self._stop_beating()
+        with self._guard:
+            index, self._index = self._index, None
+            if index is not None:
+                index.close()
+            if index is not None and self._beat_count and self._process == os.getpid():
+                self._leave_beat(RETIRED)
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()
