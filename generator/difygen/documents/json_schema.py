@@ -7,7 +7,7 @@ from typing import Any
 
 from difygen.codegen.describe import input_text, output_text
 from difygen.codegen.python.inputs import usable_default
-from difygen.model import App, Input, Output
+from difygen.model import Input, Output
 from difygen.type_syntax import described_schema, or_null_schema, schema_of_type
 
 Schema = dict[str, Any]
@@ -24,14 +24,16 @@ def input_schema(variable: Input, file: Schema) -> Schema:
     return described_schema(schema, input_text(variable, variable.name))
 
 
-def inputs_schema(app: App, file: Schema, extra: Mapping[str, Mapping[str, Any]] | None = None) -> Schema:
-    """Return the schema of an app's inputs by their names on the wire, closed against others.
+def inputs_schema(
+    inputs: Sequence[Input], file: Schema, extra: Mapping[str, Mapping[str, Any]] | None = None
+) -> Schema:
+    """Return the schema of the inputs of an app, or of a form, by their names on the wire, closed against others.
 
     `extra` are keywords to add to that of single inputs.
     """
     extra = extra or {}
-    properties = {each.name: input_schema(each, file) | dict(extra.get(each.name, {})) for each in app.inputs}
-    required = [each.name for each in app.inputs if each.required]
+    properties = {each.name: input_schema(each, file) | dict(extra.get(each.name, {})) for each in inputs}
+    required = [each.name for each in inputs if each.required]
     listed = {"required": required} if required else {}
     return {"type": "object", **listed, "properties": properties, "additionalProperties": False}
 

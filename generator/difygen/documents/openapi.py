@@ -25,7 +25,7 @@ from difygen.files import hash_bytes, templates_folder
 from difygen.model import WORKFLOW, App, Input
 from difygen.model_json import dump
 from difygen.naming import class_name
-from difygen.wording import one_line
+from difygen.wording import one_line, quoted
 
 Document = dict[str, Any]
 
@@ -35,6 +35,7 @@ _FILE = reference("FileInput")
 _OUTPUT_FILE = reference("OutputFile")
 _FULL_VERSIONS = {"3.0": "3.0.3", "3.1": "3.1.0", "3.2": "3.2.0"}
 _STREAM = "text/event-stream"
+_FORM = "/form/human_input/{form_token}"
 
 
 class Samples(NamedTuple):
@@ -71,7 +72,8 @@ def openapi_document(
     servers = [{"url": url} for url in dict.fromkeys((base_url, CLOUD))]
     document = {"openapi": "", "info": info, "servers": servers} | {**fixed, "info": info}
     schemas = document["components"]["schemas"]
-    schemas[f"{stem}Inputs"] = inputs_schema(app, _FILE, {each.name: _facts(each, names) for each in app.inputs})
+    facts = {each.name: _facts(each, names.inputs) for each in app.inputs}
+    schemas[f"{stem}Inputs"] = inputs_schema(app.inputs, _FILE, facts)
     name_objects(schemas, f"{stem}Inputs")
     if app.kind is WORKFLOW:
         schemas[f"{stem}Outputs"] = outputs_schema(names.app.outputs, _OUTPUT_FILE)
@@ -80,6 +82,10 @@ def openapi_document(
     elif "query" in app.kind.parameters:
         schemas[f"{stem}TurnRequest"]["required"] = ["query", "inputs", "user"]
     schemas |= _events(app, stem)
+    if app.forms:
+        schemas |= _answers(app, stem, names, schemas)
+    else:
+        document["paths"].pop(_FORM, None)
     if app.nodes:
         document["x-dify-nodes"] = [{"id": each.id, "type": each.type, "title": each.title} for each in app.nodes]
     if spelled := spelled_names(schemas, {**names.outputs, **names.inputs}):
@@ -161,11 +167,39 @@ def _nothing(outputs: Schema) -> Schema:
     return {"type": "object", **about, "properties": copy.deepcopy(outputs["properties"]), "additionalProperties": True}
 
 
-def _facts(variable: Input, names: VariableNames) -> Schema:
-    """Return what OpenAPI has no word for."""
+def _answers(app: App, stem: str, names: VariableNames, schemas: Document) -> Document:
+    """Return the schema of an answer to any form of an app, which refers to those of each."""
+    answers = []
+    for form in app.forms:
+        own = names.forms[form.node]
+        facts = {each.name: _facts(each, own.inputs) for each in form.inputs}
+        schemas[f"{own.answer}Inputs"] = inputs_schema(form.inputs, _FILE, facts)
+        name_objects(schemas, f"{own.answer}Inputs")
+        titles = ", ".join(f"`{each.id}` is {quoted(each.title or each.id)}" for each in form.actions)
+        title = next((node.title for node in app.nodes if node.id == form.node), form.node)
+        schemas[own.answer] = {
+            "type": "object",
+            "description": f"An answer to the form of {quoted(title)}.",
+            "x-dify-node": form.node,
+            "required": ["action", "inputs", "user"],
+            "properties": {
+                "action": {"type": "string", "enum": [each.id for each in form.actions], "description": f"{titles}."},
+                "inputs": reference(f"{own.answer}Inputs"),
+                "user": reference("EndUser"),
+            },
+            "additionalProperties": True,
+        }
+        name_objects(schemas, own.answer)
+        answers.append(reference(own.answer))
+    about = {"description": "An answer to a form: which one, its token says."}
+    return {f"{stem}FormAnswer": {**about, "anyOf": answers}}
+
+
+def _facts(variable: Input, names: Mapping[str, str]) -> Schema:
+    """Return what OpenAPI has no word for; `names` are the Python names of inputs."""
     facts: Schema = {"x-dify-type": variable.kind}
-    if names.inputs[variable.name] != variable.name:
-        facts["x-dify-python-name"] = str(names.inputs[variable.name])
+    if names[variable.name] != variable.name:
+        facts["x-dify-python-name"] = str(names[variable.name])
     for key in ("allowed_file_types", "allowed_file_extensions", "allowed_file_upload_methods"):
         if values := getattr(variable, key):
             facts[f"x-dify-{key.replace('_', '-')}"] = list(values)

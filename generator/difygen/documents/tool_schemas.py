@@ -47,7 +47,7 @@ class ToolSchema(NamedTuple):
 
 def tool_schema(app: App, name: str, names: VariableNames, file: Schema = HTTPS_FILE) -> ToolSchema:
     """Return the tool that an app is; its properties are called as `property_names` says, and `file` is a file."""
-    input_ = inputs_schema(app, file)
+    input_ = inputs_schema(app.inputs, file)
     legal = property_names(app, names)
     properties = {legal[wire]: _with_legal_members(schema) for wire, schema in input_["properties"].items()}
     required = [legal[wire] for wire in input_.get("required", ())]
