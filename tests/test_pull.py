@@ -480,8 +480,8 @@ def test_a_token_may_come_from_a_file(site: Site) -> None:
 
 def test_without_anything_to_sign_in_with_all_ways_are_named(site: Site) -> None:
     ran = site.pull(code=2)
-    assert [line.partition(":")[0].strip() for line in ran.err.splitlines()[1:6]] == [
-        *("token", "difyctl", "admin-key", "password", "app-key")
+    assert [line.partition(":")[0].strip() for line in ran.err.splitlines()[1:7]] == [
+        *("token", "difyctl", "browser", "admin-key", "password", "app-key")
     ]
 
 

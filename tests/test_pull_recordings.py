@@ -43,6 +43,15 @@ BY_TOKEN = {
     "dsl": "dev2606_openapi_export_dsl_path",
     "app": "dev2606_openapi_describe_unknown",
 }
+BY_BROWSER: dict[str, str | list[str]] = {
+    **BY_TOKEN,
+    "code": ["dev2606_device_code_unknown_client", "dev2606_device_code"],
+    "poll": [
+        *("dev2606_device_poll_pending", "dev2606_device_poll_slow_down"),
+        *("dev2606_device_poll_pending_after_waiting", "dev2606_device_poll_ok"),
+    ],
+    "revoke": "dev2606_openapi_revoke_self",
+}
 BY_ADMIN = {
     **GOOD,
     "workspaces": "dev2606_admin_workspaces",
@@ -61,6 +70,9 @@ STEPS = (
     ("logout", r"/console/api/logout"),
     ("refresh", r"/console/api/refresh-token"),
     ("version", r"/openapi/v1/_version"),
+    ("code", r"/openapi/v1/oauth/device/code"),
+    ("poll", r"/openapi/v1/oauth/device/token"),
+    ("revoke", r"/openapi/v1/account/sessions/self"),
     ("workspaces", r"/(?:console/api|openapi/v1)/workspaces"),
     ("apps", r"/(?:console/api|openapi/v1)/apps"),
     ("publish", r"/console/api/apps/[^/]+/workflows/publish"),
@@ -82,20 +94,22 @@ def body(name: str) -> Any:
     return json.loads((RECORDINGS / f"{name}.http").read_bytes().partition(b"\r\n\r\n")[2])
 
 
-def play(steps: Mapping[str, str]) -> Server:
-    """A server that answers each step with its recording, byte for byte."""
+def play(steps: Mapping[str, str | list[str]]) -> Server:
+    """A server that answers each step with its recording, byte for byte, or with one after the other."""
+    played = {step: [*names] if isinstance(names, list) else names for step, names in steps.items()}
 
     def answer(connection: Connection, request: Request) -> None:
         for step, pattern in STEPS:
-            if re.fullmatch(pattern, request.path) and step in steps:
-                connection.send((RECORDINGS / f"{steps[step]}.http").read_bytes())
+            if re.fullmatch(pattern, request.path) and (names := played.get(step)):
+                name = names.pop(0) if isinstance(names, list) else names
+                connection.send((RECORDINGS / f"{name}.http").read_bytes())
                 return
         html(404)(connection, request)
 
     return Server(answer)
 
 
-def pull(steps: Mapping[str, str], *arguments: str) -> Ran:
+def pull(steps: Mapping[str, str | list[str]], *arguments: str) -> Ran:
     with play(steps) as server:
         return difygen("pull", "--server", server.origin, *arguments)
 
@@ -375,6 +389,24 @@ def test_outputs_are_suggested_from_stored_runs(logs: str, run: str, suggested: 
     assert (ran.code, ran.err) == (0, "")
     text = Path("exports/concat.yml").read_text("utf-8")
     assert suggested in text and "\noutputs: {}\n" in text
+
+
+@pytest.mark.parametrize(
+    ("poll", "code", "said"),
+    [
+        (None, 0, "and type the code RCRD-CDEG there."),
+        ("dev2606_device_poll_denied", 1, "The sign-in was refused in the browser."),
+        ("dev2606_device_poll_after_consumed", 1, "Nobody has signed in with the code in time."),
+    ],
+)
+def test_somebody_signs_in_with_a_browser(
+    poll: str | None, code: int, said: str, user: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("difygen.pull.ways.browser.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("difygen.pull.ways.access.is_terminal", lambda stream: True)
+    ran = pull({**BY_BROWSER, **({"poll": poll} if poll else {})}, "--auth", "browser")
+    assert (ran.code, said in ran.err) == (code, True), ran.err
+    assert "dfoa_" not in ran.err + ran.out
 
 
 def test_every_recording_that_lies_here_is_played() -> None:

@@ -114,11 +114,12 @@ def init(export: str | None, output: str | None, config: str | None, force: bool
 @click.option("--mode", "modes", metavar="MODE", multiple=True, help="Apps of this mode: workflow, chatflow, …")
 @click.option(
     "--auth",
-    type=click.Choice(["token", "difyctl", "admin-key", "password", "app-key"]),
+    type=click.Choice(["token", "difyctl", "browser", "admin-key", "password", "app-key"]),
     help="How to sign in. Default: the first of these for which there is something.",
 )
 @click.option("--email", metavar="EMAIL", help="Who signs in with a password. Default: DIFY_EMAIL.")
 @click.option("--token-file", metavar="FILE", help="A file with a user's token. Default: DIFY_TOKEN.")
+@click.option("--keep-token", metavar="FILE", help="Sign in with a browser, and keep the token there for --token-file.")
 @click.option("--api-key-file", metavar="FILE", help="A file with an app's key. Default: DIFY_API_KEY.")
 @click.option(
     "--sample-runs",

@@ -21,6 +21,7 @@ from support.servers import REASONS, Connection, Request, Server
 
 WORKSPACE = "69ebe272-fbee-4f73-9360-6911d8f319a3"
 TOKEN = "dfoa_of-ann-0123456789abcdef"
+DEVICE_CODE = "device-code-0123456789abcdef"
 ADMIN_KEY = "admin-key-0123456789abcdef"
 EMAIL, PASSWORD = "ann@example.com", "correct horse, battery"
 NOT_FOUND = (
@@ -140,7 +141,8 @@ class Studio:
     """A server. `version` decides how its console lets people in, and which paths its `/openapi/v1` has.
 
     `limit` is how many requests of a token it takes until it answers 429, once; `role` that of the user. `shuffled`
-    lists lose apps between pages, as Dify's do. `before` may answer in place of it all.
+    lists lose apps between pages, as Dify's do. `before` may answer in place of it all. `polls` is what a device that
+    somebody signs in with a browser is told before it gets the token, and `clients` are the programs that may ask.
     """
 
     apps: list[StudioApp] = field(default_factory=list)
@@ -155,6 +157,9 @@ class Studio:
     passwords: bool = True
     hides_version: bool = False
     lists_versions: bool = False
+    clients: tuple[str, ...] = ("difyctl",)
+    polls: list[str] = field(default_factory=list)
+    revoked: bool = False
     workspaces: list[dict[str, Any]] = field(
         default_factory=lambda: [{"id": WORKSPACE, "name": "Ann's Workspace", "role": "owner", "current": True}]
     )
@@ -308,7 +313,9 @@ class Studio:
             return 404, PAGE
         if path == "/_version":
             return 200, {"version": self.version, "edition": "SELF_HOSTED"}
-        if request.headers.get("authorization") != f"Bearer {TOKEN}" or not self.bearer:
+        if path.startswith("/oauth/device/"):
+            return self._device(request, path)
+        if request.headers.get("authorization") != f"Bearer {TOKEN}" or not self.bearer or self.revoked:
             return 500, error("internal_server_error", "Internal Server Error", 500)
         if self.limit is not None:
             self.limit -= 1
@@ -316,6 +323,9 @@ class Studio:
                 self.limit = None
                 said = "This user has exceeded an allotted request count. Try again later."
                 return 429, error("too_many_requests", said, 429), [("Retry-After", str(self.retry_after))]
+        if path == "/account/sessions/self" and request.method == "DELETE":
+            self.revoked = True
+            return 200, {"status": "revoked"}
         if path == "/workspaces":
             return 200, {"workspaces": [{**row, "role": self.role} for row in self.workspaces]}
         if path == "/apps":
@@ -324,6 +334,20 @@ class Studio:
             refusal = (400, error("bad_request", "limit", 400))
             return self._list(request, [app for app in self.apps if app.api], most=100, refusal=refusal)
         return self._openapi_app(request, path)
+
+    def _device(self, request: Request, path: str) -> Any:
+        if request.json["client_id"] not in self.clients:
+            return 400, {"error": "unsupported_client"}
+        if path == "/oauth/device/code":
+            page = f"http://{request.headers['host']}/device"
+            code = {"device_code": DEVICE_CODE, "user_code": "RCRD-CDEG", "verification_uri": page}
+            return 200, {**code, "expires_in": 900, "interval": 5}
+        if request.json["device_code"] != DEVICE_CODE:
+            return 400, {"error": "expired_token"}
+        if self.polls:
+            return 400, {"error": self.polls.pop(0)}
+        until = "2026-12-09T22:26:10.222767+00:00"
+        return 200, {"token": TOKEN, "expires_at": until, "subject_type": "account", "workspaces": self.workspaces}
 
     def _openapi_app(self, request: Request, path: str) -> Any:
         found = re.fullmatch(r"/apps/([^/]+)(/.*)?", path)

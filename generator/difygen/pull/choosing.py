@@ -16,7 +16,7 @@ from difygen.record import Record
 from difygen.wording import count, names_listed, quoted
 
 
-class Choice(Record, kw_only=True):
+class ChosenApps(Record, kw_only=True):
     """The apps to fetch, the ids of the lock whose files are wanted no more, and what is to be said about both."""
 
     apps: tuple[RemoteApp, ...] = ()
@@ -24,7 +24,7 @@ class Choice(Record, kw_only=True):
     findings: tuple[Diagnostic, ...] = ()
 
 
-def choose(plan: Plan, lock: PullLock, api: StudioApi) -> Choice:
+def choose(plan: Plan, lock: PullLock, api: StudioApi) -> ChosenApps:
     """Choose among the apps of a workspace. Raises `UsageProblem` for a choice that there is not.
 
     That the list does not have an app proves nothing: it loses some, and leaves out those whose API is off. So each
@@ -52,16 +52,16 @@ def choose(plan: Plan, lock: PullLock, api: StudioApi) -> Choice:
     gone = sorted(of_workspace - unsure - {app.id for app in chosen})
     findings += _gone(plan, lock, gone, there=apps)
     findings += _left_out(apps.values(), chosen, untold - (len(apps) - len(listed)))
-    return Choice(apps=tuple(chosen), gone=tuple(gone), findings=tuple(findings))
+    return ChosenApps(apps=tuple(chosen), gone=tuple(gone), findings=tuple(findings))
 
 
-def choose_keys(plan: Plan, lock: PullLock, names: Collection[str]) -> Choice:
+def choose_keys(plan: Plan, lock: PullLock, names: Collection[str]) -> ChosenApps:
     """Return the keys of the lock that are not among those named. Each opens its own app: there is no other choice."""
     if plan.options.api_key_file is not None:  # this one, and nothing is said of others
-        return Choice()
+        return ChosenApps()
     of_keys = {app_id for app_id in lock.apps if app_id.startswith(KEY_PREFIX)}
     gone = sorted(of_keys - {f"{KEY_PREFIX}{name}" for name in names})
-    return Choice(gone=tuple(gone), findings=tuple(_gone(plan, lock, gone, there=gone)))
+    return ChosenApps(gone=tuple(gone), findings=tuple(_gone(plan, lock, gone, there=gone)))
 
 
 def _gone(plan: Plan, lock: PullLock, gone: Collection[str], *, there: Collection[str]) -> Iterator[Diagnostic]:

@@ -18,6 +18,7 @@ from difygen.pull.report import PullReport, all_well, progress_of, show_report, 
 from difygen.pull.traffic import Pace, ServerProblem, Traffic
 from difygen.pull.ways.access import Access, ask_password, find_access, find_server, service_api
 from difygen.pull.ways.app_key import KeyOptions, fetch_by_keys, parameters_by_key
+from difygen.pull.ways.browser import sign_in_by_browser
 from difygen.pull.ways.console import AdminSession, ConsoleApi, PasswordSession, Session
 from difygen.pull.ways.user_api import RATE, UserApi
 from difygen.pull_settings import mode_words
@@ -69,8 +70,8 @@ def _fetch_and_write(plan: Plan, lock: PullLock) -> tuple[PullReport, bool]:
     if accesses[0].way == "app-key":
         return _fetch_specs(plan, lock, address, accesses)
     options, access = plan.options, accesses[0]
-    pace = Pace(RATE if access.way in ("token", "difyctl") else None)
-    with closing(Traffic(address, pace, say)) as traffic, closing(_sign_in(traffic, access, plan.workspace)) as api:
+    pace = Pace(RATE if access.way in ("token", "difyctl", "browser") else None)
+    with closing(Traffic(address, pace, say)) as traffic, closing(_sign_in(traffic, access, plan)) as api:
         _check_same_place(plan, lock, traffic.origin, api.workspace.id)
         choice = choose(plan, lock, api)
         pulled = {app_id: row.pulled for app_id, row in lock.apps.items()}
@@ -107,8 +108,11 @@ def _fetch_specs(plan: Plan, lock: PullLock, address: Address, accesses: tuple[A
     return replace(publish(plan, lock, new, fetched, choice), **place), False
 
 
-def _sign_in(traffic: Traffic, access: Access, workspace: str | None) -> StudioApi:
+def _sign_in(traffic: Traffic, access: Access, plan: Plan) -> StudioApi:
     """Sign in by the way that was found."""
+    workspace = plan.workspace
+    if access.way == "browser":
+        return sign_in_by_browser(traffic, access, workspace, plan.options.keep_token)
     if access.way in ("token", "difyctl"):
         return UserApi(traffic, access, workspace)
     session: Session

@@ -34,6 +34,7 @@ class PullOptions:
     check: bool = False
     diff: bool = False
     sample_runs: int = 0
+    keep_token: str | None = None
 
     @property
     def output_format(self) -> OutputFormat:
@@ -89,4 +90,5 @@ class Plan:
             api_key_file=options.api_key_file,
             keys=self.settings.keys,
             sample_runs=options.sample_runs,
+            keep_token=options.keep_token,
         )

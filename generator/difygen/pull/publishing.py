@@ -11,7 +11,7 @@ from difygen.diagnostics import Diagnostic, Location
 from difygen.diff.workflows import Change
 from difygen.files import hash_bytes
 from difygen.project.writer import PublishError
-from difygen.pull.choosing import Choice
+from difygen.pull.choosing import ChosenApps
 from difygen.pull.fetching import Fetched
 from difygen.pull.files import FileChange, apply, assign_files, contents, locked_row, survey_files
 from difygen.pull.lock import LockedDefinition, PullLock
@@ -21,7 +21,7 @@ from difygen.record import replace
 from difygen.wording import count
 
 
-def publish(plan: Plan, old: PullLock, new: PullLock, fetched: Fetched, choice: Choice) -> PullReport:
+def publish(plan: Plan, old: PullLock, new: PullLock, fetched: Fetched, choice: ChosenApps) -> PullReport:
     """Compare what was fetched with the folder, and write what differs, unless that was not asked for.
 
     `new` says where it came from.

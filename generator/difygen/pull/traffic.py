@@ -184,6 +184,10 @@ class Traffic:
         """Send something, once. `body` makes it at the last moment, since it may hold a password."""
         return self._send("POST", path, {"Content-Type": "application/json", **(headers or {})}, body)
 
+    def delete(self, path: str, headers: Mapping[str, str]) -> ServerReply:
+        """Remove something, once."""
+        return self._send("DELETE", path, headers, None)
+
     def members(self, reply: ServerReply) -> Mapping[str, Any]:
         """Return the JSON object of a good answer. Raises `ServerProblem` for any other."""
         payload = reply.payload

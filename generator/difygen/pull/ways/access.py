@@ -22,7 +22,7 @@ from difygen.pull.traffic import ServerProblem, Traffic
 from difygen.servers import DEFAULT_PORTS, Address, AddressProblem, parse_address, runtime_module
 from difygen.wording import listed
 
-Way = Literal["token", "difyctl", "admin-key", "password", "app-key"]
+Way = Literal["token", "difyctl", "browser", "admin-key", "password", "app-key"]
 WAYS: tuple[Way, ...] = get_args(Way)
 """From the best to the last: what is documented and needs no password comes first."""
 
@@ -66,6 +66,7 @@ class Asked:
     api_key_file: str | None = None
     keys: tuple[str, ...] = ()
     sample_runs: int = 0
+    keep_token: str | None = None
 
 
 def find_server(asked: Asked, notice: Callable[[str], None]) -> Address:
@@ -95,14 +96,15 @@ def find_access(asked: Asked, server: Address) -> tuple[Access, ...]:
 
     Raises `UsageProblem` where there is none, with all that would do.
     """
+    wanted = _wanted_way(asked)
     finders: Mapping[Way, Callable[[], tuple[Access, ...]]] = {
         "token": lambda: _given("token", TOKEN, asked.token_file),
         "difyctl": lambda: _token_of_difyctl(server),
+        "browser": lambda: _browser(wanted),
         "admin-key": lambda: _given("admin-key", ADMIN_KEY, None),
         "password": lambda: _password(asked),
         "app-key": lambda: _app_keys(asked),
     }
-    wanted = _wanted_way(asked)
     for way in [wanted] if wanted else WAYS:
         if found := finders[way]():
             return found
@@ -124,6 +126,8 @@ def _wanted_way(asked: Asked) -> Way | None:
     given: dict[str, Way] = {}
     if asked.token_file:
         given["--token-file"] = "token"
+    if asked.keep_token:
+        given["--keep-token"] = "browser"
     if asked.email:
         given["--email"] = "password"
     if asked.api_key_file:
@@ -140,6 +144,7 @@ def _wanted_way(asked: Asked) -> Way | None:
 _NEEDS: Mapping[Way, str] = {
     "token": f"set {TOKEN}, or give --token-file, with a user's token (Dify 1.15 and later)",
     "difyctl": "sign in with `difyctl auth login`, which keeps a token in its tokens.yml",
+    "browser": "give --auth browser at a terminal, for somebody to sign in there (Dify 1.15 and later)",
     "admin-key": f"set {ADMIN_KEY} to the server's ADMIN_API_KEY, and {WORKSPACE}",
     "password": f"set {EMAIL} (or give --email) and {PASSWORD}; a terminal is asked for the password",
     "app-key": f"set {SHARED_KEY} or those of the setting `keys`: specs with exact inputs and unknown outputs",
@@ -187,6 +192,13 @@ def _is_at(host: str, scheme: object, server: Address) -> bool:
     except ValueError:
         return False
     return place == (server.scheme, server.host, server.port)
+
+
+def _browser(wanted: Way | None) -> tuple[Access, ...]:
+    """Return the way that needs nothing but somebody who looks at the terminal, and wants it."""
+    if wanted != "browser" or not is_terminal(sys.stderr):
+        return ()
+    return (Access("browser", runtime_module("_settings").Secret(""), "a browser"),)
 
 
 def _password(asked: Asked) -> tuple[Access, ...]:

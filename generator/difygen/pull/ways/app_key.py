@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -68,7 +68,11 @@ def fetch_by_keys(
         traffic.secrets.append(access.secret)
         try:
             apps[app_id], live, notes = _live_app(traffic, access)
-            notes += _renamed(options.names.get(app_id), live)
+            before = options.names.get(app_id, live.title)
+            if before != live.title:
+                message = f"Its key opens {quoted(live.title)} now, and opened {quoted(before)} the last time."
+                hint = "Was the app renamed? If it is another one, move the file away, to have it written anew."
+                notes.append(Diagnostic("warning", "app-renamed", message, Location(""), hint))
             findings += [(app_id, note) for note in notes]
             samples = _sampled(traffic, access, live, options.sample_runs)
             text = _updated(options.existing(app_id), live) or _new_text(live, access, samples)
@@ -112,14 +116,6 @@ def _live_app(traffic: Traffic, access: Access) -> tuple[RemoteApp, App, list[Di
     if live is None:
         raise ServerProblem("It opens an app that does not tell its inputs.", "Is this Dify's service API?", status=200)
     return RemoteApp(f"{KEY_PREFIX}{access.user}", name, str(mode)), live, notes
-
-
-def _renamed(before: str | None, live: App) -> Iterator[Diagnostic]:
-    """Yield that a key opens an app of another name than the last time, which may be another app."""
-    if before is not None and before != live.title:
-        message = f"Its key opens {quoted(live.title)} now, and opened {quoted(before)} the last time."
-        hint = "Was the app renamed? If it is another one, move the file away, to have one written for this app."
-        yield Diagnostic("warning", "app-renamed", message, Location(""), hint)
 
 
 def _get(traffic: Traffic, access: Access, path: str, **query: str | int) -> Mapping[str, Any]:

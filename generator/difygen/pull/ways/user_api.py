@@ -39,7 +39,7 @@ class UserApi:
         traffic.secrets.append(access.secret)
         self._path = {"export": "export", "describe": "describe"}
         self._has_versions = True
-        self._check_switched_on()
+        check_switched_on(traffic)
         self.workspace = self._choose_workspace(wanted or access.workspace or None)
 
     def close(self) -> None:
@@ -79,20 +79,6 @@ class UserApi:
         except ServerProblem as problem:
             raise self._explained(problem) from None
         return found if isinstance(found, dict) and found.get("user_input_form") else None
-
-    def _check_switched_on(self) -> None:
-        reply = self._traffic.get(f"{ROOT}/_version")
-        if reply.status == 200 and isinstance(reply.members.get("version"), str):
-            self._traffic.version = one_line(reply.members["version"])[:60]
-            return
-        problem = self._traffic.problem(reply)
-        release = self._traffic.release
-        if reply.status == 404 and reply.version:
-            if release is not None and release < _FIRST:
-                why = f"Dify {reply.version} takes no users' tokens, which came with 1.15."
-                raise problem.but(why, "Sign in with an admin key or a password.")
-            raise problem.but(f"Dify {reply.version} takes no users' tokens: they are switched off.", _SWITCHED_OFF)
-        raise refused(problem, self._traffic)
 
     def _choose_workspace(self, wanted: str | None) -> Workspace:
         if self._access.secret.starts_with("dfoe_"):
@@ -165,3 +151,19 @@ class UserApi:
         if problem.status == 426:
             return problem.but(problem.message, "The server wants a newer client: update difygen.")
         return refused(problem, self._traffic)
+
+
+def check_switched_on(traffic: Traffic) -> None:
+    """Raise what it means that the server takes no tokens of users; take note of its release."""
+    reply = traffic.get(f"{ROOT}/_version")
+    if reply.status == 200 and isinstance(reply.members.get("version"), str):
+        traffic.version = one_line(reply.members["version"])[:60]
+        return
+    problem = traffic.problem(reply)
+    release = traffic.release
+    if reply.status == 404 and reply.version:
+        if release is not None and release < _FIRST:
+            why = f"Dify {reply.version} takes no users' tokens, which came with 1.15."
+            raise problem.but(why, "Sign in with an admin key or a password.")
+        raise problem.but(f"Dify {reply.version} takes no users' tokens: they are switched off.", _SWITCHED_OFF)
+    raise refused(problem, traffic)
