@@ -326,6 +326,8 @@ def test_a_terminal_shows_a_progress_bar(spec: str, dify: MockDify, tmp_path: Pa
         (["--rerun-unknown"], "--rerun-unknown needs what an earlier run has kept: its --output or --store."),
         (["--conversation-column", "a"], "`concat` is a workflow, which takes no --conversation-column."),
         (["--output", "nowhere/out.csv"], "Cannot write nowhere/out.csv: there is no folder nowhere."),
+        (["--output", "out.xlsx"], "Results are written as .csv, .jsonl or .parquet, by the ending of --output"),
+        (["--output", "-"], "Results are written as .csv, .jsonl or .parquet, by the ending of --output"),
     ],
 )
 def test_options_that_make_no_sense(
@@ -396,7 +398,7 @@ def test_the_key_of_a_row_follows_its_values_and_the_content_of_its_files(tmp_pa
 
 
 def test_a_file_of_something_else_is_left_alone(spec: str, dify: MockDify, tmp_path: Path) -> None:
-    output, store = tmp_path / "notes.txt", tmp_path / "notes.db"
+    output, store = tmp_path / "notes.csv", tmp_path / "notes.db"
     output.write_text("mine")
     store.write_text("mine, too")
     arguments = ("call", spec, "--inputs", table(tmp_path, "a"))

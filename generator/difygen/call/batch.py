@@ -168,7 +168,8 @@ def _store_of(options: CallOptions) -> Iterator[Store]:
         if place is None:
             place = str(Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="difygen-"))) / "rows.db")
         if options.output is not None:
-            check_output(options.output, is_known=options.store is not None or Path(place).exists())
+            is_known = options.store is not None or Path(place).exists()
+            check_output(options.output, inputs=str(options.inputs), store=place, is_known=is_known)
         try:
             store = open_store(place)
         except StoreError as error:

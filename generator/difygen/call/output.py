@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from difygen.bulk.rows import RowResult
 from difygen.call.rows import InputRow
-from difygen.call.table import BATCH, kind_of, parquet_library
+from difygen.call.table import BATCH, KINDS, parquet_library
 from difygen.console import UsageProblem, compact_json, writing
 from difygen.model import WORKFLOW, App, ArrayOf, ObjectOf, Primitive, Type
 
@@ -112,7 +112,7 @@ def write_results(output: str, app: App, inputs: list[str], lines: Iterable[Mapp
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     with writing(output):
         try:
-            writer = _writer(scratch, kind_of(output), app, inputs)
+            writer = _writer(scratch, output_kind(output), app, inputs)
             try:
                 for line in lines:
                     writer.write(line)
@@ -182,20 +182,55 @@ def _typed(value: Any, word: str) -> Any:
     return int(value) if word == "int" else float(value)
 
 
-def check_output(output: str, *, is_known: bool) -> None:
-    """Raise `UsageProblem` for a file that results cannot go to, or that is somebody's else."""
+def check_output(output: str, *, inputs: str, store: str, is_known: bool) -> None:
+    """Raise `UsageProblem` for a file that results cannot go to, or that they must not replace.
+
+    `is_known` says that there is a store whose rows may have been written there before.
+    """
     path = Path(output)
     if path.exists() and not path.is_file():
         raise UsageProblem(f"Cannot write results to {output}: it is no file.")
     if not path.parent.is_dir():
         raise UsageProblem(f"Cannot write {output}: there is no folder {path.parent}.")
-    if path.exists() and path.stat().st_size and not is_known:
+    if os.path.splitext(output)[1].lower() not in KINDS:
         raise UsageProblem(
-            f"{output} is there already, and no store of difygen call beside it; choose another --output, "
-            "so that nothing is lost."
+            f"Results are written as .csv, .jsonl or .parquet, by the ending of --output, which is {output!r}. "
+            "Without --output and --store they are printed."
         )
-    if kind_of(output) == "parquet":
+    for option, place in (("--inputs", inputs), ("--store", store)):
+        if is_same_place(output, place):
+            raise UsageProblem(f"--output and {option} are the same file, {output}; choose another --output.")
+    if "://" not in store and Path(store).is_dir() and is_same_place(str(path.parent), store):
+        raise UsageProblem(f"{output} lies in the folder of --store, which is for its own files; choose another place.")
+    if path.exists() and path.stat().st_size and not (is_known and _is_of_results(path)):
+        which = "is no table of results" if is_known else "no store of difygen call beside it"
+        raise UsageProblem(f"{output} is there already, and {which}; choose another --output, so that nothing is lost.")
+    if output_kind(output) == "parquet":
         parquet_library()
+
+
+def is_same_place(first: str, second: str) -> bool:
+    """Check whether two names mean one file or folder, through links, too."""
+    try:
+        return os.path.samefile(first, second)
+    except (OSError, ValueError):  # one is not there: `-`, a bucket, a new file
+        return os.path.realpath(first) == os.path.realpath(second)
+
+
+def output_kind(output: str) -> str:
+    """Return which kind of table is meant."""
+    return KINDS[os.path.splitext(output)[1].lower()]
+
+
+def _is_of_results(path: Path) -> bool:
+    """Check whether a file was written here, by how it begins."""
+    if output_kind(path.name) == "parquet":
+        try:
+            return tuple(parquet_library().read_schema(path).names[: len(HEAD)]) == HEAD
+        except Exception:  # noqa: BLE001 - pyarrow's own, of which there are many
+            return False
+    with writing(str(path)), path.open("rb") as file:
+        return file.read(64).startswith((f"{','.join(HEAD)},".encode(), b'{"row": '))
 
 
 def column_names(rows: Iterator[InputRow]) -> list[str]:

@@ -22,6 +22,9 @@ from difygen.wording import count
 BATCH = 1000
 """Records of a Parquet file that are in memory together."""
 
+KINDS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+"""What the ending of a name says about a table."""
+
 
 class TableRecord(NamedTuple):
     """One row of a table as it stands there, or what is wrong with it. `line` is where it begins, or its number."""
@@ -36,12 +39,22 @@ class Table:
 
     def __init__(self, name: str, path: Path) -> None:
         self.name, self.path = name, path
-        self.kind = kind_of(name)
+        self.kind = KINDS.get(os.path.splitext(name)[1].lower()) or self._kind_of_content()
 
     @property
     def has_texts(self) -> bool:
         """Whether all cells are texts, to be read by the kind of their column."""
         return self.kind == "csv"
+
+    def _kind_of_content(self) -> str:
+        """Return what a table is whose name does not say it, such as one from standard input."""
+        with self.path.open("rb") as file:
+            head = file.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()
+        if head.startswith(b"PK\x03\x04"):
+            raise UsageProblem(f"{self.name} is a spreadsheet or an archive; save it as CSV (UTF-8).")
+        if head.startswith(b"PAR1"):
+            return "parquet"
+        return "jsonl" if head.startswith((b"{", b"[")) else "csv"
 
     def records(self, cursor: Cursor | None = None) -> Iterator[TableRecord]:
         """Read the table from the cursor on, which moves along, and may be moved forward between two records.
@@ -167,12 +180,6 @@ def _plain(value: Any) -> JsonValue:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
-
-
-def kind_of(name: str) -> str:
-    """Return what a table's name says it is: csv, parquet, or jsonl."""
-    ending = os.path.splitext(name)[1].lower()
-    return ending[1:] if ending in (".csv", ".parquet") else "jsonl"
 
 
 def parquet_library() -> Any:
