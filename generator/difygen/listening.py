@@ -22,7 +22,8 @@ def listener(host: str, port: int) -> socket.socket:
 def listening_socket(host: str, port: int) -> socket.socket:
     """Return a socket that listens there; port 0 takes a free one. Raises OSError or OverflowError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio switches Nagle's algorithm off where the protocol is named, which else holds answers back for 40 ms
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
