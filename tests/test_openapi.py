@@ -103,6 +103,7 @@ def test_examples_fit_their_schemas_and_the_same_bytes_come_again(source: str) -
             Draft202012Validator({**schema, "components": document["components"]}).validate(value)
             shown += 1
     assert shown > 20
+    assert difygen("openapi", str(ROOT / source), "-o", "as_yaml").code == 0
     ran = difygen("openapi", str(ROOT / source), "--format", "json", "-o", "documents", "--check")
     assert (ran.code, ran.out) == (0, "")
     assert "not what its definition gives" not in ran.err

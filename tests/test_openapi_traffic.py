@@ -37,6 +37,7 @@ USER = "ada"
 NOBODY = "00000000-0000-4000-8000-000000000000"
 FAULTS = {"401": 401, "403": 403, "too-many-requests": 400, "429": 429, "500": 500, "error-event": 400}
 """What Dify may answer to any start, and its status."""
+FORM = "/form/human_input/{form_token}"
 ENDINGS = ("failed", "stopped", "partial", "paused")
 SWITCHED_OFF = {("get", "/messages/{message_id}/suggested")}
 """What apps may refuse: no export of one of the folders has it switched on."""
@@ -201,12 +202,7 @@ class Caller:
     def _run(self, headers: dict[str, str]) -> None:
         with suppress(self._errors):
             self.client.run_inputs(self.inputs, response_mode="blocking", headers=headers)
-        with self.client.stream_inputs(self.inputs, headers=headers) as stream, suppress(self._errors):
-            stream.result()
-        assert stream.workflow_run_id
-        self.client.get_run(stream.workflow_run_id)
-        with self.client.resume(stream.workflow_run_id) as stream, suppress(self._errors):
-            stream.result()
+        self._follow(self.client.stream_inputs(self.inputs, headers=headers))
 
     def _turn(self, headers: dict[str, str]) -> None:
         arguments = [self.example["query"]] if "query" in self.example else []
@@ -214,11 +210,28 @@ class Caller:
             with suppress(self._errors):
                 start = self.client.chat_inputs if arguments else self.client.complete_inputs
                 start(*arguments, self.inputs, response_mode="blocking", headers=headers)
-        with self.client.stream_inputs(*arguments, self.inputs, headers=headers) as stream, suppress(self._errors):
-            turn = stream.result()
+        turn = self._follow(self.client.stream_inputs(*arguments, self.inputs, headers=headers))
+        if turn is not None:
             turn.like(), turn.dislike("wrong"), turn.revoke_feedback()
             with suppress(self._errors):
                 turn.suggested_questions()
+
+    def _follow(self, stream: Any) -> Any:
+        """Return what a stream ends in, if that is a success; answer the forms that it waits for."""
+        try:
+            with stream:
+                return stream.result()
+        except self._errors as error:
+            for form in getattr(error, "forms", ()):
+                if FORM in self.paths and form.display_in_ui:
+                    self.client.get_form(form.form_token)
+                    values = {each.name: "fine" for each in form.inputs}
+                    self.client.submit_form(form, action=form.actions[0].id, inputs=values)
+        finally:
+            if stream.workflow_run_id:
+                self.client.get_run(stream.workflow_run_id)
+                with self.client.resume(stream.workflow_run_id) as again, suppress(self._errors):
+                    again.result()
 
     def _converse(self) -> None:
         conversation = self.client.conversation_of(self.inputs)
@@ -242,7 +255,7 @@ class Caller:
             self.ask("POST", self.start, json=example, headers={"X-Mock-Fault": fault})
         self.ask("POST", self.start, json=example, headers={"Authorization": "Bearer nothing"})
         for path, verbs in self.paths.items():
-            if "{" in path and "task_id" not in path:
+            if "{" in path and "task_id" not in path and path != FORM:
                 for verb, operation in verbs.items():
                     body = {"json": {"user": USER, "rating": "like"}} if "requestBody" in operation else {}
                     self.ask(verb, re.sub("{.*?}", NOBODY, path), params={"user": USER}, **body)

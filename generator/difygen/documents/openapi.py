@@ -177,7 +177,7 @@ def _answers(app: App, stem: str, names: VariableNames, schemas: Document) -> Do
         name_objects(schemas, f"{own.answer}Inputs")
         titles = ", ".join(f"`{each.id}` is {quoted(each.title or each.id)}" for each in form.actions)
         title = next((node.title for node in app.nodes if node.id == form.node), form.node)
-        schemas[own.answer] = {
+        schemas[str(own.answer)] = {
             "type": "object",
             "description": f"An answer to the form of {quoted(title)}.",
             "x-dify-node": form.node,
@@ -189,7 +189,7 @@ def _answers(app: App, stem: str, names: VariableNames, schemas: Document) -> Do
             },
             "additionalProperties": True,
         }
-        name_objects(schemas, own.answer)
+        name_objects(schemas, str(own.answer))
         answers.append(reference(own.answer))
     about = {"description": "An answer to a form: which one, its token says."}
     return {f"{stem}FormAnswer": {**about, "anyOf": answers}}
