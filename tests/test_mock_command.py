@@ -19,6 +19,8 @@ import httpx
 import pytest
 from click.testing import CliRunner
 from difygen.cli import root
+from difygen.releases import TRAITS
+from difygen.testing import MockSetupError, mock_dify
 from support import ROOT
 from support.processes import DIFYGEN, importing
 
@@ -120,7 +122,7 @@ def test_it_ends_cleanly_while_a_stream_is_open(number: int) -> None:
         headers = {"Authorization": "Bearer x"}
         url = f"{served.base_url}/workflows/run"
         with httpx.stream("POST", url, json=body, headers=headers, trust_env=False) as answer:
-            assert b"workflow_started" in next(answer.iter_raw())
+            assert any(b"workflow_started" in chunk for chunk in answer.iter_raw())
             assert served.end(number) == (0, "")
 
 
@@ -205,3 +207,34 @@ def test_a_definition_comes_from_standard_input_too() -> None:
         arguments, check=False, cwd=ROOT, env=importing(), input=spec, capture_output=True, text=True, timeout=30
     )
     assert "Cannot listen" in done.stderr  # the spec was taken, the port was not
+
+
+def test_the_page_says_what_the_mock_does_in_which_release_and_the_mock_does_it() -> None:
+    page = (ROOT / "docs" / "mock.md").read_text("utf-8")
+    rows = [trait for trait in TRAITS.values() if trait.mock]
+    shown = [f"| {named_version(row.since)} | {named_version(row.before)} | {row.mock} |" for row in rows]
+    table = page.partition("| From | Before | What the mock does |\n")[2].partition("\n\n")[0]
+    assert table.splitlines()[1:] == shown
+    modules = (ROOT / "generator" / "difygen" / "mock").rglob("*.py")
+    asked = {name for path in modules for name in re.findall(r'has\(\s*"([a-z0-9-]+)"', path.read_text("utf-8"))}
+    told = {name for name, trait in TRAITS.items() if trait.mock}
+    assert asked == told - {"silent-refusals"}  # what is left where refusals are neither prompt nor events
+
+
+def named_version(version: tuple[int, int, int]) -> str:
+    return "–" if version[0] in (0, 9999) else ".".join(map(str, version))
+
+
+@pytest.mark.parametrize(("asked", "played"), [("1.12", "1.12.1"), ("1.13.0", "1.13.0"), ("1.17", "1.17.1")])
+def test_the_release_that_is_asked_for(asked: str, played: str) -> None:
+    with mock_dify(ROOT / CONCAT, dify=asked) as dify:
+        answer = httpx.get(f"{dify.base_url}/info", headers={"Authorization": "Bearer x"}, trust_env=False)
+        assert answer.headers["x-version"] == played
+
+
+@pytest.mark.parametrize("asked", ["1.11", "1.14.9", "1.18", "newest", "", "1"])
+def test_a_release_that_the_mock_cannot_play(asked: str) -> None:
+    says = f"--dify is {asked}; the mock can be Dify 1.12, 1.13, 1.14, 1.15, 1.16, 1.17."
+    assert says in refused([CONCAT, "--dify", asked])
+    with pytest.raises(MockSetupError, match="the mock can be Dify 1.12, 1.13"), mock_dify(ROOT / CONCAT, dify=asked):
+        pass

@@ -76,10 +76,23 @@ def dify(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MockDify]:
 
 @pytest.fixture
 def client(dify: MockDify) -> Iterator[httpx.Client]:
-    origin = dify.base_url.removesuffix("/v1")
-    headers = {"Authorization": f"Bearer {dify.api_key}"}
-    with httpx.Client(base_url=origin, headers=headers, timeout=10, trust_env=False) as client:
+    with calling(dify) as client:
         yield client
+
+
+@pytest.fixture
+def first_client(tmp_path: Path) -> Iterator[httpx.Client]:
+    """One of the first release with human input: what was recorded before it is of a commit that became it."""
+    path = tmp_path / "human_input.yml"
+    path.write_text(EXPORT, "utf-8")
+    with mock_dify(path, dify="1.13") as dify, calling(dify) as client:
+        yield client
+
+
+def calling(dify: MockDify) -> httpx.Client:
+    headers = {"Authorization": f"Bearer {dify.api_key}"}
+    origin = dify.base_url.removesuffix("/v1")
+    return httpx.Client(base_url=origin, headers=headers, timeout=10, trust_env=False)
 
 
 def start(client: httpx.Client, mode: str = "streaming") -> httpx.Response:
@@ -101,27 +114,33 @@ def finished(client: httpx.Client, run_id: str) -> Any:
 
 
 @pytest.mark.parametrize("action", ["approve", "reject"])
-def test_a_pause_and_its_form_are_as_recorded(action: str, client: httpx.Client) -> None:
+def test_a_pause_and_its_form_are_as_recorded(action: str, first_client: httpx.Client) -> None:
     case = f"hitl_pause_streaming_{action}"
-    answer = start(client)
+    answer = start(first_client)
     check(case, answer)
     run_id, token = paused(answer)
-    check(f"{case}_detail_paused", client.get(f"{RUN}/{run_id}"))
+    check(f"{case}_detail_paused", first_client.get(f"{RUN}/{run_id}"))
     form = f"/api/form/human_input/{token}"
-    check(f"{case}_form_get", client.get(form))
+    check(f"{case}_form_get", first_client.get(form))
     for end in ("bad_action", "missing_input", "", "again"):
         name = f"{case}_form_post{'_' if end else ''}{end}"
-        check(name, client.post(form, json=recording(name).request["json"]))
-    detail = finished(client, run_id)
-    assert json.loads(detail["outputs"]) == json.loads(recording(f"{case}_detail_resumed").body)["outputs"]
+        check(name, first_client.post(form, json=recording(name).request["json"]))
+    detail = finished(first_client, run_id)
+    assert detail["outputs"] == json.loads(recording(f"{case}_detail_resumed").body)["outputs"]
     assert detail["total_steps"] == json.loads(recording(f"{case}_detail_resumed").body)["total_steps"]
 
 
-def test_a_blocking_call_is_answered_when_the_run_pauses(client: httpx.Client) -> None:
-    answer = start(client, "blocking")
+def test_a_blocking_call_is_answered_when_the_run_pauses(first_client: httpx.Client) -> None:
+    answer = start(first_client, "blocking")
     check("hitl_pause_blocking_approve", answer)
-    check("hitl_pause_blocking_approve_detail_paused", client.get(f"{RUN}/{answer.json()['workflow_run_id']}"))
+    check("hitl_pause_blocking_approve_detail_paused", first_client.get(f"{RUN}/{answer.json()['workflow_run_id']}"))
     data = answer.json()["data"]
+    assert (data["status"], data["outputs"], data["finished_at"]) == ("paused", {}, None)
+    assert "reasons" not in data
+
+
+def test_a_blocking_call_tells_of_the_form_since_1_14(client: httpx.Client) -> None:
+    data = start(client, "blocking").json()["data"]
     assert (data["status"], data["outputs"], data["finished_at"]) == ("paused", {}, None)
     assert data["reasons"][0]["node_id"] == data["paused_nodes"][0] == "human1"
 
@@ -142,7 +161,7 @@ def test_a_form_is_shown_and_submitted_with_the_apps_key(client: httpx.Client) -
     nobody = client.post(f"/v1/form/human_input/{token}", json=submission)
     assert (nobody.status_code, nobody.json()["message"]) == (400, "Arg user must be provided.")
     assert client.post(f"/v1/form/human_input/{token}", json=submission | USER).json() == {}
-    assert json.loads(finished(client, run_id)["outputs"]) == {"comment": "好", "action": "approve"}
+    assert finished(client, run_id)["outputs"] == {"comment": "好", "action": "approve"}
     again = client.get(f"/v1/form/human_input/{token}")
     assert (again.status_code, again.json()["code"]) == (412, "human_input_form_submitted")
     unknown = client.get("/v1/form/human_input/unknown")
@@ -326,7 +345,7 @@ def test_values_are_not_looked_at_before_the_run_goes_on(tmp_path: Path) -> None
         local = {"type": "document", "transfer_method": "local_file", "upload_file_id": upload.json()["id"]}
         remote = {"type": "image", "transfer_method": "remote_url", "url": "https://example.com/a.png"}
         good = {"comment": "c", "colour": "pink", "proof": local, "pictures": [remote], "extra": [1]}
-        outputs = json.loads(answered(client, good)["outputs"])
+        outputs = answered(client, good)["outputs"]
         assert (outputs["colour"], outputs["extra"], outputs["__action_id"]) == ("pink", [1], "approve")
         assert (outputs["proof"]["filename"], outputs["pictures"][0]["remote_url"]) == ("a.txt", remote["url"])
         for wrong, error in (
@@ -355,7 +374,7 @@ def test_the_content_says_how_many_files_there_are(tmp_path: Path) -> None:
     remote = {"type": "image", "transfer_method": "remote_url", "url": "https://example.com/a.png"}
     with with_forms(export, tmp_path) as dify, talking_to(dify) as client:
         good = {"comment": "c", "colour": "red", "proof": remote, "pictures": [remote, remote]}
-        outputs = json.loads(answered(client, good)["outputs"])
+        outputs = answered(client, good)["outputs"]
     assert outputs["__rendered_content"] == "Please review **T1**\n\n[file][2 files]c"
 
 

@@ -108,4 +108,4 @@ def test_a_schema_that_cannot_be_used_is_not_held_against_the_value(schema: str 
 def test_the_first_variable_that_does_not_fit_is_the_one_that_is_named() -> None:
     variables = tuple({"variable": name, "type": "number", "required": True} for name in "ab")
     with pytest.raises(ApiError, match="a is required in input form"):
-        checked_inputs(variables, {"b": "x"}, FileStore())
+        checked_inputs(variables, {"b": "x"}, FileStore(), None)

@@ -109,7 +109,7 @@ def test_every_generated_client_runs_against_the_mock(
             streamed = stream.result()
         again = client.get_run(streamed.workflow_run_id)
     assert blocking.status == streamed.status == again.status == "succeeded"
-    assert (events[0], events[-1]) == ("workflow_started", "workflow_finished")
+    assert (events[0], events[1], events[-1]) == ("ping", "workflow_started", "workflow_finished")
     assert type(blocking.outputs) is type(streamed.outputs)
     assert set(blocking.outputs.model_dump()) == set(streamed.outputs.model_dump())
 

@@ -166,6 +166,7 @@ def pull(
 @click.option("--latency", default=0.0, metavar="SECONDS", help="How long each node takes.")
 @click.option("--ping-interval", default=10.0, show_default=True, metavar="SECONDS", help="The time between pings.")
 @click.option("--fail-rate", default=0.0, metavar="SHARE", help="The share of runs that fail, from 0 to 1.")
+@click.option("--dify", metavar="VERSION", help="The Dify to act like, 1.12 to 1.17. Default: the newest observed.")
 @click.option("--cut-after", metavar="N[b]", help="Cut every stream after N events, or N bytes with b.")
 @settings_option
 def mock(sources: tuple[str, ...], config: str | None, **options: Any) -> None:

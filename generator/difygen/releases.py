@@ -1,4 +1,4 @@
-"""The releases of Dify, and what is other in one than in the next: one table for the doctor and the docs.
+"""The releases of Dify, and what is other in one than in the next: one table for the doctor, the mock and the docs.
 
 Generated clients need no table: they go by what a server does, since its header X-Version can be taken away on the
 way, and commits between two releases call themselves like the earlier one.
@@ -18,21 +18,27 @@ _NEVER: Version = (9999, 0, 0)
 FIRST_WITH_WORKFLOWS: Version = (0, 6, 0)
 FIRST_WITH_HUMAN_INPUT: Version = (1, 13, 0)
 FIRST_WITH_FORMS: Version = (1, 14, 0)
+NEWEST_SEEN: Version = (1, 14, 2)
+"""The newest release of which there are recordings."""
 NEWEST_KNOWN: Version = (1, 17, 1)
 """The newest release whose changes the table holds."""
+MOCKED: tuple[Version, ...] = ((1, 12, 1), (1, 13, 3), (1, 14, 2), (1, 15, 0), (1, 16, 1), NEWEST_KNOWN)
+"""What the mock can be, each the last patch of its release."""
 
 
 class Trait(Record):
     """Something that holds from one release (included) up to another (excluded).
 
     `source` says how it is known: the release it was seen on, or where it was read. `advice` is what it means for
-    whoever calls the server, as a sentence.
+    whoever calls the server, as a sentence, empty where they need not know; `mock` what the mock does about it, which
+    asks for traits by their names.
     """
 
     since: Version
     before: Version
     source: str
-    advice: str
+    advice: str = ""
+    mock: str = ""
 
 
 TRAITS: dict[str, Trait] = {
@@ -55,13 +61,30 @@ TRAITS: dict[str, Trait] = {
         "It ignores defaults of inputs that are left out; generated clients send them.",
     ),
     "prompt-refusals": Trait(
-        _ALWAYS, (1, 13, 0), "seen on 1.12.1", "Wrong inputs are refused with 400 at once, streaming included."
+        _ALWAYS,
+        (1, 13, 0),
+        "seen on 1.12.1",
+        "Wrong inputs are refused with 400 at once, streaming included.",
+        mock="Wrong inputs and files are a 400 also when a stream was asked for.",
     ),
     "no-human-input": Trait(
         _ALWAYS,
         FIRST_WITH_HUMAN_INPUT,
         "seen on 1.12.1",
         "It accepts human-input nodes and then hangs: a stream pings for ever, a blocking call is never answered.",
+        mock="A run goes no further than to a human-input node: its stream pings, a blocking call is not answered.",
+    ),
+    "detail-as-text": Trait(
+        _ALWAYS, (1, 13, 0), "seen on 1.12.1", mock="`outputs` of a run's detail is JSON text; later it is an object."
+    ),
+    "unknown-run-is-null": Trait(
+        _ALWAYS, (1, 13, 1), "seen on 1.12.1", mock="An unknown run is 200 with every field null; later it is 404."
+    ),
+    "run-ends-before-message": Trait(
+        _ALWAYS,
+        (1, 13, 1),
+        "seen on 1.12.1",
+        mock="A chatflow's `workflow_finished` comes before `message_end`; later it comes last.",
     ),
     "worker-streams": Trait(
         (1, 13, 0),
@@ -69,6 +92,7 @@ TRAITS: dict[str, Trait] = {
         "seen on 1.14.2",
         "Streaming runs execute in a Celery worker: where a stream brings pings and nothing else, "
         "see whether the worker runs.",
+        mock="Streams of workflows and chatflows begin with a ping, and their `workflow_started` has a `reason`.",
     ),
     "silent-refusals": Trait(
         (1, 13, 0),
@@ -76,6 +100,7 @@ TRAITS: dict[str, Trait] = {
         "seen on 1.14.2",
         "A stream whose inputs or files it refuses brings one ping and then nothing, for 300 s; "
         "generated clients check inputs first, and give up after 25 s of silence.",
+        mock="A stream of wrong inputs or files is one ping and then nothing, for 300 s (`silence=` of `mock_dify`).",
     ),
     "refusals-as-events": Trait(
         (1, 15, 0),
@@ -83,12 +108,20 @@ TRAITS: dict[str, Trait] = {
         "seen on a commit of June 2026",
         "A stream whose inputs or files it refuses brings an error event with status 500; "
         "generated clients raise InvalidParamError.",
+        mock="A stream of wrong inputs or files has an `error` event with status 500 and no code, and stays open.",
+    ),
+    "bare-pauses": Trait(
+        _ALWAYS,
+        FIRST_WITH_FORMS,
+        "seen on a commit of January 2026",
+        mock="A pause tells no `expiration_time`; a blocking answer has neither `paused_nodes` nor `reasons`.",
     ),
     "no-events": Trait(
         _ALWAYS,
         FIRST_WITH_FORMS,
         "sources",
         "It has no events endpoint: a broken stream cannot be taken up again, its run is looked up instead.",
+        mock="There are no endpoints for events and forms; the web app's own for forms is there.",
     ),
     "stop-may-fail": Trait(
         (1, 9, 0),
@@ -101,12 +134,14 @@ TRAITS: dict[str, Trait] = {
         (1, 15, 0),
         "seen on 1.12.1 and 1.14.2",
         "A run that was stopped stays stored as running: take its end from its stream, not from the stored run.",
+        mock="The stored run stays `running`, and its events endpoint pings for ever.",
     ),
     "owned-files": Trait(
         (1, 14, 0),
         _NEVER,
         "seen on 1.14.2",
         "A file belongs to the user who uploaded it: upload and run as the same user.",
+        mock="A file that another user uploaded is refused.",
     ),
     "lost-first-events": Trait(
         (1, 13, 0),
@@ -120,7 +155,12 @@ TRAITS: dict[str, Trait] = {
         "seen on a commit of June 2026",
         "A chatflow asked in a conversation that it does not know begins a new one; "
         "generated clients raise ConversationMismatchError.",
+        mock="An unknown conversation begins a new one.",
     ),
+    "unknown-conversation-is-404": Trait(
+        (1, 16, 0), _NEVER, "sources", mock="An unknown conversation is 404 before the stream opens."
+    ),
+    "file-references": Trait((1, 14, 0), _NEVER, "seen on 1.14.2", mock="Files have a `reference` and no `tenant_id`."),
 }
 """What is other from release to release, by name; what comes first in a release's list comes first."""
 
@@ -140,7 +180,7 @@ class Release(Record):
 
     def advice(self) -> tuple[str, ...]:
         """Return what callers of such a server should know."""
-        return tuple(trait.advice for name, trait in TRAITS.items() if self.has(name))
+        return tuple(trait.advice for name, trait in TRAITS.items() if trait.advice and self.has(name))
 
     @property
     def is_newer_than_known(self) -> bool:
@@ -148,7 +188,24 @@ class Release(Record):
         return self.version > NEWEST_KNOWN
 
 
+MOCKED_BY_DEFAULT = Release(version=NEWEST_SEEN)
+
+
 def parse_version(text: str) -> Version | None:
     """Return the release in a version text, or None: "1.12.1" and "1.14.0-rc1" are understood."""
     found = re.match(r"v?(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", text)
     return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else None
+
+
+def mocked_release(text: str) -> Release | None:
+    """Return the release that "1.14" (its last patch) or "1.13.0" names; None for what no mock can be."""
+    version = parse_version(text) if re.fullmatch(r"\d+\.\d+(\.\d+)?", text) else None
+    last = next((each for each in MOCKED if version and each[:2] == version[:2]), None)
+    if version is None or last is None or version > last:
+        return None
+    return Release(last if text.count(".") == 1 else version)
+
+
+def what_can_be_mocked() -> str:
+    """Return which releases the mock can be, as the end of a sentence."""
+    return f"the mock can be Dify {', '.join(f'{major}.{minor}' for major, minor, _ in MOCKED)}"

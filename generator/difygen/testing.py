@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_a
 from difygen.mock import HINT
 from difygen.model import APP_KINDS, WORKFLOW, App
 from difygen.record import replace
+from difygen.releases import MOCKED_BY_DEFAULT, mocked_release, what_can_be_mocked
 from difygen.wording import named, names_listed, nearest
 
 if TYPE_CHECKING:
@@ -175,6 +176,7 @@ def mock_dify(
     fail_rate: float = 0.0,
     cut_after: int | str | None = None,
     silence: float = 300.0,
+    dify: str | None = None,
     port: int = 0,
 ) -> Iterator[MockDify]:
     """Serve workflows on 127.0.0.1 within the `with` block.
@@ -188,7 +190,8 @@ def mock_dify(
         ping_interval: seconds between two pings of a stream.
         fail_rate: share of the runs that fail, evenly spread: 0.5 is every second one.
         cut_after: cut connections after so many events (3) or bytes of the body ("120b").
-        silence: seconds that a chatflow's stream stays open that the server has refused: a ping, then nothing.
+        silence: seconds that a stream stays open that the server has refused: a ping, then nothing.
+        dify: the release to act like, such as "1.13". Default: the newest that was observed.
         port: the port, 0 for a free one.
 
     Raises MockSetupError for wrong definitions. A request's header `X-Mock-Fault` provokes one fault at a time.
@@ -212,7 +215,11 @@ def mock_dify(
     if not loaded.usable:
         problems = "\n".join(map(str, loaded.diagnostics))
         raise MockSetupError(problems or "There is nothing to serve: no source was given.")
+    release = MOCKED_BY_DEFAULT if dify is None else mocked_release(dify)
+    if release is None:
+        raise MockSetupError(f"There is no mock of Dify {dify}: {what_can_be_mocked()}.")
     options = ServerOptions(
+        release=release,
         handler=handler,
         latency=latency,
         ping_interval=ping_interval,

@@ -71,6 +71,8 @@ STOPPED = {
     "hitl_slow2_stopped",
 }
 CLIENT_LEFT = {"disconnect_midstream", "hitl_disconnect"}
+ENDLESS = {"human_input_streaming"}
+UNANSWERED = {"human_input_blocking"}
 FOLLOW_UPS = ("_detail", "_detail_after", "_detail_later", "_detail_running", "_stop", "_stop_again")
 
 DETAILS = {
@@ -127,8 +129,8 @@ def base_of(case: str) -> str | None:
     return next((case.removesuffix(end) for end in FOLLOW_UPS if case.removesuffix(end) in FOLLOWED - {case}), None)
 
 
-FOLLOWED = STOPPED | CLIENT_LEFT
-REPLAYED = [case for case in cases() if app_of(case) in APPS and base_of(case) is None]
+FOLLOWED = STOPPED | CLIENT_LEFT | ENDLESS
+REPLAYED = [case for case in cases() if app_of(case) in APPS and base_of(case) is None and case not in UNANSWERED]
 
 
 def table(heading: str) -> dict[str, str]:
@@ -159,7 +161,7 @@ class Player:
         """The recorded request, with what is known to have another name here put in its place."""
         return self.client.send(self.request(case), stream=case in FOLLOWED)
 
-    def request(self, case: str) -> httpx.Request:
+    def request(self, case: str, timeout: float = 20.0) -> httpx.Request:
         recorded = recording(case)
         path = recorded.request["path"]
         for pattern, earlier in LOGGED.items():
@@ -170,7 +172,11 @@ class Player:
             path = f"{path.rpartition('/')[0]}/{run_id}"
         self.outputs = recorded_outputs(recorded) if app_of(case) in COMPUTED else NotImplemented
         return self.client.build_request(
-            recorded.request["method"], path, headers=self.headers(case, recorded), content=self.content(case, recorded)
+            recorded.request["method"],
+            path,
+            headers=self.headers(case, recorded),
+            content=self.content(case, recorded),
+            timeout=timeout,
         )
 
     def headers(self, case: str, recorded: Recording) -> dict[str, str]:
@@ -219,7 +225,9 @@ class Player:
             read += chunk
             if len(events_of(read)) == len(expected) and case in CLIENT_LEFT:
                 break
-            if len(events_of(read)) == len(expected):
+            if case in ENDLESS and read.count(b"event: ping") > 3:
+                break
+            if len(events_of(read)) == len(expected) and case not in ENDLESS:
                 self.follow(case, "running", events_of(read)[0])
         response.close()
         return httpx.Response(response.status_code, headers=response.headers, content=read)

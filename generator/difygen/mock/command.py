@@ -19,6 +19,7 @@ from difygen.mock.errors import Cut, UnknownFaultError
 from difygen.mock.example import example_inputs
 from difygen.mock.server import MockServer, keys_for
 from difygen.model import CHAT
+from difygen.releases import MOCKED_BY_DEFAULT, Release, mocked_release, what_can_be_mocked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class MockOptions:
     `api_key` are keys, NAME=KEY where there are several workflows. `latency` is how many seconds each node takes.
     `fail_rate` of the runs fail, evenly spread. `cut_after` is "3" (events) or "120b" (bytes of the body).
     `handler` is MODULE:FUNCTION or FILE.py:FUNCTION; without the function, the one that is called like the workflow.
+    `dify` is the release to act like, such as 1.13.
     The sources of `config` are served, and called as in the project's package.
     """
 
@@ -40,6 +42,7 @@ class MockOptions:
     fail_rate: float = 0.0
     cut_after: str | None = None
     handler: str | None = None
+    dify: str | None = None
 
 
 def serve(options: MockOptions) -> int:
@@ -64,7 +67,7 @@ def _serve(options: MockOptions) -> int:
     keys = keys_for(loaded.definitions, given)
     server = MockServer(keys, listener(options.host, options.port), server_options)
     with contextlib.suppress(KeyboardInterrupt):  # before the server handles signals itself
-        server.run(on_ready=lambda: echo(_greeting(server.origin, keys)))
+        server.run(on_ready=lambda: echo(_greeting(server.origin, keys, server.state.release)))
     return OK
 
 
@@ -84,9 +87,13 @@ def _server_options(options: MockOptions) -> ServerOptions:
         handler = None if options.handler is None else load_handler(options.handler)
     except HandlerError as error:
         problems.append(f"--handler: {str(error).rstrip('.')}.")
-    if problems:
+    release = MOCKED_BY_DEFAULT if options.dify is None else mocked_release(options.dify)
+    if release is None:
+        problems.append(f"--dify is {options.dify}; {what_can_be_mocked()}.")
+    if problems or release is None:
         raise UsageProblem(*problems)
     return ServerOptions(
+        release=release,
         handler=handler,
         latency=options.latency,
         ping_interval=options.ping_interval,
@@ -116,10 +123,10 @@ def _given_keys(values: Sequence[str], definitions: Sequence[Definition]) -> dic
     return keys
 
 
-def _greeting(origin: str, keys: Mapping[str, Definition]) -> str:
+def _greeting(origin: str, keys: Mapping[str, Definition], release: Release) -> str:
     """Return where the server listens, which key opens what, and two ways to call it."""
     base_url = f"{origin}/v1"
-    lines = [f"Dify's Service API, mocked, at {base_url} (Ctrl-C stops it)", ""]
+    lines = [f"Dify {release}'s Service API, mocked, at {base_url} (Ctrl-C stops it)", ""]
     width = max(len(each.key_name) for each in keys.values())
     lines += [f"  {each.key_name:<{width}}  {f'key {key}' if key else 'any key'}" for key, each in keys.items()]
     key, first = next(iter(keys.items()))

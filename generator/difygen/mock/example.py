@@ -106,7 +106,7 @@ async def _call(definition: Definition, query: str, inputs: JsonObject) -> tuple
         {key: value for key, value in row.items() if not key.startswith("allowed_file_")}  # some allow no file at all
         for row in form_variables(definition)
     )
-    checked = checked_inputs(variables, inputs, runs.files)
+    checked = checked_inputs(variables, inputs, runs.files, None)
     if definition.workflow.kind is WORKFLOW:
         run = runs.start(definition, USER, inputs, checked, [], Faults({}))
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 import mimetypes
 import os
 import time
@@ -16,6 +17,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from difygen.mock.definition import JsonObject
 from difygen.mock.errors import ApiError, invalid_param
+from difygen.releases import MOCKED_BY_DEFAULT, Release
 
 TENANT_ID = str(uuid.uuid5(uuid.NAMESPACE_URL, "difygen:tenant"))
 LINK_SECONDS = 300
@@ -73,6 +75,7 @@ class FileStore:
     """The files of one mock server. `origin` is where its links lead, unless a request came by another address."""
 
     origin: str = ""
+    release: Release = MOCKED_BY_DEFAULT
     files: dict[str, StoredFile] = field(default_factory=dict)
     secret: bytes = field(default_factory=lambda: os.urandom(16))
 
@@ -124,17 +127,35 @@ class FileStore:
             "file_key": None,
         }
 
-    def resolve(self, mapping: Mapping[str, object], variable: Mapping[str, object], *, strict: bool) -> JsonObject:
+    def resolve(
+        self,
+        mapping: Mapping[str, object],
+        variable: Mapping[str, object],
+        *,
+        strict: bool,
+        user_id: str | None = None,
+    ) -> JsonObject:
         """Return the file object that a run sees for one file input, or refuse it.
 
-        `strict` holds for single files, not for lists (seen on 1.12.1).
+        `strict` holds for single files, not for lists (seen on 1.12.1). `user_id` is who uses it, None where that is
+        not looked at.
         """
-        file = self._local(mapping, strict) if _method(mapping) != "remote_url" else _remote(mapping, strict)
+        is_remote = _method(mapping) == "remote_url"
+        file = _remote(mapping, strict) if is_remote else self._local(mapping, strict, user_id)
         if not _allowed(file, variable):
             raise invalid_param(f"File validation failed for file: {file['filename']}")
-        return file
+        return self._in_this_release(file)
 
-    def _local(self, mapping: Mapping[str, object], strict: bool) -> JsonObject:
+    def _in_this_release(self, file: JsonObject) -> JsonObject:
+        if not self.release.has("file-references"):
+            return file
+        record = json.dumps({"record_id": file["related_id"]}).encode()
+        reference = f"dify-file-ref:{base64.urlsafe_b64encode(record).decode()}" if file["related_id"] else None
+        remote = file["remote_url"] if file["transfer_method"] == "remote_url" else ""
+        kept = {key: value for key, value in file.items() if key != "tenant_id"}
+        return kept | {"remote_url": remote, "reference": reference}
+
+    def _local(self, mapping: Mapping[str, object], strict: bool, user_id: str | None) -> JsonObject:
         file_id = mapping.get("upload_file_id")
         if not file_id:
             raise invalid_param("Invalid upload file id")
@@ -142,6 +163,8 @@ class FileStore:
             raise invalid_param("Invalid upload file id format")
         stored = self.files.get(str(file_id).lower())
         if stored is None:
+            raise invalid_param("Invalid upload file")
+        if self.release.has("owned-files") and user_id is not None and stored.created_by not in ("", user_id):
             raise invalid_param("Invalid upload file")
         extension = f".{stored.extension}" if stored.extension else ""
         kind = _checked_kind(mapping, kind_of(extension, stored.mime_type), strict)
@@ -156,7 +179,7 @@ class FileStore:
         stored = self.files.get(key) or StoredFile(key, f"{safe_name}.txt", content, "text/plain", "", int(time.time()))
         self.files[key] = stored
         file = file_object("document", "tool_file", stored.name, ".txt", "text/plain", len(content))
-        return file | {"related_id": key, "url": self.link(stored)}
+        return self._in_this_release(file | {"related_id": key, "url": self.link(stored)})
 
 
 def is_uuid(value: object) -> bool:

@@ -22,6 +22,7 @@ from difygen.mock.errors import Faults, invalid_param
 from difygen.mock.files import FileStore
 from difygen.mock.validation import WorkflowLogQuery
 from difygen.model import CHATFLOW, WORKFLOW
+from difygen.releases import MOCKED_BY_DEFAULT, Release
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -129,7 +130,7 @@ class Run:
     # What answers say of it
 
     def blocking_data(self) -> JsonObject:
-        """Return the `data` of a blocking answer. A paused run also says who is asked what (since 1.14)."""
+        """Return the `data` of a blocking answer. A paused run also says who is asked what, since 1.14."""
         simulation = self.simulation
         data = {
             "id": self.id,
@@ -143,32 +144,39 @@ class Run:
             "created_at": simulation.created_at,
             "finished_at": self.finished_at,
         }
-        if self.status == "paused":
+        if self.status == "paused" and not self.release.has("bare-pauses"):
             paused = self.events[-1]["data"]
             data |= {"paused_nodes": paused["paused_nodes"], "reasons": paused["reasons"]}
         return data
 
     @property
+    def release(self) -> Release:
+        """The release of Dify that the run is one of."""
+        return self.simulation.release
+
+    @property
     def stored_status(self) -> str:
-        """The status as the database has it: a stopped run stays `running` for ever (seen on 1.12.1)."""
-        return "running" if self.status == "stopped" else self.status
+        """The status as the database has it: up to 1.14 a stopped run stays `running` for ever."""
+        stays = self.status == "stopped" and self.release.has("stopped-stays-running")
+        return "running" if stays else self.status
 
     @property
     def _is_stored(self) -> bool:
         return self.over and self.stored_status != "running"
 
     def detail(self) -> JsonObject:
-        """Return the run's detail. Inputs (`sys.*` included) and outputs are JSON text (seen on 1.12.1)."""
+        """Return the run's detail. Inputs (`sys.*` included) are JSON text, outputs too up to 1.12."""
         simulation, running = self.simulation, self.stored_status == "running"
         is_chatflow = self.definition.workflow.kind is CHATFLOW
         inputs = self.inputs | simulation.system | ({} if is_chatflow else {"sys.timestamp": simulation.created_at})
-        outputs = (json.dumps(self.outputs) if self.outputs else None) if self._is_stored else "{}"
+        as_text = (json.dumps(self.outputs) if self.outputs else None) if self._is_stored else "{}"
+        as_object = self.outputs if self._is_stored else {}
         values = (
             self.id,
             self.definition.id("workflow"),
             self.stored_status,
             json.dumps(inputs),
-            (self.outputs if self._is_stored else {}) if is_chatflow else outputs,  # as on 1.14.2, and on 1.12.1
+            as_text if self.release.has("detail-as-text") else as_object,
             simulation.error if self._is_stored else None,
             0 if running else simulation.totals.steps,
             0 if running else simulation.totals.tokens,
@@ -225,6 +233,7 @@ class RunStore:
     files: FileStore
     latency: float = 0.0
     handler: Handler | None = None
+    release: Release = MOCKED_BY_DEFAULT
     by_id: dict[str, Run] = field(default_factory=dict)
     users: dict[tuple[str, str], str] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -255,7 +264,7 @@ class RunStore:
             "sys.workflow_run_id": run_id,
         }
         identity = Identity(run_id, task_id, user, self.user_id(definition, user))
-        simulation = Simulation(definition, identity, inputs, system, self.files, faults, self.latency)
+        simulation = Simulation(definition, identity, inputs, system, self.files, faults, self.latency, self.release)
         return self.launch(Run(definition, simulation, faults, run_id, task_id, user, given))
 
     def launch(self, run: Run) -> Run:

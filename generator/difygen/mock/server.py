@@ -7,7 +7,7 @@ import contextlib
 import re
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import uvicorn
@@ -48,10 +48,6 @@ from difygen.mock.errors import (
 from difygen.mock.files import REQUESTED_ORIGIN
 from difygen.model import CHAT, COMPLETION, WORKFLOW
 
-VERSION = "1.12.1"
-CHAT_VERSION = "1.14.2"
-"""The release whose answers apps other than workflows give."""
-_VERSION = "difygen.version"
 _FOREIGN = (b"server", b"nginx")
 """The header of answers that do not come from Dify, but from a web server in front of it."""
 _HOST = re.compile(r"[A-Za-z0-9.-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?")
@@ -147,17 +143,11 @@ class _DifyHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def send_more(message: Message) -> None:
             if message["type"] == "http.response.start" and _FOREIGN not in message["headers"]:
-                version: str = scope.get(_VERSION) or _version_of(scope["app"].state.mock.keys.values())
+                version = str(scope["app"].state.mock.release)
                 message["headers"] = [*message["headers"], (b"x-version", version.encode()), (b"x-env", b"PRODUCTION")]
             await send(message)
 
         await self._app(scope, receive, send_more)
-
-
-def _version_of(definitions: Iterable[Definition]) -> str:
-    """Return the release that a server of these apps plays: the older one where any of them is a workflow."""
-    kinds = {definition.workflow.kind for definition in definitions}
-    return CHAT_VERSION if kinds and WORKFLOW not in kinds else VERSION
 
 
 def _handle_with(endpoint: Endpoint, methods: tuple[str, ...]) -> Callable[[Request], Awaitable[Response]]:
@@ -186,7 +176,6 @@ async def _answer(endpoint: Endpoint, http: Request) -> Response:
     definition = _authenticate(state, http.headers.get("authorization"))
     host = http.headers.get("host", "")
     REQUESTED_ORIGIN.set(f"{http.url.scheme}://{host}" if _HOST.fullmatch(host) else "")
-    http.scope[_VERSION] = _version_of([definition])
     faults = Faults.parse(http.headers.get(HEADER, ""))
     faults.check_nodes([node.id for node in definition.graph.nodes()])
     if "drop" in faults:

@@ -97,14 +97,16 @@ def required_user(values: Mapping[str, Any]) -> str:
     return str(user)
 
 
-def checked_inputs(variables: tuple[JsonObject, ...], given: Mapping[str, Any], store: FileStore) -> JsonObject:
+def checked_inputs(
+    variables: tuple[JsonObject, ...], given: Mapping[str, Any], store: FileStore, user_id: str | None
+) -> JsonObject:
     """Return what the run gets for every variable, in their order, and nothing else.
 
     The first variable that does not fit is refused.
     """
     named = {name: variable for variable in variables if (name := _name(variable))}
     values = {name: _value(variable, given.get(name)) for name, variable in named.items()}
-    return {name: _files(variable, values[name], store) for name, variable in named.items()}
+    return {name: _files(variable, values[name], store, user_id) for name, variable in named.items()}
 
 
 def _name(variable: JsonObject) -> str:
@@ -184,22 +186,24 @@ def _checkbox(name: str, value: Any) -> Any:
     return value
 
 
-def _files(variable: JsonObject, value: Any, store: FileStore) -> Any:
+def _files(variable: JsonObject, value: Any, store: FileStore, user_id: str | None) -> Any:
     if variable.get("type") == "file" and isinstance(value, dict):
-        return store.resolve(value, variable, strict=True)
+        return store.resolve(value, variable, strict=True, user_id=user_id)
     if variable.get("type") == "file-list" and isinstance(value, list):
-        return [store.resolve(member, variable, strict=False) for member in value if usable(member)]
+        return [store.resolve(member, variable, strict=False, user_id=user_id) for member in value if usable(member)]
     return value
 
 
-def system_files(files: list[dict[str, Any]] | None, store: FileStore, rules: TurnFiles | None) -> list[JsonObject]:
+def system_files(
+    files: list[dict[str, Any]] | None, store: FileStore, rules: TurnFiles | None, user_id: str
+) -> list[JsonObject]:
     """Return what `sys.files` holds: the request's `files`, file upload switched on or not (seen on 1.12.1)."""
     members = [member for member in files or () if usable(member)]
     if rules is None:
-        return [store.resolve(member, {}, strict=True) for member in members]
+        return [store.resolve(member, {}, strict=True, user_id=user_id) for member in members]
     if rules.max_count is not None and len(members) > rules.max_count:
         raise invalid_param(f"Number of files exceeds the maximum limit {rules.max_count}")
-    return [store.resolve(member, file_limits(rules), strict=True) for member in members]
+    return [store.resolve(member, file_limits(rules), strict=True, user_id=user_id) for member in members]
 
 
 def file_limits(rules: TurnFiles) -> JsonObject:

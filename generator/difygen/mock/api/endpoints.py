@@ -15,7 +15,7 @@ from urllib.parse import quote
 from starlette.datastructures import FormData, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
 
 from difygen.mock.api.streams import (
     CutResponse,
@@ -24,12 +24,23 @@ from difygen.mock.api.streams import (
     after_ping,
     escaped_frame,
     frame,
+    refusal,
     with_pings,
 )
 from difygen.mock.conversations import ConversationStore
 from difygen.mock.definition import Definition, JsonObject
 from difygen.mock.engine.values import Handler
-from difygen.mock.errors import WRONG_MODE, ApiError, Cut, FailRate, Faults, bad_request, not_found, unhandled
+from difygen.mock.errors import (
+    NOT_FOUND_PAGE,
+    WRONG_MODE,
+    ApiError,
+    Cut,
+    FailRate,
+    Faults,
+    bad_request,
+    not_found,
+    unhandled,
+)
 from difygen.mock.files import FileStore, is_uuid
 from difygen.mock.runs import DETAIL_KEYS, Run, RunStore
 from difygen.mock.validation import (
@@ -43,6 +54,7 @@ from difygen.mock.validation import (
     system_files,
 )
 from difygen.model import CHATFLOW, WORKFLOW, AppKind
+from difygen.releases import MOCKED_BY_DEFAULT, Release
 
 JSON = "application/json"
 EXPOSED_HEADERS = "X-Env, X-Trace-Id, X-Version"
@@ -56,11 +68,13 @@ ANONYMOUS = "DEFAULT-USER"
 class ServerOptions:
     """How a server behaves unless a request asks for a fault.
 
-    `handler` computes outputs, `latency` is how many seconds each node takes, `ping_interval` the seconds between two
-    pings, `fail_rate` the share of runs that fail, and `cut` is where every connection is cut. `silence` is how many
-    seconds a chatflow's stream stays open that the server has refused, or that moderation has answered.
+    `release` is the Dify that it is. `handler` computes outputs, `latency` is how many seconds each node takes,
+    `ping_interval` the seconds between two pings, `fail_rate` the share of runs that fail, and `cut` is where every
+    connection is cut. `silence` is how many seconds a stream stays open that the server has refused, or that moderation
+    has answered.
     """
 
+    release: Release = MOCKED_BY_DEFAULT
     handler: Handler | None = None
     latency: float = 0.0
     ping_interval: float = 10.0
@@ -75,8 +89,9 @@ class ServerState:
     def __init__(self, keys: Mapping[str, Definition], origin: str, options: ServerOptions) -> None:
         self.keys = keys
         self.options = options
-        self.files = FileStore(origin)
-        self.runs = RunStore(self.files, options.latency, options.handler)
+        self.release = options.release
+        self.files = FileStore(origin, options.release)
+        self.runs = RunStore(self.files, options.latency, options.handler, options.release)
         self.chats = ConversationStore()
         self.failures = FailRate(options.fail_rate)
         self.closing = asyncio.Event()
@@ -129,6 +144,11 @@ def json_response(body: object, status: int = 200) -> Response:
     return Response(json.dumps(body) + "\n", status, media_type=JSON)
 
 
+def no_such_page() -> Response:
+    """Return what the server says of an address that it does not have, or not yet."""
+    return HTMLResponse(NOT_FOUND_PAGE, 404)
+
+
 def page(body: Callable[[Definition], JsonObject]) -> Endpoint:
     """Return an endpoint that answers with what the definition says."""
 
@@ -153,18 +173,33 @@ async def run_workflow(request: ApiRequest) -> Response:
             raise bad_request(f"Invalid workflow_id format: '{workflow_id}'. ")
         if workflow_id.lower() != request.definition.id("workflow"):
             raise not_found(f"Workflow not found with id: {workflow_id}")
-    files = system_files(payload.files, state.files, request.definition.workflow.files)
-    inputs = checked_inputs(request.definition.variables, payload.inputs, state.files)
+    is_stream = payload.response_mode == "streaming"
+    try:
+        run = _start(request, user, payload)
+    except ApiError as error:
+        if not is_stream or state.release.has("prompt-refusals"):
+            raise
+        return StreamResponse(refusal(error, state.release, state.options.silence), state.closing, request.faults.cut)
+    if not is_stream:
+        return await _blocking(state, run)
+    frames = _frames(run.follow(0), request.definition.workflow.kind.terminal_events)
+    if "silent" not in run.faults:
+        frames = with_pings(frames, state.options.ping_interval)
+        if state.release.has("worker-streams"):
+            frames = after_ping(frames)
+    return StreamResponse(frames, state.closing, run.faults.cut or state.options.cut)
+
+
+def _start(request: ApiRequest, user: str, payload: WorkflowRunPayload) -> Run:
+    """Check what the run is given, and let it go on by itself."""
+    state, definition = request.state, request.definition
+    user_id = state.runs.user_id(definition, user)
+    files = system_files(payload.files, state.files, definition.workflow.files, user_id)
+    inputs = checked_inputs(definition.variables, payload.inputs, state.files, user_id)
     faults = request.faults
     if state.failures.next_fails():
         faults = Faults({"failed": "", **faults.words})
-    run = state.runs.start(request.definition, user, payload.inputs, inputs, files, faults)
-    if payload.response_mode != "streaming":
-        return await _blocking(state, run)
-    frames = _frames(run.follow(0), request.definition.workflow.kind.terminal_events)
-    if "silent" not in faults:
-        frames = with_pings(frames, state.options.ping_interval)
-    return StreamResponse(frames, state.closing, faults.cut or state.options.cut)
+    return state.runs.start(definition, user, payload.inputs, inputs, files, faults)
 
 
 async def _blocking(state: ServerState, run: Run) -> Response:
@@ -203,12 +238,16 @@ async def stop_task(request: ApiRequest) -> Response:
 async def run_events(request: ApiRequest) -> Response:
     """Answer `GET /workflow/{workflow_run_id}/events`, as the sources of 1.14 have it."""
     state, query = request.state, request.http.query_params
+    if state.release.has("no-events"):
+        return no_such_page()
     user = required_user(query)
     request.require_workflow(CHATFLOW)
-    run = state.runs.find(request.definition, request.parameter("workflow_run_id"))
+    if not is_uuid(request.parameter("workflow_run_id")):
+        raise unhandled()
+    run = state.runs.find(request.definition, request.parameter("workflow_run_id").lower())
     if run is None or run.user != user:
         raise not_found("Workflow run not found")
-    if run.over:
+    if run.over and run.stored_status != "running":
         response = StreamResponse(_finished(run), state.closing)
     else:
         snapshot = query.get("include_state_snapshot", "").lower() == "true"
@@ -217,9 +256,7 @@ async def run_events(request: ApiRequest) -> Response:
         if stays:
             ends = tuple(event for event in ends if event != "workflow_paused") if snapshot else ()
         frames = with_pings(_joined(run, snapshot, ends), state.options.ping_interval)
-        if request.definition.workflow.kind is CHATFLOW:
-            frames = after_ping(frames)
-        response = StreamResponse(frames, state.closing, request.faults.cut)
+        response = StreamResponse(after_ping(frames), state.closing, request.faults.cut)
     response.headers["cache-control"] = "no-cache"
     return response
 
@@ -236,23 +273,23 @@ async def _joined(run: Run, snapshot: bool, last_events: tuple[str, ...]) -> Asy
         yield frame(event)
         if event["event"] in last_events:
             return
+    was_over = run.over
     async for piece in _frames(run.follow(position), last_events):
         yield piece
-    if not last_events:  # nothing closes a stream that continues on pause and has no snapshot: not even the run's end
+    # Nothing closes a stream that continues on pause and has no snapshot, not even the run's end; nor that of a run
+    # which was stopped before and is stored as running.
+    if was_over or not last_events:
         await asyncio.Event().wait()
 
 
 async def run_detail(request: ApiRequest) -> Response:
-    """Answer `GET /workflows/run/{workflow_run_id}`.
-
-    Every field is null for an unknown run; what is no UUID is a 500 (seen on 1.12.1).
-    """
+    """Answer `GET /workflows/run/{workflow_run_id}`; what is no UUID is a 500 (seen on 1.12.1 and 1.14.2)."""
     request.require_workflow(CHATFLOW)
     run_id = request.parameter("workflow_run_id")
     if not is_uuid(run_id):
         raise unhandled()
     run = request.state.runs.find(request.definition, run_id.lower())
-    if run is None and request.definition.workflow.kind is CHATFLOW:  # since 1.14
+    if run is None and not request.state.release.has("unknown-run-is-null"):
         raise not_found("Workflow run not found.")
     return json_response(run.detail() if run else dict.fromkeys(DETAIL_KEYS))
 
@@ -302,6 +339,8 @@ async def signed_file(http: Request) -> Response:
 
 async def form(request: ApiRequest) -> Response:
     """Answer `GET` and `POST /form/human_input/{form_token}`, as the sources of 1.14 have them."""
+    if request.state.release.has("no-events"):
+        return no_such_page()
     token = request.parameter("form_token")
     body = None
     if request.http.method == "POST":

@@ -178,8 +178,4 @@ def turn_files(
     members = [member for member in given or () if usable(member)]
     if rules.max_count is not None and len(members) > rules.max_count:
         raise invalid_param(f"Number of files exceeds the maximum limit {rules.max_count}")
-    for member in members:
-        stored = store.files.get(str(member.get("upload_file_id", "")).lower())
-        if stored is not None and stored.created_by not in ("", user_id):  # since 1.14: another user's file
-            raise invalid_param("Invalid upload file")
-    return [store.resolve(member, file_limits(rules), strict=False) for member in members]
+    return [store.resolve(member, file_limits(rules), strict=False, user_id=user_id) for member in members]

@@ -19,7 +19,15 @@ from difygen.mock.api.payloads import (
     lost,
     turn_files,
 )
-from difygen.mock.api.streams import PING, CutResponse, DroppedResponse, StreamResponse, after_ping, frame, with_pings
+from difygen.mock.api.streams import (
+    CutResponse,
+    DroppedResponse,
+    StreamResponse,
+    after_ping,
+    frame,
+    refusal,
+    with_pings,
+)
 from difygen.mock.conversations import ConversationRow
 from difygen.mock.engine.turns import Turn
 from difygen.mock.errors import WRONG_MODE, ApiError, Faults, bad_request, invalid_param
@@ -93,23 +101,25 @@ def require_chat(request: ApiRequest) -> None:
 
 
 async def _respond(asked: _Asked) -> Response:
-    """Start the turn and answer. A chatflow's stream that is refused is a ping and then nothing (seen on 1.14.2)."""
+    """Start the turn and answer; a chatflow's stream says of a refusal what its worker would."""
     request, state = asked.request, asked.request.state
     is_stream = asked.payload.response_mode == "streaming"
     is_chatflow = request.definition.workflow.kind is CHATFLOW
     try:
         run = _start(asked)
-    except ApiError:
-        if not (is_stream and is_chatflow):
+    except ApiError as error:
+        is_early = error.status == 404 and state.release.has("unknown-conversation-is-404")
+        if is_early or not (is_stream and is_chatflow) or state.release.has("prompt-refusals"):
             raise
-        return StreamResponse(_silence(state.options.silence), state.closing, request.faults.cut)
+        refused = refusal(error, state.release, state.options.silence)
+        return StreamResponse(refused, state.closing, request.faults.cut)
     if not is_stream:
         return await _blocking(request, run)
     frames = _frames(run, state.options.silence)
     if "silent" not in request.faults:
         frames = with_pings(frames, state.options.ping_interval)
-    if is_chatflow:
-        frames = after_ping(frames)
+        if is_chatflow and state.release.has("worker-streams"):
+            frames = after_ping(frames)
     return StreamResponse(frames, state.closing, request.faults.cut or state.options.cut)
 
 
@@ -121,8 +131,9 @@ def _start(asked: _Asked) -> Run:
     if isinstance(payload, ChatRequestPayload) and not query:
         raise invalid_param("query is required")
     conversation = _conversation(asked)
-    files = turn_files(definition, payload.files, state.files, state.runs.user_id(definition, asked.user))
-    inputs = checked_inputs(form_variables(definition), payload.inputs, state.files)
+    user_id = state.runs.user_id(definition, asked.user)
+    files = turn_files(definition, payload.files, state.files, user_id)
+    inputs = checked_inputs(form_variables(definition), payload.inputs, state.files, user_id)
     faults = request.faults
     if state.failures.next_fails():
         faults = Faults({"failed": "", **faults.words})
@@ -135,7 +146,7 @@ def _conversation(asked: _Asked) -> ConversationRow | None:
     if id_ is None:
         return None
     conversation = request.state.chats.find(request.definition, asked.user, id_)
-    if conversation is None:
+    if conversation is None and not request.state.release.has("new-conversation"):
         raise lost(request.http.url.path, "Conversation Not Exists.")
     return conversation
 
@@ -149,18 +160,15 @@ async def _frames(run: Run, silence: float) -> AsyncGenerator[bytes, None]:
     A chatflow that moderation or an annotation answered leaves its stream open (seen on 1.14.2).
     """
     ends, last = run.definition.workflow.kind.terminal_events, ""
+    if run.release.has("run-ends-before-message"):
+        ends = ("workflow_paused", "error")
     async for event in run.follow(0):
         yield frame(event)
         last = event["event"]
         if last in ends and run.definition.workflow.kind is CHATFLOW:
             return
-    if run.definition.workflow.kind is CHATFLOW and last == "message_end":
+    if run.release.has("worker-streams") and run.definition.workflow.kind is CHATFLOW and last == "message_end":
         await asyncio.sleep(silence)
-
-
-async def _silence(seconds: float) -> AsyncGenerator[bytes, None]:
-    yield PING
-    await asyncio.sleep(seconds)
 
 
 async def _blocking(request: ApiRequest, run: Run) -> Response:

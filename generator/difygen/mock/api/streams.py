@@ -13,7 +13,8 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from difygen.mock.definition import JsonObject
-from difygen.mock.errors import Cut
+from difygen.mock.errors import ApiError, Cut
+from difygen.releases import Release
 
 PING = b"event: ping\n\n"
 """A ping has no data line (seen on 1.12.1)."""
@@ -68,6 +69,14 @@ async def after_ping(frames: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None
     yield PING
     async for each in frames:
         yield each
+
+
+async def refusal(error: ApiError, release: Release, silence: float) -> AsyncGenerator[bytes, None]:
+    """Yield what a worker's stream says of a refusal: a ping and, since 1.15, an event. It stays open all the same."""
+    yield PING
+    if release.has("refusals-as-events"):
+        yield frame({"event": "error", "message": error.message, "status": 500})
+    await asyncio.sleep(silence)
 
 
 class StreamResponse(Response):

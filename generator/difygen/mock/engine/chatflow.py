@@ -110,7 +110,9 @@ class ChatflowTurn(Turn):
                 return
             if isinstance(effect, dict) and effect["event"] == "workflow_finished" and self.status != "failed":
                 yield from self.replaced("output_moderation")  # the run's outputs stay what they were (seen on 1.14.2)
-                yield self.message_end()
+                ends = [self.message_end(), effect]
+                yield from reversed(ends) if self.release.has("run-ends-before-message") else ends
+                return
             answer = yield effect
 
     def event(self, name: str, data: JsonObject) -> JsonObject:
@@ -139,9 +141,6 @@ class ChatflowTurn(Turn):
     def answered_files(self) -> list[JsonObject] | None:
         """Return the files that the answer brings along: a list, other than in apps without a graph."""
         return Turn.answered_files(self) or []
-
-    def _started_data(self, **more: str) -> JsonObject:
-        return Turn._started_data(self, **({"reason": "initial"} | more))
 
     def _chunks(self, reached: str = "") -> Iterator[JsonObject]:
         for data in self._speech.due(reached=reached):

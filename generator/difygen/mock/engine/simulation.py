@@ -1,10 +1,11 @@
 """A run, event by event, without a clock or a connection of its own: a generator of what happens and what it waits for.
 
-Order and fields of the events are those of recordings of 1.12.1; pauses are those of the releases after it.
+Order and fields of the events are those of recordings of 1.12.1 and 1.14.2.
 """
 
 from __future__ import annotations
 
+import math
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -34,6 +35,7 @@ from difygen.mock.files import FileStore, files_in
 from difygen.mock.validation import schema_error
 from difygen.parser.dsl.graph import Step
 from difygen.parser.dsl.node_types import FAIL
+from difygen.releases import MOCKED_BY_DEFAULT, Release
 
 _IN_SNAPSHOTS = ("workflow_started", "node_started", "node_finished")
 _PAUSE = Step("mock_pause", "human-input", "Pause", {"delivery_methods": [{"type": "webapp"}]}, None, -1)
@@ -128,6 +130,7 @@ class Simulation:
     store: FileStore
     faults: Faults
     latency: float = 0.0
+    release: Release = MOCKED_BY_DEFAULT
     totals: Totals = field(default_factory=Totals)
     outputs: JsonObject = field(default_factory=dict)
     status: str = "running"
@@ -213,7 +216,8 @@ class Simulation:
 
     def _started_data(self, **more: str) -> JsonObject:
         head = {"id": self.identity.run_id, "workflow_id": self.definition.id("workflow")}
-        return head | {"inputs": self.inputs | self.system, "created_at": int(time.time())} | more
+        reason = {"reason": "initial"} if self.release.has("worker-streams") else {}
+        return head | {"inputs": self.inputs | self.system, "created_at": int(time.time())} | reason | more
 
     def _chunks(self, reached: str = "") -> Iterator[JsonObject]:
         return (self.event("text_chunk", data) for data in self._text.due(reached=reached))
@@ -371,6 +375,9 @@ class Simulation:
         self._paused = True
         form = Form.of(node, self._pool, self.faults.expires)
         yield self.event("node_started", NodeEvents(node).started())
+        if self.release.has("no-human-input"):
+            self.status = "paused"
+            yield Delay(math.inf)
         yield self.event("human_input_required", form.required())
         self.status = "paused"
         answered: Form = yield Pause(form, self.event("workflow_paused", self._paused_data(form)))
@@ -388,11 +395,14 @@ class Simulation:
         return answered.branch if self._scheduler.branches(node) else None
 
     def _paused_data(self, form: Form) -> JsonObject:
+        reason = form.reason()
+        if self.release.has("bare-pauses"):
+            del reason["expiration_time"]
         return {
             "workflow_run_id": self.identity.run_id,
             "paused_nodes": [form.node_id],
             "outputs": {},
-            "reasons": [form.reason()],
+            "reasons": [reason],
             "status": "paused",
             "created_at": self.created_at,
             "elapsed_time": self.elapsed(),
