@@ -252,6 +252,9 @@ def test_a_tag_that_no_app_has_removes_nothing(site: Site, token: None) -> None:
     Path("difygen.toml").write_text('[pull]\ntags = ["apis", "chat"]\n')
     ran = site.pull("--prune", code=2)
     assert ran.err == "Error: No app has the tag 'apis'. Did you mean 'api'?\n"
+    Path("difygen.toml").write_text('[pull]\ntags = ["chat"]\nmodes = ["workflow", "agent"]\n')
+    ran = site.pull("--prune", code=2)
+    assert ran.err == "Error: There is no app of the mode `workflow` or `agent` with the tag `chat` among 3 apps.\n"
     assert len(files()) == 2
 
 

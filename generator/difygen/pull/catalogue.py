@@ -11,7 +11,7 @@ from difygen.console import UsageProblem
 from difygen.model import APP_KINDS, AppMode
 from difygen.pull.traffic import ServerProblem
 from difygen.pull_settings import Selection
-from difygen.wording import count, names_listed, nearest, quoted
+from difygen.wording import count, listed, named, names_listed, nearest, quoted
 
 LIMIT = 100
 """The most rows of a page, by the console and by `/openapi/v1`."""
@@ -178,12 +178,16 @@ def select(
     chosen = {app.id: app for app in apps if selection.takes(app.mode, app.tags)}
     for wanted in selection.apps:
         by_id = app_id_of(wanted)
-        named = [app for app in apps if app.id == by_id] if by_id else [app for app in apps if app.name == wanted]
-        if not named and by_id and (found := find(by_id)):
-            named = [found]
-        if not named:
+        fitting = [app for app in apps if app.id == by_id] if by_id else [app for app in apps if app.name == wanted]
+        if not fitting and by_id and (found := find(by_id)):
+            fitting = [found]
+        if not fitting:
             near = nearest(wanted, {app.name for app in apps})
             hint = f"Did you mean {quoted(near)}?" if near else f"There are {count(len(apps), 'app')}."
             problems.append(f"There is no app {quoted(wanted)}. {hint}")
-        chosen |= {app.id: app for app in named}
+        chosen |= {app.id: app for app in fitting}
+    if not chosen and not problems and selection != Selection():
+        modes = f" of the mode {listed(map(named, selection.modes), 'or')}" if selection.modes else ""
+        tagged = f" with the tag {listed(map(named, selection.tags), 'or')}" if selection.tags else ""
+        problems.append(f"There is no app{modes}{tagged} among {count(len(apps), 'app')}.")
     return sorted(chosen.values(), key=lambda app: app.id), problems

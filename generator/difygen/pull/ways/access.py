@@ -97,10 +97,11 @@ def find_access(asked: Asked, server: Address) -> tuple[Access, ...]:
     Raises `UsageProblem` where there is none, with all that would do.
     """
     wanted = _wanted_way(asked)
+    browser = Access("browser", runtime_module("_settings").Secret(""), "a browser")
     finders: Mapping[Way, Callable[[], tuple[Access, ...]]] = {
         "token": lambda: _given("token", TOKEN, asked.token_file),
         "difyctl": lambda: _token_of_difyctl(server),
-        "browser": lambda: _browser(wanted),
+        "browser": lambda: (browser,) if wanted == "browser" and is_terminal(sys.stderr) else (),
         "admin-key": lambda: _given("admin-key", ADMIN_KEY, None),
         "password": lambda: _password(asked),
         "app-key": lambda: _app_keys(asked),
@@ -192,13 +193,6 @@ def _is_at(host: str, scheme: object, server: Address) -> bool:
     except ValueError:
         return False
     return place == (server.scheme, server.host, server.port)
-
-
-def _browser(wanted: Way | None) -> tuple[Access, ...]:
-    """Return the way that needs nothing but somebody who looks at the terminal, and wants it."""
-    if wanted != "browser" or not is_terminal(sys.stderr):
-        return ()
-    return (Access("browser", runtime_module("_settings").Secret(""), "a browser"),)
 
 
 def _password(asked: Asked) -> tuple[Access, ...]:
