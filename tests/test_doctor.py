@@ -270,6 +270,7 @@ def test_https_where_plain_http_is_spoken(doctor: Doctor) -> None:
     ("key", "outcome", "message"),
     [
         ("dataset-SECRET", "problem", "knowledge base"),
+        ("dfoa_SECRET", "problem", "DIFY_API_KEY holds a user's token, not the key of an app: it opens no /v1."),
         ("{app-SECRET}", "problem", "holds quotes or brackets around the key."),
         ('"app-SECRET"', "problem", "holds quotes or brackets around the key."),
         ("app-SECRET SECRET", "problem", "holds a blank"),
@@ -325,6 +326,43 @@ def test_keys_that_do_not_open_a_workflow(
         code, checks = doctor(spec, base_url=server.url)
     assert (code, checks["app"]["outcome"], checks["app"]["message"]) == (1, "problem", message)
     assert checks["app"]["fix"].startswith(fix)
+
+
+def test_an_agent_that_is_not_published(doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The New Agent of Dify 1.15 has a code of its own for that."""
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    (tmp_path / "helper.yaml").write_text("name: helper\nmode: agent\ninputs: {}\n")
+    info = as_json({"name": "helper", "mode": "agent-chat"})
+    refusal = as_json({"code": "agent_not_published", "message": "Agent not published", "status": 400}, 400)
+    with Server(dify(info=info, parameters=refusal)) as server:
+        code, checks = doctor(str(tmp_path / "helper.yaml"), base_url=server.url)
+    assert (code, checks["published"]["message"]) == (1, "No version of the agent is published.")
+
+
+@pytest.mark.parametrize(("path", "check"), [("", "http"), ("parameters", "published")])
+def test_an_answer_that_drips_or_has_no_end_is_not_waited_for(
+    path: str, check: str, doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    monkeypatch.setattr("difygen.servers.QUICK", 0.05)
+    monkeypatch.setattr("difygen.servers.STEPS", 0.5)
+
+    def drip(connection: Connection, request: Request) -> None:
+        connection.send(b"HTTP/1.1 200 OK\r\n")
+        while True:
+            connection.send(b"X-More: to come\r\n")
+            connection.pause(0.02)
+
+    def flood(connection: Connection, request: Request) -> None:
+        connection.head(200, {"Transfer-Encoding": "chunked", "Content-Type": "application/json"})
+        while True:
+            connection.chunk(bytes(1 << 18))
+
+    for handler, why in ((drip, "it took too long"), (flood, "what came has more than 4,194,304 bytes")):
+        with Server(dify(**{path: handler})) as server:
+            code, checks = doctor(base_url=server.url)
+        assert code == 1
+        assert f": {why}." in checks[check]["message"]
 
 
 def test_a_workflow_that_is_not_published(doctor: Doctor, spec: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -467,7 +467,7 @@ def test_the_token_that_difyctl_keeps_goes_where_it_came_from(
 def test_what_goes_with_one_way_in_chooses_it(
     arguments: list[str], way: str, site: Site, admin: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Path("secret").write_text("app-0123456789abcdefghij")
+    Path("secret").write_text("app-0123456789abcdefghij" if way == "app-key" else "dfoa_0123456789")
     monkeypatch.setenv("DIFY_PASSWORD", PASSWORD)
     site.pull(*arguments, code=0 if way == "password" else 1)
     path = {"token": "/openapi/v1/_version", "app-key": "/v1/info", "password": "/console/api/system-features"}[way]
@@ -479,6 +479,16 @@ def test_what_goes_with_one_way_in_chooses_it(
 def test_a_token_may_come_from_a_file(site: Site) -> None:
     Path("token").write_text(f"{TOKEN}\n")
     assert "files: 3 new" in site.pull("--token-file", "token").out
+
+
+def test_keys_and_tokens_that_were_swapped_are_told_apart(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIFY_TOKEN", "app-0123456789abcdefghij")
+    assert "DIFY_TOKEN holds the key of an app (app-…), which is for DIFY_API_KEY" in site.pull(code=2).err
+    monkeypatch.setenv("DIFY_API_KEY", TOKEN)
+    ran = site.pull("--auth", "app-key", code=2)
+    assert ran.err == "Error: DIFY_API_KEY holds a user's token, which is for DIFY_TOKEN and --auth token.\n"
+    assert "Cannot read the token from nowhere" in site.pull("--token-file", "nowhere", code=2).err
+    assert site.studio.seen == []
 
 
 def test_without_anything_to_sign_in_with_all_ways_are_named(site: Site) -> None:

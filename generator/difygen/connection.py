@@ -56,15 +56,15 @@ def read_connection(
     return Connection(base_url, user or os.environ.get("DIFY_USER") or DEFAULT_USER, key, timeout)
 
 
-def key_from_file(name: str) -> str:
-    """Return the key that a file holds, or the first line of standard input for `-`."""
+def key_from_file(name: str, what: str = "API key") -> str:
+    """Return the key that a file holds, or the first line of standard input for `-`; `what` it is, for messages."""
     try:
         text = sys.stdin.readline() if name == "-" else Path(name).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = (getattr(error, "strerror", None) or "it is not UTF-8 text").lower()
-        raise UsageProblem(f"Cannot read the API key from {name}: {reason}.") from error
+        raise UsageProblem(f"Cannot read the {what} from {name}: {reason}.") from error
     if not text.strip():
-        raise UsageProblem(f"{name} holds no API key.")
+        raise UsageProblem(f"{name} holds no {what}.")
     return text.strip()
 
 

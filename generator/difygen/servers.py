@@ -38,6 +38,9 @@ def runtime_module(name: str) -> ModuleType:
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 API_PORT = 5001  # where Dify's API process listens when no nginx stands before it
+STEPS = 5
+"""How many times as long as one step an answer may take, if nothing else is said."""
+
 MAX_ANSWER = 4 * 1024 * 1024
 """Bytes of an answer that tells something about a server or an app."""
 
@@ -173,7 +176,7 @@ def ask(client: httpx.Client, call: Any, timeout: float, *, whole: float | None 
     transport, errors = runtime_module("_transport"), runtime_module("_errors")
 
     async def read() -> Any:
-        until = time.monotonic() + (3 * timeout if whole is None else whole)
+        until = time.monotonic() + (STEPS * timeout if whole is None else whole)
         exchange = await transport.SyncTransport(client).open(call, until, timeout)
         return await transport.read_all(exchange, call, limit)
 

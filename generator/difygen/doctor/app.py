@@ -40,6 +40,9 @@ def check_key_form(section: Section, key: Key) -> str | None:
     except ValueError as error:  # the client's ConfigurationError, which never holds the key
         section.problem("key", f"{key.origin} holds no key of an app. {str(error).rstrip('.')}.", WHERE)
         return None
+    if given.bare().starts_with("dfoa_", "dfoe_"):
+        section.problem("key", f"{key.origin} holds a user's token, not the key of an app: it opens no /v1.", WHERE)
+        return None
     if given.trimmed().reveal() != meant:
         section.problem(
             "key",
@@ -108,7 +111,7 @@ def _check_published(section: Section, answer: Reply, kind: AppKind) -> Mapping[
     if answer.body is not None:
         section.ok("published", f"A version of the {kind.word} is published.")
         return answer.body
-    if answer.error is not None and answer.error.code == "app_unavailable":
+    if answer.error is not None and answer.error.code in ("app_unavailable", "agent_not_published"):
         fix = f"Open the {kind.word} in Dify and choose Publish; the API runs the published version only."
         section.problem("published", f"No version of the {kind.word} is published.", fix)
     else:

@@ -155,7 +155,7 @@ _NEEDS: Mapping[Way, str] = {
 def _given(way: Way, variable: str, file: str | None) -> tuple[Access, ...]:
     """Return what a file holds, if one was named, else what the variable does."""
     if file is not None:
-        return (Access(way, _secret(key_from_file(file), "--token-file"), "the file of --token-file"),)
+        return (Access(way, _secret(key_from_file(file, "token"), "--token-file"), "the file of --token-file"),)
     if os.environ.get(variable):
         return (Access(way, _secret(os.environ[variable], variable), variable),)
     return ()
@@ -238,6 +238,8 @@ def _app_keys(asked: Asked) -> tuple[Access, ...]:
 
 def _app_key(text: str, origin: str) -> Any:
     settings = runtime_module("_settings")
+    if settings.Secret(text).bare().starts_with("dfoa_", "dfoe_"):
+        raise UsageProblem(f"{origin} holds a user's token, which is for {TOKEN} and --auth token.")
     try:
         return settings.check_api_key(settings.Secret(text))
     except ValueError as error:  # the runtime's ConfigurationError, which never holds the key
@@ -251,6 +253,8 @@ def is_sendable(text: str) -> bool:
 
 def _secret(text: str, origin: str) -> Any:
     secret = runtime_module("_settings").Secret(text).trimmed()
+    if secret.starts_with("app-"):
+        raise UsageProblem(f"{origin} holds the key of an app (app-…), which is for {SHARED_KEY} and --auth app-key.")
     if not is_sendable(secret.reveal()):
         raise UsageProblem(f"{origin} holds no token: it is empty, or has a blank, a line break or another such sign.")
     return secret
