@@ -58,7 +58,12 @@ class Form:
 
         One without buttons (an export of 1.12) gets one, so that the run can go on.
         """
-        inputs = [_with_options(row, pool) for row in rows_of(node.data, "inputs")]
+        inputs = []
+        for row in rows_of(node.data, "inputs"):
+            source = mapping(row.get("option_source"))
+            options = pool.get(selector_of(source.get("selector"))) if source.get("type") == "variable" else None
+            has_options = isinstance(options, list)  # those that a variable holds by now
+            inputs.append({**row, "option_source": {**source, "value": options}} if has_options else row)
         defaults = {_name(row): mapping(row.get("default")) for row in inputs}
         return cls(
             node_id=node.id,
@@ -194,13 +199,6 @@ def _timeout(node: Step) -> float:
     number, unit = node.data.get("timeout"), str(node.data.get("timeout_unit"))
     count = number if isinstance(number, int) and not isinstance(number, bool) else _USUAL_TIMEOUT
     return min(count, _LONGEST) * _UNITS.get(unit, _UNITS["hour"])
-
-
-def _with_options(row: JsonObject, pool: VariablePool) -> JsonObject:
-    """Return a field of a form, with the options that a variable holds by now."""
-    source = mapping(row.get("option_source"))
-    options = pool.get(selector_of(source.get("selector"))) if source.get("type") == "variable" else None
-    return {**row, "option_source": {**source, "value": options}} if isinstance(options, list) else row
 
 
 def _restored(name: str, kind: str | None, value: Any, store: FileStore) -> Any:
