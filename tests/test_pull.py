@@ -305,7 +305,7 @@ def test_an_app_that_is_not_there_is_a_mistake_with_a_suggestion(site: Site, tok
     ran = site.pull("concatt", uuid(99), code=2)
     assert ran.err.splitlines() == [
         "Error: There is no app 'concatt'. Did you mean 'concat'?",
-        f"Error: There is no app '{uuid(99)}'. There are 3 apps.",
+        f"Error: There is no app '{uuid(99)}'. The workspace has 3 apps.",
     ]
     assert not os.path.exists("exports")
 

@@ -124,6 +124,20 @@ def test_names_and_modes_that_are_no_text_stop_nothing(studio: Studio, token: No
     assert sorted(os.listdir("exports")) == ["half-a-sign.yml", "pull.lock"]
 
 
+def test_a_name_that_does_not_end_makes_no_lock_that_does_not(studio: Studio, token: None) -> None:
+    studio.apps[0].name, studio.apps[0].draft = "n" * 1_000_000, dsl("one", "a")
+    pull(studio)
+    assert Path("exports/pull.lock").stat().st_size < 5000
+
+
+@pytest.mark.parametrize("body", [b"[" * 200_000, b"9" * 200_000, b'{"data": 5}', b'{"code": [], "message": {}}', b""])
+def test_what_dify_answers_otherwise_is_said(body: bytes, studio: Studio, token: None) -> None:
+    head = b"HTTP/1.1 200 OK\r\nX-Version: 1.15.0\r\nConnection: close\r\n\r\n"
+    studio.before = lambda request: head + body if request.path.endswith("/apps") else None
+    ran = pull(studio, code=1)
+    assert "pdate difygen" in ran.err and not os.path.exists("exports")
+
+
 @pytest.mark.parametrize("version", ["\ud800", "../../workspaces?x=", "", 5])
 def test_an_id_of_a_version_that_is_none_is_not_sent(version: Any, studio: Studio, token: None) -> None:
     studio.lists_versions = True

@@ -20,6 +20,9 @@ _PAGE_SIZES = (LIMIT, 97, 89, 83)
 """Sizes of pages for as many walks: apps that one has lost between two pages stand within one of another."""
 
 _MOST_PAGES = 200
+_LONGEST = 1000
+"""Letters of a name or a mode that are looked at: Dify's have no more than 255."""
+
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 State = Literal["published", "draft", "configuration", "parameters"]
@@ -55,8 +58,8 @@ class RemoteApp:
         version = row.get("workflow")
         return cls(
             id=app_id,
-            name=str(row.get("name") or ""),
-            mode=str(row.get("mode") or ""),
+            name=str(row.get("name") or "")[:_LONGEST],
+            mode=str(row.get("mode") or "")[:_LONGEST],
             tags=tuple(name for name in names if isinstance(name, str)),
             published=app_id_of(version.get("id")) if isinstance(version, dict) else "",
         )
@@ -183,7 +186,7 @@ def select(
             fitting = [found]
         if not fitting:
             near = nearest(wanted, {app.name for app in apps})
-            hint = f"Did you mean {quoted(near)}?" if near else f"There are {count(len(apps), 'app')}."
+            hint = f"Did you mean {quoted(near)}?" if near else f"The workspace has {count(len(apps), 'app')}."
             problems.append(f"There is no app {quoted(wanted)}. {hint}")
         chosen |= {app.id: app for app in fitting}
     if not chosen and not problems and selection != Selection():

@@ -281,6 +281,8 @@ class Traffic:
             return "Set `server` to where the console really is: redirects are not followed with a token."
         if reply.status in _PASSING:
             return "Dify's API does not run, or is starting: look at the api container's log."
+        if reply.version and reply.status != 404:
+            return _HINTS.get(reply.status, _OTHERWISE)
         if reply.status in (401, 403, 407):
             return f"{otherwise.rstrip('.')}."
         return (
