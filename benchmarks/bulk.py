@@ -3,8 +3,9 @@
 cpu      CPU per row at a concurrency of 200, the store on, beside bare httpx with a semaphore and json, without one;
          interleaved rounds, each in a process of its own
 memory   what a process holds after many rows, beyond what it held after 10,000: all done by a client that answers at
-         once, so that it is the table, the store and the job that are measured
-restart  how long a job over rows that are all done takes to begin the first that is not
+         once, so that it is the table, the store and the job that are measured; for a file, and for a folder of parts
+restart  how long the command takes over rows that are all done and one that is not, from its start to its end; and the
+         same where the table has changed at its beginning, so that each row is looked up
 shards   eight processes on one store: rows that were started twice
 
 `--rows N` are those of `cpu` (20,000), `--many N` those of `memory` and `restart` (1,000,000).
@@ -14,7 +15,6 @@ import argparse
 import asyncio
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -122,12 +122,9 @@ class DryRun:
 
 
 class DryClient:
-    """A client without a server. `began` is when the first row was asked for."""
-
-    began = 0.0
+    """A client without a server."""
 
     def stream(self, *, string: str, num: float, user: str | None = None) -> DryStream:
-        self.began = self.began or time.perf_counter()
         return DryStream(string)
 
 
@@ -144,31 +141,37 @@ def reader_of(folder: Path, table: Path) -> Any:
     return RowReader(app, Table(table.name, table), {}, {"string": "string", "num": "num"}, Columns(), {})
 
 
-def rows_of(reader: Any) -> Iterator[Any]:
-    return (found.row for found in reader.rows())
+def job_of(client: Any, store: Any, reader: Any) -> tuple[Any, Any]:
+    """Return a job over a table, and what gives it its rows, as the command has them."""
+    from difygen.bulk import AsyncJob
+    from difygen.bulk.pages import Pages
+    from difygen.call.pages import paged_rows
+
+    pages = Pages(store, reader.topic(), retry_failed=False)
+    job = AsyncJob(client, store, concurrency=CONCURRENCY, pages=pages)
+    return job, lambda: (getattr(found, "row", found) for found in paged_rows(reader, pages))
 
 
 async def ours(url: str, folder: Path, table: Path, store: Path) -> None:
     """A job over a table with a store, as the command does it."""
     sys.path.insert(0, str(folder))
     from client import AsyncConcatClient  # type: ignore[import-not-found]
-    from difygen.bulk import AsyncJob, open_store
+    from difygen.bulk import open_store
 
     reader = reader_of(folder, table)
     with open_store(store) as kept:
         async with AsyncConcatClient(base_url=url, api_key="app-x", user="bench", max_retries=0) as client:
-            job = AsyncJob(client, kept, concurrency=CONCURRENCY)
-            tally = await job.run(lambda: rows_of(reader))
+            job, rows = job_of(client, kept, reader)
+            tally = await job.run(rows)
     assert tally.error is None and not tally.failed, (tally.error, tally.failed)
 
 
-async def dry(folder: Path, table: Path, store: Path) -> dict[str, float]:
-    from difygen.bulk import AsyncJob, open_store
+async def dry(folder: Path, table: Path, store: str) -> dict[str, float]:
+    from difygen.bulk import open_store
 
-    reader, client = reader_of(folder, table), DryClient()
     held: list[float] = []
 
-    async def watch(job: AsyncJob) -> None:
+    async def watch(job: Any) -> None:
         while not held:
             await asyncio.sleep(0.01)
             if job.tally.done >= 10_000:
@@ -176,17 +179,11 @@ async def dry(folder: Path, table: Path, store: Path) -> dict[str, float]:
 
     began = time.perf_counter()
     with open_store(store) as kept:
-        job = AsyncJob(client, kept, concurrency=CONCURRENCY)
+        job, rows = job_of(DryClient(), kept, reader_of(folder, table))
         watcher = asyncio.create_task(watch(job))
-        await job.run(lambda: rows_of(reader))
+        await job.run(rows)
         watcher.cancel()
-    return {
-        "begins_after": client.began - began,
-        "early": held[0] if held else 0.0,
-        "late": resident(),
-        "most": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        "seconds": time.perf_counter() - began,
-    }
+    return {"early": held[0] if held else 0.0, "late": resident(), "seconds": time.perf_counter() - began}
 
 
 def resident() -> float:
@@ -197,7 +194,8 @@ def resident() -> float:
 
 def do_job(name: str, arguments: list[str]) -> dict[str, float]:
     if name == "dry":
-        return asyncio.run(dry(*map(Path, arguments)))
+        folder, table, store = arguments
+        return asyncio.run(dry(Path(folder), Path(table), store))
     began, wall = time.process_time(), time.perf_counter()
     if name == "ours":
         url, *paths = arguments
@@ -231,23 +229,46 @@ def cpu(folder: Path, count: int, rounds: int) -> None:
     print(f"  the server has answered {counted['starts']:,} runs")
 
 
+STORES = ("many.db", "parts/")
+
+
 def memory(folder: Path, many: int) -> None:
     table = folder / "many.csv"
     write_table(table, many)
-    found = in_process("dry", folder, table, folder / "many.db")
-    early, late, most = found["early"], found["late"], found["most"]
-    print(f"Memory: {early:.1f} MB after 10,000 rows, {late:.1f} MB after {many:,} (at most {most:.1f})")
-    print(f"  {late - early:.1f} MB more, {many / found['seconds']:,.0f} rows/s without a server")
+    for store in STORES:
+        found = in_process("dry", folder, table, f"{folder}/{store}")
+        early, late = found["early"], found["late"]
+        print(f"Memory, {store}: {early:.1f} MB after 10,000 rows, {late:.1f} MB after {many:,}")
+        print(f"  {late - early:.1f} MB more, {many / found['seconds']:,.0f} rows/s without a server")
 
 
 def restart(folder: Path, many: int) -> None:
     table = folder / "many.csv"
-    if not (folder / "many.db").exists():
-        write_table(table, many)
-        in_process("dry", folder, table, folder / "many.db")
-    write_table(table, many, extra=1)
-    found = in_process("dry", folder, table, folder / "many.db")
-    print(f"Restart: new work begins {found['begins_after']:.1f} s after the start, over {many:,} rows that are done")
+    write_table(table, many)
+    for store in STORES:
+        if not (folder / store).exists():
+            in_process("dry", folder, table, f"{folder}/{store}")
+    with server() as (url, counted):
+        for new, said in ((1, "one more"), (2, "changed at its beginning")):
+            write_table(table, many, extra=new)
+            if new == 2:
+                header, _, rest = table.read_text("utf-8").partition("\n")
+                table.write_text(f"{header}\nnew first row,1\n{rest}", "utf-8")
+            for store in STORES:
+                seconds = command_over(folder, table, f"{folder}/{store}", url)
+                print(f"Restart, {store}: the command over {many:,} rows that are done, {said}: {seconds:.1f} s")
+    print(f"  rows that were run: {counted['starts']}")
+
+
+def command_over(folder: Path, table: Path, store: str, url: str) -> float:
+    """Return the seconds that the command takes, from its start to its end."""
+    spec = folder / "concat.yaml"
+    spec.write_text(SPEC)
+    environment = {**os.environ, "DIFY_BASE_URL": url, "DIFY_API_KEY": "app-x"}
+    command = [sys.executable, "-m", "difygen", "call", str(spec), "--inputs", str(table), "--store", store]
+    began = time.perf_counter()
+    subprocess.run(command, env=environment, stderr=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - began
 
 
 def shards(folder: Path, count: int) -> None:
@@ -258,7 +279,9 @@ def shards(folder: Path, count: int) -> None:
         environment = {**os.environ, "DIFY_BASE_URL": url, "DIFY_API_KEY": "app-x"}
         command = [sys.executable, "-m", "difygen", "call", str(spec), "--inputs", str(table), "--store", str(store)]
         processes = [
-            subprocess.Popen([*command, "--concurrency", "64", "--shard", f"{shard}/4"], env=environment)
+            subprocess.Popen(
+                [*command, "--concurrency", "64", "--shard", f"{shard}/4"], env=environment, stderr=subprocess.DEVNULL
+            )
             for shard in (1, 2, 3, 4, 1, 2, 3, 4)  # each part twice, so that they contend
         ]
         codes = [process.wait() for process in processes]

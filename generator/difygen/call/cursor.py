@@ -14,7 +14,7 @@ class Cursor:
         self.offset = self.lines = self.records = 0
         self._begun_at = (0, 0, 0)
         self._hash = sha256()
-        self._ends_line = True
+        self._ends_line, self._is_lost = True, False
 
     def take(self, line: bytes) -> None:
         """Go past a line."""
@@ -39,10 +39,14 @@ class Cursor:
         offset, lines, records = self._begun_at
         return self.offset - offset, self.lines - lines, self.records - records
 
+    def lose(self) -> None:
+        """Take note that nobody knows where the next record begins, so that nothing more is read."""
+        self._is_lost = True
+
     @property
     def is_between(self) -> bool:
         """Whether the last record is whole, whatever may be added to the table."""
-        return self._ends_line
+        return self._ends_line and not self._is_lost
 
     def digest(self) -> str:
         """Return the hash of the lines since the beginning of the stretch."""

@@ -59,7 +59,7 @@ class PartsStore(Store):
         try:
             for piece in self._shelf.news():
                 self._index.add(piece)
-        except (OSError, ValueError, TypeError, sqlite3.Error) as error:
+        except (OSError, ValueError, KeyError, TypeError, sqlite3.Error) as error:
             raise StoreError(f"Cannot read {self.place}: {_reason(error)}.") from error
         return self._index
 
