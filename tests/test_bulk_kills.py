@@ -180,7 +180,7 @@ def test_a_storm_of_refusals_slows_all_down_and_loses_nothing(job: Job) -> None:
 @pytest.mark.parametrize("store", STORES)
 def test_a_refusal_that_one_process_meets_is_heard_by_all(job: Job, store: str) -> None:
     job.store = store_of(job, store)
-    job.rows(*(f"row {number}" for number in range(400)))
+    job.rows(*(f"row {number}" for number in range(250)))
     job.bulk.latency, job.bulk.faults["refused"] = 0.03, "busy"
     quick = job.start("--concurrency", "4")
     try:
@@ -291,7 +291,7 @@ def test_a_storm_over_eight_shards_ends_none_of_them(job: Job, store: str) -> No
     assert (codes, set(job.bulk.starts), job.bulk.twice) == ([0] * 8, set(names), []), errors
 
 
-@pytest.mark.parametrize("store", ["runs.db", "runs/"])
+@pytest.mark.parametrize("store", STORES[:2])
 def test_a_store_that_cannot_grow_ends_the_job_and_stays_whole(job: Job, store: str) -> None:
     job.store = store_of(job, store)
     names = [f"row {number} {'x' * 20}" for number in range(400)]

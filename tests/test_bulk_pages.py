@@ -191,9 +191,10 @@ def test_a_job_that_skips_pages_does_what_one_does_that_reads_all(suffix: str, s
             assert found[:2] == wanted[:2]
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
-@pytest.mark.parametrize("place", ["rows.db", "rows/"])
-def test_pages_that_have_ended_are_not_read_again(tmp_path: Path, suffix: str, place: str) -> None:
+@pytest.mark.parametrize(
+    ("place", "suffix"), [("rows.db", ".csv"), ("rows.db", ".jsonl"), ("rows/", ".csv"), ("rows/", ".parquet")]
+)
+def test_pages_that_have_ended_are_not_read_again(tmp_path: Path, place: str, suffix: str) -> None:
     path = tmp_path / f"rows{suffix}"
     rows = tuple(("fail" if number == 1500 else "done", number, "1") for number in range(2300))
     write(path, rows)
