@@ -66,6 +66,7 @@ def _pull(plan: Plan) -> int:
 
 def _fetch_and_write(plan: Plan, lock: PullLock) -> tuple[PullReport, bool]:
     address = find_server(plan.asked, say)
+    _check_same_place(plan, lock, address.url, "")  # before anybody signs in there
     accesses = find_access(plan.asked, address)
     if accesses[0].way == "app-key":
         return _fetch_specs(plan, lock, address, accesses)
@@ -92,7 +93,6 @@ def _fetch_specs(plan: Plan, lock: PullLock, address: Address, accesses: tuple[A
     """Fetch what the keys of apps tell. A key opens one app, so that there is nothing to choose."""
     if not plan.is_whole:
         raise UsageProblem("A key opens its own app: leave APP, --tag and --mode out, or sign in in another way.")
-    _check_same_place(plan, lock, address.url, "")
 
     def existing(app_id: str) -> bytes | None:
         found = contents(plan.folder, lock.apps[app_id].file) if app_id in lock.apps else None
