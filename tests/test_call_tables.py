@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import Any
 
 import pytest
 from difygen.testing import MockDify, mock_dify
+from support.servers import RUN, Server
 from support.terminal import Ended, piped
 
 SPEC = """\
@@ -90,3 +93,80 @@ def test_results_go_neither_over_nor_among_the_files_of_a_store(desk: Desk) -> N
     ended = desk.call("--inputs", rows, "--store", desk.folder / "runs", "--output", desk.folder / "runs" / "all.jsonl")
     assert (ended.code, desk.sent()) == (2, [])
     assert "lies in the folder of --store" in ended.err
+
+
+def test_cells_may_be_long_and_columns_without_a_name_are_passed_over(desk: Desk) -> None:
+    text = "x" * 300_000
+    rows = desk.file("rows.csv", f"string,num,,\r\n{text},1,,\r\nb,2\r\nc,,,,\r\n")
+    ended = desk.call("--inputs", rows, "--output", desk.folder / "out.jsonl")
+    assert (ended.code, sorted(desk.sent())) == (0, sorted([text, "b", "c"])), ended.err
+
+
+def test_csv_can_come_from_standard_input(desk: Desk) -> None:
+    ended = desk.call("--inputs", "-", stdin="string,num\na,1\n")
+    assert (ended.code, json.loads(ended.out)["outputs"]) == (0, {"result": "A"})
+
+
+def test_an_id_that_two_rows_have_is_told_before_anything_runs(desk: Desk) -> None:
+    rows = desk.file("rows.csv", "id,string\n7,a\n8,b\n7,c\n7,a\n")
+    ended = desk.call("--inputs", rows, "--id-column", "id")
+    assert (ended.code, desk.sent()) == (2, [])
+    assert ended.err == f"Error: {rows}:4: the id '7' is in line 2 with other values.\nNothing was run.\n"
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason", "ends"),
+    [
+        (b"\xff\xfe,2\n", "this is not UTF-8 text; save the table as UTF-8.", False),
+        (b'"b,2\n', "this is not CSV: unexpected end of data. Nothing after that was read.", True),
+    ],
+)
+def test_what_cannot_be_read_far_down_costs_nothing_of_what_was_run(
+    desk: Desk, bad: bytes, reason: str, ends: bool
+) -> None:
+    rows = desk.file("rows.csv", b"string,num\n" + b"a,1\n" * 10_000 + b"b,1\n" + bad + b"c,1\n")
+    output = desk.folder / "out.csv"
+    for _ in range(2):
+        ended = desk.call("--inputs", rows, "--output", output)
+        assert (ended.code, sorted(desk.sent())) == (1, ["a", "b"] if ends else ["a", "b", "c"])
+        assert "1 failed (1 invalid)" in ended.err
+    found = [line for line in csv.DictReader(output.read_text().splitlines()) if line["status"] != "succeeded"]
+    assert [(line["row"], line["status"], line["error"]) for line in found] == [("10002", "invalid", reason)]
+
+
+def test_parquet_of_pandas_and_of_others(desk: Desk) -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    rows = desk.folder / "rows.parquet"
+    parquet.write_table(pyarrow.table({"string": [b"a", b"\xff"], "__index_level_0__": [7, 8]}), rows)
+    ended = desk.call("--inputs", rows)
+    assert (ended.code, desk.sent()) == (2, [])
+    assert ended.err.startswith(f"Error: {rows}:2: the column 'string' holds bytes that are no UTF-8 text.\n")
+    twice = pyarrow.table([["a"], ["b"]], names=["string", "string"])
+    parquet.write_table(twice, rows)
+    ended = desk.call("--inputs", rows)
+    assert (ended.code, ended.err) == (2, f"Error: {rows}: two columns are called 'string'.\n")
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("number", [1e308, -5, 10**30])
+def test_numbers_that_make_no_sense_break_neither_the_table_nor_the_summary(
+    desk: Desk, kind: str, number: float
+) -> None:
+    if kind == "parquet":
+        pytest.importorskip("pyarrow")
+    rows, output = desk.file("rows.csv", "string\na\nb\nc\n"), desk.folder / f"out.{kind}"
+    figures = {"elapsed_time": number, "total_tokens": number, "total_steps": number}
+
+    def answer(connection: Any, request: Any) -> None:
+        data = {"id": "run-1", "workflow_id": "w", "status": "succeeded", "outputs": {"result": "A"}, **figures}
+        connection.stream_head()
+        for name in ("workflow_started", "workflow_finished"):
+            event = {"event": name, "task_id": "t", "workflow_run_id": "run-1", "data": data}
+            connection.chunk(f"data: {json.dumps(event)}\n\n".encode())
+
+    with Server({RUN: answer}) as server:
+        env = {"DIFY_BASE_URL": server.url, "DIFY_API_KEY": "app-x"}
+        spec = str(desk.folder / "concat.yaml")
+        ended = piped("call", spec, "--inputs", str(rows), "--output", str(output), env=env)
+    assert (ended.code, output.stat().st_size > 0) == (0, True), ended.err
+    assert ended.err.startswith("3 of 3 rows succeeded.")

@@ -10,6 +10,8 @@ from difygen.bulk.rows import CHANGED, RowResult
 
 _STEP = math.log(1.01)
 _LEAST = 1e-6
+_ABSURD = 1e15
+"""What no server means, so that what it says of time and tokens can be added up."""
 
 
 class Spread:
@@ -97,7 +99,7 @@ class Tally:
         usage = result.values.get("usage") or {}
         seconds = result.values.get("elapsed_time", usage.get("latency"))
         tokens = result.values.get("total_tokens", usage.get("total_tokens"))
-        if isinstance(seconds, int | float):
+        if isinstance(seconds, int | float) and 0 <= seconds < _ABSURD:
             self.seconds.add(seconds)
-        if isinstance(tokens, int | float):
+        if isinstance(tokens, int | float) and 0 <= tokens < _ABSURD:
             self.tokens.add(tokens)

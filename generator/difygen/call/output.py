@@ -179,7 +179,9 @@ def _typed(value: Any, word: str) -> Any:
         return value if isinstance(value, bool) else None
     if not isinstance(value, int | float):
         return None
-    return int(value) if word == "int" else float(value)
+    with suppress(OverflowError, ValueError):  # more than fits, and NaN
+        return float(value) if word == "float" else int(value) if -(2**63) <= value < 2**63 else None
+    return None
 
 
 def check_output(output: str, *, inputs: str, store: str, is_known: bool) -> None:

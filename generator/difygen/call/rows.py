@@ -16,6 +16,7 @@ from difygen.call.table import Table, TableRecord
 from difygen.console import UsageProblem
 from difygen.model import App, Input, JsonValue
 from difygen.model_json import dump
+from difygen.wording import count
 
 CHECKED_AHEAD = 10_000
 """Rows that are checked before the first is sent. Wrong ones further on are results."""
@@ -102,20 +103,32 @@ class RowReader:
 
         Raises `UsageProblem` with `file:line` for each mistake.
         """
-        problems: list[str] = []
-        empty = True
+        problems: dict[str, list[int]] = {}  # the lines where each of them is
+        ids: dict[str, tuple[str, int]] = {}
+        is_empty = True
         for found in islice(self.rows(), CHECKED_AHEAD):
-            empty = False
+            is_empty = False
             wrong = list(found.problems)
-            if found.row is not None and (wrong := refusals(found.row.arguments)) and is_known(found.row.key):
-                wrong = []
-            problems += [f"{self.table.name}:{found.line}: {sentence}" for sentence in wrong]
+            if found.row is not None:
+                digest, line = ids.setdefault(found.row.key, (found.row.digest, found.line))
+                if digest != found.row.digest:
+                    wrong.append(f"the {self._columns.id} {found.row.key!r} is in line {line} with other values.")
+                elif (refused := refusals(found.row.arguments)) and not is_known(found.row.key):
+                    wrong = refused
+            for sentence in wrong:
+                problems.setdefault(sentence, []).append(found.line)
         if problems:
-            more = len(problems) - _MOST_SHOWN
+            told = [self._problem(sentence, lines) for sentence, lines in problems.items()]
+            more = len(told) - _MOST_SHOWN
             note = f"There are {more} more like these. " if more > 0 else ""
-            raise UsageProblem(*problems[:_MOST_SHOWN], note=f"{note}Nothing was run.")
-        if empty and self._columns.shard[1] == 1:
+            raise UsageProblem(*told[:_MOST_SHOWN], note=f"{note}Nothing was run.")
+        if is_empty and self._columns.shard[1] == 1:
             raise UsageProblem(f"{self.table.name} holds no rows.")
+
+    def _problem(self, sentence: str, lines: list[int]) -> str:
+        """Return what is wrong with rows, and where the first of them stands."""
+        others = f" The same in {count(len(lines) - 1, 'more row')}." if len(lines) > 1 else ""
+        return f"{self.table.name}:{lines[0]}: {sentence}{others}"
 
     def _shard_of(self, found: InputRow, of: int) -> int:
         """Return the part that a row belongs to, wherever it stands; a conversation is all in one part."""

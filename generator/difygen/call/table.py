@@ -5,25 +5,32 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import stat
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from difygen.call.cursor import Cursor, file_digest
 from difygen.console import UsageProblem, compact_json
 from difygen.model import JsonValue
-from difygen.wording import count
+from difygen.wording import count, shorten
 
 BATCH = 1000
 """Records of a Parquet file that are in memory together."""
 
 KINDS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
 """What the ending of a name says about a table."""
+
+LARGEST_CELL = 1 << 26
+"""Characters of a cell of CSV. A quotation mark that is never closed would else take in the rest of the table."""
+
+_INDEX = re.compile(r"__index_level_\d+__")
+_NOT_UTF8 = "this is not UTF-8 text; save the table as UTF-8."
 
 
 class TableRecord(NamedTuple):
@@ -59,7 +66,7 @@ class Table:
     def records(self, cursor: Cursor | None = None) -> Iterator[TableRecord]:
         """Read the table from the cursor on, which moves along, and may be moved forward between two records.
 
-        Raises `UsageProblem` where nothing after that can be read.
+        Raises `UsageProblem` for a table of which nothing can be read.
         """
         cursor = Cursor() if cursor is None else cursor
         try:
@@ -81,18 +88,26 @@ class Table:
         with self.path.open("rb") as file:
             if self.kind == "jsonl":
                 return sum(1 for line in file if not line.isspace())
-            texts = (line.decode("utf-8", "replace") for line in file)
-            return max(sum(1 for cells in csv.reader(texts) if cells) - 1, 0)
+            csv.field_size_limit(LARGEST_CELL)
+            rows = -1
+            with suppress(csv.Error):  # whoever reads the records says so
+                for cells in csv.reader(line.decode("utf-8", "replace") for line in file):
+                    rows += bool(cells)
+            return max(rows, 0)
 
     def head(self) -> str:
         """Return what the rows of the table have in common: the hash of a header, or of a file that only is a whole."""
         cursor = Cursor()
         if self.kind == "csv":
-            next(csv.reader(self._lines(cursor)), [])
+            csv.field_size_limit(LARGEST_CELL)
+            next(csv.reader(self._lines(cursor, [])), [])
         return file_digest(self.path) if self.kind == "parquet" else cursor.digest()
 
-    def _lines(self, cursor: Cursor) -> Iterator[str]:
-        """Read lines, ended by a line feed alone: U+2028 may stand inside of JSON."""
+    def _lines(self, cursor: Cursor, broken: list[int]) -> Iterator[str]:
+        """Read lines, ended by a line feed alone: U+2028 may stand inside of JSON.
+
+        The numbers of those that are no UTF-8 are added to `broken`.
+        """
         with self.path.open("rb") as file:
             position = 0
             while True:
@@ -104,16 +119,25 @@ class Table:
                 cursor.take(line)
                 position = cursor.offset
                 try:
-                    yield line.decode(encoding)
-                except UnicodeDecodeError as error:
-                    text = f"{self.name}:{cursor.lines}: this is not UTF-8 text; save the table as UTF-8."
-                    raise UsageProblem(text) from error
+                    text = line.decode(encoding)
+                except UnicodeDecodeError:
+                    broken.append(cursor.lines)
+                    text = line.decode(encoding, "replace")
+                yield text
 
     def _json_records(self, cursor: Cursor) -> Iterator[TableRecord]:
-        for line in self._lines(cursor):
+        broken: list[int] = []
+        for line in self._lines(cursor, broken):
             number = cursor.lines
+            if broken:
+                broken.clear()
+                yield TableRecord(number, {}, _NOT_UTF8)
+                continue
             if not line.strip():
                 continue
+            if number == 1 and line.startswith("["):
+                text = "this is a JSON array; write each of its objects on a line of its own (jq -c '.[]')."
+                raise UsageProblem(f"{self.name}:1: {text}")
             try:
                 record = json.loads(line)
             except (ValueError, RecursionError) as error:
@@ -126,25 +150,47 @@ class Table:
                 yield TableRecord(number, {}, f"a row is a JSON object of inputs, not {compact_json(record)[:40]}.")
 
     def _csv_records(self, cursor: Cursor) -> Iterator[TableRecord]:
+        header = self._header(cursor)
+        width, nameless = len(header), [number for number, name in enumerate(header) if not name]
+        broken: list[int] = []
+        line = cursor.lines + 1
         try:
-            reader = csv.reader(self._lines(Cursor() if cursor.offset else cursor), strict=True)
-            header = [cell.strip() for cell in next(reader, [])]
-            self._check_header(header)
-            line, width = cursor.lines + 1, len(header)
-            for cells in csv.reader(self._lines(cursor), strict=True):
-                if len(cells) > width:
+            for cells in csv.reader(self._lines(cursor, broken), strict=True):
+                while len(cells) > width and not cells[-1]:
+                    cells.pop()
+                if broken:
+                    broken.clear()
+                    yield TableRecord(line, {}, _NOT_UTF8)
+                elif len(cells) > width:
                     sizes = f"{count(len(cells), 'cell')} for {count(width, 'column')}"
                     yield TableRecord(line, {}, f"{sizes}; quote cells that hold a comma.")
+                elif cells and nameless:
+                    yield _without_nameless(TableRecord(line, dict(zip(header, cells, strict=False))), cells, nameless)
                 elif cells:
                     yield TableRecord(line, dict(zip(header, cells, strict=False)))
                 line = cursor.lines + 1
         except csv.Error as error:
-            raise UsageProblem(f"{self.name}:{cursor.lines}: this is not CSV: {error}.") from error
+            cursor.lose()
+            yield TableRecord(line, {}, f"this is not CSV: {error}. Nothing after that was read.")
+
+    def _header(self, cursor: Cursor) -> list[str]:
+        """Return the names of the columns; a cursor at the beginning is after them then."""
+        csv.field_size_limit(LARGEST_CELL)
+        broken: list[int] = []
+        try:
+            header = next(csv.reader(self._lines(Cursor() if cursor.offset else cursor, broken), strict=True), [])
+        except csv.Error as error:
+            raise UsageProblem(f"{self.name}:1: this is not CSV: {error}.") from error
+        if broken:
+            raise UsageProblem(f"{self.name}:{broken[0]}: {_NOT_UTF8}")
+        header = [cell.strip() for cell in header]
+        self._check_header(header)
+        return header
 
     def _check_header(self, header: list[str]) -> None:
         if len(header) == 1 and (other := next((mark for mark in ";\t|" if mark in header[0]), None)):
             raise UsageProblem(f"{self.name}:1: the columns are separated by {other!r}; save the table with commas.")
-        repeated = next((cell for cell in header if header.count(cell) > 1), None)
+        repeated = next((cell for cell in header if cell and header.count(cell) > 1), None)
         if repeated is not None:
             raise UsageProblem(f"{self.name}:1: two columns are called {repeated!r}.")
 
@@ -158,17 +204,44 @@ class Table:
             raise UsageProblem(f"{self.name} is no Parquet file: {error}.") from error
 
     def _parquet_records(self, cursor: Cursor) -> Iterator[TableRecord]:
+        file = self._parquet_file()
+        names: list[str] = file.schema_arrow.names
+        if repeated := [name for name in names if names.count(name) > 1]:
+            raise UsageProblem(f"{self.name}: two columns are called {repeated[0]!r}.")
+        indexes = frozenset(filter(_INDEX.fullmatch, names))  # pandas' own numbers of rows
         end = 0
-        for batch in self._parquet_file().iter_batches(batch_size=BATCH):
-            begin, end = end, end + batch.num_rows
-            records = batch.to_pylist() if cursor.offset < end else []
-            while cursor.offset < end:
-                record = records[cursor.offset - begin]
-                cursor.offset += 1
-                held = {name: each for name, each in record.items() if each is not None}
-                for name in [name for name, each in held.items() if each != each]:  # noqa: PLR0124
-                    del held[name]  # NaN, by which pandas says that there is nothing
-                yield TableRecord(cursor.offset, {name: _plain(each) for name, each in held.items()})
+        try:
+            for batch in file.iter_batches(batch_size=BATCH):
+                begin, end = end, end + batch.num_rows
+                records = batch.to_pylist() if cursor.offset < end else []
+                while cursor.offset < end:
+                    record = records[cursor.offset - begin]
+                    cursor.offset += 1
+                    yield _parquet_record(cursor.offset, record, indexes)
+        except Exception as error:  # noqa: BLE001 - pyarrow's own, of which there are many
+            cursor.lose()
+            yield TableRecord(cursor.offset + 1, {}, f"nothing can be read from here on: {error}.")
+
+
+def _parquet_record(number: int, record: Mapping[str, Any], left_out: frozenset[str]) -> TableRecord:
+    cells: dict[str, JsonValue] = {}
+    for name, value in record.items():
+        if value is None or value != value or name in left_out:  # noqa: PLR0124 - NaN: so pandas says that it is empty
+            continue
+        try:
+            cells[name] = _plain(value)
+        except UnicodeDecodeError:
+            return TableRecord(number, {}, f"the column {name!r} holds bytes that are no UTF-8 text.")
+    return TableRecord(number, cells)
+
+
+def _without_nameless(record: TableRecord, cells: list[str], nameless: list[int]) -> TableRecord:
+    """Return a record without the columns that have no name, which must be empty."""
+    stray = next((number for number in nameless if number < len(cells) and cells[number]), None)
+    if stray is not None:
+        text = f"column {stray + 1} holds {shorten(cells[stray], 40)!r} and has no name in the first line."
+        return TableRecord(record.line, {}, text)
+    return record._replace(cells={name: cell for name, cell in record.cells.items() if name})
 
 
 def _plain(value: Any) -> JsonValue:
@@ -179,7 +252,7 @@ def _plain(value: Any) -> JsonValue:
         return [_plain(member) for member in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
 
 
 def parquet_library() -> Any:
