@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from difygen.testing import MockDify, mock_dify
+from support.replay import recording
 from support.servers import RUN, Server
 from support.terminal import Ended, piped
 
@@ -170,3 +171,37 @@ def test_numbers_that_make_no_sense_break_neither_the_table_nor_the_summary(
         ended = piped("call", spec, "--inputs", str(rows), "--output", str(output), env=env)
     assert (ended.code, output.stat().st_size > 0) == (0, True), ended.err
     assert ended.err.startswith("3 of 3 rows succeeded.")
+
+
+def test_rows_that_are_the_same_are_counted_and_called_by_the_first(desk: Desk) -> None:
+    rows = desk.file("rows.csv", "string\na\na\nb\na\n")
+    ended = desk.call("--inputs", rows)
+    assert (ended.code, sorted(desk.sent())) == (0, ["a", "b"])
+    assert ended.err.startswith("2 of 4 rows succeeded, 2 the same as others.")
+    assert sorted(json.loads(line)["row"] for line in ended.out.splitlines()) == [1, 3]
+
+
+def test_a_log_says_why_everything_waits(desk: Desk) -> None:
+    rows = desk.file("rows.csv", "string\na\n")
+    asked = 0
+
+    def answer(connection: Any, request: Any) -> None:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            body = b'{"code": "too_many_requests", "message": "Come back later.", "status": 429}'
+            head = f"HTTP/1.1 429 X\r\nX-Version: 1.12.1\r\nRetry-After: 4\r\nContent-Length: {len(body)}\r\n"
+            connection.send(head.encode() + b"Content-Type: application/json\r\n\r\n" + body)
+            return
+        connection.stream_head()
+        for chunk in recording("concat_streaming").chunks:
+            connection.chunk(chunk)
+
+    with Server({RUN: answer}) as server:
+        env = {"DIFY_BASE_URL": server.url, "DIFY_API_KEY": "app-x"}
+        ended = piped("call", str(desk.folder / "concat.yaml"), "--inputs", str(rows), env=env)
+    assert (ended.code, asked) == (0, 2), ended.err
+    first, second, *_ = ended.err.splitlines()
+    assert first.startswith("The server takes nothing for now, so everything waits: ")
+    assert "Come back later." in first
+    assert second == "1 of 1 row succeeded."

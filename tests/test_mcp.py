@@ -682,6 +682,15 @@ def test_what_is_no_message_is_passed_over() -> None:
         assert server.ended()[0] == 0
 
 
+def test_halves_of_characters_are_answered() -> None:
+    with mock_dify(CONCAT) as dify, raw(CONCAT, environment=dify.environment) as server:
+        server.greet()
+        for text in ("cut \ud83d", "\ude00", "whole \U0001f600"):
+            server.send("tools/call", name="concat", arguments={**INPUTS, "string": text})
+            assert server.read()["result"]["structuredContent"] == {"result": "mock result"}
+        assert [run.inputs["string"] for run in dify.runs] == ["cut ?", "?", "whole \U0001f600"]
+
+
 def test_the_last_requests_before_the_end_are_answered() -> None:
     with raw(CONCAT, environment={"DIFY_BASE_URL": "http://127.0.0.1:9"}) as server:
         server.greet()

@@ -319,8 +319,8 @@ def _split(text: str) -> SplitResult:
     """
     if re.match(r"(?:[^/]*//)?[^/]*@", text):
         raise ConfigurationError(
-            "The base URL holds a user name or password, which would be sent in place of "
-            "the API key: leave it out"
+            "The base URL holds a user name or password, which have no place there: "
+            "leave them out"
         )
     if _KEY.fullmatch(text.strip(_AROUND)):
         raise ValueError(_SWAPPED_URL)

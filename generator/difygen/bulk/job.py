@@ -180,7 +180,7 @@ class AsyncJob:
         await queue.put((row, stored, self._page))
 
     def _count_ended(self, page: EndedPage) -> None:
-        self.tally.seen += page.done + len(page.failed)
+        self.tally.seen += page.done + len(page.failed) + page.invalid
         self.tally.before += page.before
         self.tally.failed_before += page.failed_before
         self.tally.invalid += page.invalid

@@ -67,6 +67,11 @@ class Tally:
         """Rows that need nothing more."""
         return self.done + self.failed.total() + self.before + self.failed_before
 
+    @property
+    def repeated(self) -> int:
+        """Rows that are the same as others of this job, and share their results; right once the job has ended."""
+        return max(0, self.seen - self.ended - self.unknown - self.unfinished - self.invalid)
+
     def begin_pass(self) -> None:
         """Forget what another look at all rows tells anew."""
         self.seen = self.before = self.failed_before = self.unknown = self.unfinished = self.elsewhere = (

@@ -7,14 +7,14 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from difygen.arguments import Values
-from difygen.bulk import AsyncJob, Row, RowResult, Store, StoreError, Tally, open_store
+from difygen.bulk import AsyncJob, AsyncLimit, Row, RowResult, Store, StoreError, Tally, open_store
 from difygen.bulk.job import Item
 from difygen.bulk.pages import Pages
 from difygen.bulk.rows import changed_row, result_of_stored
@@ -22,10 +22,20 @@ from difygen.call.options import DEFAULT_CONCURRENCY, CallOptions
 from difygen.call.output import check_output, column_names, line_of, write_results
 from difygen.call.pages import paged_rows
 from difygen.call.rows import Columns, InputRow, RowReader
-from difygen.call.summary import Advance, row_progress, sum_up
-from difygen.call.table import open_table
+from difygen.call.summary import Advance, row_lines, row_progress, sum_up
+from difygen.call.table import Table, open_table
 from difygen.connection import Connection
-from difygen.console import FAILED, INTERRUPTED, UsageProblem, compact_json, echo, is_terminal, say, say_error
+from difygen.console import (
+    FAILED,
+    INTERRUPTED,
+    OutputError,
+    UsageProblem,
+    compact_json,
+    echo,
+    is_terminal,
+    say,
+    say_error,
+)
 from difygen.generated_client import GeneratedClient, sentences
 from difygen.model import App
 from difygen.wording import count
@@ -47,6 +57,7 @@ class Batch:
     at_work: dict[str, InputRow] = field(default_factory=dict)
     job: AsyncJob | None = None
     passes: int = 0
+    shown: tuple[Tally, AsyncLimit] | None = None
 
     @property
     def prints(self) -> bool:
@@ -62,12 +73,13 @@ class Batch:
                 yield found
                 continue
             if found.row is None:
+                self.job.tally.seen += 1
                 self.job.tally.invalid += 1
                 if self.passes == 1 and self.prints:
                     self._print(found, invalid(found))
                 continue
             if self.prints:
-                self.at_work[found.row.key] = found
+                self.at_work.setdefault(found.row.key, found)
             yield found.row
 
     def take(self, row: Row, result: RowResult) -> None:
@@ -92,13 +104,29 @@ class Batch:
                 pages=self.pages,
                 stops_on_exit=self.prints,
                 on_result=self.take,
-                on_change=self.advance,
+                on_change=self._show,
             )
             main = asyncio.current_task()
             assert main is not None
             with suppress(NotImplementedError, RuntimeError):  # Windows; another thread
                 asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main.cancel)
-            return await self.job.run(self.rows)
+            ticking = asyncio.create_task(self._tick())
+            try:
+                return await self.job.run(self.rows)
+            finally:
+                ticking.cancel()
+
+    def _show(self, tally: Tally, limit: AsyncLimit) -> None:
+        self.shown = tally, limit
+        self.advance(tally, limit)
+
+    async def _tick(self) -> None:
+        """Show how far it is also while nothing changes, as rows only wait while the server takes nothing."""
+        with suppress(OutputError):  # whoever shows a change says so
+            while True:
+                await asyncio.sleep(1.0)
+                if self.shown is not None:
+                    self.advance(*self.shown)
 
 
 def invalid(found: InputRow) -> RowResult:
@@ -138,11 +166,7 @@ def call_rows(
         store = stack.enter_context(_store_of(options))
         try:
             reader.check(refusals, lambda key: store.get(key) is not None)
-            hidden = options.json or not is_terminal(sys.stderr) or (options.output is None and is_terminal(sys.stdout))
-            shown = (
-                nullcontext(lambda tally, limit: None) if hidden else row_progress(table.count() // columns.shard[1])
-            )
-            with shown as advance:
+            with _shown(options, table, columns) as advance:
                 batch = Batch(loaded, reader, store, options, advance)
                 if not batch.prints and (topic := reader.topic()) is not None:
                     batch.pages = Pages(store, topic, retry_failed=options.retry_failed)
@@ -158,6 +182,14 @@ def call_rows(
     again = "" if batch.prints else " The same command goes on where it stopped."
     say(f"Interrupted after {count(ended, 'row')}.{again}")
     return INTERRUPTED
+
+
+def _shown(options: CallOptions, table: Table, columns: Columns) -> AbstractContextManager[Advance]:
+    """Return what shows how far the rows are: a bar, lines in a log, or nothing where results are read themselves."""
+    if options.json or (options.output is None and is_terminal(sys.stdout)):
+        return nullcontext(lambda tally, limit: None)
+    rows = table.count() // columns.shard[1]
+    return row_progress(rows) if is_terminal(sys.stderr) else row_lines(rows)
 
 
 @contextmanager

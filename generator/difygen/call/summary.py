@@ -10,11 +10,17 @@ from contextlib import contextmanager
 from difygen.bulk import AsyncLimit, JobEndedError, Tally
 from difygen.bulk.tally import Spread
 from difygen.call.options import CallOptions
-from difygen.console import FAILED, OK, duration, say
+from difygen.console import FAILED, OK, duration, one_line, say
 from difygen.generated_client import GeneratedClient, sentences
 from difygen.wording import count, listed
 
 _DRAWN_EVERY = 0.1
+
+_SAID_EVERY = 60.0
+"""Seconds between two lines that say how far it is, where there is no terminal."""
+
+_LONG_PAUSE = 2.0
+"""Seconds of waiting that are worth a line."""
 
 Advance = Callable[[Tally, AsyncLimit], None]
 
@@ -26,7 +32,7 @@ def sum_up(tally: Tally, options: CallOptions, loaded: GeneratedClient) -> int:
         for sentence in sentences(cause if isinstance(cause, Exception) else tally.error, loaded):
             say(f"Error: {sentence}")
     succeeded, failed = tally.done + tally.before, tally.failed.total() + tally.failed_before + tally.invalid
-    total = succeeded + failed + tally.unknown + tally.unfinished
+    total = succeeded + failed + tally.unknown + tally.unfinished + tally.repeated
     if tally.error is not None:
         ended = count(tally.done + tally.failed.total(), "row")
         say(f"{ended} ended before that. No more were started, since every call would end like this.")
@@ -39,6 +45,7 @@ def sum_up(tally: Tally, options: CallOptions, loaded: GeneratedClient) -> int:
         )
     words += [f"{tally.unknown} unknown"] if tally.unknown else []
     words += [f"{tally.unfinished} unfinished"] if tally.unfinished else []
+    words += [f"{tally.repeated} the same as others"] if tally.repeated else []
     say(", ".join(words) + (f". Results are in {options.output}." if options.output else "."))
     if tally.seconds.count:
         say(f"Time of a run: {_spread(tally.seconds, duration)}")
@@ -46,7 +53,7 @@ def sum_up(tally: Tally, options: CallOptions, loaded: GeneratedClient) -> int:
         say(f"Tokens of a run: {_spread(tally.tokens, lambda tokens: f'{round(tokens):,}')}")
     for line in _advice(tally, options):
         say(line)
-    return OK if succeeded == total else FAILED
+    return OK if succeeded + tally.repeated == total else FAILED
 
 
 def _spread(spread: Spread, write: Callable[[float], str]) -> str:
@@ -67,6 +74,27 @@ def _advice(tally: Tally, options: CallOptions) -> Iterator[str]:
         )
     if tally.unfinished:
         yield "Unfinished runs go on at the server, or wait for people: the same command reads how they ended."
+
+
+@contextmanager
+def row_lines(total: int) -> Iterator[Advance]:
+    """Say in the log of a job how far it is, every minute, and why it waits, when it begins to wait."""
+    began = said = time.monotonic()
+    reason = ""
+
+    def show(tally: Tally, limit: AsyncLimit) -> None:
+        nonlocal said, reason
+        now = time.monotonic()
+        if limit.pause > _LONG_PAUSE and limit.reason != reason:
+            reason = limit.reason
+            say(f"The server takes nothing for now, so everything waits: {one_line(reason)}")
+        if now - said >= _SAID_EVERY:
+            said = now
+            rate = (tally.done + tally.failed.total()) / (now - began)
+            failed = tally.failed.total() + tally.failed_before + tally.invalid
+            say(f"{tally.ended + tally.invalid:,} of {count(total, 'row')}, {rate:.1f}/s, {failed:,} failed.")
+
+    yield show
 
 
 @contextmanager
@@ -101,7 +129,7 @@ def row_progress(total: int) -> Iterator[Advance]:
             failed = tally.failed.total() + tally.failed_before + tally.invalid
             rate = ended / max(time.monotonic() - began, 0.001)
             words = [f"{rate:.1f}/s", f"{limit.running} running"]
-            words += ["[yellow]the server refuses, waiting[/]"] if limit.pause else []
+            words += ["[yellow]the server takes nothing for now, waiting[/]"] if limit.pause else []
             words += [f"[red]{failed} failed[/]"] if failed else []
             progress.update(task, completed=tally.ended + tally.invalid, description=", ".join(words))
 

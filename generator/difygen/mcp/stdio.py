@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -27,6 +29,7 @@ LAST_RESORT = 4.0
 """Seconds after a signal when the process ends, whatever it waits for: a client may no longer read what is written."""
 
 _PIECE = 1 << 16
+_HALF = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}|\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 
 
 async def serve_stdio(server: Server[Any], calls: Calls) -> None:
@@ -76,7 +79,7 @@ class InputLines:
         while (line := await self._lines.get()) is not None:
             self._room.release()
             if line.strip():
-                yield line.decode("utf-8", "replace")
+                yield _whole(line.decode("utf-8", "replace"))
         await asyncio.sleep(GRACE)
 
     def _read(self) -> None:
@@ -96,6 +99,20 @@ class InputLines:
     def _put(self, line: bytes | None) -> None:
         with suppress(RuntimeError):  # the loop is closed
             self._loop.call_soon_threadsafe(self._lines.put_nowait, line)
+
+
+def _whole(message: str) -> str:
+    """Return a message without halves of characters, as in `"\\ud83d"`, which the SDK would leave unanswered.
+
+    JavaScript cuts texts like that.
+    """
+    if _HALF.search(message) is None:
+        return message
+    try:
+        value = json.loads(message)
+    except (ValueError, RecursionError):
+        return message
+    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace").decode("utf-8")
 
 
 def _on_signals(end: Callable[[], None]) -> None:

@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 State = Literal["MISSING", "EXTRA", "OUTDATED", "EDITED", "BLOCKED"]
 
 _RERUN = "Run difygen again to bring the package up to date."
+_FORCE_EDITED = (
+    "difygen replaces no file that somebody edited, or that is not its own: move it away and run difygen again, "
+    "or run it with --force to overwrite it."
+)
+_CLEAR_WAY = "difygen writes nothing while something is in the way: move it away, or choose another output."
 _FORCE = "Run difygen with --force to overwrite it, or move it away."
 _MEANING: dict[State, str] = {
     "MISSING": "The definitions give this file, and it is not there.",
@@ -124,7 +129,12 @@ class CheckReport(Record):
             yield from _difference(one)
         if len(changed) > MAX_FILES:
             yield f"... and {len(changed) - MAX_FILES} more files"
-        if found:
+        refused = {one.why in (EDITED, FOREIGN) for each in self.checked for one in each.survey.refused}
+        if True in refused:
+            yield _FORCE_EDITED
+        if False in refused:
+            yield _CLEAR_WAY
+        if found and not refused:
             yield _RERUN
 
     def findings(self) -> Iterator[Diagnostic]:
