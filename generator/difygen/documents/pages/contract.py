@@ -150,7 +150,7 @@ def _member_rows(
             required = words.prose("words.required" if member.required else "words.optional")
             cells = [code(path), code(type_word(member.type)), required, dashed(()), dashed(about)]
         else:
-            absent = words.prose("outputs.never" if member.required else "outputs.maybe")
+            absent = words.prose("outputs.always" if member.required else "outputs.maybe")
             cells = [code(path), code(type_word(member.type)), absent, dashed(about)]
         yield TableRow(row_id, (*cells, *((PlainSpan("—"),) for _ in range(columns - len(cells)))))
         if depth + 1 < MAX_DEPTH:
@@ -182,7 +182,7 @@ def outputs(subject: Subject) -> PageSection:
     blocks: list[Block] = []
     is_renamed = any(name != wire for wire, name in subject.names.outputs.items())
     if subject.app.outputs:
-        heads = ["inputs.name", "inputs.type", "outputs.absent", "inputs.meaning", *["inputs.python"] * is_renamed]
+        heads = ["inputs.name", "inputs.type", "outputs.presence", "inputs.meaning", *["inputs.python"] * is_renamed]
         rows: list[TableRow] = []
         for output in subject.app.outputs:
             python = subject.names.outputs[output.name]
@@ -191,7 +191,7 @@ def outputs(subject: Subject) -> PageSection:
             cells = (
                 code(output.name),
                 code(type_word(output.type)),
-                reason if output.optional else words.prose("outputs.never"),
+                reason if output.optional else words.prose("outputs.always"),
                 dashed(about),
                 *((code(python),) if is_renamed else ()),
             )
