@@ -24,6 +24,7 @@ PATHS = {
     "/workflows/run",
     "/workflows/tasks/{task_id}/stop",
     "/workflows/run/{workflow_run_id}",
+    "/workflows/logs",
     "/workflow/{workflow_run_id}/events",
     "/files/upload",
     "/parameters",

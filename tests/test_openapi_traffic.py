@@ -198,6 +198,8 @@ class Caller:
                 self._turn(headers)
         if self.start == "/chat-messages":
             self._converse()
+        elif self.start == "/workflows/run":
+            client.logs(status="failed", limit=5).page(), client.logs(created_by_end_user_session_id=USER).page()
 
     def _run(self, headers: dict[str, str]) -> None:
         with suppress(self._errors):
@@ -229,9 +231,10 @@ class Caller:
                     self.client.submit_form(form, action=form.actions[0].id, inputs=values)
         finally:
             if stream.workflow_run_id:
-                self.client.get_run(stream.workflow_run_id)
-                with self.client.resume(stream.workflow_run_id) as again, suppress(self._errors):
-                    again.result()
+                stored = self.client.get_run(stream.workflow_run_id)
+                if stored.status != "running":  # what was stopped stays so, and its stream pings for ever
+                    with self.client.resume(stream.workflow_run_id) as again, suppress(self._errors):
+                        again.result()
 
     def _converse(self) -> None:
         conversation = self.client.conversation_of(self.inputs)
@@ -241,6 +244,7 @@ class Caller:
         assert [*conversation.messages()] and [*self.client.conversations()]
         if "/conversations/{conversation_id}/variables" in self.paths:
             conversation.variables()
+        conversation.rename("A title"), conversation.rename(auto=True)
         conversation.delete()
 
     @property
