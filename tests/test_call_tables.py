@@ -108,6 +108,12 @@ def test_csv_can_come_from_standard_input(desk: Desk) -> None:
     assert (ended.code, json.loads(ended.out)["outputs"]) == (0, {"result": "A"})
 
 
+def test_a_column_that_is_not_there_is_called_missing(desk: Desk) -> None:
+    ended = desk.call("--inputs", desk.file("rows.csv", "string\na\nb\n"), "--id-column", "id")
+    assert (ended.code, desk.sent()) == (2, [])
+    assert ended.err.startswith(f"Error: {desk.folder}/rows.csv:2: there is no column 'id'. The same in 1 more row.\n")
+
+
 def test_an_id_that_two_rows_have_is_told_before_anything_runs(desk: Desk) -> None:
     rows = desk.file("rows.csv", "id,string\n7,a\n8,b\n7,c\n7,a\n")
     ended = desk.call("--inputs", rows, "--id-column", "id")

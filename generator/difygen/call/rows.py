@@ -173,7 +173,10 @@ class RowReader:
         """Return the text of a column that is no input."""
         if column is None:
             return None
-        value = cells.get(column)
+        if column not in cells:
+            problems.append(f"there is no column {column!r}.")
+            return None
+        value = cells[column]
         if value is None or value == "" or not isinstance(value, str | int | float):
             problems.append(f"the column {column!r} must hold a text that is not empty.")
             return None
