@@ -28,7 +28,7 @@ HEARS_EVERY = 1.0
 """Seconds between two looks at what other processes say of the server."""
 
 
-class Refusal(NamedTuple):
+class Storm(NamedTuple):
     """What a process says to all others that share the server: it was refused, and waits.
 
     `number` tells its refusals apart, `pause` is in seconds, `reason` what the server said.
@@ -40,7 +40,7 @@ class Refusal(NamedTuple):
     reason: str = ""
 
     @classmethod
-    def read(cls, text: str) -> Refusal | None:
+    def read(cls, text: str) -> Storm | None:
         """Read one that was written as JSON; None for anything else."""
         with suppress(ValueError, TypeError):
             owner, number, pause, reason = json.loads(text)
@@ -129,7 +129,7 @@ class Limit:
         """Return what others are to hear of a refusal."""
         with self._changed:
             self._cuts += 1
-            return json.dumps(Refusal(owner, self._cuts, round(pause, 3), self.reason[:500]))
+            return json.dumps(Storm(owner, self._cuts, round(pause, 3), self.reason[:500]))
 
     def is_to_hear(self) -> bool:
         """Check whether it is time to `hear` again, and leave that to whoever asks first."""
@@ -146,7 +146,7 @@ class Limit:
         with self._changed:
             since, self._heard_at = self._heard_at, self._clock()
             is_news, self._heard = said != self._heard, said
-            refusal = Refusal.read(said) if is_news and since > float("-inf") else None
+            refusal = Storm.read(said) if is_news and since > float("-inf") else None
             if refusal is not None and refusal.owner != owner and self._cut_at < since:
                 self.reason = refusal.reason
                 self._cut(self._heard_at, refusal.pause * random.uniform(0.5, 1.0))

@@ -7,7 +7,7 @@ from hashlib import sha256
 from pathlib import Path
 
 
-class Cursor:
+class TableCursor:
     """A place between two records. `offset` is in bytes; in a table of a format that is no text, in records."""
 
     def __init__(self) -> None:

@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from itertools import islice
 
 from difygen.bulk.pages import EndedPage, PageEnd, Pages
-from difygen.call.cursor import Cursor, stretch_digest
+from difygen.call.cursor import TableCursor, stretch_digest
 from difygen.call.rows import InputRow, RowReader
 from difygen.call.table import BATCH, Table
 
 
 def paged_rows(reader: RowReader, pages: Pages) -> Iterator[InputRow | PageEnd | EndedPage]:
     """Read the rows of the shard, a page at a time, and say where each page ends; or that it has ended before."""
-    cursor = Cursor()
+    cursor = TableCursor()
     rows = reader.rows_of_all(cursor)
     while True:
         page = _ended_page(cursor, reader.table, pages)
@@ -34,7 +34,7 @@ def paged_rows(reader: RowReader, pages: Pages) -> Iterator[InputRow | PageEnd |
             return
 
 
-def _ended_page(cursor: Cursor, table: Table, pages: Pages) -> EndedPage | None:
+def _ended_page(cursor: TableCursor, table: Table, pages: Pages) -> EndedPage | None:
     """Return the page that begins here, if it has ended and is still the same; the cursor is after it then."""
     for page in pages.find(str(cursor.offset)):
         *stretch, digest = json.loads(page.text)
@@ -44,5 +44,5 @@ def _ended_page(cursor: Cursor, table: Table, pages: Pages) -> EndedPage | None:
     return None
 
 
-def _digest(cursor: Cursor, table: Table) -> str:
+def _digest(cursor: TableCursor, table: Table) -> str:
     return "" if table.kind == "parquet" else cursor.digest()  # a file that only is a whole is part of the topic

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from difygen import __version__
 from difygen.arguments import Values, unknown_input, value_from_json, value_from_text
 from difygen.bulk.rows import Row, digest_of
-from difygen.call.cursor import Cursor
+from difygen.call.cursor import TableCursor
 from difygen.call.table import Table, TableRecord
 from difygen.console import UsageProblem
 from difygen.model import App, Input, JsonValue
@@ -77,9 +77,9 @@ class RowReader:
 
     def rows(self) -> Iterator[InputRow]:
         """Read the rows of the shard from the beginning of the table."""
-        return (found for found in self.rows_of_all(Cursor()) if found is not None)
+        return (found for found in self.rows_of_all(TableCursor()) if found is not None)
 
-    def rows_of_all(self, cursor: Cursor) -> Iterator[InputRow | None]:
+    def rows_of_all(self, cursor: TableCursor) -> Iterator[InputRow | None]:
         """Read the rows from a cursor on; None for those of other shards."""
         index, of = self._columns.shard
         for record in self.table.records(cursor):

@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from difygen.call.cursor import Cursor, file_digest
+from difygen.call.cursor import TableCursor, file_digest
 from difygen.console import UsageProblem, compact_json
 from difygen.model import JsonValue
 from difygen.wording import count, shorten
@@ -63,12 +63,12 @@ class Table:
             return "parquet"
         return "jsonl" if head.startswith((b"{", b"[")) else "csv"
 
-    def records(self, cursor: Cursor | None = None) -> Iterator[TableRecord]:
+    def records(self, cursor: TableCursor | None = None) -> Iterator[TableRecord]:
         """Read the table from the cursor on, which moves along, and may be moved forward between two records.
 
         Raises `UsageProblem` for a table of which nothing can be read.
         """
-        cursor = Cursor() if cursor is None else cursor
+        cursor = TableCursor() if cursor is None else cursor
         try:
             match self.kind:
                 case "csv":
@@ -97,13 +97,13 @@ class Table:
 
     def head(self) -> str:
         """Return what the rows of the table have in common: the hash of a header, or of a file that only is a whole."""
-        cursor = Cursor()
+        cursor = TableCursor()
         if self.kind == "csv":
             csv.field_size_limit(LARGEST_CELL)
             next(csv.reader(self._lines(cursor, [])), [])
         return file_digest(self.path) if self.kind == "parquet" else cursor.digest()
 
-    def _lines(self, cursor: Cursor, broken: list[int]) -> Iterator[str]:
+    def _lines(self, cursor: TableCursor, broken: list[int]) -> Iterator[str]:
         """Read lines, ended by a line feed alone: U+2028 may stand inside of JSON.
 
         The numbers of those that are no UTF-8 are added to `broken`.
@@ -125,7 +125,7 @@ class Table:
                     text = line.decode(encoding, "replace")
                 yield text
 
-    def _json_records(self, cursor: Cursor) -> Iterator[TableRecord]:
+    def _json_records(self, cursor: TableCursor) -> Iterator[TableRecord]:
         broken: list[int] = []
         for line in self._lines(cursor, broken):
             number = cursor.lines
@@ -149,7 +149,7 @@ class Table:
             else:
                 yield TableRecord(number, {}, f"a row is a JSON object of inputs, not {compact_json(record)[:40]}.")
 
-    def _csv_records(self, cursor: Cursor) -> Iterator[TableRecord]:
+    def _csv_records(self, cursor: TableCursor) -> Iterator[TableRecord]:
         header = self._header(cursor)
         width, nameless = len(header), [number for number, name in enumerate(header) if not name]
         broken: list[int] = []
@@ -173,12 +173,12 @@ class Table:
             cursor.lose()
             yield TableRecord(line, {}, f"this is not CSV: {error}. Nothing after that was read.")
 
-    def _header(self, cursor: Cursor) -> list[str]:
+    def _header(self, cursor: TableCursor) -> list[str]:
         """Return the names of the columns; a cursor at the beginning is after them then."""
         csv.field_size_limit(LARGEST_CELL)
         broken: list[int] = []
         try:
-            header = next(csv.reader(self._lines(Cursor() if cursor.offset else cursor, broken), strict=True), [])
+            header = next(csv.reader(self._lines(TableCursor() if cursor.offset else cursor, broken), strict=True), [])
         except csv.Error as error:
             raise UsageProblem(f"{self.name}:1: this is not CSV: {error}.") from error
         if broken:
@@ -203,7 +203,7 @@ class Table:
         except Exception as error:  # pyarrow's own, of which there are many
             raise UsageProblem(f"{self.name} is no Parquet file: {error}.") from error
 
-    def _parquet_records(self, cursor: Cursor) -> Iterator[TableRecord]:
+    def _parquet_records(self, cursor: TableCursor) -> Iterator[TableRecord]:
         file = self._parquet_file()
         names: list[str] = file.schema_arrow.names
         if repeated := [name for name in names if names.count(name) > 1]:
