@@ -54,7 +54,7 @@ checks.negative_data_rejection.enabled = false
 checks.not_a_server_error.enabled = false
 
 [[operations]]
-include-operation-id = "get_concat_run"
+include-operation-id = ["get_concat_run", "get_concat_events"]
 checks.not_a_server_error.enabled = false
 
 [[operations]]
