@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -211,3 +212,19 @@ def test_a_log_says_why_everything_waits(desk: Desk) -> None:
     assert first.startswith("The server takes nothing for now, so everything waits: ")
     assert "Come back later." in first
     assert second == "1 of 1 row succeeded."
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="everything is open to root")
+def test_a_folder_that_cannot_be_written_is_told_before_anything_runs(desk: Desk) -> None:
+    rows, shut = desk.file("rows.csv", "string\na\n"), desk.folder / "shut"
+    shut.mkdir(mode=0o555)
+    ended = desk.call("--inputs", rows, "--store", desk.folder / "runs.db", "--output", shut / "out.csv")
+    assert (ended.code, desk.sent()) == (2, [])
+    assert ended.err == f"Error: Cannot write {shut}/out.csv: permission denied.\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such names")
+def test_names_of_files_do_not_steer_the_terminal(desk: Desk) -> None:
+    ended = desk.call("--inputs", desk.file("a\x1b[31m.csv", "strin\na\n"))
+    assert ended.code == 2
+    assert ended.err.startswith(f"Error: {desk.folder}/a\\x1b[31m.csv:2: concat has no input called 'strin'")

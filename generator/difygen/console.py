@@ -37,7 +37,7 @@ class UsageProblem(Exception):
 
     def lines(self) -> list[str]:
         """Return what is shown."""
-        return [*(f"Error: {sentence}" for sentence in self.sentences), *([self.note] if self.note else [])]
+        return [*(f"Error: {printable(sentence)}" for sentence in self.sentences), *([self.note] if self.note else [])]
 
 
 class DefinitionProblem(UsageProblem):

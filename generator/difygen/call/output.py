@@ -194,6 +194,8 @@ def check_output(output: str, *, inputs: str, store: str, is_known: bool) -> Non
         raise UsageProblem(f"Cannot write results to {output}: it is no file.")
     if not path.parent.is_dir():
         raise UsageProblem(f"Cannot write {output}: there is no folder {path.parent}.")
+    if not os.access(path.parent, os.W_OK):
+        raise UsageProblem(f"Cannot write {output}: permission denied.")
     if os.path.splitext(output)[1].lower() not in KINDS:
         raise UsageProblem(
             f"Results are written as .csv, .jsonl or .parquet, by the ending of --output, which is {output!r}. "
