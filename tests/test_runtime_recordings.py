@@ -1,4 +1,4 @@
-"""Every recorded answer of a real server to a run request: the right `Run`, or the right exception, over real HTTP."""
+"""Every recorded answer of real servers, 1.12 and newer, to a run request: the right `Run` or exception, over HTTP."""
 
 import asyncio
 import json
@@ -10,8 +10,9 @@ import pytest
 import runtime
 from runtime import AsyncWorkflowClient, Inputs, Outputs, Run, WorkflowClient, WorkflowInfo
 from support.replay import CHUNKINGS, Recording, cases, recording, replay
-from support.servers import Server
+from support.servers import Connection, Handler, Request, Server
 
+FOLDERS = ("recordings", "recordings_new")
 RUNS = ["POST /v1/workflows/run", "POST /v1/workflows/*/run"]
 
 
@@ -50,7 +51,7 @@ Outcome = tuple[list[runtime.Event], Run[AnyOutputs] | Exception]
 
 
 def blocking(url: str) -> Outcome:
-    with Client(base_url=url, api_key="app-RECORDED", user="u", timeout=10, max_retries=0) as client:
+    with Client(base_url=url, api_key="app-RECORDED", user="u", timeout=10, idle_timeout=1, max_retries=0) as client:
         try:
             return [], client.run()
         except runtime.DifyError as error:
@@ -60,7 +61,7 @@ def blocking(url: str) -> Outcome:
 def streamed(url: str) -> Outcome:
     events: list[runtime.Event] = []
     with (
-        Client(base_url=url, api_key="app-RECORDED", user="u", timeout=10, max_retries=0) as client,
+        Client(base_url=url, api_key="app-RECORDED", user="u", timeout=10, idle_timeout=1, max_retries=0) as client,
         client.stream() as stream,
     ):
         try:
@@ -72,7 +73,9 @@ def streamed(url: str) -> Outcome:
 
 def async_blocking(url: str) -> Outcome:
     async def call() -> Outcome:
-        async with AsyncClient(base_url=url, api_key="app-RECORDED", user="u", timeout=10, max_retries=0) as client:
+        async with AsyncClient(
+            base_url=url, api_key="app-RECORDED", user="u", timeout=10, idle_timeout=1, max_retries=0
+        ) as client:
             try:
                 return [], await client.run()
             except runtime.DifyError as error:
@@ -85,7 +88,9 @@ def async_streamed(url: str) -> Outcome:
     async def call() -> Outcome:
         events: list[runtime.Event] = []
         async with (
-            AsyncClient(base_url=url, api_key="app-RECORDED", user="u", timeout=10, max_retries=0) as client,
+            AsyncClient(
+                base_url=url, api_key="app-RECORDED", user="u", timeout=10, idle_timeout=1, max_retries=0
+            ) as client,
             client.stream() as stream,
         ):
             try:
@@ -100,7 +105,7 @@ def async_streamed(url: str) -> Outcome:
 
 def run_cases(*, streams: bool) -> list[str]:
     found = []
-    for case in cases():
+    for case in [case for folder in FOLDERS for case in cases(folder=folder)]:
         request = recording(case).request
         asked = isinstance(request.get("json"), dict) and request["json"].get("response_mode") == "streaming"
         is_run = request["method"] == "POST" and request["path"].split("?")[0].endswith("/run")
@@ -111,6 +116,7 @@ def run_cases(*, streams: bool) -> list[str]:
 
 BLOCKING = run_cases(streams=False)
 STREAMING = run_cases(streams=True)
+NEWER_RUNS = 67
 FAILURES = {
     "failed": runtime.RunFailedError,
     "stopped": runtime.RunStoppedError,
@@ -130,16 +136,41 @@ ERRORS: dict[tuple[int, str], type[runtime.APIError]] = {
 }
 
 
+def held(case: str) -> Handler:
+    """Serve a recording; where its server kept the connection open, keep it open."""
+    recorded, play = recording(case), replay(case)
+    if "no end" not in recorded.request.get("ended", ""):
+        return play
+
+    def handle(connection: Connection, request: Request) -> None:
+        connection.send(recorded.head + b"\r\n\r\n")
+        for chunk in recorded.chunks:
+            connection.chunk(chunk)
+        connection.hold()
+
+    return handle
+
+
 def test_there_are_many_recordings() -> None:
     assert len(BLOCKING) > 100
     assert len(STREAMING) > 30
+
+
+def test_every_recorded_run_of_newer_servers_is_told() -> None:
+    asked = [
+        case
+        for case in cases(folder="recordings_new")
+        if recording(case).request["method"] == "POST" and recording(case).request["path"].endswith("/run")
+    ]
+    assert len(asked) == NEWER_RUNS
+    assert set(asked) <= {*BLOCKING, *STREAMING}
 
 
 @pytest.mark.parametrize("call", [blocking, async_blocking])
 @pytest.mark.parametrize("case", BLOCKING)
 def test_a_blocking_answer(case: str, call: Callable[[str], Outcome]) -> None:
     recorded = recording(case)
-    with Server({route: replay(case) for route in RUNS}) as server:
+    with Server({route: held(case) for route in RUNS}) as server:
         _, outcome = call(server.url)
     assert server.runs == 1
     if not recorded.head:  # this server never answers a human-input node in blocking mode; here it hangs up
@@ -155,7 +186,7 @@ def test_a_blocking_answer(case: str, call: Callable[[str], Outcome]) -> None:
 @pytest.mark.parametrize("case", STREAMING)
 def test_a_stream(case: str, call: Callable[[str], Outcome]) -> None:
     recorded = recording(case)
-    with Server({route: replay(case) for route in RUNS}) as server:
+    with Server({route: held(case) for route in RUNS}) as server:
         events, outcome = call(server.url)
     assert server.runs == 1
     if recorded.status == 200:
@@ -178,6 +209,10 @@ def check_stream(recorded: Recording, events: list[runtime.Event], outcome: Run[
     names = [event["event"] for event in sent]
     ends = [at for at, name in enumerate(names) if name in ("workflow_finished", "workflow_paused")]
     seen = [event.raw for event in events if not isinstance(event, runtime.Ping)]
+    if not ends and names[-1:] == ["error"]:
+        assert isinstance(outcome, runtime.InvalidParamError)
+        assert outcome.message == sent[-1]["message"]
+        return
     if not ends:
         assert isinstance(outcome, runtime.StreamInterruptedError)
         assert seen == sent
@@ -230,7 +265,10 @@ def check_error(outcome: Run[AnyOutputs] | Exception, recorded: Recording) -> No
         kind = runtime.TooManyRequestsError
     assert type(outcome) is kind
     assert outcome.message == payload["message"].strip()
-    assert (outcome.code, outcome.server_version) == (
-        payload["code"],
-        "1.12.1" if "hitl" not in recorded.case else "1.11.4",
-    )
+    assert (outcome.code, outcome.server_version) == (payload["code"], version_of(recorded))
+
+
+def version_of(recorded: Recording) -> str:
+    """What the header says of the server."""
+    lines = recorded.head.decode().splitlines()
+    return next(line.partition(":")[2].strip() for line in lines if line.lower().startswith("x-version:"))
