@@ -216,7 +216,7 @@ def test_the_page_says_what_the_mock_does_in_which_release_and_the_mock_does_it(
     table = page.partition("| From | Before | What the mock does |\n")[2].partition("\n\n")[0]
     assert table.splitlines()[1:] == shown
     modules = (ROOT / "generator" / "difygen" / "mock").rglob("*.py")
-    asked = {name for path in modules for name in re.findall(r'has\(\s*"([a-z0-9-]+)"', path.read_text("utf-8"))}
+    asked = {name for path in modules for name in re.findall(r'has\(\s*"([a-z0-9.-]+)"', path.read_text("utf-8"))}
     told = {name for name, trait in TRAITS.items() if trait.mock}
     assert asked == told - {"silent-refusals"}  # what is left where refusals are neither prompt nor events
 

@@ -110,11 +110,29 @@ TRAITS: dict[str, Trait] = {
         "generated clients raise InvalidParamError.",
         mock="A stream of wrong inputs or files has an `error` event with status 500 and no code, and stays open.",
     ),
+    "system-in-start": Trait(
+        _ALWAYS,
+        FIRST_WITH_FORMS,
+        "seen on 1.12.1",
+        mock="The start node of a workflow's run gives `sys.*`, too; later only the inputs.",
+    ),
+    "model-in-inputs": Trait(
+        FIRST_WITH_FORMS,
+        _NEVER,
+        "seen on 1.14.2",
+        mock="An LLM node says in its inputs which model it asks.",
+    ),
+    "pydantic-2.11": Trait(
+        _ALWAYS,
+        FIRST_WITH_FORMS,
+        "seen on 1.12.1",
+        mock="Refusals of bodies link to pydantic 2.11, later 2.12.",
+    ),
     "bare-pauses": Trait(
         _ALWAYS,
         FIRST_WITH_FORMS,
         "seen on a commit of January 2026",
-        mock="A pause tells no `expiration_time`; a blocking answer has neither `paused_nodes` nor `reasons`.",
+        mock="A pause tells `display_in_ui` but no `expiration_time`, a blocking answer no `reasons`.",
     ),
     "no-events": Trait(
         _ALWAYS,
@@ -156,6 +174,12 @@ TRAITS: dict[str, Trait] = {
         "A chatflow asked in a conversation that it does not know begins a new one; "
         "generated clients raise ConversationMismatchError.",
         mock="An unknown conversation begins a new one.",
+    ),
+    "upload-references": Trait(
+        (1, 15, 0),
+        _NEVER,
+        "seen on a commit of June 2026",
+        mock="The answer to an upload has a `reference`, null.",
     ),
     "unknown-conversation-is-404": Trait(
         (1, 16, 0), _NEVER, "sources", mock="An unknown conversation is 404 before the stream opens."

@@ -156,12 +156,12 @@ def replayed() -> list[str]:
 
 
 @cache
-def makers() -> dict[str, tuple[float, str]]:
+def makers(folder: str = FOLDER) -> dict[str, tuple[float, str]]:
     """Which recording made the thing of an id, the first that tells of it, and when."""
     made: dict[str, tuple[float, str]] = {}
-    for case in replayed():
+    for case in cases("*", folder):
         recorded = recording(case)
-        if recorded.request["path"].endswith(("chat-messages", "completion-messages", "upload")):
+        if recorded.request["path"].endswith(("chat-messages", "completion-messages", "upload", "workflows/run")):
             moment = parsedate_to_datetime(re.findall(rb"Date: (.*?)\r", recorded.head + b"\r")[0].decode()).timestamp()
             for id_ in UUID.findall(recorded.body.decode("utf-8", "replace")):
                 made[id_] = min(made.get(id_, (moment, case)), (moment, case))
@@ -192,10 +192,14 @@ class ChatPlayer:
         for id_ in dict.fromkeys(UUID.findall(recorded.request["path"] + json.dumps(recorded.request.get("json", {})))):
             self._provide(id_, case)
         if "/form/human_input/" in recorded.request["path"]:
-            self._play_once("chat_hitl_approve_streaming")
+            self._ask(recorded.request["path"].rpartition("/")[2])
         self.answers[case] = answer = self._send(case, recorded)
         self._learn(recorded, answer)
         return answer
+
+    def _ask(self, token: str) -> None:
+        """See to it that there is a form of that token, under another name."""
+        self._play_once("chat_hitl_approve_streaming")
 
     def _provide(self, id_: str, case: str) -> None:
         """See to it that the thing of an id is there, under another name."""
@@ -338,7 +342,7 @@ def _anonymous(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     value = re.sub(r"(?s)^Run failed: .*", "Run failed: …", value).replace("RuntimeError: the stand-in", "the stand-in")
-    return UUID.sub("<id>", value)
+    return re.sub(r"human_input/[\w-]{20,}", "human_input/<token>", UUID.sub("<id>", value))
 
 
 def chat_difference(case: str, answer: httpx.Response) -> str:

@@ -110,7 +110,8 @@ class FileStore:
 
     def uploaded(self, file: StoredFile) -> JsonObject:
         """Return the answer to an upload."""
-        return {
+        reference = {"reference": None} if self.release.has("upload-references") else {}
+        return reference | {
             "id": file.id,
             "name": file.name,
             "size": len(file.content),

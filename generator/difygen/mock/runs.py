@@ -150,6 +150,11 @@ class Run:
         return data
 
     @property
+    def has_ended(self) -> bool:
+        """Whether its last event has been sent, whatever else is tidied up."""
+        return self.over or bool(self.events) and self.events[-1]["event"] == "workflow_finished"
+
+    @property
     def release(self) -> Release:
         """The release of Dify that the run is one of."""
         return self.simulation.release

@@ -18,6 +18,7 @@ from difygen.mock.errors import ApiError, bad_request, internal, invalid_param, 
 from difygen.mock.files import FileStore, usable
 from difygen.model import INPUT_TRAITS, ArrayOf, ObjectOf, Primitive, TurnFiles, Type
 from difygen.parser.yaml import no_constant
+from difygen.releases import Release
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -55,8 +56,9 @@ class HumanInputFormSubmitPayload(BaseModel):
     action: str
 
 
-def checked(model: type[M], data: object, pydantic: str = "2.11") -> M:
+def checked(model: type[M], data: object, release: Release) -> M:
     """Return `data` as `model`, or refuse it with pydantic's report in the wording of the server's release."""
+    pydantic = "2.11" if release.has("pydantic-2.11") else "2.12"
     try:
         return model.model_validate(data)
     except ValidationError as error:

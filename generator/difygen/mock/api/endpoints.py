@@ -166,7 +166,7 @@ async def run_workflow(request: ApiRequest) -> Response:
     state, body = request.state, await request.json()
     user = required_user(body)
     request.require_workflow()
-    payload = checked(WorkflowRunPayload, body)
+    payload = checked(WorkflowRunPayload, body, state.release)
     if "workflow_id" in request.http.path_params:
         workflow_id = request.parameter("workflow_id")
         if not is_uuid(workflow_id):
@@ -247,7 +247,7 @@ async def run_events(request: ApiRequest) -> Response:
     run = state.runs.find(request.definition, request.parameter("workflow_run_id").lower())
     if run is None or run.user != user:
         raise not_found("Workflow run not found")
-    if run.over and run.stored_status != "running":
+    if run.has_ended and run.stored_status != "running":
         response = StreamResponse(_finished(run), state.closing)
     else:
         snapshot = query.get("include_state_snapshot", "").lower() == "true"
@@ -268,17 +268,20 @@ async def _finished(run: Run) -> AsyncGenerator[bytes, None]:
 
 async def _joined(run: Run, snapshot: bool, last_events: tuple[str, ...]) -> AsyncGenerator[bytes, None]:
     """Yield a snapshot of what has happened, if asked for, then what happens next. A lasting pause is sent again."""
-    position = len(run.events)
+    position, had_ended = len(run.events), run.has_ended
+    if had_ended and run.stored_status != "running":  # it has ended since the request came
+        async for piece in _finished(run):
+            yield piece
+        return
     for event in run.simulation.snapshot(run.events) if snapshot else ():
         yield frame(event)
         if event["event"] in last_events:
             return
-    was_over = run.over
     async for piece in _frames(run.follow(position), last_events):
         yield piece
     # Nothing closes a stream that continues on pause and has no snapshot, not even the run's end; nor that of a run
     # which was stopped before and is stored as running.
-    if was_over or not last_events:
+    if had_ended or not last_events:
         await asyncio.Event().wait()
 
 
@@ -296,7 +299,7 @@ async def run_detail(request: ApiRequest) -> Response:
 
 async def logs(request: ApiRequest) -> Response:
     """Answer `GET /workflows/logs`."""
-    query = checked(WorkflowLogQuery, dict(request.http.query_params))
+    query = checked(WorkflowLogQuery, dict(request.http.query_params), request.state.release)
     return json_response(request.state.runs.logs(request.definition, query))
 
 
@@ -373,7 +376,7 @@ def _form(run: Run | None, token: str, body: JsonObject | None) -> Response:
     if run is None:
         raise not_found("Form not found")
     if body is not None:
-        payload = checked(HumanInputFormSubmitPayload, body)
+        payload = checked(HumanInputFormSubmitPayload, body, run.release)
         run.submit(token, payload.action, payload.inputs)
         return json_response({})
     run.forms[token].check_open()

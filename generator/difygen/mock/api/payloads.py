@@ -15,10 +15,10 @@ from difygen.mock.definition import Definition, JsonObject
 from difygen.mock.errors import ApiError, invalid_param, not_found
 from difygen.mock.files import FileStore, is_uuid, usable
 from difygen.mock.validation import checked, file_limits
+from difygen.releases import MOCKED_BY_DEFAULT
 
 M = TypeVar("M", bound=BaseModel)
 
-_PYDANTIC = "2.12"
 _STOP = "/v1/chat-messages/<string:task_id>/stop"
 _MEANT = {
     "/v1/chat-messages": f"/v1/chat-messages or /api/chat-messages or {_STOP}",
@@ -150,7 +150,7 @@ class TextToAudioPayload(BaseModel):
 
 def checked_chat(model: type[M], data: Mapping[str, Any]) -> M:
     """Return `data` as `model`, or refuse it in the wording of 1.14.2."""
-    return checked(model, dict(data), _PYDANTIC)
+    return checked(model, dict(data), MOCKED_BY_DEFAULT)
 
 
 def lost(path: str, message: str) -> ApiError:

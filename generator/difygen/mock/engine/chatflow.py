@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from difygen.mock.conversations import VariableRow
 from difygen.mock.definition import Definition, JsonObject, rows_of, selector_of
-from difygen.mock.engine.forms import Form
 from difygen.mock.engine.nodes import NodeResult
 from difygen.mock.engine.scheduler import Effects, EndText, NodeEffects, Round, Scheduler
 from difygen.mock.engine.turns import Turn
@@ -21,8 +20,6 @@ from difygen.model import TemplatePiece
 from difygen.parser.dsl.graph import Step, mapping, sequence
 
 CONVERSATION = "conversation"
-_UNSENT = ("inputs_truncated", "process_data_truncated", "outputs_truncated", "agent_strategy")
-"""What node events lack when they are sent again to somebody who joins late (seen on 1.14.2)."""
 
 
 class AnswerText(EndText):
@@ -78,7 +75,6 @@ class ChatflowTurn(Turn):
     _asks_after = ()  # the start node itself may speak
     variables: Mapping[str, VariableRow] = field(default_factory=dict, kw_only=True)
     _speech: AnswerText = field(init=False)
-    _places: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         Turn.__post_init__(self)
@@ -186,11 +182,7 @@ class ChatflowTurn(Turn):
             return NodeResult(outputs={"answer": self._speech.text_of(node.id), "files": []}, derived=True)
         if node.type == "assigner":
             return self._assign(node)
-        result = Turn._result(self, node)
-        if node.type == "llm":
-            model = {f"model_{key}": mapping(node.data.get("model")).get(key, "") for key in ("provider", "name")}
-            result = replace(result, inputs=model)
-        return result
+        return Turn._result(self, node)
 
     def _assign(self, node: Step) -> NodeResult:
         """Change conversation variables, as the node's rows say."""
@@ -241,36 +233,15 @@ class ChatflowTurn(Turn):
         self.row.status = "normal"
         self.row.extra_contents[-1] |= {"submitted": True, "form_definition": None, "form_submission_data": filled}
 
-    def _paused_data(self, form: Form) -> JsonObject:
-        reason = {key: value for key, value in form.reason().items() if key != "display_in_ui"}
-        return Turn._paused_data(self, form) | {"reasons": [reason]}
-
-    def snapshot(self, events: list[JsonObject]) -> list[JsonObject]:
-        """Return what somebody who joins late sees: what was said so far in one event, behind the run's start.
-
-        The node that asks a person has ended then, as `paused`, which the live stream does not say (seen on 1.14.2).
-        """
-        shown: list[JsonObject] = []
-        for event in Turn.snapshot(self, events):
-            data = {key: value for key, value in event["data"].items() if key not in _UNSENT}
-            if event["event"] == "human_input_required":
-                asking = {key: value for key, value in shown[-1]["data"].items() if key != "extras"}
-                shown.append(self.event("node_finished", asking | self._paused_node()))
-            elif event["event"] == "workflow_paused":
-                data["outputs"] = {"answer": self.row.answer, "files": {"value_type": "array[file]", "value": []}}
-            elif event["event"] == "node_started":
-                self._places.setdefault(data["id"], len(self._places) + 1)
-            if event["event"].startswith("node_"):
-                data["index"] = self._places.get(data["id"], 1)
-            shown.append(event | {"data": data})
-            if event["event"] == "workflow_started" and len(shown) == 1:
-                shown.append(self.envelope("message_replace", answer=self.row.answer, reason=""))
+    def _shown_late(self, event: JsonObject) -> list[JsonObject]:
+        """Return what was said so far in one event, behind the run's start (seen on 1.14.2)."""
+        data = event["data"]
+        if event["event"] == "workflow_paused":
+            data = data | {"outputs": {"answer": self.row.answer, "files": {"value_type": "array[file]", "value": []}}}
+        shown = [event | {"data": data}]
+        if event["event"] == "workflow_started" and data.get("reason") != "resumption":
+            shown.append(self.envelope("message_replace", answer=self.row.answer, reason=""))
         return shown
-
-    def _paused_node(self) -> JsonObject:
-        times = {"elapsed_time": self.elapsed(), "finished_at": self.row.created_at}
-        nothing: JsonObject = dict.fromkeys(("process_data", "outputs", "error", "execution_metadata"))
-        return nothing | times | {"status": "paused", "files": []}
 
 
 def changed(old: Any, operation: str, value: Any) -> Any:

@@ -9,7 +9,7 @@ import math
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from difygen.mock.definition import Definition, JsonObject
@@ -33,11 +33,13 @@ from difygen.mock.engine.values import VariablePool
 from difygen.mock.errors import Faults
 from difygen.mock.files import FileStore, files_in
 from difygen.mock.validation import schema_error
-from difygen.parser.dsl.graph import Step
+from difygen.parser.dsl.graph import Step, mapping
 from difygen.parser.dsl.node_types import FAIL
 from difygen.releases import MOCKED_BY_DEFAULT, Release
 
 _IN_SNAPSHOTS = ("workflow_started", "node_started", "node_finished")
+_UNSENT = ("inputs_truncated", "process_data_truncated", "outputs_truncated", "agent_strategy")
+"""What node events lack when they are sent again to somebody who joins late (seen on 1.14.2)."""
 _PAUSE = Step("mock_pause", "human-input", "Pause", {"delivery_methods": [{"type": "webapp"}]}, None, -1)
 """The node at which a run pauses that has none of its own."""
 
@@ -145,6 +147,7 @@ class Simulation:
     _asked: bool = False
     _slowed: bool = False
     _paused: bool = False
+    _places: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._pool = VariablePool(self.definition, self.store)
@@ -180,13 +183,39 @@ class Simulation:
         return self.inputs
 
     def snapshot(self, events: list[JsonObject]) -> list[JsonObject]:
-        """Return what somebody who joins late sees: node events without values, a lasting pause."""
+        """Return what somebody who joins late sees: node events without values, a lasting pause.
+
+        The node that asks a person has ended then, as `paused`, which the live stream does not say (seen on 1.14.2).
+        """
         past = [event for event in events if event["event"] in _IN_SNAPSHOTS]
-        lost = {"inputs": None, "process_data": None, "outputs": None, "outputs_truncated": True}
-        past = [e | {"data": e["data"] | lost} if e["event"] == "node_finished" else e for e in past]
         if self.status == "paused":
             past += [event for event in events[-2:] if event["event"] in ("human_input_required", "workflow_paused")]
-        return past
+        shown: list[JsonObject] = []
+        for event in past:
+            data = {key: value for key, value in event["data"].items() if key not in _UNSENT}
+            if event["event"] == "node_finished":
+                data |= dict.fromkeys(("inputs", "process_data", "outputs"))
+            if event["event"] == "human_input_required":
+                asking = {key: value for key, value in shown[-1]["data"].items() if key != "extras"}
+                shown.append(self.event("node_finished", asking | self._paused_node()))
+            elif event["event"] == "node_started":
+                self._places.setdefault(data["id"], len(self._places) + 1)
+            if event["event"].startswith("node_"):
+                data["index"] = self._places.get(data["id"], 1)
+            shown += self._shown_late(event | {"data": data})
+        return shown
+
+    def _shown_late(self, event: JsonObject) -> list[JsonObject]:
+        """Return what an event of the past is for somebody who joins late: the run's inputs tell the time, too."""
+        if event["event"] != "workflow_started":
+            return [event]
+        data = event["data"]
+        return [event | {"data": data | {"inputs": data["inputs"] | {"sys.timestamp": self.created_at}}}]
+
+    def _paused_node(self) -> JsonObject:
+        times = {"elapsed_time": self.elapsed(), "finished_at": int(time.time())}
+        nothing: JsonObject = dict.fromkeys(("process_data", "outputs", "error", "execution_metadata"))
+        return nothing | times | {"status": "paused", "files": []}
 
     def elapsed(self) -> float:
         """Return the seconds since the run started, as the wire has them."""
@@ -303,12 +332,17 @@ class Simulation:
 
     def _result(self, node: Step) -> NodeResult:
         if node.type == "start":
-            values = self.inputs | self.system | {"sys.timestamp": self.created_at}
+            more = self.system | {"sys.timestamp": self.created_at} if self.release.has("system-in-start") else {}
+            values = self.inputs | more
             return NodeResult(inputs=values, outputs=values, derived=True)
         if node.type in self.definition.workflow.kind.terminal_nodes:
             outputs = self._end_outputs(node)
             return NodeResult(inputs=outputs, outputs=outputs, derived=True)
-        return result_of(node, self._pool)
+        result = result_of(node, self._pool)
+        if node.type == "llm" and self.release.has("model-in-inputs"):
+            model = mapping(node.data.get("model"))
+            return replace(result, inputs={f"model_{key}": model.get(key, "") for key in ("provider", "name")})
+        return result
 
     def _end_outputs(self, node: Step) -> JsonObject:
         """Return the End's outputs; what a handler returns beyond what any End has is kept too."""
@@ -396,8 +430,7 @@ class Simulation:
 
     def _paused_data(self, form: Form) -> JsonObject:
         reason = form.reason()
-        if self.release.has("bare-pauses"):
-            del reason["expiration_time"]
+        del reason["expiration_time" if self.release.has("bare-pauses") else "display_in_ui"]
         return {
             "workflow_run_id": self.identity.run_id,
             "paused_nodes": [form.node_id],
