@@ -10,6 +10,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import black
 import pytest
 from support import LAB, TESTS
 from support.processes import DIFYGEN, importing, printed
@@ -38,6 +39,22 @@ def test_the_first_run_writes_a_package_that_imports(project: Project) -> None:
     assert ran.out.startswith("client: 2 workflows; files: ")
     program = "import client; print(client.run_concat.__name__, client.ReportClient.__name__)"
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "run_concat ReportClient\n"
+
+
+def test_the_runtime_is_laid_out_once(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Black takes ten seconds for all of it, and a change of a definition changes nothing of it."""
+    laid_out = []
+    lay_out = black.format_str
+    monkeypatch.setattr(black, "format_str", lambda text, **mode: laid_out.append(text) or lay_out(text, **mode))
+    project.write("difygen.toml", 'sources = ["specs"]\noutput = "client"\nline_length = 100\n')
+    difygen("--config", "difygen.toml")
+    assert len(laid_out) > 40
+    laid_out.clear()
+    project.change("specs/concat.yaml", "max_length: 48", "max_length: 40")
+    (project.client / "_runtime" / "_http.py").unlink()
+    assert "files: 2 written" in difygen("--config", "difygen.toml").out
+    assert 0 < len(laid_out) < 10
+    assert difygen("check", "--config", "difygen.toml").code == 0
 
 
 def test_the_lock_says_what_came_from_what(project: Project) -> None:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from itertools import count
+from itertools import count, product
 from typing import Any
 
 import pytest
@@ -76,22 +76,27 @@ CASES = [
 ]
 
 
+POINTS = pytest.mark.parametrize(
+    "step", [pytest.param(3, id="each third point"), pytest.param(1, id="each point", marks=pytest.mark.slow)]
+)
+"""At which points of a use it is interrupted; pairs of uses begin with different ones."""
+
+
 class TestInterruptedAnywhere:
     subject = RUNS
 
+    @POINTS
     @pytest.mark.parametrize(("kind", "name", "error", "managed"), CASES)
     def test_each_pair_of_uses_posts_once(
-        self, kind: str, name: str, error: type[BaseException], managed: bool
+        self, kind: str, name: str, error: type[BaseException], managed: bool, step: int
     ) -> None:
-        """The first use is interrupted at each of its points, the second goes through; the slot comes back."""
-        for first in OPERATIONS[:3]:
-            for second in OPERATIONS if "taken up" in name else OPERATIONS[2:3]:
-                points = count()
-                while self.pair(
-                    kind, SERVERS[name](), Interruption(next(points), error), first, second, managed=managed
-                ):
-                    pass
-                assert next(points) > 2
+        """The first use is interrupted at points of it, the second goes through; the slot comes back."""
+        seconds = OPERATIONS if "taken up" in name else OPERATIONS[2:3]
+        for offset, (first, second) in enumerate(product(OPERATIONS[:3], seconds)):
+            points = count(offset % step, step)
+            while self.pair(kind, SERVERS[name](), Interruption(next(points), error), first, second, managed=managed):
+                pass
+            assert next(points) > 2
 
     def pair(
         self, kind: str, routes: Routes, interruption: Interruption, first: str, second: str, *, managed: bool
@@ -129,13 +134,14 @@ TURN_USES = [
 
 
 class TestTurnsInterruptedAnywhere(TestInterruptedAnywhere):
+    @POINTS
     @pytest.mark.parametrize(("kind", "name", "error"), TURN_USES)
     def test_each_pair_of_uses_posts_once(  # type: ignore[override]
-        self, kind: str, name: str, error: type[BaseException]
+        self, kind: str, name: str, error: type[BaseException], step: int
     ) -> None:
         self.subject, routes = TURNS[name]
-        for first in OPERATIONS[:3]:
-            points = count()
+        for offset, first in enumerate(OPERATIONS[:3]):
+            points = count(offset % step, step)
             while self.pair(kind, routes, Interruption(next(points), error), first, "result", managed=True):
                 pass
             assert next(points) > 2

@@ -137,7 +137,9 @@ def test_an_interrupt_in_the_http_library(kind: str, function: str) -> None:
         return code.co_name in (function, f"{function}_async", function.replace("handle_", "handle_async_"))
 
     with Server(WORKING) as server:
-        text = interrupt_at(place, lambda: call(server.url, kind, "blocking"), shown)
+        text = interrupt_at(
+            place, lambda: call(server.url, kind, "blocking"), partial(variables, is_own=__file__.__eq__)
+        )
     assert "KeyboardInterrupt" in text
     assert KEY not in text
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from difygen import __version__
 from difygen.codegen.python.module import ModuleText
 from difygen.codegen.python.package import generate_file, generate_module, generate_package
+from difygen.codegen.python.runtime import runtime_files
 from difygen.codegen.python.templates import TemplateProblem
 from difygen.definitions.lockfile import (
     Lock,
@@ -206,8 +207,9 @@ def _package(
     after = {module: before[module] for module in kept}
     after |= {str(entry.module.name): entry.contract for entry in entries}
     texts = {module.path: module.text for module in modules}
-    texts |= generate_package({module: after[module].members["exports"] for module in sorted(apps)}, options)
-    untouched = {f"{module}.py" for module in kept}
+    exports = {module: after[module].members["exports"] for module in sorted(apps)}
+    texts |= generate_package(exports, options, made=held.kept)
+    untouched = {f"{module}.py" for module in kept} | (runtime_files().keys() & held.kept)
     files = {path: hash_bytes(text.encode()) for path, text in texts.items()}
     files |= {path: old.files[path] for path in untouched} if old else {}
     lock = Lock(__version__, request.fingerprint, files, apps, join_contracts(after))

@@ -6,7 +6,7 @@ changed. Touches no file but those that ship with difygen.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from difygen.codegen.describe import wrap
 from difygen.codegen.python.layout import INDENT, LINE_LENGTH, export_order, import_block, import_order, natural
@@ -106,10 +106,12 @@ def generate_file(modules: Sequence[ModuleText], options: Options) -> str:
     return _formatted(_rendered("bundle", context, options), options)
 
 
-def generate_package(exports: Mapping[str, Sequence[str]], options: Options) -> dict[str, str]:
+def generate_package(
+    exports: Mapping[str, Sequence[str]], options: Options, made: Collection[str] = ()
+) -> dict[str, str]:
     """Return the files beside the apps' modules: `__init__.py`, the runtime if it is not shared, and `py.typed`.
 
-    `exports` are the public names by module.
+    `exports` are the public names by module. Files of the runtime that are among those `made` are left out.
 
     Raises:
         TemplateProblem: A template of the user cannot be used.
@@ -131,7 +133,9 @@ def generate_package(exports: Mapping[str, Sequence[str]], options: Options) -> 
         "runtime": runtime,
         "modules": [ReExports(each, literal(f".{each}"), list(map(Code, lines[each]))) for each in ours],
     }
-    files = {"__init__.py": _rendered("init", context, options), **({} if options.runtime else runtime_files())}
+    files = {"__init__.py": _rendered("init", context, options)}
+    if not options.runtime:
+        files |= {path: text for path, text in runtime_files().items() if path not in made}
     return {path: _formatted(text, options) for path, text in files.items()} | {"py.typed": ""}
 
 
