@@ -7,7 +7,7 @@ they stand alone, and go along with no package.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from difygen import __version__
 from difygen.config import Config
@@ -68,14 +68,12 @@ def _locked(app: NamedDefinition, folder: str, config: Config) -> LockedApp:
 
 def _refuse_to_drop(output: str, old: Mapping[str, LockedApp], new: Mapping[str, LockedApp]) -> None:
     """Refuse to remove the documents of an app whose definition is still there: it was left out, and is not gone."""
-    if dropped := [*_left_out(output, old, {one.source for one in new.values()})]:
-        hint = "nothing was written; give all sources, or --prune to remove what is not among them"
-        raise PublishError("\n".join([*dropped, hint]))
-
-
-def _left_out(output: str, old: Mapping[str, LockedApp], sources: Collection[str]) -> Iterator[str]:
+    sources, dropped = {one.source for one in new.values()}, []
     for name, one in old.items():
         path = os.path.join(output, *one.source.split("/"))
         if one.source not in sources and (one.source == STDIN or os.path.exists(path)):
             place = "standard input" if one.source == STDIN else os.path.relpath(path).replace(os.sep, "/")
-            yield f"{output} holds documents of `{name}` of {place}, which is not among the sources"
+            dropped.append(f"{output} holds documents of `{name}` of {place}, which is not among the sources")
+    if dropped:
+        hint = "nothing was written; give all sources, or --prune to remove what is not among them"
+        raise PublishError("\n".join([*dropped, hint]))
