@@ -295,3 +295,24 @@ def test_the_same_arguments_have_the_same_digest_in_any_order() -> None:
     assert digest_of("app", {"a": 1, "b": [{"c": "字"}]}) == digest_of("app", {"b": [{"c": "字"}], "a": 1})
     assert digest_of("app", {"a": 1}) != digest_of("app", {"a": 1.5})
     assert digest_of("app", {"a": 1}) != digest_of("other", {"a": 1})
+
+
+def _open_each(folder: str, barrier: Any, problems: Any) -> None:
+    for number in range(60):
+        barrier.wait()
+        try:
+            open_store(f"{folder}/{number}.db").close()
+        except StoreError as error:
+            problems.put(str(error))
+
+
+def test_processes_that_open_a_new_store_at_the_same_moment_all_get_it(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    barrier, problems = context.Barrier(3), context.Queue()
+    processes = [context.Process(target=_open_each, args=(str(tmp_path), barrier, problems)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert problems.empty()

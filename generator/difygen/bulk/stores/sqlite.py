@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -83,16 +85,31 @@ class SqliteStore(Store):
         return SqliteStore, (str(self.path),)
 
     def _set_up(self, connection: sqlite3.Connection) -> None:
+        connection.execute("BEGIN")  # all three of one moment: another process may just make the store
+        is_empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
         (mark,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
-        is_empty = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0
+        connection.execute("COMMIT")
         if mark != _MARK and not is_empty:
             raise StoreError(f"{self.path} is a database of something else; choose another place for the store.")
         if version > _VERSION:
             raise StoreError(f"{self.path} was written by a newer difygen; use that one, or another store.")
         if mark != _MARK or version < _VERSION:  # each version has only added tables
-            connection.execute("PRAGMA journal_mode = WAL")
+            self._write_ahead(connection)
             connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+
+    @staticmethod
+    def _write_ahead(connection: sqlite3.Connection) -> None:
+        """Switch to the write-ahead log. SQLite itself does not wait here for others who do so at the same moment."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+            time.sleep(random.uniform(0.001, 0.02))
 
     @contextmanager
     def _talking(self) -> Iterator[sqlite3.Connection]:
