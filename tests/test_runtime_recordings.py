@@ -117,6 +117,15 @@ def run_cases(*, streams: bool) -> list[str]:
 BLOCKING = run_cases(streams=False)
 STREAMING = run_cases(streams=True)
 NEWER_RUNS = 67
+CUT = [
+    "seed_streaming",
+    "unicode_separators_streaming",
+    "hitl_pause_streaming_approve",
+    "v1_14_unicode_streaming",
+    "v1_14_llm_error_mid_streaming",
+    "v1_14_webapp_approve",
+    "dev2606_stop_slow",
+]
 FAILURES = {
     "failed": runtime.RunFailedError,
     "stopped": runtime.RunStoppedError,
@@ -196,7 +205,7 @@ def test_a_stream(case: str, call: Callable[[str], Outcome]) -> None:
 
 
 @pytest.mark.parametrize("chunking", CHUNKINGS)
-@pytest.mark.parametrize("case", ["seed_streaming", "unicode_separators_streaming", "hitl_pause_streaming_approve"])
+@pytest.mark.parametrize("case", CUT)
 def test_a_stream_cut_in_other_ways(case: str, chunking: str) -> None:
     with Server({RUNS[0]: replay(case, chunking)}) as server:
         events, outcome = streamed(server.url)

@@ -11,6 +11,12 @@ from runtime._protocol import SseDecoder
 from support.replay import cases, recording
 
 PING = b'{"event":"ping"}'
+STREAMS = [
+    case
+    for folder in ("recordings", "recordings_chat", "recordings_new")
+    for case in cases(folder=folder)
+    if recording(case).is_stream
+]
 SEPARATORS = "a\u2028b\u2029c\u0085d\x0be\x0cf\x1cg"
 
 CASES: dict[str, tuple[bytes, list[bytes]]] = {
@@ -118,7 +124,7 @@ def test_a_line_in_many_pieces_is_put_together_once() -> None:
 
 
 @pytest.mark.parametrize("cut", [by_byte, by_three])
-@pytest.mark.parametrize("case", [case for case in cases() if recording(case).is_stream])
+@pytest.mark.parametrize("case", STREAMS)
 def test_recordings_decode_the_same_however_they_are_cut(case: str, cut: Cut) -> None:
     body = recording(case).body[:60_000]
     assert fed(SseDecoder(), cut(body)) == fed(SseDecoder(), [body])
