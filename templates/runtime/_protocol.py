@@ -657,11 +657,15 @@ class RunState:
     def _learn_ids(self, payload: dict[str, Any]) -> None:
         """Take the ids from whichever event has them: the first one can get lost.
 
-        The server's spelling of the run's id takes the place of the caller's.
+        The server's spelling of the run's id takes the place of the caller's. A snapshot
+        names the run for a task (1.14), which no stop would find: the next event knows it.
         """
         self.workflow_run_id = usable_id(run_id_of(payload)) or self.workflow_run_id
-        self.task_id = self.task_id or usable_id(to_text(payload.get("task_id")))
-        self._knows_ids = bool(self.workflow_run_id and self.task_id)
+        if self.task_id in (None, self.workflow_run_id):
+            self.task_id = usable_id(to_text(payload.get("task_id"))) or self.task_id
+        self._knows_ids = bool(
+            self.workflow_run_id and self.task_id not in (None, self.workflow_run_id)
+        )
 
     def _is_news(self, name: str, payload: dict[str, Any]) -> bool:
         """Check whether an event goes to the caller; takes note of one that ends the stream."""

@@ -559,7 +559,9 @@ class TurnState(RunState):
         self._created_at = self._created_at or payload.get("created_at")
         runs = self._kind == "chatflow"
         self._knows_ids = bool(
-            self.message_id and self.task_id and (self.workflow_run_id or not runs)
+            self.message_id
+            and self.task_id not in (None, self.workflow_run_id)
+            and (self.workflow_run_id or not runs)
         )
         try:
             self._conversation.see(said)

@@ -7,6 +7,7 @@ later counts.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 
 from difygen.cursor import Diagnostics, Path
@@ -183,7 +184,8 @@ def check_kind(root: Mapping[str, JsonValue], report: Diagnostics) -> bool:
 def check_version(root: Mapping[str, JsonValue], report: Diagnostics) -> None:
     """Warn of a version newer than this reader. Older ones are all read alike: files mix the forms of several."""
     numbers = []
-    for part in text(root.get("version")).split(".")[:3]:
+    release = re.split("[-+]", text(root.get("version")), maxsplit=1)[0]
+    for part in release.split(".")[:3]:
         if not (part.isascii() and part.isdecimal() and len(part) < 7):
             return
         numbers.append(int(part))
