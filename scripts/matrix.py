@@ -44,6 +44,8 @@ class Environment:
     options: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
     deselected: tuple[str, ...] = ()
+    is_slow: bool = False
+    """Whether it is made only if it is asked for by name, and runs its slow tests."""
 
 
 ENVIRONMENTS = (
@@ -54,12 +56,17 @@ ENVIRONMENTS = (
     # Faults are what httpx2 is held to. The SDK of MCP needs a newer pydantic than the other environments have.
     Environment("newest", "3.14", (*sorted({*ALL, "mcp"} - {"cases", "faults"}),), packages=("mcp>=2,<3",)),
     Environment("httpx2", "3.13", HTTP, removed=("httpx", "httpcore"), deselected=(EXAMPLE, HTTPX)),
+    Environment(
+        *("engines", "3.12", ("engines",)),
+        packages=("ray[data]>=2.51,<2.64", "distributed", "celery", "markdown-it-py"),
+        is_slow=True,
+    ),
 )
 
 
 def main() -> int:
     uv = (str(ensure("test")), "-m", "uv")
-    asked = sys.argv[1:] or [each.name for each in ENVIRONMENTS]
+    asked = sys.argv[1:] or [each.name for each in ENVIRONMENTS if not each.is_slow]
     chosen = [each for each in ENVIRONMENTS if each.name in asked]
     failed = []
     with ThreadPoolExecutor(max_workers=1) as installing:  # the next one, while the tests of this one run
@@ -124,6 +131,8 @@ def run(environment: Environment, python: Path) -> int:
     tests = [f"tests/test_{name}.py" for name in environment.tests]
     command = [str(python), "-m", "pytest", "-q", "-n", WORKERS, "-p", "no:cacheprovider", *tests]
     command += [f"--deselect={test}" for test in environment.deselected]
+    if environment.is_slow:  # one cluster at a time, and the page about engines
+        command += ["-n", "0", "-m", "slow", "tests/test_readme.py", "-k", "engine"]
     settings = {"HYPOTHESIS_EXAMPLES": "10"} | ({"HTTP_LIBRARY": "httpx2"} if "httpx" in environment.removed else {})
     return subprocess.run(command, check=False, cwd=ROOT, env={**os.environ, **settings}).returncode
 

@@ -5,6 +5,7 @@ with what the page says.
     ```python    a program, run as it stands
     ```text      the output of the program right before it
     <!-- file: NAME -->   the block below is written to NAME
+    <!-- needs: MODULE… -->   without these the page is skipped
     <!-- studio: NAME VARIABLE… -->   before the block below, a server of Dify's stands in for https://dify.example.com,
                           and its app NAME takes these variables
 
@@ -51,7 +52,11 @@ RUN = (
 )
 """The pages of docs/ that are such sessions."""
 
-PAGES = [ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in RUN)]
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in RUN),
+    pytest.param(ROOT / "docs" / "engines.md", marks=pytest.mark.slow, id="engines"),
+]
 BLOCK = re.compile(
     r"(?:<!-- file: (?P<file>\S+) -->\n)?(?:<!-- studio: (?P<studio>.+?) -->\n)?"
     r"```(?P<language>\w+)\n(?P<body>.*?)```\n",
@@ -224,6 +229,8 @@ def test_every_command_and_program_does_what_the_page_says(
     page: Path, session: Session, request: pytest.FixtureRequest
 ) -> None:
     text = page.read_text("utf-8")
+    for module in " ".join(re.findall(r"<!-- needs: (.+?) -->", text)).split():
+        pytest.importorskip(module, reason=f"{page.name} needs {module}, which is not installed")
     if "$ npm " in text:
         need_npm()
     if "<!-- studio:" in text:

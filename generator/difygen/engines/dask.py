@@ -1,0 +1,99 @@
+"""Dask: rows as tasks of a cluster, under one semaphore of all its workers.
+
+    for result in call_rows(cluster, ConcatClient(user="ada"), rows, "/shared/runs/", concurrency=40):
+        ...
+
+Tasks are not pure and are not retried. But Dask gives the tasks of a worker that has died to another one, as often as
+`distributed.scheduler.allowed-failures` says: that one looks into the store first, and starts nothing again.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from secrets import token_hex
+
+from distributed import Client, Future, as_completed, secede
+
+from difygen.bulk.hands import StreamsApp
+from difygen.bulk.rows import Row, RowResult
+from difygen.bulk.run import Policy, run_row
+from difygen.engines.desk import at_desk, clear_desk
+from difygen.engines.work import Work, is_elsewhere, pauses
+
+
+def call_rows(
+    cluster: Client,
+    client: StreamsApp,
+    rows: Iterable[Row],
+    store: str | os.PathLike[str],
+    *,
+    concurrency: int,
+    retries: int = 0,
+    retry_failed: bool = False,
+    rerun_unknown: bool = False,
+) -> Iterator[RowResult]:
+    """Iterate over what comes of rows, as they end, with at most twice `concurrency` of them on the cluster.
+
+    Args:
+        cluster: The client of the Dask cluster.
+        client: A client of the app that is not async, of which each worker gets a copy; the key comes from its
+            environment.
+        rows: What to call the app with. They are asked for as others end.
+        store: Where rows are kept: a folder that all machines share, or a URL; a file where there is one machine.
+        concurrency: How many calls may go on at a time, of all on the cluster that use this store and this number.
+        retries: How often Dask may repeat a task that has raised an exception.
+        retry_failed: Run those again that ended badly before.
+        rerun_unknown: Run those again of which nobody can tell whether they were run. They may run twice then.
+
+    Raises:
+        JobEndedError: Every row would end like this.
+        StoreError: The store cannot be read or written.
+        TypeError: The client is async, or was given a key, or something else that does not travel.
+    """
+    work = Work.of(client, store, concurrency, Policy(retry_failed, rerun_unknown), is_async=False)
+    driver = token_hex(8)
+    running: set[Future] = set()
+    ended = as_completed()
+    try:
+        for row in rows:
+            future = cluster.submit(call_row, driver, work, row, pure=False, retries=retries)
+            running.add(future)
+            ended.add(future)
+            if len(running) >= 2 * concurrency:
+                yield _next(ended, running)
+        while running:
+            yield _next(ended, running)
+    finally:
+        cluster.cancel(list(running))
+        with suppress(Exception):  # a worker that has just died; the others have heard it
+            cluster.run(clear_desk, driver, on_error="ignore")
+
+
+def _next(ended: as_completed, running: set[Future]) -> RowResult:
+    future = next(ended)
+    running.remove(future)
+    result: RowResult = future.result()
+    return result
+
+
+def call_row(driver: str, work: Work, row: Row) -> RowResult:
+    """Take a row to its end: the task, which leaves the worker's pool of threads, since it only waits."""
+    with at_desk(driver, work) as desk:
+        secede()
+        for pause in pauses():
+            result = run_row(
+                desk.client,
+                row,
+                desk.store,
+                retry_failed=work.policy.retry_failed,
+                rerun_unknown=work.policy.rerun_unknown,
+                limit=desk.limit,
+            )
+            if not is_elsewhere(result):
+                return result
+            desk.limit.check()
+            time.sleep(pause)
+    raise AssertionError("pauses never end")

@@ -1,0 +1,70 @@
+"""What travels to the workers of an engine. It holds no key: clients pickle without, and not at all if given one."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Self
+
+from difygen.bulk.hands import StreamsApp
+from difygen.bulk.rows import RowResult
+from difygen.bulk.run import Policy
+
+LONGEST_PAUSE = 15.0
+"""Seconds between two looks at a row that somebody else is at work on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """How each worker is to call: with its own copy of `client`, rows kept in `store`, `concurrency` at a time of all.
+
+    `store` is a URL or an absolute path, since workers may be in another folder.
+    """
+
+    client: StreamsApp
+    store: str
+    concurrency: int
+    policy: Policy
+
+    @classmethod
+    def of(
+        cls,
+        client: StreamsApp,
+        store: str | os.PathLike[str],
+        concurrency: int,
+        policy: Policy,
+        *,
+        is_async: bool,
+    ) -> Self:
+        """Return the work, if it can travel.
+
+        Raises:
+            TypeError: The client is of the other kind, or was given a key or something else that does not travel.
+            ValueError: `concurrency` lets nothing go on.
+        """
+        if hasattr(client, "aclose") is not is_async:
+            wanted = "an async client, such as AsyncConcatClient(…)" if is_async else "a client that is not async"
+            raise TypeError(f"the engine needs {wanted}; this is {type(client).__name__}")
+        if concurrency < 1:
+            raise ValueError(f"concurrency must be at least 1, not {concurrency}")
+        pickle.dumps(client)  # raises here and now, in the place of somewhere within the engine
+        place = os.fspath(store)
+        if "://" not in place:
+            slash = "/" if place.endswith(("/", os.sep)) else ""
+            place = os.path.abspath(place) + slash
+        return cls(client, place, concurrency, policy)
+
+
+def is_elsewhere(result: RowResult) -> bool:
+    """Check whether somebody else is at work on a row, so that it is to be looked at again."""
+    return not result.is_new and result.state in ("claimed", "started")
+
+
+def pauses() -> Iterator[float]:
+    """Give the seconds between looks at a row that somebody else is at work on: more and more, without end."""
+    pause = 0.5
+    while True:
+        yield pause
+        pause = min(2 * pause, LONGEST_PAUSE)
