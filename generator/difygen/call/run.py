@@ -127,9 +127,9 @@ class SingleCall:
                     for event in stream:
                         if not self._keep(event.raw):
                             continue
+                        self._timeline.feed(event.raw, time.monotonic())  # first: it tells how to stop the run
                         if self._options.events:
                             echo(compact_json(event.raw))
-                        self._timeline.feed(event.raw, time.monotonic())
                         view.update(event.raw)
                     return stream.result()
             except OutputError:  # nobody sees how it goes on
