@@ -187,6 +187,7 @@ def test_any_event(payload: Any, stored: Any, again: bool) -> None:
 @given(file=changed(FILE), location=st.sampled_from(["http://[", "http://a:99999999/", "//", "\xe4", "ftp://a/"]))
 @example({**FILE, "filename": "n" * 400 + ".txt"}, "")
 @example({**FILE, "url": "\ud800"}, "")
+@example({**FILE, "url": "http://["}, "")
 @settings(max_examples=100)
 def test_any_file(file: Any, location: str) -> None:
     def handle(request: Any) -> Any:

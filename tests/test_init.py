@@ -165,12 +165,13 @@ def test_a_folder_that_cannot_be_made_is_a_message_and_no_traceback() -> None:
 
 
 def contract(workflow: App) -> App:
-    """What a spec can say: no graph, no prefilled forms, and one description for an object and the place it is in."""
+    """What a spec can say: no graph, none of its forms, no prefilled inputs, and one description for an object and the place it is in."""
     return replace(
         workflow,
         nodes=(),
         edges=(),
         answers=(),
+        forms=(),
         tools=tuple(Tool(name=each.name) for each in workflow.tools),
         features=replace(workflow.features, citations=False, moderation=False, annotation_reply=False),
         variables=tuple(

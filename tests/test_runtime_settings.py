@@ -120,7 +120,7 @@ def test_base_urls_that_cannot_be_meant(given: str, says: str) -> None:
     "given", ["https://me:hunter2@host/v1", "me:hunter2@host/v1", "'https://me:hunter2@host/v1'", "//hunter2@host"]
 )
 def test_a_password_in_the_base_url_is_refused_and_not_shown(given: str) -> None:
-    with pytest.raises(runtime.ConfigurationError, match="leave it out") as caught:
+    with pytest.raises(runtime.ConfigurationError, match="leave them out") as caught:
         normalize_base_url(given)
     assert "hunter2" not in str(caught.value)
 

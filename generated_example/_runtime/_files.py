@@ -213,10 +213,14 @@ class Link:
 def reachable_url(url: str, files_url: str | None) -> str:
     """Return a link of Dify's as it is reached from here: at `files_url`, else `DIFY_FILES_URL`.
 
-    Only signed links are led there: other URLs are not Dify's own.
+    Only signed links are led there: other URLs are not Dify's own. One that is malformed
+    stays as it is.
     """
     base = os.environ.get(FILES_URL_VARIABLE) if files_url is None else files_url
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return url
     _, found, file = parts.path.partition("/files/")
     if not base or not found or "sign=" not in parts.query:
         return url
