@@ -165,7 +165,10 @@ def test_a_folder_that_cannot_be_made_is_a_message_and_no_traceback() -> None:
 
 
 def contract(workflow: App) -> App:
-    """What a spec can say: no graph, none of its forms, no prefilled inputs, and one description for an object and the place it is in."""
+    """What a spec can say: no graph, no forms of its own, no prefilled inputs.
+
+    An object and the place it is in have one description.
+    """
     return replace(
         workflow,
         nodes=(),
