@@ -114,6 +114,17 @@ def test_of_many_processes_that_claim_at_once_one_has_the_row(where: str, kind: 
     assert (found, won.empty(), [worker.exitcode for worker in workers]) == (sorted(keys), True, [0, 0, 0])
 
 
+def test_a_claim_that_follows_a_withdrawal_stands(tmp_path: Path) -> None:
+    """Even where both are read at once: whoever passes over it starts the row a second time."""
+    folder = f"{tmp_path}/parts/"
+    with open_store(folder) as store, open_store(folder) as other:
+        assert store.claim(row("a"))
+        (part,) = Path(folder).glob("*.jsonl")
+        claim = part.read_text("utf-8")
+        part.write_text(claim + json.dumps(["withdrawn", "a", 1, store.owner]) + "\n" + claim, "utf-8")
+        assert not other.claim(row("a"))
+
+
 def test_threads_share_a_store(where: str) -> None:
     keys = [f"row {number}" for number in range(10)]
     won: list[str] = []

@@ -85,7 +85,7 @@ class PartsIndex:
         """
         last: dict[bytes, tuple[int, int, bytes]] = {}
         claims: dict[Claim, bytes] = {}
-        withdrawn: list[Claim] = []
+        withdrawn: set[Claim] = set()
         notes: list[list[str]] = []
         for line in piece.splitlines():
             found = _ROW.match(line)
@@ -95,7 +95,7 @@ class PartsIndex:
                     notes.append(members)
                 elif first == "withdrawn":
                     key, attempt, owner = members
-                    withdrawn.append(claim := (_hash_of(key), attempt, owner.encode()))
+                    withdrawn.add(claim := (_hash_of(key), attempt, owner.encode()))
                     claims.pop(claim, None)
                 else:
                     raise ValueError(f"a line begins with {first!r}")
@@ -104,6 +104,7 @@ class PartsIndex:
             hashed, attempt, rank = _hash(key_), int(number), RANKS[state.decode()]  # type: ignore[index]
             if not rank:
                 claims[hashed, attempt, owner_] = line
+                withdrawn.discard((hashed, attempt, owner_))  # it was claimed anew
             elif hashed not in last or last[hashed][:2] < (attempt, rank):
                 last[hashed] = attempt, rank, line
         self._keep(last, claims, withdrawn, notes)
@@ -112,7 +113,7 @@ class PartsIndex:
         self,
         last: dict[bytes, tuple[int, int, bytes]],
         claims: dict[Claim, bytes],
-        withdrawn: list[Claim],
+        withdrawn: set[Claim],
         notes: list[list[str]],
     ) -> None:
         """Write what a piece has told. Claims on attempts of which more is known than the claim mean nothing."""
@@ -174,7 +175,7 @@ class PartsIndex:
         query = "SELECT owner FROM claims WHERE hash = ? AND attempt = ?"
         owners = {owner for (owner,) in self._database.execute(query, (hashed, claim.attempt)).fetchall()}
         found = self._database.execute("SELECT attempt FROM rows WHERE hash = ?", (hashed,)).fetchone()
-        return owners > {claim.owner.encode()} or (found is not None and found[0] >= claim.attempt)
+        return owners != {claim.owner.encode()} or (found is not None and found[0] >= claim.attempt)
 
     def notes(self, topic: str) -> list[tuple[str, str]]:
         """Return what is kept about a topic: names, each with every text that it was ever given."""
