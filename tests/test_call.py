@@ -357,6 +357,10 @@ def test_a_reader_that_goes_away_stops_the_run_without_a_word(spec: str, slow: M
     result = redirected(arguments, env=slow.environment, redirection=f"| head -{count}")
     assert (result.code, result.err) == (1, "")
     assert [json.loads(line)["event"] for line in result.out.splitlines()] == ["ping", "workflow_started"][:count]
+    for _ in range(100):  # the server answers a stop before the run has stopped
+        if slow.last_run.status == "stopped":
+            break
+        time.sleep(0.05)
     assert slow.last_run.status == "stopped"
 
 
