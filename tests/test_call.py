@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 from difygen.testing import MockDify, mock_dify
 from support import LAB
+from support.processes import eventually
 from support.replay import recording
 from support.servers import RUN, STOP, Connection, Request, Server, as_json, html, unused_port
 from support.terminal import on_terminal, piped, redirected
@@ -358,11 +358,7 @@ def test_a_reader_that_goes_away_stops_the_run_without_a_word(spec: str, slow: M
     result = redirected(arguments, env=slow.environment, redirection=f"| head -{count}")
     assert (result.code, result.err) == (1, "")
     assert [json.loads(line)["event"] for line in result.out.splitlines()] == ["ping", "workflow_started"][:count]
-    for _ in range(100):  # the server answers a stop before the run has stopped
-        if slow.last_run.status == "stopped":
-            break
-        time.sleep(0.05)
-    assert slow.last_run.status == "stopped"
+    assert eventually(lambda: slow.last_run.status == "stopped")  # the server answers before the run has stopped
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ from difygen.bulk import JobEndedError, open_store
 from support import ROOT
 from support.bulk_server import BulkServer, bulk_server
 from support.concat_client import AsyncConcatClient, ConcatClient
-from support.engines import CLUSTERS, ENGINES, PATHS, driver, kill, wait_until
+from support.engines import CLUSTERS, ENGINES, PATHS, driver, kill
+from support.processes import eventually
 from support.servers import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180), pytest.mark.filterwarnings("default")]
@@ -70,7 +71,7 @@ class Rows:
         """Kill all workers once that is so, and what was said before it was kept."""
 
         def work() -> None:
-            wait_until(told)
+            assert eventually(told, 40)
             time.sleep(0.5)
             kill(self.engine)
 
@@ -82,7 +83,7 @@ class Rows:
 @pytest.fixture
 def rows(cluster: tuple[str, str], served: tuple[BulkServer, Server], tmp_path: Path) -> Iterator[Rows]:
     bulk = served[0]
-    bulk.__init__()  # type: ignore[misc]  # as new, at the same address
+    bulk.forget()
     found = Rows(cluster, bulk, tmp_path)
     yield found
     if cluster[0] == "dask":
@@ -143,7 +144,7 @@ def test_a_storm_of_refusals_loses_nothing(rows: Rows) -> None:
 def test_a_driver_that_is_killed_is_followed_by_another(rows: Rows) -> None:
     rows.bulk.latency = 0.3
     first = driver(rows.kind, rows.address, names(30), rows.store)
-    wait_until(lambda: rows.bulk.starts.total() >= 8)
+    assert eventually(lambda: rows.bulk.starts.total() >= 8, 40)
     first.kill()
     first.communicate()
     assert rows.run(names(30)) == dict.fromkeys(names(30), "done")
@@ -201,7 +202,7 @@ def test_a_celery_task_whose_process_is_killed_is_delivered_again_and_starts_not
     """By the program of docs/engines.md, in a real worker with a broker of files."""
     pytest.importorskip("celery", reason="pip install celery")
     bulk, server = served
-    bulk.__init__()  # type: ignore[misc]
+    bulk.forget()
     page = (ROOT / "docs" / "engines.md").read_text("utf-8")
     program = page.partition("<!-- file: tasks.py -->\n```python\n")[2].partition("```")[0]
     program = program.replace("from client import", "from support.concat_client import")
@@ -230,7 +231,7 @@ def test_a_celery_task_whose_process_is_killed_is_delivered_again_and_starts_not
             stdout=subprocess.PIPE,
             text=True,
         )
-        wait_until(lambda: bulk.arrived["row 1"] and bulk.arrived["row 2"])
+        assert eventually(lambda: bulk.arrived["row 1"] and bulk.arrived["row 2"], 40)
         time.sleep(0.5)
         # Both are at work: one that is killed while it waits for work would leave the pool locked.
         children = Path(f"/proc/{worker.pid}/task/{worker.pid}/children").read_text().split()

@@ -22,7 +22,7 @@ import pytest
 from difygen.testing import MockDify, mock_dify
 from jsonschema import Draft202012Validator
 from support import CHAT_LAB, LAB, ROOT
-from support.processes import DIFYGEN, importing
+from support.processes import DIFYGEN, eventually, importing
 from support.projects import difygen
 from support.servers import RUN, STOP, Connection, Request, Server, as_json
 
@@ -104,13 +104,6 @@ def error_of(result: CallToolResult) -> str:
     assert result.is_error
     assert result.structured_content is None
     return text_of(result)
-
-
-def eventually(is_so: Callable[[], bool], seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + seconds
-    while not is_so() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return is_so()
 
 
 # What there is to call

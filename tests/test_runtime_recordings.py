@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import runtime
 from runtime import AsyncWorkflowClient, Inputs, Outputs, Run, WorkflowClient, WorkflowInfo
-from support.replay import CHUNKINGS, Recording, cases, recording, replay
-from support.servers import Connection, Handler, Request, Server
+from support.replay import CHUNKINGS, Recording, cases, held, recording, replay
+from support.servers import Server
 
 FOLDERS = ("recordings", "recordings_new")
 RUNS = ["POST /v1/workflows/run", "POST /v1/workflows/*/run"]
@@ -143,21 +143,6 @@ ERRORS: dict[tuple[int, str], type[runtime.APIError]] = {
     (500, "internal_server_error"): runtime.ServerError,
     (500, "unknown"): runtime.ServerError,
 }
-
-
-def held(case: str) -> Handler:
-    """Serve a recording; where its server kept the connection open, keep it open."""
-    recorded, play = recording(case), replay(case)
-    if "no end" not in recorded.request.get("ended", ""):
-        return play
-
-    def handle(connection: Connection, request: Request) -> None:
-        connection.send(recorded.head + b"\r\n\r\n")
-        for chunk in recorded.chunks:
-            connection.chunk(chunk)
-        connection.hold()
-
-    return handle
 
 
 def test_there_are_many_recordings() -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from runtime._protocol import SseDecoder
 from runtime._turns import AppKind, TurnState, blocking_turn
 from support.chat_clients import ASYNC_CLIENTS, CLIENTS, AnyInputs
-from support.replay import CHUNKINGS, Recording, cases, recording, replay
-from support.servers import Connection, Handler, Request, Server
+from support.replay import CHUNKINGS, Recording, cases, held, recording
+from support.servers import Server
 from support.turn_cases import END, told
 
 PATHS = ("/v1/chat-messages", "/v1/completion-messages")
@@ -133,21 +133,6 @@ def test_what_a_blocking_answer_says(case: str) -> None:
 
 
 KEY = {"api_key": "app-SecretThatMustNotLeak", "user": "u1", "timeout": 20.0, "idle_timeout": 0.5, "max_retries": 0}
-
-
-def held(case: str) -> Handler:
-    """Serve a recording; where its server kept the connection open, keep it open."""
-    recorded, play = recording(case), replay(case)
-    if "no end" not in recorded.request.get("ended", ""):
-        return play
-
-    def handle(connection: Connection, request: Request) -> None:
-        connection.send(recorded.head + b"\r\n\r\n")
-        for chunk in recorded.chunks:
-            connection.chunk(chunk)
-        connection.hold()
-
-    return handle
 
 
 def arguments(recorded: Recording) -> tuple[list[Any], dict[str, Any]]:

@@ -25,6 +25,9 @@ check_option = click.option(
     "--check", is_flag=True, help="Write nothing; exit with 1 if a file is not what it should be."
 )
 force_option = click.option("--force", is_flag=True, help="Overwrite and remove files that difygen did not write.")
+prune_documents_option = click.option(
+    "--prune", is_flag=True, help="Remove the documents of definitions that are not among the SOURCEs."
+)
 
 
 @command(short_help="Tell whether a package is what its definitions give.")
@@ -288,7 +291,7 @@ def inspect(as_json: bool, **arguments: Any) -> None:
 @click.option("--base-url", metavar="URL", help="The server, with /v1. Default: that of Dify's cloud.")
 @check_option
 @force_option
-@click.option("--prune", is_flag=True, help="Remove the documents of definitions that are not among the SOURCEs.")
+@prune_documents_option
 @settings_option
 def docs(
     sources: tuple[str, ...],
@@ -318,7 +321,7 @@ def docs(
 @click.option("--base-url", metavar="URL", help="The server, with /v1. Default: that of Dify's cloud.")
 @check_option
 @force_option
-@click.option("--prune", is_flag=True, help="Remove the documents of definitions that are not among the SOURCEs.")
+@prune_documents_option
 @settings_option
 def openapi(
     sources: tuple[str, ...],

@@ -70,6 +70,10 @@ class BulkServer:
     _at_once: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
+    def forget(self) -> None:
+        """Be as new, at the same address."""
+        vars(self).update(vars(BulkServer()))
+
     def environment(self, server: Server) -> dict[str, str]:
         return {"DIFY_BASE_URL": server.url, "DIFY_API_KEY": "app-SECRET"}
 

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -124,13 +123,6 @@ def driver(kind: str, address: str, strings: Sequence[str], store: str) -> subpr
     return subprocess.Popen(
         [sys.executable, __file__, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-
-
-def wait_until(told: Any, seconds: float = 40.0) -> None:
-    until = time.monotonic() + seconds
-    while not told():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 if __name__ == "__main__":

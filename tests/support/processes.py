@@ -1,10 +1,12 @@
-"""Processes of the tests' own Python: which folders they import from, and what they print."""
+"""Processes of the tests' own Python: which folders they import from, what they print, and waiting for them."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 from support import GENERATOR
@@ -26,3 +28,11 @@ def printed(program: str, *arguments: str, folders: tuple[Path, ...] = (), **set
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def eventually(is_so: Callable[[], bool], seconds: float = 10.0) -> bool:
+    """Wait until something is so, for some seconds, and return whether it is."""
+    deadline = time.monotonic() + seconds
+    while not is_so() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return is_so()

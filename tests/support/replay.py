@@ -115,3 +115,18 @@ def replay(case: str, chunking: str = "as recorded") -> Handler:
             connection.finish()
 
     return handle
+
+
+def held(case: str) -> Handler:
+    """Serve a recording; where its server kept the connection open, keep it open."""
+    recorded, play = recording(case), replay(case)
+    if "no end" not in recorded.request.get("ended", ""):
+        return play
+
+    def handle(connection: Connection, request: Request) -> None:
+        connection.send(recorded.head + b"\r\n\r\n")
+        for chunk in recorded.chunks:
+            connection.chunk(chunk)
+        connection.hold()
+
+    return handle

@@ -28,6 +28,7 @@ from difygen.project.request import (
     Request,
     app_of,
     find_runtime,
+    left_out,
     resolve,
     what_it_holds,
     wrong_place,
@@ -78,7 +79,9 @@ def _write(request: Request) -> BuildReport:
         return plan.report
     for output in plan.outputs[: not request.only_documents]:
         if output.old and output.lock and not (request.config.prune or request.config.settings):
-            _refuse_to_drop(request, output.old, output.lock)
+            old, new = output.old.apps, output.lock.apps
+            if problem := left_out(request.shown, "the client", request.folder, old, new):
+                raise PublishError(problem)
     changing = [each for each in plan.outputs if not each.is_current]
     surveys = dict(zip(map(id, changing), publish(*changing, force=force) if changing else (), strict=True))
     return reported(plan.report, plan.outputs, [surveys.get(id(each), Survey()) for each in plan.outputs])
@@ -150,20 +153,6 @@ def _digest(source: Source, stdin: bytes) -> str:
     if source.named and not os.path.isfile(source.path):
         return "a pipe, which cannot be read twice"
     return hash_file(source.path)
-
-
-def _refuse_to_drop(request: Request, old: Lock, new: Lock) -> None:
-    """Refuse to remove a client whose definition is still there: it was left out, and is not gone."""
-    listed = {one.source for one in new.apps.values()}
-    dropped = []
-    for module, one in old.apps.items():
-        path = os.path.join(request.folder, one.source)
-        if one.source not in listed and (one.source == STDIN or os.path.exists(path)):
-            place = "standard input" if one.source == STDIN else os.path.relpath(path).replace(os.sep, "/")
-            dropped.append(f"{request.shown} holds the client `{module}` of {place}, which is not among the sources")
-    if dropped:
-        hint = "nothing was written; give all sources, or --prune to remove what is not among them"
-        raise PublishError("\n".join([*dropped, hint]))
 
 
 # A runtime that packages share

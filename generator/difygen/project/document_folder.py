@@ -16,7 +16,7 @@ from difygen.definitions.sources import STDIN, Source, origin_of
 from difygen.documents.apps import NamedDefinition
 from difygen.documents.targets import DOCUMENT_TARGETS
 from difygen.files import hash_bytes
-from difygen.project.request import ALONE, app_of, what_it_holds
+from difygen.project.request import ALONE, app_of, left_out, what_it_holds
 from difygen.project.writer import Destination, PublishError, read_own_lock, signed
 
 _MARK = "documents"
@@ -36,12 +36,20 @@ def folder_of(
     if old:
         _refuse_others(output, old)
     texts = {path: signed(text, __version__, path) for path, text in files.items()}
-    locked = {each.name: _locked(each, folder, config) for each in apps}
+    locked = {}
+    for each in apps:
+        about = each.definition.workflow
+        source = Source(STDIN if about.source == STDIN else os.path.abspath(about.source), about.source)
+        path, origin = source.relative_to(folder), origin_of(source, folder, config.folder)
+        locked[each.name] = LockedApp(path, origin, each.source_hash, about.name, about.mode)
     others = {path: digest for path, digest in old.files.items() if not path.endswith(endings)} if old else {}
     if old and not config.prune:
         ours = {app_of(path) for path in old.files.keys() - others.keys()}
-        _refuse_to_drop(output, {name: one for name, one in old.apps.items() if name.rstrip("_") in ours}, locked)
-    elsewhere = {name: one for name, one in old.apps.items() if name.rstrip("_") in map(app_of, others)} if old else {}
+        before = {name: one for name, one in old.apps.items() if name.rstrip("_") in ours}
+        if problem := left_out(output, "documents of", folder, before, locked):
+            raise PublishError(problem)
+    theirs = {*map(app_of, others)}
+    elsewhere = {name: one for name, one in old.apps.items() if name.rstrip("_") in theirs} if old else {}
     hashes = {path: hash_bytes(text.encode()) for path, text in texts.items()}
     new = Lock(__version__, _MARK, others | hashes, elsewhere | locked, package=ALONE)
     return Destination(output, texts, others.keys(), new, old, seen)
@@ -56,24 +64,3 @@ def _refuse_others(output: str, old: Lock) -> None:
     if old.package != ALONE and os.path.lexists(package):
         hint = "leave out SOURCE and -o to write these, or choose another output"
         raise PublishError(f"{output} holds the documents that go along with {package}\nnothing was written; {hint}")
-
-
-def _locked(app: NamedDefinition, folder: str, config: Config) -> LockedApp:
-    """Return what the lock keeps of an app."""
-    about = app.definition.workflow
-    source = Source(STDIN if about.source == STDIN else os.path.abspath(about.source), about.source)
-    path, origin = source.relative_to(folder), origin_of(source, folder, config.folder)
-    return LockedApp(path, origin, app.source_hash, about.name, about.mode)
-
-
-def _refuse_to_drop(output: str, old: Mapping[str, LockedApp], new: Mapping[str, LockedApp]) -> None:
-    """Refuse to remove the documents of an app whose definition is still there: it was left out, and is not gone."""
-    sources, dropped = {one.source for one in new.values()}, []
-    for name, one in old.items():
-        path = os.path.join(output, *one.source.split("/"))
-        if one.source not in sources and (one.source == STDIN or os.path.exists(path)):
-            place = "standard input" if one.source == STDIN else os.path.relpath(path).replace(os.sep, "/")
-            dropped.append(f"{output} holds documents of `{name}` of {place}, which is not among the sources")
-    if dropped:
-        hint = "nothing was written; give all sources, or --prune to remove what is not among them"
-        raise PublishError("\n".join([*dropped, hint]))

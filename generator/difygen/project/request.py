@@ -13,8 +13,8 @@ from typing import TypeVar
 
 from difygen import __version__
 from difygen.config import Config
-from difygen.definitions.lockfile import LOCK_NAME, Lock, LockError, read_lock
-from difygen.definitions.sources import Source, discover, names_by_source, without_documents
+from difygen.definitions.lockfile import LOCK_NAME, Lock, LockedApp, LockError, read_lock
+from difygen.definitions.sources import STDIN, Source, discover, names_by_source, without_documents
 from difygen.diagnostics import Diagnostic, Location
 from difygen.files import hash_bytes, hash_file
 from difygen.options import DocsOptions, DocumentOptions
@@ -120,6 +120,22 @@ def resolve(
         ),
         problems,
     )
+
+
+def left_out(shown: str, what: str, folder: str, old: Mapping[str, LockedApp], new: Mapping[str, LockedApp]) -> str:
+    """Return which apps of an output would go though their definitions are still there; empty if none would.
+
+    They were left out, and are not gone. `folder` is what the sources of locked apps are relative to.
+    """
+    listed = {one.source for one in new.values()}
+    lines = []
+    for name, one in old.items():
+        path = os.path.join(folder, one.source)
+        if one.source not in listed and (one.source == STDIN or os.path.exists(path)):
+            place = "standard input" if one.source == STDIN else os.path.relpath(path).replace(os.sep, "/")
+            lines.append(f"{shown} holds {what} `{name}` of {place}, which is not among the sources")
+    hint = "nothing was written; give all sources, or --prune to remove what is not among them"
+    return "\n".join([*lines, hint]) if lines else ""
 
 
 def _document_folders(config: Config, fingerprint: str, only: str) -> tuple[DocumentFolder, ...]:
