@@ -188,6 +188,7 @@ def test_a_refusal_that_one_process_meets_is_heard_by_all(job: Job, store: str) 
         while job.bulk.starts.total() < 40:  # it has asked once by then what others say
             assert time.monotonic() < until and quick.poll() is None
             time.sleep(0.01)
+        job.bulk.latency = 0.3  # so that it is still at work when the other one has begun, however slow this machine is
         job.table = job.folder / "other.jsonl"
         job.rows("refused")
         other = job.start("--concurrency", "4")
@@ -195,6 +196,7 @@ def test_a_refusal_that_one_process_meets_is_heard_by_all(job: Job, store: str) 
             assert time.monotonic() < until and other.poll() is None
             time.sleep(0.01)
         job.bulk.faults.clear()
+        job.bulk.latency = 0.03
         errors = [process.communicate(timeout=60)[1] for process in (quick, other)]
     finally:
         quick.kill()

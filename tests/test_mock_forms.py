@@ -17,6 +17,7 @@ import pytest
 from difygen.testing import MockDify, mock_dify
 from support import CHAT_LAB, LAB
 from support.mock_player import PAUSES, UUID, check, events_of
+from support.processes import eventually
 from support.replay import Recording, recording
 
 EXPORT = """
@@ -241,9 +242,7 @@ def test_any_workflow_can_be_made_to_pause() -> None:
                 f"/form/human_input/{reason['form_token']}", json={"inputs": {}, "action": action, "user": "u"}
             )
             assert form.status_code == 200
-            while dify.last_run.status == "running":
-                time.sleep(0.01)
-            assert dify.last_run.status == "succeeded"
+            assert eventually(lambda: dify.last_run.status == "succeeded")
 
 
 # What a form takes, and what it does not look at, as 1.14.2 does
