@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -70,6 +71,16 @@ def test_a_recorded_stream_goes_on_over_its_pause(client: ModuleType) -> None:
     assert run.outputs.verdict == "approve"
     assert seen.count("human_input_required") == seen.count("human_input_form_filled") == 1
     assert seen[-1] == "workflow_finished"
+
+
+def test_steps_whose_names_fold_into_one_have_a_class_each(tmp_path: Path) -> None:
+    text = ASKING[1].read_text("utf-8").replace("review", "'1735000000002'")
+    text = text.replace("Ask the boss", "Ask 1").replace("Names that are taken", "Ask1")
+    write(tmp_path / "alike", files_of([workflow_from(text, ASKING[1].name)]))
+    with imported(tmp_path, "alike") as package:
+        exported = [getattr(package, name) for name in package.__all__ if name.startswith("ExpensesAsk1Answer")]
+        nodes = sorted(each.node_id for each in exported if isinstance(each, type))
+    assert nodes == ["1735000000001", "1735000000002"]
 
 
 def test_an_answer_of_another_node_is_refused_before_anything_is_sent(client: ModuleType) -> None:

@@ -164,14 +164,18 @@ def name_variables(app: App, options: Options, name: str) -> VariableNames:
 
 def _name_forms(app: App, stem: str, nodes: Mapping[str, Identifier]) -> dict[str, FormNames]:
     """Return the names of the forms by the ids of their nodes; their classes are called after the nodes."""
+    classes = assign(
+        [form.node for form in app.forms],
+        lambda node: nested_name(stem, nodes[node].lower(), "answer"),
+        reserved=runtime_names(),
+    )
     forms = {}
     for form in app.forms:
-        answer = nested_name(stem, nodes[form.node].lower(), "answer")
         wires = [each.name for each in form.inputs]
         inputs = assign(wires, lambda wire: snake_name(wire, "field"), reserved=ANSWER_ATTRIBUTES)
         taken = set(inputs.values())
         action = distinct("action_" if "action" in taken else "action", form.node, taken.__contains__)
-        forms[form.node] = FormNames(distinct(answer, form.node, runtime_names().__contains__), action, inputs)
+        forms[form.node] = FormNames(classes[form.node], action, inputs)
     return forms
 
 
