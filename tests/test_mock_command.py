@@ -21,7 +21,7 @@ from click.testing import CliRunner
 from difygen.cli import root
 from difygen.releases import TRAITS
 from difygen.testing import MockSetupError, mock_dify
-from support import ROOT
+from support import CHAT_LAB, ROOT
 from support.processes import DIFYGEN, importing
 
 CONCAT = "specs/concat.yaml"
@@ -230,6 +230,16 @@ def test_the_release_that_is_asked_for(asked: str, played: str) -> None:
     with mock_dify(ROOT / CONCAT, dify=asked) as dify:
         answer = httpx.get(f"{dify.base_url}/info", headers={"Authorization": "Bearer x"}, trust_env=False)
         assert answer.headers["x-version"] == played
+
+
+@pytest.mark.parametrize("asked", ["1.12", "1.13.0", "1.13", "1.14", "1.17"])
+def test_a_turn_of_a_chatflow_ends_in_every_release(asked: str) -> None:
+    """In 1.13.0 its last event is `message_end`, after which a turn without a run stays open."""
+    turn = {"query": "Hello", "inputs": {}, "user": "u", "response_mode": "streaming"}
+    with mock_dify(CHAT_LAB / "chat_plain.yml", dify=asked, silence=60) as dify:
+        headers = {"Authorization": "Bearer x"}
+        answer = httpx.post(f"{dify.base_url}/chat-messages", json=turn, headers=headers, trust_env=False, timeout=5)
+        assert "message_end" in answer.text
 
 
 @pytest.mark.parametrize("asked", ["1.11", "1.14.9", "1.18", "newest", "", "1"])

@@ -58,7 +58,7 @@ def user_of(request: ApiRequest) -> str:
 async def conversations(request: ApiRequest) -> Response:
     """Answer `GET /conversations`."""
     require_chat(request)
-    query = checked_chat(ConversationListQuery, request.http.query_params)
+    query = checked_chat(ConversationListQuery, request.http.query_params, request.state.release)
     key, is_descending = query.sort_by.removeprefix("-"), query.sort_by.startswith("-")
     rows = list(enumerate(request.state.chats.of(request.definition, user_of(request))))  # of the same second: by age
     rows.sort(key=lambda each: (getattr(each[1], key), each[0]), reverse=is_descending)
@@ -88,7 +88,7 @@ async def rename_conversation(request: ApiRequest) -> Response:
     body = await request.json()
     user = required_user(body)
     require_chat(request)
-    payload = checked_chat(ConversationRenamePayload, body)
+    payload = checked_chat(ConversationRenamePayload, body, request.state.release)
     conversation = _conversation(request, user)
     first = next((message.query for message in conversation.messages), "nothing")
     conversation.rename(f"About: {first[:30]}" if payload.auto_generate else payload.name or "")
@@ -108,7 +108,7 @@ def _conversation(request: ApiRequest, user: str, *, is_page: bool = False) -> C
 async def messages(request: ApiRequest) -> Response:
     """Answer `GET /messages`: pages go back in time, and within a page the oldest comes first (seen on 1.14.2)."""
     require_chat(request)
-    query = checked_chat(MessageListQuery, request.http.query_params)
+    query = checked_chat(MessageListQuery, request.http.query_params, request.state.release)
     if not query.conversation_id:
         return json_response(_page([], query.limit))
     conversation = request.state.chats.find(request.definition, user_of(request), query.conversation_id)
@@ -129,7 +129,7 @@ async def messages(request: ApiRequest) -> Response:
 async def variables(request: ApiRequest) -> Response:
     """Answer `GET /conversations/{conversation_id}/variables`."""
     require_chat(request)
-    query = checked_chat(ConversationVariablesQuery, request.http.query_params)
+    query = checked_chat(ConversationVariablesQuery, request.http.query_params, request.state.release)
     rows = list(_conversation(request, user_of(request), is_page=True).variables.values())
     wanted = (query.variable_name or "").lower()
     rows = [row for row in rows if wanted in row.name.lower()]
@@ -146,7 +146,7 @@ async def set_variable(request: ApiRequest) -> Response:
     body = await request.json()
     user = required_user(body)
     require_chat(request)
-    value = checked_chat(ConversationVariableUpdatePayload, body).value
+    value = checked_chat(ConversationVariableUpdatePayload, body, request.state.release).value
     rows = _conversation(request, user).variables.values()
     row = next((each for each in rows if each.id == request.parameter("variable_id").lower()), None)
     if row is None:
@@ -189,7 +189,7 @@ async def feedback(request: ApiRequest) -> Response:
     """Answer `POST /messages/{message_id}/feedbacks`."""
     body = await request.json()
     user = required_user(body)
-    payload = checked_chat(MessageFeedbackPayload, body)
+    payload = checked_chat(MessageFeedbackPayload, body, request.state.release)
     state, definition = request.state, request.definition
     message = state.chats.message(definition, user, request.parameter("message_id"))
     if message is None:
@@ -203,7 +203,7 @@ async def feedback(request: ApiRequest) -> Response:
 
 async def feedbacks(request: ApiRequest) -> Response:
     """Answer `GET /app/feedbacks`, newest first."""
-    query = checked_chat(FeedbackListQuery, request.http.query_params)
+    query = checked_chat(FeedbackListQuery, request.http.query_params, request.state.release)
     messages = [row for row in request.state.chats.messages.values() if row.definition is request.definition]
     app_id = request.definition.id("app")
     rated = [(row.feedback, row) for row in messages if row.feedback is not None]
@@ -228,7 +228,7 @@ async def suggested_questions(request: ApiRequest) -> Response:
 
 async def list_annotations(request: ApiRequest) -> Response:
     """Answer `GET /apps/annotations`, newest first."""
-    query = checked_chat(AnnotationListQuery, request.http.query_params)
+    query = checked_chat(AnnotationListQuery, request.http.query_params, request.state.release)
     rows = [row for row in reversed(_annotations(request).values()) if query.keyword in f"{row.question} {row.answer}"]
     start = (query.page - 1) * query.limit
     shown = [row.shown() for row in rows[start : start + query.limit]]
@@ -238,7 +238,7 @@ async def list_annotations(request: ApiRequest) -> Response:
 
 async def create_annotation(request: ApiRequest) -> Response:
     """Answer `POST /apps/annotations`."""
-    payload = checked_chat(AnnotationCreatePayload, await request.json())
+    payload = checked_chat(AnnotationCreatePayload, await request.json(), request.state.release)
     row = AnnotationRow(payload.question, payload.answer)
     _annotations(request)[row.id] = row
     return json_response(row.shown(), 201)
@@ -252,7 +252,7 @@ async def change_annotation(request: ApiRequest) -> Response:
     if request.http.method == "DELETE":
         del rows[id_]
         return Response(status_code=204, media_type=JSON)
-    payload = checked_chat(AnnotationCreatePayload, await request.json())
+    payload = checked_chat(AnnotationCreatePayload, await request.json(), request.state.release)
     rows[id_].question, rows[id_].answer = payload.question, payload.answer
     return json_response(rows[id_].shown())
 
@@ -265,7 +265,7 @@ async def annotation_reply(request: ApiRequest) -> Response:
     """Answer `POST /apps/annotation-reply/{action}`: the job is done as soon as somebody looks."""
     if request.parameter("action") not in ("enable", "disable"):
         raise invalid_param("action must be enable or disable")
-    checked_chat(AnnotationReplyActionPayload, await request.json())
+    checked_chat(AnnotationReplyActionPayload, await request.json(), request.state.release)
     job_id = str(uuid.uuid4())
     request.state.chats.jobs[job_id] = request.parameter("action")
     request.state.chats.replies[request.definition.workflow.name] = request.parameter("action") == "enable"
@@ -300,7 +300,7 @@ async def text_to_audio(request: ApiRequest) -> Response:
     """Answer `POST /text-to-audio`: a message without a text is `null` (as in the sources)."""
     body = await request.json()
     required_user(body)
-    payload = checked_chat(TextToAudioPayload, body)
+    payload = checked_chat(TextToAudioPayload, body, request.state.release)
     if payload.message_id:
         row = request.state.chats.messages.get(payload.message_id.lower())
         if row is None or row.definition is not request.definition or not row.answer:

@@ -15,7 +15,7 @@ from difygen.mock.definition import Definition, JsonObject
 from difygen.mock.errors import ApiError, invalid_param, not_found
 from difygen.mock.files import FileStore, is_uuid, usable
 from difygen.mock.validation import checked, file_limits
-from difygen.releases import MOCKED_BY_DEFAULT
+from difygen.releases import Release
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -148,9 +148,9 @@ class TextToAudioPayload(BaseModel):
     text: str | None = None
 
 
-def checked_chat(model: type[M], data: Mapping[str, Any]) -> M:
-    """Return `data` as `model`, or refuse it in the wording of 1.14.2."""
-    return checked(model, dict(data), MOCKED_BY_DEFAULT)
+def checked_chat(model: type[M], data: Mapping[str, Any], release: Release) -> M:
+    """Return `data` as `model`, or refuse it in the wording of a release."""
+    return checked(model, dict(data), release)
 
 
 def lost(path: str, message: str) -> ApiError:

@@ -59,7 +59,7 @@ async def send_chat_message(request: ApiRequest) -> Response:
     body = await request.json()
     user = required_user(body)
     require_chat(request)
-    payload = checked_chat(ChatRequestPayload, body)
+    payload = checked_chat(ChatRequestPayload, body, request.state.release)
     kind = request.definition.workflow.kind
     if not kind.has_blocking and payload.response_mode != "streaming":
         raise invalid_param("Agent Chat App does not support blocking mode")
@@ -77,7 +77,7 @@ async def send_completion_message(request: ApiRequest) -> Response:
     user = required_user(body)
     if request.definition.workflow.kind is not COMPLETION:
         raise ApiError(400, "app_unavailable", "App unavailable, please check your app configurations.")
-    return await _respond(_Asked(request, user, checked_chat(CompletionRequestPayload, body)))
+    return await _respond(_Asked(request, user, checked_chat(CompletionRequestPayload, body, request.state.release)))
 
 
 async def stop_turn(request: ApiRequest) -> Response:
@@ -159,15 +159,17 @@ async def _frames(run: Run, silence: float) -> AsyncGenerator[bytes, None]:
 
     A chatflow that moderation or an annotation answered leaves its stream open (seen on 1.14.2).
     """
-    ends, last = run.definition.workflow.kind.terminal_events, ""
+    is_chatflow, has_run, last = run.definition.workflow.kind is CHATFLOW, False, ""
+    ends = run.definition.workflow.kind.terminal_events
     if run.release.has("run-ends-before-message"):
         ends = ("workflow_paused", "error")
     async for event in run.follow(0):
         yield frame(event)
         last = event["event"]
-        if last in ends and run.definition.workflow.kind is CHATFLOW:
+        has_run |= last == "workflow_started"
+        if is_chatflow and last in ends:
             return
-    if run.release.has("worker-streams") and run.definition.workflow.kind is CHATFLOW and last == "message_end":
+    if is_chatflow and not has_run and last == "message_end" and run.release.has("worker-streams"):
         await asyncio.sleep(silence)
 
 
