@@ -162,9 +162,12 @@ def _kept(file: str | None) -> Iterator[Callable[[str], None]]:
     except OSError as error:
         raise UsageProblem(f"Cannot write {file}: {(error.strerror or str(error)).lower()}.") from error
 
+    scratch = os.fdopen(handle, "w", encoding="utf-8", newline="\n")
+
     def write(token: str) -> None:
-        os.write(handle, f"{token}\n".encode())
         try:
+            with scratch:  # closed first: Windows moves no file that is open
+                scratch.write(f"{token}\n")
             os.replace(path, file)
         except OSError as error:
             raise UsageProblem(f"Cannot write {file}: {(error.strerror or str(error)).lower()}.") from error
@@ -172,6 +175,6 @@ def _kept(file: str | None) -> Iterator[Callable[[str], None]]:
     try:
         yield write
     finally:
-        os.close(handle)
         with suppress(OSError):
+            scratch.close()
             os.unlink(path)
