@@ -54,10 +54,12 @@ ENVIRONMENTS = (
     Environment("pydantic-2.11.4", "3.12", CLIENTS, packages=("pydantic==2.11.4",)),
     Environment("pydantic-2.12", "3.13", CLIENTS, packages=("pydantic==2.12.*",)),
     # Faults are what httpx2 is held to. The SDK of MCP needs a newer pydantic than the other environments have.
-    Environment("newest", "3.14", (*sorted({*ALL, "mcp"} - {"cases", "faults"}),), packages=("mcp>=2,<3",)),
+    Environment("newest", "3.14", tuple(sorted({*ALL, "mcp"} - {"cases", "faults"})), packages=("mcp>=2,<3",)),
     Environment("httpx2", "3.13", HTTP, removed=("httpx", "httpcore"), deselected=(EXAMPLE, HTTPX)),
     Environment(
-        *("engines", "3.12", ("engines",)),
+        "engines",
+        "3.12",
+        ("engines",),
         packages=("ray[data]>=2.51,<2.64", "distributed", "celery", "markdown-it-py"),
         is_slow=True,
     ),

@@ -16,7 +16,7 @@ from runtime._events import EVENT_TYPES
 from runtime._protocol import SseDecoder
 from runtime._turns import TurnState
 from support.replay import recording
-from support.servers import RUN, Connection, Request, Server, stream
+from support.servers import RUN, Server, as_json, stream
 from test_runtime_recordings import async_streamed, streamed
 
 RUNS = ["seed_streaming", "v1_14_llm_streaming", "v1_14_many_events_streaming", "dev2606_failing_streaming"]
@@ -99,12 +99,7 @@ def test_nulls_where_values_were(case: str, data: st.DataObject) -> None:
         inside = sent[at].get("data") if data.draw(st.booleans()) else sent[at]
         if isinstance(inside, dict):
             inside[data.draw(st.sampled_from(sorted(inside)))] = None
-    detail = {"id": "r", "status": "succeeded", "outputs": {}}
-
-    def stored(connection: Connection, request: Request) -> None:
-        connection.head(200, {"Content-Type": "application/json", "Content-Length": str(len(json.dumps(detail)))})
-        connection.send(json.dumps(detail).encode())
-
+    stored = as_json({"id": "r", "status": "succeeded", "outputs": {}})
     with Server({RUN: stream([wire(event) for event in sent]), "GET *": stored}) as server:
         events, outcome = streamed(server.url)
         assert server.runs == 1

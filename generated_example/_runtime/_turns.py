@@ -557,12 +557,8 @@ class TurnState(RunState):
             to_text(payload.get("message_id"))
         )
         self._created_at = self._created_at or payload.get("created_at")
-        runs = self._kind == "chatflow"
-        self._knows_ids = bool(
-            self.message_id
-            and self.task_id not in (None, self.workflow_run_id)
-            and (self.workflow_run_id or not runs)
-        )
+        has_task = self._knows_ids if self._kind == "chatflow" else self.task_id
+        self._knows_ids = bool(self.message_id and has_task)
         try:
             self._conversation.see(said)
         except ConversationMismatchError as error:

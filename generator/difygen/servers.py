@@ -1,6 +1,6 @@
 """Where a Dify server is and who answers there, by the rules of generated clients: what doctor and pull both ask.
 
-Sends no key.
+`look` sends no key; `ask` sends what its call holds.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 API_PORT = 5001  # where Dify's API process listens when no nginx stands before it
 STEPS = 5
 """How many times as long as one step an answer may take, if nothing else is said."""
+
+USER_TOKENS = ("dfoa_", "dfoe_")
+"""How tokens of users begin, which are no keys of apps."""
 
 MAX_ANSWER = 4 * 1024 * 1024
 """Bytes of an answer that tells something about a server or an app."""

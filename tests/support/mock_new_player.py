@@ -26,7 +26,7 @@ from support.replay import Recording, cases, recording
 FOLDER = "recordings_new"
 RELEASES = {"v1_14": Release((1, 14, 2)), "dev2606": Release((1, 15, 0))}
 """Which release the mock is for the recordings of a server; the commit of June 2026 became 1.15."""
-APPS = [LAB / f"{path.stem}.yml" for path in sorted(LAB.glob("*.yml"))]
+APPS = sorted(LAB.glob("*.yml"))
 APPS += [CHAT_LAB / f"{name}.yml" for name in ("chat_basic", "chat_failing", "chat_lab", "hitl_webapp")]
 KEY_NAMES = {"chatflow": "chatflow_app", "chat_failing": "chat_failing_5fa5"}
 TEXT = ("a.txt", b"hello\n", "text/plain")
@@ -122,12 +122,10 @@ class NewPlayer(ChatPlayer):
         )
         if "/workflows/run/" in asked["path"]:
             self._wait(request, [word for word in (b'"running"', b'"paused"') if word not in recorded.body])
-        if case.endswith(
-            ("_events_finished", "_events_resumed", "_webapp_approve_events_paused", "_webapp_reject_events_paused")
-        ):
+        ended = ("_events_finished", "_events_resumed", "_webapp_approve_events_paused", "_webapp_reject_events_paused")
+        if case.endswith(ended) and "pause_" not in case:
             detail = f"/v1/workflows/run/{self._renamed(asked['path']).split('/')[3]}"
-            if "pause_" not in case:
-                self._wait(self.client.build_request("GET", detail, headers=headers), [b'"running"', b'"paused"'])
+            self._wait(self.client.build_request("GET", detail, headers=headers), [b'"running"', b'"paused"'])
         acts = case.endswith(("_stop_slow", "_left", "_resume_approve_events"))
         if "no end" in asked.get("ended", ""):
             return self._watch(request)
@@ -164,10 +162,8 @@ class NewPlayer(ChatPlayer):
             acted = True
             if case.endswith("_left"):
                 break
-            first, then = events_of(read)[0], (
-                f"{case}_stop" if case.endswith("slow") else "v1_14_resume_approve_form_post"
-            )
-            self._pair(recorded.events[0], first)
+            then = f"{case}_stop" if case.endswith("slow") else "v1_14_resume_approve_form_post"
+            self._pair(recorded.events[0], events_of(read)[0])
             threading.Thread(target=self._play_once, args=(then,)).start()
         response.close()
         return httpx.Response(response.status_code, headers=response.headers, content=read)

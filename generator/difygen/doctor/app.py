@@ -12,7 +12,7 @@ import httpx
 from difygen.doctor.report import Section
 from difygen.doctor.settings import Key
 from difygen.model import APP_KINDS, WORKFLOW, AppKind, AppMode
-from difygen.servers import Address, NoAnswerError, ask, runtime_module
+from difygen.servers import USER_TOKENS, Address, NoAnswerError, ask, runtime_module
 
 WHERE = "Dify shows an app's keys under API Access."
 
@@ -40,7 +40,7 @@ def check_key_form(section: Section, key: Key) -> str | None:
     except ValueError as error:  # the client's ConfigurationError, which never holds the key
         section.problem("key", f"{key.origin} holds no key of an app. {str(error).rstrip('.')}.", WHERE)
         return None
-    if given.bare().starts_with("dfoa_", "dfoe_"):
+    if given.bare().starts_with(*USER_TOKENS):
         section.problem("key", f"{key.origin} holds a user's token, not the key of an app: it opens no /v1.", WHERE)
         return None
     if given.trimmed().reveal() != meant:

@@ -176,7 +176,7 @@ def _answers(app: App, stem: str, names: VariableNames, schemas: Document) -> Do
         schemas[f"{own.answer}Inputs"] = inputs_schema(form.inputs, _FILE, facts)
         name_objects(schemas, f"{own.answer}Inputs")
         titles = ", ".join(f"`{each.id}` is {quoted(each.title or each.id)}" for each in form.actions)
-        title = next((node.title for node in app.nodes if node.id == form.node), form.node)
+        title = next((node.title for node in app.nodes if node.id == form.node), "") or form.node
         schemas[str(own.answer)] = {
             "type": "object",
             "description": f"An answer to the form of {quoted(title)}.",

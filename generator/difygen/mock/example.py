@@ -162,7 +162,7 @@ async def _answers(definition: Definition, calls: Sequence[ApiCall]) -> tuple[An
 
     app = definition.workflow
     request = example_request(app)
-    if app.kind.name == "agent":  # agents stream alone
+    if not app.kind.has_blocking:
         request["response_mode"] = "streaming"
     state = ServerState({"": definition}, "https://files.example.com", ServerOptions())
     fixed = _Fixed(app)

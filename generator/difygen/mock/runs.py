@@ -22,7 +22,7 @@ from difygen.mock.errors import Faults, invalid_param
 from difygen.mock.files import FileStore
 from difygen.mock.validation import WorkflowLogQuery
 from difygen.model import CHATFLOW, WORKFLOW
-from difygen.releases import MOCKED_BY_DEFAULT, Release
+from difygen.releases import Release
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -238,7 +238,6 @@ class RunStore:
     files: FileStore
     latency: float = 0.0
     handler: Handler | None = None
-    release: Release = MOCKED_BY_DEFAULT
     by_id: dict[str, Run] = field(default_factory=dict)
     users: dict[tuple[str, str], str] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
@@ -269,7 +268,7 @@ class RunStore:
             "sys.workflow_run_id": run_id,
         }
         identity = Identity(run_id, task_id, user, self.user_id(definition, user))
-        simulation = Simulation(definition, identity, inputs, system, self.files, faults, self.latency, self.release)
+        simulation = Simulation(definition, identity, inputs, system, self.files, faults, self.latency)
         return self.launch(Run(definition, simulation, faults, run_id, task_id, user, given))
 
     def launch(self, run: Run) -> Run:

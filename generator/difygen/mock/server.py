@@ -30,6 +30,7 @@ from difygen.mock.api.endpoints import (
     ServerOptions,
     ServerState,
     json_response,
+    no_such_page,
     page,
 )
 from difygen.mock.api.streams import TRANSPORT, DroppedResponse
@@ -106,7 +107,7 @@ def create_app(state: ServerState) -> Starlette:
     async def not_found(http: Request, error: Exception) -> Response:
         if "//" in http.url.path:
             return RedirectResponse(re.sub("/{2,}", "/", http.url.path), 308)
-        return HTMLResponse(NOT_FOUND_PAGE, 404)
+        return no_such_page()
 
     async def wrong_method(http: Request, error: Exception) -> Response:
         response = _refuse(ApiError(405, "method_not_allowed", "The method is not allowed for the requested URL."))
@@ -219,7 +220,7 @@ def _fault_response(faults: Faults, definition: Definition) -> Response | None:
     if "drop" in faults:
         return DroppedResponse()
     if "404" in faults:
-        return HTMLResponse(NOT_FOUND_PAGE, 404)
+        return no_such_page()
     too_many = _TOO_MANY.format(app=definition.id("app"))
     errors = {
         "too-many-requests": ApiError(400, "invalid_param", too_many),

@@ -54,7 +54,7 @@ def start_turn(
     }
     variables = conversation.variables if conversation else {}
     turn: Turn
-    arguments = (definition, identity, inputs, system, runs.files, faults, runs.latency, runs.release)
+    arguments = (definition, identity, inputs, system, runs.files, faults, runs.latency)
     annotation = chats.annotation(definition, query)
     if is_chatflow:
         turn = ChatflowTurn(*arguments, row=row, dialogue_count=count, annotation=annotation, variables=variables)

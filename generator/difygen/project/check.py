@@ -129,12 +129,12 @@ class CheckReport(Record):
             yield from _difference(one)
         if len(changed) > MAX_FILES:
             yield f"... and {len(changed) - MAX_FILES} more files"
-        refused = {one.why in (EDITED, FOREIGN) for each in self.checked for one in each.survey.refused}
-        if True in refused:
+        reasons = {one.why for each in self.checked for one in each.survey.refused}
+        if reasons & {EDITED, FOREIGN}:
             yield _FORCE_EDITED
-        if False in refused:
+        if reasons - {EDITED, FOREIGN}:
             yield _CLEAR_WAY
-        if found and not refused:
+        if found and not reasons:
             yield _RERUN
 
     def findings(self) -> Iterator[Diagnostic]:

@@ -209,6 +209,11 @@ def outputs(subject: Subject) -> PageSection:
     return PageSection("outputs", words.text("outputs.title"), tuple(blocks))
 
 
+def step_cell(titles: Mapping[str, str], node: str) -> Prose:
+    """Return how tables call a node: by its title and its id."""
+    return (*foreign(titles.get(node, "")), PlainSpan(" "), *code(node))
+
+
 def answer(subject: Subject) -> PageSection:
     """Say what a turn answers, and what its app has switched on."""
     words, app = subject.words, subject.app
@@ -219,7 +224,7 @@ def answer(subject: Subject) -> PageSection:
             TableRow(
                 f"answer-{subject.names.nodes[each.node].lower()}",
                 (
-                    (*foreign(titles.get(each.node, "")), PlainSpan(" "), *code(each.node)),
+                    step_cell(titles, each.node),
                     _template(each.pieces, titles),
                     reason_in(words, each.reason) or words.prose("answer.always"),
                 ),

@@ -6,14 +6,12 @@ from collections.abc import Iterator
 
 from difygen.codegen.python.syntax import Code, call, code, literal
 from difygen.console import pretty_json
-from difygen.documents.pages.contract import rules
+from difygen.documents.pages.contract import rules, step_cell
 from difygen.documents.pages.page import (
     Block,
     Listing,
     PageSection,
     Paragraph,
-    PlainSpan,
-    Prose,
     TableBlock,
     TableRow,
     foreign,
@@ -64,11 +62,12 @@ def forms(subject: Subject) -> PageSection | None:
 def _tables(subject: Subject) -> Iterator[TableBlock]:
     """Yield what the forms ask for, and the buttons that they have."""
     words, app = subject.words, subject.app
+    titles = {node.id: node.title for node in app.nodes}
     fields: list[TableRow] = []
     buttons: list[TableRow] = []
     for form in app.forms:
         names = subject.names.forms[form.node]
-        step: Prose = (*foreign(next((node.title for node in app.nodes if node.id == form.node), "")), PlainSpan(" "))
+        step = step_cell(titles, form.node)
         id_ = subject.names.nodes[form.node].lower()
         for field in form.inputs:
             cells = (
@@ -76,10 +75,10 @@ def _tables(subject: Subject) -> Iterator[TableBlock]:
                 as_code(type_word(field.value_type)),
                 dashed(words.listed(rules(field, words))),
             )
-            fields.append(TableRow(f"field-{id_}-{names.inputs[field.name]}", ((*step, *as_code(form.node)), *cells)))
+            fields.append(TableRow(f"field-{id_}-{names.inputs[field.name]}", (step, *cells)))
         for number, action in enumerate(form.actions, 1):
             button = (as_code(action.id), dashed(foreign(action.title)))
-            buttons.append(TableRow(f"button-{id_}-{number}", ((*step, *as_code(form.node)), *button)))
+            buttons.append(TableRow(f"button-{id_}-{number}", (step, *button)))
     heads = ("steps.step", "forms.field", "inputs.type", "inputs.rules")
     if fields:
         yield TableBlock("forms-fields", tuple(map(words.text, heads)), tuple(fields))

@@ -91,7 +91,7 @@ class ServerState:
         self.options = options
         self.release = options.release
         self.files = FileStore(origin, options.release)
-        self.runs = RunStore(self.files, options.latency, options.handler, options.release)
+        self.runs = RunStore(self.files, options.latency, options.handler)
         self.chats = ConversationStore()
         self.failures = FailRate(options.fail_rate)
         self.closing = asyncio.Event()

@@ -138,7 +138,7 @@ class Form:
         self.check_open()
         if action not in [each.get("id") for each in self.actions]:
             raise ApiError(400, "invalid_form_data", f"Invalid action: {action}")
-        kinds = {_name(each): str(each.get("type")) for each in self.inputs}
+        kinds = self._kinds()
         if missing := [name for name in kinds if name not in answers]:
             raise ApiError(400, "invalid_form_data", f"Missing required inputs: {', '.join(missing)}")
         values: JsonObject = {}
@@ -163,7 +163,7 @@ class Form:
 
     def given(self) -> JsonObject:
         """Return what the node says of its inputs (seen on 1.14.2)."""
-        kinds = {_name(each): str(each.get("type")) for each in self.inputs}
+        kinds = self._kinds()
         types = {name: _VALUE_TYPES.get(kinds.get(name, ""), "string") for name in self.answers}
         return {name: {"value_type": types[name], "value": value} for name, value in self.answers.items()}
 
@@ -176,16 +176,19 @@ class Form:
             "__action_value": self._title(),
         }
 
+    def _kinds(self) -> dict[str, str]:
+        return {_name(each): str(each.get("type")) for each in self.inputs}
+
     def _title(self) -> str:
         return next((str(each.get("title", "")) for each in self.actions if each.get("id") == self.branch), "")
 
     def _rendered(self) -> str:
         """Return the content with the answers in it; of files it tells how many they are."""
-        kinds = {_name(each): each.get("type") for each in self.inputs}
+        kinds = self._kinds()
         content = self.content
         for name, value in self.answers.items():
             files = {"file": "[file]", "file-list": f"[{len(value) if isinstance(value, list) else 0} files]"}
-            shown = files.get(str(kinds.get(name))) or as_text(value)
+            shown = files.get(kinds.get(name, "")) or as_text(value)
             content = content.replace("{{#$output." + name + "#}}", shown)
         return content
 

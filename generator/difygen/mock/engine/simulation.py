@@ -35,7 +35,7 @@ from difygen.mock.files import FileStore, files_in
 from difygen.mock.validation import schema_error
 from difygen.parser.dsl.graph import Step, mapping
 from difygen.parser.dsl.node_types import FAIL
-from difygen.releases import MOCKED_BY_DEFAULT, Release
+from difygen.releases import Release
 
 _IN_SNAPSHOTS = ("workflow_started", "node_started", "node_finished")
 _UNSENT = ("inputs_truncated", "process_data_truncated", "outputs_truncated", "agent_strategy")
@@ -132,7 +132,6 @@ class Simulation:
     store: FileStore
     faults: Faults
     latency: float = 0.0
-    release: Release = MOCKED_BY_DEFAULT
     totals: Totals = field(default_factory=Totals)
     outputs: JsonObject = field(default_factory=dict)
     status: str = "running"
@@ -147,13 +146,17 @@ class Simulation:
     _asked: bool = False
     _slowed: bool = False
     _paused: bool = False
-    _places: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._pool = VariablePool(self.definition, self.store)
         self._pool.put("sys", {name.removeprefix("sys."): value for name, value in self.system.items()}, derived=True)
         self._scheduler = Scheduler(self.definition, None)
         self._text = EndText(self.definition, self._pool, self._scheduler)
+
+    @property
+    def release(self) -> Release:
+        """The release of Dify that it is a run of."""
+        return self.store.release
 
     def prescribe(self, outputs: Mapping[str, Any]) -> None:
         """Let the run end with these outputs; those that are not among them are made up."""
@@ -191,6 +194,7 @@ class Simulation:
         if self.status == "paused":
             past += [event for event in events[-2:] if event["event"] in ("human_input_required", "workflow_paused")]
         shown: list[JsonObject] = []
+        places: dict[str, int] = {}
         for event in past:
             data = {key: value for key, value in event["data"].items() if key not in _UNSENT}
             if event["event"] == "node_finished":
@@ -199,9 +203,9 @@ class Simulation:
                 asking = {key: value for key, value in shown[-1]["data"].items() if key != "extras"}
                 shown.append(self.event("node_finished", asking | self._paused_node()))
             elif event["event"] == "node_started":
-                self._places.setdefault(data["id"], len(self._places) + 1)
+                places.setdefault(data["id"], len(places) + 1)
             if event["event"].startswith("node_"):
-                data["index"] = self._places.get(data["id"], 1)
+                data["index"] = places.get(data["id"], 1)
             shown += self._shown_late(event | {"data": data})
         return shown
 

@@ -19,8 +19,8 @@ from difygen.connection import key_from_file
 from difygen.console import UsageProblem, is_terminal, one_line
 from difygen.files import read_file
 from difygen.pull.traffic import ServerProblem, Traffic
-from difygen.servers import DEFAULT_PORTS, Address, AddressProblem, parse_address, runtime_module
-from difygen.wording import listed
+from difygen.servers import DEFAULT_PORTS, USER_TOKENS, Address, AddressProblem, parse_address, runtime_module
+from difygen.wording import has_surrogate, listed
 
 Way = Literal["token", "difyctl", "browser", "admin-key", "password", "app-key"]
 WAYS: tuple[Way, ...] = get_args(Way)
@@ -205,7 +205,7 @@ def _password(asked: Asked) -> tuple[Access, ...]:
     if not email:
         return ()
     for name, value in (("the e-mail", email), (PASSWORD, os.environ.get(PASSWORD, ""))):
-        if any("\ud800" <= each <= "\udfff" for each in value):
+        if has_surrogate(value):
             raise UsageProblem(f"What was given as {name} is not UTF-8 text, which is what Dify takes.")
     given = runtime_module("_settings").Secret(os.environ.get(PASSWORD, ""))
     return (Access("password", given, PASSWORD, user=email),)
@@ -238,7 +238,7 @@ def _app_keys(asked: Asked) -> tuple[Access, ...]:
 
 def _app_key(text: str, origin: str) -> Any:
     settings = runtime_module("_settings")
-    if settings.Secret(text).bare().starts_with("dfoa_", "dfoe_"):
+    if settings.Secret(text).bare().starts_with(*USER_TOKENS):
         raise UsageProblem(f"{origin} holds a user's token, which is for {TOKEN} and --auth token.")
     try:
         return settings.check_api_key(settings.Secret(text))
