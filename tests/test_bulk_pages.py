@@ -20,6 +20,7 @@ from difygen.bulk.pages import Pages
 from difygen.call.pages import paged_rows
 from difygen.call.rows import Columns, InputRow, RowReader
 from difygen.call.table import Table
+from difygen.testing import mock_dify
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from support.bulk_server import SPEC, BulkServer, bulk_server
@@ -177,7 +178,7 @@ def test_a_job_that_skips_pages_does_what_one_does_that_reads_all(suffix: str, s
     with (
         tempfile.TemporaryDirectory() as name,
         patch("difygen.call.pages.BATCH", 3),
-        patch("difygen.bulk.job._FIRST_PAUSE", 0.01),
+        patch("difygen.bulk.sharing.FIRST_PAUSE", 0.01),
     ):
         folder = Path(name)
         rows: tuple[tuple[str, int, str], ...] = ()
@@ -244,3 +245,17 @@ def test_a_table_that_has_changed_runs_what_is_new(served: tuple[BulkServer, Ser
     assert "1100 of 1,100 rows succeeded (1100 before)." in call().err
     assert (bulk.twice, bulk.starts["row 0500"]) == (["row 0500"], 2)
     assert "1100 of 1,100 rows succeeded." in call("num=7").err  # other calls, all of them
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_a_file_that_has_changed_makes_another_row(tmp_path: Path, suffix: str) -> None:
+    """Though the bytes of the table are the same."""
+    (tmp_path / "read.yaml").write_text("name: read\ninputs: {doc: file}\noutputs: {text: string}\n")
+    (tmp_path / f"rows{suffix}").write_text({".csv": "doc\na.txt\n", ".jsonl": '{"doc": "a.txt"}\n'}[suffix])
+    with mock_dify(tmp_path / "read.yaml") as dify:
+        for text, said in (("one", "1 of 1 row succeeded."), ("one", "(1 before)."), ("two", "1 of 1 row succeeded.")):
+            (tmp_path / "a.txt").write_text(text)
+            arguments = ("--inputs", f"rows{suffix}", "--store", "runs.db")
+            ended = piped("call", "read.yaml", *arguments, env=dify.environment, cwd=tmp_path)
+            assert said in ended.err
+        assert len(dify.runs) == 2

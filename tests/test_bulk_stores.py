@@ -125,6 +125,41 @@ def test_a_claim_that_follows_a_withdrawal_stands(tmp_path: Path) -> None:
         assert not other.claim(row("a"))
 
 
+def test_what_cannot_be_read_is_not_passed_over(tmp_path: Path) -> None:
+    """What is unknown of a row may be that it is done, the second time, too."""
+    folder = f"{tmp_path}/parts/"
+    with open_store(folder) as store:
+        assert store.claim(row("a"))
+    (part,) = Path(folder).glob("*.jsonl")
+    part.write_text(part.read_text("utf-8") + '["of a newer version"]\n', "utf-8")
+    with open_store(folder) as other:
+        for key in ("a", "a", "b"):
+            with pytest.raises(StoreError, match="a line begins with 'of a newer version'"):
+                other.claim(row(key))
+
+
+@pytest.mark.parametrize("kind", ["folder", "objects"])
+def test_after_a_write_that_has_failed_nothing_is_written(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have arrived all the same, and others have read it: what takes its place would never be seen."""
+    with open_store(where) as store:
+        assert isinstance(store, PartsStore)
+        shelf, append = store._shelf, store._shelf.append
+
+        def time_out(data: bytes) -> None:
+            append(data)
+            raise OSError(110, "Connection timed out")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(shelf, "append", time_out)
+            with pytest.raises(StoreError, match="connection timed out"):
+                store.claim(row("a"))
+        with open_store(where) as other:
+            assert other.get("a") is not None
+            with pytest.raises(StoreError, match="connection timed out"):
+                store.claim(row("b"))
+            assert other.get("b") is None
+
+
 def test_threads_share_a_store(where: str) -> None:
     keys = [f"row {number}" for number in range(10)]
     won: list[str] = []

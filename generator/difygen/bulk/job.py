@@ -14,7 +14,7 @@ from difygen.bulk.pages import EndedPage, OpenPage, PageEnd, Pages
 from difygen.bulk.recovery import JobEndedError
 from difygen.bulk.rows import CHANGED, ENDED, Row, RowResult, StoredRow, result_of_stored
 from difygen.bulk.run import Policy, take_row
-from difygen.bulk.sharing import share
+from difygen.bulk.sharing import pauses, share
 from difygen.bulk.stores.base import Store
 from difygen.bulk.tally import Tally
 
@@ -26,8 +26,6 @@ HELD_BACK = 10_000
 
 GRACE = 10.0
 """Seconds that a call gets to tell the id of what it has started, where the job is to end."""
-
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0
 
 Item = Row | PageEnd | EndedPage
 """What a table is read as: rows, and, for one in pages, where these end, or that they have ended before."""
@@ -92,15 +90,14 @@ class AsyncJob:
         journal = Journal(self._store)
         self._hands = AsyncHands(self._client, journal, self._limit, stops_on_exit=self._stops_on_exit)
         sharing = asyncio.create_task(share(self._store, self._limit, self._concurrency))
-        pause = _FIRST_PAUSE
+        waits = pauses()
         try:
             while True:
                 self.tally.begin_pass()
                 await self._pass(rows())
                 if self.tally.error is not None or not self.tally.elsewhere:
                     return self.tally
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                await asyncio.sleep(next(waits))
         finally:
             sharing.cancel()
             await journal.close()

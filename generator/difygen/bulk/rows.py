@@ -159,10 +159,27 @@ class RowResult:
         return self.values.get("workflow_run_id")
 
     @property
+    def seconds(self) -> float | None:
+        """How long the run or turn took, by the server's word; None where it says nothing that can be."""
+        return self._number("elapsed_time", "latency")
+
+    @property
+    def tokens(self) -> float | None:
+        """How many tokens it took, by the server's word; None where it says nothing that can be."""
+        return self._number("total_tokens", "total_tokens")
+
+    def _number(self, of_run: str, of_usage: str) -> float | None:
+        found = self.values.get(of_run, (self.values.get("usage") or {}).get(of_usage))
+        return found if isinstance(found, int | float) and 0 <= found < ABSURD else None
+
+    @property
     def conversation_id(self) -> str | None:
         """Where a turn goes on."""
         return self.values.get("conversation_id")
 
+
+ABSURD = 1e15
+"""More seconds or tokens than a server can mean; what is less can be added up."""
 
 CHANGED = "ChangedRowError"
 """The kind of error of a row whose key was used for other values before."""

@@ -10,8 +10,6 @@ from difygen.bulk.rows import CHANGED, RowResult
 
 _STEP = math.log(1.01)
 _LEAST = 1e-6
-_ABSURD = 1e15
-"""What no server means, so that what it says of time and tokens can be added up."""
 
 
 class Spread:
@@ -101,10 +99,6 @@ class Tally:
                 self.elsewhere += 1
 
     def _measure(self, result: RowResult) -> None:
-        usage = result.values.get("usage") or {}
-        seconds = result.values.get("elapsed_time", usage.get("latency"))
-        tokens = result.values.get("total_tokens", usage.get("total_tokens"))
-        if isinstance(seconds, int | float) and 0 <= seconds < _ABSURD:
-            self.seconds.add(seconds)
-        if isinstance(tokens, int | float) and 0 <= tokens < _ABSURD:
-            self.tokens.add(tokens)
+        for spread, number in ((self.seconds, result.seconds), (self.tokens, result.tokens)):
+            if number is not None:
+                spread.add(number)

@@ -188,8 +188,11 @@ def _shown(options: CallOptions, table: Table, columns: Columns) -> AbstractCont
     """Return what shows how far the rows are: a bar, lines in a log, or nothing where results are read themselves."""
     if options.json or (options.output is None and is_terminal(sys.stdout)):
         return nullcontext(lambda tally, limit: None)
-    rows = table.count() // columns.shard[1]
-    return row_progress(rows) if is_terminal(sys.stderr) else row_lines(rows)
+
+    def count_rows() -> int:
+        return table.count() // columns.shard[1]
+
+    return row_progress(count_rows()) if is_terminal(sys.stderr) else row_lines(count_rows)
 
 
 @contextmanager

@@ -92,7 +92,7 @@ class RowReader:
 
         None where more does: files that cells name, and earlier turns of a conversation.
         """
-        names_files = self.table.has_texts and any(input_.traits.is_file for input_ in self._app.inputs)
+        names_files = any(input_.traits.is_file for input_ in self._app.inputs)
         if names_files or self._columns.conversation is not None:
             return None
         app = [__version__, dump(self._app), self._python, self._columns.id, self._columns.shard]

@@ -77,19 +77,23 @@ def _advice(tally: Tally, options: CallOptions) -> Iterator[str]:
 
 
 @contextmanager
-def row_lines(total: int) -> Iterator[Advance]:
-    """Say in the log of a job how far it is, every minute, and why it waits, when it begins to wait."""
+def row_lines(count_rows: Callable[[], int]) -> Iterator[Advance]:
+    """Say in the log of a job how far it is, every minute, and why it waits, when it begins to wait.
+
+    `count_rows` reads all of the table, and is asked when there is something to say.
+    """
     began = said = time.monotonic()
+    total: int | None = None
     reason = ""
 
     def show(tally: Tally, limit: AsyncLimit) -> None:
-        nonlocal said, reason
+        nonlocal said, reason, total
         now = time.monotonic()
         if limit.pause > _LONG_PAUSE and limit.reason != reason:
             reason = limit.reason
             say(f"The server takes nothing for now, so everything waits: {one_line(reason)}")
         if now - said >= _SAID_EVERY:
-            said = now
+            said, total = now, count_rows() if total is None else total
             rate = (tally.done + tally.failed.total()) / (now - began)
             failed = tally.failed.total() + tally.failed_before + tally.invalid
             say(f"{tally.ended + tally.invalid:,} of {count(total, 'row')}, {rate:.1f}/s, {failed:,} failed.")

@@ -25,10 +25,10 @@ from difygen.bulk.journal import Journal
 from difygen.bulk.limit import AsyncLimit
 from difygen.bulk.rows import ENDED, Row, RowResult
 from difygen.bulk.run import Policy, take_row
-from difygen.bulk.sharing import share
+from difygen.bulk.sharing import pauses, share
 from difygen.bulk.stores.owners import BEAT
 from difygen.bulk.stores.places import open_store
-from difygen.engines.work import Work, is_elsewhere, pauses
+from difygen.engines.work import Work, is_elsewhere
 
 _TEXTS = ("key", "state", "status", "outputs", "answer", "error", "error_kind", "workflow_run_id")
 _NUMBERS = {"elapsed_time": pyarrow.float64(), "total_tokens": pyarrow.int64()}
@@ -138,11 +138,9 @@ class Caller:
 
 def _record(result: RowResult) -> dict[str, Any]:
     """Return what came of a row as a record of `COLUMNS`."""
-    values = result.values
-    usage = values.get("usage") or {}
-    numbers = (values.get("elapsed_time", usage.get("latency")), values.get("total_tokens", usage.get("total_tokens")))
-    seconds, tokens = (each if isinstance(each, int | float) else None for each in numbers)
-    record: dict[str, Any] = {"outputs": json.dumps(result.outputs), "elapsed_time": seconds, "total_tokens": tokens}
+    tokens = None if result.tokens is None else int(result.tokens)
+    record: dict[str, Any] = {"outputs": json.dumps(result.outputs)}
+    record |= {"elapsed_time": result.seconds, "total_tokens": tokens}
     for name in _TEXTS:
         text = getattr(result, name) if name not in record else record[name]
         record[name] = None if text is None else str(text).encode(errors="backslashreplace").decode()

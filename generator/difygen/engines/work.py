@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import os
 import pickle
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
 from difygen.bulk.hands import StreamsApp
 from difygen.bulk.rows import RowResult
 from difygen.bulk.run import Policy
-
-LONGEST_PAUSE = 15.0
-"""Seconds between two looks at a row that somebody else is at work on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +56,3 @@ class Work:
 def is_elsewhere(result: RowResult) -> bool:
     """Check whether somebody else is at work on a row, so that it is to be looked at again."""
     return not result.is_new and result.state in ("claimed", "started")
-
-
-def pauses() -> Iterator[float]:
-    """Give the seconds between looks at a row that somebody else is at work on: more and more, without end."""
-    pause = 0.5
-    while True:
-        yield pause
-        pause = min(2 * pause, LONGEST_PAUSE)

@@ -29,7 +29,7 @@ LAST_RESORT = 4.0
 """Seconds after a signal when the process ends, whatever it waits for: a client may no longer read what is written."""
 
 _PIECE = 1 << 16
-_HALF = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}|\\u[dD][c-fC-F][0-9a-fA-F]{2}")
+_HALF = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
 
 async def serve_stdio(server: Server[Any], calls: Calls) -> None:

@@ -72,6 +72,8 @@ class PartsIndex:
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.executescript(_SCHEMA)
         self._last_line = 0
+        self.read: dict[str, int] = {}
+        """How far each part was taken in."""
 
     def close(self) -> None:
         """Delete it."""

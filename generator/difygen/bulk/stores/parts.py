@@ -15,6 +15,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import RLock
 
@@ -37,6 +38,7 @@ class PartsStore(Store):
         self._guard = RLock()
         self._beat_count = 0
         self._index: PartsIndex | None = None
+        self._broken = ""
         try:
             shelf: Shelf = (
                 ObjectShelf(self.place, self.owner)
@@ -57,7 +59,7 @@ class PartsStore(Store):
         if self._index is None:
             self._index = PartsIndex()
         try:
-            for piece in self._shelf.news():
+            for piece in self._shelf.news(self._index.read):
                 self._index.add(piece)
         except (OSError, ValueError, KeyError, TypeError, sqlite3.Error) as error:
             raise StoreError(f"Cannot read {self.place}: {_reason(error)}.") from error
@@ -104,10 +106,16 @@ class PartsStore(Store):
         return lost
 
     def _write(self, lines: Iterable[str]) -> None:
+        """Write lines; never again after that has failed, since all, half or nothing of them may be there."""
+        if self._broken:
+            raise StoreError(self._broken)
+        self._broken = f"Cannot write into {self.place}: an earlier write was broken off."
         try:
             self._shelf.append("".join(f"{line}\n" for line in lines).encode())
         except OSError as error:
-            raise StoreError(f"Cannot write into {self.place}: {_reason(error)}.") from error
+            self._broken = f"Cannot write into {self.place}: {_reason(error)}."
+            raise StoreError(self._broken) from error
+        self._broken = ""
 
     def iterate(self) -> Iterator[StoredRow]:
         last: bytes | None = b""
@@ -158,8 +166,10 @@ class PartsStore(Store):
             index, self._index = self._index, None
             if index is not None:
                 index.close()
-            if index is not None and self._beat_count and self._process == os.getpid():
-                self._leave_beat(RETIRED)
+            if self._beat_count and self._process == os.getpid():
+                self._beat_count = 0
+                with suppress(StoreError):  # others see soon that it does not beat any more
+                    self._leave_beat(RETIRED)
 
 
 def _reason(error: Exception) -> str:

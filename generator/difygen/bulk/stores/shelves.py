@@ -16,14 +16,21 @@ PIECE = 1 << 23
 
 
 class Shelf(Protocol):
-    """Where parts lie. What `append` has written, and `news` of other shelves finds, are whole lines."""
+    """Where parts lie. What `append` has written, and `news` of other shelves finds, are whole lines.
+
+    Once `append` has failed, nobody knows what lies there, and nothing more may be appended.
+    """
 
     def append(self, data: bytes) -> None:
         """Add lines to the part of this process, for good."""
         ...
 
-    def news(self) -> Iterator[bytes]:
-        """Read what was added since the last time, by anybody, in pieces of whole lines."""
+    def news(self, read: dict[str, int]) -> Iterator[bytes]:
+        """Read what was added by anybody, in pieces of whole lines.
+
+        `read` says of each part how far it was read before. A piece counts as read when the next one is asked for: what
+        could not be taken in comes again.
+        """
         ...
 
     def beat(self, count: int) -> None:
@@ -55,15 +62,10 @@ class FolderShelf:
     def __init__(self, folder: Path, owner: str) -> None:
         self._folder, self._name = folder, owner.replace(":", "-")
         self._owner = owner
-        self._read: dict[str, int] = {}
-        self._has_failed = False
         folder.mkdir(parents=True, exist_ok=True)
 
     def append(self, data: bytes) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
-        if self._has_failed:  # its last line may be half a line
-            raise OSError("an earlier write has failed")
-        self._has_failed = True
         file = os.open(self._folder / f"{self._name}.jsonl", flags, 0o666)
         try:
             while data:
@@ -71,19 +73,18 @@ class FolderShelf:
             os.fsync(file)
         finally:
             os.close(file)
-        self._has_failed = False
 
-    def news(self) -> Iterator[bytes]:
+    def news(self, read: dict[str, int]) -> Iterator[bytes]:
         for path in sorted(self._folder.glob("*.jsonl")):
             with path.open("rb") as file:
-                file.seek(self._read.get(path.name, 0))
+                file.seek(read.get(path.name, 0))
                 while piece := file.read(PIECE):
                     whole = piece[: piece.rfind(b"\n") + 1] or _rest_of_line(piece, file)
                     if not whole:
                         break  # a line that is still written, or was cut off for good
-                    self._read[path.name] = self._read.get(path.name, 0) + len(whole)
-                    file.seek(self._read[path.name])
                     yield whole
+                    read[path.name] = read.get(path.name, 0) + len(whole)
+                    file.seek(read[path.name])
 
     def beat(self, count: int) -> None:
         path = self._folder / f"{self._name}.beat"
@@ -138,7 +139,6 @@ class ObjectShelf:
             self._root, self._owner, self._name = root.rstrip("/"), owner, owner.replace(":", "-")
             self._files.makedirs(f"{self._root}/{self._name}", exist_ok=True)
         self._count = 0
-        self._read: dict[str, int] = {}
 
     def append(self, data: bytes) -> None:
         with _reaching(self._root):
@@ -150,15 +150,15 @@ class ObjectShelf:
         found = (str(path).rstrip("/") for path in self._files.ls(self._root, detail=False))
         return sorted(path for path in found if not path.endswith(f"/{_ANNOUNCEMENT}"))
 
-    def news(self) -> Iterator[bytes]:
+    def news(self, read: dict[str, int]) -> Iterator[bytes]:
         with _reaching(self._root):
             writers = self._writers()
         for writer in writers:
-            while (piece := self._object(f"{writer}/{self._read.get(writer, 0):09}.jsonl")) is not None:
+            while (piece := self._object(f"{writer}/{read.get(writer, 0):09}.jsonl")) is not None:
                 if not piece.endswith(b"\n" + _WHOLE):
                     break  # buckets show whole objects alone, but other file systems do not
-                self._read[writer] = self._read.get(writer, 0) + 1
                 yield piece.removesuffix(_WHOLE)
+                read[writer] = read.get(writer, 0) + 1
 
     def _object(self, path: str) -> bytes | None:
         with _reaching(self._root):
