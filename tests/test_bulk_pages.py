@@ -17,9 +17,9 @@ from difygen import parse
 from difygen.bulk import AsyncJob, Store, open_store
 from difygen.bulk.job import Item
 from difygen.bulk.pages import Pages
-from difygen.call.pages import paged_rows
-from difygen.call.rows import Columns, InputRow, RowReader
-from difygen.call.table import Table
+from difygen.call.tables.pages import paged_rows
+from difygen.call.tables.rows import Columns, InputRow, RowReader
+from difygen.call.tables.table import Table
 from difygen.testing import mock_dify
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -177,7 +177,7 @@ def test_a_job_that_skips_pages_does_what_one_does_that_reads_all(suffix: str, s
     """The same jobs, one after the other, on two stores: whatever is in the table, and however it changes."""
     with (
         tempfile.TemporaryDirectory() as name,
-        patch("difygen.call.pages.BATCH", 3),
+        patch("difygen.call.tables.pages.BATCH", 3),
         patch("difygen.bulk.sharing.FIRST_PAUSE", 0.01),
     ):
         folder = Path(name)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from difygen.project import stages
+from difygen.publish import stages
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule

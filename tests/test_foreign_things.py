@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from difygen import console
 from difygen.definitions.lockfile import LOCK_NAME
-from difygen.project import other_runs
+from difygen.publish import other_runs
 from support.projects import Ran, difygen
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes, devices and links are made as on Unix")

@@ -19,11 +19,11 @@ from difygen.bulk.job import Item
 from difygen.bulk.pages import Pages
 from difygen.bulk.rows import changed_row, result_of_stored
 from difygen.call.options import DEFAULT_CONCURRENCY, CallOptions
-from difygen.call.output import check_output, column_names, line_of, write_results
-from difygen.call.pages import paged_rows
-from difygen.call.rows import Columns, InputRow, RowReader
 from difygen.call.summary import Advance, row_lines, row_progress, sum_up
-from difygen.call.table import Table, open_table
+from difygen.call.tables.output import check_output, column_names, line_of, write_results
+from difygen.call.tables.pages import paged_rows
+from difygen.call.tables.rows import Columns, InputRow, RowReader
+from difygen.call.tables.table import Table, open_table
 from difygen.connection import Connection
 from difygen.console import (
     FAILED,

@@ -15,7 +15,7 @@ from difygen.files import read_file
 from difygen.project.build import prepare, read_stdin
 from difygen.project.report import BuildReport, Progress, all_findings, progress_bar, show_findings
 from difygen.project.request import Held, resolve, wrong_place
-from difygen.project.writer import EDITED, FOREIGN, Destination, Survey, path_in, survey_output
+from difygen.publish.writer import EDITED, FOREIGN, Destination, Survey, path_in, survey_output
 from difygen.record import Record
 from difygen.wording import visible
 

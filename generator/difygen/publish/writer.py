@@ -14,9 +14,9 @@ from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from difygen.definitions.lockfile import LOCK_NAME, Lock, LockError, format_lock, is_inside, read_lock
 from difygen.files import hash_bytes, read_file, unix_lines
-from difygen.project.install import install
-from difygen.project.other_runs import BusyError, NotOursError, exclusive, has_leftovers, tidy
-from difygen.project.stages import Delta
+from difygen.publish.install import install
+from difygen.publish.other_runs import BusyError, NotOursError, exclusive, has_leftovers, tidy
+from difygen.publish.stages import Delta
 from difygen.record import NOTHING, Record, replace
 
 EDITED = "was edited by hand"

@@ -19,7 +19,7 @@ from stat import S_IMODE
 
 from difygen.definitions.lockfile import LOCK_NAME, locked_files
 from difygen.files import read_file
-from difygen.project.other_runs import BETWEEN, CACHE, INSIDE, make_folders, remove_empty, stage_prefix
+from difygen.publish.other_runs import BETWEEN, CACHE, INSIDE, make_folders, remove_empty, stage_prefix
 from difygen.record import Record
 
 _FLUSH_EACH = 8

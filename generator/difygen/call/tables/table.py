@@ -15,7 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-from difygen.call.cursor import TableCursor, file_digest
+from difygen.call.tables.cursor import TableCursor, file_digest
 from difygen.console import UsageProblem, compact_json
 from difygen.model import JsonValue
 from difygen.wording import count, shorten

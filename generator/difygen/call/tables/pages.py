@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from itertools import islice
 
 from difygen.bulk.pages import EndedPage, PageEnd, Pages
-from difygen.call.cursor import TableCursor, stretch_digest
-from difygen.call.rows import InputRow, RowReader
-from difygen.call.table import BATCH, Table
+from difygen.call.tables.cursor import TableCursor, stretch_digest
+from difygen.call.tables.rows import InputRow, RowReader
+from difygen.call.tables.table import BATCH, Table
 
 
 def paged_rows(reader: RowReader, pages: Pages) -> Iterator[InputRow | PageEnd | EndedPage]:

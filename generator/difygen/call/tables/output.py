@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from difygen.bulk.rows import RowResult
-from difygen.call.rows import InputRow
-from difygen.call.table import BATCH, KINDS, parquet_library
+from difygen.call.tables.rows import InputRow
+from difygen.call.tables.table import BATCH, KINDS, parquet_library
 from difygen.console import UsageProblem, compact_json, writing
 from difygen.model import WORKFLOW, App, ArrayOf, ObjectOf, Primitive, Type
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from difygen.definitions.lockfile import LOCK_NAME
-from difygen.project.other_runs import tidy, tidy_file
-from difygen.project.stages import CannotExchangeError, Delta, FilesInPlace, SingleFile, Stage, WholeFolder
+from difygen.publish.other_runs import tidy, tidy_file
+from difygen.publish.stages import CannotExchangeError, Delta, FilesInPlace, SingleFile, Stage, WholeFolder
 from difygen.record import replace
 
 
