@@ -15,7 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from environment import ROOT, WORKERS, ensure
+from environment import ROOT, ensure
+from suite import run_tests
 
 FOLDER = ROOT / "build" / "matrix"
 TOOLS = ("pytest>=8.2", "pytest-timeout>=2.3", "pytest-xdist>=3.6", "hypothesis>=6.100", "trustme>=1.1", "httpx2>=2")
@@ -131,12 +132,12 @@ def run(environment: Environment, python: Path) -> int:
     versions = subprocess.run([python, "-c", program, *names], check=True, stdout=subprocess.PIPE, encoding="utf-8")
     print(f"\n$ {environment.name}: {versions.stdout.strip()}", flush=True)
     tests = [f"tests/test_{name}.py" for name in environment.tests]
-    command = [str(python), "-m", "pytest", "-q", "-n", WORKERS, "-p", "no:cacheprovider", *tests]
-    command += [f"--deselect={test}" for test in environment.deselected]
+    arguments = ["-q", *tests, *(f"--deselect={test}" for test in environment.deselected)]
     if environment.is_slow:  # one cluster at a time, and the page about engines
-        command += ["-n", "0", "-m", "slow", "tests/test_readme.py", "-k", "engine"]
+        arguments += ["-n", "0", "-m", "slow", "tests/test_readme.py", "-k", "engine"]
     settings = {"HYPOTHESIS_EXAMPLES": "10"} | ({"HTTP_LIBRARY": "httpx2"} if "httpx" in environment.removed else {})
-    return subprocess.run(command, check=False, cwd=ROOT, env={**os.environ, **settings}).returncode
+    cache = FOLDER / f"{environment.name}.cache"
+    return run_tests(python, arguments, cache=cache, env={**os.environ, **settings})
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from environment import ROOT, WORKERS, ensure
+from environment import ROOT, ensure
+from suite import run_tests
 
 CHECKS: tuple[Sequence[str], ...] = (
     ("black", "--check", "--quiet", "."),
@@ -15,19 +16,17 @@ CHECKS: tuple[Sequence[str], ...] = (
     ("ruff", "check", "--quiet", "--isolated", "--target-version=py311", "--extend-select=D401", "templates/runtime"),
     ("mypy", "--strict", "generator/difygen", "templates/runtime"),
     ("scripts.derive_blocking", "--check"),
-    ("pytest", "-n", WORKERS),
 )
 
 
 def main() -> int:
-    python = str(ensure("test"))
-    arguments = sys.argv[1:]
-    for module, *options in CHECKS:
-        command = [python, "-m", module, *options, *(arguments if module == "pytest" else ())]
-        print("$", " ".join(command[1:]), flush=True)
-        if code := subprocess.run(command, check=False, cwd=ROOT).returncode:
+    python = ensure("test")
+    for check in CHECKS:
+        print("$ -m", *check, flush=True)
+        if code := subprocess.run([str(python), "-m", *check], check=False, cwd=ROOT).returncode:
             return code
-    return 0
+    print("$ -m pytest", *sys.argv[1:], flush=True)
+    return run_tests(python, sys.argv[1:], cache=ROOT / ".pytest_cache")
 
 
 if __name__ == "__main__":
