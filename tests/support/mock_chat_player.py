@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,7 +24,7 @@ from difygen.parser.dsl import mode_of, read_contract, read_head
 from difygen.parser.yaml import Document, load
 
 from support import CHAT_LAB, LAB
-from support.mock_player import UUID, event_shapes, events_of, headers_of, shape, table
+from support.mock_player import UUID, event_shapes, events_of, headers_of, merged, shape, table
 from support.replay import Recording, cases, recording
 
 FOLDER = "recordings_chat"
@@ -78,10 +77,10 @@ BEFORE = {
 FAULTS = {
     "chat_failing_blocking": "failed",
     "chat_failing_streaming": "failed",
-    "*_stopped": "slow=6",
-    "chat_lab_stopped": "slow=6@llm1",
+    "*_stopped": "slow=30",
+    "chat_lab_stopped": "slow=30@llm1",
     "chat_lab_stopped_via_workflows": "slow=1@llm1",
-    "chat_lab_left": "slow=1@llm1",
+    "chat_lab_left": "slow=30@llm1",
 }
 
 KEYS = {"auth_bad_key_chat": "app-wrong"}
@@ -267,7 +266,7 @@ class ChatPlayer:
         request = self.client.build_request(
             asked["method"], self._renamed(asked["path"]), headers=headers, content=content
         )
-        follows = case.endswith(("_stopped", "_left")) or case == "chat_hitl_approve_events"
+        follows = case.endswith(("_stopped", "_left", "_via_workflows")) or case == "chat_hitl_approve_events"
         if not follows:
             return self.client.send(request)
         return self._follow(case, recorded, self.client.send(request, stream=True))
@@ -276,18 +275,21 @@ class ChatPlayer:
         """Read a stream as far as it was read then, and stop the turn, leave it, or answer its form."""
         read, acted = b"", False
         wanted = [event for event in recorded.events if event["event"] not in ("message_end", "workflow_finished")]
+        if "_stopped_" in case:  # it went on to its end, but when it was to be stopped is seen in this one
+            wanted = recording(case.partition("_stopped")[0] + "_stopped").events[:-1]
         is_paused = case == "chat_hitl_approve_events"
         for chunk in response.iter_raw():
             read += chunk
-            if acted or len(events_of(read)) < len(wanted) and not (is_paused and b'"workflow_paused"' in read):
+            reached = len(merged(events_of(read))) >= len(merged(wanted))
+            if acted or not (reached or is_paused and b'"workflow_paused"' in read):
                 continue
             acted = True
             if case.endswith("_left"):
                 break
             first = events_of(read)[0]
-            if case.endswith("_stopped"):
+            if "_stopped" in case:
                 self.names[recorded.events[0]["task_id"]] = first["task_id"]
-                threading.Thread(target=self._play_once, args=(f"{case}_stop",)).start()
+                self._play_once(f"{case}_stop")
             else:
                 self._play_once("chat_hitl_approve_form_post")
         response.close()
@@ -318,10 +320,11 @@ def _values(body: bytes, is_stream: bool) -> list[Any]:
         return []
 
 
-def chat_seen(status: int, body: bytes, *, stream: bool) -> Any:
+def chat_seen(case: str, status: int, body: bytes, *, stream: bool) -> Any:
     """Everything of an answer that has to be the same."""
     if stream:
-        return status, body.startswith(b"event: ping"), event_shapes(events_of(body))
+        shapes = merged if case.endswith(("_stopped", "_left")) else event_shapes
+        return status, body.startswith(b"event: ping"), shapes(events_of(body))
     try:
         data = json.loads(body)
     except ValueError:
@@ -349,8 +352,8 @@ def chat_difference(case: str, answer: httpx.Response) -> str:
     """How the mock's answer differs from the recorded one, or nothing."""
     recorded = recording(case)
     stream = "event-stream" in answer.headers.get("content-type", "")
-    theirs = chat_seen(recorded.status, recorded.body, stream=recorded.is_stream)
-    ours = chat_seen(answer.status_code, answer.content, stream=stream)
+    theirs = chat_seen(case, recorded.status, recorded.body, stream=recorded.is_stream)
+    ours = chat_seen(case, answer.status_code, answer.content, stream=stream)
     if ours == theirs:
         head = b"\r\n".join([b"", *(name + b": " + value for name, value in answer.headers.raw)])
         theirs, ours = headers_of(recorded.head), headers_of(head)

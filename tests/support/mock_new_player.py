@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -21,6 +19,7 @@ from difygen.testing import mock_dify
 from support import CHAT_LAB, LAB
 from support.mock_chat_player import NOBODY, ChatPlayer, chat_difference, makers, say
 from support.mock_player import COMPUTED, FAULTS, events_of, recorded_outputs, table, told
+from support.processes import eventually
 from support.replay import Recording, cases, recording
 
 FOLDER = "recordings_new"
@@ -35,7 +34,7 @@ MORE_FAULTS = {
     "retry_*": "failed",
     "*_stop_slow": "slow=30",
     "*_ping_slow": "slow=0.25",
-    "*reattach_*_left": "slow=0.4@code2",
+    "*reattach_*_left": "slow=2@code2",
 }
 BEFORE = {
     "v1_14_logs_concat_*": ["v1_14_concat_blocking"] * 2,
@@ -133,11 +132,12 @@ class NewPlayer(ChatPlayer):
 
     def _wait(self, request: httpx.Request, words: list[bytes]) -> None:
         """Wait until a run that is asked for is in none of these states any more."""
-        for _ in range(200):
+
+        def is_so() -> bool:
             answer = self.client.send(request).content
-            if not any(word in answer for word in words):
-                return
-            time.sleep(0.02)
+            return not any(word in answer for word in words)
+
+        assert eventually(is_so, 30)
 
     def _watch(self, request: httpx.Request) -> httpx.Response:
         """Read a stream that has no end, until nothing but pings comes."""
@@ -164,7 +164,7 @@ class NewPlayer(ChatPlayer):
                 break
             then = f"{case}_stop" if case.endswith("slow") else "v1_14_resume_approve_form_post"
             self._pair(recorded.events[0], events_of(read)[0])
-            threading.Thread(target=self._play_once, args=(then,)).start()
+            self._play_once(then)
         response.close()
         return httpx.Response(response.status_code, headers=response.headers, content=read)
 

@@ -30,7 +30,7 @@ def printed(program: str, *arguments: str, folders: tuple[Path, ...] = (), **set
     return done.stdout
 
 
-def eventually(is_so: Callable[[], bool], seconds: float = 10.0) -> bool:
+def eventually(is_so: Callable[[], bool], seconds: float = 30.0) -> bool:
     """Wait until something is so, for some seconds, and return whether it is."""
     deadline = time.monotonic() + seconds
     while not is_so() and time.monotonic() < deadline:

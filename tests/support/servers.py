@@ -234,7 +234,7 @@ class Server:
         """How many requests fit `route`."""
         return sum(fnmatchcase(request.line, route) for request in self.requests)
 
-    def wait_left(self, count: int = 1, timeout: float = 10.0) -> bool:
+    def wait_left(self, count: int = 1, timeout: float = 30.0) -> bool:
         """Wait until `count` clients have closed a connection before their answer was complete."""
         return all(self.left.acquire(timeout=timeout) for _ in range(count))
 
