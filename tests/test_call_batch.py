@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from difygen.call.tables.output import flatten
 from difygen.call.tables.rows import Columns, InputRow, RowReader
 from difygen.call.tables.table import open_table
 from difygen.console import UsageProblem
@@ -174,26 +175,54 @@ def test_tables_come_and_go_in_three_kinds(spec: str, dify: MockDify, tmp_path: 
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
     source, output = tmp_path / f"in.{kind}", tmp_path / f"out.{kind}"
-    records = [{"string": "a", "num": 1.5}, {"string": "boom", "num": None}, {"string": "字", "num": 3.0}]
+    records = [
+        {"string": "a", "num": 1.5, "name": "=A", "price": 1.25},
+        {"string": "boom", "num": None, "name": None, "price": None},
+        {"string": "字", "num": 3.0, "name": "row, 3", "price": 3.0},
+    ]
     if kind == "parquet":
         parquet.write_table(pyarrow.Table.from_pylist(records), source)
     elif kind == "csv":
-        source.write_text("string,num\na,1.5\nboom,\n字,3\n", encoding="utf-8")
+        source.write_text('string,num,name,price\na,1.5,=A,1.25\nboom\n字,3,"row, 3",3.0\n', encoding="utf-8")
     else:
         source.write_text("".join(json.dumps(record) + "\n" for record in records))
-    ended = piped("call", spec, "--inputs", str(source), "--output", str(output), env=dify.environment)
+    arguments = ("call", spec, "--inputs", str(source), "--output", str(output))
+    refused = piped(*arguments, env=dify.environment)
+    assert (refused.code, dify.runs) == (2, [])
+    assert "concat has no input called 'price'; it takes string, num." in refused.err
+    assert refused.err.endswith("--pass-through keeps columns that are no inputs. Nothing was run.\n")
+    ended = piped(*arguments, "--pass-through", env=dify.environment)
     assert (ended.code, sorted(str(run.inputs["string"]) for run in dify.runs)) == (1, ["a", "boom", "字"])
+    assert {name for run in dify.runs for name in run.inputs} <= {"string", "num"}
+    assert ended.err.startswith("Not sent, and kept in the results: `name` and `price`.\n")
     if kind == "parquet":
         found = parquet.read_table(output).to_pylist()
     elif kind == "csv":
         found = list(csv.DictReader(output.read_text(encoding="utf-8").splitlines()))
     else:
-        found = [{**line, "outputs.result": line["outputs"].get("result")} for line in read(output)]
-    assert [(int(line["row"]), line["status"], line["outputs.result"] or None) for line in found] == [
+        found = [flatten(line) for line in read(output)]
+    assert [(int(line["row"]), line["status"], line.get("outputs.result") or None) for line in found] == [
         (1, "succeeded", "A"),
         (2, "failed", None),
         (3, "succeeded", "字"),
     ]
+    kept = [tuple(line.get(f"inputs.{name}") or None for name in ("name", "price")) for line in found]
+    assert kept == [("=A", "1.25" if kind == "csv" else 1.25), (None, None), ("row, 3", "3.0" if kind == "csv" else 3)]
+
+
+def test_what_is_passed_through_tells_no_rows_apart_and_is_found_far_down(
+    spec: str, dify: MockDify, tmp_path: Path
+) -> None:
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.csv"
+    source.write_text('{"string": "a"}\n' * 1500 + '{"string": "a", "note": {"late": true}}\n')
+    arguments = ("call", spec, "--inputs", str(source), "--output", str(output), "--pass-through")
+    for _ in range(2):
+        assert (piped(*arguments, env=dify.environment).code, len(dify.runs)) == (0, 1)
+        found = list(csv.DictReader(output.read_text().splitlines()))
+        assert [line["inputs.note"] for line in found if line["inputs.note"]] == ['{"late": true}']
+        assert {line["outputs.result"] for line in found} == {"A"}
+        source.write_text(source.read_text().replace('"a"}', '"a", "price": 7}'))  # no reason to run it again
+    assert {line["inputs.price"] for line in csv.DictReader(output.read_text().splitlines())} == {"7", ""}
 
 
 def test_shards_have_every_row_once(spec: str, dify: MockDify, tmp_path: Path) -> None:
@@ -234,7 +263,7 @@ def test_wrong_rows_are_told_all_at_once_and_nothing_is_run(spec: str, dify: Moc
         f"Error: {file}:4: a row is a JSON object of inputs, not [].",
         f"Error: {file}:5: this is no JSON object on one line: expecting property name enclosed in double quotes.",
         f"Error: {file}:6: string is required.",
-        "Nothing was run.",
+        "--pass-through keeps columns that are no inputs. Nothing was run.",
     ]
     assert dify.runs == []
 

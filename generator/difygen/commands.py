@@ -220,6 +220,7 @@ def doctor(sources: tuple[str, ...], config: str | None, **options: Any) -> None
 @click.option("--shard", metavar="I/N", help="Run the I-th of N parts of the table, from 1/N to N/N.")
 @click.option("--id-column", metavar="NAME", help="The column that tells rows apart. Default: all values.")
 @click.option("--conversation-column", metavar="NAME", help="Rows alike in it are the turns of one conversation.")
+@click.option("--pass-through", is_flag=True, help="Keep columns that are no inputs: in the results, and not sent.")
 @click.option("--retry-failed", is_flag=True, help="Also run the rows again that failed.")
 @click.option("--rerun-unknown", is_flag=True, help="Also run those again of which nobody knows whether they ran.")
 @click.option(

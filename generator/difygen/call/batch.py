@@ -20,7 +20,7 @@ from difygen.bulk.pages import Pages
 from difygen.bulk.rows import changed_row, result_of_stored
 from difygen.call.options import DEFAULT_CONCURRENCY, CallOptions
 from difygen.call.summary import Advance, row_lines, row_progress, sum_up
-from difygen.call.tables.output import check_output, column_names, line_of, write_results
+from difygen.call.tables.output import check_output, line_of, write_results
 from difygen.call.tables.pages import paged_rows
 from difygen.call.tables.rows import Columns, InputRow, RowReader
 from difygen.call.tables.table import Table, open_table
@@ -38,7 +38,7 @@ from difygen.console import (
 )
 from difygen.generated_client import GeneratedClient, sentences
 from difygen.model import App
-from difygen.wording import count
+from difygen.wording import count, names_listed
 
 ROWS_OF_OUTPUT = 500
 """Rows whose results are read from the store together."""
@@ -158,7 +158,11 @@ def call_rows(
         return []
 
     columns = Columns(
-        id=options.id_column, conversation=options.conversation_column, shard=options.shard_of(), users=users
+        id=options.id_column,
+        conversation=options.conversation_column,
+        shard=options.shard_of(),
+        users=users,
+        pass_through=options.pass_through,
     )
     with ExitStack() as stack:
         table = stack.enter_context(open_table(str(options.inputs)))
@@ -166,13 +170,15 @@ def call_rows(
         store = stack.enter_context(_store_of(options))
         try:
             reader.check(refusals, lambda key: store.get(key) is not None)
+            if options.pass_through and (unsent := reader.unsent()):
+                say(f"Not sent, and kept in the results: {names_listed(unsent)}.")
             with _shown(options, table, columns) as advance:
                 batch = Batch(loaded, reader, store, options, advance)
                 if not batch.prints and (topic := reader.topic()) is not None:
                     batch.pages = Pages(store, topic, retry_failed=options.retry_failed)
                 tally = _run(batch, connection)
             if options.output is not None:
-                write_results(options.output, app, column_names(reader.rows()), _lines(batch))
+                write_results(options.output, app, table, _lines(batch))
         except StoreError as error:
             say_error(f"{error} What was kept before stays, and the same command goes on from there.")
             return FAILED

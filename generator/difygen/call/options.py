@@ -27,7 +27,8 @@ class CallOptions:
     progress and outputs; and a page of its timeline. `timeout` is in seconds.
 
     What follows `inputs` is for tables: `store` is where rows are kept (else beside `output`), `shard` is "3/16",
-    `user_per_row` makes an end user of each row (None: where that is known to change nothing).
+    `pass_through` takes columns that are no inputs, `user_per_row` makes an end user of each row (None: where that is
+    known to change nothing).
     """
 
     config: Config
@@ -50,6 +51,7 @@ class CallOptions:
     shard: str | None = None
     id_column: str | None = None
     conversation_column: str | None = None
+    pass_through: bool = False
     retry_failed: bool = False
     rerun_unknown: bool = False
     user_per_row: bool | None = None
@@ -123,6 +125,7 @@ class CallOptions:
             "--shard": self.shard,
             "--id-column": self.id_column,
             "--conversation-column": self.conversation_column,
+            "--pass-through": self.pass_through or None,
             "--retry-failed": self.retry_failed or None,
             "--rerun-unknown": self.rerun_unknown or None,
             "--user-per-row": self.user_per_row,

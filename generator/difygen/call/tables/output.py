@@ -5,14 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
 from difygen.bulk.rows import RowResult
 from difygen.call.tables.rows import InputRow
-from difygen.call.tables.table import BATCH, KINDS, parquet_library
+from difygen.call.tables.table import BATCH, KINDS, Table, parquet_library
 from difygen.console import UsageProblem, compact_json, writing
 from difygen.model import WORKFLOW, App, ArrayOf, ObjectOf, Primitive, Type
 
@@ -102,8 +102,8 @@ class ParquetWriter:
         self._file.close()
 
 
-def write_results(output: str, app: App, inputs: list[str], lines: Iterable[Mapping[str, Any]]) -> None:
-    """Write lines of results into a file, whole or not at all. `inputs` are the columns of the table.
+def write_results(output: str, app: App, table: Table, lines: Iterable[Mapping[str, Any]]) -> None:
+    """Write lines of results into a file, whole or not at all. `table` is what they are results of.
 
     Raises:
         OutputError: It cannot be written; what was there is left.
@@ -112,7 +112,7 @@ def write_results(output: str, app: App, inputs: list[str], lines: Iterable[Mapp
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     with writing(output):
         try:
-            writer = _writer(scratch, output_kind(output), app, inputs)
+            writer = _writer(scratch, output_kind(output), app, table)
             try:
                 for line in lines:
                     writer.write(line)
@@ -124,15 +124,16 @@ def write_results(output: str, app: App, inputs: list[str], lines: Iterable[Mapp
                 scratch.unlink(missing_ok=True)
 
 
-def _writer(path: Path, kind: str, app: App, inputs: list[str]) -> _Writer:
+def _writer(path: Path, kind: str, app: App, table: Table) -> _Writer:
     if kind == "jsonl":
         return JsonWriter(path)
     outputs = [f"outputs.{output.name}" for output in app.outputs] if app.kind is WORKFLOW else ["answer"]
-    columns = [*HEAD, *(f"inputs.{name}" for name in inputs), *outputs, *(RUN if app.kind is WORKFLOW else TURN)]
+    inputs = {f"inputs.{name}": word for name, word in table.columns().items()}
+    columns = [*HEAD, *inputs, *outputs, *(RUN if app.kind is WORKFLOW else TURN)]
     if kind == "csv":
         return CsvWriter(path, columns)
     types = {"row": "int", "elapsed_time": "float", "latency": "float", "total_tokens": "int", "total_steps": "int"}
-    types |= {f"outputs.{output.name}": _word(output.type) for output in app.outputs}
+    types |= inputs | {f"outputs.{output.name}": _word(output.type) for output in app.outputs}
     return ParquetWriter(path, columns, types)
 
 
@@ -235,13 +236,3 @@ def _is_of_results(path: Path) -> bool:
             return False
     with writing(str(path)), path.open("rb") as file:
         return file.read(64).startswith((f"{','.join(HEAD)},".encode(), b'{"row": '))
-
-
-def column_names(rows: Iterator[InputRow]) -> list[str]:
-    """Return the columns of a table, as far as its first rows tell."""
-    names: dict[str, None] = {}
-    for number, row in enumerate(rows):
-        names |= dict.fromkeys(row.cells)
-        if number >= BATCH:
-            break
-    return list(names)

@@ -12,7 +12,7 @@ from difygen import __version__
 from difygen.arguments import Values, unknown_input, value_from_json, value_from_text
 from difygen.bulk.rows import Row, digest_of
 from difygen.call.tables.cursor import TableCursor
-from difygen.call.tables.table import Table, TableRecord
+from difygen.call.tables.table import BATCH, Table, TableRecord
 from difygen.console import UsageProblem
 from difygen.model import App, Input, JsonValue
 from difygen.model_json import dump
@@ -39,13 +39,15 @@ class Columns:
     """What the columns of a table mean beside the app's inputs.
 
     `id` tells rows apart, in the place of their values; rows of one `conversation` are its turns. `shard` is which of
-    how many parts of the table are meant, from 0. `users` begins the users that rows have of their own.
+    how many parts of the table are meant, from 0. `users` begins the users that rows have of their own. `pass_through`
+    takes columns that are no inputs: they are not sent, and stand in the results.
     """
 
     id: str | None = None
     conversation: str | None = None
     shard: tuple[int, int] = (0, 1)
     users: str | None = None
+    pass_through: bool = False
 
 
 class RowReader:
@@ -95,8 +97,14 @@ class RowReader:
         names_files = any(input_.traits.is_file for input_ in self._app.inputs)
         if names_files or self._columns.conversation is not None:
             return None
-        app = [__version__, dump(self._app), self._python, self._columns.id, self._columns.shard]
-        return digest_of(self.table.head(), {"app": app, "common": self._common, "turn": self._turn})
+        app = [__version__, dump(self._app), self._python]
+        columns = [self._columns.id, self._columns.shard, self._columns.pass_through]
+        facts = {"app": app, "columns": columns, "common": self._common, "turn": self._turn}
+        return digest_of(self.table.head(), facts)
+
+    def unsent(self) -> list[str]:
+        """Return the columns that are not sent, as far as the first rows tell."""
+        return [name for name in self.table.columns(BATCH) if name not in self._inputs and name not in self._special]
 
     def check(self, refusals: Callable[[Mapping[str, Any]], list[str]], is_known: Callable[[str], bool]) -> None:
         """Check the first rows, but those that a store knows; `refusals` says what the client would refuse.
@@ -121,6 +129,8 @@ class RowReader:
             told = [self._problem(sentence, lines) for sentence, lines in problems.items()]
             more = len(told) - _MOST_SHOWN
             note = f"There are {more} more like these. " if more > 0 else ""
+            if not self._columns.pass_through and self.unsent():
+                note += "--pass-through keeps columns that are no inputs. "
             raise UsageProblem(*told[:_MOST_SHOWN], note=f"{note}Nothing was run.")
         if is_empty and self._columns.shard[1] == 1:
             raise UsageProblem(f"{self.table.name} holds no rows.")
@@ -188,7 +198,7 @@ class RowReader:
         for name, value in cells.items():
             input_ = inputs.get(name)
             if input_ is None:
-                if name not in self._special:
+                if name not in self._special and not self._columns.pass_through:
                     problems.append(unknown_input(name, self._app))
             elif value == "" and has_texts and not (input_.required and input_.traits.unit == "characters"):
                 continue  # an empty cell says nothing, but for a required text, which may be empty

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -94,6 +95,15 @@ class Table:
                 for cells in csv.reader(line.decode("utf-8", "replace") for line in file):
                     rows += bool(cells)
             return max(rows, 0)
+
+    def columns(self, most: int | None = None) -> dict[str, str]:
+        """Return the names of the columns, each with "int", "float", "bool" or "text", as far as `most` rows tell."""
+        if self.kind == "csv":
+            return {name: "text" for name in self._header(TableCursor()) if name}
+        if self.kind == "parquet":
+            schema = self._parquet_file().schema_arrow
+            return {field.name: _column_type(str(field.type)) for field in schema if not _INDEX.fullmatch(field.name)}
+        return {name: "text" for record in islice(self.records(), most) for name in record.cells}
 
     def head(self) -> str:
         """Return what the rows of the table have in common: the hash of a header, or of a file that only is a whole."""
@@ -220,6 +230,13 @@ class Table:
         except Exception as error:  # noqa: BLE001 - pyarrow's own, of which there are many
             cursor.lose()
             yield TableRecord(cursor.offset + 1, {}, f"nothing can be read from here on: {error}.")
+
+
+def _column_type(type_: str) -> str:
+    """Return what a column of a Parquet file holds that may be written as it is."""
+    if re.fullmatch("u?int(8|16|32)|int64", type_):
+        return "int"
+    return {"halffloat": "float", "float": "float", "double": "float", "bool": "bool"}.get(type_, "text")
 
 
 def _parquet_record(number: int, record: Mapping[str, Any], left_out: frozenset[str]) -> TableRecord:
