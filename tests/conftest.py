@@ -11,7 +11,9 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import hypothesis
 import pytest
@@ -53,3 +55,15 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m difygen "$@"\n')
     script.chmod(0o755)
     return folder
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
+    """The package that difygen generates from the exports of all apps that were recorded."""
+    from support.lab_package import LAB_PACKAGE, write_lab
+    from support.packages import imported
+
+    folder = tmp_path_factory.mktemp("lab")
+    write_lab(folder)
+    with imported(folder, LAB_PACKAGE) as package:
+        yield package

@@ -5,21 +5,19 @@ back is typed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import partial
 from types import ModuleType
 from typing import Any
 
 import pytest
-from difygen.naming import class_name
 from pydantic import BaseModel, ValidationError
 from support import LAB
-from support.packages import files_of, imported, workflow_of, write
+from support.lab_package import kinds_of
 from support.replay import Recording, cases, recording, replay
 from support.servers import Server
 
-WORKFLOWS = {path.stem: path for path in sorted(LAB.glob("*.yml")) if "chatflow" not in path.stem}
+WORKFLOWS = {path.stem for path in LAB.glob("*.yml") if "chatflow" not in path.stem}
 
 LAX = (
     "concat_extra_input",
@@ -70,14 +68,6 @@ def run_of(recorded: Recording) -> dict[str, Any] | None:
     return found
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
-    folder = tmp_path_factory.mktemp("lab")
-    write(folder / "lab_clients", files_of([workflow_of(path) for path in WORKFLOWS.values()]))
-    with imported(folder, "lab_clients") as package:
-        yield package
-
-
 def dumped(value: Any) -> Any:
     return value.model_dump(mode="json", by_alias=True, exclude_unset=True) if isinstance(value, BaseModel) else value
 
@@ -99,7 +89,7 @@ def test_the_generated_client_replays_a_recorded_run(case: str, lab: ModuleType)
     assert expected is not None
     inputs = recorded.request["json"]["inputs"]
     with Server({"POST *": replay(case)}) as server:
-        kind = getattr(lab, f"{class_name(recorded.request['app'])}Client")
+        kind, _ = kinds_of(lab, recorded.request["app"])
         with kind(base_url=server.url, api_key="app-RECORDED", user="u", timeout=20.0) as client:
             call = client.stream if recorded.is_stream else client.run
             if is_lax(case):

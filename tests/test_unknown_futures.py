@@ -5,7 +5,6 @@ same result as without the news, hands on every event that it does not know, and
 """
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,9 +14,10 @@ from hypothesis import strategies as st
 from runtime._events import EVENT_TYPES
 from runtime._protocol import SseDecoder
 from runtime._turns import TurnState
+from support.both_clients import Using, both_clients, with_sync
 from support.replay import recording
 from support.servers import RUN, Server, as_json, stream
-from test_runtime_recordings import async_streamed, streamed
+from test_runtime_recordings import streamed
 
 RUNS = ["seed_streaming", "v1_14_llm_streaming", "v1_14_many_events_streaming", "dev2606_failing_streaming"]
 TURNS = ["chat_lab_streaming", "dev2606_chat_lab_streaming"]
@@ -54,16 +54,16 @@ def with_news(case: str, data: st.DataObject) -> tuple[list[dict[str, Any]], lis
     return sent, put
 
 
-@pytest.mark.parametrize("call", [streamed, async_streamed])
+@both_clients
 @pytest.mark.parametrize("case", RUNS)
 @FEW
 @given(st.data())
-def test_unknown_events_reach_who_iterates(case: str, call: Callable[[str], Any], data: st.DataObject) -> None:
+def test_unknown_events_reach_who_iterates(case: str, using: Using, data: st.DataObject) -> None:
     sent, put = with_news(case, data)
     with Server({RUN: stream([wire(event) for event in recording(case).events])}) as server:
-        _, known = call(server.url)
+        _, known = streamed(using, server.url)
     with Server({RUN: stream([wire(event) for event in sent])}) as server:
-        events, outcome = call(server.url)
+        events, outcome = streamed(using, server.url)
     assert [event.raw for event in events if isinstance(event, runtime.UnknownEvent)] == put
     assert [event.raw for event in events if not isinstance(event, runtime.Ping)] == sent
     assert type(outcome) is type(known)
@@ -82,7 +82,7 @@ def test_unknown_fields_and_node_types_are_kept(case: str, extra: Any, inner: An
             if "node_type" in event["data"]:
                 event["data"]["node_type"] = word
     with Server({RUN: stream([wire(event) for event in sent])}) as server:
-        events, outcome = streamed(server.url)
+        events, outcome = streamed(with_sync, server.url)
     assert [event.raw for event in events if not isinstance(event, runtime.Ping)] == sent
     types = {event.node_type for event in events if isinstance(event, runtime.NodeFinished)}
     assert types == {word}
@@ -101,7 +101,7 @@ def test_nulls_where_values_were(case: str, data: st.DataObject) -> None:
             inside[data.draw(st.sampled_from(sorted(inside)))] = None
     stored = as_json({"id": "r", "status": "succeeded", "outputs": {}})
     with Server({RUN: stream([wire(event) for event in sent]), "GET *": stored}) as server:
-        events, outcome = streamed(server.url)
+        events, outcome = streamed(with_sync, server.url)
         assert server.runs == 1
     assert isinstance(outcome, runtime.Run | runtime.DifyError)
     for event in events:
@@ -115,7 +115,7 @@ def test_a_finish_status_that_nobody_knows(case: str, word: str) -> None:
     sent = recording(case).events
     sent[-1]["data"]["status"] = word
     with Server({RUN: stream([wire(event) for event in sent])}) as server:
-        _, outcome = streamed(server.url)
+        _, outcome = streamed(with_sync, server.url)
     run = getattr(outcome, "run", outcome)
     assert (run.status, run.raw_outputs) == (word, sent[-1]["data"]["outputs"])
     assert type(outcome) is (runtime.Run if word == "partial-succeeded" else runtime.RunError)
