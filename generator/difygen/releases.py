@@ -114,7 +114,7 @@ TRAITS: dict[str, Trait] = {
         _ALWAYS,
         FIRST_WITH_FORMS,
         "seen on 1.12.1",
-        mock="The start node of a workflow's run gives `sys.*`, too; later only the inputs.",
+        mock="The start node of a run gives `sys.*`, too; later only the inputs.",
     ),
     "model-in-inputs": Trait(
         FIRST_WITH_FORMS,

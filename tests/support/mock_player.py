@@ -19,10 +19,11 @@ from difygen.testing import MockDify
 from support import LAB, ROOT
 from support.replay import Recording, cases, recording
 
-APPS = {path.stem for path in LAB.glob("*.yml")} - {"chatflow", "llm_chatflow"}
+APPS = {path.stem for path in LAB.glob("*.yml")}
 TABLE = ROOT / "docs" / "mock.md"
 
 KEYS = {"auth_bad_key": "app-wrong", "auth_bad_key_streaming": "app-wrong", "upload_bad_key": "app-wrong"}
+KEY_NAMES = {"chatflow": "chatflow_app", "chat_failing": "chat_failing_5fa5"}
 OTHER_APP = {"run_detail_other_app_key": "branching"}
 
 UPLOADS = {
@@ -103,6 +104,7 @@ COMPUTED = {
     "iteration",
     "kitchen_sink",
     "llm",
+    "llm_chatflow",
     "llm_two_outputs",
     "many_events",
     "slow",
@@ -187,7 +189,7 @@ class Player:
         app = OTHER_APP.get(case) or app_of(case)
         headers = {k: v for k, v in recorded.request["headers"].items() if k not in ("Host", "Content-Length")}
         if "Authorization" in headers:
-            key = KEYS.get(case, f"app-{app}")
+            key = KEYS.get(case, f"app-{KEY_NAMES.get(str(app), app)}")
             headers["Authorization"] = headers["Authorization"].replace("app-RECORDED", key).strip()
         fault = next((fault for pattern, fault in FAULTS.items() if fnmatchcase(case, pattern)), None)
         return headers | ({"X-Mock-Fault": fault} if fault and "_detail" not in case else {})
@@ -272,15 +274,17 @@ def boundary_of(recorded: Recording) -> str:
 def recorded_outputs(recorded: Recording) -> Any:
     """The outputs of the recorded run, for the handler to give again."""
     if recorded.is_stream:
-        last = recorded.events[-1] if recorded.events else {}
-        data = last.get("data", {}) if last.get("event") == "workflow_finished" else {}
+        data = next((each["data"] for each in recorded.events if each["event"] == "workflow_finished"), {})
         if recorded.request["app"] == "llm" and data.get("status") == "stopped":  # what its text would have become
             return {**recorded_outputs(recording("llm_blocking")), "text": recorded.request["json"]["inputs"]["prompt"]}
     elif recorded.status == 200 and b'"workflow_run_id"' in recorded.body:
         data = json.loads(recorded.body)["data"]
     else:
         data = {}
-    return data["outputs"] if data.get("status") == "succeeded" else NotImplemented
+    if data.get("status") != "succeeded":
+        return NotImplemented
+    outputs = data["outputs"]
+    return {"llm1.text": outputs["answer"]} if recorded.request["app"] == "llm_chatflow" else outputs
 
 
 def shape(value: Any) -> Any:

@@ -176,13 +176,14 @@ class ChatflowTurn(Turn):
                 yield self.envelope("agent_log", data=head | {"error": None, "status": status} | tail)
 
     def _result(self, node: Step) -> NodeResult:
-        if node.type == "start":
-            return NodeResult(inputs=self.inputs, outputs=self.inputs, derived=True)
         if node.type in self.definition.workflow.kind.terminal_nodes:
             return NodeResult(outputs={"answer": self._speech.text_of(node.id), "files": []}, derived=True)
         if node.type == "assigner":
             return self._assign(node)
         return Turn._result(self, node)
+
+    def _system_in_start(self) -> JsonObject:
+        return self.system | {"sys.conversation_id": self.row.conversation_id}
 
     def _assign(self, node: Step) -> NodeResult:
         """Change conversation variables, as the node's rows say."""

@@ -336,8 +336,7 @@ class Simulation:
 
     def _result(self, node: Step) -> NodeResult:
         if node.type == "start":
-            more = self.system | {"sys.timestamp": self.created_at} if self.release.has("system-in-start") else {}
-            values = self.inputs | more
+            values = self.inputs | (self._system_in_start() if self.release.has("system-in-start") else {})
             return NodeResult(inputs=values, outputs=values, derived=True)
         if node.type in self.definition.workflow.kind.terminal_nodes:
             outputs = self._end_outputs(node)
@@ -347,6 +346,9 @@ class Simulation:
             model = mapping(node.data.get("model"))
             return replace(result, inputs={f"model_{key}": model.get(key, "") for key in ("provider", "name")})
         return result
+
+    def _system_in_start(self) -> JsonObject:
+        return self.system | {"sys.timestamp": self.created_at}
 
     def _end_outputs(self, node: Step) -> JsonObject:
         """Return the End's outputs; what a handler returns beyond what any End has is kept too."""
