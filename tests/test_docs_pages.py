@@ -43,13 +43,13 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
-from support import CHAT_LAB, ROOT, TESTS
+from support import CHAT_LAB, NEWEST, ROOT, TESTS
 from support.hostile import PAYLOADS, TEXTS, WORKFLOWS
 from support.packages import python
 from support.projects import difygen
 
 CORPUS = ROOT.parent / "shared" / "dsl-corpus"
-FOLDERS = [ROOT / "specs", TESTS / "dsl_lab", TESTS / "dsl_lab_chat"]
+FOLDERS = [ROOT / "specs", TESTS / "dsl_lab", TESTS / "dsl_lab_chat", NEWEST]
 DEFINITIONS = sorted(path for folder in FOLDERS for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
 BASE = "https://dify.example.org/v1"
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")

@@ -37,10 +37,10 @@ from difygen.settings import Settings, load_settings
 from difygen.type_algebra import union
 from hypothesis import example, given
 from hypothesis import strategies as st
-from support import CHAT_LAB, LAB, ROOT
+from support import CHAT_LAB, LAB, NEWEST, ROOT
 from support.workflow_strategies import json_values, names, texts
 
-EXPORTS = sorted(path for folder in (LAB, CHAT_LAB, ROOT / "specs") for path in folder.glob("*.yml"))
+EXPORTS = sorted(path for folder in (LAB, CHAT_LAB, NEWEST, ROOT / "specs") for path in folder.glob("*.yml"))
 CONCAT = LAB / "concat.yml"
 
 

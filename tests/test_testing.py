@@ -25,9 +25,9 @@ from difygen.model import COMPLETION, WORKFLOW, App, Input
 from difygen.naming import class_name, snake_name
 from difygen.parser import read
 from difygen.testing import MockDify, mock_dify
-from support import CHAT_LAB, GENERATOR, LAB, ROOT
+from support import CHAT_LAB, GENERATOR, LAB, NEWEST, ROOT
 
-SOURCES = {"specs": ROOT / "specs", "dsl_lab": LAB, "dsl_lab_chat": CHAT_LAB}
+SOURCES = {"specs": ROOT / "specs", "dsl_lab": LAB, "dsl_lab_chat": CHAT_LAB, "newest": NEWEST}
 
 
 def workflows_of(folder: Path) -> list[App]:
@@ -96,11 +96,14 @@ def test_every_generated_client_runs_against_the_mock(
     dify, values = servers[folder], arguments(workflow)
     settings = {"base_url": dify.base_url, "api_key": dify.api_keys[name], "user": "u"}
     if any(node.type == "human-input" for node in workflow.nodes):
-        with (
-            getattr(module, f"{class_name(name)}Client")(**settings) as client,
-            pytest.raises(clients[folder].RunPausedError),
-        ):
-            client.run(**values)
+        with getattr(module, f"{class_name(name)}Client")(**settings) as client:
+            with pytest.raises(clients[folder].RunPausedError) as paused:
+                client.run(**values)
+            for form in workflow.forms[:1]:
+                answer = {each.name: some(each) for each in form.inputs}
+                client.submit_form(paused.value.run.forms[0], action=form.actions[0].id, inputs=answer)
+                run = client.resume(paused.value.run.workflow_run_id).result()
+                assert folder != "newest" or None not in run.outputs.model_dump().values()
         return
     with getattr(module, f"{class_name(name)}Client")(**settings) as client:
         blocking = client.run(**values)

@@ -20,7 +20,7 @@ from support.hostile import NAMES, SENDABLE_TEXTS
 from support.packages import files_of, imported, workflow_from, write
 from support.projects import difygen
 
-SOURCES = ("specs", "tests/dsl_lab", "tests/dsl_lab_chat")
+SOURCES = ("specs", "tests/dsl_lab", "tests/dsl_lab_chat", "tests/cases/dsl/exported_by_1_17")
 CORPUS = ROOT.parent / "shared" / "dsl-corpus"
 SPEC = """\
 name: lookup
@@ -65,7 +65,7 @@ def objects(schema: Any) -> Iterator[dict[str, Any]]:
 def test_every_app_is_a_tool_that_the_apis_take(source: str, form: str) -> None:
     found = tools(source, "--for", form)
     inner = [each.get("function", each) for each in found]
-    assert len({each["name"] for each in inner}) == len(inner) > 5
+    assert len({each["name"] for each in inner}) == len(inner) > 0
     for tool in inner:
         assert re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", tool["name"])
         assert 0 < len(tool["description"]) <= 1024
@@ -81,7 +81,7 @@ def test_every_app_is_a_tool_that_the_apis_take(source: str, form: str) -> None:
 @pytest.mark.parametrize("source", sources())
 def test_what_is_strict_keeps_openais_rules(source: str) -> None:
     strict = [each for each in tools(source, "--for", "openai", "--strict") if each["strict"]]
-    assert len(strict) > 5
+    assert strict
     for tool in strict:
         Draft202012Validator.check_schema(tool["parameters"])
         for each in objects(tool["parameters"]):

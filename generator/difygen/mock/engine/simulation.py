@@ -150,6 +150,7 @@ class Simulation:
     def __post_init__(self) -> None:
         self._pool = VariablePool(self.definition, self.store)
         self._pool.put("sys", {name.removeprefix("sys."): value for name, value in self.system.items()}, derived=True)
+        self._pool.put("env", self._pool.expected_outputs("env"), derived=False)
         self._scheduler = Scheduler(self.definition, None)
         self._text = EndText(self.definition, self._pool, self._scheduler)
 

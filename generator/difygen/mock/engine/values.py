@@ -78,7 +78,8 @@ class VariablePool:
             return None
         value = self.values.get((selector[0], selector[1]))
         for step in selector[2:]:
-            value = value.get(_FILE_ATTRIBUTES.get(step, step)) if isinstance(value, Mapping) else None
+            step = _FILE_ATTRIBUTES.get(step, step) if is_file(value) else step
+            value = value.get(step) if isinstance(value, Mapping) else None
         return value
 
     def is_prescribed(self, node_id: str) -> bool:

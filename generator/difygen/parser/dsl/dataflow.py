@@ -12,6 +12,7 @@ from difygen.model import ArrayOf, JsonValue, Primitive, Type
 from difygen.parser.dsl.control_flow.runs import Runs
 from difygen.parser.dsl.control_flow.sentences import Giver, Sentences
 from difygen.parser.dsl.graph import Graph, Step, mapping, sequence, text, texts
+from difygen.parser.dsl.node_fields import MODEL
 from difygen.parser.dsl.node_types import FAIL, NODE_TYPES, branches_of
 from difygen.parser.dsl.nullability import Requirement, Unknown, Value, member, nothing, unknown
 from difygen.type_algebra import is_small, merge
@@ -89,11 +90,11 @@ class Resolver:
                 )
             return nothing("unknown-system-variable", f"workflows have no variable {quoted('sys.' + name)}")
         if group in self._declared:
-            type_ = self._declared[group].get(name)
-            if type_ is None:
+            value = self._declared[group].get(name)
+            if value is None:
                 return nothing("undeclared-variable", f"the workflow declares no variable {quoted(group + '.' + name)}")
             is_missing = group == "conversation" and not self.is_chat
-            return Value(type_, "null, since only chats have conversation variables" if is_missing else "")
+            return value._replace(null="null, since only chats have conversation variables") if is_missing else value
         return nothing("missing-node", f"there is no node {quoted(group)}, which it is taken from")
 
     def decided(self, selector: JsonValue, by: Step) -> bool:
@@ -261,9 +262,12 @@ def _with_title(value: Value, step: Step) -> Value:
     return value
 
 
-def _declarations(variables: JsonValue) -> dict[str, Type]:
+def _declarations(variables: JsonValue) -> dict[str, Value]:
     """Return names and types of environment or conversation variables; never their values."""
-    found: dict[str, Type] = {}
+    found: dict[str, Value] = {}
     for each in map(mapping, sequence(variables)):
-        found[text(each.get("name"))] = type_of(each.get("value_type")) or Primitive.ANY
+        name, word = text(each.get("name")), each.get("value_type")
+        type_ = MODEL if word == "llm" else type_of(word)
+        reason = f"the variable {quoted(name)} is of a type that difygen does not know"
+        found[name] = Value(type_) if type_ is not None else unknown("unknown-variable-type", reason)
     return found

@@ -14,7 +14,7 @@ from difygen.wording import quoted
 WEB_APP = "webapp"
 """The one delivery whose tokens Dify's API knows, too (seen on 1.14.2)."""
 
-_KINDS: Mapping[str, InputKind] = {
+FIELD_KINDS: Mapping[str, InputKind] = {
     "text-input": "text-input",  # of 1.13, in both spellings
     "text_input": "text-input",
     "paragraph": "paragraph",
@@ -63,12 +63,12 @@ def _form(step: Step, report: Diagnostics) -> HumanForm | None:
         name, type_ = text(each.get("output_variable_name")), text(each.get("type"))
         if not name:
             continue
-        if type_ not in _KINDS:
+        if type_ not in FIELD_KINDS:
             message = f"The form of {step} has no class of its own: difygen does not know {quoted(type_)}, the type of "
             hint = "Answer it by `submit_form(form, action=..., inputs={...})`."
             report.warn("unknown-field-type", f"{message}{quoted(name)}.", (*path, "inputs", index, "type"), hint)
             return None
-        fields.setdefault(name, _field(name, _KINDS[type_], each))
+        fields.setdefault(name, _field(name, FIELD_KINDS[type_], each))
     return HumanForm(node=step.id, inputs=tuple(fields.values()), actions=tuple(actions))
 
 

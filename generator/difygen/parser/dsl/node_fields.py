@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import Protocol, TypeAlias
 
 from difygen.model import INPUT_TRAITS, ArrayOf, JsonValue, ObjectOf, OneOf, Primitive, Property, Type
-from difygen.parser.dsl.control_flow.branches import TIMEOUT, actions
+from difygen.parser.dsl.control_flow.branches import TIMEOUT, actions, routes
+from difygen.parser.dsl.forms import FIELD_KINDS
 from difygen.parser.dsl.graph import Step, mapping, sequence, text, texts
 from difygen.parser.dsl.nullability import Requirement, Unknown, Value
 from difygen.type_algebra import merge, union, without_null
 from difygen.type_syntax import json_of, type_of, type_of_schema
-from difygen.wording import named
+from difygen.wording import named, quoted
 
 STRING, NUMBER, INTEGER, BOOLEAN = Primitive.STRING, Primitive.NUMBER, Primitive.INTEGER, Primitive.BOOLEAN
 OBJECT = ObjectOf()
@@ -54,11 +55,23 @@ RETRIEVED = ObjectOf(
     )
 )
 NOT_TRIGGERED = "null when the run was not started by the trigger {node}"
+MODEL = ObjectOf(
+    (
+        Property("provider", STRING),
+        Property("name", STRING),
+        Property("mode", OneOf(("chat", "completion"), closed=False)),
+        Property("completion_params", OBJECT, required=False),
+    )
+)
+"""What an environment variable of type `llm` holds (1.17): the choice of a model, for nodes to share."""
+
 _AGENT_DEFAULTS: dict[str, Type] = {
-    "text": Primitive.STRING,
-    "files": ArrayOf(Primitive.FILE),
-    "json": ObjectOf(),  # an object here, where tools and older agents give a list
+    "text": STRING,
+    "files": FILES,
+    "json": OBJECT,  # an object here, where tools and older agents give a list
 }
+_ROUTE = "switch"
+"""The output of an agent that chooses the way on: the id of its route."""
 
 
 class Lookup(Protocol):
@@ -181,27 +194,56 @@ def plugin_output(fields: Mapping[str, Type | Value]) -> Derive:
 
 
 def agent_output(first_version: Derive) -> Derive:
-    """Return the outputs of an agent, which a second version (DSL 0.7.0) declares in `agent_job`."""
+    """Return the outputs of an agent, which one of the second version declares.
+
+    Exports have its declarations in `agent_job` since DSL 0.7.0; the editor itself keeps them in the node.
+    """
 
     def derive(step: Step, name: str, lookup: Lookup) -> Value | None:
-        if "agent_job" not in step.data:
-            if "agent_node_kind" not in step.data:
-                return first_version(step, name, lookup)
+        if "agent_node_kind" not in step.data and "agent_job" not in step.data:
+            return first_version(step, name, lookup)
+        job = mapping(step.data.get("agent_job"))
+        declarations = job.get("declared_outputs", step.data.get("agent_declared_outputs"))
+        if name == _ROUTE and (chosen := [branch.handle for branch in routes(step)]):
+            return Value(OneOf(tuple(chosen), closed=False))
+        if declarations is None:
             return _undeclared("agent-without-outputs", name)
-        outputs = sequence(mapping(step.data.get("agent_job")).get("declared_outputs"))
-        if not outputs:
-            default = _AGENT_DEFAULTS.get(name)
-            return Value(default, _given(name)) if default is not None else None
-        for each in map(mapping, outputs):
+        for each in map(mapping, sequence(declarations)):
             if text(each.get("name")) == name:
-                null = "" if each.get("required") is True else _given(name)
-                if each.get("type") != "array":
-                    return declared(each.get("type"), name, null)
-                item = text(mapping(each.get("array_item")).get("type")) or "any"
-                return declared(f"array[{item}]", name, null)
-        return None
+                null = _given(name) if each.get("required") is False else ""
+                type_ = _declared_type(each)
+                return declared(each.get("type"), name, null) if type_ is None else Value(type_, null)
+        default = _AGENT_DEFAULTS.get(name)  # releases after 1.17 give `text` beside what is declared
+        if default is None or (declarations and name != "text"):
+            return None
+        return Value(default, _given(name))
 
     return derive
+
+
+def _declared_type(declaration: Mapping[str, JsonValue]) -> Type | None:
+    """Return the type of an output, or of a part of one, as an agent declares it; None for a word that is not known.
+
+    A list whose members are not declared is one of objects.
+    """
+    word = declaration.get("type")
+    if word == "array":
+        item = mapping(declaration.get("array_item")) or {"type": "object"}
+        return ArrayOf(_declared_type(item) or Primitive.ANY)
+    children = [mapping(each) for each in sequence(declaration.get("children"))] if word == "object" else []
+    if not children:
+        return type_of(word)
+    return ObjectOf(
+        tuple(
+            Property(
+                text(each.get("name")),
+                _declared_type(each) or Primitive.ANY,
+                required=each.get("required") is not False,
+                description=text(each.get("description")),
+            )
+            for each in children
+        )
+    )
 
 
 def parameter(step: Step, name: str, lookup: Lookup) -> Value | None:
@@ -220,9 +262,13 @@ def form_field(step: Step, name: str, lookup: Lookup) -> Value | None:
     for each in map(mapping, sequence(step.data.get("inputs"))):
         if text(each.get("output_variable_name")) == name:
             ports = tuple((step.id, branch.handle) for branch in actions(step) if branch.handle != TIMEOUT)
-            traits = INPUT_TRAITS.get(text(each.get("type")))
-            type_ = traits.type if traits is not None and traits.is_file else Primitive.STRING  # the rest comes as text
-            return Value(type_, requirements=(Requirement(ports),) if ports else ())
+            word, why = text(each.get("type")) or "paragraph", None
+            kind = FIELD_KINDS.get(word)
+            type_: Type = INPUT_TRAITS[kind].type if kind is not None else Primitive.ANY
+            if kind is None:
+                reason = f"difygen does not know {quoted(word)}, the type of {quoted(name)} in the form of {{node}}"
+                why = Unknown("unknown-field-type", reason)
+            return Value(type_, "", (Requirement(ports),) if ports else (), why)
     return None
 
 

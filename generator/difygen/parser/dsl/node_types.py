@@ -48,6 +48,7 @@ class NodeType(Record):
 
 
 _AGGREGATOR = NodeType(derive=d.aggregated, is_guessed=True)
+_AGENT = NodeType(derive=f.agent_output(f.plugin_output({**_PLUGIN, "usage": USAGE})), branches=b.routes)
 
 NODE_TYPES: dict[str, NodeType] = {
     "start": NodeType(derive=f.start_variable),
@@ -72,7 +73,8 @@ NODE_TYPES: dict[str, NodeType] = {
     "template-transform": NodeType({"output": STRING}),
     "http-request": NodeType({"body": STRING, "status_code": INTEGER, "headers": OBJECT, "files": FILES}),
     "tool": NodeType(derive=f.plugin_output(_PLUGIN)),
-    "agent": NodeType(derive=f.agent_output(f.plugin_output({**_PLUGIN, "usage": USAGE}))),
+    "agent": _AGENT,
+    "agent-v2": _AGENT,  # the editor's own name for one of the second version; exports have `agent` for both
     "variable-aggregator": _AGGREGATOR,
     "variable-assigner": _AGGREGATOR,  # its name before 0.6.14; `assigner` is another node
     "assigner": NodeType(),

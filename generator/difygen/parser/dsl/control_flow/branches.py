@@ -61,6 +61,17 @@ def actions(step: Step) -> Sequence[Branch]:
     return [*buttons, Branch(TIMEOUT, "timeout")]
 
 
+def routes(step: Step) -> Sequence[Branch]:
+    """Return the ways out of an agent that chooses one of them; none where it has but one (all up to 1.17.1)."""
+    settings = mapping(step.data.get("agent_output_routes"))
+    found = [mapping(each) for each in sequence(settings.get("routes"))] if settings.get("enabled") is True else []
+    return [
+        Branch(id_, text(each.get("label")) or text(each.get("name")) or id_)
+        for each in found
+        if (id_ := text(each.get("id")))
+    ]
+
+
 def _cases(step: Step) -> list[Mapping[str, JsonValue]]:
     """Return the cases of an if-else. Old ones have conditions and no cases."""
     found = [mapping(each) for each in sequence(step.data.get("cases"))]
