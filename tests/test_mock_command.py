@@ -234,12 +234,12 @@ def test_the_release_that_is_asked_for(asked: str, played: str) -> None:
 
 @pytest.mark.parametrize("asked", ["1.12", "1.13.0", "1.13", "1.14", "1.17"])
 def test_a_turn_of_a_chatflow_ends_in_every_release(asked: str) -> None:
-    """In 1.13.0 its last event is `message_end`, after which a turn without a run stays open."""
+    """In 1.13.0 nothing comes after `workflow_finished`; a turn without a run stays open."""
     turn = {"query": "Hello", "inputs": {}, "user": "u", "response_mode": "streaming"}
     with mock_dify(CHAT_LAB / "chat_plain.yml", dify=asked, silence=60) as dify:
         headers = {"Authorization": "Bearer x"}
         answer = httpx.post(f"{dify.base_url}/chat-messages", json=turn, headers=headers, trust_env=False, timeout=5)
-        assert "message_end" in answer.text
+        assert "workflow_finished" in answer.text
 
 
 @pytest.mark.parametrize("asked", ["1.11", "1.14.9", "1.18", "newest", "", "1"])

@@ -84,7 +84,14 @@ TRAITS: dict[str, Trait] = {
         _ALWAYS,
         (1, 13, 1),
         "seen on 1.12.1",
-        mock="A chatflow's `workflow_finished` comes before `message_end`; later it comes last.",
+        mock="A chatflow's `workflow_finished` comes before `message_end`, which a stopped turn has, too, and a failed "
+        "one an `error` in its place; later it comes last.",
+    ),
+    "no-message-end": Trait(
+        (1, 13, 0),
+        (1, 13, 1),
+        "reported",
+        "A chatflow's stream ends before message_end, so that a turn has no usage, citations and files.",
     ),
     "worker-streams": Trait(
         (1, 13, 0),
@@ -92,7 +99,8 @@ TRAITS: dict[str, Trait] = {
         "seen on 1.14.2",
         "Streaming runs execute in a Celery worker: where a stream brings pings and nothing else, "
         "see whether the worker runs.",
-        mock="Streams of workflows and chatflows begin with a ping, and their `workflow_started` has a `reason`.",
+        mock="Streams of workflows and chatflows begin with a ping and end with `workflow_finished`, whatever comes "
+        "behind it; their `workflow_started` has a `reason`.",
     ),
     "silent-refusals": Trait(
         (1, 13, 0),
@@ -146,6 +154,8 @@ TRAITS: dict[str, Trait] = {
         (1, 16, 0),
         "seen on 1.14.2",
         "A run that was stopped may end as failed with 'User requested stop'.",
+        mock="A chatflow that another user stops ends as `failed`, once its node has ended; any run does so with the "
+        "fault `stop-fails`.",
     ),
     "stopped-stays-running": Trait(
         _ALWAYS,
@@ -181,8 +191,31 @@ TRAITS: dict[str, Trait] = {
         "seen on a commit of June 2026",
         mock="The answer to an upload has a `reference`, null.",
     ),
+    "submitted-data": Trait(
+        (1, 15, 0),
+        _NEVER,
+        "sources",
+        mock="`human_input_form_filled` has the answers, too: `submitted_data`.",
+    ),
     "unknown-conversation-is-404": Trait(
         (1, 16, 0), _NEVER, "sources", mock="An unknown conversation is 404 before the stream opens."
+    ),
+    "approval-channels": Trait(
+        (1, 16, 0),
+        _NEVER,
+        "sources",
+        "A form that is not delivered to the web app has no token; approval_channels says where it is answered.",
+        mock="A form that is not delivered to the web app has no token; `approval_channels` says where else forms are "
+        "answered.",
+    ),
+    "reasoning-metadata": Trait(
+        (1, 16, 0), _NEVER, "sources", mock="What models thought is in a turn's `metadata.reasoning`, by node."
+    ),
+    "speech-to-text-disabled": Trait(
+        (1, 16, 0),
+        _NEVER,
+        "sources",
+        mock="Speech where it is switched off is refused as `speech_to_text_disabled`; earlier as `invalid_param`.",
     ),
     "file-references": Trait((1, 14, 0), _NEVER, "seen on 1.14.2", mock="Files have a `reference` and no `tenant_id`."),
 }

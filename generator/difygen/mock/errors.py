@@ -75,11 +75,13 @@ HEADER = "X-Mock-Fault"
 FAULTS: Mapping[str, str] = {
     "failed": "the run fails; failed=NODE_ID says in which node",
     "stopped": "the run ends as if somebody had stopped it",
+    "stop-fails": "a stop ends the run as failed once its node has ended, as it may up to Dify 1.15",
     "partial": "a node fails, the workflow copes: partial-succeeded; partial=NODE_ID says in which node",
     "paused": "the run pauses for a human and goes on when the form is submitted",
     "expired": "the form of a human-input node expires at once, and the run goes on; expired=SECONDS after some time",
     "slow": "the first node takes 30 seconds; slow=SECONDS for another time, slow=SECONDS@NODE_ID for another node",
     "cut": "the connection is cut after the third event; cut=N after N events, cut=Nb after N bytes of the body",
+    "lost": "the stream's first event is lost, as it may be on Dify 1.13 to 1.16; lost=N loses N events",
     "drop": "the connection is closed without an answer",
     "error-event": "the stream ends with an `error` event (blocking: 400 completion_request_error)",
     "ping-forever": "the stream only pings after its first events, a blocking call is not answered",
@@ -99,7 +101,7 @@ FAULTS: Mapping[str, str] = {
 }
 """Every word that `X-Mock-Fault` knows, and what it does. Several words are separated by commas."""
 
-_WITH_VALUE = ("failed", "partial", "expired", "slow", "cut")
+_WITH_VALUE = ("failed", "partial", "expired", "slow", "cut", "lost")
 
 
 class UnknownFaultError(ValueError):
@@ -162,7 +164,12 @@ class Faults:
             if word not in FAULTS or (value and word not in _WITH_VALUE):
                 raise UnknownFaultError(f"unknown fault {word!r}; known are {', '.join(FAULTS)}")
         faults = cls(words)
-        _ = faults.cut, faults.slow, faults.expires  # a wrong number is refused here, not in the middle of a stream
+        _ = (
+            faults.cut,
+            faults.lost,
+            faults.slow,
+            faults.expires,
+        )  # a wrong number is refused here, not in the middle of a stream
         return faults
 
     def check_nodes(self, node_ids: Collection[str]) -> None:
@@ -183,6 +190,14 @@ class Faults:
     def cut(self) -> Cut | None:
         """Where to cut the connection, or None."""
         return Cut.parse(self.words["cut"] or "3") if "cut" in self.words else None
+
+    @property
+    def lost(self) -> int:
+        """How many events of a stream are lost."""
+        number = self.words.get("lost", "0") or "1"
+        if not number.isdecimal():
+            raise UnknownFaultError(f"{number!r} is no number of events")
+        return int(number)
 
     @property
     def expires(self) -> float | None:

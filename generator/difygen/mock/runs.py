@@ -89,6 +89,24 @@ class Run:
         self.events.append(event)
         self._wake()
 
+    def stop(self, *, is_strangers: bool = False) -> None:
+        """End it as stopped; or as failed once its node has ended, as up to 1.15 a chatflow that another user stops.
+
+        One that waits for a person goes on waiting (seen on 1.14.2), but for those of 1.12, where nobody can answer.
+        """
+        if self.status == "paused" and not self.release.has("no-human-input"):
+            return
+        has_nodes = self.definition.workflow.kind in (WORKFLOW, CHATFLOW)
+        if has_nodes and ("stop-fails" in self.faults or is_strangers and self.release.has("stop-may-fail")):
+            self.simulation.is_aborted = True
+        else:
+            self.stopped.set()
+
+    def end(self, status: str, error: str) -> None:
+        """Let what tells of its end happen."""
+        for event in self.simulation.ends(status, error):
+            self.publish(event)
+
     def close(self) -> None:
         """Let nothing happen any more."""
         self.over = True
@@ -161,13 +179,16 @@ class Run:
 
     @property
     def stored_status(self) -> str:
-        """The status as the database has it: up to 1.14 a stopped run stays `running` for ever."""
-        stays = self.status == "stopped" and self.release.has("stopped-stays-running")
-        return "running" if stays else self.status
+        """The status as the database has it: up to 1.14 a stopped run stays `running` for ever, or `paused` on 1.12."""
+        if self.simulation.is_aborted and self.over:
+            return "stopped"  # whatever its last event says
+        if self.status != "stopped" or not self.release.has("stopped-stays-running"):
+            return self.status
+        return "paused" if self.simulation.has_asked and self.release.has("no-human-input") else "running"
 
     @property
     def _is_stored(self) -> bool:
-        return self.over and self.stored_status != "running"
+        return self.over and self.stored_status not in ("running", "paused")
 
     def detail(self) -> JsonObject:
         """Return the run's detail. Inputs (`sys.*` included) are JSON text, outputs too up to 1.12."""
@@ -294,14 +315,11 @@ class RunStore:
         """Return the app's run that has, or had, a form of that token which goes to the web app."""
         return next((run for run in self.of(definition) if token in run.forms and run.forms[token].is_delivered), None)
 
-    def stop(self, task_id: str) -> None:
-        """Stop a run by its task id, whoever asks (seen on 1.12.1: any user, any app's key, unknown ids too).
-
-        One that waits for a person goes on waiting (seen on 1.14.2).
-        """
+    def stop(self, task_id: str, *, is_strangers: bool = False) -> None:
+        """Stop a run by its task id, whoever asks (seen on 1.12.1: any user, any app's key, unknown ids too)."""
         for run in self.by_id.values():
-            if run.task_id == task_id and run.status != "paused":
-                run.stopped.set()
+            if run.task_id == task_id:
+                run.stop(is_strangers=is_strangers)
 
     def logs(self, definition: Definition, query: WorkflowLogQuery) -> JsonObject:
         """Return the body of `GET /workflows/logs`, newest first."""
@@ -340,10 +358,10 @@ class RunStore:
             await asyncio.wait({body, stopped}, return_when=asyncio.FIRST_COMPLETED)
             if not body.done():
                 await _cancel(body)
-                run.publish(run.simulation.finish("stopped", _STOPPED))
+                run.end("stopped", _STOPPED)
             elif (error := body.exception()) and not isinstance(error, _RunEndedError):
                 _LOGGER.error("the mock server broke in the middle of a run", exc_info=error)
-                run.publish(run.simulation.finish("failed", f"difygen mock broke: {type(error).__name__}: {error}"))
+                run.end("failed", f"difygen mock broke: {type(error).__name__}: {error}")
         finally:
             await _cancel(stopped)
             await _cancel(body)
@@ -385,14 +403,14 @@ class RunStore:
         if len(run.events) < _STALLS_AFTER or run.over:
             return
         if "stopped" in run.faults:
-            run.stopped.set()
+            run.stop()
         if "error-event" in run.faults:
             error = {"code": "completion_request_error", "status": 400, "message": _ERROR_EVENT_MESSAGE}
             run.simulation.status = "failed"
             run.publish(run.simulation.error_event(error))
             run.simulation.error = _ERROR_EVENT_MESSAGE
             raise _RunEndedError
-        if any(word in run.faults for word in ("ping-forever", "silent", "stopped")):
+        if run.stopped.is_set() or any(word in run.faults for word in ("ping-forever", "silent")):
             await asyncio.Event().wait()
 
 

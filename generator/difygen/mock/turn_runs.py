@@ -66,7 +66,7 @@ def start_turn(
 def turn_body(run: Run, turn: Turn) -> JsonObject:
     """Return a turn in one piece. A paused one says so, and who is asked what (seen on 1.14.2)."""
     row, end = turn.row, next((each for each in run.events if each["event"] == "message_end"), None)
-    metadata = end["metadata"] if end else {"annotation_reply": None, "retriever_resources": [], "usage": None}
+    metadata = end["metadata"] if end else turn.metadata(0, 0) | {"usage": None}
     body: JsonObject = {
         "event": "message",
         "task_id": run.task_id,

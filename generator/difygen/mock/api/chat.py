@@ -290,6 +290,8 @@ async def audio_to_text(request: ApiRequest) -> Response:
         if not isinstance(file, UploadFile):
             raise ApiError(400, "no_audio_uploaded", "Please upload your audio.")
         if not request.definition.workflow.features.speech_to_text:
+            if request.state.release.has("speech-to-text-disabled"):
+                raise ApiError(400, "speech_to_text_disabled", "Speech to text is disabled.")
             raise invalid_param("Speech to text is not enabled")
         if (file.content_type or "") not in _AUDIO:
             raise ApiError(415, "unsupported_audio_type", "Audio type not allowed.")

@@ -182,7 +182,8 @@ async def run_workflow(request: ApiRequest) -> Response:
         return StreamResponse(refusal(error, state.release, state.options.silence), state.closing, request.faults.cut)
     if not is_stream:
         return await _blocking(state, run)
-    frames = _frames(run.follow(0), request.definition.workflow.kind.terminal_events)
+    ends = request.definition.workflow.kind.terminal_events
+    frames = event_frames(run.follow(run.faults.lost), ends, state.options.silence)
     if "silent" not in run.faults:
         frames = with_pings(frames, state.options.ping_interval)
         if state.release.has("worker-streams"):
@@ -220,11 +221,19 @@ async def _blocking(state: ServerState, run: Run) -> Response:
     return whole
 
 
-async def _frames(events: AsyncIterator[JsonObject], last_events: tuple[str, ...]) -> AsyncGenerator[bytes, None]:
+async def event_frames(
+    events: AsyncIterator[JsonObject], last_events: tuple[str, ...], silence: float = 0.0
+) -> AsyncGenerator[bytes, None]:
+    """Yield events up to one of `last_events`; a stream that lacks them stays open for `silence` seconds.
+
+    So does that of a turn which has no run: moderation or an annotation has answered it (seen on 1.14.2).
+    """
     async for event in events:
         yield frame(event)
         if event["event"] in last_events:
             return
+    if last_events:
+        await asyncio.sleep(silence)
 
 
 async def stop_task(request: ApiRequest) -> Response:
@@ -277,7 +286,7 @@ async def _joined(run: Run, snapshot: bool, last_events: tuple[str, ...]) -> Asy
         yield frame(event)
         if event["event"] in last_events:
             return
-    async for piece in _frames(run.follow(position), last_events):
+    async for piece in event_frames(run.follow(position), last_events):
         yield piece
     # Nothing closes a stream that continues on pause and has no snapshot, not even the run's end; nor that of a run
     # which was stopped before and is stored as running.

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 
 from starlette.responses import Response
 
-from difygen.mock.api.endpoints import ApiRequest, json_response
+from difygen.mock.api.endpoints import ApiRequest, event_frames, json_response
 from difygen.mock.api.payloads import (
     ChatRequestPayload,
     CompletionRequestPayload,
@@ -24,7 +22,6 @@ from difygen.mock.api.streams import (
     DroppedResponse,
     StreamResponse,
     after_ping,
-    frame,
     refusal,
     with_pings,
 )
@@ -90,7 +87,7 @@ async def stop_turn(request: ApiRequest) -> Response:
     task_id = request.parameter("task_id")
     own = any(run.task_id == task_id and run.user == user for run in state.runs.of(request.definition))
     if own or kind is CHATFLOW:
-        state.runs.stop(task_id)
+        state.runs.stop(task_id, is_strangers=not own)
     return json_response({"result": "success"})
 
 
@@ -115,10 +112,12 @@ async def _respond(asked: _Asked) -> Response:
         return StreamResponse(refused, state.closing, request.faults.cut)
     if not is_stream:
         return await _blocking(request, run)
-    frames = _frames(run, state.options.silence)
+    is_of_worker = is_chatflow and state.release.has("worker-streams")
+    ends = request.definition.workflow.kind.terminal_events if is_of_worker else ()
+    frames = event_frames(run.follow(request.faults.lost), ends, state.options.silence)
     if "silent" not in request.faults:
         frames = with_pings(frames, state.options.ping_interval)
-        if is_chatflow and state.release.has("worker-streams"):
+        if is_of_worker:
             frames = after_ping(frames)
     return StreamResponse(frames, state.closing, request.faults.cut or state.options.cut)
 
@@ -152,25 +151,6 @@ def _conversation(asked: _Asked) -> ConversationRow | None:
 
 
 # Answers
-
-
-async def _frames(run: Run, silence: float) -> AsyncGenerator[bytes, None]:
-    """Yield the events of a turn.
-
-    A chatflow that moderation or an annotation answered leaves its stream open (seen on 1.14.2).
-    """
-    is_chatflow, has_run, last = run.definition.workflow.kind is CHATFLOW, False, ""
-    ends = run.definition.workflow.kind.terminal_events
-    if run.release.has("run-ends-before-message"):
-        ends = ("workflow_paused", "error")
-    async for event in run.follow(0):
-        yield frame(event)
-        last = event["event"]
-        has_run |= last == "workflow_started"
-        if is_chatflow and last in ends:
-            return
-    if is_chatflow and not has_run and last == "message_end" and run.release.has("worker-streams"):
-        await asyncio.sleep(silence)
 
 
 async def _blocking(request: ApiRequest, run: Run) -> Response:

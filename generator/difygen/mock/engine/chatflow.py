@@ -98,26 +98,26 @@ class ChatflowTurn(Turn):
             yield self.message_end()
             self.status = "succeeded"
             return
-        run, answer = Turn.effects(self), None
-        while True:
-            try:
-                effect = run.send(answer)
-            except StopIteration:
-                return
-            if isinstance(effect, dict) and effect["event"] == "workflow_finished" and self.status != "failed":
-                yield from self.replaced("output_moderation")  # the run's outputs stay what they were (seen on 1.14.2)
-                ends = [self.message_end(), effect]
-                yield from reversed(ends) if self.release.has("run-ends-before-message") else ends
-                return
-            answer = yield effect
+        yield from Turn.effects(self)
+
+    def ends(self, status: str, error: str | None) -> Iterator[JsonObject]:
+        """End the run and yield what tells so; of one that failed or was stopped that is one event since 1.13.1."""
+        finished, is_first = self.finish(status, error), self.release.has("run-ends-before-message")
+        if is_first:
+            yield finished
+        if status == "failed" and is_first:
+            yield self.error_event({"code": "invalid_param", "status": 400, "message": f"Run failed: {error}"})
+        elif status == "stopped" and is_first:
+            yield self.message_end(is_whole=False)
+        elif status not in ("failed", "stopped"):
+            yield from self.replaced("output_moderation")  # the run's outputs stay what they were (seen on 1.14.2)
+            yield self.message_end()
+        if not is_first:
+            yield finished
 
     def event(self, name: str, data: JsonObject) -> JsonObject:
         """Return an event of the run in its envelope."""
         return self.envelope(name, workflow_run_id=self.identity.run_id, data=data)
-
-    def error_event(self, error: JsonObject) -> JsonObject:
-        """Return the event that ends a turn before its time."""
-        return Turn.error_event(self, error) | {"workflow_run_id": self.identity.run_id}
 
     def finish(self, status: str, error: str | None) -> JsonObject:
         """End the run. What a failed one has said is lost (seen on 1.14.2)."""
@@ -164,6 +164,7 @@ class ChatflowTurn(Turn):
         """Yield what a handler's `reasoning` and `logs` say of a node: a model's thinking, the steps of an agent."""
         reasoning = mapping(self._pool.prescribed.get("reasoning")).get(node)
         if reasoning is not None:
+            self._reasoning[node] = str(reasoning)
             words = str(reasoning).split(" ")
             for number, word in enumerate(words):
                 data = {"message_id": self.row.id, "reasoning": f" {word}" if number else word, "node_id": node}

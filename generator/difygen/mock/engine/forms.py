@@ -20,8 +20,9 @@ from difygen.mock.engine.values import VariablePool, as_text, fill_references
 from difygen.mock.errors import ApiError
 from difygen.mock.files import FileStore
 from difygen.parser.dsl.control_flow.branches import TIMEOUT
-from difygen.parser.dsl.forms import is_delivered_to_web_app
+from difygen.parser.dsl.forms import WEB_APP, is_delivered_by
 from difygen.parser.dsl.graph import Step, mapping
+from difygen.releases import Release
 
 _UNITS = {"hour": 3600, "day": 24 * 3600}
 _USUAL_TIMEOUT, _LONGEST = 36, 10_000
@@ -33,9 +34,9 @@ _VALUE_TYPES = {"file": "file", "file-list": "array[file]"}
 class Form:
     """What a person is asked at a human-input node, and what they answered, if they did.
 
-    `is_delivered` says that it goes to the web app: no endpoint knows the token of another one. `deadline` is when it
-    expires, in Unix seconds. `branch` is the handle by which the run goes on, empty while it waits, and `problem` why
-    the answers make it fail.
+    `is_delivered` says that it goes to the web app: no endpoint knows the token of another one. `channels` are the
+    other ways to answer it, in Dify's words. `deadline` is when it expires, in Unix seconds. `branch` is the handle by
+    which the run goes on, empty while it waits, and `problem` why the answers make it fail.
     """
 
     node_id: str
@@ -45,6 +46,8 @@ class Form:
     actions: tuple[JsonObject, ...]
     defaults: Mapping[str, str]
     is_delivered: bool
+    channels: tuple[str, ...]
+    release: Release
     deadline: float
     id: str = field(default_factory=lambda: str(uuid.uuid4()))
     token: str = field(default_factory=lambda: secrets.token_urlsafe(16))
@@ -53,7 +56,7 @@ class Form:
     problem: str = ""
 
     @classmethod
-    def of(cls, node: Step, pool: VariablePool, seconds: float | None = None) -> Form:
+    def of(cls, node: Step, pool: VariablePool, release: Release, seconds: float | None = None) -> Form:
         """Return the form of a node, which expires in so many seconds, else when the node says.
 
         One without buttons (an export of 1.12) gets one, so that the run can go on.
@@ -76,7 +79,9 @@ class Form:
                 for name, default in defaults.items()
                 if default.get("type") == "variable"
             },
-            is_delivered=is_delivered_to_web_app(node),
+            is_delivered=is_delivered_by(node, WEB_APP),
+            channels=("console", "email") if is_delivered_by(node, "email") else ("console",),
+            release=release,
             deadline=time.time() + (_timeout(node) if seconds is None else seconds),
         )
 
@@ -88,6 +93,11 @@ class Form:
             "display_in_ui": self.is_delivered,
         }
 
+    def _ways(self) -> JsonObject:
+        if not self.release.has("approval-channels"):
+            return {"form_token": self.token}
+        return {"form_token": self.token if self.is_delivered else None, "approval_channels": list(self.channels)}
+
     def required(self) -> JsonObject:
         """Return the data of `human_input_required`."""
         return {
@@ -95,7 +105,7 @@ class Form:
             "node_id": self.node_id,
             "node_title": self.node_title,
             **self._shared(),
-            "form_token": self.token,
+            **self._ways(),
             "resolved_default_values": dict(self.defaults),
             "expiration_time": int(self.deadline),
         }
@@ -109,7 +119,7 @@ class Form:
             "node_id": self.node_id,
             "node_title": self.node_title,
             "resolved_default_values": dict(self.defaults),
-            "form_token": self.token,
+            **self._ways(),
             "expiration_time": int(self.deadline),
         }
 
@@ -158,8 +168,9 @@ class Form:
         head = {"node_id": self.node_id, "node_title": self.node_title}
         if self.branch == TIMEOUT:
             return "human_input_form_timeout", head | {"expiration_time": int(self.deadline)}
-        content = {"rendered_content": self._rendered()}
-        return "human_input_form_filled", head | content | {"action_id": self.branch, "action_text": self._title()}
+        filled = {"rendered_content": self._rendered(), "action_id": self.branch, "action_text": self._title()}
+        submitted = {"submitted_data": dict(self.answers)} if self.release.has("submitted-data") else {}
+        return "human_input_form_filled", head | filled | submitted
 
     def given(self) -> JsonObject:
         """Return what the node says of its inputs (seen on 1.14.2)."""

@@ -40,6 +40,7 @@ from difygen.releases import Release
 _IN_SNAPSHOTS = ("workflow_started", "node_started", "node_finished")
 _UNSENT = ("inputs_truncated", "process_data_truncated", "outputs_truncated", "agent_strategy")
 """What node events lack when they are sent again to somebody who joins late (seen on 1.14.2)."""
+_ABORTED = "Aborted: User requested stop"
 _PAUSE = Step("mock_pause", "human-input", "Pause", {"delivery_methods": [{"type": "webapp"}]}, None, -1)
 """The node at which a run pauses that has none of its own."""
 
@@ -123,7 +124,10 @@ class NodeEvents:
 
 @dataclass(slots=True)
 class Simulation:
-    """One run of one definition. `inputs` are the user's, already checked; `system` the `sys.*` values."""
+    """One run of one definition. `inputs` are the user's, already checked; `system` the `sys.*` values.
+
+    `has_asked` says that it came to a node that asks a person, `is_aborted` that it is to end with the node at work.
+    """
 
     definition: Definition
     identity: Identity
@@ -138,6 +142,8 @@ class Simulation:
     error: str | None = None
     started: float = field(default_factory=time.monotonic)
     created_at: int = field(default_factory=lambda: int(time.time()))
+    has_asked: bool = False
+    is_aborted: bool = False
     _asks_after: ClassVar[tuple[str, ...]] = ("start",)
     _pool: VariablePool = field(init=False)
     _scheduler: Scheduler = field(init=False)
@@ -145,7 +151,6 @@ class Simulation:
     _exact: bool = False
     _asked: bool = False
     _slowed: bool = False
-    _paused: bool = False
 
     def __post_init__(self) -> None:
         self._pool = VariablePool(self.definition, self.store)
@@ -168,11 +173,13 @@ class Simulation:
         yield self.event("workflow_started", self._started_data())
         try:
             for node in self._scheduler:
-                yield from self._top_level(node)
+                if not self.is_aborted:
+                    yield from self._top_level(node)
         except NodeFailedError as failure:
-            yield self.finish("failed", str(failure))
+            yield from self.ends("failed", str(failure))
             return
-        yield self.finish("partial-succeeded" if self.totals.exceptions else "succeeded", None)
+        status = "partial-succeeded" if self.totals.exceptions else "succeeded"
+        yield from self.ends("failed", _ABORTED) if self.is_aborted else self.ends(status, None)
 
     def event(self, name: str, data: JsonObject) -> JsonObject:
         """Return an event in its envelope, keys in the order of the wire."""
@@ -226,10 +233,17 @@ class Simulation:
         """Return the seconds since the run started, as the wire has them."""
         return round(time.monotonic() - self.started, 6)
 
+    def ends(self, status: str, error: str | None) -> Iterator[JsonObject]:
+        """End the run and yield what tells so."""
+        yield self.finish(status, error)
+
     def finish(self, status: str, error: str | None) -> JsonObject:
-        """End the run and return its last event. Failed and stopped runs have no outputs (seen on 1.12.1)."""
+        """End the run and return its last event. Failed and stopped runs have no outputs (seen on 1.12.1).
+
+        Those of a run that a stop let fail are what they were (seen on 1.14.2).
+        """
         self.status, self.error = status, error
-        if status in ("failed", "stopped"):
+        if status in ("failed", "stopped") and not self.is_aborted:
             self.outputs = {}
         data = {
             "id": self.identity.run_id,
@@ -259,7 +273,7 @@ class Simulation:
     # From node to node
 
     def _top_level(self, node: Step) -> Effects:
-        if node.type in self.definition.workflow.kind.terminal_nodes and "paused" in self.faults and not self._paused:
+        if node.type in self.definition.workflow.kind.terminal_nodes and "paused" in self.faults and not self.has_asked:
             yield from self._ask_human(_PAUSE)
         self.totals.steps += 1
         branch = yield from self._step(node, self._scheduler, None)
@@ -413,8 +427,8 @@ class Simulation:
 
     def _ask_human(self, node: Step) -> NodeEffects:
         """Pause until the node's form is submitted or expires, and go on by the branch of its button, or of that."""
-        self._paused = True
-        form = Form.of(node, self._pool, self.faults.expires)
+        self.has_asked = True
+        form = Form.of(node, self._pool, self.release, self.faults.expires)
         yield self.event("node_started", NodeEvents(node).started())
         if self.release.has("no-human-input"):
             self.status = "paused"

@@ -35,6 +35,7 @@ class Turn(Simulation):
     dialogue_count: int = field(default=1, kw_only=True)
     annotation: AnnotationRow | None = field(default=None, kw_only=True)
     _annotated: AnnotationRow | None = field(default=None, init=False)
+    _reasoning: JsonObject = field(default_factory=dict, init=False)
 
     def envelope(self, name: str, **more: Any) -> JsonObject:
         """Return an event of the turn, keys in the order of the wire."""
@@ -58,8 +59,9 @@ class Turn(Simulation):
 
     def metadata(self, prompt_tokens: int, completion_tokens: int) -> JsonObject:
         """Return what an answer has beside its text."""
-        usage = usage_of(prompt_tokens, completion_tokens)
-        return {"annotation_reply": self._reply(), "retriever_resources": [], "usage": usage | self._no_times()}
+        usage = usage_of(prompt_tokens, completion_tokens) | self._no_times()
+        reasoning = {"reasoning": self._reasoning} if self.release.has("reasoning-metadata") else {}
+        return {"annotation_reply": self._reply(), "retriever_resources": [], "usage": usage, **reasoning}
 
     def _reply(self) -> JsonObject | None:
         row = self._annotated

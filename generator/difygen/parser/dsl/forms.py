@@ -30,15 +30,15 @@ def read_forms(graph: Graph, report: Diagnostics) -> tuple[HumanForm, ...]:
     return tuple([form for step in steps if (form := _form(step, report)) is not None])
 
 
-def is_delivered_to_web_app(step: Step) -> bool:
-    """Check whether people are asked in the web app, so that callers of the API may answer, too."""
+def is_delivered_by(step: Step, method: str) -> bool:
+    """Check whether people are asked by a method, such as the web app: then callers of the API may answer, too."""
     methods = map(mapping, sequence(step.data.get("delivery_methods")))
-    return any(text(each.get("type")) == WEB_APP and each.get("enabled") is not False for each in methods)
+    return any(text(each.get("type")) == method and each.get("enabled") is not False for each in methods)
 
 
 def _form(step: Step, report: Diagnostics) -> HumanForm | None:
     path: Path = (*PATH, step.index, "data")
-    if not is_delivered_to_web_app(step):
+    if not is_delivered_by(step, WEB_APP):
         message = (
             f"The form of {step} is not delivered to the web app, so no client can answer it: Dify gives it a token "
             "that its API does not know (seen on 1.14.2), and a run waits there for an answer in Dify's own ways."
