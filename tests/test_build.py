@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -54,7 +55,14 @@ def test_the_runtime_is_laid_out_once(project: Project, monkeypatch: pytest.Monk
     (project.client / "_runtime" / "_http.py").unlink()
     assert "files: 2 written" in difygen("--config", "difygen.toml").out
     assert 0 < len(laid_out) < 10
+    laid_out.clear()
     assert difygen("check", "--config", "difygen.toml").code == 0
+    module, settled = project.client / "_runtime" / "_errors.py", lock(project)["files"]["_runtime/_errors.py"]
+    module.write_text(f"{module.read_text()}PORT = 1\n")
+    assert f"EDITED   {module.relative_to(project.folder)}" in difygen("check", "--config", "difygen.toml").out
+    project.change("client/difygen.lock", str(settled), hashlib.sha256(module.read_bytes()).hexdigest())
+    assert f"OUTDATED {module.relative_to(project.folder)}" in difygen("check", "--config", "difygen.toml").out
+    assert len(laid_out) < 30
 
 
 def test_the_lock_says_what_came_from_what(project: Project) -> None:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import ast
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from difflib import unified_diff
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from difygen import __version__
+from difygen.codegen.python.layout import LINE_LENGTH
+from difygen.codegen.python.runtime import runtime_files
 from difygen.config import Config
 from difygen.console import echo, say_error
 from difygen.definitions.lockfile import LOCK_NAME, Lock, LockError, read_lock
 from difygen.diagnostics import Diagnostic, Location
-from difygen.files import read_file
+from difygen.files import hash_bytes, read_file
 from difygen.project.build import prepare, read_stdin
 from difygen.project.report import BuildReport, Progress, all_findings, progress_bar, show_findings
-from difygen.project.request import Held, resolve, wrong_place
+from difygen.project.request import Held, Request, resolve, wrong_place
 from difygen.publish.writer import EDITED, FOREIGN, Destination, Survey, path_in, survey_output
-from difygen.record import Record
+from difygen.record import Record, replace
 from difygen.wording import visible
 
 MAX_LINES = 60
@@ -212,7 +218,7 @@ def _show(found: CheckReport, config: Config) -> None:
 def check(config: Config, *, progress: Progress | None = None, stdin: bytes = b"", only: str = "") -> CheckReport:
     """Compare all outputs with what the sources give.
 
-    Trusts no hash of a lock: every definition is read and every file generated.
+    Trusts no hash of a lock: every definition is read and every file generated, but for the layout of the runtime.
     """
     request, problems = resolve(config, trusting=False, stdin=stdin, progress=progress, only=only)
     if problems:
@@ -221,7 +227,7 @@ def check(config: Config, *, progress: Progress | None = None, stdin: bytes = b"
     package, *documents = held = [lock for lock, _ in locks.values()]
     if problem := wrong_place(request, held):
         return CheckReport(BuildReport(request.shown, problem=problem))
-    plan = prepare(request, package, documents)
+    plan = prepare(request, replace(package, kept=_laid_out(request, package.lock)), documents)
     checked = []
     for output in plan.outputs:
         _, problem = locks.get(output.path, (None, ""))
@@ -229,6 +235,23 @@ def check(config: Config, *, progress: Progress | None = None, stdin: bytes = b"
             problem = problem or _lock_differs(output.old, output.lock)
         checked.append(CheckedOutput(output, survey_output(output), problem))
     return CheckReport(plan.report, tuple(checked))
+
+
+def _laid_out(request: Request, lock: Lock | None) -> set[str]:
+    """Return the files of the runtime that need not be laid out again, for which black takes ten seconds.
+
+    They are what difygen wrote with these settings if the lock is right, and the same program as ours if it is not.
+    """
+    is_usual = request.config.options.line_length == LINE_LENGTH
+    if is_usual or lock is None or (lock.generator, lock.options) != (__version__, request.fingerprint):
+        return set()
+    found = set()
+    for path, text in runtime_files().items():
+        with suppress(OSError, SyntaxError, ValueError, RecursionError, MemoryError):  # whatever stands there
+            data = read_file(os.path.join(request.folder, path), follow=False)
+            if lock.wrote(path, hash_bytes(data)) and ast.dump(ast.parse(data)) == ast.dump(ast.parse(text)):
+                found.add(path)
+    return found
 
 
 def _read_lock(folder: str) -> tuple[Held, str]:
