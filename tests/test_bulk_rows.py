@@ -119,6 +119,13 @@ def test_a_run_is_found_by_the_user_that_its_row_alone_has(run: Any, served: tup
     assert stored.user.startswith("bulk-")
 
 
+def test_a_run_of_another_user_is_no_row_s_own(run: Any, served: tuple[BulkServer, Server]) -> None:
+    served[0].filters_logs = False
+    assert run(row("a", user_prefix="bulk")).succeeded
+    served[0].faults["b"] = "broken"
+    assert run(row("b", user_prefix="bulk")).state == "unknown"
+
+
 def test_a_run_that_goes_on_is_left_and_read_later(run: Any, served: tuple[BulkServer, Server]) -> None:
     served[0].faults["a"] = "cut"
     found = run(row("a"))
@@ -223,7 +230,7 @@ def test_each_row_of_a_chat_is_a_conversation(desk: tuple[str, MockDify], tmp_pa
 
 def test_rows_of_one_conversation_are_its_turns_in_order(desk: tuple[str, MockDify], tmp_path: Path) -> None:
     spec, dify = desk
-    rows = [f"c{number % 3},turn {number}" for number in range(12)]
+    rows = [f"c{number % 3},turn {number % 6}" for number in range(12)]  # each question twice
     (tmp_path / "rows.csv").write_text("\n".join(["talk,query", *rows[:6]]) + "\n")
     output = tmp_path / "out.jsonl"
     arguments = ("call", spec, "--inputs", str(tmp_path / "rows.csv"), "--conversation-column", "talk")
@@ -235,8 +242,26 @@ def test_rows_of_one_conversation_are_its_turns_in_order(desk: tuple[str, MockDi
     asked: dict[str, list[str]] = {}
     for turn in dify.turns:
         asked.setdefault(turn.conversation_id or "", []).append(turn.query)
-    assert sorted(asked.values()) == [[f"turn {n}" for n in range(first, 12, 3)] for first in range(3)]
+    assert sorted(asked.values()) == [[f"turn {n % 6}" for n in range(first, 12, 3)] for first in range(3)]
     assert len({line["conversation_id"] for line in results(output)}) == 3
+
+
+def test_no_turn_is_made_after_one_that_may_be_lost(desk: tuple[str, MockDify], tmp_path: Path) -> None:
+    spec, dify = desk
+    rows = [f"c{number % 2},turn {number}" for number in range(6)]
+    (tmp_path / "rows.csv").write_text("\n".join(["talk,query", *rows]) + "\n")
+    output = tmp_path / "out.jsonl"
+    arguments = ("call", spec, "--inputs", str(tmp_path / "rows.csv"), "--conversation-column", "talk")
+    arguments += ("--output", str(output), "--concurrency", "1")
+    with Server(lambda connection, request: connection.reset()) as other:
+        ended = piped(*arguments, env={**dify.environment, "DIFY_BASE_URL": other.url})
+    assert sorted(request.json["query"] for request in other.requests) == ["turn 0", "turn 1"]
+    assert ended.err.startswith("0 of 6 rows succeeded, 2 unknown, 4 unfinished.")
+    ended = piped(*arguments, env=dify.environment)
+    assert (ended.code, len(dify.turns)) == (1, 0), ended.err
+    assert ended.err.startswith(f"What was run at {other.url} is not run again: take another --output or --store")
+    assert piped(*arguments, "--rerun-unknown", env=dify.environment).code == 0
+    assert len({line["conversation_id"] for line in results(output)}) == 2
 
 
 def test_a_row_of_a_chat_needs_a_query(desk: tuple[str, MockDify], tmp_path: Path) -> None:

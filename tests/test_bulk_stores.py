@@ -329,6 +329,15 @@ def test_what_is_no_store_is_left_alone(tmp_path: Path, make: Callable[[Path], o
     folder.chmod(0o700)
 
 
+def test_no_name_means_a_store_that_is_forgotten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        with open_store(":memory:") as store:
+            store.claim(row("a"))
+            assert [each.key for each in store.iterate()] == ["a"]
+    assert (tmp_path / ":memory:").is_file()
+
+
 def _database(path: Path) -> None:
     import sqlite3
 

@@ -97,6 +97,16 @@ def test_results_go_neither_over_nor_among_the_files_of_a_store(desk: Desk) -> N
     assert "lies in the folder of --store" in ended.err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links and modes of POSIX")
+def test_results_go_where_a_link_leads_and_stay_as_private_as_they_were(desk: Desk) -> None:
+    rows, output, real = desk.file("rows.csv", "string\na\n"), desk.folder / "out.csv", desk.file("real.csv", "")
+    real.chmod(0o600)
+    output.symlink_to(real)
+    assert desk.call("--inputs", rows, "--output", output).code == 0
+    assert output.is_symlink() and real.read_text().startswith("row,key,status,")
+    assert real.stat().st_mode & 0o777 == 0o600
+
+
 def test_cells_may_be_long_and_columns_without_a_name_are_passed_over(desk: Desk) -> None:
     text = "x" * 300_000
     rows = desk.file("rows.csv", f"string,num,,\r\n{text},1,,\r\nb,2\r\nc,,,,\r\n")

@@ -213,7 +213,7 @@ def doctor(sources: tuple[str, ...], config: str | None, **options: Any) -> None
 @click.option("--html", metavar="FILE", help="Write the timeline as a web page.")
 @click.option("--inputs", metavar="FILE", help="Run once per row of a .csv, .jsonl or .parquet file.")
 @click.option(
-    "--concurrency", type=click.IntRange(min=1), metavar="N", help="How many rows to run at a time. Default: 4."
+    "--concurrency", type=click.IntRange(1, 10_000), metavar="N", help="How many rows to run at a time. Default: 4."
 )
 @click.option("--output", metavar="FILE", help="The table of results: .csv, .jsonl or .parquet. Default: print them.")
 @click.option("--store", metavar="FILE|DIR", help="What was run already: a file, or a folder/ for many machines.")

@@ -76,6 +76,7 @@ class AsyncJob:
         self._on_result, self._on_change = on_result, on_change
         self._conversations: dict[str, str] = {}
         self._waiting: dict[str, deque[Row]] = {}
+        self._halted: set[str] = set()
 
     async def run(self, rows: Callable[[], Iterable[Item]]) -> Tally:
         """Take all rows to their ends; `rows` gives them, from the first, each time that it is called.
@@ -105,6 +106,7 @@ class AsyncJob:
     async def _pass(self, rows: Iterable[Item]) -> None:
         queue: asyncio.Queue[Taken | None] = asyncio.Queue(self._concurrency)
         self._at: dict[asyncio.Task[None], str] = {}
+        self._halted.clear()
         self._hands.is_closing = False
         feeder = asyncio.create_task(self._feed(iter(rows), queue))
         workers = [asyncio.create_task(self._work(queue)) for _ in range(self._concurrency)]
@@ -198,6 +200,8 @@ class AsyncJob:
             return True
         if stored.state in ("claimed", "started") and self._store.is_held(stored):
             self.tally.count(result_of_stored(stored))
+            if row.conversation is not None:
+                self._halted.add(row.conversation)
             return True
         return stored.state == "failed" and stored.owner == self._store.owner  # failed again, in this very job
 
@@ -211,13 +215,15 @@ class AsyncJob:
                 if result.state in ENDED and result.error_kind != CHANGED:
                     page.count(row, is_done=result.state == "done", is_new=result.is_new)
                     self._keep_if_ended(page)
+            elif row.conversation in self._halted:
+                self.tally.unfinished += 1
             elif row.conversation in self._waiting:
                 self._waiting[row.conversation].append(row)
             else:
                 await self._converse(task, row, row.conversation, stored)
 
     async def _converse(self, task: asyncio.Task[None], row: Row, conversation: str, stored: StoredRow | None) -> None:
-        """Make the turns of a conversation, one after the other, until one does not end."""
+        """Make the turns of a conversation, one after the other, until one does not end: none is made after that."""
         waiting = self._waiting[conversation] = deque([row])
         try:
             while waiting:
@@ -229,7 +235,8 @@ class AsyncJob:
                 stored = None
                 if result.conversation_id is not None:
                     self._conversations[conversation] = result.conversation_id
-                if result.state not in ("done", "failed"):
+                if result.state not in ENDED:
+                    self._halted.add(conversation)
                     self.tally.unfinished += len(waiting)
                     return
         finally:

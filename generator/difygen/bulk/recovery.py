@@ -123,8 +123,9 @@ async def _ids_by_user(user: str, hands: Hands) -> Mapping[str, str]:
     client = hands.client
     if hasattr(client, "logs"):
         entries = await hands.call("logs", created_by_end_user_session_id=user)
-        run_id = await hands.first(entries, lambda entry: entry.workflow_run_id)
-        return {"workflow_run_id": run_id} if run_id else {}
+        last = await hands.first(entries, lambda entry: [entry.workflow_run_id, entry.created_by_end_user or {}])
+        is_of_user = last is not None and last[1].get("session_id") == user  # some servers know no such filter
+        return {"workflow_run_id": last[0]} if is_of_user and last[0] else {}
     if not hasattr(client, "conversations"):
         return {}
     conversation = await hands.first(await hands.call("conversations", user=user), lambda each: each.id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 import tempfile
@@ -38,10 +39,14 @@ from difygen.console import (
 )
 from difygen.generated_client import GeneratedClient, sentences
 from difygen.model import App
-from difygen.wording import count, names_listed
+from difygen.servers import AddressProblem, parse_address
+from difygen.wording import count, listed, names_listed
 
 ROWS_OF_OUTPUT = 500
 """Rows whose results are read from the store together."""
+
+SERVERS = "servers"
+"""What the notes of a store are about that say where its rows were run."""
 
 
 @dataclass(slots=True)
@@ -51,12 +56,14 @@ class Batch:
     loaded: GeneratedClient
     reader: RowReader
     store: Store
+    server: str
     options: CallOptions
     advance: Advance
     pages: Pages | None = None
     at_work: dict[str, InputRow] = field(default_factory=dict)
     job: AsyncJob | None = None
     passes: int = 0
+    is_server_kept: bool = False
     shown: tuple[Tally, AsyncLimit] | None = None
 
     @property
@@ -83,7 +90,11 @@ class Batch:
             yield found.row
 
     def take(self, row: Row, result: RowResult) -> None:
-        """Print what came of a row."""
+        """Print what came of a row, and keep where it was run."""
+        if not self.is_server_kept:
+            self.is_server_kept = True
+            with suppress(StoreError):  # whoever writes a row says so
+                self.store.remember(SERVERS, self.server, "")
         if self.prints:
             self._print(self.at_work.pop(row.key), result)
 
@@ -167,13 +178,17 @@ def call_rows(
     with ExitStack() as stack:
         table = stack.enter_context(open_table(str(options.inputs)))
         reader = RowReader(app, table, common, loaded.wire_names, columns, turn)
+        server = _server_of(connection)
         store = stack.enter_context(_store_of(options))
         try:
+            if others := sorted({name for name, _ in store.remembered(SERVERS)} - {server}):
+                advice = f"take another --output or --store to run all at {server}"
+                say(f"What was run at {listed(others)} is not run again: {advice}.")
             reader.check(refusals, lambda key: store.get(key) is not None)
             if options.pass_through and (unsent := reader.unsent()):
                 say(f"Not sent, and kept in the results: {names_listed(unsent)}.")
             with _shown(options, table, columns) as advance:
-                batch = Batch(loaded, reader, store, options, advance)
+                batch = Batch(loaded, reader, store, server, options, advance)
                 if not batch.prints and (topic := reader.topic()) is not None:
                     batch.pages = Pages(store, topic, retry_failed=options.retry_failed)
                 tally = _run(batch, connection)
@@ -199,6 +214,13 @@ def _shown(options: CallOptions, table: Table, columns: Columns) -> AbstractCont
         return table.count() // columns.shard[1]
 
     return row_progress(count_rows()) if is_terminal(sys.stderr) else row_lines(count_rows)
+
+
+def _server_of(connection: Connection) -> str:
+    try:
+        return parse_address(connection.base_url or os.environ["DIFY_BASE_URL"]).url
+    except AddressProblem as problem:
+        raise UsageProblem(f"{problem.message} {problem.fix}") from problem
 
 
 @contextmanager

@@ -120,7 +120,7 @@ class SqliteStore(Store):
             try:
                 if self._connection is None:
                     self._connection = sqlite3.connect(
-                        self.path, timeout=PATIENCE, isolation_level=None, check_same_thread=False
+                        self.path.absolute(), timeout=PATIENCE, isolation_level=None, check_same_thread=False
                     )
                     self._connection.execute("PRAGMA synchronous = FULL")
                 yield self._connection

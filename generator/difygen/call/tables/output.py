@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -105,15 +106,19 @@ class ParquetWriter:
 def write_results(output: str, app: App, table: Table, lines: Iterable[Mapping[str, Any]]) -> None:
     """Write lines of results into a file, whole or not at all. `table` is what they are results of.
 
+    A file that is there stays where its link leads, and as open to others as it is.
+
     Raises:
         OutputError: It cannot be written; what was there is left.
     """
-    path = Path(output)
+    path = Path(os.path.realpath(output))
     scratch = path.with_name(f".{path.name}.{os.getpid()}")
     with writing(output):
         try:
             writer = _writer(scratch, output_kind(output), app, table)
             try:
+                if path.exists():
+                    shutil.copymode(path, scratch)
                 for line in lines:
                     writer.write(line)
             finally:

@@ -84,9 +84,15 @@ class RowReader:
     def rows_of_all(self, cursor: TableCursor) -> Iterator[InputRow | None]:
         """Read the rows from a cursor on; None for those of other shards."""
         index, of = self._columns.shard
+        last_turns: dict[str, str] = {}
         for record in self.table.records(cursor):
             cursor.records += 1
             found = self._row(cursor.records, record)
+            if (row := found.row) is not None and row.conversation is not None and self._columns.id is None:
+                # a turn is another one after other turns: people say "yes" more than once
+                last = last_turns.get(row.conversation)
+                key = last_turns[row.conversation] = row.key if last is None else digest_of(last, {"turn": row.key})
+                found = found._replace(row=row._replace(key=key))
             yield found if of == 1 or self._shard_of(found, of) == index else None
 
     def topic(self) -> str | None:
