@@ -58,8 +58,10 @@ def compare(
         *compare_forms(old, new, old_names, new_names),
         *_compare_nodes(old, new, old_names, new_names),
     ]
-    if not any(RULES[rule].effect == "breaking" for rule, _, _ in found):
-        found += _compare_exports(old_names, new_names)
+    # Classes and aliases of nested types come and go with them; not where another change explains them.
+    if new_names.exports and not any(RULES[rule].effect == "breaking" for rule, _, _ in found):
+        gone = [name for name in old_names.exports if name not in new_names.exports]
+        found += [("name-removed", name, f"`{name}` is gone.") for name in gone]
     return by_effect(Change(rule, new.name, subject, message) for rule, subject, message in found)
 
 
@@ -149,14 +151,6 @@ def _node_in_words(node: Node, names: PublicNames) -> str:
     """Return a node by its title and, where there is one, the name that code knows it by."""
     name = names.nodes.get(node.id)
     return f"{node.title!r} (`{name}`)" if name else repr(node.title)
-
-
-def _compare_exports(old_names: PublicNames, new_names: PublicNames) -> Iterator[Found]:
-    """Classes and aliases of nested types come and go with them; not where another change explains them."""
-    if new_names.exports:
-        for name in old_names.exports:
-            if name not in new_names.exports:
-                yield "name-removed", name, f"`{name}` is gone."
 
 
 __all__ = [

@@ -23,8 +23,14 @@ def check_server(section: Section, client: httpx.Client, address: Address, timeo
     if probe.is_dify:
         version = f"Dify {probe.version}" if probe.version else "Dify's API (a proxy takes its version header away)"
         section.ok("dify", f"{version} answered.")
-    else:
-        section.problem("dify", _other(probe), elsewhere(client, address, _advice(probe)))
+        return probe
+    what = f"{probe.message} (HTTP {probe.status}, without Dify's X-Version header)."
+    if probe.version:
+        what = f"Dify {probe.version} answered, but there is no API at {probe.address.path}."
+    advice = f"{probe.hint}. Dify shows its base URL under API Access."
+    if probe.status in (502, 503, 504):
+        advice = f"{probe.hint}: look at the api container's log."
+    section.problem("dify", what, elsewhere(client, address, advice))
     return probe
 
 
@@ -32,15 +38,3 @@ def elsewhere(client: httpx.Client, address: Address, otherwise: str) -> str:
     """Say where Dify does answer on the same host; `otherwise` if it does so nowhere."""
     found = first_dify(client, candidates(address))
     return f"Dify answers at {found.url}: use that as the base URL." if found else otherwise
-
-
-def _other(probe: Probe) -> str:
-    if probe.version:
-        return f"Dify {probe.version} answered, but there is no API at {probe.address.path}."
-    return f"{probe.message} (HTTP {probe.status}, without Dify's X-Version header)."
-
-
-def _advice(probe: Probe) -> str:
-    if probe.status in (502, 503, 504):
-        return f"{probe.hint}: look at the api container's log."
-    return f"{probe.hint}. Dify shows its base URL under API Access."

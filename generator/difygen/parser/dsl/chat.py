@@ -19,7 +19,6 @@ from difygen.model import (
     TemplatePiece,
     Tool,
     TurnFiles,
-    Type,
     Variable,
 )
 from difygen.parser.dsl.control_flow.sentences import ONLY, Giver
@@ -75,18 +74,15 @@ def read_variables(workflow: Mapping[str, JsonValue], report: Diagnostics) -> tu
             word = quoted(text(each.get("value_type")))
             message = f"The conversation variable {quoted(name)} has the type {word}, which difygen does not know."
             report.warn("unknown-variable-type", message, path, "It can be of any type.")
+            type_ = Primitive.ANY
+        is_known = fits(each.get("value"), type_) and text(each.get("value_type")).lower() != "secret"
         found[name] = Variable(
             name=name,
-            type=type_ or Primitive.ANY,
-            initial=_initial(each, type_ or Primitive.ANY),
+            type=type_,
+            initial=each.get("value") if is_known else None,
             description=text(each.get("description")),
         )
     return tuple(found.values())
-
-
-def _initial(variable: Mapping[str, JsonValue], type_: Type) -> JsonValue:
-    value = variable.get("value")
-    return value if fits(value, type_) and text(variable.get("value_type")).lower() != "secret" else None
 
 
 def read_answers(resolver: Resolver, report: Diagnostics) -> tuple[AnswerTemplate, ...]:
