@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import test_pull
 import yaml
-from difygen.pull.ways.access import WAYS
+from difygen.pull.auth.access import AUTH_METHODS
 from difygen.pull_settings import PULL_KEYS
 from support import GENERATOR, ROOT
 from support.projects import difygen, git
@@ -29,7 +29,7 @@ def test_the_page_has_every_setting_and_every_way_in() -> None:
     rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| [^|]*\| [^|]*\|[^|]*\|$", PAGE, re.MULTILINE)
     named = [key for row in rows for key in re.findall(r"\w+", row)]
     assert sorted(named) == sorted(PULL_KEYS)
-    assert re.findall(r"^\| `(\w[\w-]*)` \| [^|]*\| [^|]*\|$", PAGE, re.MULTILINE) == list(WAYS)
+    assert re.findall(r"^\| `(\w[\w-]*)` \| [^|]*\| [^|]*\|$", PAGE, re.MULTILINE) == list(AUTH_METHODS)
 
 
 def test_the_workflow_is_one() -> None:

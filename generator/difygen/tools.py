@@ -49,7 +49,7 @@ class Tools:
         try:
             return tool_result(method(*inputs, **options), is_conversation=len(inputs) > 1)
         except Exception as error:
-            raise _told(error) from error
+            raise _error_to_raise(error) from error
 
     async def acall_tool(self, name: str, arguments: Mapping[str, Any] | str) -> dict[str, Any]:
         """Call an app by its client for asyncio, as `call_tool` does."""
@@ -57,7 +57,7 @@ class Tools:
         try:
             return tool_result(await method(*inputs, **options), is_conversation=len(inputs) > 1)
         except Exception as error:
-            raise _told(error) from error
+            raise _error_to_raise(error) from error
 
     def _prepare(self, name: str, arguments: Mapping[str, Any] | str) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
         """Return the method of the client, and what it is called with."""
@@ -115,7 +115,7 @@ def _inputs_class(client: type) -> Any:
     raise TypeError(f"{client.__name__} is no client that difygen generated")
 
 
-def _told(error: Exception) -> Exception:
+def _error_to_raise(error: Exception) -> Exception:
     """Return the error to raise: what came of the call is for the model to know, wrong settings are the program's.
 
     Every package has a runtime of its own, so that its errors are known by their names.

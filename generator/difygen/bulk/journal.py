@@ -82,9 +82,9 @@ class Journal:
         batch, self._waiting = self._waiting, []
         self._noted.clear()
         work = self._loop.run_in_executor(self._thread, self.store.apply, [row for row, _ in batch])
-        work.add_done_callback(lambda done: self._told(batch, done))
+        work.add_done_callback(lambda done: self._settle(batch, done))
 
-    def _told(
+    def _settle(
         self, batch: list[tuple[StoredRow, asyncio.Future[bool] | None]], done: asyncio.Future[list[bool]]
     ) -> None:
         error = done.exception()

@@ -116,7 +116,7 @@ class Calls:
                         progress.take(event.raw)
                     return tool_result(await stream.result(), is_conversation=call.query is not None)
         except loaded.failures as error:
-            raise ToolError(_told(error, tool.app, loaded)) from error
+            raise ToolError(_explanation(error, tool.app, loaded)) from error
 
     def _client(self, app: ServedApp) -> tuple[GeneratedClient, Any]:
         if app.name not in self._clients:
@@ -141,7 +141,7 @@ async def _result(client: Any, run_id: str, wait: float) -> dict[str, Any]:
     return {"run_id": run_id, "status": run.status, "outputs": tool_result(run, is_conversation=False)}
 
 
-def _told(error: Exception, app: ServedApp, loaded: GeneratedClient) -> str:
+def _explanation(error: Exception, app: ServedApp, loaded: GeneratedClient) -> str:
     """Return what went wrong: inputs by the names of their properties, and the run, where there is one."""
     if is_validation_error(error):
         properties = {wire: name for name, wire in app.wire_names.items()}

@@ -178,7 +178,7 @@ async def _answers(definition: Definition, calls: Sequence[ApiCall]) -> tuple[An
             known = {key: each for asked in (*reasons, first) for key, each in asked.items() if isinstance(each, str)}
             fixed.value(first)
             for call in calls:
-                answer = await _made(client, call, known)
+                answer = await _answer_to(client, call, known)
                 if call.upload and isinstance(answer, dict):
                     known["file_id"] = str(answer.get("id"))
                 found.append(fixed.value(answer))
@@ -187,7 +187,7 @@ async def _answers(definition: Definition, calls: Sequence[ApiCall]) -> tuple[An
     return tuple(found)
 
 
-async def _made(client: httpx.AsyncClient, call: ApiCall, known: Mapping[str, str]) -> Any:
+async def _answer_to(client: httpx.AsyncClient, call: ApiCall, known: Mapping[str, str]) -> Any:
     def filled(value: Any) -> Any:
         if isinstance(value, Mapping):
             return {key: filled(each) for key, each in value.items()}

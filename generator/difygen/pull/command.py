@@ -8,6 +8,11 @@ from functools import partial
 from difygen.console import FAILED, INTERRUPTED, OK, WRONG, UsageProblem, say
 from difygen.definitions.lockfile import LockError
 from difygen.diagnostics import Diagnostic, Location
+from difygen.pull.auth.access import Access, ask_password, find_access, find_server, service_api
+from difygen.pull.auth.app_key import KeyOptions, fetch_by_keys, parameters_by_key
+from difygen.pull.auth.browser import sign_in_by_browser
+from difygen.pull.auth.console import AdminSession, ConsoleApi, PasswordSession, Session
+from difygen.pull.auth.user_api import RATE, UserApi
 from difygen.pull.choosing import choose, choose_keys
 from difygen.pull.fetching import StudioApi, fetch_all
 from difygen.pull.files import contents
@@ -16,11 +21,6 @@ from difygen.pull.plan import Plan, PullOptions
 from difygen.pull.publishing import publish
 from difygen.pull.report import PullReport, all_well, progress_of, show_report, unreadable_lock
 from difygen.pull.traffic import Pace, ServerProblem, Traffic
-from difygen.pull.ways.access import Access, ask_password, find_access, find_server, service_api
-from difygen.pull.ways.app_key import KeyOptions, fetch_by_keys, parameters_by_key
-from difygen.pull.ways.browser import sign_in_by_browser
-from difygen.pull.ways.console import AdminSession, ConsoleApi, PasswordSession, Session
-from difygen.pull.ways.user_api import RATE, UserApi
 from difygen.pull_settings import mode_words
 from difygen.record import replace
 from difygen.servers import Address
@@ -68,10 +68,10 @@ def _fetch_and_write(plan: Plan, lock: PullLock) -> tuple[PullReport, bool]:
     address = find_server(plan.asked, say)
     _check_same_place(plan, lock, address.url, "")  # before anybody signs in there
     accesses = find_access(plan.asked, address)
-    if accesses[0].way == "app-key":
+    if accesses[0].method == "app-key":
         return _fetch_specs(plan, lock, address, accesses)
     options, access = plan.options, accesses[0]
-    pace = Pace(RATE if access.way in ("token", "difyctl", "browser") else None)
+    pace = Pace(RATE if access.method in ("token", "difyctl", "browser") else None)
     with closing(Traffic(address, pace, say)) as traffic, closing(_sign_in(traffic, access, plan)) as api:
         _check_same_place(plan, lock, traffic.origin, api.workspace.id)
         choice = choose(plan, lock, api)
@@ -111,12 +111,12 @@ def _fetch_specs(plan: Plan, lock: PullLock, address: Address, accesses: tuple[A
 def _sign_in(traffic: Traffic, access: Access, plan: Plan) -> StudioApi:
     """Sign in by the way that was found."""
     workspace = plan.workspace
-    if access.way == "browser":
+    if access.method == "browser":
         return sign_in_by_browser(traffic, access, workspace, plan.options.keep_token)
-    if access.way in ("token", "difyctl"):
+    if access.method in ("token", "difyctl"):
         return UserApi(traffic, access, workspace)
     session: Session
-    if access.way == "admin-key":
+    if access.method == "admin-key":
         session = AdminSession(traffic, access, workspace)
     else:
         session = PasswordSession(traffic, access, lambda found: ask_password(found, traffic.origin))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from difygen.config import Config
 from difygen.findings import OutputFormat
-from difygen.pull.ways.access import WORKSPACE, Asked, Way
+from difygen.pull.auth.access import WORKSPACE, Asked, AuthMethod
 from difygen.pull_settings import FOLDER, PullSettings, Selection
 
 
@@ -26,7 +26,7 @@ class PullOptions:
     output: str | None = None
     server: str | None = None
     workspace: str | None = None
-    auth: Way | None = None
+    auth: AuthMethod | None = None
     email: str | None = None
     token_file: str | None = None
     api_key_file: str | None = None

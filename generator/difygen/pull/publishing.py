@@ -32,7 +32,7 @@ def publish(plan: Plan, old: PullLock, new: PullLock, fetched: Fetched, choice: 
     texts = {file: fetched.definitions[app_id].data for app_id, file in files.items()}
     wanted = {app_id: (file, texts[file]) for app_id, file in files.items()}
     changes = tuple(survey_files(folder, old, wanted, choice.gone))
-    said = [*choice.findings, *_placed(plan, fetched, {**{key: row.file for key, row in old.apps.items()}, **files})]
+    said = [*choice.findings, *_findings(plan, fetched, {**{key: row.file for key, row in old.apps.items()}, **files})]
     unwritten = [] if plan.is_dry else _write(plan, old, replace(new, apps=rows), changes, texts)
     return PullReport(
         folder=folder,
@@ -88,7 +88,7 @@ def _row(folder: str, old: PullLock, fetched: Fetched, app_id: str, file: str) -
     return locked_row(before, row)
 
 
-def _placed(plan: Plan, fetched: Fetched, files: Mapping[str, str]) -> list[Diagnostic]:
+def _findings(plan: Plan, fetched: Fetched, files: Mapping[str, str]) -> list[Diagnostic]:
     """Return what is to be said of apps, at their files where they have one, and why the rest was not fetched."""
     found = [
         finding._replace(location=Location(f"{plan.folder}/{files[app_id]}" if app_id in files else ""))

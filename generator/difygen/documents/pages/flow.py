@@ -73,7 +73,7 @@ def _level(graph: Graph, parent: str | None, depth: int) -> Drawing | None:
     boxes = {id_: _box(graph, step, depth) for id_, step in steps.items()}
     lines = _connections(graph, parent, steps)
     ranks = _ranks(list(steps), lines)
-    return _placed(boxes, lines, ranks)
+    return _drawing(boxes, lines, ranks)
 
 
 def _box(graph: Graph, step: Step, depth: int) -> Box:
@@ -168,7 +168,7 @@ def _ranks(names: Sequence[str], lines: Sequence[Line]) -> dict[str, int]:
 # Places
 
 
-def _placed(boxes: Mapping[str, Box], lines: Sequence[Line], ranks: Mapping[str, int]) -> Drawing:
+def _drawing(boxes: Mapping[str, Box], lines: Sequence[Line], ranks: Mapping[str, int]) -> Drawing:
     layers: list[list[_Place]] = [[] for _ in range(max(ranks.values()) + 1)]
     for name, rank in ranks.items():
         layers[rank].append(_Place(name))

@@ -13,9 +13,9 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from difygen.console import UsageProblem, one_line
+from difygen.pull.auth.access import EMAIL, PASSWORD, WORKSPACE, Access, is_sendable, refused, wrong_role
 from difygen.pull.catalogue import RemoteApp, RemoteDefinition, Workspace, app_id_of, choose_workspace, walk
 from difygen.pull.traffic import ServerProblem, ServerReply, Traffic
-from difygen.pull.ways.access import EMAIL, PASSWORD, WORKSPACE, Access, is_sendable, refused, wrong_role
 from difygen.servers import runtime_module
 from difygen.wording import listed, quoted
 

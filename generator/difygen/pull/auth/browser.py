@@ -19,9 +19,9 @@ from dataclasses import replace
 from typing import Any
 
 from difygen.console import UsageProblem, one_line, say
+from difygen.pull.auth.access import Access, is_sendable, refused
+from difygen.pull.auth.user_api import ROOT, UserApi, check_switched_on
 from difygen.pull.traffic import ServerProblem, ServerReply, Traffic
-from difygen.pull.ways.access import Access, is_sendable, refused
-from difygen.pull.ways.user_api import ROOT, UserApi, check_switched_on
 from difygen.servers import runtime_module
 
 CLIENTS = ("difygen", "difyctl")

@@ -22,8 +22,8 @@ from difygen.pull.traffic import ServerProblem, Traffic
 from difygen.servers import DEFAULT_PORTS, USER_TOKENS, Address, AddressProblem, parse_address, runtime_module
 from difygen.wording import has_surrogate, listed
 
-Way = Literal["token", "difyctl", "browser", "admin-key", "password", "app-key"]
-WAYS: tuple[Way, ...] = get_args(Way)
+AuthMethod = Literal["token", "difyctl", "browser", "admin-key", "password", "app-key"]
+AUTH_METHODS: tuple[AuthMethod, ...] = get_args(AuthMethod)
 """From the best to the last: what is documented and needs no password comes first."""
 
 TOKEN = "DIFY_TOKEN"
@@ -48,7 +48,7 @@ class Access:
     that an app's key came from; `workspace` the one that whoever stored a token worked in.
     """
 
-    way: Way
+    method: AuthMethod
     secret: Any
     origin: str
     user: str = ""
@@ -60,7 +60,7 @@ class Asked:
     """What the command line and the settings say of the way into a server."""
 
     server: str | None = None
-    auth: Way | None = None
+    auth: AuthMethod | None = None
     email: str | None = None
     token_file: str | None = None
     api_key_file: str | None = None
@@ -96,9 +96,9 @@ def find_access(asked: Asked, server: Address) -> tuple[Access, ...]:
 
     Raises `UsageProblem` where there is none, with all that would do.
     """
-    wanted = _wanted_way(asked)
+    wanted = _wanted_method(asked)
     browser = Access("browser", runtime_module("_settings").Secret(""), "a browser")
-    finders: Mapping[Way, Callable[[], tuple[Access, ...]]] = {
+    finders: Mapping[AuthMethod, Callable[[], tuple[Access, ...]]] = {
         "token": lambda: _given("token", TOKEN, asked.token_file),
         "difyctl": lambda: _token_of_difyctl(server),
         "browser": lambda: (browser,) if wanted == "browser" and is_terminal(sys.stderr) else (),
@@ -106,8 +106,8 @@ def find_access(asked: Asked, server: Address) -> tuple[Access, ...]:
         "password": lambda: _password(asked),
         "app-key": lambda: _app_keys(asked),
     }
-    for way in [wanted] if wanted else WAYS:
-        if found := finders[way]():
+    for method in [wanted] if wanted else AUTH_METHODS:
+        if found := finders[method]():
             return found
     if wanted:
         raise UsageProblem(f"There is nothing to sign in with by {wanted}: {_NEEDS[wanted]}.")
@@ -115,16 +115,16 @@ def find_access(asked: Asked, server: Address) -> tuple[Access, ...]:
         "There is nothing to sign in with.",
         note="\n".join(
             [
-                *(f"    {way}: {_NEEDS[way]}" for way in WAYS),
+                *(f"    {method}: {_NEEDS[method]}" for method in AUTH_METHODS),
                 "docs/pull.md says which to take. None is given as an argument, where others could see it.",
             ]
         ),
     )
 
 
-def _wanted_way(asked: Asked) -> Way | None:
+def _wanted_method(asked: Asked) -> AuthMethod | None:
     """Return the way that was asked for: by its name, or by what goes with no other. Raises `UsageProblem` for two."""
-    given: dict[str, Way] = {}
+    given: dict[str, AuthMethod] = {}
     if asked.token_file:
         given["--token-file"] = "token"
     if asked.keep_token:
@@ -136,13 +136,15 @@ def _wanted_way(asked: Asked) -> Way | None:
     if asked.sample_runs:
         given["--sample-runs"] = "app-key"
     wanted = asked.auth or next(iter(given.values()), None)
-    for option, way in given.items():
-        if way != wanted:
-            raise UsageProblem(f"{option} goes with --auth {way}, and {wanted} was asked for: leave one of them out.")
+    for option, method in given.items():
+        if method != wanted:
+            raise UsageProblem(
+                f"{option} goes with --auth {method}, and {wanted} was asked for: leave one of them out."
+            )
     return wanted
 
 
-_NEEDS: Mapping[Way, str] = {
+_NEEDS: Mapping[AuthMethod, str] = {
     "token": f"set {TOKEN}, or give --token-file, with a user's token (Dify 1.15 and later)",
     "difyctl": "sign in with `difyctl auth login`, which keeps a token in its tokens.yml",
     "browser": "give --auth browser at a terminal, for somebody to sign in there (Dify 1.15 and later)",
@@ -152,12 +154,12 @@ _NEEDS: Mapping[Way, str] = {
 }
 
 
-def _given(way: Way, variable: str, file: str | None) -> tuple[Access, ...]:
+def _given(method: AuthMethod, variable: str, file: str | None) -> tuple[Access, ...]:
     """Return what a file holds, if one was named, else what the variable does."""
     if file is not None:
-        return (Access(way, _secret(key_from_file(file, "token"), "--token-file"), "the file of --token-file"),)
+        return (Access(method, _secret(key_from_file(file, "token"), "--token-file"), "the file of --token-file"),)
     if os.environ.get(variable):
-        return (Access(way, _secret(os.environ[variable], variable), variable),)
+        return (Access(method, _secret(os.environ[variable], variable), variable),)
     return ()
 
 

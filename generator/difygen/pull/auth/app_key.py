@@ -22,11 +22,11 @@ from difygen.naming import snake_name
 from difygen.parser import read
 from difygen.parser.dsl import read_parameters
 from difygen.parser.yaml import Document, load
+from difygen.pull.auth.access import Access, service_api
 from difygen.pull.catalogue import RemoteApp, RemoteDefinition
 from difygen.pull.fetching import Fetched
 from difygen.pull.lock import KEY_PREFIX
 from difygen.pull.traffic import Pace, ServerProblem, Traffic
-from difygen.pull.ways.access import Access, service_api
 from difygen.servers import Address, runtime_module
 from difygen.wording import count, quoted
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from difygen.console import one_line
+from difygen.pull.auth.access import Access, refused, wrong_role
 from difygen.pull.catalogue import RemoteApp, RemoteDefinition, Workspace, app_id_of, choose_workspace, walk
 from difygen.pull.traffic import ServerProblem, ServerReply, Traffic
-from difygen.pull.ways.access import Access, refused, wrong_role
 from difygen.wording import quoted
 
 ROOT = "/openapi/v1"

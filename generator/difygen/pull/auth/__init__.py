@@ -1,4 +1,4 @@
-"""Ways into a server: which there are, and what each of them opens.
+"""Ways to sign in to a server, and what each of them opens.
 
 access       tokens, keys and passwords, and where they come from
 user_api     apps by a user's token (`/openapi/v1`)
