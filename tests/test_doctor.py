@@ -12,7 +12,7 @@ import pytest
 import trustme
 import yaml
 from difygen.config import Config
-from difygen.doctor.command import DoctorOptions, _check_version, run_doctor
+from difygen.doctor.command import DoctorOptions, run_doctor
 from difygen.doctor.report import Report
 from difygen.releases import NEWEST_KNOWN, TRAITS, Release, parse_version
 from difygen.servers import AddressProblem, candidates, parse_address
@@ -889,10 +889,41 @@ def test_the_page_has_the_table_of_releases() -> None:
     assert shown[1:] == [trait.advice for trait in TRAITS.values() if trait.advice]
 
 
-def test_a_release_that_is_newer_than_known_is_said_once() -> None:
-    report = Report()
-    section = report.section("Server")
-    assert _check_version(section, "1.18.0") == (1, 18, 0)
-    assert [check.outcome for check in section.checks] == ["ok"]
-    assert "newer than this difygen knows (up to 1.17.1)" in section.checks[0].message
+@pytest.mark.parametrize("version", ["1.18.0", "2.0.0-rc1"])
+def test_a_release_that_is_newer_than_known_is_said_once(
+    version: str, doctor: Doctor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    file = tmp_path / "concat.yaml"
+    file.write_text(SPEC.replace("inputs:\n", "inputs:\n  tint: any\n"))
+    parameters = json.loads(recording("parameters_concat").body)
+    parameters["user_input_form"].insert(0, {"colour": {"variable": "tint", "label": "tint", "required": True}})
+    routes = dify(parameters=as_json(parameters))
+
+    def newer(name: str) -> Callable[[Connection, Request], None]:
+        def send(connection: Connection, request: Request) -> None:
+            routes[name](_Renamed(connection, version), request)
+
+        return send
+
+    with Server({name: newer(name) for name in routes}) as server:
+        code, checks = doctor(str(file), base_url=server.url)
+    assert (code, {each["outcome"] for each in checks.values()}) == (0, {"ok", "skipped"})
+    assert checks["version"]["message"].startswith(f"Dify {version} is newer than this difygen knows (up to 1.17.1)")
+    assert json.dumps(checks).count("newer") == 1
+    assert checks["inputs"]["message"] == "The live app and the definition agree on 4 inputs:"
+    assert checks["inputs"]["details"] == ["The input 'tint' has the type 'colour', which difygen does not know."]
     assert not Release(NEWEST_KNOWN).is_newer_than_known
+
+
+class _Renamed:
+    """A connection on which a server says that it is of another release."""
+
+    def __init__(self, connection: Connection, version: str) -> None:
+        self._connection, self._version = connection, version.encode()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)
+
+    def send(self, data: bytes) -> None:
+        self._connection.send(data.replace(b"X-Version: 1.12.1", b"X-Version: " + self._version))

@@ -149,7 +149,7 @@ class TestForms:
         form = [{"external_data_tool": {"variable": "weather"}}, {"file": {"variable": "scan"}}]
         app, findings = contract(easy("completion", user_input_form=form))
         assert app.inputs == ()
-        assert [each.code for each in findings] == ["input-not-sent", "unknown-input-type"]
+        assert [each.code for each in findings] == ["input-not-sent", "unread-input-type"]
 
     def test_features(self) -> None:
         features = lab("chat_basic").features

@@ -7,11 +7,13 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import test_pull
 from support import GENERATOR
 from support.projects import difygen
+from support.servers import Request
 from support.studio import Studio, StudioApp, dsl
 from test_pull import Site, files, lock, stamps
 
@@ -76,6 +78,27 @@ def test_inputs_are_brought_up_to_date_and_all_else_stays_as_people_wrote_it(sit
     )
     assert path.read_text() == expected
     assert "nothing changed" in site.pull().out
+
+
+def test_an_input_of_an_unknown_type_takes_anything_and_is_told(site: Site) -> None:
+    parameters = site.studio.apps[0].parameters
+    parameters["user_input_form"].append({"colour": {"variable": "tint", "label": "Tint", "required": True}})
+    site.studio.version = "2.0.0"
+
+    def newer(request: Request) -> tuple[int, Any] | None:
+        is_meant = request.path == "/v1/parameters" and request.headers["authorization"].endswith(KEYS[0])
+        return (200, parameters) if is_meant else None
+
+    site.studio.before = newer
+    ran = site.pull()
+    assert ran.err == (
+        "specs/concat.yml: warning: The app of CONCAT_KEY: The input 'tint' has the type 'colour', which difygen does "
+        "not know. [unknown-input-type]\n    hint: It takes any value, which Dify alone checks.\n"
+    )
+    assert "  tint: {type: any, label: Tint}\n" in Path("specs/concat.yml").read_text()
+    ran = difygen("specs", "-o", "client")
+    assert (ran.code, ran.err) == (0, "")
+    assert "        tint: Any,\n" in Path("client/concat.py").read_text()
 
 
 def test_a_spec_that_cannot_be_read_is_left_alone(site: Site) -> None:

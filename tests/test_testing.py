@@ -123,6 +123,51 @@ def test_every_generated_client_runs_against_the_mock(
     assert asyncio.run(arun()).status == "succeeded"
 
 
+FUTURE = """\
+app: {name: future, mode: workflow, icon_type: hologram}
+kind: app
+version: 2.0.0
+swarm: {}
+workflow:
+  environment_variables: [{name: X, value_type: colour, value: {r: 1}}]
+  graph:
+    nodes:
+    - id: start
+      data: {type: start, variables: [{variable: tint, type: colour, required: true}, {variable: clip, type: video}]}
+    - {id: dream, data: {type: dream, title: Dream}}
+    - id: end
+      data:
+        type: end
+        outputs: [{variable: a, value_selector: [dream, picture]}, {variable: b, value_selector: [env, X]}]
+    edges:
+    - {source: start, target: dream}
+    - {source: dream, target: end, sourceHandle: awake}
+    - {source: dream, target: nowhere, sourceHandle: asleep}
+"""
+
+
+def test_a_definition_of_the_future_is_warned_of_and_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading = read(FUTURE.encode(), "future.yml")
+    assert reading.workflow is not None
+    codes = [each.code for each in reading.diagnostics]
+    assert codes == ["newer-version", *["unknown-input-type"] * 2, "unknown-node-type", "unknown-variable-type"]
+    for path, text in generate([reading.workflow]).files.items():
+        target = tmp_path / "client_of_the_future" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, "utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("client_of_the_future.future")
+    (tmp_path / "future.yml").write_text(FUTURE, "utf-8")
+    tint = {"r": 1, "more": [True, None]}
+    with mock_dify(tmp_path / "future.yml") as dify:
+        with module.FutureClient(base_url=dify.base_url, api_key=dify.api_key, user="u") as client:
+            run = client.run(tint=tint)
+            with pytest.raises(ValueError, match="JSON cannot say a object"):
+                client.run(tint=object())
+        assert dify.last_run.inputs == {"tint": tint, "clip": None}
+    assert run.status == "succeeded"
+
+
 @pytest.mark.parametrize(("folder", "name"), CHATS)
 def test_every_generated_client_takes_a_turn_with_the_mock(
     folder: str, name: str, clients: dict[str, ModuleType], servers: dict[str, MockDify]

@@ -270,6 +270,9 @@ Checkbox = Annotated[bool, Strict(), BeforeValidator(as_bool)]
 JsonObject = Annotated[dict[str, Any], AfterValidator(check_json)]
 """A `dict` that JSON can say."""
 
+JsonValue = Annotated[Any, AfterValidator(check_json)]
+"""Anything that JSON can say: for an input of a type that difygen does not know."""
+
 SchemaChecked = AfterValidator(check_json)
 """Stands in the annotation of a required JSON object that has a schema. One without its
 required members is refused, even `{}`, which the server takes for none (seen on 1.12.1)."""

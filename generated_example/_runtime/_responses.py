@@ -319,7 +319,8 @@ class InputVariable(Record):
     """A variable of the published start node, as `parameters()` tells it.
 
     `type` is Dify's own word: `text-input`, `paragraph`, `select`, `number`, `checkbox`,
-    `file`, `file-list`, `json_object`. `raw` holds the whole variable.
+    `file`, `file-list`, `json_object`, or one of a newer release. `raw` holds the whole
+    variable.
     """
 
     __slots__ = ()

@@ -9,7 +9,9 @@ import json
 import os
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 from difygen.console import UsageProblem, collecting
 from difygen.definitions.reading import content
@@ -57,6 +59,9 @@ def value_from_text(input_: Input, text: str) -> object:
             return _checkbox(input_, text)
         case ObjectOf():
             return _object(input_, text)
+        case Primitive.ANY:  # a text is one, with quotes or without
+            with suppress(ValueError, RecursionError):
+                return cast(JsonValue, json.loads(text, parse_constant=no_constant))
         case OneOf(values):
             # A wrong one is left for the client to refuse, unless a near option can be named.
             if text not in values and (close := nearest(text, values)) is not None:

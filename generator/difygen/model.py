@@ -16,8 +16,10 @@ from difygen.record import NOTHING, Record
 JsonValue = None | bool | int | float | str | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
 """What JSON can say. Readers hand out plain `dict`, `list` and scalars."""
 
-InputKind = Literal["text-input", "paragraph", "select", "number", "checkbox", "file", "file-list", "json_object"]
-"""Dify's own names for the types of a start-node variable."""
+InputKind = Literal[
+    "text-input", "paragraph", "select", "number", "checkbox", "file", "file-list", "json_object", "any"
+]
+"""Dify's own names for the types of a start-node variable; `any` is one of a type that is not known."""
 
 INPUT_KINDS: tuple[InputKind, ...] = get_args(InputKind)
 
@@ -301,6 +303,7 @@ INPUT_TRAITS: Mapping[str, InputTraits] = {
         placeholder="JSON|@FILE",
         sample={},
     ),
+    "any": InputTraits(type=Primitive.ANY, keys=(), placeholder="TEXT|JSON|@FILE", sample="hello"),
 }
 
 

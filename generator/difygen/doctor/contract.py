@@ -23,13 +23,14 @@ from difygen.wording import count
 
 def check_drift(section: Section, definition: App, parameters: Mapping[str, Any]) -> bool:
     """Compare inputs and features one by one; whether callers of the definition's client still fit the live app."""
-    live = read_parameters(definition, parameters)
+    live, found = read_parameters(definition, parameters)
     if live is None:
         section.skip("inputs", "not compared: the live app does not tell its variables.")
         return True
     changes = compare(_without_own_names(definition), _without_own_names(live))
     features = [change for change in changes if change.subject.startswith(("features", "files"))]
-    fits = _report_inputs(section, definition, [change for change in changes if change not in features])
+    news = [each.message for each in found if each.code == "unknown-input-type"]
+    fits = _report_inputs(section, definition, [change for change in changes if change not in features], news)
     if definition.kind is not WORKFLOW:
         _report_features(section, definition, features)
     return fits
@@ -41,18 +42,19 @@ def _without_own_names(app: App) -> App:
     return replace(app, inputs=tuple(inputs))
 
 
-def _report_inputs(section: Section, definition: App, changes: Sequence[Change]) -> bool:
+def _report_inputs(section: Section, definition: App, changes: Sequence[Change], news: Sequence[str]) -> bool:
     details = [_in_words(change) for change in changes if change.effect != "cosmetic"]
     cosmetic = len(changes) - len(details)
     if cosmetic:
         details.append(f"cosmetic: {count(cosmetic, 'difference')} of labels, descriptions or order.")
+    details += news
     if is_breaking(changes):
         section.problem(
             "inputs", "The live app takes other inputs than the definition says.", _remedy(definition), *details
         )
         return False
     same = count(len(definition.inputs), "input") if definition.inputs else "no inputs"
-    but = ", but for what breaks no caller:" if details else "."
+    but = ", but for what breaks no caller:" if changes else ":" if news else "."
     section.ok("inputs", f"The live app and the definition agree on {same}{but}", *details)
     return True
 

@@ -99,7 +99,7 @@ def fetch_all(
 def _compared(app: RemoteApp, found: RemoteDefinition, live: Mapping[str, Any] | None) -> Iterable[Diagnostic]:
     """Yield how a draft differs from what runs, by what the published version takes."""
     definition = read(found.data, "").workflow
-    published = read_parameters(definition, live) if live is not None and definition is not None else None
+    published, _ = read_parameters(definition, live) if live is not None and definition is not None else (None, ())
     if definition is None or published is None:
         return
     changes = compare(_without_own_names(published), _without_own_names(definition))

@@ -119,6 +119,8 @@ def _parameter_annotation(variable: Input, name: Identifier, owner: Identifier, 
             return Code("float")
         case Primitive.BOOLEAN:
             return Code("bool")
+        case Primitive.ANY:
+            return scope.use("Any")
         case Primitive.FILE:
             return scope.use("FileInput")
         case ArrayOf():
@@ -137,6 +139,8 @@ def _field_annotation(variable: Input, parameter: Source, scope: Scope) -> Sourc
             return scope.use("Number")
         case Primitive.BOOLEAN:
             return scope.use("Checkbox")
+        case Primitive.ANY:
+            return scope.use("JsonValue")
         case Primitive.FILE:
             return _file_annotation(variable, scope)
         case ArrayOf():

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 
 from difygen.cursor import Diagnostics, Path
+from difygen.diagnostics import Diagnostic
 from difygen.model import AGENT, APP_KINDS, APP_MODES, WORKFLOW, App, AppMode, JsonValue, TurnFiles
 from difygen.parser.dsl import chat
 from difygen.parser.dsl.dataflow import Resolver
@@ -124,22 +125,25 @@ def _read_form(app: App, root: Mapping[str, JsonValue], report: Diagnostics) -> 
     )
 
 
-def read_parameters(app: App, parameters: Mapping[str, JsonValue]) -> App | None:
-    """Return the app with inputs and features as a server's `/parameters` tells them; None where it tells no inputs.
+def read_parameters(app: App, parameters: Mapping[str, JsonValue]) -> tuple[App | None, tuple[Diagnostic, ...]]:
+    """Return the app with inputs and features as a server's `/parameters` tells them, and what is to be said of them.
+
+    None where it tells no inputs.
 
     They have the shape of a configuration: an item of `user_input_form` is the start node's variable as it is in an
     export (seen on 1.12.1), and features are those of an export, with Dify's defaults filled in.
     """
     document = load(json.dumps(parameters).encode(), "/parameters")
     if not isinstance(document, Document) or not isinstance(document.root.get("user_input_form"), list):
-        return None
+        return None, ()
     live, has_graph = document.root, bool(app.kind.terminal_nodes)
     path, report = ("user_input_form",), Diagnostics(document)
     inputs = read_form(live.get("user_input_form"), path, report, has_graph=has_graph)
-    if app.kind is WORKFLOW:
-        return replace(app, inputs=inputs)
-    files = chat.read_turn_files(live.get("file_upload"), has_graph=has_graph)
-    return replace(app, inputs=inputs, files=files, features=chat.read_features(live))
+    app = replace(app, inputs=inputs)
+    if app.kind is not WORKFLOW:
+        files = chat.read_turn_files(live.get("file_upload"), has_graph=has_graph)
+        app = replace(app, files=files, features=chat.read_features(live))
+    return app, report.in_order()
 
 
 def _check_beginning(graph: Graph, report: Diagnostics) -> None:

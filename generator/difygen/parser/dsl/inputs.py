@@ -104,13 +104,18 @@ def _kind(
             "input-not-sent", f"The input {name} is filled in by an external tool and is not part of the API.", path
         )
         return None
-    known = next((each for each in kinds if each == kind), None)
+    known = next((each for each in INPUT_KINDS if each == kind), None)
     if known is None:
-        message = f"The input {name} has the type {quoted(text(kind))}, which difygen does not know, and is left out."
-        if variable.get("required") is True:
-            message += " Dify refuses runs without it."
-        report.warn("unknown-input-type", message, (*path, "type"))
-    elif known == "select" and not texts(variable.get("options")):
+        message = f"The input {name} has the type {quoted(text(kind))}, which difygen does not know."
+        report.warn("unknown-input-type", message, (*path, "type"), "It takes any value, which Dify alone checks.")
+        return "any"
+    if known not in kinds:
+        message = (
+            f"The input {name} is of the type {quoted(known)}, which Dify does not read in a form: it is left out."
+        )
+        report.warn("unread-input-type", message, (*path, "type"))
+        return None
+    if known == "select" and not texts(variable.get("options")):
         report.warn("select-without-options", f"The select {name} has no options, so Dify takes no value for it.", path)
     return known
 
@@ -225,6 +230,8 @@ def default_of(
 def _judged(raw: JsonValue, kind: InputKind, variable: Mapping[str, JsonValue]) -> tuple[Default, str]:
     """Return what comes of a default, and what is wrong with it."""
     match INPUT_TRAITS[kind].type:
+        case Primitive.ANY:
+            return NONE, ""  # what is not understood is Dify's own to fill in
         case Primitive.NUMBER:
             return _number(raw)
         case Primitive.BOOLEAN:

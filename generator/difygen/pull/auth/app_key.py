@@ -112,7 +112,12 @@ def _live_app(traffic: Traffic, access: Access) -> tuple[RemoteApp, App, list[Di
         mode = WORKFLOW.modes[0]
     description = str(info.get("description") or "")
     app = App(name=name, source="", mode=cast(AppMode, mode), title=name, description=description)
-    live = read_parameters(app, _get(traffic, access, "/parameters"))
+    live, found = read_parameters(app, _get(traffic, access, "/parameters"))
+    notes += [
+        each._replace(message=f"The app of {access.origin}: {each.message}", location=Location(""))
+        for each in found
+        if each.code == "unknown-input-type"
+    ]
     if live is None:
         raise ServerProblem("It opens an app that does not tell its inputs.", "Is this Dify's service API?", status=200)
     return RemoteApp(f"{KEY_PREFIX}{access.user}", name, str(mode)), live, notes

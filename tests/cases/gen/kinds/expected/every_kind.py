@@ -25,6 +25,7 @@ from ._runtime import (
     FileRules,
     Inputs,
     JsonObject,
+    JsonValue,
     Number,
     Outputs,
     Run,
@@ -111,6 +112,8 @@ class EveryKindInputs(Inputs):
         Field(max_length=3),
     ] = None
     object: JsonObject
+    any: JsonValue
+    any_opt: JsonValue | None = None
     profile: Annotated[EveryKindInputsProfile, SchemaCheckedOrEmpty] | None = None
     prompt: Text | None = _PROMPT_DEFAULT
 
@@ -193,6 +196,8 @@ class EveryKindClient(WorkflowClient[EveryKindInputs, EveryKindOutputs]):
         file: FileInput,
         file_list: Sequence[FileInput] | None = None,
         object: dict[str, Any],
+        any: Any,
+        any_opt: Any = None,
         profile: EveryKindInputsProfile | None = None,
         prompt: str | None = _PROMPT_DEFAULT,
         user: str | None = None,
@@ -225,6 +230,8 @@ class EveryKindClient(WorkflowClient[EveryKindInputs, EveryKindOutputs]):
             file=file,
             file_list=file_list,
             object=object,
+            any=any,
+            any_opt=any_opt,
             profile=profile,
             prompt=prompt,
         )
@@ -243,6 +250,8 @@ class EveryKindClient(WorkflowClient[EveryKindInputs, EveryKindOutputs]):
         file: FileInput,
         file_list: Sequence[FileInput] | None = None,
         object: dict[str, Any],
+        any: Any,
+        any_opt: Any = None,
         profile: EveryKindInputsProfile | None = None,
         prompt: str | None = _PROMPT_DEFAULT,
         user: str | None = None,
@@ -262,6 +271,8 @@ class EveryKindClient(WorkflowClient[EveryKindInputs, EveryKindOutputs]):
             file=file,
             file_list=file_list,
             object=object,
+            any=any,
+            any_opt=any_opt,
             profile=profile,
             prompt=prompt,
         )
@@ -286,6 +297,8 @@ class AsyncEveryKindClient(AsyncWorkflowClient[EveryKindInputs, EveryKindOutputs
         file: FileInput,
         file_list: Sequence[FileInput] | None = None,
         object: dict[str, Any],
+        any: Any,
+        any_opt: Any = None,
         profile: EveryKindInputsProfile | None = None,
         prompt: str | None = _PROMPT_DEFAULT,
         user: str | None = None,
@@ -303,6 +316,8 @@ class AsyncEveryKindClient(AsyncWorkflowClient[EveryKindInputs, EveryKindOutputs
             file=file,
             file_list=file_list,
             object=object,
+            any=any,
+            any_opt=any_opt,
             profile=profile,
             prompt=prompt,
         )
@@ -321,6 +336,8 @@ class AsyncEveryKindClient(AsyncWorkflowClient[EveryKindInputs, EveryKindOutputs
         file: FileInput,
         file_list: Sequence[FileInput] | None = None,
         object: dict[str, Any],
+        any: Any,
+        any_opt: Any = None,
         profile: EveryKindInputsProfile | None = None,
         prompt: str | None = _PROMPT_DEFAULT,
         user: str | None = None,
@@ -338,6 +355,8 @@ class AsyncEveryKindClient(AsyncWorkflowClient[EveryKindInputs, EveryKindOutputs
             file=file,
             file_list=file_list,
             object=object,
+            any=any,
+            any_opt=any_opt,
             profile=profile,
             prompt=prompt,
         )
