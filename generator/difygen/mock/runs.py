@@ -87,6 +87,8 @@ class Run:
     def publish(self, event: JsonObject) -> None:
         """Append an event and wake up everybody who follows."""
         self.events.append(event)
+        if event["event"] == "workflow_finished":
+            self._settle()
         self._wake()
 
     def stop(self, *, is_strangers: bool = False) -> None:
@@ -110,9 +112,12 @@ class Run:
     def close(self) -> None:
         """Let nothing happen any more."""
         self.over = True
-        self.finished_at = int(time.time())
-        self.elapsed = self.simulation.elapsed()
+        if self.finished_at is None:
+            self._settle()
         self._wake()
+
+    def _settle(self) -> None:
+        self.finished_at, self.elapsed = int(time.time()), self.simulation.elapsed()
 
     def _wake(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
@@ -180,7 +185,9 @@ class Run:
     @property
     def stored_status(self) -> str:
         """The status as the database has it: up to 1.14 a stopped run stays `running` for ever, or `paused` on 1.12."""
-        if self.simulation.is_aborted and self.over:
+        if not self.has_ended:
+            return "paused" if self.status == "paused" else "running"
+        if self.simulation.is_aborted:
             return "stopped"  # whatever its last event says
         if self.status != "stopped" or not self.release.has("stopped-stays-running"):
             return self.status
@@ -188,7 +195,7 @@ class Run:
 
     @property
     def _is_stored(self) -> bool:
-        return self.over and self.stored_status not in ("running", "paused")
+        return self.stored_status not in ("running", "paused")
 
     def detail(self) -> JsonObject:
         """Return the run's detail. Inputs (`sys.*` included) are JSON text, outputs too up to 1.12."""
@@ -424,9 +431,10 @@ def _moment(text: str | None) -> float | None:
     if not text:
         return None
     try:
+        int(text[:4].encode())  # the server's library reads the year like this, and refuses it in these words
         moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise invalid_param(f"Isoformat string {text!r} is not understood") from None
+    except ValueError as error:
+        raise invalid_param(str(error)) from None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from urllib.parse import quote
 
 from starlette.datastructures import FormData, UploadFile
@@ -62,6 +63,7 @@ CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": EXP
 
 _BLOCKING_JSON = "application/json; charset=utf-8"
 ANONYMOUS = "DEFAULT-USER"
+_FORM_ROUTES = [f"{root}/form/human_input/" for root in ("/v1", "/api", "/console/api")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -359,10 +361,11 @@ async def form(request: ApiRequest) -> Response:
         body = await request.json()
         required_user(body)
     run = request.state.runs.by_token(request.definition, token)
-    if run is None:  # routes of the real server's own are guessed at (seen on 1.14.2)
-        path = "/v1/form/human_input/"
-        guess = f"You have requested this URI [{path}{token}] but did you mean {path}<string:form_token> ?"
-        raise not_found(f"Form not found. {guess}")
+    if run is None:  # the server guesses at routes of its own that are like the address (seen on 1.14.2)
+        path = f"/v1/form/human_input/{token}"
+        meant = " or ".join(f"{route}<string:form_token>" for route in get_close_matches(path, _FORM_ROUTES))
+        guess = f" You have requested this URI [{path}] but did you mean {meant} ?" if meant else ""
+        raise not_found(f"Form not found.{guess}")
     return _form(run, token, body)
 
 

@@ -67,6 +67,7 @@ class Scheduler:
         graph = definition.graph
         self._nodes, edges = graph.level(parent)
         self._branching = {node.id for node in self._nodes.values() if branches_of(graph, node)}
+        self._deciding = self._branching | {node.id for node in self._nodes.values() if node.type == "human-input"}
         self._out: defaultdict[str, list[Edge]] = defaultdict(list)
         self._in: defaultdict[str, list[Edge]] = defaultdict(list)
         for edge in edges:
@@ -82,7 +83,12 @@ class Scheduler:
             yield self._nodes[self._ready.popleft()]
 
     def complete(self, node: Step, branch: str | None = None) -> None:
-        """Go on from a node by one of its branches, by all for None; skip the others and what only they lead to."""
+        """Go on from a node by one of its branches, by all for None; skip the others and what only they lead to.
+
+        Where it goes on may be known before it has ended: what it is told later changes nothing.
+        """
+        if any(id(edge) in self._taken for edge in self._out[node.id]):
+            return
         decided = deque((edge, branch is None or edge.handle == branch) for edge in self._out[node.id])
         while decided:
             edge, taken = decided.popleft()
@@ -100,7 +106,7 @@ class Scheduler:
         """Return the nodes that will run for sure: reached without a branch that is still to be decided."""
 
         def onward(node_id: str) -> list[str]:
-            certain = [edge for edge in self._out[node_id] if self._taken.get(id(edge), node_id not in self._branching)]
+            certain = [edge for edge in self._out[node_id] if self._taken.get(id(edge), node_id not in self._deciding)]
             return [edge.target for edge in certain if edge.target not in self.skipped]
 
         return reached(self._entries, onward)

@@ -445,9 +445,11 @@ class Simulation:
             return (yield from self._fail(execution, NodeResult(), answered.problem))
         yield self.event(*answered.ended())
         self._pool.put(node.id, result.outputs, derived=True)
+        branch = answered.branch if self._scheduler.branches(node) else None
+        self._scheduler.complete(node, branch)
         yield from self._chunks()
         yield self.event("node_finished", execution.finished(result))
-        return answered.branch if self._scheduler.branches(node) else None
+        return branch
 
     def _paused_data(self, form: Form) -> JsonObject:
         reason = form.reason()
