@@ -21,9 +21,9 @@ from difygen.pull.plan import Plan, PullOptions
 from difygen.pull.publishing import publish
 from difygen.pull.report import PullReport, all_well, progress_of, show_report, unreadable_lock
 from difygen.pull.traffic import Pace, ServerProblem, Traffic
-from difygen.pull_settings import mode_words
 from difygen.record import replace
 from difygen.servers import Address
+from difygen.settings.pull import mode_words
 from difygen.wording import named, names_listed, nearest, quoted
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difygen.config import Config
 from difygen.findings import OutputFormat
 from difygen.pull.auth.access import WORKSPACE, Asked, AuthMethod
-from difygen.pull_settings import FOLDER, PullSettings, Selection
+from difygen.settings.pull import FOLDER, PullSettings, Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,8 +29,8 @@ from difygen.options import (
     ToolForm,
     ToolsOptions,
 )
-from difygen.pull_settings import PullSettings, read_pull
-from difygen.settings_file import SettingsFile, parse_toml
+from difygen.settings.file import SettingsFile, parse_toml
+from difygen.settings.pull import PullSettings, read_pull
 from difygen.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
 from difygen.wording import shown
 
