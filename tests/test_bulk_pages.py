@@ -151,7 +151,7 @@ def run(step: Step, path: Path, store: Store, *, is_paged: bool) -> tuple[list[s
         rerun_unknown=step.rerun_unknown,
         pages=pages,
     )
-    tally = asyncio.run(asyncio.wait_for(job.run(rows), 20))
+    tally = asyncio.run(asyncio.wait_for(job.run(rows), 120))
     counts = [tally.done, dict(tally.failed), tally.before, tally.failed_before, tally.unknown, tally.invalid]
     return sorted(client.asked), counts, len(read)
 

@@ -60,7 +60,7 @@ def row(string: str, **more: Any) -> Row:
 def run(request: pytest.FixtureRequest, served: tuple[BulkServer, Server], store: Store) -> Any:
     """Runs a row by either client."""
     options: dict[str, Any] = {"base_url": served[1].url, "api_key": KEY, "user": "ada", "max_retries": 0}
-    options |= {"timeout": 5.0, "max_reconnects": 0}
+    options |= {"timeout": 60.0, "max_reconnects": 0}
 
     def blocking(row: Row, **policy: bool) -> RowResult:
         with ConcatClient(**options) as client:
@@ -280,7 +280,7 @@ def test_a_job_that_is_cancelled_leaves_what_has_an_id(served: tuple[BulkServer,
         async with AsyncConcatClient(base_url=served[1].url, api_key=KEY, user="ada") as client:
             job = AsyncJob(client, store, concurrency=3)
             task = asyncio.create_task(job.run(lambda: rows))
-            while job.tally.done < 2:
+            while job.tally.done < 2 or (kept := store.get("a")) is None or kept.state != "started":
                 await asyncio.sleep(0.01)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):

@@ -129,7 +129,7 @@ def test_a_narrow_terminal_is_enough() -> None:
 
 
 def test_text_streams_in_below_the_rows() -> None:
-    with mock_dify(LAB / "llm.yml", latency=0.4) as server:
+    with mock_dify(LAB / "llm.yml", latency=1) as server:
         ended = on_terminal("call", str(LAB / "llm.yml"), "prompt=one two", env=server.environment)
     assert ended.code == 0
     assert "\x1b[3m" in ended.out  # the streamed text is set in italics while it comes

@@ -269,15 +269,18 @@ def test_wrong_rows_are_told_all_at_once_and_nothing_is_run(spec: str, dify: Moc
 
 
 def test_no_more_than_so_many_run_at_a_time(spec: str, tmp_path: Path) -> None:
-    lock, open_now, most = threading.Lock(), 0, 0
+    lock, full, open_now, most = threading.Lock(), threading.Event(), 0, 0
 
     def handle(connection: Connection, request: Request) -> None:
         nonlocal open_now, most
         with lock:
             open_now += 1
             most = max(most, open_now)
+            if most == 3:
+                full.set()
+        full.wait(60)
         connection.stream_head()
-        connection.pause(0.1)
+        connection.pause(0.05)
         for chunk in recording("concat_streaming").chunks:
             connection.chunk(chunk)
         with lock:
@@ -322,7 +325,13 @@ def test_ctrl_c_stops_runs_whose_results_would_be_lost(spec: str, tmp_path: Path
 
 def test_ctrl_c_leaves_runs_whose_results_are_kept_later(spec: str, tmp_path: Path) -> None:
     arguments = ("call", spec, "--inputs", table(tmp_path, *"abc"), "--output", str(tmp_path / "out.jsonl"))
-    with mock_dify(spec, handler=upper, latency=1) as server:
+    goes_on = threading.Event()
+
+    def hold(inputs: dict[str, Any]) -> dict[str, Any]:
+        goes_on.wait(60)
+        return upper(inputs)
+
+    with mock_dify(spec, handler=hold) as server:
         ended = on_terminal(
             *arguments,
             "--concurrency",
@@ -332,6 +341,7 @@ def test_ctrl_c_leaves_runs_whose_results_are_kept_later(spec: str, tmp_path: Pa
         )
         assert (ended.code, [run.status for run in server.runs]) == (130, ["running", "running"])
         assert "Interrupted after 0 rows. The same command goes on where it stopped." in ended.text
+        goes_on.set()
         again = piped(*arguments, env=server.environment)
         assert (again.code, len(server.runs)) == (0, 3), again.err
 

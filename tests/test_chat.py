@@ -102,7 +102,7 @@ def test_a_terminal_shows_the_tools_of_an_agent() -> None:
 
 def test_ctrl_c_stops_the_turn_empties_a_line_and_leaves_at_an_empty_prompt() -> None:
     """Python's readline loses a signal between showing its prompt and waiting, hence the time before each key."""
-    with mock_dify(CHATFLOW[0], latency=5) as dify:
+    with mock_dify(CHATFLOW[0], latency=20) as dify:
         keys: list[tuple[str | Callable[[], bool], bytes]] = [
             ("you>", b"Hello\n"),
             (lambda: bool(dify.turns), b""),

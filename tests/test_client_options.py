@@ -34,8 +34,6 @@ from support.servers import DETAIL, EVENTS, RUN, STOP, Server, answer, as_json, 
 from support.tracebacks import variables
 from support.turn_cases import CHAT, FLOW_TURN
 
-pytestmark = pytest.mark.timeout(60)
-
 WORKING = {RUN: by_mode(streaming=stream(NORMAL), blocking=as_json(blocking()))}
 INPUTS = ConcatInputs(string="a", num=1, list="list_a")
 SECRET = "hUnTeR2-hidden"

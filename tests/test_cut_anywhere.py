@@ -40,7 +40,6 @@ class Interrupted:
         stream([*snapshot, *NORMAL[happened:]])(connection, request)
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("ending", ENDINGS, ids=[ending.__name__ for ending in ENDINGS])
 @pytest.mark.parametrize("kind", DRIVES)
 def test_from_the_run_id_on_nothing_is_lost_or_doubled(kind: str, ending: Ending) -> None:

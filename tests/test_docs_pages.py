@@ -376,7 +376,7 @@ class Shell:
             env=self._variables,
             capture_output=True,
             check=False,
-            timeout=60,
+            timeout=120,
         )
         assert done.returncode == 0, done.stderr.decode()
         answer = done.stdout.decode()

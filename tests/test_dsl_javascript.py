@@ -44,7 +44,7 @@ def run(programs: list[str]) -> list[list[Any]]:
     """What programs give for all arguments; None for runs that fail."""
     assert NODE is not None
     text = json.dumps([(program, ARGUMENTS) for program in programs])
-    done = subprocess.run([NODE, "-e", RUNNER], input=text, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([NODE, "-e", RUNNER], input=text, capture_output=True, text=True, check=True, timeout=120)
     found = json.loads(done.stdout)
     assert isinstance(found, list)
     return found

@@ -90,7 +90,7 @@ def test_the_generated_client_replays_a_recorded_run(case: str, lab: ModuleType)
     inputs = recorded.request["json"]["inputs"]
     with Server({"POST *": replay(case)}) as server:
         kind, _ = kinds_of(lab, recorded.request["app"])
-        with kind(base_url=server.url, api_key="app-RECORDED", user="u", timeout=20.0) as client:
+        with kind(base_url=server.url, api_key="app-RECORDED", user="u", timeout=60.0) as client:
             call = client.stream if recorded.is_stream else client.run
             if is_lax(case):
                 with pytest.raises((ValidationError, TypeError)):

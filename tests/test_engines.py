@@ -28,7 +28,7 @@ from support.engines import CLUSTERS, ENGINES, PATHS, driver, kill
 from support.processes import eventually
 from support.servers import Server
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180), pytest.mark.filterwarnings("default")]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]
 KEY = b"app-SECRET"
 MODULES = {"dask": "distributed", "ray": "ray.data"}
 

@@ -32,7 +32,6 @@ def logged() -> Iterator[Logged]:
     root.setLevel(level)
 
 
-@pytest.mark.timeout(30)
 @pytest.mark.parametrize(("case", "mode", "kind"), ROWS)
 def test_fault(case: Case, mode: str, kind: str, logged: Logged) -> None:
     outcome = case.expected(mode)

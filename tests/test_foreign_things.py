@@ -151,7 +151,7 @@ def watched() -> Ran:
             if line.startswith("watching"):
                 break
         run.send_signal(2)
-        out, _ = run.communicate(timeout=30)
+        out, _ = run.communicate(timeout=120)
     return Ran(run.returncode, out, "".join(lines))
 
 

@@ -83,7 +83,6 @@ def test_httpx2_is_taken_where_httpx_has_another_api(tmp_path: Path, version: st
 
 
 @pytest.mark.slow  # scripts/matrix.py has an environment without httpx
-@pytest.mark.timeout(100)
 def test_a_part_of_the_matrix_with_httpx2() -> None:
     """The whole of it with httpx2 is a command of its own, see conftest."""
     rows = "(sync or async) and (normal or FIN or reset or silence or redirect or 502 or too_many) and not reading"

@@ -144,7 +144,6 @@ def strings(tree: ast.AST) -> set[object]:
     return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
 
 
-@pytest.mark.timeout(300)
 @settings(max_examples=50, deadline=None)
 @given(st.lists(WORKFLOWS, min_size=1, max_size=2))
 def test_a_hostile_workflow_gives_a_harmless_module(workflows: list[App]) -> None:
@@ -210,7 +209,6 @@ def literals(hint: object) -> set[object]:
     return set().union(*map(literals, get_args(hint))) if get_args(hint) else set()
 
 
-@pytest.mark.timeout(300)
 @settings(max_examples=60, deadline=None)
 @given(WORKFLOWS)
 def test_an_imported_module_has_the_names_options_and_defaults_of_the_definition(workflow: App) -> None:

@@ -41,7 +41,7 @@ class Caller:
 
     def __init__(self, dify: MockDify) -> None:
         headers = {"Authorization": f"Bearer {dify.api_key}"}
-        self.http = httpx.Client(base_url=dify.base_url, headers=headers, timeout=10, trust_env=False)
+        self.http = httpx.Client(base_url=dify.base_url, headers=headers, timeout=60, trust_env=False)
         self.dify = dify
 
     def ask(self, query: str = "hello there", *, fault: str = "", **more: Any) -> httpx.Response:

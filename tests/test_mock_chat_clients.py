@@ -102,7 +102,7 @@ def test_an_annotation_answers_its_question_while_it_is_switched_on(
 ) -> None:
     app = App(name="support", source="-", mode=mode, features=Features(annotation_reply=True))
     with mock_dify(app, handler=lambda inputs: "The app.", silence=30) as dify:
-        options: dict[str, Any] = {"base_url": dify.base_url, "api_key": dify.api_key, "user": "u1", "timeout": 10.0}
+        options: dict[str, Any] = {"base_url": dify.base_url, "api_key": dify.api_key, "user": "u1", "timeout": 60.0}
         with (Flow if mode == "advanced-chat" else Chat)(**options) as manager:
             manager.create_annotation("Who are you?", "An annotation.")
             events, turn = follow((flow if mode == "advanced-chat" else chat)(**options), "who are you? ")

@@ -47,12 +47,12 @@ class Served:
     def run(self, key: str = "any") -> httpx.Response:
         headers = {"Authorization": f"Bearer {key}"}
         body = {"inputs": INPUTS, "user": "u"}
-        return httpx.post(f"{self.base_url}/workflows/run", json=body, headers=headers, timeout=10, trust_env=False)
+        return httpx.post(f"{self.base_url}/workflows/run", json=body, headers=headers, timeout=60, trust_env=False)
 
     def end(self, number: int = signal.SIGINT) -> tuple[int, str]:
         """The exit code and what was printed on the error stream."""
         self.process.send_signal(number)
-        _, errors = self.process.communicate(timeout=20)
+        _, errors = self.process.communicate(timeout=120)
         return self.process.returncode, errors
 
 
@@ -87,14 +87,14 @@ def _greeting(process: subprocess.Popen[str]) -> str:
     threading.Thread(target=read, daemon=True).start()
     text = ""
     while "DIFY_BASE_URL=" not in text:
-        text += lines.get(timeout=30)
+        text += lines.get(timeout=120)
     return text
 
 
 def refused(arguments: Sequence[str]) -> str:
     """What is printed by a command that cannot serve."""
     done = subprocess.run(
-        command(*arguments), check=False, cwd=ROOT, env=importing(), capture_output=True, text=True, timeout=30
+        command(*arguments), check=False, cwd=ROOT, env=importing(), capture_output=True, text=True, timeout=120
     )
     assert (done.returncode, done.stdout) == (2, ""), done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -195,7 +195,9 @@ def test_a_port_in_use_is_one_sentence() -> None:
 
 def test_a_missing_package_is_one_line() -> None:
     arguments = [sys.executable, "-c", HINDER, "mock", CONCAT]
-    done = subprocess.run(arguments, check=False, cwd=ROOT, env=importing(), capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        arguments, check=False, cwd=ROOT, env=importing(), capture_output=True, text=True, timeout=120
+    )
     hint = "The mock server needs more packages: pip install 'difygen[mock]'\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", hint)
 
@@ -204,7 +206,7 @@ def test_a_definition_comes_from_standard_input_too() -> None:
     spec = (ROOT / CONCAT).read_text("utf-8")
     arguments = command("-", "--port", "70000")
     done = subprocess.run(
-        arguments, check=False, cwd=ROOT, env=importing(), input=spec, capture_output=True, text=True, timeout=30
+        arguments, check=False, cwd=ROOT, env=importing(), input=spec, capture_output=True, text=True, timeout=120
     )
     assert "Cannot listen" in done.stderr  # the spec was taken, the port was not
 
@@ -238,7 +240,7 @@ def test_a_turn_of_a_chatflow_ends_in_every_release(asked: str) -> None:
     turn = {"query": "Hello", "inputs": {}, "user": "u", "response_mode": "streaming"}
     with mock_dify(CHAT_LAB / "chat_plain.yml", dify=asked, silence=60) as dify:
         headers = {"Authorization": "Bearer x"}
-        answer = httpx.post(f"{dify.base_url}/chat-messages", json=turn, headers=headers, trust_env=False, timeout=5)
+        answer = httpx.post(f"{dify.base_url}/chat-messages", json=turn, headers=headers, trust_env=False, timeout=60)
         assert "workflow_finished" in answer.text
 
 

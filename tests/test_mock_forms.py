@@ -93,7 +93,7 @@ def first_client(tmp_path: Path) -> Iterator[httpx.Client]:
 def calling(dify: MockDify) -> httpx.Client:
     headers = {"Authorization": f"Bearer {dify.api_key}"}
     origin = dify.base_url.removesuffix("/v1")
-    return httpx.Client(base_url=origin, headers=headers, timeout=10, trust_env=False)
+    return httpx.Client(base_url=origin, headers=headers, timeout=60, trust_env=False)
 
 
 def start(client: httpx.Client, mode: str = "streaming") -> httpx.Response:
@@ -283,7 +283,7 @@ def with_forms(definition: str | Path, tmp_path: Path) -> Any:
 
 def talking_to(dify: MockDify, **headers: str) -> httpx.Client:
     headers = {"Authorization": f"Bearer {dify.api_key}", **headers}
-    return httpx.Client(base_url=dify.base_url.removesuffix("/v1"), headers=headers, timeout=10, trust_env=False)
+    return httpx.Client(base_url=dify.base_url.removesuffix("/v1"), headers=headers, timeout=60, trust_env=False)
 
 
 def said(answer: httpx.Response | Recording, token: str) -> Any:

@@ -12,7 +12,7 @@ from difygen.testing import MockDify, mock_dify
 from support import LAB
 from support.mock_player import events_of
 
-HTTP = httpx.Client(timeout=10, trust_env=False, verify=False)
+HTTP = httpx.Client(timeout=60, trust_env=False, verify=False)
 
 
 def post(dify: MockDify, inputs: Mapping[str, Any], mode: str = "blocking", fault: str = "") -> httpx.Response:

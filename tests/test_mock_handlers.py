@@ -33,7 +33,7 @@ def error_of(app: App, gives: Any) -> str | None:
         body = {"inputs": {}, "user": "u", "response_mode": "blocking", **asked}
         headers = {"Authorization": f"Bearer {dify.api_key}"}
         url = f"{dify.base_url}/{app.kind.start}"
-        httpx.post(url, json=body, headers=headers, timeout=10, trust_env=False)
+        httpx.post(url, json=body, headers=headers, timeout=60, trust_env=False)
         return dify.last_run.error
 
 
@@ -102,11 +102,11 @@ def test_links_lead_to_where_the_request_was_sent() -> None:
         ):
             headers["Host"] = host
             answer = httpx.post(
-                f"{dify.base_url}/workflows/run", json=body, headers=headers, timeout=10, trust_env=False
+                f"{dify.base_url}/workflows/run", json=body, headers=headers, timeout=60, trust_env=False
             )
             url = answer.json()["data"]["outputs"]["doc"]["url"]
             assert url.startswith(f"{origin}/files/")
-        assert b"doc" in httpx.get(url, timeout=10, trust_env=False).content
+        assert b"doc" in httpx.get(url, timeout=60, trust_env=False).content
 
 
 @pytest.mark.parametrize(
@@ -119,5 +119,5 @@ def test_links_lead_to_where_the_request_was_sent() -> None:
 )
 def test_a_wrong_method_is_told_the_right_ones(method: str, path: str, allowed: set[str]) -> None:
     with mock_dify(TRIAGE) as dify:
-        answer = httpx.request(method, f"{dify.base_url}{path}", timeout=10, trust_env=False)
+        answer = httpx.request(method, f"{dify.base_url}{path}", timeout=60, trust_env=False)
         assert (answer.status_code, set(answer.headers["Allow"].split(", "))) == (405, allowed)

@@ -42,7 +42,7 @@ def playing(release: str) -> Iterator[Player]:
     options: dict[str, Any] = {"ping_interval": 0.1, "silence": 0.1, "dify": release}
     with mock_dify(*sources, handler=player.handler, **options) as player.dify:
         origin = player.dify.base_url.removesuffix("/v1")
-        with httpx.Client(base_url=origin, timeout=20, trust_env=False) as player.client:
+        with httpx.Client(base_url=origin, timeout=60, trust_env=False) as player.client:
             yield player
 
 

@@ -34,7 +34,7 @@ def dify() -> Iterator[MockDify]:
 @pytest.fixture(scope="module")
 def client(dify: MockDify) -> Iterator[httpx.Client]:
     headers = {"Authorization": f"Bearer {dify.api_key}"}
-    with httpx.Client(base_url=dify.base_url, headers=headers, timeout=10, trust_env=False) as client:
+    with httpx.Client(base_url=dify.base_url, headers=headers, timeout=60, trust_env=False) as client:
         yield client
 
 

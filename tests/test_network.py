@@ -19,8 +19,6 @@ from support.concat_client import AsyncConcatClient
 from support.fault_events import blocking
 from support.servers import RUN, Server, as_json, authority
 
-pytestmark = pytest.mark.timeout(60)
-
 WORKING = {RUN: as_json(blocking())}
 PASSWORD = "hUnTeR2"
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")

@@ -283,7 +283,7 @@ class Caller:
         """Send a request as it stands."""
         headers = {"Authorization": f"Bearer {self.key}", **arguments.pop("headers", {})}
         base_url = os.environ["DIFY_BASE_URL"]
-        self.http.request(method, f"{base_url}{path}", headers=headers, timeout=10, **arguments)
+        self.http.request(method, f"{base_url}{path}", headers=headers, timeout=60, **arguments)
 
 
 # The tests

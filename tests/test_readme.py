@@ -21,7 +21,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from pathlib import Path
 import pytest
 from support import GENERATOR, ROOT
 from support.node import NO_NETWORK, need_npm
+from support.processes import eventually
 from support.servers import Server
 from support.studio import Studio, StudioApp
 
@@ -169,11 +169,9 @@ class Session:
                     stderr=subprocess.STDOUT,
                 )
             )
-        for _ in range(200):
-            time.sleep(0.05)
-            if started := re.search(r"http://127\.0\.0\.1:(\d+)/v1 \(Ctrl-C", log.read_text()):
-                self.port = started[1]
-                break
+        address = re.compile(r"http://127\.0\.0\.1:(\d+)/v1 \(Ctrl-C")
+        if eventually(lambda: bool(address.search(log.read_text()))):
+            self.port = address.findall(log.read_text())[0]
         return self._with_the_port_of_the_page(log.read_text())
 
     def write(self, name: str, text: str) -> None:
@@ -194,7 +192,7 @@ class Session:
         for process in self.background:
             process.send_signal(signal.SIGINT)
         for process in self.background:
-            process.wait(10)
+            process.wait(60)
 
 
 @pytest.fixture
@@ -223,7 +221,6 @@ def console(body: str) -> Iterator[tuple[str, str]]:
         yield command, output
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_every_command_and_program_does_what_the_page_says(
     page: Path, session: Session, request: pytest.FixtureRequest

@@ -41,7 +41,7 @@ ANY: Kinds = (Client, AsyncClient)
 
 def streamed(using: Using, url: str) -> Came:
     """The events of a run, and what comes of it."""
-    came: Came = using(url, lambda client: followed(client.stream_inputs(AnyInputs())), ANY, idle_timeout=1)
+    came: Came = using(url, lambda client: followed(client.stream_inputs(AnyInputs())), ANY, idle_timeout=2)
     return came
 
 

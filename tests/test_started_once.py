@@ -17,15 +17,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from support.concat_client import AsyncConcatClient
 from support.driving import KEY, QUICK
-from support.fault_events import FIRST_HALF, NORMAL, PING, RESULT, RUN_ID, broken, detail, dify_error, silence
+from support.fault_events import FIRST_HALF, NORMAL, PING, RESULT, broken, detail, dify_error, silence
 from support.interrupting import CHATS, DRIVERS, ERRORS, FLOWS, OPERATIONS, RUNS, Interruption, Subject
+from support.processes import eventually
 from support.servers import DETAIL, EVENTS, RUN, Connection, Request, Routes, Server, as_json, html, stream
 from support.turn_cases import ANSWER, CHAT, CHAT_TURN, END, FLOW_HEAD, FLOW_TURN, SNAPSHOT, TEXT, finished
 
 FLOW_AGAIN = [*SNAPSHOT, *TEXT[3:], END, finished()]
 """What the events endpoint tells of a turn of a chatflow."""
 
-pytestmark = pytest.mark.timeout(120)
 
 CUT = {RUN: [stream(FIRST_HALF), stream(NORMAL)], EVENTS: stream(NORMAL), DETAIL: as_json(detail())}
 SERVERS: dict[str, Callable[[], Routes]] = {
@@ -261,21 +261,17 @@ class TestTwoUsersAtOnce:
             events = subject.open(client)
             with ThreadPoolExecutor(1) as pool:
                 user = pool.submit(uses[first], events)
-                assert held.reached.wait(20)
+                assert held.reached.wait(60)
                 self.wait_in_use(events)
                 with pytest.raises(runtime.StreamError, match="in use"):
                     uses[second](events)
                 held.released.set()
-                assert user.result(10)
+                assert user.result(60)
             assert server.runs == 1
 
     def wait_in_use(self, events: Any) -> None:
         """The second use comes when the first has taken all events so far and waits."""
-        for _ in range(500):
-            if events._session.is_in_use and not events._session.pending:
-                return
-            threading.Event().wait(0.01)
-        raise AssertionError("the first use does not wait")
+        assert eventually(lambda: events._session.is_in_use and not events._session.pending)
 
     def test_tasks(self, first: str, second: str, come: int, subject: Subject, path: str, whole: list[bytes]) -> None:
         async def iterate(events: Any) -> list[Any]:
@@ -289,7 +285,7 @@ class TestTwoUsersAtOnce:
             async with subject.asynchronous(base_url=server.url, api_key=KEY, **QUICK) as client:
                 events = subject.open(client)
                 user = asyncio.create_task(uses[first](events))
-                await asyncio.to_thread(held.reached.wait, 20)
+                await asyncio.to_thread(held.reached.wait, 60)
                 await asyncio.to_thread(self.wait_in_use, events)
                 with pytest.raises(runtime.StreamError, match="in use"):
                     await uses[second](events)
@@ -307,7 +303,7 @@ def test_waiting_for_a_moment_at_a_time() -> None:
 
     async def wait(server: Server) -> None:
         async with AsyncConcatClient(base_url=server.url, api_key=KEY, **QUICK) as client, client.stream() as events:
-            await client.get_run(RUN_ID)  # takes the time that a first request takes
+            await anext(events)  # before that, an interruption leaves an unknown run
             for _ in range(10):
                 with suppress(TimeoutError):
                     await asyncio.wait_for(anext(events, None), 0.05)
@@ -319,11 +315,18 @@ def test_waiting_for_a_moment_at_a_time() -> None:
 
 
 def test_an_interrupted_beginning_says_that_a_run_may_have_been_started() -> None:
+    async def expire(limit: asyncio.Timeout, server: Server) -> None:
+        while server.runs == 0:
+            await asyncio.sleep(0.01)
+        limit.reschedule(asyncio.get_running_loop().time() + 0.1)
+
     async def wait(server: Server) -> None:
         async with AsyncConcatClient(base_url=server.url, api_key=KEY, **QUICK) as client, client.stream() as events:
             with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.2):
+                async with asyncio.timeout(60) as limit:
+                    expiring = asyncio.create_task(expire(limit, server))
                     await anext(events)
+            await expiring
             for _ in range(3):
                 with pytest.raises(runtime.StreamInterruptedError, match="a run may have been started"):
                     await events.result()

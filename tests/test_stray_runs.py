@@ -30,8 +30,6 @@ from support.live_run import LiveRun
 from support.processes import printed
 from support.servers import DETAIL, EVENTS, RUN, STOP, Connection, Request, Server, as_json, by_mode, html, stream
 
-pytestmark = pytest.mark.timeout(60)
-
 OTHER_ID = "99999999-f983-4d80-8f09-83538e37351a"
 OTHERS_END = finished(outputs={"result": "of another run"}).replace(RUN_ID.encode(), OTHER_ID.encode())
 HANGS = {RUN: broken(FIRST_HALF, silence), STOP: as_json({"result": "success"})}

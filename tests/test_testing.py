@@ -243,7 +243,7 @@ def python(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str
         env=kept | {"PYTHONPATH": paths},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
 
 

@@ -23,8 +23,6 @@ from support.fault_events import NORMAL, blocking
 from support.servers import RUN, Server, as_json, by_mode, stream
 from support.tracebacks import variables
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture(autouse=True)
 def key_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

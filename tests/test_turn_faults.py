@@ -102,7 +102,6 @@ def drive_async(case: TurnCase, url: str, mode: str) -> Outcome:
 DRIVES = {"sync": drive_sync, "async": drive_async}
 
 
-@pytest.mark.timeout(30)
 @pytest.mark.parametrize(("case", "mode", "kind"), ROWS)
 def test_fault_of_a_turn(case: TurnCase, mode: str, kind: str) -> None:
     expected = case.blocking if mode == "blocking" else case.outcome

@@ -132,7 +132,7 @@ def test_what_a_blocking_answer_says(case: str) -> None:
     assert (turn["usage"] is None) == (payload["metadata"].get("usage") is None)
 
 
-KEY = {"api_key": "app-SecretThatMustNotLeak", "user": "u1", "timeout": 20.0, "idle_timeout": 0.5, "max_retries": 0}
+KEY = {"api_key": "app-SecretThatMustNotLeak", "user": "u1", "timeout": 60.0, "idle_timeout": 1.5, "max_retries": 0}
 
 
 def arguments(recorded: Recording) -> tuple[list[Any], dict[str, Any]]:

@@ -98,7 +98,7 @@ def test_a_turn_waits_no_longer_than_its_timeout() -> None:
         run_now(state.acquire(transport, deadline(0.05)))
     slot.release()
     slot.release()
-    run_now(state.acquire(transport, deadline(0.05))).release()
+    run_now(state.acquire(transport, deadline())).release()
 
 
 def test_a_task_that_is_cancelled_stands_in_nobodys_way() -> None:
@@ -129,7 +129,7 @@ def test_a_slot_that_is_dropped_is_given_back() -> None:
     cycle.append(cycle)
     del slot, cycle
     gc.collect()
-    run_now(state.acquire(transport, deadline(0.5))).release()
+    run_now(state.acquire(transport, deadline())).release()
 
 
 def test_one_that_waits_in_a_closed_loop_is_passed_over() -> None:
@@ -143,7 +143,7 @@ def test_one_that_waits_in_a_closed_loop_is_passed_over() -> None:
 
     asyncio.run(give_up())
     slot.release()
-    run_now(state.acquire(SyncTransport(), deadline(0.5))).release()
+    run_now(state.acquire(SyncTransport(), deadline())).release()
 
 
 def test_closing_the_client_ends_the_wait() -> None:

@@ -24,7 +24,7 @@ CALLERS = ("right.py", "wrong.py", "right_turns.py", "wrong_turns.py", "right_fo
 GENERATED = ("client", "hostile", "sync_only", "sharing", "concat_client.py")
 """What tools must find nothing wrong with."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 
 def mistakes(file: str) -> set[tuple[str, int]]:

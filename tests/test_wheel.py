@@ -39,7 +39,6 @@ def difygen(program: list[str], output: Path) -> dict[str, bytes]:
     return {path.relative_to(output).as_posix(): path.read_bytes() for path in paths if path.name != "difygen.lock"}
 
 
-@pytest.mark.timeout(300)
 def test_the_wheel_generates_what_the_checkout_generates(installed: Path, tmp_path: Path) -> None:
     from_wheel = difygen([str(installed / "difygen")], tmp_path / "wheel")
     from_checkout = difygen([sys.executable, "-m", "difygen"], tmp_path / "checkout")
@@ -47,7 +46,6 @@ def test_the_wheel_generates_what_the_checkout_generates(installed: Path, tmp_pa
     assert "concat.py" in from_wheel
 
 
-@pytest.mark.timeout(300)
 def test_a_missing_extra_is_a_hint(installed: Path, tmp_path: Path) -> None:
     for arguments, extra in (
         (["mock", "concat.yaml"], "mock"),

@@ -10,7 +10,7 @@ import pytest
 from support.concat_client import AsyncConcatClient, ConcatClient
 
 KEY = "app-SecretThatMustNotLeak"
-OPTIONS: dict[str, Any] = {"api_key": KEY, "user": "tester", "timeout": 10.0, "idle_timeout": 5.0, "max_retries": 0}
+OPTIONS: dict[str, Any] = {"api_key": KEY, "user": "tester", "timeout": 120.0, "idle_timeout": 30.0, "max_retries": 0}
 
 Kinds = tuple[Any, Any]
 CONCAT: Kinds = (ConcatClient, AsyncConcatClient)

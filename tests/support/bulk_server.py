@@ -84,7 +84,7 @@ class BulkServer:
         """Rows that were started more than once."""
         return sorted(row for row, count in self.starts.items() if count > 1)
 
-    def wait_for(self, row: str, timeout: float = 20.0) -> None:
+    def wait_for(self, row: str, timeout: float = 60.0) -> None:
         """Wait until a request for a row has arrived."""
         until = time.monotonic() + timeout
         while not self.arrived[row]:

@@ -5,18 +5,20 @@ import io
 import logging
 import pickle
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
 from runtime import Run
+from runtime._session import StreamSession
 
 from support.concat_client import AsyncConcatClient, ConcatClient, ConcatOutputs
 
 KEY = "app-SecretThatMustNotLeak"
 MODES = ("streamed", "collected", "blocking")
-QUICK: dict[str, Any] = {"timeout": 20.0, "idle_timeout": 5.0}
+QUICK: dict[str, Any] = {"timeout": 120.0, "idle_timeout": 30.0}
 """Limits for cases that do not set their own: a case that hangs ends before the test's own timeout."""
 
 
@@ -90,6 +92,23 @@ async def _aiterate(client: AsyncConcatClient, seen: Seen) -> None:
 
 
 DRIVES: dict[str, Drive] = {"sync": drive_sync, "async": drive_async}
+
+
+@contextmanager
+def sessions() -> Iterator[list[StreamSession[Any]]]:
+    """The sessions that are opened meanwhile: they tell how much of its stream a client has read, whoever holds it."""
+    opened: list[StreamSession[Any]] = []
+    original = StreamSession.__init__
+
+    def opening(session: StreamSession[Any], *arguments: Any, **options: Any) -> None:
+        original(session, *arguments, **options)
+        opened.append(session)
+
+    StreamSession.__init__ = opening  # type: ignore[method-assign]
+    try:
+        yield opened
+    finally:
+        StreamSession.__init__ = original  # type: ignore[method-assign]
 
 
 def everything_shown(seen: Seen) -> str:

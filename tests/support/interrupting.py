@@ -14,8 +14,8 @@ from support.driving import KEY
 
 ResultT = TypeVar("ResultT")
 LIMITS: dict[str, Any] = {
-    "timeout": 10.0,
-    "idle_timeout": 5.0,
+    "timeout": 60.0,
+    "idle_timeout": 20.0,
     "max_concurrency": 1,
     "max_retries": 0,
     "max_reconnects": 2,

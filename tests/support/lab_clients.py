@@ -19,7 +19,7 @@ from runtime import (
 )
 
 KEY = "app-SecretThatMustNotLeak"
-OPTIONS: dict[str, Any] = {"api_key": KEY, "user": "u1", "timeout": 10.0, "idle_timeout": 5.0}
+OPTIONS: dict[str, Any] = {"api_key": KEY, "user": "u1", "timeout": 60.0, "idle_timeout": 20.0}
 
 
 class LabInputs(Inputs):

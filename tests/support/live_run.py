@@ -13,11 +13,13 @@ from support.servers import DETAIL, EVENTS, RUN, STOP, Connection, Handler, Requ
 
 
 class LiveRun:
-    """A run whose events happen every `every` seconds from the first request on."""
+    """A run whose events happen every `every` seconds from the first request on, the last one when `goes_on` is set."""
 
     def __init__(self, events: Sequence[bytes], *, every: float, has_events: bool = True) -> None:
         self.events = list(events)
         self.every = every
+        self.goes_on = threading.Event()
+        self.goes_on.set()
         self.started_at: float | None = None
         self.stopped = threading.Event()
         self.routes: dict[str, Handler] = {
@@ -30,7 +32,8 @@ class LiveRun:
     def happened(self) -> int:
         """How many events there have been."""
         assert self.started_at is not None
-        return min(len(self.events), 1 + int((time.monotonic() - self.started_at) / self.every))
+        most = len(self.events) - (not self.goes_on.is_set())
+        return min(most, 1 + int((time.monotonic() - self.started_at) / self.every))
 
     def _stream(self, connection: Connection, request: Request) -> None:
         self.started_at = time.monotonic()

@@ -171,7 +171,7 @@ class ChatPlayer:
     """The mock server, and what the things are called here that the recordings name."""
 
     def __init__(self, server: MockServer) -> None:
-        self.client = httpx.Client(base_url=server.origin, timeout=20, trust_env=False)
+        self.client = httpx.Client(base_url=server.origin, timeout=60, trust_env=False)
         self.names: dict[str, str] = {}
         self.answers: dict[str, httpx.Response] = {}
 

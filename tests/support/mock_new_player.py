@@ -63,7 +63,7 @@ class NewPlayer(ChatPlayer):
     """A mock server of one release, and what the things are called here that the recordings name."""
 
     def __init__(self, dify: Any) -> None:
-        self.client = httpx.Client(base_url=dify.base_url.removesuffix("/v1"), timeout=20, trust_env=False)
+        self.client = httpx.Client(base_url=dify.base_url.removesuffix("/v1"), timeout=60, trust_env=False)
         self.names: dict[str, str] = {}
         self.answers: dict[str, httpx.Response] = {}
 

@@ -167,7 +167,7 @@ class Player:
         """The recorded request, with what is known to have another name here put in its place."""
         return self.client.send(self.request(case), stream=case in FOLLOWED)
 
-    def request(self, case: str, timeout: float = 20.0) -> httpx.Request:
+    def request(self, case: str, timeout: float = 60.0) -> httpx.Request:
         recorded = recording(case)
         path = recorded.request["path"]
         for pattern, earlier in LOGGED.items():

@@ -24,7 +24,7 @@ def printed(program: str, *arguments: str, folders: tuple[Path, ...] = (), **set
     """Return what a program prints, which has to end well."""
     command = [sys.executable, "-c", program, *arguments]
     done = subprocess.run(
-        command, env=importing(*folders, **settings), check=False, capture_output=True, text=True, timeout=60
+        command, env=importing(*folders, **settings), check=False, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

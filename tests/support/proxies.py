@@ -43,7 +43,8 @@ class _Listener:
 
 
 class Proxy(_Listener):
-    """Relays connections to a loopback port. `cut_after` seconds it drops a connection, without the last HTTP chunk.
+    """Relays connections to a loopback port. `cut_after` seconds after the first bytes of an answer it drops a
+    connection, without the last HTTP chunk.
 
     With `buffering`, nothing of an answer is passed on before all of it is there (nginx with proxy_buffering on).
     """
@@ -55,20 +56,22 @@ class Proxy(_Listener):
         self.buffering = buffering
         self.cuts = 0
         self.url = f"http://{self.address}/v1"
+        self._open: list[tuple[socket.socket, socket.socket]] = []
+
+    def cut(self) -> None:
+        """Drop all connections now."""
+        self.cuts += 1
+        for pair in self._open:
+            hang_up(*pair)
 
     def _serve(self, connection: socket.socket) -> None:
         with connection as client, socket.create_connection(("127.0.0.1", self.target_port)) as upstream:
-            timer = threading.Timer(self.cut_after, self._cut, (client, upstream)) if self.cut_after else None
-            if timer:
-                timer.start()
+            self._open.append((client, upstream))
             requests = threading.Thread(target=self._relay_requests, args=(client, upstream))
             requests.start()
             self._relay_answers(client, upstream)
             hang_up(client, upstream)
             requests.join(10)
-            if timer:
-                timer.cancel()
-                timer.join()
 
     def _relay_requests(self, client: socket.socket, upstream: socket.socket) -> None:
         with suppress(OSError):  # the other direction has ended both
@@ -79,18 +82,17 @@ class Proxy(_Listener):
             upstream.shutdown(socket.SHUT_WR)
 
     def _relay_answers(self, client: socket.socket, upstream: socket.socket) -> None:
-        held = b""
+        held, timer = b"", threading.Timer(self.cut_after or 0.0, self.cut)
         with suppress(OSError):  # cut, or the client left
             while data := upstream.recv(65536):
                 if self.buffering:
                     held += data
                 else:
                     client.sendall(data)
+                if self.cut_after and timer.ident is None:
+                    timer.start()
             client.sendall(held)
-
-    def _cut(self, client: socket.socket, upstream: socket.socket) -> None:
-        self.cuts += 1
-        hang_up(client, upstream)
+        timer.cancel()
 
 
 class ForwardProxy(_Listener):

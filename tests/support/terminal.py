@@ -19,7 +19,7 @@ from pathlib import Path
 
 from support import GENERATOR
 
-_PATIENCE = 60.0
+_PATIENCE = 120.0
 _STEERING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\r")
 
 

@@ -402,7 +402,7 @@ NOTHING = Fails("StreamInterruptedError", attributes={"answer": ""})
 CUTS = [
     *[
         TurnCase(
-            f"cut by a {ending.__name__}", "chat", turn(broken(TEXT[:2], ending)), LOST, client={"idle_timeout": 0.3}
+            f"cut by a {ending.__name__}", "chat", turn(broken(TEXT[:2], ending)), LOST, client={"idle_timeout": 1.0}
         )
         for ending in (fin, last_chunk, silence)
     ],
