@@ -948,6 +948,7 @@ def test_only_this_machine_reaches_it_unless_asked() -> None:
     ("arguments", "environment", "told"),
     [
         (["app.yaml"], {}, "No base URL. Give --base-url or set DIFY_BASE_URL"),
+        (["app.yaml"], {"DIFY_BASE_URL": "nonsense"}, "Cannot use the base URL 'nonsense': it has no scheme"),
         (["-"], {"DIFY_BASE_URL": "http://x"}, "Standard input is the client's: give files, not -."),
         (["app.yaml", "--allow-path", "no"], {"DIFY_BASE_URL": "http://x"}, "--allow-path 'no' is no folder."),
         (

@@ -13,8 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from difygen.console import UsageProblem, is_terminal
+from difygen.servers import AddressProblem, parse_address
 
 DEFAULT_USER = "difygen-call"
+NO_BASE_URL = (
+    "No base URL. Give --base-url or set DIFY_BASE_URL, for example http://localhost/v1 or https://api.dify.ai/v1."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +53,23 @@ def read_connection(
     if key is None and not any(os.environ.get(variable) for variable in key_variables):
         key = _asked(key_variables)
     if base_url is None and not os.environ.get("DIFY_BASE_URL"):
-        raise UsageProblem(
-            "No base URL. Give --base-url or set DIFY_BASE_URL, "
-            "for example http://localhost/v1 or https://api.dify.ai/v1."
-        )
+        raise UsageProblem(NO_BASE_URL)
     return Connection(base_url, user or os.environ.get("DIFY_USER") or DEFAULT_USER, key, timeout)
+
+
+def read_base_url(given: str | None) -> str:
+    """Return where the API is, of an option or the environment, always written in the same way.
+
+    Raises:
+        UsageProblem: Nothing says it, or what does is no address.
+    """
+    text = given or os.environ.get("DIFY_BASE_URL")
+    if not text:
+        raise UsageProblem(NO_BASE_URL)
+    try:
+        return parse_address(text).url
+    except AddressProblem as problem:
+        raise UsageProblem(f"{problem.message} {problem.fix}") from problem
 
 
 def key_from_file(name: str, what: str = "API key") -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import sys
 import tempfile
@@ -25,7 +24,7 @@ from difygen.call.tables.output import check_output, line_of, write_results
 from difygen.call.tables.pages import paged_rows
 from difygen.call.tables.rows import Columns, InputRow, RowReader
 from difygen.call.tables.table import Table, open_table
-from difygen.connection import Connection
+from difygen.connection import Connection, read_base_url
 from difygen.console import (
     FAILED,
     INTERRUPTED,
@@ -39,7 +38,6 @@ from difygen.console import (
 )
 from difygen.generated_client import GeneratedClient, sentences
 from difygen.model import App
-from difygen.servers import AddressProblem, parse_address
 from difygen.wording import count, listed, names_listed
 
 ROWS_OF_OUTPUT = 500
@@ -178,7 +176,7 @@ def call_rows(
     with ExitStack() as stack:
         table = stack.enter_context(open_table(str(options.inputs)))
         reader = RowReader(app, table, common, loaded.wire_names, columns, turn)
-        server = _server_of(connection)
+        server = read_base_url(connection.base_url)
         store = stack.enter_context(_store_of(options))
         try:
             if others := sorted({name for name, _ in store.remembered(SERVERS)} - {server}):
@@ -214,13 +212,6 @@ def _shown(options: CallOptions, table: Table, columns: Columns) -> AbstractCont
         return table.count() // columns.shard[1]
 
     return row_progress(count_rows()) if is_terminal(sys.stderr) else row_lines(count_rows)
-
-
-def _server_of(connection: Connection) -> str:
-    try:
-        return parse_address(connection.base_url or os.environ["DIFY_BASE_URL"]).url
-    except AddressProblem as problem:
-        raise UsageProblem(f"{problem.message} {problem.fix}") from problem
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from difygen.config import Config
-from difygen.connection import Connection, key_from_file
+from difygen.connection import Connection, key_from_file, read_base_url
 from difygen.console import OK, WRONG, UsageProblem, collecting, finish, is_terminal, say
 from difygen.generated_client import SHARED_KEY, generated_package
 from difygen.listening import listener, origin_of
@@ -45,7 +45,7 @@ class McpOptions:
 
     def check(self) -> None:
         """Raise `UsageProblem` for options that say nothing together, and for a server that nobody could call."""
-        problems = []
+        problems: list[str] = []
         inputs = [*self.config.sources, *(each.rpartition("=")[2] for each in self.api_key_file)]
         if self.transport == "stdio" and (sys.stdin is None or sys.stdout is None):
             problems.append("Standard input and output are closed, and a client speaks with the server over them.")
@@ -53,11 +53,8 @@ class McpOptions:
             problems.append("Standard input is the client's: give files, not -.")
         if self.transport == "http" and self.allow_path:
             problems.append("--allow-path is for stdio: over HTTP, whoever calls could read files of this machine.")
-        if self.base_url is None and not os.environ.get("DIFY_BASE_URL"):
-            problems.append(
-                "No base URL. Give --base-url or set DIFY_BASE_URL, for example http://localhost/v1 or "
-                "https://api.dify.ai/v1."
-            )
+        with collecting(problems):
+            read_base_url(self.base_url)
         if problems:
             raise UsageProblem(*problems)
 
