@@ -364,7 +364,6 @@ def test_a_terminal_shows_a_progress_bar(spec: str, dify: MockDify, tmp_path: Pa
         (["--retry-failed"], "--retry-failed needs what an earlier run has kept: its --output or --store."),
         (["--rerun-unknown"], "--rerun-unknown needs what an earlier run has kept: its --output or --store."),
         (["--conversation-column", "a"], "`concat` is a workflow, which takes no --conversation-column."),
-        (["--store", ""], "--store is empty."),
         (["--output", "nowhere/out.csv"], "Cannot write nowhere/out.csv: there is no folder nowhere."),
         (["--output", "out.xlsx"], "Results are written as .csv, .jsonl or .parquet, by the ending of --output"),
         (["--output", "-"], "Results are written as .csv, .jsonl or .parquet, by the ending of --output"),

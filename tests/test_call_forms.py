@@ -24,8 +24,8 @@ FIELDS = """\
 
 @pytest.mark.parametrize("more", [(), ("--blocking",)], ids=["streaming", "blocking"])
 def test_the_form_of_a_run_is_asked_for_and_the_run_goes_on(more: tuple[str, ...]) -> None:
-    keys = [("comment (Enter for 'as it is'): ", b"fine\n"), ("approve | reject: ", b"nonsense\n")]
-    keys.append(("approve | reject: nonsense\r\napprove | reject: ", b"1\n"))
+    keys = [("comment (Enter for 'as it is'): ", b"fine\n"), ("your choice (number or text): ", b"nonsense\n")]
+    keys.append(("There is no choice 'nonsense'.\r\nyour choice (number or text): ", b"1\n"))
     with mock_dify(APP) as dify:
         ended = on_terminal("call", str(APP), "topic=tea", *more, env=dify.environment, press=keys)
         (run,) = dify.runs
@@ -33,6 +33,7 @@ def test_the_form_of_a_run_is_asked_for_and_the_run_goes_on(more: tuple[str, ...
     assert "Please look at **tea**." in ended.text
     assert "[comment]" in ended.text
     assert "(waits for an answer until " in ended.text
+    assert "1. Approve" in ended.text
     assert "verdict: approve" in ended.text
     assert "comment: fine" in ended.text
     assert run.status == "succeeded"
@@ -56,7 +57,7 @@ def test_wrong_answers_are_asked_for_again_and_files_are_uploaded(tmp_path: Path
         ("is an image file, which is not taken here", b""),
         (scans, f"{tmp_path}/a.txt\n".encode()),
         (scans, b"\n"),
-        ("approve | reject: ", b"reject\n"),
+        ("your choice (number or text): ", b"Reject\n"),
     ]
     with mock_dify(app) as dify:
         ended = on_terminal("call", str(app), "topic=tea", env=dify.environment, press=keys)
@@ -70,16 +71,17 @@ def test_programs_are_not_asked(option: str) -> None:
     with mock_dify(APP) as dify:
         ended = on_terminal("call", str(APP), "topic=tea", option, env=dify.environment)
     assert ended.code == 1
-    assert "approve | reject" not in ended.text
+    assert "your choice" not in ended.text
     assert "submit_form()" in " ".join(ended.text.split())
 
 
-def test_the_end_of_the_input_leaves_the_form() -> None:
+@pytest.mark.parametrize(("key", "code"), [(b"\x04", 1), (b"\x03", 130)], ids=["end of input", "Ctrl-C"])
+def test_a_form_can_be_left(key: bytes, code: int) -> None:
     with mock_dify(APP) as dify:
         ended = on_terminal(
-            "call", str(APP), "topic=tea", env=dify.environment, press=[("comment (Enter for 'as it is'): ", b"\x04")]
+            "call", str(APP), "topic=tea", env=dify.environment, press=[("comment (Enter for 'as it is'): ", key)]
         )
-    assert ended.code == 1
+    assert ended.code == code
     assert "The form was not filled in: the run waits for it on the server." in ended.text
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from difygen.testing import MockDify, mock_dify
+from support.projects import difygen
 from support.replay import recording
 from support.servers import RUN, Server
 from support.terminal import Ended, piped
@@ -112,6 +113,21 @@ def test_cells_may_be_long_and_columns_without_a_name_are_passed_over(desk: Desk
     rows = desk.file("rows.csv", f"string,num,,\r\n{text},1,,\r\nb,2\r\nc,,,,\r\n")
     ended = desk.call("--inputs", rows, "--output", desk.folder / "out.jsonl")
     assert (ended.code, sorted(desk.sent())) == (0, sorted([text, "b", "c"])), ended.err
+
+
+def test_ctrl_c_while_results_are_written_says_what_is_there(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, output = desk.file("rows.csv", "string\na\n"), desk.folder / "out.csv"
+    for name, value in desk.dify.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("difygen.call.tables.output.os.replace", interrupted)
+    ran = difygen("call", str(desk.folder / "concat.yaml"), "--inputs", str(rows), "--output", str(output))
+    assert (ran.code, desk.sent()) == (130, ["a"])
+    assert ran.err.endswith(f"Interrupted while {output} was written: it is as before, the same command writes it.\n")
+    assert sorted(path.name for path in desk.folder.glob("*out.csv*")) == ["out.csv.db"]
+
+
+def interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_csv_can_come_from_standard_input(desk: Desk) -> None:

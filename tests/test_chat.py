@@ -139,7 +139,7 @@ def test_nothing_in_an_answer_steers_the_terminal() -> None:
 
 def test_the_form_of_a_turn_is_asked_for() -> None:
     app = (str(CHAT_LAB / "chat_hitl.yml"), "topic=tea")
-    keys = [("you>", b"Hello\n"), ("comment (Enter for ", b"fine\n"), ("approve | reject: ", b"approve\n")]
+    keys = [("you>", b"Hello\n"), ("comment (Enter for ", b"fine\n"), ("your choice (number or text): ", b"approve\n")]
     with mock_dify(app[0]) as dify:
         piped_in = piped("chat", *app, env=dify.environment, stdin="Hello\n")
         ended = on_terminal("chat", *app, env=dify.environment, press=[*keys, ("Approved with: fine\r\nyou> ", CTRL_D)])

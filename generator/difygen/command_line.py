@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import NoReturn, TypeVar
 
@@ -21,13 +22,23 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
-            return super().parse_args(ctx, [*args])
+            rest = super().parse_args(ctx, [*args])
+            self._check_places(ctx)
+            return rest
         except click.UsageError as error:
             mistakes = [*self._mistakes(ctx, args)]
             if len(mistakes) < 2:
                 raise
             sentences = dict.fromkeys(each.format_message() for each in mistakes)
             raise click.UsageError("\nError: ".join(sentences), ctx) from error
+
+    def _check_places(self, ctx: click.Context) -> None:
+        """Refuse options for files, folders and addresses that a variable which is not set has left empty."""
+        for option in self.get_params(ctx):
+            value = ctx.params.get(option.name or "")
+            is_empty = value == "" or (isinstance(value, tuple) and "" in value)
+            if is_empty and isinstance(option, click.Option) and re.search("FILE|DIR|URL", option.metavar or ""):
+                raise click.UsageError(f"{option.opts[-1]} is empty: is a variable not set?", ctx)
 
     def _mistakes(self, ctx: click.Context, args: list[str]) -> Iterator[click.UsageError]:
         """Parse once more and yield what is wrong: unknown options, then values of the others."""

@@ -191,7 +191,11 @@ def call_rows(
                     batch.pages = Pages(store, topic, retry_failed=options.retry_failed)
                 tally = _run(batch, connection)
             if options.output is not None:
-                write_results(options.output, app, table, _lines(batch))
+                try:
+                    write_results(options.output, app, table, _lines(batch))
+                except KeyboardInterrupt:
+                    say(f"Interrupted while {options.output} was written: it is as before, the same command writes it.")
+                    return INTERRUPTED
         except StoreError as error:
             say_error(f"{error} What was kept before stays, and the same command goes on from there.")
             return FAILED

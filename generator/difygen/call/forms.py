@@ -10,6 +10,7 @@ from typing import Any
 from difygen.arguments import file_argument
 from difygen.console import UsageProblem, one_line, printable, say
 from difygen.generated_client import GeneratedClient
+from difygen.wording import quoted
 
 _FIELD = re.compile(r"\{\{#\$output\.(\w+)#\}\}")
 
@@ -80,16 +81,17 @@ def _value(field: Any, default: str, read: Read) -> object:
 
 
 def _action(form: Any, read: Read) -> str:
-    """Ask for a button, by its id, its title or its number. A single one is not asked for."""
-    buttons = {action.id: action.title for action in form.actions}
-    if len(buttons) == 1:
-        return str(next(iter(buttons)))
-    prompt = f"{one_line(' | '.join(buttons))}: "
+    """Ask for a button, by its number, its title or its id. A single one is not asked for."""
+    titles: dict[str, str] = {action.id: action.title or action.id for action in form.actions}
+    if len(titles) == 1:
+        return next(iter(titles))
+    for number, title in enumerate(titles.values(), 1):
+        say(f"  {number}. {one_line(title)}")
     while True:
-        text = _chosen(_line(prompt, read).strip(), list(buttons))
-        titles = {title: id_ for id_, title in buttons.items()}
-        if (choice := text if text in buttons else titles.get(text)) is not None:
-            return str(choice)
+        text = _chosen(_line("your choice (number or text): ", read).strip(), list(titles))
+        if (choice := next((id_ for id_, title in titles.items() if text in (id_, title)), None)) is not None:
+            return choice
+        say(f"Error: There is no choice {quoted(text)}.")
 
 
 def _chosen(text: str, options: list[str]) -> str:
@@ -100,7 +102,13 @@ def _chosen(text: str, options: list[str]) -> str:
 
 
 def _line(prompt: str, read: Read) -> str:
-    text = read(prompt)
+    left = "The form was not filled in: the run waits for it on the server."
+    try:
+        text = read(prompt)
+    except KeyboardInterrupt:
+        say(f"\n{left}")
+        raise
     if text is None:
-        raise FormLeftError("The form was not filled in: the run waits for it on the server.")
+        say("")
+        raise FormLeftError(left)
     return text

@@ -75,8 +75,6 @@ class CallOptions:
                 "--blocking is for a single call: a table is streamed, since the id of a run comes with its first "
                 "event, and what has an id is not lost."
             )
-        if empty := [option for option, place in (("--output", self.output), ("--store", self.store)) if place == ""]:
-            raise UsageProblem(f"{empty[0]} is empty.")
         keeps = self.output is not None or self.store is not None
         if not keeps and (self.retry_failed or self.rerun_unknown):
             option = "--retry-failed" if self.retry_failed else "--rerun-unknown"
