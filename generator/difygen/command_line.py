@@ -92,7 +92,7 @@ def output_options(command: CommandT) -> CommandT:
 
 
 def verbosity_options(command: CommandT) -> CommandT:
-    """-q and -v, as `verbosity`: -1 errors alone, 0 a summary, 1 every file."""
+    """Add -q and -v, as `verbosity`: -1 errors alone, 0 a summary, 1 every file."""
     flags = (("-q", "--quiet"), -1, "Print errors alone."), (("-v", "--verbose"), 1, "Print every file.")
     for names, value, text in flags:
         option = click.option(

@@ -104,7 +104,7 @@ def snake_name(wire: str, fallback: str = "value", limit: int = MAX_NAME) -> Ide
 
 
 def shortened(name: str, limit: int, wire: str = "") -> str:
-    """`name`, cut if it is too long, and told apart from others that begin alike by a hash of what it stands for."""
+    """Return a name, cut if it is too long, and with a hash that tells it from others that begin alike."""
     return name if len(name) <= limit else f"{name[: limit - 5].rstrip('_')}_{_digest(wire or name)}"
 
 
@@ -126,7 +126,7 @@ def nested_name(owner: str, *path: str) -> Identifier:
 
 
 def file_name_problem(name: str) -> str:
-    """Why a name cannot be that of a module, or nothing."""
+    """Return why a name cannot be that of a module, or nothing."""
     if keyword.iskeyword(name):
         return "a Python keyword"
     if name.lower() in _DEVICES:
@@ -135,7 +135,7 @@ def file_name_problem(name: str) -> str:
 
 
 def explicit_name_problem(name: str, reserved: Collection[str] = ()) -> str:
-    """Why a name that the user chose cannot be used, or nothing."""
+    """Return why a name that the user chose cannot be used, or nothing."""
     if not name.isidentifier():
         return "is not a Python identifier"
     if keyword.iskeyword(name):
@@ -185,7 +185,7 @@ def numbered(wanted: Mapping[str, Identifier]) -> dict[str, Identifier]:
 
 
 def distinct(name: str, wire: str, is_taken: Callable[[Identifier], bool]) -> Identifier:
-    """`name`, or `name` and as much of a hash of `wire` as makes it free."""
+    """Return `name`, or `name` and as much of a hash of `wire` as makes it free."""
     candidate = Identifier(name)
     for digits in (4, 8):
         if not is_taken(candidate):

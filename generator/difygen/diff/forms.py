@@ -13,7 +13,7 @@ from difygen.record import replace
 
 
 def compare_forms(old: App, new: App, old_names: PublicNames, new_names: PublicNames) -> Iterator[Found]:
-    """Forms are the same by their nodes, or else by the class that code answers them with: that one takes its place."""
+    """Compare forms, which are the same by their nodes, or else by the class that code answers them with."""
     before, after = {form.node: form for form in old.forms}, {form.node: form for form in new.forms}
     gone = {_class(old_names, node): node for node in before if node not in after and node in old_names.forms}
     moved = {gone[name]: node for node in after if node not in before and (name := _class(new_names, node)) in gone}

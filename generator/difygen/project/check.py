@@ -117,7 +117,7 @@ class CheckReport(Record):
         return not self.report.problem and all(each.survey.is_clean and not each.lock for each in self.checked)
 
     def exit_code(self, *, strict: bool = False) -> int:
-        """0 if nothing differs, 1 if something does (or for warnings, if `strict`), 2 if a definition has errors."""
+        """Return 0 if nothing differs, 1 if something does (or warnings, if `strict`), 2 if a definition has errors."""
         return self.report.exit_code(strict=strict) or (0 if self.is_clean else 1)
 
     def lines(self) -> Iterator[str]:

@@ -166,5 +166,5 @@ def unreadable_lock(folder: str, why: str) -> Diagnostic:
 
 
 def all_well(report: PullReport) -> bool:
-    """Whether all that was asked for is there."""
+    """Check whether all that was asked for is there."""
     return report.is_done and not has_errors(report.findings)

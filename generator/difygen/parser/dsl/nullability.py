@@ -64,7 +64,7 @@ def unknown(code: str, reason: str) -> Value:
 
 
 def nothing(code: str, reason: str) -> Value:
-    """No value, in any run."""
+    """Return a value that is null in every run."""
     return Value(Primitive.NULL, null=reason, unknown=Unknown(code, reason))
 
 

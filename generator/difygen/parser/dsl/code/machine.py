@@ -97,7 +97,7 @@ class Machine:
         _join_into(self.heap, state.heap)
 
     def leave(self) -> None:
-        """No run goes on from here."""
+        """Let no run go on from here."""
         self.live = False
 
     # -- names ----------------------------------------------------------------------------------------------------
