@@ -130,8 +130,10 @@ def left_out(shown: str, what: str, folder: str, old: Mapping[str, LockedApp], n
     listed = {one.source for one in new.values()}
     lines = []
     for name, one in old.items():
+        if one.source in listed:
+            continue
         path = os.path.join(folder, one.source)
-        if one.source not in listed and (one.source == STDIN or os.path.exists(path)):
+        if one.source == STDIN or os.path.exists(path):
             place = "standard input" if one.source == STDIN else os.path.relpath(path).replace(os.sep, "/")
             lines.append(f"{shown} holds {what} `{name}` of {place}, which is not among the sources")
     hint = "nothing was written; give all sources, or --prune to remove what is not among them"
