@@ -22,7 +22,6 @@ from support.fault_events import (
     NO_SUCH_RUN,
     NORMAL,
     PAUSED,
-    PING,
     RESULT,
     RUN_ID,
     SECOND_HALF,
@@ -43,7 +42,7 @@ from support.fault_events import (
 from support.live_run import LiveRun
 from support.processes import printed
 from support.proxies import Proxy
-from support.servers import DETAIL, EVENTS, RUN, STOP, Handler, Server, answer, as_json, by_mode, html, stream
+from support.servers import DETAIL, EVENTS, PING, RUN, STOP, Handler, Server, answer, as_json, by_mode, html, stream
 from support.turn_cases import ANSWER, BODY, CHAT, CHAT_TURN, CONVERSATION_ID, FLOW_TURN, MESSAGE_ID, METADATA
 
 KINDS = pytest.mark.parametrize("drive", [pytest.param(DRIVES[kind], id=kind) for kind in DRIVES])

@@ -18,7 +18,6 @@ from support.fault_events import (
     NO_SUCH_RUN,
     NORMAL,
     PAUSED,
-    PING,
     RESULT,
     RESUMED,
     RUN_ID,
@@ -34,7 +33,7 @@ from support.fault_events import (
     text_chunk,
 )
 from support.replay import cases, recording, replay
-from support.servers import DETAIL, EVENTS, RUN, STOP, Connection, Request, Server, as_json, by_mode, html, stream
+from support.servers import DETAIL, EVENTS, PING, RUN, STOP, Connection, Request, Server, as_json, by_mode, html, stream
 
 LOGS = "GET /v1/workflows/logs"
 FORMS = "* /v1/form/human_input/*"

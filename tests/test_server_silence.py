@@ -10,20 +10,8 @@ import runtime
 from runtime import _operations, _protocol, _session
 from support.both_clients import Using, both_clients
 from support.driving import DRIVES, Drive
-from support.fault_events import (
-    FINISHED,
-    FIRST_HALF,
-    PING,
-    RUN_ID,
-    TASK_ID,
-    broken,
-    detail,
-    fin,
-    frame,
-    pings,
-    silence,
-)
-from support.servers import DETAIL, EVENTS, RUN, STOP, Server, as_json, html
+from support.fault_events import FINISHED, FIRST_HALF, RUN_ID, TASK_ID, broken, detail, fin, frame, pings, silence
+from support.servers import DETAIL, EVENTS, PING, RUN, STOP, Server, as_json, html
 
 KINDS = pytest.mark.parametrize("drive", [pytest.param(DRIVES[kind], id=kind) for kind in DRIVES])
 MODES = pytest.mark.parametrize("mode", ["streamed", "collected"])

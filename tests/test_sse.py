@@ -189,3 +189,11 @@ def reference(stream: bytes) -> list[bytes]:
 @given(STREAMS)
 def test_what_is_decoded_is_what_the_standard_says(stream: bytes) -> None:
     assert SseDecoder().feed(stream) == reference(stream)
+
+
+@pytest.mark.parametrize(("last", "foreign"), [("", ""), ("d", ""), ("even", ""), ("data:", ""), ("dat!", "dat!")])
+def test_a_line_that_is_cut_within_its_first_letters_is_none_of_somebody_else(last: str, foreign: str) -> None:
+    decoder = SseDecoder()
+    assert decoder.feed(b"event: ping\n\n" + last.encode()) == [PING]
+    decoder.finish()
+    assert decoder.foreign == foreign.encode()

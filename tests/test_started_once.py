@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from support.concat_client import AsyncConcatClient
 from support.driving import KEY, QUICK
-from support.fault_events import FIRST_HALF, NORMAL, PING, RESULT, broken, detail, dify_error, silence
+from support.fault_events import FIRST_HALF, NORMAL, RESULT, broken, detail, dify_error, silence
 from support.interrupting import CHATS, DRIVERS, ERRORS, FLOWS, OPERATIONS, RUNS, Interruption, Subject
 from support.processes import eventually
-from support.servers import DETAIL, EVENTS, RUN, Connection, Request, Routes, Server, as_json, html, stream
+from support.servers import DETAIL, EVENTS, PING, RUN, Connection, Request, Routes, Server, as_json, html, stream
 from support.turn_cases import ANSWER, CHAT, CHAT_TURN, END, FLOW_HEAD, FLOW_TURN, SNAPSHOT, TEXT, finished
 
 FLOW_AGAIN = [*SNAPSHOT, *TEXT[3:], END, finished()]

@@ -15,7 +15,6 @@ from support.driving import DRIVES, KEY, QUICK
 from support.fault_events import (
     FIRST_HALF,
     NORMAL,
-    PING,
     RESULT,
     RUN_ID,
     STARTED,
@@ -28,7 +27,7 @@ from support.fault_events import (
 )
 from support.live_run import LiveRun
 from support.processes import printed
-from support.servers import DETAIL, EVENTS, RUN, STOP, Connection, Request, Server, as_json, by_mode, html, stream
+from support.servers import DETAIL, EVENTS, PING, RUN, STOP, Connection, Request, Server, as_json, by_mode, html, stream
 
 OTHER_ID = "99999999-f983-4d80-8f09-83538e37351a"
 OTHERS_END = finished(outputs={"result": "of another run"}).replace(RUN_ID.encode(), OTHER_ID.encode())

@@ -1,4 +1,6 @@
-"""The robustness matrix of turns: every row of `support.turn_cases`, sync and async, streamed, collected, blocking."""
+"""The robustness matrix of turns: every row of `support.turn_cases`, sync and async, streamed, collected, blocking.
+Streams of chatflows begin as Dify up to 1.12 begins them, or as newer servers do.
+"""
 
 import asyncio
 import copy
@@ -9,12 +11,14 @@ import pytest
 import runtime
 from runtime import _protocol, _turns
 from support.chat_clients import ASYNC_CLIENTS, CLIENTS, AnyInputs
-from support.driving import KEY, QUICK
+from support.driving import KEY, QUICK, rows
 from support.servers import Server, as_json, html, stream
 from support.turn_cases import (
     ANSWER,
     CUT,
+    CUTS,
     ENDED,
+    ENDS,
     MESSAGE_ID,
     MESSAGES,
     METADATA,
@@ -26,13 +30,9 @@ from support.turn_cases import (
     turn,
 )
 
-ROWS = [
-    pytest.param(case, mode, kind, id=f"{kind}-{mode}-{case.name}")
-    for case in TURN_CASES
-    for mode in ("streamed", "collected", "blocking")
-    for kind in ("sync", "async")
-    if mode != "blocking" or case.blocking
-]
+STYLED = [case for case in (*ENDS, *CUTS) if case.kind == "chatflow"]
+"""Streams of other apps begin with an event on all servers."""
+ROWS = rows(TURN_CASES, STYLED, lambda case: ["streamed", "collected", *(["blocking"] if case.blocking else [])])
 
 
 @pytest.fixture(autouse=True)
@@ -102,11 +102,11 @@ def drive_async(case: TurnCase, url: str, mode: str) -> Outcome:
 DRIVES = {"sync": drive_sync, "async": drive_async}
 
 
-@pytest.mark.parametrize(("case", "mode", "kind"), ROWS)
-def test_fault_of_a_turn(case: TurnCase, mode: str, kind: str) -> None:
+@pytest.mark.parametrize(("case", "mode", "kind", "pings_first"), ROWS)
+def test_fault_of_a_turn(case: TurnCase, mode: str, kind: str, pings_first: bool | None) -> None:
     expected = case.blocking if mode == "blocking" else case.outcome
     assert expected is not None
-    with Server(case.routes) as server:
+    with Server(case.routes, pings_first=pings_first) as server:
         seen = DRIVES[kind](case, server.url, mode)
         assert server.runs == case.posts
     if isinstance(expected, Answers):

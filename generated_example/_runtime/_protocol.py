@@ -265,6 +265,7 @@ def backoff(attempt: int) -> float:
 
 BOM = b"\xef\xbb\xbf"
 SSE_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:data|event|id|retry)?:")
+LINE_STARTS = (b"data:", b"event:", b"id:", b"retry:", BOM)
 PEEKED_SIZE = 4096
 PING_DATA = b'{"event":"ping"}'
 
@@ -340,11 +341,13 @@ class SseDecoder:
     def finish(self) -> list[bytes]:
         """Return the data of an event that the end of the stream left without its blank line.
 
-        The standard drops such an event; what is lost here would be the result of a run.
+        The standard drops such an event; what is lost here would be the result of a run. A
+        line that was cut within the name of its field says nothing.
         """
-        lines = [b"".join(self._line), b""]
+        line = b"".join(self._line)
         self._line.clear()
-        return self._take(lines)
+        is_cut = any(name.startswith(line) for name in LINE_STARTS)
+        return self._take([b"" if is_cut else line, b""])
 
     def _without_bom(self, piece: bytes) -> bytes:
         start = b"".join(self._line) + piece

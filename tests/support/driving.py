@@ -5,12 +5,14 @@ import io
 import logging
 import pickle
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from types import TracebackType
 from typing import Any
 
+import pytest
 from runtime import Run
 from runtime._session import StreamSession
 
@@ -109,6 +111,24 @@ def sessions() -> Iterator[list[StreamSession[Any]]]:
         yield opened
     finally:
         StreamSession.__init__ = original  # type: ignore[method-assign]
+
+
+def rows(cases: Sequence[Any], styled: Sequence[Any], modes: Callable[[Any], Sequence[str]]) -> list[Any]:
+    """Each case, in each of its modes, by both clients; where it is `styled`, in both styles of event streams.
+
+    Of these the blocking client sees the one and the async client the other, by turns; the rest is slow.
+    """
+    found = []
+    for number, case in enumerate(cases):
+        for (at, mode), (turn, kind) in product(enumerate(modes(case)), enumerate(DRIVES)):
+            name = f"{kind}-{mode}-{case.name}"
+            if case not in styled or mode == "blocking":
+                found.append(pytest.param(case, mode, kind, None, id=name))
+                continue
+            for pings_first, style in enumerate(("an event first", "a ping first")):
+                marks = [] if (number + at + turn) % 2 == pings_first else [pytest.mark.slow]
+                found.append(pytest.param(case, mode, kind, bool(pings_first), id=f"{name}, {style}", marks=marks))
+    return found
 
 
 def everything_shown(seen: Seen) -> str:

@@ -19,7 +19,6 @@ from support.fault_events import (
     NO_SUCH_RUN,
     NORMAL,
     PAUSED,
-    PING,
     RESULT,
     RUN_ID,
     SECOND_HALF,
@@ -47,7 +46,21 @@ from support.fault_events import (
     text_chunk,
     unframed,
 )
-from support.servers import DETAIL, EVENTS, RUN, SSE, Handler, Routes, answer, as_json, by_mode, gzipped, html, stream
+from support.servers import (
+    DETAIL,
+    EVENTS,
+    PING,
+    RUN,
+    SSE,
+    Handler,
+    Routes,
+    answer,
+    as_json,
+    by_mode,
+    gzipped,
+    html,
+    stream,
+)
 
 
 @dataclass(frozen=True)
@@ -553,11 +566,10 @@ DIFY_CODES = [
 
 HTTP_ERRORS = [case for status in STATUS_ERRORS for case in status_cases(status)]
 
+STREAMS = [*FRAMING, *RUN_ENDS, *CUT_STREAMS, *RECOVERY]
+"""Cases that differ by the style of event streams."""
 CASES = [
-    *FRAMING,
-    *RUN_ENDS,
-    *CUT_STREAMS,
-    *RECOVERY,
+    *STREAMS,
     *REFUSALS,
     *BROKEN_CONNECTIONS,
     *STRANGE_ANSWERS,

@@ -4,15 +4,13 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from support.servers import SSE, Connection, Handler, Request, as_json
+from support.servers import PING, SSE, Connection, Handler, Request, as_json
 
 RUN_ID = "2b55b6c8-f983-4d80-8f09-83538e37351a"
 TASK_ID = "48b73350-23a5-4087-9864-3d19ed6af80f"
 WORKFLOW_ID = "e738cb06-a46a-45bf-b230-e3532103efdf"
 RESULT = "这是一段测试文本10000list_b"
 NODES = {"start1": "start", "code1": "code", "end1": "end"}
-
-PING = b"event: ping\n\n"
 
 
 def frame(value: object) -> bytes:

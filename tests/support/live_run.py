@@ -8,8 +8,8 @@ import threading
 import time
 from collections.abc import Sequence
 
-from support.fault_events import PING, TASK_ID, blocking, detail, finished, frame
-from support.servers import DETAIL, EVENTS, RUN, STOP, Connection, Handler, Request, as_json, by_mode, html
+from support.fault_events import TASK_ID, blocking, detail, finished, frame
+from support.servers import DETAIL, EVENTS, PING, RUN, STOP, Connection, Handler, Request, as_json, by_mode, html
 
 
 class LiveRun:

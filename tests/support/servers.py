@@ -36,6 +36,7 @@ REASONS = {
 }
 DIFY_HEADERS = {"Server": "gunicorn", "X-Version": "1.12.1", "X-Env": "PRODUCTION"}
 SSE = "text/event-stream; charset=utf-8"
+PING = b"event: ping\n\n"
 
 
 class Stopped(Exception):
@@ -86,13 +87,17 @@ class Connection:
         self.server = server
         self.closed = False
         self._left = b""
+        self._drops_ping = False
 
     def send(self, data: bytes) -> None:
         self.sock.sendall(data)
 
     def chunk(self, data: bytes) -> None:
         """Send `data` as one HTTP chunk."""
-        self.send(http_chunk(data))
+        is_dropped = self._drops_ping and data == PING
+        self._drops_ping = False
+        if not is_dropped:
+            self.send(http_chunk(data))
 
     def head(self, status: int = 200, headers: Mapping[str, str] | None = None) -> None:
         """Send a status line and headers in Dify's manner."""
@@ -101,6 +106,9 @@ class Connection:
     def stream_head(self, **extra: str) -> None:
         """Begin an event stream in HTTP chunks."""
         self.head(200, {"Content-Type": SSE, "Transfer-Encoding": "chunked", **extra})
+        if self.server.pings_first:
+            self.chunk(PING)
+        self._drops_ping = self.server.pings_first is not None
 
     def end(self) -> None:
         """The last HTTP chunk: the proper end of a chunked body."""
@@ -195,12 +203,16 @@ class Server:
 
     `routes` maps "METHOD /path" (with `*`) to a handler, or to handlers that are used one after the other, the last one
     staying. A path without a route gets Dify's HTML 404. `on_accept` gets each connection before anything is read.
+
+    `pings_first` is the style of event streams: True for those that a worker relays (since 1.13), whose first bytes are
+    a ping; False for those whose first bytes are an event (up to 1.12); None for what the handlers say.
     """
 
     routes: Routes | Handler
     tls: ssl.SSLContext | None = None
     on_accept: Callable[[Connection], None] | None = None
     port: int = 0
+    pings_first: bool | None = None
     requests: list[Request] = field(default_factory=list)
     accepted: int = 0
     most_open: int = 0

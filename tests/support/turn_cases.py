@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from support.fault_events import PING, broken, dify_error, fin, frame, last_chunk, pings, reset, silence
-from support.servers import DETAIL, EVENTS, Handler, Routes, as_json, by_mode, html, stream
+from support.fault_events import broken, dify_error, fin, frame, last_chunk, pings, reset, silence
+from support.servers import DETAIL, EVENTS, PING, Handler, Routes, as_json, by_mode, html, stream
 
 TASK_ID = "48b73350-23a5-4087-9864-3d19ed6af80f"
 MESSAGE_ID = "0e51b3e3-2a53-4cd4-a3f4-3b9dd6a0d8a3"
