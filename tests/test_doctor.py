@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,7 +16,7 @@ from difygen.config import Config
 from difygen.doctor.command import DoctorOptions, run_doctor
 from difygen.doctor.report import Report
 from difygen.releases import NEWEST_KNOWN, TRAITS, Release, parse_version
-from difygen.servers import AddressProblem, candidates, parse_address
+from difygen.servers import AddressProblem, candidates, is_readable_on_the_way, parse_address
 from difygen.testing import mock_dify
 from support import CHAT_LAB, LAB, ROOT, TESTS
 from support.replay import recording
@@ -669,6 +670,34 @@ def test_a_key_from_standard_input_serves_all_workflows(spec: str, tmp_path: Pat
         environment = {"DIFY_BASE_URL": dify_mock.base_url}
         result = piped("doctor", spec, str(other), "--api-key-file", "-", env=environment, stdin=KEY)
     assert (result.code, result.err, result.out.count("✓ inputs")) == (0, "", 2)
+
+
+@pytest.mark.parametrize(
+    ("url", "is_readable"),
+    [
+        ("http://203.0.114.7", True),
+        ("http://[2606:4700::1111]:8080", True),
+        ("http://dify.example.com", True),
+        ("http://unknown.example.com", True),
+        ("https://dify.example.com", False),
+        ("http://dify.corp.example", False),
+        ("http://10.0.0.7:5001", False),
+        ("http://[fd00::1]", False),
+        ("http://127.0.0.1", False),
+        ("http://localhost", False),
+        ("http://nginx/v1", False),
+    ],
+)
+def test_what_others_may_read_on_the_way(url: str, is_readable: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    look_up, known = socket.getaddrinfo, {"dify.example.com": "203.0.114.7", "dify.corp.example": "192.168.3.4"}
+
+    def addresses(host: str, *arguments: Any, **options: Any) -> Any:
+        if host.startswith("unknown"):
+            raise OSError("no such host")
+        return look_up(known.get(host, host), *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", addresses)
+    assert is_readable_on_the_way(parse_address(url)) is is_readable
 
 
 def test_candidates_begin_with_the_likeliest() -> None:

@@ -724,6 +724,14 @@ def test_requests_are_paced() -> None:
     assert sent[-1] < 200 and len(slept) == 3
 
 
+def test_a_token_that_others_may_read_on_the_way_is_told(
+    site: Site, token: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("difygen.pull.command.is_readable_on_the_way", lambda address: True)
+    told = f"{site.server.origin} is not encrypted, so that others may read what signs in there: "
+    assert site.pull().err == f"{told}does https:// answer?\n"
+
+
 def test_ctrl_c_leaves_whole_files_and_is_said(site: Site, token: None) -> None:
     def before(request: Request) -> None:
         if "/export" in request.path and uuid(2) in request.path:

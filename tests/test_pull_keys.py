@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -99,6 +101,27 @@ def test_an_input_of_an_unknown_type_takes_anything_and_is_told(site: Site) -> N
     ran = difygen("specs", "-o", "client")
     assert (ran.code, ran.err) == (0, "")
     assert "        tint: Any,\n" in Path("client/concat.py").read_text()
+
+
+@pytest.mark.parametrize("how", ["interrupted", "lost"])
+def test_specs_that_came_before_the_end_are_written(how: str, site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("difygen.pull.traffic.PAUSE", 0)
+
+    def before(request: Request) -> bytes | None:
+        if not request.headers["authorization"].endswith(KEYS[1]):
+            return None
+        if how == "interrupted":
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.2)
+        return b""
+
+    site.studio.before = before
+    ran = site.pull(code=130 if how == "interrupted" else 1)
+    assert f"error: {'Interrupted' if how == 'interrupted' else 'Stopped'} after 1 of 2 apps" in ran.err
+    assert "What came is written as a whole; run it again to go on with the rest. [stopped]" in ran.err
+    assert list(files("specs")) == ["concat.yml"]
+    site.studio.before = None
+    assert "files: 1 new, 1 unchanged" in site.pull().out
 
 
 def test_a_spec_that_cannot_be_read_is_left_alone(site: Site) -> None:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import socket
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -67,6 +69,20 @@ class Address:
         host = f"[{self.host}]" if ":" in self.host else self.host
         port = "" if DEFAULT_PORTS[self.scheme] == self.port else f":{self.port}"
         return f"{self.scheme}://{host}{port}{self.path}"
+
+
+def is_readable_on_the_way(address: Address) -> bool:
+    """Check whether others may read what is sent there: plain HTTP, and no network of one's own that it stays in.
+
+    A name without a dot is one of a machine next door, or of a container.
+    """
+    if address.scheme != "http" or "." not in address.host.strip(".") and ":" not in address.host:
+        return False
+    try:
+        found = {str(each[4][0]) for each in socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)}
+        return any(ipaddress.ip_address(each.partition("%")[0]).is_global for each in found)
+    except (OSError, ValueError):
+        return True  # not known here, as where a proxy leads there
 
 
 class AddressProblem(Exception):

@@ -9,7 +9,7 @@ import threading
 
 from difygen.doctor.report import Section
 from difygen.doctor.settings import Endpoint, endpoint
-from difygen.servers import Address, runtime_module
+from difygen.servers import Address, is_readable_on_the_way, runtime_module
 
 _PROXY_FIX = "Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or name the host in NO_PROXY."
 
@@ -78,7 +78,10 @@ def _port_trouble(error: OSError, target: Endpoint, timeout: float) -> tuple[str
 
 def _check_certificate(section: Section, address: Address, target: Endpoint, timeout: float) -> bool:
     if address.scheme == "http":
-        section.skip("tls", "not used: the base URL begins with http://.")
+        fix = "Others on the way may read keys and values: write https:// where the server has it."
+        section.skip(
+            "tls", "not used: the base URL begins with http://.", fix if is_readable_on_the_way(address) else ""
+        )
         return True
     if target.is_proxy:
         section.skip("tls", "left to the next check, since a proxy is on the way.")

@@ -22,7 +22,7 @@ from difygen.pull.publishing import publish
 from difygen.pull.report import PullReport, all_well, progress_of, show_report, unreadable_lock
 from difygen.pull.traffic import Pace, ServerProblem, Traffic
 from difygen.record import replace
-from difygen.servers import Address
+from difygen.servers import Address, is_readable_on_the_way
 from difygen.settings.pull import mode_words
 from difygen.wording import named, names_listed, nearest, quoted
 
@@ -68,6 +68,8 @@ def _fetch_and_write(plan: Plan, lock: PullLock) -> tuple[PullReport, bool]:
     address = find_server(plan.asked, say)
     _check_same_place(plan, lock, address.url, "")  # before anybody signs in there
     accesses = find_access(plan.asked, address)
+    if is_readable_on_the_way(address):
+        say(f"{address.url} is not encrypted, so that others may read what signs in there: does https:// answer?")
     if accesses[0].method == "app-key":
         return _fetch_specs(plan, lock, address, accesses)
     options, access = plan.options, accesses[0]
@@ -105,7 +107,7 @@ def _fetch_specs(plan: Plan, lock: PullLock, address: Address, accesses: tuple[A
         choice = choose_keys(plan, lock, [access.user for access in accesses])
         place = {"server": address.url, "server_version": traffic.version}
         new = PullLock(server=address.url, server_version=traffic.version, workspace=lock.workspace)
-    return replace(publish(plan, lock, new, fetched, choice), **place), False
+    return replace(publish(plan, lock, new, fetched, choice), **place), fetched.is_interrupted
 
 
 def _sign_in(traffic: Traffic, access: Access, plan: Plan) -> StudioApi:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from difygen.console import one_line
@@ -55,6 +56,25 @@ class Fetched(Record, kw_only=True):
     is_interrupted: bool = False
 
 
+class Ending:
+    """Why fetching ended before its end: a server, or somebody, stopped it."""
+
+    stopped: ServerProblem | None = None
+    is_interrupted: bool = False
+
+
+@contextmanager
+def until_stopped() -> Iterator[Ending]:
+    """Fetch for as long as that goes: what was fetched by then is kept."""
+    ending = Ending()
+    try:
+        yield ending
+    except ServerProblem as problem:
+        ending.stopped = problem
+    except KeyboardInterrupt:
+        ending.is_interrupted = True
+
+
 def fetch_all(
     api: StudioApi,
     apps: Iterable[RemoteApp],
@@ -67,8 +87,7 @@ def fetch_all(
     apps = list(apps)
     definitions: dict[str, RemoteDefinition] = {}
     findings: list[tuple[str, Diagnostic]] = []
-    stopped, is_interrupted = None, False
-    try:
+    with until_stopped() as ending:
         for number, app in enumerate(apps):
             progress(number, len(apps), app.name)
             try:
@@ -83,16 +102,12 @@ def fetch_all(
                     raise
                 code = "secret-sent" if isinstance(problem, SecretSent) else "not-given"
                 findings.append((app.id, _finding("error", code, f"{app.title}: {problem}", problem.hint)))
-    except ServerProblem as problem:
-        stopped = problem
-    except KeyboardInterrupt:
-        is_interrupted = True
     return Fetched(
         apps={app.id: app for app in apps},
         definitions=definitions,
         findings=tuple(findings),
-        stopped=stopped,
-        is_interrupted=is_interrupted,
+        stopped=ending.stopped,
+        is_interrupted=ending.is_interrupted,
     )
 
 

@@ -97,7 +97,7 @@ def _findings(plan: Plan, fetched: Fetched, files: Mapping[str, str]) -> list[Di
     if fetched.stopped is None and not fetched.is_interrupted:
         return found
     done, total = len(fetched.definitions), len(fetched.apps)
-    kept = "" if plan.is_dry else " What came is written as a whole; run it again to go on with the rest."
+    kept = "" if plan.is_dry or not done else " What came is written as a whole; run it again to go on with the rest."
     if fetched.stopped is None:
         message, hint = f"Interrupted after {done} of {count(total, 'app')}.{kept}", ""
     else:

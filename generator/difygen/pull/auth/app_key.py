@@ -24,7 +24,7 @@ from difygen.parser.dsl import read_parameters
 from difygen.parser.yaml import Document, load
 from difygen.pull.auth.access import Access, service_api
 from difygen.pull.catalogue import RemoteApp, RemoteDefinition
-from difygen.pull.fetching import Fetched
+from difygen.pull.fetching import Fetched, until_stopped
 from difygen.pull.lock import KEY_PREFIX
 from difygen.pull.traffic import Pace, ServerProblem, Traffic
 from difygen.servers import Address, runtime_module
@@ -59,30 +59,39 @@ def fetch_by_keys(
     accesses: Sequence[Access], traffic: Traffic, options: KeyOptions, progress: Callable[[int, int, str], None]
 ) -> Fetched:
     """Fetch the specs of the apps that keys open. What one key does not open does not stop the others."""
-    apps: dict[str, RemoteApp] = {}
+    apps = {f"{KEY_PREFIX}{each.user}": RemoteApp(f"{KEY_PREFIX}{each.user}", each.user, "") for each in accesses}
     definitions: dict[str, RemoteDefinition] = {}
     findings: list[tuple[str, Diagnostic]] = []
-    for number, access in enumerate(accesses):
-        app_id = f"{KEY_PREFIX}{access.user}"
-        progress(number, len(accesses), access.user)
-        traffic.secrets.append(access.secret)
-        try:
-            apps[app_id], live, notes = _live_app(traffic, access)
-            before = options.names.get(app_id, live.title)
-            if before != live.title:
-                message = f"Its key opens {quoted(live.title)} now, and opened {quoted(before)} the last time."
-                hint = "Was the app renamed? If it is another one, move the file away, to have it written anew."
-                notes.append(Diagnostic("warning", "app-renamed", message, Location(""), hint))
-            findings += [(app_id, note) for note in notes]
-            samples = _sampled(traffic, access, live, options.sample_runs)
-            text = _updated(options.existing(app_id), live) or _new_text(live, access, samples)
-            definitions[app_id] = RemoteDefinition(text, "parameters")
-        except ServerProblem as problem:
-            if not problem.status:
-                raise
-            message = f"The key of {access.origin}: {problem.message}"
-            findings.append((app_id, Diagnostic("error", "not-given", message, Location(""), problem.hint)))
-    return Fetched(apps=apps, definitions=definitions, findings=tuple(findings))
+    with until_stopped() as ending:
+        for number, access in enumerate(accesses):
+            app_id = f"{KEY_PREFIX}{access.user}"
+            progress(number, len(accesses), access.user)
+            traffic.secrets.append(access.secret)
+            try:
+                apps[app_id], live, notes = _live_app(traffic, access)
+                before = options.names.get(app_id, live.title)
+                if before != live.title:
+                    message = f"Its key opens {quoted(live.title)} now, and opened {quoted(before)} the last time."
+                    hint = "Was the app renamed? If it is another one, move the file away, to have it written anew."
+                    notes.append(Diagnostic("warning", "app-renamed", message, Location(""), hint))
+                findings += [(app_id, note) for note in notes]
+                samples = _sampled(traffic, access, live, options.sample_runs)
+                text = _updated(options.existing(app_id), live) or _new_text(live, access, samples)
+                definitions[app_id] = RemoteDefinition(text, "parameters")
+            except ServerProblem as problem:
+                if not problem.status:
+                    raise
+                message = f"The key of {access.origin}: {problem.message}"
+                findings.append((app_id, Diagnostic("error", "not-given", message, Location(""), problem.hint)))
+    if ending.stopped is not None and not definitions:
+        raise ending.stopped
+    return Fetched(
+        apps=apps,
+        definitions=definitions,
+        findings=tuple(findings),
+        stopped=ending.stopped,
+        is_interrupted=ending.is_interrupted,
+    )
 
 
 def parameters_by_key(console: Address, app: RemoteApp) -> Mapping[str, Any] | None:
