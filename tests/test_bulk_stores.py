@@ -14,14 +14,16 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from difygen.bulk import PartsStore, Row, SqliteStore, Store, StoredRow, StoreError, open_store
 from difygen.bulk.rows import RANKS, State, digest_of, may_follow
+from difygen.bulk.stores import snapshot
 from difygen.bulk.stores.owners import SILENCE, Watch, is_running, new_owner, place
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, precondition, rule
 
 KINDS = ("sqlite", "folder", "objects")
 KEYS = [f"row {number}" for number in range(4)]
@@ -248,7 +250,44 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 class PartsMachine(StoreMachine):
+    """The same; and an index of what is in the parts lies beside them, which may be old or gone."""
+
     kind = "folder"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.index = Path(self.where) / "index.db"
+        self.copies: list[bytes] = []
+        self.patch = patch.object(snapshot, "LEAST", 1)
+        self.patch.start()
+
+    def teardown(self) -> None:
+        self.patch.stop()
+        super().teardown()
+
+    @precondition(lambda self: self.index.exists())
+    @rule()
+    def copy_index(self) -> None:
+        self.copies.append(self.index.read_bytes())
+
+    @precondition(lambda self: self.copies)
+    @rule(data=st.data())
+    def put_index_back(self, data: st.DataObject) -> None:
+        self.index.write_bytes(data.draw(st.sampled_from(self.copies)))
+
+    @precondition(lambda self: self.index.exists())
+    @rule(size=st.integers(0, 20))
+    def cut_index_off(self, size: int) -> None:
+        os.truncate(self.index, size * 1024)
+
+    @rule(store=consumes(StoreMachine.processes))
+    def leave(self, store: Store) -> None:
+        """End as it should be, so that its part is final."""
+        self.alive.remove(store)
+        store.beat()
+        store.close()
+        for other in self.alive:
+            other.beats()
 
 
 machines = settings(max_examples=25, stateful_step_count=25, deadline=None)
@@ -281,7 +320,8 @@ def test_the_death_of_a_process_is_told_by_its_start(monkeypatch: pytest.MonkeyP
     if began:  # another process has its number now
         assert is_running(f"{here}:{process}:{int(began) + 1}:{nonce}") is False
     assert is_running(f"{here}:{2**22 + 1}:{began}:{nonce}") is False
-    assert is_running(f"elsewhere:{process}:{began}:{nonce}") is None
+    for other in (f"elsewhere:{process}:{began}:{nonce}", f"{here}:{2**80}:{began}:{nonce}", f"{here}:x", ""):
+        assert is_running(other) is None
     assert place() == here
 
 

@@ -1,7 +1,7 @@
 """What stands in the parts of a store, by row: a database that SQLite deletes with the process.
 
-A million rows need little memory, and are read in seconds: lines are kept as they come, one after the other, and a
-small tree of hashes says which line is the last word on a row.
+A small tree of hashes says where the last word on a row stands, so that a million rows need little memory, and are read
+in seconds.
 """
 
 from __future__ import annotations
@@ -9,22 +9,28 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
-from itertools import islice
+from itertools import groupby, islice
+from operator import itemgetter
 
 from difygen.bulk.rows import RANKS, StoredRow
+from difygen.bulk.stores.shelves import Shelf
 
 _SCHEMA = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
 PRAGMA cache_size = -8000;
-CREATE TABLE lines (id INTEGER PRIMARY KEY, line BLOB NOT NULL);
+CREATE TABLE parts (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
+    read INTEGER NOT NULL DEFAULT 0, is_final INTEGER NOT NULL DEFAULT 0
+);
 CREATE TABLE rows (
-    hash BLOB NOT NULL PRIMARY KEY, attempt INTEGER NOT NULL, rank INTEGER NOT NULL, line INTEGER NOT NULL
+    hash BLOB NOT NULL PRIMARY KEY, attempt INTEGER NOT NULL, rank INTEGER NOT NULL,
+    part INTEGER NOT NULL, start INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE claims (
-    hash BLOB NOT NULL, attempt INTEGER NOT NULL, owner TEXT NOT NULL, line BLOB NOT NULL,
+    hash BLOB NOT NULL, attempt INTEGER NOT NULL, owner TEXT NOT NULL, part INTEGER NOT NULL, start INTEGER NOT NULL,
     PRIMARY KEY (hash, attempt, owner)
 ) WITHOUT ROWID;
 CREATE TABLE notes (topic TEXT NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (topic, name, text));
@@ -34,8 +40,9 @@ _ROW = re.compile(rb'\["row", %b, %b, "(\w+)", (\d+), %b' % (_TEXT, _TEXT, _TEXT
 """How the line of a row begins: its key, digest, state, attempt and owner. Reading it as JSON takes thrice as long."""
 
 _UPSERT = """
-INSERT INTO rows (hash, attempt, rank, line) VALUES (?, ?, ?, ?)
-ON CONFLICT (hash) DO UPDATE SET attempt = excluded.attempt, rank = excluded.rank, line = excluded.line
+INSERT INTO rows (hash, attempt, rank, part, start) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (hash) DO UPDATE
+SET attempt = excluded.attempt, rank = excluded.rank, part = excluded.part, start = excluded.start
 WHERE (excluded.attempt, excluded.rank) > (attempt, rank)
 """
 _AT_ONCE = 500
@@ -51,11 +58,6 @@ def line_of(row: StoredRow) -> str:
     return json.dumps(["row", *members])
 
 
-def _row_of(line: bytes) -> StoredRow:
-    _, *members = json.loads(line)
-    return StoredRow(*members)
-
-
 def _hash(key: bytes) -> bytes:
     """Return the hash of a key as JSON writes it, without its quotes."""
     return blake2b(key, digest_size=12).digest()
@@ -66,30 +68,36 @@ def _hash_of(key: str) -> bytes:
 
 
 class PartsIndex:
-    """The last word on each row, who claims rows, and what is kept beside them."""
+    """The last word on each row, who claims rows, and what is kept beside them.
 
-    def __init__(self) -> None:
-        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
-        self._database.executescript(_SCHEMA)
-        self._last_line = 0
-        self.read: dict[str, int] = {}
-        """How far each part was taken in."""
+    `size` is how many bytes of the parts were taken in.
+    """
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf, self.size = shelf, 0
+        self.database = sqlite3.connect("", isolation_level=None, check_same_thread=False, uri=True)
+        self.database.executescript(_SCHEMA)
 
     def close(self) -> None:
         """Delete it."""
-        self._database.close()
+        self.database.close()
 
-    def add(self, piece: bytes) -> None:
-        """Take in whole lines.
+    def catch_up(self) -> None:
+        """Take in what was added to the parts since the last time.
 
         Raises:
-            ValueError: One of them is not of this format.
+            ValueError: A line is not of this format.
         """
-        last: dict[bytes, tuple[int, int, bytes]] = {}
-        claims: dict[Claim, bytes] = {}
+        for part, start, data in self._shelf.news():
+            self._add(part, start, data)
+            self.size += len(data)
+
+    def _add(self, part: str, start: int, data: bytes) -> None:
+        last: dict[bytes, tuple[int, int, int]] = {}
+        claims: dict[Claim, int] = {}
         withdrawn: set[Claim] = set()
         notes: list[list[str]] = []
-        for line in piece.splitlines():
+        for line in data.split(b"\n")[:-1]:
             found = _ROW.match(line)
             if found is None:
                 first, *members = json.loads(line)
@@ -101,84 +109,91 @@ class PartsIndex:
                     claims.pop(claim, None)
                 else:
                     raise ValueError(f"a line begins with {first!r}")
-                continue
-            key_, _, state, number, owner_ = found.groups()
-            hashed, attempt, rank = _hash(key_), int(number), RANKS[state.decode()]  # type: ignore[index]
-            if not rank:
-                claims[hashed, attempt, owner_] = line
-                withdrawn.discard((hashed, attempt, owner_))  # it was claimed anew
-            elif hashed not in last or last[hashed][:2] < (attempt, rank):
-                last[hashed] = attempt, rank, line
-        self._keep(last, claims, withdrawn, notes)
+            else:
+                key_, _, state, number, owner_ = found.groups()
+                hashed, attempt, rank = _hash(key_), int(number), RANKS[state.decode()]  # type: ignore[index]
+                if not rank:
+                    claims[hashed, attempt, owner_] = start
+                    withdrawn.discard((hashed, attempt, owner_))  # it was claimed anew
+                elif hashed not in last or last[hashed][:2] < (attempt, rank):
+                    last[hashed] = attempt, rank, start
+            start += len(line) + 1
+        self._enter(part, last, claims, withdrawn, notes)
 
-    def _keep(
+    def _enter(
         self,
-        last: dict[bytes, tuple[int, int, bytes]],
-        claims: dict[Claim, bytes],
+        part: str,
+        last: dict[bytes, tuple[int, int, int]],
+        claims: dict[Claim, int],
         withdrawn: set[Claim],
         notes: list[list[str]],
     ) -> None:
         """Write what a piece has told. Claims on attempts of which more is known than the claim mean nothing."""
-        first = self._last_line + 1
-        self._last_line += len(last)
         begun = {claim[0] for claim in claims}
-        database = self._database
+        database = self.database
         database.execute("BEGIN")
-        database.executemany(
-            "INSERT INTO lines VALUES (?, ?)",
-            ((number, line) for number, (_, _, line) in enumerate(last.values(), first)),
-        )
-        rows = sorted((hashed, *each[:2], number) for number, (hashed, each) in enumerate(last.items(), first))
+        database.execute("INSERT OR IGNORE INTO parts (name) VALUES (?)", (part,))
+        (number,) = database.execute("SELECT id FROM parts WHERE name = ?", (part,)).fetchone()
+        rows = sorted((hashed, attempt, rank, number, start) for hashed, (attempt, rank, start) in last.items())
         database.executemany(_UPSERT, rows)
         database.executemany(
             "DELETE FROM claims WHERE hash = ? AND attempt <= ?", [row[:2] for row in rows if row[0] not in begun]
         )
         database.executemany(
-            "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?)",
-            [(*claim, line) for claim, line in claims.items() if last.get(claim[0], (0,))[0] < claim[1]],
+            "INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?)",
+            [(*claim, number, start) for claim, start in claims.items() if last.get(claim[0], (0,))[0] < claim[1]],
         )
         database.executemany("DELETE FROM claims WHERE hash = ? AND attempt = ? AND owner = ?", withdrawn)
         database.executemany("INSERT OR IGNORE INTO notes VALUES (?, ?, ?)", notes)
         database.execute("COMMIT")
 
     def rows(self, keys: Iterable[str]) -> dict[str, StoredRow]:
-        """Return what is known of rows, by key."""
+        """Return what is known of rows, by key.
+
+        Raises:
+            ValueError: A part has changed otherwise than by growing.
+        """
         found: dict[str, StoredRow] = {}
-        left = map(_hash_of, keys)
-        while hashes := list(islice(left, _AT_ONCE)):
-            found |= {row.key: row for row in self._last_words(hashes)}
+        hashes = {_hash_of(key): key for key in keys}
+        left = iter(hashes)
+        while batch := list(islice(left, _AT_ONCE)):
+            found |= {row.key: row for row in self._last_words(batch)}
+        if not found.keys() <= set(hashes.values()):
+            raise ValueError("a part has changed other than by growing")
         return found
 
-    def _last_words(self, hashes: Sequence[bytes]) -> list[StoredRow]:
-        """Return what is known of rows by the hashes of their keys: their last line, or a claim on a later attempt."""
+    def _last_words(self, hashes: Sequence[bytes]) -> Iterator[StoredRow]:
+        """Read what is known of rows by the hashes of their keys: their last line, or a claim on a later attempt."""
         marks = ", ".join("?" * len(hashes))
-        query = f"SELECT hash, line FROM claims WHERE hash IN ({marks}) ORDER BY attempt, owner DESC"
-        claims = {hashed: _row_of(line) for hashed, line in self._database.execute(query, hashes).fetchall()}
-        query = f"SELECT r.hash, l.line FROM rows r JOIN lines l ON l.id = r.line WHERE r.hash IN ({marks})"
-        rows = {hashed: _row_of(line) for hashed, line in self._database.execute(query, hashes).fetchall()}
-        later = {
-            hashed: claim
-            for hashed, claim in claims.items()
-            if hashed not in rows or rows[hashed].attempt < claim.attempt
-        }
-        return list({**rows, **later}.values())
+        query = f"SELECT hash, attempt, part, start FROM claims WHERE hash IN ({marks}) ORDER BY attempt, owner DESC"
+        found = {hashed: word for hashed, *word in self.database.execute(query, hashes)}
+        query = f"SELECT hash, attempt, part, start FROM rows WHERE hash IN ({marks})"
+        for hashed, *word in self.database.execute(query, hashes):
+            if hashed not in found or found[hashed][0] <= word[0]:
+                found[hashed] = word
+        places = sorted((part, start) for _, part, start in found.values())
+        for number, group in groupby(places, itemgetter(0)):
+            (part,) = self.database.execute("SELECT name FROM parts WHERE id = ?", (number,)).fetchone()
+            for line in self._shelf.lines(part, (start for _, start in group)):
+                _, *members = json.loads(line)
+                yield StoredRow(*members)
 
     def page(self, after: bytes) -> tuple[list[StoredRow], bytes | None]:
         """Return some of all rows, and after which hash the next ones are; None after the last."""
         query = (
             "SELECT hash FROM rows WHERE hash > ?1 UNION SELECT hash FROM claims WHERE hash > ?1 ORDER BY hash LIMIT ?2"
         )
-        hashes = [hashed for (hashed,) in self._database.execute(query, (after, _AT_ONCE)).fetchall()]
-        return self._last_words(hashes), hashes[-1] if hashes else None
+        hashes = [hashed for (hashed,) in self.database.execute(query, (after, _AT_ONCE)).fetchall()]
+        return list(self._last_words(hashes)), hashes[-1] if hashes else None
 
     def is_contested(self, claim: StoredRow) -> bool:
         """Check whether anybody else has a claim on a row, or was quicker."""
         hashed = _hash_of(claim.key)
         query = "SELECT owner FROM claims WHERE hash = ? AND attempt = ?"
-        owners = {owner for (owner,) in self._database.execute(query, (hashed, claim.attempt)).fetchall()}
-        found = self._database.execute("SELECT attempt FROM rows WHERE hash = ?", (hashed,)).fetchone()
+        owners = {owner for (owner,) in self.database.execute(query, (hashed, claim.attempt)).fetchall()}
+        found = self.database.execute("SELECT attempt FROM rows WHERE hash = ?", (hashed,)).fetchone()
         return owners != {claim.owner.encode()} or (found is not None and found[0] >= claim.attempt)
 
     def notes(self, topic: str) -> list[tuple[str, str]]:
         """Return what is kept about a topic: names, each with every text that it was ever given."""
-        return self._database.execute("SELECT name, text FROM notes WHERE topic = ?", (topic,)).fetchall()
+        return self.database.execute("SELECT name, text FROM notes WHERE topic = ?", (topic,)).fetchall()

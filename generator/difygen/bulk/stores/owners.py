@@ -51,14 +51,14 @@ def started_at(process: int) -> str:
 
 def is_running(owner: str) -> bool | None:
     """Check whether the owner's process runs; None if it is not of this machine, or cannot be told."""
-    there, process, began, _ = owner.split(":")
+    there, process, began, *_ = f"{owner}:::".split(":")
     if there != place():
         return None
     try:
         os.kill(int(process), 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except (PermissionError, ValueError, OverflowError):
         return None
     return None if not began else began == started_at(int(process))
 

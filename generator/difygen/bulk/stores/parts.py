@@ -1,7 +1,8 @@
 """A store in a folder that many machines share: parts that are only ever added to, each by one process. No locks.
 
-A part is JSON lines. A process writes into its own, reads those of others from where it has stopped, and keeps what it
-has read in an index of its own, a database that SQLite deletes with it, so that a million rows need no memory.
+A part is JSON lines. A process writes into its own, reads those of others from where it has stopped, and keeps in an
+index of its own where each row stands, so that a million rows need no memory. An index that one has left in the folder
+saves the next one the reading of what it knows.
 
 Two who claim a row at the same time see each other, as each writes before it looks; whoever sees another's claim takes
 its own back, and tries again a moment later. So one of them starts the row, or none for now, and never both.
@@ -15,7 +16,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 
@@ -24,6 +25,7 @@ from difygen.bulk.stores.base import Store, StoreError
 from difygen.bulk.stores.index import PartsIndex, line_of
 from difygen.bulk.stores.owners import RETIRED
 from difygen.bulk.stores.shelves import FolderShelf, ObjectShelf, Shelf
+from difygen.bulk.stores.snapshot import FolderIndex
 
 ROUNDS = 6
 """How often a row is tried for that another claims at the same time."""
@@ -39,6 +41,7 @@ class PartsStore(Store):
         self._beat_count = 0
         self._index: PartsIndex | None = None
         self._broken = ""
+        self._is_closed = False
         try:
             shelf: Shelf = (
                 ObjectShelf(self.place, self.owner)
@@ -52,22 +55,27 @@ class PartsStore(Store):
     def __reduce__(self) -> tuple[type[PartsStore], tuple[str]]:
         return PartsStore, (self.place,)
 
-    def _looked(self) -> PartsIndex:
-        """Return the index, with all that was added to the parts meanwhile."""
-        if self._process != os.getpid():
-            raise StoreError(f"{self.place} was opened by another process: open it where it is used.")
-        if self._index is None:
-            self._index = PartsIndex()
-        try:
-            for piece in self._shelf.news(self._index.read):
-                self._index.add(piece)
-        except (OSError, ValueError, KeyError, TypeError, sqlite3.Error) as error:
-            raise StoreError(f"Cannot read {self.place}: {_reason(error)}.") from error
-        return self._index
+    @contextmanager
+    def _looking(self) -> Iterator[PartsIndex]:
+        """Use the index, one thread at a time, with all that was added to the parts meanwhile."""
+        with self._guard:
+            if self._process != os.getpid():
+                raise StoreError(f"{self.place} was opened by another process: open it where it is used.")
+            if self._is_closed:
+                raise StoreError(f"{self.place} was closed: open it again.")
+            try:
+                if self._index is None:
+                    shelf = self._shelf
+                    self._index = FolderIndex(shelf) if isinstance(shelf, FolderShelf) else PartsIndex(shelf)
+                    self._watch.counts()  # tells the shelf who has left
+                self._index.catch_up()
+                yield self._index
+            except (OSError, ValueError, KeyError, TypeError, sqlite3.Error) as error:
+                raise StoreError(f"Cannot read {self.place}: {_reason(error)}.") from error
 
     def read(self, keys: Sequence[str], *, results: bool = True) -> dict[str, StoredRow]:
-        with self._guard:
-            found = self._looked().rows(keys)
+        with self._looking() as index:
+            found = index.rows(keys)
         return found if results else {key: row._replace(result=None) for key, row in found.items()}
 
     def apply(self, rows: Sequence[StoredRow]) -> list[bool]:
@@ -84,7 +92,8 @@ class PartsStore(Store):
 
     def _apply(self, rows: Sequence[tuple[int, StoredRow]], told: list[bool]) -> list[tuple[int, StoredRow]]:
         """Write rows, and return those whose claims met others'."""
-        known = self._looked().rows([row.key for _, row in rows])
+        with self._looking() as index:
+            known = index.rows([row.key for _, row in rows])
         taken = []
         for number, row in rows:
             told[number] = may_follow(known.get(row.key), row)
@@ -97,8 +106,8 @@ class PartsStore(Store):
         claims = [(number, row) for number, row in taken if row.state == "claimed"]
         if not claims:
             return []
-        index = self._looked()
-        lost = [(number, row) for number, row in claims if index.is_contested(row)]
+        with self._looking() as index:
+            lost = [(number, row) for number, row in claims if index.is_contested(row)]
         if lost:
             self._write([json.dumps(["withdrawn", row.key, row.attempt, self.owner]) for _, row in lost])
         for number, _ in lost:
@@ -120,8 +129,8 @@ class PartsStore(Store):
     def iterate(self) -> Iterator[StoredRow]:
         last: bytes | None = b""
         while last is not None:
-            with self._guard:
-                page, last = self._looked().page(last)
+            with self._looking() as index:
+                page, last = index.page(last)
             yield from page
 
     def remember(self, topic: str, name: str, text: str) -> None:
@@ -129,8 +138,8 @@ class PartsStore(Store):
             self._write([json.dumps(["note", topic, name, text])])
 
     def remembered(self, topic: str) -> list[tuple[str, str]]:
-        with self._guard:
-            return self._looked().notes(topic)
+        with self._looking() as index:
+            return index.notes(topic)
 
     def announce(self, text: str) -> None:
         try:
@@ -163,9 +172,12 @@ class PartsStore(Store):
     def close(self) -> None:
         self._stop_beating()
         with self._guard:
+            self._is_closed = True
+            self._broken = f"{self.place} was closed: open it again."  # others do not look for what is written now
             index, self._index = self._index, None
             if index is not None:
                 index.close()
+            self._shelf.close()
             if self._beat_count and self._process == os.getpid():
                 self._beat_count = 0
                 with suppress(StoreError):  # others see soon that it does not beat any more

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from difygen.bulk.stores.base import StoreError
+from difygen.bulk.stores.owners import RETIRED, is_running
 
 PIECE = 1 << 23
 """Bytes of a part that are read together."""
+
+
+class Piece(NamedTuple):
+    """Whole lines of a part, and where in it they begin."""
+
+    part: str
+    start: int
+    data: bytes
 
 
 class Shelf(Protocol):
@@ -25,12 +35,15 @@ class Shelf(Protocol):
         """Add lines to the part of this process, for good."""
         ...
 
-    def news(self, read: dict[str, int]) -> Iterator[bytes]:
-        """Read what was added by anybody, in pieces of whole lines.
+    def news(self) -> Iterator[Piece]:
+        """Read what was added by anybody since the last time.
 
-        `read` says of each part how far it was read before. A piece counts as read when the next one is asked for: what
-        could not be taken in comes again.
+        A piece counts as read when the next one is asked for: what could not be taken in comes again.
         """
+        ...
+
+    def lines(self, part: str, starts: Iterable[int]) -> Iterator[bytes]:
+        """Read lines again, by where they begin in a part."""
         ...
 
     def beat(self, count: int) -> None:
@@ -49,6 +62,10 @@ class Shelf(Protocol):
         """Read it; empty where there is none."""
         ...
 
+    def close(self) -> None:
+        """Close what is open."""
+        ...
+
 
 _ANNOUNCEMENT = "announced.txt"
 
@@ -56,17 +73,31 @@ _ANNOUNCEMENT = "announced.txt"
 class FolderShelf:
     """A folder of this machine, or of a network file system.
 
-    NFS shows what another machine has written once the file is opened anew, which is done for each look.
+    NFS shows what another machine has written once the file is opened anew, which is done for each look: the sizes that
+    a listing tells may be old there. Parts of those who have left are final, and are not looked at again.
+
+    `read` says how far each part was read, and `final` which ones are.
     """
 
     def __init__(self, folder: Path, owner: str) -> None:
-        self._folder, self._name = folder, owner.replace(":", "-")
+        self.folder, self.name = folder, owner.replace(":", "-")
         self._owner = owner
+        self.read: dict[str, int] = {}
+        self.final: set[str] = set()
+        self._left: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
+
+    def path_of(self, part: str) -> str:
+        """Return where a part is."""
+        return f"{self.folder}/{part}.jsonl"
+
+    def names(self, ending: str) -> list[str]:
+        """Return the names of the files with an ending, without that."""
+        return sorted(name.removesuffix(ending) for name in os.listdir(self.folder) if name.endswith(ending))
 
     def append(self, data: bytes) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
-        file = os.open(self._folder / f"{self._name}.jsonl", flags, 0o666)
+        file = os.open(self.path_of(self.name), flags, 0o666)
         try:
             while data:
                 data = data[os.write(file, data) :]
@@ -74,42 +105,64 @@ class FolderShelf:
         finally:
             os.close(file)
 
-    def news(self, read: dict[str, int]) -> Iterator[bytes]:
-        for path in sorted(self._folder.glob("*.jsonl")):
-            with path.open("rb") as file:
-                file.seek(read.get(path.name, 0))
-                while piece := file.read(PIECE):
-                    whole = piece[: piece.rfind(b"\n") + 1] or _rest_of_line(piece, file)
-                    if not whole:
-                        break  # a line that is still written, or was cut off for good
-                    yield whole
-                    read[path.name] = read.get(path.name, 0) + len(whole)
-                    file.seek(read[path.name])
+    def news(self) -> Iterator[Piece]:
+        left = set(self._left)  # before their parts are read: nothing is added to these afterwards
+        for part in self.names(".jsonl"):
+            if part not in self.final:
+                yield from self._added(part)
+                if part in left:
+                    self.final.add(part)
+
+    def _added(self, part: str) -> Iterator[Piece]:
+        start = self.read.get(part, 0)
+        with open(self.path_of(part), "rb") as file:
+            if os.fstat(file.fileno()).st_size <= start:
+                return
+            file.seek(start)
+            while data := file.read(PIECE):
+                whole = data[: data.rfind(b"\n") + 1] or _rest_of_line(data, file)
+                if not whole:
+                    return  # a line that is still written, or was cut off for good
+                yield Piece(part, start, whole)
+                start = self.read[part] = start + len(whole)
+                file.seek(start)
+
+    def lines(self, part: str, starts: Iterable[int]) -> Iterator[bytes]:
+        with open(self.path_of(part), "rb") as file:
+            for start in starts:
+                file.seek(start)
+                yield file.readline()
 
     def beat(self, count: int) -> None:
-        path = self._folder / f"{self._name}.beat"
-        path.write_text(json.dumps([self._owner, count]), "utf-8")
+        (self.folder / f"{self.name}.beat").write_text(json.dumps([self._owner, count]), "utf-8")
 
     def beats(self) -> Mapping[str, int]:
         found: dict[str, int] = {}
-        for path in self._folder.glob("*.beat"):
-            try:
-                owner, count = json.loads(path.read_text("utf-8"))
-            except (OSError, ValueError):  # it is written just now
-                continue
+        for name in self.names(".beat"):
+            owner, count = name.replace("-", ":"), RETIRED
+            if name not in self._left and name not in self.final:
+                try:
+                    _, count = json.loads((self.folder / f"{name}.beat").read_text("utf-8"))
+                except (OSError, ValueError, TypeError):  # it is written just now
+                    continue
+                if count == RETIRED or is_running(owner) is False:
+                    self._left.add(name)
             found[owner] = count
         return found
 
     def announce(self, text: str) -> None:
-        scratch = self._folder / f"{self._name}.{_ANNOUNCEMENT}"
+        scratch = self.folder / f"{self.name}.{_ANNOUNCEMENT}"
         scratch.write_text(text, "utf-8")
         with suppress(PermissionError):  # Windows, where somebody reads it just now
-            scratch.replace(self._folder / _ANNOUNCEMENT)
+            scratch.replace(self.folder / _ANNOUNCEMENT)
 
     def announced(self) -> str:
         with suppress(FileNotFoundError):
-            return (self._folder / _ANNOUNCEMENT).read_text("utf-8", "replace")
+            return (self.folder / _ANNOUNCEMENT).read_text("utf-8", "replace")
         return ""
+
+    def close(self) -> None:
+        """Nothing is open between two calls."""
 
 
 def _rest_of_line(piece: bytes, file: Any) -> bytes:
@@ -126,7 +179,7 @@ class ObjectShelf:
     """A place of fsspec, such as a bucket: what is added is an object of its own, which never changes.
 
     Each process numbers its objects, in a folder of its own: so the next one of each is asked for, and a place with a
-    million objects is never listed.
+    million objects is never listed. What was read stays in a file that is deleted with the process.
     """
 
     def __init__(self, url: str, owner: str) -> None:
@@ -139,6 +192,8 @@ class ObjectShelf:
             self._root, self._owner, self._name = root.rstrip("/"), owner, owner.replace(":", "-")
             self._files.makedirs(f"{self._root}/{self._name}", exist_ok=True)
         self._count = 0
+        self._read: dict[str, int] = {}
+        self._spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the shelf
 
     def append(self, data: bytes) -> None:
         with _reaching(self._root):
@@ -150,15 +205,22 @@ class ObjectShelf:
         found = (str(path).rstrip("/") for path in self._files.ls(self._root, detail=False))
         return sorted(path for path in found if not path.endswith(f"/{_ANNOUNCEMENT}"))
 
-    def news(self, read: dict[str, int]) -> Iterator[bytes]:
+    def news(self) -> Iterator[Piece]:
         with _reaching(self._root):
             writers = self._writers()
         for writer in writers:
-            while (piece := self._object(f"{writer}/{read.get(writer, 0):09}.jsonl")) is not None:
-                if not piece.endswith(b"\n" + _WHOLE):
+            while (data := self._object(f"{writer}/{self._read.get(writer, 0):09}.jsonl")) is not None:
+                if not data.endswith(b"\n" + _WHOLE):
                     break  # buckets show whole objects alone, but other file systems do not
-                yield piece.removesuffix(_WHOLE)
-                read[writer] = read.get(writer, 0) + 1
+                start = self._spool.seek(0, os.SEEK_END)
+                self._spool.write(data)
+                yield Piece("", start, data.removesuffix(_WHOLE))
+                self._read[writer] = self._read.get(writer, 0) + 1
+
+    def lines(self, part: str, starts: Iterable[int]) -> Iterator[bytes]:
+        for start in starts:
+            self._spool.seek(start)
+            yield self._spool.readline()
 
     def _object(self, path: str) -> bytes | None:
         with _reaching(self._root):
@@ -183,6 +245,10 @@ class ObjectShelf:
 
     def announced(self) -> str:
         return (self._object(f"{self._root}/{_ANNOUNCEMENT}") or b"").decode("utf-8", "replace")
+
+    def close(self) -> None:
+        """Close what was read, which deletes it."""
+        self._spool.close()
 
 
 @contextmanager
