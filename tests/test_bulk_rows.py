@@ -264,6 +264,36 @@ def test_no_turn_is_made_after_one_that_may_be_lost(desk: tuple[str, MockDify], 
     assert len({line["conversation_id"] for line in results(output)}) == 2
 
 
+def test_a_text_whose_stream_was_lost_is_lost_and_may_be_asked_for_again(tmp_path: Path) -> None:
+    spec, output = tmp_path / "writer.yaml", tmp_path / "out.jsonl"
+    spec.write_text("name: writer\nmode: completion\ninputs:\n  topic: text-input\n")
+    (tmp_path / "rows.csv").write_text("topic\ntea\n")
+    arguments = ("call", str(spec), "--inputs", str(tmp_path / "rows.csv"), "--output", str(output))
+    with mock_dify(str(spec), handler=lambda inputs: f"about {inputs['topic']}", cut_after=2) as dify:
+        ended = piped(*arguments, env=dify.environment)
+    assert ended.err.startswith("0 of 1 row succeeded, 1 failed (1 AnswerLostError).")
+    with mock_dify(str(spec), handler=lambda inputs: f"about {inputs['topic']}") as dify:
+        ended = piped(*arguments, "--retry-failed", env=dify.environment)
+    assert ended.code == 0, ended.err
+    assert [line["answer"] for line in results(output)] == ["about tea"]
+
+
+def test_a_turn_is_read_from_its_conversation_where_events_cannot_be(tmp_path: Path) -> None:
+    spec = tmp_path / "desk.yaml"
+    spec.write_text(CHAT)
+    (tmp_path / "rows.csv").write_text("query\nWhere?\n")
+    arguments = ("call", str(spec), "--inputs", str(tmp_path / "rows.csv"), "--output")
+    with mock_dify(str(spec), handler=lambda inputs: "Here.", dify="1.12") as dify:
+        assert piped(*arguments, str(tmp_path / "first.jsonl"), env=dify.environment).code == 0
+        with open_store(tmp_path / "first.jsonl.db") as first, open_store(tmp_path / "killed.jsonl.db") as killed:
+            (done,) = first.iterate()
+            assert killed.write(done._replace(state="claimed", owner=killed.owner, ids={}, result=None))
+            assert killed.write(done._replace(state="started", owner=killed.owner, result=None))
+        ended = piped(*arguments, str(tmp_path / "killed.jsonl"), env=dify.environment)
+        assert (ended.code, len(dify.turns)) == (0, 1), ended.err
+    assert [line["answer"] for line in results(tmp_path / "killed.jsonl")] == ["Here."]
+
+
 def test_a_row_of_a_chat_needs_a_query(desk: tuple[str, MockDify], tmp_path: Path) -> None:
     spec, dify = desk
     (tmp_path / "rows.csv").write_text("order,query\nA-1,\n")

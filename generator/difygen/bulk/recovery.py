@@ -22,6 +22,11 @@ MESSAGE_PATIENCE = 30.0
 
 _POLL = 2.0
 
+NO_SUCH_PLACE = 404
+
+LOST = {"status": "lost", "error_kind": "AnswerLostError"}
+"""How a row ends whose answer nobody can tell any more."""
+
 
 class JobEndedError(Exception):
     """Every further row would end like this: a wrong key, app or address, or a server that takes nothing for long.
@@ -42,12 +47,20 @@ def is_foreseen(error: Exception) -> bool:
     return bool(names & {"DifyError", "ValidationError"}) or isinstance(error, OSError)
 
 
+def can_be_read(begun: StoredRow, hands: Hands) -> bool:
+    """Check whether anything but its stream tells how a row ends; of a text generator's nothing does."""
+    return "workflow_run_id" in begun.ids or hasattr(hands.client, "messages")
+
+
 async def follow(stored: StoredRow, hands: Hands) -> RowResult:
     """Wait for the end of what was started before, and keep it.
 
     Raises:
         JobEndedError: No row could be read like this.
     """
+    if not can_be_read(stored, hands):
+        text = "The stream was lost, and nothing else tells the answer of a text generator."
+        return await keep_end(hands, stored, {**stored.ids, **LOST, "error": text})
     try:
         ended = await _end_of(stored, hands)
     except Exception as error:
@@ -79,10 +92,13 @@ async def _end_of(stored: StoredRow, hands: Hands) -> Mapping[str, Any] | None:
         stream = await hands.call("resume", run_id, **user)
         try:
             return result_of(await hands.result(stream))
+        except Exception as error:
+            if getattr(error, "status", None) != NO_SUCH_PLACE:  # before Dify 1.14 there is none for events
+                raise
         finally:
             await hands.close(stream)
     conversation, message_id = stored.ids.get("conversation_id"), stored.ids.get("message_id")
-    if not (conversation and message_id and hasattr(hands.client, "messages")):
+    if not (conversation and message_id):
         return None
     waited = 0.0
     while True:

@@ -14,7 +14,7 @@ from difygen.bulk.hands import AsyncHands, BlockingHands, Hands, StreamsApp, beg
 from difygen.bulk.journal import Journal
 from difygen.bulk.limit import AsyncLimit, Limit
 from difygen.bulk.outcome import Verdict, failure_of, ids_of, is_known, judge, result_of
-from difygen.bulk.recovery import JobEndedError, follow, is_foreseen, keep_end, look_for
+from difygen.bulk.recovery import JobEndedError, can_be_read, follow, is_foreseen, keep_end, look_for
 from difygen.bulk.rows import Row, RowResult, StoredRow, changed_row, result_of_stored
 from difygen.bulk.stores.base import Store
 
@@ -190,7 +190,7 @@ async def _judged(
             if found.state == "started":
                 return await follow(found, hands)
             return RowResult(row.key, found.state, {**failure_of(error), "status": found.state})
-        case _ if str(getattr(error, "request", "")) == "event: error":
+        case _ if str(getattr(error, "request", "")) == "event: error" or not can_be_read(begun, hands):
             return await follow(begun, hands)  # the stored run knows more than the event
         case _:
             status = "paused" if verdict is Verdict.PAUSED else "running"
