@@ -100,8 +100,9 @@ class TestStoppedRuns:
         routes = {EVENTS: broken([PING, *REPLAY], pings), DETAIL: as_json(detail("running"))}
         with Server(routes) as server, pytest.raises(runtime.StreamInterruptedError):
             using(server.url, lambda client: client.wait(RUN_ID))
-        with Server(routes) as server, pytest.raises(runtime.DeadlineExceededError):
+        with Server(routes) as server, pytest.raises(runtime.DeadlineExceededError) as caught:
             using(server.url, lambda client: client.wait(RUN_ID, timeout=1.6))
+        assert f"The run {RUN_ID} may go on: resume() follows it" in str(caught.value)
 
     @both_clients
     @pytest.mark.parametrize("has_events", [True, False], ids=["1.14", "1.12"])

@@ -43,7 +43,14 @@ from ._events import (
 )
 from ._http import Call
 from ._models import WorkflowNode, is_same_run, plain_id
-from ._responses import forms_of, to_integer, to_maybe_integer, to_object, to_text
+from ._responses import (
+    forms_of,
+    to_integer,
+    to_maybe_integer,
+    to_object,
+    to_objects,
+    to_text,
+)
 from ._settings import Settings
 from ._transport import Exchange, too_large
 
@@ -554,7 +561,7 @@ class RunState:
         self._stopped = stopped
         self._is_refused = False
         self._knows_ids = False
-        self._seen = dict[tuple[str, str, str, int], None]()
+        self._seen = dict[tuple[str, str, str, int], object]()
 
     def take(self, events: list[bytes], *, at_end: bool = False) -> None:
         """Make events of data. Data that the end of the stream cut is no event.
@@ -678,6 +685,7 @@ class RunState:
         elif name == "workflow_paused":
             if self._is_answered(payload):
                 return False
+            self._complete_forms(payload)
             self.terminal = WorkflowPaused(payload)
             self.is_over = True
         elif name == "error":
@@ -695,6 +703,13 @@ class RunState:
         known = self._submitted
         return bool(forms) and all(form.form_token in known for form in forms)
 
+    def _complete_forms(self, pause: dict[str, Any]) -> None:
+        """Tell in a pause what of its forms only the events before it tell (seen on 1.14.2)."""
+        for form in to_objects(to_object(pause.get("data")).get("reasons")):
+            asked = ("human_input_required", "", to_text(form.get("form_id")), 0)
+            if (told := self._seen.get(asked)) is not None:
+                form.setdefault("display_in_ui", told)
+
     def _is_first(self, name: str, payload: dict[str, Any]) -> bool:
         """Check whether an event was not delivered before a reconnect, whose snapshot repeats it.
 
@@ -711,7 +726,7 @@ class RunState:
         )
         if self.is_reattached and key in self._seen:
             return False
-        self._seen[key] = None
+        self._seen[key] = data.get("display_in_ui")
         if len(self._seen) > MAX_REMEMBERED:
             del self._seen[next(iter(self._seen))]
         return True
@@ -757,7 +772,7 @@ class RunState:
         ids = {"workflow_run_id": self.workflow_run_id, "task_id": self.task_id}
         if self.foreign is not None:
             return StreamDecodeError(
-                f"{self.foreign}. {reason}. {self._advice()}",
+                f"{self.foreign}. {reason}. {self.advice()}",
                 data=self.foreign.data,
                 **ids,
             )
@@ -766,9 +781,10 @@ class RunState:
             if isinstance(problem, IdleTimeoutError)
             else StreamInterruptedError
         )
-        return kind(f"{reason}. {self._advice()}", **ids)
+        return kind(f"{reason}. {self.advice()}", **ids)
 
-    def _advice(self) -> str:
+    def advice(self) -> str:
+        """Say how to go on with it, where that is possible."""
         if self.workflow_run_id is None and self.foreign is not None:
             return "No event told an id to go on with; a run may have been started"
         if self.workflow_run_id is None:

@@ -256,8 +256,8 @@ class Form(Record):
     `form_token` is what the API knows the form by: who has it can answer, so that it is
     not shown. It is None where the server did not tell it (a blocking answer before 1.14).
     A node that is not delivered to the web app has one all the same, which no endpoint
-    knows; `display_in_ui` is False there, and wherever the server does not tell it: Dify
-    1.14 tells it in `HumanInputRequired` events, and not in what a pause waits for.
+    knows (none from 1.16 on); `display_in_ui` is False there, and wherever the server does
+    not tell it: Dify 1.14 tells it in streams, and not in blocking answers and `get_form()`.
     """
 
     __slots__ = ()

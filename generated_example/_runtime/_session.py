@@ -429,6 +429,8 @@ class StreamSession(Generic[EndT]):
                 state.patience -= monotonic() - began
         except (ConnectionLostError, IdleTimeoutError) as error:
             problem = error
+        except DeadlineExceededError as error:
+            raise DeadlineExceededError(f"{error}. {state.advice()}") from error
         if piece is not None:
             news = state.news
             state.take(self._decoder.feed(piece))

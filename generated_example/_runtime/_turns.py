@@ -649,7 +649,7 @@ class TurnState(RunState):
             error.conversation_id = self.conversation_id
         error.answer = error.answer or self.answer
 
-    def _advice(self) -> str:
+    def advice(self) -> str:
         if self.workflow_run_id is not None:
             return (
                 f"The run {self.workflow_run_id} may go on: resume() follows it, and "

@@ -128,15 +128,14 @@ def check_files(field: FormInput, value: Any) -> list[PreparedFile]:
     """Return the files of a field that takes several.
 
     Raises:
-        ValueError: They are no list, too many, or one of them is not taken.
+        ValueError: They are no list, too many, or one of them is not taken. None at all
+            are, as by the server.
     """
     found = type(value).__name__
     is_one = isinstance(value, str | bytes | bytearray | tuple | Mapping)
     if is_one or not isinstance(value, Sequence):
         raise ValueError(f"a list is needed, not {found}")
     files = cast(Sequence[object], value)
-    if not files:
-        raise ValueError("the list is empty")
     if field.max_files is not None and len(files) > field.max_files:
         raise ValueError(f"{len(files)} files are too many")
     return [rules_of(field).prepare(file) for file in files]

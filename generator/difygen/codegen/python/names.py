@@ -143,7 +143,8 @@ def name_variables(app: App, options: Options, name: str) -> VariableNames:
     inputs = [each.name for each in app.inputs]
     outputs = [each.name for each in app.outputs]
     variables = [each.name for each in app.variables]
-    problems += _unheard_of(renamed, [*inputs, *outputs, *variables], "rename", app)
+    fields = [field.name for form in app.forms for field in form.inputs]
+    problems += _unheard_of(renamed, [*inputs, *outputs, *variables, *fields], "rename", app)
     variable = key_variable(options, app, name)
     if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", variable) is None:
         problems.append(_problem("env", f'"{variable}" cannot be the name of an environment variable.', app.source))
@@ -156,13 +157,19 @@ def name_variables(app: App, options: Options, name: str) -> VariableNames:
         _named(outputs, lambda wire: snake_name(wire, "output"), MODEL_ATTRIBUTES, renamed, app, problems),
         _named(variables, lambda wire: snake_name(wire, "variable"), VARIABLES_ATTRIBUTES, renamed, app, problems),
         nodes,
-        _name_forms(app, class_name(name), nodes),
+        _name_forms(app, class_name(name), nodes, renamed, problems),
         variable,
         tuple(problems),
     )
 
 
-def _name_forms(app: App, stem: str, nodes: Mapping[str, Identifier]) -> dict[str, FormNames]:
+def _name_forms(
+    app: App,
+    stem: str,
+    nodes: Mapping[str, Identifier],
+    renamed: Mapping[str, str],
+    problems: list[Diagnostic],
+) -> dict[str, FormNames]:
     """Return the names of the forms by the ids of their nodes; their classes are called after the nodes."""
     classes = assign(
         [form.node for form in app.forms],
@@ -172,7 +179,7 @@ def _name_forms(app: App, stem: str, nodes: Mapping[str, Identifier]) -> dict[st
     forms = {}
     for form in app.forms:
         wires = [each.name for each in form.inputs]
-        inputs = assign(wires, lambda wire: snake_name(wire, "field"), reserved=ANSWER_ATTRIBUTES)
+        inputs = _named(wires, lambda wire: snake_name(wire, "field"), ANSWER_ATTRIBUTES, renamed, app, problems)
         taken = set(inputs.values())
         action = distinct("action_" if "action" in taken else "action", form.node, taken.__contains__)
         forms[form.node] = FormNames(classes[form.node], action, inputs)
