@@ -6,6 +6,8 @@ import json
 import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,17 @@ import pytest
 import trustme
 import yaml
 from difygen.config import Config
+from difygen.doctor import contract
 from difygen.doctor.command import DoctorOptions, run_doctor
 from difygen.doctor.report import Report
+from difygen.generated_client import GeneratedClient, generated
 from difygen.releases import NEWEST_KNOWN, TRAITS, Release, parse_version
 from difygen.servers import AddressProblem, candidates, is_readable_on_the_way, parse_address
 from difygen.testing import mock_dify
 from support import CHAT_LAB, LAB, ROOT, TESTS
+from support.fault_events import PING, broken, silence
 from support.replay import recording
-from support.servers import Connection, Request, Server, answer, as_json, authority, html, unused_port
+from support.servers import RUN, Connection, Request, Server, answer, as_json, authority, html, unused_port
 from support.terminal import on_terminal, piped, redirected
 
 KEY = "app-SECRETSECRET"
@@ -779,6 +784,27 @@ def test_a_run_that_fails_is_a_problem(doctor: Doctor, spec: str, monkeypatch: p
         code, checks = doctor(spec, base_url=dify_mock.base_url, run=True, inputs=("string=a", "num=1", "list=list_a"))
     assert (code, checks["run"]["outcome"]) == (1, "problem")
     assert "logs of the app" in checks["run"]["fix"]
+
+
+def test_a_stream_that_falls_silent_is_named_in_seconds(
+    doctor: Doctor, spec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which takes 25 of them in earnest; the server would take 300."""
+
+    @contextmanager
+    def impatient(*arguments: Any) -> Iterator[GeneratedClient]:
+        with generated(*arguments) as loaded:
+            protocol = import_module(f"{loaded.package.__name__}._runtime._protocol")
+            monkeypatch.setattr(protocol, "REFUSAL_PATIENCE", 0.2)
+            yield loaded
+
+    monkeypatch.setattr(contract, "generated", impatient)
+    monkeypatch.setenv("DIFY_API_KEY", KEY)
+    with Server({**dify(), RUN: broken([PING], silence)}) as server:
+        code, checks = doctor(spec, base_url=server.url, run=True, inputs=("string=a", "num=1", "list=list_a"))
+    assert (code, checks["run"]["outcome"]) == (1, "problem")
+    assert "The stream fell silent after its first ping." in checks["run"]["message"]
+    assert checks["run"]["fix"].startswith("Try the same in blocking mode (difygen call --blocking)")
 
 
 def test_outputs_that_do_not_fit_are_a_problem(

@@ -10,11 +10,13 @@ from typing import Any
 
 import httpx
 import pytest
+import runtime
 from difygen.model import App, Features
 from difygen.testing import MockDify, mock_dify
 from runtime import TurnFailedError, TurnStoppedError
-from support import CHAT_LAB, LAB
+from support import CHAT_LAB, LAB, TESTS
 from support.chat_clients import AnyInputs, Flow
+from support.concat_client import ConcatClient
 from support.mock_player import events_of
 
 NOTHING = AnyInputs.model_validate({})
@@ -180,3 +182,47 @@ def test_who_may_answer_a_form(
         *_, required, paused = events_of(client.post("/v1/workflows/run", json=body).content)
     for form in (required["data"], paused["data"]["reasons"][0]):
         assert (form["form_token"] is not None, form.get("approval_channels")) == (has_token, channels)
+
+
+WRONG = [
+    ({"budget": 5}, "select input 'budget': expected string"),
+    ({"budget": "fun"}, "select input 'budget': fun"),
+    ({"proof": "a"}, "file input 'proof': expected mapping"),
+    ({"pictures": ["a"]}, "file list input 'pictures': expected list of mappings"),
+    ({"proof": {"type": "image", "transfer_method": "local_file"}}, "file input 'proof': Invalid upload file id"),
+]
+
+
+@pytest.mark.parametrize("release", ["1.14", "1.15"])
+def test_answers_that_a_form_does_not_take(release: str) -> None:
+    with playing(TESTS / "cases" / "gen" / "forms" / "expenses.yml", release) as (_, client):
+        body = {"inputs": {"topic": "cats"}, "response_mode": "streaming", **USER}
+        required = events_of(client.post("/v1/workflows/run", json=body).content)[-2]
+        url = f"/v1/form/human_input/{required['data']['form_token']}"
+        link = {"type": "document", "transfer_method": "remote_url", "url": "https://example.com/a.pdf"}
+        good = {"comment": 5, "budget": "office", "month": "May", "proof": link, "pictures": []}
+        answer = {"action": "action_1", **USER}
+        for wrong, problem in WRONG if release == "1.15" else ():
+            said = client.post(url, json=answer | {"inputs": good | wrong}).json()
+            assert (said["code"], said["message"]) == ("invalid_form_data", f"Invalid value for {problem}")
+        taken = good | (WRONG[1][0] if release == "1.14" else {})
+        assert client.post(url, json=answer | {"inputs": taken}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("release", "kind", "message"),
+    [
+        ("1.12", runtime.InvalidParamError, "string in input form must be less than 48 characters"),
+        ("1.14", runtime.IdleTimeoutError, "The stream fell silent after its first ping"),
+        ("1.15", runtime.InvalidParamError, "string in input form must be less than 48 characters"),
+    ],
+)
+def test_a_client_hears_of_a_refusal_in_seconds(
+    release: str, kind: type[Exception], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the server says nothing the client takes 25 seconds in earnest, and the server would take 300."""
+    monkeypatch.setattr(runtime._protocol, "REFUSAL_PATIENCE", 0.3)
+    with mock_dify(LAB / "concat.yml", dify=release, silence=60) as dify:
+        options: dict[str, Any] = {"base_url": dify.base_url, "api_key": dify.api_key, "user": "u1"}
+        with ConcatClient(**options) as client, pytest.raises(kind, match=message):
+            client.run(string="x" * 49, response_mode="streaming")

@@ -191,6 +191,12 @@ TRAITS: dict[str, Trait] = {
         "seen on a commit of June 2026",
         mock="The answer to an upload has a `reference`, null.",
     ),
+    "checked-forms": Trait(
+        (1, 15, 0),
+        _NEVER,
+        "sources",
+        mock="Forms refuse texts that are no options, and files of the wrong shape; earlier they take them.",
+    ),
     "submitted-data": Trait(
         (1, 15, 0),
         _NEVER,

@@ -149,6 +149,11 @@ def _advice(error: Exception) -> str:
         return "The live workflow's outputs are not those of the definition: export it again, or correct the spec."
     if kinds & {"RunFailedError", "TurnFailedError"}:
         return "Look at the run in Dify's logs of the app; the message is that of the failing node."
+    if "IdleTimeoutError" in kinds and getattr(error, "workflow_run_id", None) is None:
+        return (
+            "Try the same in blocking mode (difygen call --blocking): it says what the server refuses. If that runs, "
+            "Dify's worker does not: look at the worker container's log."
+        )
     if "DifyTimeoutError" in kinds:
         return (
             "If streams bring pings and nothing else, Dify's worker does not run: look at the worker container's log."

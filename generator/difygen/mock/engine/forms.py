@@ -1,9 +1,9 @@
 """The form of a human-input node: what a person is asked, and what becomes of the answer.
 
 Shapes are those that were recorded on the commit that became 1.13 and on 1.14.2. As there, an answer must name a button
-and every field, and nothing else of it is looked at before the run goes on: a value of another type fails the run then,
-and a text that is no option is what the node gives. What was not recorded (files of the wrong shape, a form that nobody
-answered in time) is as in the sources.
+and every field, and before 1.15 nothing else of it is looked at before the run goes on: a value of another type fails
+the run then, and a text that is no option is what the node gives. What was not recorded (files of the wrong shape, a
+form that nobody answered in time, later releases) is as in the sources.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from difygen.mock.errors import ApiError
 from difygen.mock.files import FileStore
 from difygen.parser.dsl.control_flow.branches import TIMEOUT
 from difygen.parser.dsl.forms import WEB_APP, is_delivered_by
-from difygen.parser.dsl.graph import Step, mapping
+from difygen.parser.dsl.graph import Step, mapping, sequence
 from difygen.releases import Release
 
 _UNITS = {"hour": 3600, "day": 24 * 3600}
@@ -151,6 +151,9 @@ class Form:
         kinds = self._kinds()
         if missing := [name for name in kinds if name not in answers]:
             raise ApiError(400, "invalid_form_data", f"Missing required inputs: {', '.join(missing)}")
+        if self.release.has("checked-forms"):
+            for row in self.inputs:
+                _check(row, answers[_name(row)], store)
         values: JsonObject = {}
         try:
             for name, value in answers.items():
@@ -213,6 +216,28 @@ def _timeout(node: Step) -> float:
     number, unit = node.data.get("timeout"), str(node.data.get("timeout_unit"))
     count = number if isinstance(number, int) and not isinstance(number, bool) else _USUAL_TIMEOUT
     return min(count, _LONGEST) * _UNITS.get(unit, _UNITS["hour"])
+
+
+def _check(row: JsonObject, value: Any, store: FileStore) -> None:
+    """Refuse what a field of a form does not take, as later releases do: texts of other fields are not looked at."""
+    kind, source = str(row.get("type")), mapping(row.get("option_source"))
+    problem = ""
+    if kind == "select" and not isinstance(value, str):
+        problem = "expected string"
+    elif kind == "select" and source.get("type") == "constant" and value not in sequence(source.get("value")):
+        problem = value
+    elif kind == "file" and not isinstance(value, dict):
+        problem = "expected mapping"
+    elif kind == "file-list" and not (isinstance(value, list) and all(isinstance(each, dict) for each in value)):
+        problem = "expected list of mappings"
+    elif kind in _VALUE_TYPES:
+        try:
+            _restored(_name(row), kind, value, store)
+        except ApiError as error:
+            problem = error.message
+    if problem:
+        words = kind.replace("-", " ")
+        raise ApiError(400, "invalid_form_data", f"Invalid value for {words} input '{_name(row)}': {problem}")
 
 
 def _restored(name: str, kind: str | None, value: Any, store: FileStore) -> Any:
