@@ -2,6 +2,12 @@
 
 The specification of everything in here is Dify's own behaviour; where versions differ, the engine of Dify 1.9 and
 later counts.
+
+graph           steps and how they are connected; control_flow/: which of them a run comes to
+node_types      the table of node types; node_fields, node_sources, code/: what its functions say that nodes give
+nullability     what a selector leads to, and when there is a value of it; dataflow: from a selector to the node that
+                makes one
+inputs, outputs, forms, chat   the parts of an `App`
 """
 
 from __future__ import annotations
