@@ -244,7 +244,8 @@ def test_a_table_that_has_changed_runs_what_is_new(served: tuple[BulkServer, Ser
     lines = kept
     assert "1100 of 1,100 rows succeeded (1100 before)." in call().err
     assert (bulk.twice, bulk.starts["row 0500"]) == (["row 0500"], 2)
-    assert "1100 of 1,100 rows succeeded." in call("num=7").err  # other calls, all of them
+    del lines[5:]
+    assert "5 of 5 rows succeeded." in call("num=7").err  # other calls, all of them
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".jsonl"])

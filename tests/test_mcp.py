@@ -1,4 +1,4 @@
-"""`difygen mcp`, driven by the SDK's own client: over standard input and output as a process, and over HTTP."""
+"""`difygen mcp`, driven by the SDK's own client: in this process, over standard input and output, and over HTTP."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httpx
 import pytest
@@ -28,6 +29,7 @@ from support.projects import difygen
 from support.servers import RUN, STOP, Connection, Request, Server, as_json
 
 pytest.importorskip("mcp_types", reason="the SDK of MCP is not installed: pip install 'difygen[mcp]'")
+from difygen.mcp.calls import Calls
 from mcp import Client, MCPError, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from mcp_types import CallToolResult
@@ -80,10 +82,26 @@ async def connected(
             yield client
 
 
-def talk(
+def talk(work: Callable[[Client], Awaitable[Any]], *arguments: str, environment: Mapping[str, str]) -> Any:
+    """Do something with a client in the place of standard input and output, and return what comes of it."""
+    given: list[Any] = []
+
+    async def serve_here(server: Any, calls: Calls) -> None:
+        async with asyncio.timeout(200), Client(server) as client:
+            given.append(await work(client))
+        await calls.close()
+
+    with patch.dict(os.environ, environment), patch("difygen.mcp.command.serve_stdio", serve_here):
+        ran = difygen("mcp", *arguments)
+    assert ran.code == 0, ran.err
+    Path("log.txt").write_text(ran.err, "utf-8")
+    return given[0]
+
+
+def talk_to_process(
     work: Callable[[Client], Awaitable[Any]], *arguments: str, environment: Mapping[str, str], mode: str = "auto"
 ) -> Any:
-    """Do something with a client, and return what comes of it."""
+    """Do something with a client of a server that is a process, and return what comes of it."""
 
     async def main() -> Any:
         async with asyncio.timeout(200):
@@ -206,7 +224,8 @@ def test_every_app_can_be_called_and_gives_what_it_says() -> None:
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 def test_a_workflow_is_run_for_the_user_of_the_server(mode: str) -> None:
     with mock_dify(CONCAT, handler=lambda inputs: {"result": f"{inputs['string']}{inputs['num']}"}) as dify:
-        result = talk(call("concat", INPUTS), CONCAT, "--user", "ada", environment=dify.environment, mode=mode)
+        asked = call("concat", INPUTS)
+        result = talk_to_process(asked, CONCAT, "--user", "ada", environment=dify.environment, mode=mode)
         assert dify.last_run.user == "ada"
         assert dify.last_run.inputs["num"] == 1
     assert result.structured_content == {"result": "a1"}
@@ -340,7 +359,7 @@ def test_a_missing_key_is_told_at_the_start_and_when_it_is_needed() -> None:
         return listed, await client.call_tool("concat", INPUTS)
 
     with mock_dify(CONCAT) as dify:
-        listed, result = talk(work, CONCAT, environment={"DIFY_BASE_URL": dify.base_url})
+        listed, result = talk_to_process(work, CONCAT, environment={"DIFY_BASE_URL": dify.base_url})
     assert "DIFY_CONCAT_API_KEY or DIFY_API_KEY" in Path("log.txt").read_text()
     assert "API_KEY" not in repr(listed)
     assert "DIFY_CONCAT_API_KEY" in error_of(result)
@@ -505,7 +524,7 @@ def test_cancelling_stops_the_run(mode: str) -> None:
             assert await asyncio.to_thread(eventually, lambda: dify.last_run.status == "stopped")
             return await client.list_tools()  # the server goes on
 
-        talk(work, CONCAT, environment=dify.environment, mode=mode)
+        talk_to_process(work, CONCAT, environment=dify.environment, mode=mode)
         assert len(dify.runs) == 1
 
 
@@ -795,9 +814,9 @@ def test_a_long_run_is_started_and_looked_up() -> None:
 @pytest.mark.slow
 def test_another_server_knows_the_result_of_a_long_run() -> None:
     with mock_dify(CONCAT, latency=0.3) as dify:
-        started = talk(call("start_concat", INPUTS), CONCAT, "--long-runs", environment=dify.environment)
+        started = talk_to_process(call("start_concat", INPUTS), CONCAT, "--long-runs", environment=dify.environment)
         asked = call("concat_result", {"run_id": started.structured_content["run_id"]})
-        result = talk(asked, CONCAT, "--long-runs", environment=dify.environment)
+        result = talk_to_process(asked, CONCAT, "--long-runs", environment=dify.environment)
     assert result.structured_content["outputs"] == {"result": "mock result"}
 
 
