@@ -6,6 +6,7 @@ on a crowded one alone is named, and does not hide what the thousands of others 
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +29,10 @@ def run_tests(
         env: The environment's variables; by default those of this process.
         folder: Where pytest runs.
     """
-    command = (str(python), "-m", "pytest", "-n", WORKERS, "-o", f"cache_dir={cache}", *arguments)
+    spread = ("-n", WORKERS, "--dist", "worksteal")  # tests of a module stay together, and share what is made for it
+    command = (str(python), "-m", "pytest", *spread, "-o", f"cache_dir={cache}", *arguments)
+    env = dict(os.environ if env is None else env)
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # a thousand processes would compile all of difygen
     code = subprocess.run(command, check=False, cwd=folder, env=env).returncode
     if code != SOME_FAILED:
         return code

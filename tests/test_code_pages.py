@@ -44,7 +44,9 @@ def difygen(folder: Path, page: str, *arguments: str) -> tuple[int, str, str]:
     return done.returncode, shown[0], shown[1]
 
 
-@pytest.mark.parametrize("page", CODE_PAGES)
+@pytest.mark.parametrize(
+    "page", [*CODE_PAGES[3:], *(pytest.param(page, marks=pytest.mark.slow) for page in CODE_PAGES[:3])]
+)
 def test_every_command_prints_to_every_code_page(folder: Path, tmp_path: Path, page: str) -> None:
     package = str(tmp_path / "client")
     assert difygen(folder, page, "old.yaml", "-o", package)[0] == 0

@@ -28,7 +28,7 @@ from pydantic import ValidationError
 from support.packages import write
 from support.random_workflows import change_somewhere, random_workflow, sample
 
-HARMLESS, BREAKING, INTERNAL = 90, 80, 30
+HARMLESS, BREAKING, INTERNAL = 45, 40, 20
 """How many pairs there are of each kind. Among the harmless ones are some with internal changes, too."""
 
 SURELY = {"input-added-required", "input-now-required", "input-removed", "input-refuses-none"}

@@ -55,6 +55,7 @@ except two.ConfigurationError as error:
         assert (checked.code, checked.out, checked.err) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_what_is_generated_passes_the_tools(project: Project) -> None:
     difygen("runtime")
     difygen("specs", "-o", "clients")
