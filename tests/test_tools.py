@@ -193,7 +193,12 @@ def test_a_model_calls_a_workflow(client: Any, asynchronous: bool) -> None:
         ("lookup", {"ke_hu": "Ada", "paper": "file:///etc/hosts"}, "paper: "),
         ("lookup", "{", "The arguments are no JSON: "),
         ("lookup", "[]", "The arguments must be a JSON object."),
+        ("lookup", "[" * 100_000, "The arguments are no JSON: "),
+        ("lookup", {"ke_hu": "\ud83d"}, "The arguments are no JSON: "),
+        (None, {}, "There is no tool `None`."),
         ("desk", {"order": "1"}, "query: a text is required."),
+        ("desk", {"query": "", "order": "1"}, "query: a text is required."),
+        ("desk", {"query": "Hi", "order": "1", "conversation_id": 5}, "conversation_id: a text is required."),
     ],
 )
 def test_a_wrong_call_is_told_to_the_model_and_starts_nothing(
@@ -208,6 +213,15 @@ def test_a_wrong_call_is_told_to_the_model_and_starts_nothing(
     assert str(caught.value).startswith(told)
     assert "s3cr3t" not in str(caught.value)
     assert "/etc" not in str(caught.value)
+
+
+def test_clients_that_cannot_be_called_so_are_the_programs_mistake(client: Any) -> None:
+    with pytest.raises(TypeError, match="int is no client that difygen generated"):
+        Tools(lookup=5)
+    with pytest.raises(TypeError, match=r"AsyncLookupClient is called by await acall_tool\(\)"):
+        Tools(lookup=fake_client(client.AsyncLookupClient, {})).call_tool("lookup", {"ke_hu": "Ada"})
+    with pytest.raises(TypeError, match=r"LookupClient is called by call_tool\(\)"):
+        asyncio.run(Tools(lookup=fake_client(client.LookupClient, {})).acall_tool("lookup", {"ke_hu": "Ada"}))
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from inspect import iscoroutinefunction
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -33,6 +34,7 @@ class Tools:
 
     def __init__(self, **clients: Any) -> None:
         self._clients = clients
+        self._inputs = {name: _inputs_class(type(client)) for name, client in clients.items()}
 
     def call_tool(self, name: str, arguments: Mapping[str, Any] | str) -> dict[str, Any]:
         """Call an app as a model asks for it, and return what it gives, in JSON's types.
@@ -45,7 +47,7 @@ class Tools:
             ToolError: There is no such tool, the arguments are not what the app takes, or the call did not succeed.
             Exception: A setting of the client is missing or wrong: its `ConfigurationError`, `AuthenticationError`.
         """
-        method, inputs, options = self._prepare(name, arguments)
+        method, inputs, options = self._prepare(name, arguments, is_awaited=False)
         try:
             return tool_result(method(*inputs, **options), is_conversation=len(inputs) > 1)
         except Exception as error:
@@ -53,14 +55,17 @@ class Tools:
 
     async def acall_tool(self, name: str, arguments: Mapping[str, Any] | str) -> dict[str, Any]:
         """Call an app by its client for asyncio, as `call_tool` does."""
-        method, inputs, options = self._prepare(name, arguments)
+        method, inputs, options = self._prepare(name, arguments, is_awaited=True)
         try:
             return tool_result(await method(*inputs, **options), is_conversation=len(inputs) > 1)
         except Exception as error:
             raise _error_to_raise(error) from error
 
-    def _prepare(self, name: str, arguments: Mapping[str, Any] | str) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+    def _prepare(
+        self, name: str, arguments: Mapping[str, Any] | str, *, is_awaited: bool
+    ) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
         """Return the method of the client, and what it is called with."""
+        name = str(name)  # of a model's answer, where it may be anything
         client = self._clients.get(name)
         if client is None:
             near = nearest(name, self._clients)
@@ -68,16 +73,20 @@ class Tools:
             raise ToolError(f"There is no tool {named(name)}. {hint}")
         given = _object(arguments)
         verb = next(each for each in ("run", "chat", "complete") if hasattr(client, f"{each}_inputs"))
+        method = getattr(client, f"{verb}_inputs")
+        if iscoroutinefunction(method) is not is_awaited:
+            raise TypeError(f"{type(client).__name__} is called by {'' if is_awaited else 'await a'}call_tool()")
         turn = {key: given.pop(key) for key in _TURN if verb == "chat" and key in given}
-        if verb == "chat" and not isinstance(turn.get("query"), str):
+        if verb == "chat" and not turn.get("query"):
             raise ToolError("query: a text is required.")
+        if wrong := [key for key, value in turn.items() if not isinstance(value, str)]:
+            raise ToolError(f"{wrong[0]}: a text is required.")
         about = getattr(client, "_app", None) or getattr(client, "_workflow", None)
         files = given.pop("files", None) if getattr(about, "files", None) is not None else None
         if not (files is None or isinstance(files, list) and all(map(is_file_url, files))):
             raise ToolError("files: a list of URLs that begin with https:// is required.")
-        kind = _inputs_class(type(client))
         try:
-            inputs = kind.model_validate_json(json.dumps(given))
+            inputs = self._inputs[name].model_validate_json(json.dumps(given))
         except ValidationError as error:
             rows = error.errors(include_url=False, include_input=False, include_context=False)  # no values
             told = [f"{'.'.join(map(str, row['loc'])) or 'arguments'}: {row['msg']}" for row in rows]
@@ -85,7 +94,7 @@ class Tools:
         options = {"conversation_id": turn["conversation_id"]} if turn.get("conversation_id") else {}
         options |= {"files": files} if files else {}
         positional = (turn["query"], inputs) if verb == "chat" else (inputs,)
-        return getattr(client, f"{verb}_inputs"), positional, options
+        return method, positional, options
 
 
 def _object(arguments: Mapping[str, Any] | str) -> dict[str, Any]:
@@ -93,11 +102,16 @@ def _object(arguments: Mapping[str, Any] | str) -> dict[str, Any]:
     if isinstance(arguments, str):
         try:
             arguments = json.loads(arguments or "{}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ToolError(f"The arguments are no JSON: {error}.") from error
     if not isinstance(arguments, Mapping):
         raise ToolError("The arguments must be a JSON object.")
-    return {name: value for name, value in arguments.items() if value is not None}
+    given = {name: value for name, value in arguments.items() if value is not None}
+    try:
+        json.dumps(given, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:  # half of a character, and what has no end
+        raise ToolError(f"The arguments are no JSON: {error}.") from error
+    return given
 
 
 def is_file_url(value: object) -> bool:
