@@ -78,7 +78,11 @@ TRAITS: dict[str, Trait] = {
         _ALWAYS, (1, 13, 0), "seen on 1.12.1", mock="`outputs` of a run's detail is JSON text; later it is an object."
     ),
     "unknown-run-is-null": Trait(
-        _ALWAYS, (1, 13, 1), "seen on 1.12.1", mock="An unknown run is 200 with every field null; later it is 404."
+        _ALWAYS,
+        (1, 13, 1),
+        "seen on 1.12.1",
+        "A run that it does not know is answered with 200 and nulls; generated clients raise NotFoundError.",
+        mock="An unknown run is 200 with every field null; later it is 404.",
     ),
     "run-ends-before-message": Trait(
         _ALWAYS,
@@ -148,6 +152,19 @@ TRAITS: dict[str, Trait] = {
         "sources",
         "It has no events endpoint: a broken stream cannot be taken up again, its run is looked up instead.",
         mock="There are no endpoints for events and forms; the web app's own for forms is there.",
+    ),
+    "unchecked-answers": Trait(
+        FIRST_WITH_FORMS,
+        _NEVER,
+        "seen on 1.14.2 and a commit of June 2026",
+        "It does not check the values of forms: a number for a text fails the run, a text that is no option is taken; "
+        "generated clients check them first.",
+    ),
+    "useless-tokens": Trait(
+        FIRST_WITH_FORMS,
+        (1, 16, 0),
+        "seen on 1.14.2",
+        "A form that is not delivered to the web app has a token that no endpoint knows; generated clients say so.",
     ),
     "stop-may-fail": Trait(
         (1, 9, 0),

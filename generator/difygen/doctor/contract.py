@@ -156,6 +156,7 @@ def _advice(error: Exception) -> str:
         )
     if "DifyTimeoutError" in kinds:
         return (
-            "If streams bring pings and nothing else, Dify's worker does not run: look at the worker container's log."
+            "`difygen call` with --blocking is told why a run is refused. If it succeeds, and streams bring pings and "
+            "nothing else, Dify's worker does not run: look at the worker container's log."
         )
     return "Look at the message; the server's log has more."
