@@ -582,7 +582,10 @@ def test_a_server_without_passwords_is_said_before_one_is_asked_for(
     site.studio.passwords = False
     ran = site.pull(code=1)
     assert f"{site.server.origin} takes no passwords: it lets people in by SSO." in ran.err
-    assert "hint: Take a user's token (`difyctl auth login` signs in with a browser), or an admin key." in ran.err
+    assert (
+        "hint: Sign in with a browser (--auth browser, Dify 1.15 and later), or take a user's token or an admin key."
+        in ran.err
+    )
 
 
 def test_a_wrong_password_is_sent_once(site: Site, user: None, monkeypatch: pytest.MonkeyPatch) -> None:

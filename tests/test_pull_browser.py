@@ -138,5 +138,5 @@ def test_what_is_shown_is_a_page_and_a_code(changed: dict[str, str | None], site
 
 def test_nobody_is_asked_where_nobody_looks(site: Site) -> None:
     ran = site.pull("--auth", "browser", code=2)
-    assert "There is nothing to sign in with by browser: give --auth browser at a terminal" in ran.err
+    assert "Somebody has to sign in with a browser at a terminal, and this is none: set DIFY_TOKEN." in ran.err
     assert site.studio.seen == []

@@ -224,6 +224,10 @@ def test_outputs_of_stored_runs_are_suggested_and_hold_no_markup(site: Site) -> 
     assert lines[start + 1 : start + 4] == ["#   a: integer", "#   b: array[integer]", "#   c: file"]
     assert lines[start + 5 : -1] == ["#   e: any", "#   f: object", "#   g: any", "#   h: number"]
     assert lines[-1] == "outputs: {}" and lines[start + 4].startswith("#   ")
+    before = stamps("specs")
+    told = site.pull("--sample-runs", "5").err.splitlines()
+    assert told[0].startswith("specs/concat.yml: note: Seen in 2 stored runs, as a suggestion: a: integer, b: array[")
+    assert stamps("specs") == before
 
 
 def test_drafts_of_old_servers_are_compared_by_the_apps_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -109,6 +109,8 @@ def find_access(asked: Asked, server: Address) -> tuple[Access, ...]:
     for method in [wanted] if wanted else AUTH_METHODS:
         if found := finders[method]():
             return found
+    if wanted == "browser":
+        raise UsageProblem(f"Somebody has to sign in with a browser at a terminal, and this is none: set {TOKEN}.")
     if wanted:
         raise UsageProblem(f"There is nothing to sign in with by {wanted}: {_NEEDS[wanted]}.")
     raise UsageProblem(

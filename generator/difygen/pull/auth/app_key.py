@@ -76,8 +76,12 @@ def fetch_by_keys(
                     notes.append(Diagnostic("warning", "app-renamed", message, Location(""), hint))
                 findings += [(app_id, note) for note in notes]
                 samples = _sampled(traffic, access, live, options.sample_runs)
-                text = _updated(options.existing(app_id), live) or _new_text(live, access, samples)
-                definitions[app_id] = RemoteDefinition(text, "parameters")
+                text = _updated(options.existing(app_id), live)
+                if text is not None and samples:  # which are no comments in what people have written
+                    rows = ", ".join(map(str.strip, samples[1:]))
+                    told = f"{samples[0]} {rows}." if rows else samples[0]
+                    findings.append((app_id, Diagnostic("note", "sampled-outputs", told, Location(""))))
+                definitions[app_id] = RemoteDefinition(text or _new_text(live, access, samples), "parameters")
             except ServerProblem as problem:
                 if not problem.status:
                     raise

@@ -145,7 +145,7 @@ class PasswordSession:
         others = f": it lets people in by {listed(ways)}" if ways else ""
         raise ServerProblem(
             f"{self._traffic.origin} takes no passwords{others}.",
-            "Take a user's token (`difyctl auth login` signs in with a browser), or an admin key.",
+            "Sign in with a browser (--auth browser, Dify 1.15 and later), or take a user's token or an admin key.",
         )
 
     def _sign_in(self) -> None:
