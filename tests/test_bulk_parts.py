@@ -212,6 +212,16 @@ def test_a_part_that_was_edited_is_read_again_the_next_time(folder: Path) -> Non
     assert states(folder) == {"b": "done"}
 
 
+def test_a_folder_of_other_things_is_no_store(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(StoreError, match=r"holds other things, such as notes\.txt: give the store a folder of its own"):
+        PartsStore(tmp_path)
+    (tmp_path / "notes.txt").unlink()
+    (tmp_path / "rows.jsonl").write_text('{"string": "a"}\n')
+    with PartsStore(tmp_path) as store, pytest.raises(StoreError, match=r"rows\.jsonl holds what this difygen"):
+        store.get("a")
+
+
 def test_an_index_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot, "LEAST", 1)
     (tmp_path / "index.db").mkdir()

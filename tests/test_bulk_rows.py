@@ -28,6 +28,7 @@ from difygen.bulk import (
     open_store,
     run_row,
 )
+from difygen.bulk.rows import result_of_stored
 from difygen.bulk.tally import Spread
 from difygen.testing import MockDify, mock_dify
 from hypothesis import given
@@ -134,15 +135,49 @@ def test_a_run_that_goes_on_is_left_and_read_later(run: Any, served: tuple[BulkS
     assert served[0].starts == {"a": 1}
 
 
-def test_a_run_that_the_server_has_forgotten_is_unknown(run: Any, served: tuple[BulkServer, Server]) -> None:
+@pytest.mark.parametrize("comes_back", [False, True])
+def test_a_run_that_the_server_does_not_know_is_unknown(
+    run: Any, served: tuple[BulkServer, Server], store: Store, comes_back: bool
+) -> None:
     served[0].faults["a"] = "cut"
     assert run(row("a")).state == "started"
-    served[0].runs.clear()
+    forgotten, served[0].runs = served[0].runs, {}
     served[0].faults.clear()
-    found = run(row("a"))
-    assert (found.state, found.status, found.error_kind) == ("unknown", "unknown", "NotFoundError")
-    assert run(row("a"), rerun_unknown=True).state == "done"
-    assert served[0].starts == {"a": 2}
+    for _ in range(2):
+        found = run(row("a"))
+        assert (found.state, found.status, found.error_kind) == ("unknown", "unknown", "NotFoundError")
+        kept = store.get("a")
+        assert kept is not None and result_of_stored(kept).values == found.values
+    if comes_back:
+        served[0].runs = forgotten
+        assert run(row("a")).outputs == {"result": "A"}
+    else:
+        assert run(row("a"), rerun_unknown=True).state == "done"
+    assert served[0].starts == {"a": 1 if comes_back else 2}
+
+
+@pytest.mark.parametrize("names", ["aaab", "abcdefa"])
+def test_rows_that_are_the_same_as_one_at_work_or_just_ended_are_counted_as_that(
+    served: tuple[BulkServer, Server], store: Store, names: str
+) -> None:
+    passes: list[int] = []
+
+    def rows() -> list[Row]:
+        passes.append(len(passes))
+        return [row(name) for name in names]
+
+    async def work() -> Tally:
+        async with AsyncConcatClient(base_url=served[1].url, api_key=KEY, user="ada") as client:
+            return await AsyncJob(client, store, concurrency=1).run(rows)
+
+    tally = asyncio.run(work())
+    assert (tally.done, tally.before, tally.repeated, tally.seen) == (
+        len({*names}),
+        0,
+        len(names) - len({*names}),
+        len(names),
+    )
+    assert (passes, served[0].twice) == ([0], [])
 
 
 def test_a_wrong_key_is_no_result_and_starts_nothing(run: Any, served: tuple[BulkServer, Server], store: Store) -> None:

@@ -467,7 +467,14 @@ def test_a_file_of_something_else_is_left_alone(spec: str, dify: MockDify, tmp_p
     assert "is there already, and no store of difygen call beside it" in ended.err
     ended = piped(*arguments, "--store", str(store), env=dify.environment)
     assert (ended.code, dify.runs, store.read_text()) == (2, [], "mine, too")
-    assert ended.err == f"Error: Cannot use {store}: file is not a database.\n"
+    complaint = "it is a file of something else; choose another place for the store"
+    assert ended.err == f"Error: Cannot use {store}: {complaint}.\n"
+    ended = piped(*arguments, "--store", f"{tmp_path}/", env=dify.environment)
+    assert (ended.code, dify.runs) == (2, [])
+    assert ended.err == (
+        f"Error: {tmp_path} holds other things, such as concat.yaml: give the store a folder of its own, "
+        f"such as {tmp_path}/runs/.\n"
+    )
 
 
 def test_results_that_cannot_be_written_end_the_batch(spec: str, dify: MockDify, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from difygen.bulk.hands import AsyncHands, StreamsApp
@@ -75,6 +76,7 @@ class AsyncJob:
         self._stops_on_exit = stops_on_exit
         self._on_result, self._on_change = on_result, on_change
         self._conversations: dict[str, str] = {}
+        self._busy: set[str] = set()
         self._waiting: dict[str, deque[Row]] = {}
         self._halted: set[str] = set()
 
@@ -106,6 +108,7 @@ class AsyncJob:
     async def _pass(self, rows: Iterable[Item]) -> None:
         queue: asyncio.Queue[Taken | None] = asyncio.Queue(self._concurrency)
         self._at: dict[asyncio.Task[None], str] = {}
+        self._busy.clear()
         self._halted.clear()
         self._hands.is_closing = False
         feeder = asyncio.create_task(self._feed(iter(rows), queue))
@@ -169,6 +172,8 @@ class AsyncJob:
     async def _pass_on_row(self, row: Row, stored: StoredRow | None, queue: asyncio.Queue[Taken | None]) -> None:
         self.tally.seen += 1
         self._page.rows += 1
+        if row.key in self._busy:
+            return  # the same as another row, and shares its result
         if stored is not None and self._is_settled(row, stored):
             if stored.state in ENDED:
                 is_new = stored.owner == self._store.owner
@@ -176,6 +181,7 @@ class AsyncJob:
             return
         while self._waiting and sum(map(len, self._waiting.values())) >= HELD_BACK:
             await asyncio.sleep(0.1)
+        self._busy.add(row.key)
         await queue.put((row, stored, self._page))
 
     def _count_ended(self, page: EndedPage) -> None:
@@ -249,7 +255,12 @@ class AsyncJob:
             result = await take_row(row, stored, self._hands, self._policy)
         finally:
             del self._at[task]
+            self._busy.discard(row.key)
             self._hands.unnamed.discard(row.key)
+        if not result.is_new and result.state in ENDED and result.error_kind != CHANGED:
+            known = await self._hands.read(row.key)
+            if known is not None and known.owner == self._store.owner:
+                return replace(result, is_new=True)  # the same as another row, which is counted
         self.tally.count(result)
         if result.is_new:
             self._on_result(row, result)

@@ -72,7 +72,9 @@ async def follow(stored: StoredRow, hands: Hands) -> RowResult:
         if verdict is Verdict.FAILED:
             return await keep_end(hands, stored, failure_of(error))
         if type(error).__name__ == "NotFoundError":  # the server has forgotten it, or is another one
-            return RowResult(stored.key, "unknown", {**failure_of(error), **stored.ids, "status": "unknown"})
+            values = {**failure_of(error), **stored.ids, "status": "unknown"}
+            await hands.write(hands.store.next_of(stored, "gone", result=json.dumps(values)))
+            return RowResult(stored.key, "unknown", values)
         status = "paused" if verdict is Verdict.PAUSED else "running"
         return RowResult(stored.key, "started", {**failure_of(error), **stored.ids, "status": status})
     if ended is None:

@@ -12,18 +12,27 @@ from typing import Any, Literal, NamedTuple
 from difygen.model import JsonValue
 from difygen.record import NOTHING
 
-State = Literal["claimed", "released", "unknown", "started", "failed", "done"]
+State = Literal["claimed", "released", "unknown", "started", "gone", "failed", "done"]
 """What is known of a row that was begun.
 
 claimed   somebody is about to start it: a run may or may not have been asked for
 released  nothing was started after all; the row is free
 unknown   nobody can tell whether a run was started
 started   its run, or turn, has an id
+gone      the server did not know that id when it was asked
 failed    it ended, but not well: refused, failed, stopped
 done      it ended well
 """
 
-RANKS: Mapping[State, int] = {"claimed": 0, "unknown": 1, "released": 2, "started": 3, "failed": 4, "done": 4}
+RANKS: Mapping[State, int] = {
+    "claimed": 0,
+    "unknown": 1,
+    "released": 2,
+    "started": 3,
+    "gone": 4,
+    "failed": 5,
+    "done": 5,
+}
 """Within one attempt a row only ever goes up. So parts that were written by several machines merge without a clock."""
 
 ENDED = frozenset(("failed", "done"))
@@ -193,7 +202,7 @@ def changed_row(row: Row) -> RowResult:
 
 def result_of_stored(stored: StoredRow, *, is_new: bool = False) -> RowResult:
     """Return what a store knows of a row as a result."""
-    words = {"claimed": "running", "started": "running", "released": "not run"}
+    words = {"claimed": "running", "started": "running", "gone": "unknown", "released": "not run"}
     values = {"status": words.get(stored.state, stored.state), **stored.ids}
     if stored.result is not None:
         values = {**values, **json.loads(stored.result)}

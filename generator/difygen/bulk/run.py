@@ -114,7 +114,7 @@ async def take_up(row: Row, stored: StoredRow, hands: Hands, policy: Policy) -> 
         return result_of_stored(stored)
     if stored.state in ("claimed", "unknown"):
         stored = await look_for(row, stored, hands)
-    if stored.state == "started":
+    if stored.state in ("started", "gone"):
         result = await follow(stored, hands)
         if result.state != "unknown" or not policy.rerun_unknown:
             return result

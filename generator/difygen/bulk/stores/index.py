@@ -89,7 +89,10 @@ class PartsIndex:
             ValueError: A line is not of this format.
         """
         for part, start, data in self._shelf.news():
-            self._add(part, start, data)
+            try:
+                self._add(part, start, data)
+            except (ValueError, KeyError, TypeError) as error:
+                raise ValueError(f"{part}.jsonl holds what this difygen does not write ({error})") from error
             self.size += len(data)
 
     def _add(self, part: str, start: int, data: bytes) -> None:

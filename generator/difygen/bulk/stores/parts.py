@@ -70,7 +70,7 @@ class PartsStore(Store):
                     self._watch.counts()  # tells the shelf who has left
                 self._index.catch_up()
                 yield self._index
-            except (OSError, ValueError, KeyError, TypeError, sqlite3.Error) as error:
+            except (OSError, ValueError, TypeError, sqlite3.Error) as error:
                 raise StoreError(f"Cannot read {self.place}: {_reason(error)}.") from error
 
     def read(self, keys: Sequence[str], *, results: bool = True) -> dict[str, StoredRow]:
@@ -185,4 +185,4 @@ class PartsStore(Store):
 
 
 def _reason(error: Exception) -> str:
-    return (getattr(error, "strerror", None) or str(error)).lower()
+    return (getattr(error, "strerror", None) or "").lower() or str(error)

@@ -68,6 +68,7 @@ class Shelf(Protocol):
 
 
 _ANNOUNCEMENT = "announced.txt"
+INDEX = "index.db"
 
 
 class FolderShelf:
@@ -86,6 +87,18 @@ class FolderShelf:
         self.final: set[str] = set()
         self._left: set[str] = set()
         folder.mkdir(parents=True, exist_ok=True)
+        self._check()
+
+    def _check(self) -> None:
+        """Raise StoreError where a folder that never was a store holds other things."""
+        ours = (".jsonl", ".beat", _ANNOUNCEMENT, INDEX)
+        names = sorted(name for name in os.listdir(self.folder) if not name.startswith("."))
+        others = [name for name in names if not name.endswith(ours)]
+        if others and not any(name.endswith(".beat") for name in names):
+            raise StoreError(
+                f"{self.folder} holds other things, such as {others[0]}: give the store a folder of its own, "
+                f"such as {self.folder / 'runs'}{os.sep}."
+            )
 
     def path_of(self, part: str) -> str:
         """Return where a part is."""

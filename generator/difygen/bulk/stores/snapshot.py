@@ -12,12 +12,11 @@ from contextlib import contextmanager, suppress
 
 from difygen.bulk.rows import StoredRow
 from difygen.bulk.stores.index import PartsIndex
-from difygen.bulk.stores.shelves import FolderShelf
+from difygen.bulk.stores.shelves import INDEX, FolderShelf
 
 LEAST = 1 << 22
 """Bytes of parts that are read sooner than an index of them is written."""
 
-_NAME = "index.db"
 _TABLES = ("parts", "rows", "claims", "notes")
 _PARTS = "INSERT INTO parts VALUES (NULL, ?1, ?2, ?3) ON CONFLICT (name) DO UPDATE SET read = ?2, is_final = ?3"
 
@@ -28,7 +27,7 @@ class FolderIndex(PartsIndex):
     def __init__(self, shelf: FolderShelf) -> None:
         super().__init__(shelf)
         self._folder = shelf
-        self._path = shelf.folder.resolve() / _NAME
+        self._path = shelf.folder.resolve() / INDEX
         self._kept = 0
         try:
             self._load()
@@ -86,7 +85,7 @@ class FolderIndex(PartsIndex):
         self.database.execute("BEGIN")
         self.database.executemany(_PARTS, [(name, read.get(name, 0), name in final) for name in read.keys() | final])
         self.database.execute("COMMIT")
-        scratch = self._path.with_name(f"{self._folder.name}.{_NAME}")
+        scratch = self._path.with_name(f"{self._folder.name}.{INDEX}")
         try:
             self.database.execute("VACUUM INTO ?", (f"{scratch.as_uri()}?nolock=1",))
             with scratch.open("rb+") as file:

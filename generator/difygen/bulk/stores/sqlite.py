@@ -125,7 +125,18 @@ class SqliteStore(Store):
                     self._connection.execute("PRAGMA synchronous = FULL")
                 yield self._connection
             except sqlite3.Error as error:
-                raise StoreError(f"Cannot use {self.path}: {error}.") from error
+                raise StoreError(f"Cannot use {self.path}: {self._reason(error)}.") from error
+
+    def _reason(self, error: sqlite3.Error) -> str:
+        """Say what keeps the store from being used, and what to do, where SQLite says neither."""
+        match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+            case sqlite3.SQLITE_CANTOPEN if not self.path.parent.is_dir():
+                return f"there is no folder {self.path.parent}; make it, or choose another place for the store"
+            case sqlite3.SQLITE_CANTOPEN:
+                return f"no file can be opened in {self.path.parent}; check its permissions, or choose another place"
+            case sqlite3.SQLITE_NOTADB:
+                return "it is a file of something else; choose another place for the store"
+        return str(error)
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
