@@ -24,6 +24,7 @@ from difygen.bulk.stores.owners import SILENCE, Watch, is_running, new_owner, pl
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, precondition, rule
+from support.processes import eventually
 
 KINDS = ("sqlite", "folder", "objects")
 KEYS = [f"row {number}" for number in range(4)]
@@ -312,6 +313,31 @@ def test_what_a_claim_means_for_who_lives(tmp_path: Path) -> None:
         other._watch._read_at = float("-inf")
         assert not other.is_held(claimed)
         assert other.drivers() == [other.owner]
+
+
+def test_who_leaves_while_the_disk_is_full_is_known_to_have_left_once_it_is_not(
+    where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process may live on for long, as workers of engines do, and others would wait for its rows."""
+    monkeypatch.setattr("difygen.bulk.stores.owners.BEAT", 0.02)
+    store, disk = open_store(where), {"full": True}
+    store.hold("a")
+    store.claim(row("a"))
+    claimed = store.get("a")
+    method = "_leave" if isinstance(store, SqliteStore) else "_leave_beat"
+    write = getattr(store, method)
+
+    def write_if_possible(*arguments: int) -> None:
+        if disk["full"]:
+            raise StoreError("no space left on device")
+        write(*arguments)
+
+    monkeypatch.setattr(store, method, write_if_possible)
+    store.close()
+    with open_store(where) as other:
+        assert claimed is not None and other.is_held(claimed)
+        disk["full"] = False
+        assert eventually(lambda: not other.is_held(claimed))
 
 
 def test_the_death_of_a_process_is_told_by_its_start(monkeypatch: pytest.MonkeyPatch) -> None:

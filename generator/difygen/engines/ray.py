@@ -8,32 +8,20 @@ the store first, as a second execution of the dataset does: neither starts what 
 
 from __future__ import annotations
 
-import asyncio
-import json
-import logging
 import os
 import warnings
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
 from typing import Any
 
-import pyarrow
 from ray.data import ActorPoolStrategy, Dataset
 
-from difygen.bulk.hands import AsyncHands, StreamsApp
-from difygen.bulk.journal import Journal
-from difygen.bulk.limit import AsyncLimit
-from difygen.bulk.rows import ENDED, Row, RowResult
-from difygen.bulk.run import Policy, take_row
-from difygen.bulk.sharing import pauses, share
-from difygen.bulk.stores.owners import BEAT
-from difygen.bulk.stores.places import open_store
-from difygen.engines.work import Work, is_elsewhere
+from difygen.bulk.hands import StreamsApp
+from difygen.bulk.rows import Row
+from difygen.bulk.run import Policy
+from difygen.engines.actor import COLUMNS, Caller
+from difygen.engines.work import Work
 
-_TEXTS = ("key", "state", "status", "outputs", "answer", "error", "error_kind", "workflow_run_id")
-_NUMBERS = {"elapsed_time": pyarrow.float64(), "total_tokens": pyarrow.int64()}
-COLUMNS = pyarrow.schema({**dict.fromkeys(_TEXTS, pyarrow.string()), **_NUMBERS})
-"""What is added to the columns of a dataset; `outputs` is JSON."""
+__all__ = ["COLUMNS", "Caller", "call_rows"]
 
 
 def call_rows(
@@ -75,73 +63,10 @@ def call_rows(
             Caller,
             batch_size=max(1, concurrency // actors),
             batch_format="pyarrow",
-            compute=ActorPoolStrategy(size=actors, max_concurrent_calls_per_actor=4),
+            compute=ActorPoolStrategy(size=actors),
             fn_constructor_args=(work, row_of, actors, dataset.context.checkpoint_config is not None),
             num_cpus=num_cpus,
+            max_concurrency=4,
             max_restarts=-1 if retries else 0,
             max_task_retries=retries,
         )
-
-
-class Caller:
-    """What `map_batches` makes its actors of: a client, a store, and a limit for all batches that it has at a time."""
-
-    def __init__(
-        self, work: Work, row_of: Callable[[Mapping[str, Any]], Row], actors: int = 1, ended_only: bool = False
-    ) -> None:
-        self._work, self._row_of, self._ended_only = work, row_of, ended_only
-        self._store = open_store(work.store)
-        self._store.hold("")  # no row: others are to see that this actor is there
-        self._limit = AsyncLimit(max(1, work.concurrency // actors))
-        self._hands: AsyncHands | None = None
-
-    async def __call__(self, batch: pyarrow.Table) -> AsyncIterator[pyarrow.Table]:
-        """Call the rows of a batch side by side, and give them with their results.
-
-        Raises:
-            JobEndedError: Every row would end like this.
-            ValueError: The dataset has columns that results have, too.
-        """
-        if taken := [name for name in COLUMNS.names if name in batch.column_names]:
-            raise ValueError(f"the dataset has columns of results: {', '.join(taken)}; rename them before the call")
-        if self._hands is None:  # needs the event loop, which is not there when actors are made
-            self._hands = AsyncHands(self._work.client, Journal(self._store), self._limit)
-            self._sharing = asyncio.create_task(self._share())
-        calls = [self._take(self._row_of(record), self._hands) for record in batch.to_pylist()]
-        await asyncio.wait(tasks := [asyncio.ensure_future(call) for call in calls])  # none is broken off by another
-        results = [task.result() for task in tasks]
-        kept = [number for number, each in enumerate(results) if not self._ended_only or each.state in ENDED]
-        if len(kept) < len(results):
-            logging.getLogger(__name__).warning("%d rows have not ended, and are left out", len(results) - len(kept))
-        found = pyarrow.Table.from_pylist([_record(results[number]) for number in kept], schema=COLUMNS)
-        batch = batch.take(pyarrow.array(kept, pyarrow.int64()))
-        for name in COLUMNS.names:
-            batch = batch.append_column(name, found[name])
-        yield batch
-
-    async def _take(self, row: Row, hands: AsyncHands) -> RowResult:
-        for pause in pauses():
-            result = await take_row(row, await hands.read(row.key), hands, self._work.policy)
-            if not is_elsewhere(result):
-                return result
-            await asyncio.sleep(pause)
-        raise AssertionError("pauses never end")
-
-    async def _share(self) -> None:
-        await asyncio.sleep(BEAT)  # by then all actors can be seen
-        await share(self._store, self._limit, self._work.concurrency)
-
-    def __del__(self) -> None:
-        with suppress(Exception):  # Ray calls this when an actor is not needed any more
-            self._store.close()
-
-
-def _record(result: RowResult) -> dict[str, Any]:
-    """Return what came of a row as a record of `COLUMNS`."""
-    tokens = None if result.tokens is None else int(result.tokens)
-    record: dict[str, Any] = {"outputs": json.dumps(result.outputs)}
-    record |= {"elapsed_time": result.seconds, "total_tokens": tokens}
-    for name in _TEXTS:
-        text = getattr(result, name) if name not in record else record[name]
-        record[name] = None if text is None else str(text).encode(errors="backslashreplace").decode()
-    return record

@@ -113,3 +113,24 @@ class Heart:
         """Beat no more."""
         self._stopped.set()
         self._thread.join(1.0)
+
+
+def retire(leave: Callable[[], None]) -> None:
+    """Leave word that an owner has left; where nothing can be written for now, in a thread, as soon as it can be.
+
+    Without that word, rows that an owner has left would be its own until its process ends.
+    """
+
+    def is_left() -> bool:
+        try:
+            leave()
+        except Exception as error:  # noqa: BLE001 - a full disk, or no network
+            return isinstance(error.__cause__, FileNotFoundError)  # the store is gone
+        return True
+
+    def keep_trying() -> None:
+        while not is_left():
+            time.sleep(BEAT)
+
+    if not is_left():
+        Thread(target=keep_trying, name="difygen-bulk-retire", daemon=True).start()

@@ -16,14 +16,15 @@ import random
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from threading import RLock
 
 from difygen.bulk.rows import StoredRow, may_follow
 from difygen.bulk.stores.base import Store, StoreError
 from difygen.bulk.stores.index import PartsIndex, line_of
-from difygen.bulk.stores.owners import RETIRED
+from difygen.bulk.stores.owners import RETIRED, retire
 from difygen.bulk.stores.shelves import FolderShelf, ObjectShelf, Shelf
 from difygen.bulk.stores.snapshot import FolderIndex
 
@@ -180,8 +181,7 @@ class PartsStore(Store):
             self._shelf.close()
             if self._beat_count and self._process == os.getpid():
                 self._beat_count = 0
-                with suppress(StoreError):  # others see soon that it does not beat any more
-                    self._leave_beat(RETIRED)
+                retire(partial(self._leave_beat, RETIRED))
 
 
 def _reason(error: Exception) -> str:

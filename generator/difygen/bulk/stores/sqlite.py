@@ -13,14 +13,14 @@ import random
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
 from difygen.bulk.rows import StoredRow, may_follow
 from difygen.bulk.stores.base import Store, StoreError
-from difygen.bulk.stores.owners import RETIRED
+from difygen.bulk.stores.owners import RETIRED, retire
 
 PATIENCE = 60.0
 """Seconds to wait for another process to finish its transaction."""
@@ -78,6 +78,7 @@ class SqliteStore(Store):
         self._guard = RLock()
         self._connection: sqlite3.Connection | None = None
         self._owners: dict[int, str] = {}
+        self._is_registered = False
         with self._talking() as connection:
             self._set_up(connection)
 
@@ -192,6 +193,7 @@ class SqliteStore(Store):
             connection.execute(_DROP_RESULTS, (json.dumps(again),))
 
     def _own_id(self, connection: sqlite3.Connection) -> int:
+        self._is_registered = True
         connection.execute("INSERT OR IGNORE INTO owners (name, beats) VALUES (?, 0)", (self.owner,))
         found: int = connection.execute("SELECT id FROM owners WHERE name = ?", (self.owner,)).fetchone()[0]
         return found
@@ -236,10 +238,12 @@ class SqliteStore(Store):
         with self._guard:
             connection, self._connection = self._connection, None
             if connection is not None and self._process == os.getpid():
-                self._retire(connection)
+                if self._is_registered:
+                    retire(self._leave)
                 connection.close()
 
-    def _retire(self, connection: sqlite3.Connection) -> None:
-        """Take oneself out of those that are at work."""
-        with suppress(sqlite3.Error):
-            connection.execute("UPDATE owners SET beats = ? WHERE name = ?", (RETIRED, self.owner))
+    def _leave(self) -> None:
+        """Take oneself out of those that are at work, by a connection of its own: the store may be closed by now."""
+        if self.path.exists():
+            with closing(sqlite3.connect(self.path.absolute(), timeout=PATIENCE, isolation_level=None)) as connection:
+                connection.execute("UPDATE owners SET beats = ? WHERE name = ?", (RETIRED, self.owner))
