@@ -61,7 +61,14 @@ ENVIRONMENTS = (
         "engines",
         "3.12",
         ("engines",),
-        packages=("ray[data]>=2.51,<2.64", "distributed", "celery", "markdown-it-py"),
+        packages=("ray[data,default]<2.64", "distributed", "bokeh", "celery", "fsspec", "markdown-it-py"),
+        is_slow=True,
+    ),
+    Environment(
+        "engines-oldest",
+        "3.11",
+        ("engines",),
+        packages=("ray[data]==2.54.0", "distributed==2024.8.0", "bokeh", "fsspec"),
         is_slow=True,
     ),
 )
@@ -123,7 +130,7 @@ def interpreters(version: str) -> Iterator[str]:
 
 def run(environment: Environment, python: Path) -> int:
     """Run the tests of an environment, and return pytest's exit code."""
-    names = ("pydantic", "httpx", "httpx2", "PyYAML", "click", "black")
+    names = ("pydantic", "httpx", "httpx2", "PyYAML", "click", "black", "ray", "distributed")
     program = """if True:
         import importlib.metadata, platform, sys
         found = {each.name.lower(): each.version for each in importlib.metadata.distributions()}

@@ -4,30 +4,62 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import re
+import resource
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urljoin, urlsplit
+from urllib.request import urlopen
 
 from difygen.bulk import Row
 
 from support import GENERATOR, ROOT
 from support.concat_client import AsyncConcatClient, ConcatClient
 
+HAS_RAY_DASHBOARD = find_spec("aiohttp_cors") is not None  # ray[default]
+
 PATHS = os.pathsep.join(map(str, (GENERATOR, ROOT / "templates", ROOT / "tests")))
 
 
 def row(string: str) -> Row:
-    """The row of a text; its process leaves a file that is called like its number, so that it can be killed."""
-    (Path(os.environ["ENGINE_PIDS"]) / str(os.getpid())).touch()
     return Row.of("concat", {"string": string}, key=string, user_prefix="bulk")
 
 
 def row_of_record(record: Any) -> Row:
+    """The row of a record; its process leaves a file that is called like its number, so that it can be killed."""
+    (Path(os.environ["ENGINE_PIDS"]) / str(os.getpid())).touch()
     return row(record["string"])
+
+
+def row_on_full_disk(size: int, record: Any) -> Row:
+    fill_disk(size)
+    return row_of_record(record)
+
+
+def late_row_of_record(record: Any) -> Row:
+    break_clock()
+    return row_of_record(record)
+
+
+def fill_disk(size: int) -> None:
+    """Let no file of this process grow beyond so many bytes, as on a disk that is nearly full."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+
+def break_clock() -> None:
+    """Have the wall clock of this process jump by years, forward and back, whenever it is looked at."""
+    time.time = lambda: random.uniform(0, 4e9)  # type: ignore[method-assign]
 
 
 class DaskRows:
@@ -43,9 +75,47 @@ class DaskRows:
 
         options.pop("survives", None)
         client = ConcatClient(user="ada", max_retries=0, timeout=20, max_reconnects=0)
-        rows = (Row.of("concat", {"string": each}, key=each, user_prefix="bulk") for each in strings)
-        results = call_rows(self.client, client, rows, store, concurrency=concurrency, **options)
+        results = call_rows(self.client, client, map(row, strings), store, concurrency=concurrency, **options)
         return {each.key: each.state for each in results}
+
+    @contextmanager
+    def on_full_disk(self, size: int) -> Iterator[dict[str, Any]]:
+        """Workers on whose disk no file can have more than so many bytes; gives the options of `run`."""
+        self.client.run(fill_disk, size)
+        try:
+            yield {}
+        finally:
+            self.client.run(fill_disk, resource.RLIM_INFINITY)
+
+    def with_broken_clock(self) -> dict[str, Any]:
+        """Break the clocks of the workers that are there; those that come after them have good ones."""
+        self.client.run(break_clock)
+        return {}
+
+    def shown(self) -> Iterator[str]:
+        """All that the cluster tells of itself: its state, its logs, and the pages of its dashboard."""
+        from bokeh.client import pull_session
+        from distributed.dashboard.scheduler import applications
+
+        with tempfile.TemporaryDirectory() as folder:
+            self.client.dump_cluster_state(f"{folder}/state", format="yaml")
+            yield from (path.read_text() for path in Path(folder).glob("state*"))
+        yield repr(self.client.get_worker_logs())
+        pages = {path: urljoin(self.client.dashboard_link, path) for path in applications}
+        for path in ("/status", "/tasks", "/graph", "/exceptions", "/profile", "/individual-memory-by-key"):
+            session = pull_session(url=pages[path])
+            yield json.dumps(session.document.to_json(), default=str)
+            session.close()
+        left, seen = [*pages.values(), urljoin(self.client.dashboard_link, "/info/main/workers.html")], set[str]()
+        while left:
+            page = left.pop()
+            if page in seen or urlsplit(page).netloc != urlsplit(self.client.dashboard_link).netloc:
+                continue
+            seen.add(page)
+            with suppress(HTTPError), urlopen(page, timeout=20) as answer:
+                text = answer.read().decode(errors="replace")
+                yield text
+                left += [urljoin(page, link) for link in re.findall('(?:href|src)="([^"#]+)', text)]
 
     def pids(self) -> list[int]:
         return list(self.client.run(os.getpid).values())
@@ -63,14 +133,36 @@ class RayRows:
         self.data.DataContext.get_current().enable_progress_bars = False
 
     def run(self, strings: Sequence[str], store: str, *, concurrency: int = 6, **options: Any) -> dict[str, str]:
+        results = self.results(self.records(strings), store, concurrency=concurrency, **options)
+        return {each["key"]: each["state"] for each in results.take_all()}
+
+    def records(self, strings: Sequence[str]) -> Any:
+        return self.data.from_items([{"string": each} for each in strings], override_num_blocks=3)
+
+    def results(self, records: Any, store: str, *, row_of: Any = row_of_record, **options: Any) -> Any:
         from difygen.engines.ray import call_rows
 
         if options.pop("survives", False):
             options["retries"] = -1
         client = AsyncConcatClient(user="ada", max_retries=0, timeout=20, max_reconnects=0)
-        records = self.data.from_items([{"string": each} for each in strings], override_num_blocks=3)
-        results = call_rows(records, client, row_of_record, store, concurrency=concurrency, **options)
-        return {each["key"]: each["state"] for each in results.take_all()}
+        return call_rows(records, client, row_of, store, **options)
+
+    @contextmanager
+    def on_full_disk(self, size: int) -> Iterator[dict[str, Any]]:
+        yield {"row_of": partial(row_on_full_disk, size)}
+
+    def with_broken_clock(self) -> dict[str, Any]:
+        return {"row_of": late_row_of_record}
+
+    def shown(self) -> Iterator[str]:
+        """All that the cluster tells of itself: its logs, and what its dashboard shows, where it has one."""
+        logs = Path("/tmp/ray/session_latest/logs").resolve()
+        yield from (path.read_text(errors="replace") for path in logs.rglob("*") if path.is_file())
+        if HAS_RAY_DASHBOARD:
+            from ray.util import state
+
+            listings = (state.list_actors, state.list_tasks, state.list_workers, state.list_jobs, state.list_objects)
+            yield from (repr(listing(detail=True, limit=1000, raise_on_missing_output=False)) for listing in listings)
 
     def pids(self) -> list[int]:
         return [int(path.name) for path in Path(os.environ["ENGINE_PIDS"]).iterdir()]
@@ -92,13 +184,15 @@ def dask_cluster() -> Iterator[str]:
     import dask
     from distributed import LocalCluster
 
-    leases = {
+    settings = {
         "distributed.scheduler.locks.lease-timeout": "2s",
         "distributed.scheduler.locks.lease-validation-interval": "500ms",
+        # This long after a worker has died its place is given up, unless one is there at that very moment.
+        "distributed.deploy.lost-worker-timeout": "1 hour",
     }
     with (
-        dask.config.set(leases),
-        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        dask.config.set(settings),
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
     ):
         yield cluster.scheduler_address
 
@@ -107,7 +201,9 @@ def dask_cluster() -> Iterator[str]:
 def ray_cluster() -> Iterator[str]:
     import ray
 
-    found = ray.init(num_cpus=2, object_store_memory=100_000_000, include_dashboard=False, log_to_driver=False)
+    found = ray.init(
+        num_cpus=2, object_store_memory=100_000_000, include_dashboard=HAS_RAY_DASHBOARD, log_to_driver=False
+    )
     try:
         yield found.address_info["gcs_address"]
     finally:
