@@ -270,8 +270,15 @@ Checkbox = Annotated[bool, Strict(), BeforeValidator(as_bool)]
 JsonObject = Annotated[dict[str, Any], AfterValidator(check_json)]
 """A `dict` that JSON can say."""
 
-JsonValue = Annotated[Any, AfterValidator(check_json)]
-"""Anything that JSON can say: for an input of a type that difygen does not know."""
+
+def _check_value(value: Any) -> Any:
+    if value is None:
+        raise ValueError("Dify takes no null for an input that is required")
+    return check_json(value)
+
+
+JsonValue = Annotated[Any, AfterValidator(_check_value)]
+"""Anything that JSON can say but null: for an input of a type that difygen does not know."""
 
 SchemaChecked = AfterValidator(check_json)
 """Stands in the annotation of a required JSON object that has a schema. One without its
