@@ -7,7 +7,7 @@ from pathlib import Path
 
 import black
 import pytest
-from difygen.codegen.python.single_file import runtime_pieces
+from difygen.codegen.python.single_file import runtime_modules
 from difygen.options import Options
 from support import LAB, ROOT
 from support.packages import CONCAT, files_of, imported, python, workflow_of, write
@@ -101,6 +101,6 @@ def test_no_name_at_the_top_of_the_runtime_means_two_things() -> None:
 
 def test_every_piece_comes_after_those_that_it_needs() -> None:
     seen: set[str] = set()
-    for piece in runtime_pieces():
-        assert piece.needs <= seen, piece.name
-        seen.add(piece.name)
+    for module in runtime_modules():
+        assert module.needs <= seen, module.name
+        seen.add(module.name)

@@ -21,7 +21,7 @@ from difygen.record import Record
 
 
 @dataclass(slots=True)
-class Piece:
+class RuntimeModule:
     """A module of the runtime without its imports.
 
     `needs` names its siblings, `imports` the names that it takes from elsewhere.
@@ -52,69 +52,69 @@ class Contents(Record):
 
 def join_modules(modules: Sequence[ModuleText], runtime: str | None = None) -> Contents:
     """Return the contents of one file with all apps, and with the runtime unless that is imported from a package."""
-    pieces = () if runtime else runtime_pieces()
-    sections = [FileSection(Code(piece.summary), Code(f"\n\n{piece.body}")) for piece in pieces]
+    ours = () if runtime else runtime_modules()
+    sections = [FileSection(Code(each.summary), Code(f"\n\n{each.body}")) for each in ours]
     sections += [
         FileSection(Code(f"The {each.app.kind.word} `{each.name}`."), Code(each.text.rstrip())) for each in modules
     ]
     merged: dict[str, set[str]] = {runtime: set(exported_names())} if runtime else {"typing": {"TYPE_CHECKING"}}
-    for imports in (*(piece.imports for piece in pieces), *(module.imports for module in modules)):
+    for imports in (*(each.imports for each in ours), *(each.imports for each in modules)):
         for home, names in imports.items():
             if home != RUNTIME:
                 merged.setdefault(home, set()).update(names)
-    return Contents(import_block(merged, runtime), None if runtime else _late_imports(pieces), sections)
+    return Contents(import_block(merged, runtime), None if runtime else _late_imports(ours), sections)
 
 
-def _late_imports(pieces: Sequence[Piece]) -> Code:
+def _late_imports(modules: Sequence[RuntimeModule]) -> Code:
     """Return the imports for type checkers, each once, at the depth of a block."""
-    lines = {line for piece in pieces for line in piece.for_types}
+    lines = {line for each in modules for line in each.for_types}
     ordered = sorted(lines, key=lambda line: (line[:4] == "from", line))
     sections = [[line for line in ordered if is_third_party(line.split()[1]) is other] for other in (False, True)]
     return Code("\n\n".join("\n".join(f"    {line}" for line in section) for section in sections if section))
 
 
 @cache
-def runtime_pieces() -> tuple[Piece, ...]:
+def runtime_modules() -> tuple[RuntimeModule, ...]:
     """Return the modules of the runtime, each after those that it needs."""
-    pieces: dict[str, Piece] = {}
+    modules: dict[str, RuntimeModule] = {}
     for path, text in runtime_files().items():
         name = path.rpartition("/")[2].removesuffix(".py")
         if name != "__init__":
-            pieces[name] = _take_apart(name, text)
-    order = TopologicalSorter({name: sorted(piece.needs) for name, piece in sorted(pieces.items())})
-    return tuple(pieces[name] for name in order.static_order())
+            modules[name] = _take_apart(name, text)
+    order = TopologicalSorter({name: sorted(each.needs) for name, each in sorted(modules.items())})
+    return tuple(modules[name] for name in order.static_order())
 
 
-def _take_apart(name: str, text: str) -> Piece:
+def _take_apart(name: str, text: str) -> RuntimeModule:
     tree, lines = ast.parse(text), text.split("\n")
     summary = (ast.get_docstring(tree) or name).partition("\n")[0]
-    piece = Piece(name, summary)
+    module = RuntimeModule(name, summary)
     dropped = set(_lines(tree.body[0]))
     for statement in tree.body:
         if isinstance(statement, ast.Import | ast.ImportFrom):
-            _note(statement, piece)
+            _note(statement, module)
             dropped |= set(_lines(statement))
         elif _is_for_types(statement):
             inner = (one for one in statement.body if not (isinstance(one, ast.ImportFrom) and one.level))
-            piece.for_types |= {lines[number - 1].strip() for one in inner for number in _lines(one)}
+            module.for_types |= {lines[number - 1].strip() for one in inner for number in _lines(one)}
             dropped |= set(_lines(statement))
     for statement in tree.body:
         if not isinstance(statement, ast.If):  # siblings imported inside of functions
             inside = (one for one in ast.walk(statement) if isinstance(one, ast.ImportFrom) and one.level)
             dropped |= {line for one in inside for line in _lines(one)}
-    piece.body = _without(text, dropped)
-    return piece
+    module.body = _without(text, dropped)
+    return module
 
 
-def _note(statement: ast.Import | ast.ImportFrom, piece: Piece) -> None:
+def _note(statement: ast.Import | ast.ImportFrom, module: RuntimeModule) -> None:
     """Note what an import takes, and from where."""
     if isinstance(statement, ast.Import):
-        piece.imports |= {name.name: () for name in statement.names}
+        module.imports |= {name.name: () for name in statement.names}
     elif statement.level:
-        piece.needs.add(statement.module or "")
+        module.needs.add(statement.module or "")
     else:
-        module = statement.module or ""  # it may stand in two statements: one is for `import name as other`
-        piece.imports[module] = (*piece.imports.get(module, ()), *map(ast.unparse, statement.names))
+        home = statement.module or ""  # it may stand in two statements: one is for `import name as other`
+        module.imports[home] = (*module.imports.get(home, ()), *map(ast.unparse, statement.names))
 
 
 def _is_for_types(statement: ast.stmt) -> TypeGuard[ast.If]:
