@@ -25,6 +25,16 @@ HTTP = (*CLIENTS, "connections", "faults", "runtime_errors")
 ALL = (*HTTP, "cases", "document", "http_library", "layout", "mock_server", "spec", "testing")
 # The sentence is click's own, and the oldest click has another one.
 OPTION = "tests/test_cases.py::test_case[cli/unknown_option]"
+# What is deselected goes by how its name begins. These start many processes, and tell of versions what others do.
+PROCESSES = (
+    *(f"tests/test_cases.py::test_case[cli/{name}" for name in ("documents_", "docs_folder", "names_of")),
+    *(
+        f"tests/test_mcp.py::test_{name}"
+        for name in ("a_client_that", "a_log", "a_page_from", "a_run_whose", "a_server")
+    ),
+    *(f"tests/test_mcp.py::test_{name}" for name in ("halves", "it_ends", "only_this", "silence", "what_")),
+    "tests/test_faults.py::test_fault[async",
+)
 # Clients do without httpx; difygen itself, which looks at base URLs for documents, does not.
 EXAMPLE = "tests/test_generated_example.py::test_the_example_is_what_the_specs_give"
 HTTPX = "tests/test_runtime_clients.py::TestImports::test_either_library_will_do[httpx]"
@@ -50,12 +60,18 @@ class Environment:
 
 
 ENVIRONMENTS = (
-    Environment("oldest", "3.11", ALL, options=("--resolution", "lowest-direct"), deselected=(OPTION,)),
+    Environment("oldest", "3.11", ALL, options=("--resolution", "lowest-direct"), deselected=(OPTION, *PROCESSES)),
     Environment("pydantic-2.11.0", "3.12", CLIENTS, packages=("pydantic==2.11.0",)),
     Environment("pydantic-2.11.4", "3.12", CLIENTS, packages=("pydantic==2.11.4",)),
     Environment("pydantic-2.12", "3.13", CLIENTS, packages=("pydantic==2.12.*",)),
     # Faults are what httpx2 is held to. The SDK of MCP needs a newer pydantic than the other environments have.
-    Environment("newest", "3.14", tuple(sorted({*ALL, "mcp"} - {"cases", "faults"})), packages=("mcp>=2,<3",)),
+    Environment(
+        "newest",
+        "3.14",
+        tuple(sorted({*ALL, "mcp"} - {"cases", "faults"})),
+        packages=("mcp>=2,<3",),
+        deselected=PROCESSES,
+    ),
     Environment("httpx2", "3.13", HTTP, removed=("httpx", "httpcore"), deselected=(EXAMPLE, HTTPX)),
     Environment(
         "engines",
