@@ -48,14 +48,17 @@ RUN = (
         "mcp",
         "recipes",
     ),
-    *("settings", "typescript"),
+    "settings",
 )
 """The pages of docs/ that are such sessions."""
 
 PAGES = [
     ROOT / "README.md",
     *(ROOT / "docs" / f"{name}.md" for name in RUN),
-    pytest.param(ROOT / "docs" / "engines.md", marks=pytest.mark.slow, id="engines"),
+    *(
+        pytest.param(ROOT / "docs" / f"{name}.md", marks=pytest.mark.slow, id=name)
+        for name in ("engines", "typescript")
+    ),
 ]
 BLOCK = re.compile(
     r"(?:<!-- file: (?P<file>\S+) -->\n)?(?:<!-- studio: (?P<studio>.+?) -->\n)?"
