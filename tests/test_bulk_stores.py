@@ -4,6 +4,7 @@ attempt at most is given away, and how a row ended never changes.
 
 from __future__ import annotations
 
+import io
 import json
 import multiprocessing
 import os
@@ -412,6 +413,14 @@ def _database(path: Path) -> None:
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE mine (x)")
     connection.close()
+
+
+@pytest.mark.parametrize("make", [io.BytesIO, tempfile.TemporaryFile, object])
+def test_no_row_is_known_by_what_another_process_would_not_know(make: Callable[[], Any]) -> None:
+    value = make()
+    with pytest.raises(TypeError, match="a row cannot be known again by a"):
+        Row.of("concat", {"paper": value}, key="a")
+    getattr(value, "close", lambda: None)()
 
 
 def test_the_same_arguments_have_the_same_digest_in_any_order() -> None:

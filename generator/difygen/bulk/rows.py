@@ -39,9 +39,17 @@ ENDED = frozenset(("failed", "done"))
 
 
 def _text(value: object) -> JsonValue:
-    """Return what a file counts as: its name and what is in it; anything else is what it prints as."""
+    """Return what a file counts as: its name and what is in it; anything else is what it prints as.
+
+    What differs from process to process, or is the same whatever a file holds, tells no rows apart.
+    """
     if isinstance(value, Path):
         return [str(value), sha256(value.read_bytes()).hexdigest()]
+    is_nameless = type(value).__repr__ is object.__repr__ and type(value).__str__ is object.__str__
+    if is_nameless or hasattr(value, "read") or hasattr(value, "file"):
+        raise TypeError(
+            f"a row cannot be known again by a {type(value).__name__}: give a file as a path, or as its name and bytes"
+        )
     return str(value)
 
 
@@ -80,6 +88,9 @@ class Row(NamedTuple):
             key: What tells the row apart from others. Without it, the same arguments are the same row.
             user_prefix: Makes the row a user of its own, which begins like this. Leave it out where the app reads
                 `sys.user_id`; each row is an end user in Dify's database.
+
+        Raises:
+            TypeError: An argument is an open file, or something else that no later process knows again.
         """
         digest = digest_of(app, arguments)
         key = digest if key is None else key
