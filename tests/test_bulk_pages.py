@@ -203,13 +203,28 @@ def test_pages_that_have_ended_are_not_read_again(tmp_path: Path, place: str, su
     again = Step(rows, (0, 1), 0, retry_failed=True, rerun_unknown=False)
     with open_store(f"{tmp_path}/{place}") as store:
         assert run(step, path, store, is_paged=True)[2] == 2300
-    for asked, found in (
-        (step, ([], [0, {}, 2299, 1, 0, 0], 0)),
-        (again, (["fail 1500 1"], [1, {}, 2299, 0, 0, 0], 1000)),
-        (again, ([], [0, {}, 2300, 0, 0, 0], 0)),
+    for asked, *found, most in (
+        (step, [], [0, {}, 2299, 1, 0, 0], 0),
+        (again, ["fail 1500 1"], [1, {}, 2299, 0, 0, 0], 2000),
+        (again, [], [0, {}, 2300, 0, 0, 0], 0),
     ):
         with open_store(f"{tmp_path}/{place}") as store:
-            assert run(asked, path, store, is_paged=True) == found
+            *ended, read = run(asked, path, store, is_paged=True)
+        assert ended == found and read <= most
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_where_rows_come_in_or_go_the_others_are_not_read_again(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"rows{suffix}"
+    rows = tuple(("done", number, "1") for number in range(800))
+    new = ("done", 800, "1")
+    for table, asked, before in ((rows, 800, 0), ((new, *rows), 1, 800), ((new, *rows[:500], *rows[501:]), 0, 800)):
+        write(path, table)
+        step = Step(table, (0, 1), 0, retry_failed=False, rerun_unknown=False)
+        with open_store(tmp_path / "rows.db") as store, patch("difygen.call.tables.pages.BATCH", 40):
+            found, counts, read = run(step, path, store, is_paged=True)
+        assert (len(found), counts) == (asked, [asked, {}, before, 0, 0, 0])
+        assert asked == 800 or read <= 400
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hashlib import file_digest as _digest_of_file
 from hashlib import sha256
 from pathlib import Path
+from zlib import crc32
 
 
 class TableCursor:
@@ -14,14 +15,14 @@ class TableCursor:
         self.offset = self.lines = self.records = 0
         self._begun_at = (0, 0, 0)
         self._hash = sha256()
-        self._ends_line, self._is_lost = True, False
+        self._line, self._is_lost = b"", False
 
     def take(self, line: bytes) -> None:
         """Go past a line."""
         self.offset += len(line)
         self.lines += 1
         self._hash.update(line)
-        self._ends_line = line.endswith(b"\n")
+        self._line = line
 
     def skip(self, size: int, lines: int, records: int) -> None:
         """Go past what need not be read."""
@@ -46,7 +47,15 @@ class TableCursor:
     @property
     def is_between(self) -> bool:
         """Whether the last record is whole, whatever may be added to the table."""
-        return self._ends_line and not self._is_lost
+        return self._line[-1:] in (b"", b"\n") and not self._is_lost
+
+    def is_at_end(self, size: int) -> bool:
+        """Check whether a stretch of about `size` records ends here.
+
+        The last line says so, so that stretches end at the same lines where others were put in or taken out before.
+        """
+        records, least = self.records - self._begun_at[2], size // 2
+        return records >= 4 * size or (records >= least and crc32(self._line) % (size - least) == 0)
 
     def digest(self) -> str:
         """Return the hash of the lines since the beginning of the stretch."""

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import islice
 
 from difygen.bulk.pages import EndedPage, PageEnd, Pages
 from difygen.call.tables.cursor import TableCursor, stretch_digest
 from difygen.call.tables.rows import InputRow, RowReader
 from difygen.call.tables.table import BATCH, Table
+
+_BEGINNING = 4096
+"""Bytes that tell a page apart from nearly all others."""
+
+_TRIED = 8
+"""Pages of the same beginning that are compared, of a table that repeats itself."""
 
 
 def paged_rows(reader: RowReader, pages: Pages) -> Iterator[InputRow | PageEnd | EndedPage]:
@@ -17,26 +22,34 @@ def paged_rows(reader: RowReader, pages: Pages) -> Iterator[InputRow | PageEnd |
     cursor = TableCursor()
     rows = reader.rows_of_all(cursor)
     while True:
-        page = _ended_page(cursor, reader.table, pages)
+        name = _name(cursor, reader.table)
+        page = _ended_page(name, cursor, reader.table, pages)
         if page is not None:
             yield page
             continue
-        name, invalid = str(cursor.offset), 0
+        invalid, is_last = 0, True
         cursor.begin()
-        for found in islice(rows, BATCH):
+        for found in rows:
             if found is not None:
                 invalid += found.row is None
                 yield found
-        records = cursor.stretch()[2]
-        if records and cursor.is_between:
+            if cursor.is_at_end(BATCH):
+                is_last = False
+                break
+        if cursor.stretch()[2] and cursor.is_between:
             yield PageEnd(name, json.dumps([*cursor.stretch(), _digest(cursor, reader.table)]), invalid)
-        if records < BATCH:
+        if is_last:
             return
 
 
-def _ended_page(cursor: TableCursor, table: Table, pages: Pages) -> EndedPage | None:
+def _name(cursor: TableCursor, table: Table) -> str:
+    """Return the name of the page that begins here: what it begins with, wherever in the table that is."""
+    return str(cursor.offset) if table.kind == "parquet" else stretch_digest(table.path, cursor.offset, _BEGINNING)
+
+
+def _ended_page(name: str, cursor: TableCursor, table: Table, pages: Pages) -> EndedPage | None:
     """Return the page that begins here, if it has ended and is still the same; the cursor is after it then."""
-    for page in pages.find(str(cursor.offset)):
+    for page in pages.find(name)[-_TRIED:]:
         *stretch, digest = json.loads(page.text)
         if table.kind == "parquet" or stretch_digest(table.path, cursor.offset, stretch[0]) == digest:
             cursor.skip(*stretch)
