@@ -237,6 +237,18 @@ def codes_of(processes: list[subprocess.Popen[str]]) -> tuple[list[int], list[st
     return [process.returncode for process in processes], errors
 
 
+def kill_all_after(starts: int, job: Job, shards: list[subprocess.Popen[str]]) -> None:
+    """Kill all once so many rows were started, wherever they are with others."""
+    until = time.monotonic() + 60
+    while job.bulk.starts.total() < starts and any(shard.poll() is None for shard in shards):
+        assert time.monotonic() < until  # those that have ended left rows of killed ones unknown
+        time.sleep(0.002)
+    for shard in shards:
+        shard.kill()
+        shard.communicate()
+    assert job.bulk.twice == []
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("store", KINDS)
@@ -277,15 +289,7 @@ def test_eight_shards_are_killed_again_and_again(job: Job, store: str) -> None:
     job.store = store_of(job, store)
     job.bulk.latency, job.bulk.capacity = 0.05, 12
     for starts in (1, 20, 45, 70):
-        shards = all_eight(job, "--concurrency", "24")
-        until = time.monotonic() + 60
-        while job.bulk.starts.total() < starts and any(shard.poll() is None for shard in shards):
-            assert time.monotonic() < until  # those that have ended left rows of killed ones unknown
-            time.sleep(0.002)
-        for shard in shards:
-            shard.kill()
-            shard.communicate()
-        assert job.bulk.twice == []
+        kill_all_after(starts, job, all_eight(job, "--concurrency", "24"))
     codes, errors = codes_of(all_eight(job))
     assert job.bulk.twice == [], errors
     codes, errors = codes_of(all_eight(job, "--rerun-unknown"))
@@ -327,53 +331,97 @@ def test_a_store_that_cannot_grow_ends_the_job_and_stays_whole(job: Job, store: 
 
 
 ON_A_FULL_DISK = """
-mkdir -p "$1" && mount -t tmpfs -o size=8m none "$1" || exit 77
-head -c 7900k /dev/zero > "$1/ballast"
-store="$1/$2"; shift 2
-"$@" --store "$store"; echo "full: $?"
-rm "${store%/*}/ballast" 2> /dev/null || rm "${store%/*/}/ballast"
-"$@" --store "$store" --rerun-unknown; echo "then: $?"
+disk=$1 store=$2 shards=$3; shift 3
+mkdir -p "$disk" && mount -t tmpfs -o size=8m none "$disk" || exit 77
+head -c 7900k /dev/zero > "$disk/ballast"
+each() {
+    for shard in $(seq "$shards"); do "$@" --store "$disk/$store" --shard "$shard/$shards" & done
+    for job in $(jobs -p); do wait "$job"; echo -n " $?"; done
+    echo
+}
+each "$@"
+rm "$disk/ballast"
+each "$@" --rerun-unknown
 """
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("shards", [1, 8])
 @pytest.mark.parametrize("store", ["runs.db", "runs/"])
-def test_a_disk_that_is_full_ends_the_job_and_the_next_one_goes_on(job: Job, store: str) -> None:
+def test_a_disk_that_is_full_ends_all_jobs_and_the_next_ones_go_on(job: Job, store: str, shards: int) -> None:
     """On a small disk of its own, in a name space that may mount one, where the system allows that."""
-    names = [f"row {number} {'x' * 30}" for number in range(500)]
+    names = [f"row {number} {'x' * 30}" for number in range(500 if shards == 1 else 1500)]
     job.rows(*names)
     job.store = "unused"
     call = [each for each in job.arguments() if each not in ("--store", "unused")]
     ended = subprocess.run(
-        ["unshare", "-Urm", "bash", "-c", ON_A_FULL_DISK, "bash", f"{job.folder}/disk", store, *command(*call)],
+        [
+            *("unshare", "-Urm", "bash", "-c", ON_A_FULL_DISK, "bash"),
+            f"{job.folder}/disk",
+            store,
+            f"{shards}",
+            *command(*call),
+        ],
         env=environment(job.env),
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=360,
     )
     if ended.returncode == 77 or "unshare" in ended.stderr:
         pytest.skip("no file system may be mounted here")
-    assert (ended.stdout, "Traceback" in ended.stderr) == ("full: 1\nthen: 0\n", False), ended.stderr
+    assert (ended.stdout, "Traceback" in ended.stderr) == (f"{' 1' * shards}\n{' 0' * shards}\n", False), ended.stderr
     assert "Error: Cannot" in ended.stderr and "What was kept before stays" in ended.stderr
     assert set(job.bulk.starts) == set(names)
-    assert len(job.bulk.twice) <= 4, job.bulk.twice  # what was at work when the disk was full was unknown
+    assert len(job.bulk.twice) <= 4 * shards, job.bulk.twice  # what was at work when the disk was full was unknown
+
+
+JUMPS = ("0", "1e9", "-1e9", "wild")
+
+
+def let_clocks_jump(job: Job, folder: Path) -> None:
+    """Let the wall clock of each process be off by the seconds of `JUMP`, or by others with every look."""
+    (folder / "sitecustomize.py").write_text(
+        "import os, random, time\nreal, jump = time.time, os.environ.get('JUMP', '0')\n"
+        "time.time = lambda: real() + (random.uniform(-1e9, 1e9) if jump == 'wild' else float(jump))\n"
+    )
+    job.env["PYTHONPATH"] = os.pathsep.join((str(folder), environment({})["PYTHONPATH"]))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("store", KINDS)
+def test_eight_shards_whose_clocks_jump_apart_start_no_row_twice(job: Job, tmp_path: Path, store: str) -> None:
+    names = [f"row {number}" for number in range(96)]
+    job.rows(*names)
+    job.store = store_of(job, store)
+    let_clocks_jump(job, tmp_path)
+    job.bulk.latency, job.bulk.capacity = 0.05, 12
+
+    def all_apart(first: int, *more: str) -> list[subprocess.Popen[str]]:
+        shards = []
+        for number in range(8):
+            job.env["JUMP"] = JUMPS[(first + number) % len(JUMPS)]
+            shards.append(job.start("--shard", f"{number + 1}/8", "--user-per-row", *more))
+        return shards
+
+    for round_, starts in enumerate((1, 25, 60)):
+        kill_all_after(starts, job, all_apart(round_))
+    codes, errors = codes_of(all_apart(3, "--rerun-unknown"))
+    assert (codes, set(job.bulk.starts), job.bulk.twice) == ([0] * 8, set(names), []), errors
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("store", KINDS)
 def test_clocks_that_jump_change_nothing(job: Job, tmp_path: Path, store: str) -> None:
     """The wall clock is years off, forward, back, and with every look; what lives is told without it."""
-    (tmp_path / "sitecustomize.py").write_text(
-        "import os, random, time\nreal, jump = time.time, os.environ.get('JUMP', '0')\n"
-        "time.time = lambda: real() + (random.uniform(-1e9, 1e9) if jump == 'wild' else float(jump))\n"
-    )
     names = [f"row {number}" for number in range(24)]
     job.rows(*names)
     job.store = store_of(job, store)
-    job.env["PYTHONPATH"] = os.pathsep.join((str(tmp_path), environment({})["PYTHONPATH"]))
+    let_clocks_jump(job, tmp_path)
     job.bulk.latency = 0.05
-    for jump, starts in (("0", 3), ("1e9", 8), ("-1e9", 12), ("wild", 16)):
+    for jump, starts in zip(JUMPS, (3, 8, 12, 16), strict=True):
         job.env["JUMP"] = jump
         job.kill_after(starts, "--concurrency", "3", "--user-per-row")
     drivers = []
