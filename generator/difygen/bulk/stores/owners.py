@@ -11,6 +11,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from secrets import token_hex
@@ -31,6 +32,7 @@ def new_owner() -> str:
     return f"{place()}:{os.getpid()}:{started_at(os.getpid())}:{token_hex(4)}"
 
 
+@cache
 def place() -> str:
     """Tell machines, their boots and their containers apart: within one of them, a process number means one process."""
     facts = [socket.gethostname()]
