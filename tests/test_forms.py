@@ -261,6 +261,12 @@ def test_a_form_that_is_not_delivered_to_the_web_app_is_said_to_be_so(using: Usi
         assert caught.value.__context__ is None
 
 
+def test_a_form_without_a_token_says_where_else_it_is_answered() -> None:
+    form = runtime.Form({**FORM.raw, "form_token": None, "approval_channels": ["console", "email"]})
+    with pytest.raises(runtime.ConfigurationError, match=r"other ways than the API \(console, email\)"):
+        with_sync("http://127.0.0.1:1", lambda client: client.submit_form(form, action="approve"))
+
+
 def test_no_token_is_shown() -> None:
     assert TOKEN not in repr(FORM)
     event = runtime.HumanInputRequired({"event": "human_input_required", "data": FORM.raw})

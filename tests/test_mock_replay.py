@@ -16,14 +16,13 @@ import httpx
 import pytest
 from difygen.testing import mock_dify
 from support.mock_player import (
-    APPS,
     CLIENT_LEFT,
     DEVIATIONS,
     FOLLOW_UPS,
-    LAB,
     NOT_SERVED,
     PAUSES,
     REPLAYED,
+    SOURCES,
     STOPPED,
     UNANSWERED,
     Player,
@@ -38,9 +37,8 @@ from support.replay import cases, recording
 @contextmanager
 def playing(release: str) -> Iterator[Player]:
     player = Player()
-    sources = [LAB / f"{app}.yml" for app in sorted(APPS)]
     options: dict[str, Any] = {"ping_interval": 0.1, "silence": 0.1, "dify": release}
-    with mock_dify(*sources, handler=player.handler, **options) as player.dify:
+    with mock_dify(*SOURCES, handler=player.handler, **options) as player.dify:
         origin = player.dify.base_url.removesuffix("/v1")
         with httpx.Client(base_url=origin, timeout=60, trust_env=False) as player.client:
             yield player

@@ -630,9 +630,11 @@ class Operations(Generic[ResultsT]):
             )
         token = form if isinstance(form, str) else form.form_token
         if not token:
+            ways = () if isinstance(form, str) else form.approval_channels
             raise ConfigurationError(
-                "The form has no token: it goes to people by other ways than the API, or "
-                "the run was started in blocking mode before Dify 1.14"
+                "The form has no token: it goes to people by other ways than the API "
+                f"({', '.join(ways) or 'which the server does not tell'}), or the run was "
+                "started in blocking mode before Dify 1.14"
             )
         name = self.user(user)
         if isinstance(form, str) or not form.actions:

@@ -2,6 +2,7 @@
 
 The server looks whether the action and every field are there, and at nothing else (seen on
 1.14.2): a number for a paragraph fails the run, a text that is no option becomes its output.
+Later releases look at options and files, too.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

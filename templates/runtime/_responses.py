@@ -258,6 +258,7 @@ class Form(Record):
     A node that is not delivered to the web app has one all the same, which no endpoint
     knows (none from 1.16 on); `display_in_ui` is False there, and wherever the server does
     not tell it: Dify 1.14 tells it in streams, and not in blocking answers and `get_form()`.
+    `approval_channels` are the ways to answer it beside the API (1.16): `email`, `console`.
     """
 
     __slots__ = ()
@@ -269,6 +270,7 @@ class Form(Record):
     node_title = read_text()
     form_content = read_text()
     display_in_ui = read_flag()
+    approval_channels = read_texts()
     resolved_default_values = read_object()
     expiration_time = read_moment()
 

@@ -16,17 +16,16 @@ import httpx
 from difygen.releases import Release
 from difygen.testing import mock_dify
 
-from support import CHAT_LAB, LAB
+from support import CHAT_LAB
 from support.mock_chat_player import NOBODY, ChatPlayer, chat_difference, makers, say
-from support.mock_player import COMPUTED, FAULTS, KEY_NAMES, events_of, recorded_outputs, table, told
+from support.mock_player import COMPUTED, FAULTS, KEY_NAMES, SOURCES, events_of, recorded_outputs, table, told
 from support.processes import eventually
 from support.replay import Recording, cases, recording
 
 FOLDER = "recordings_new"
 RELEASES = {"v1_14": Release((1, 14, 2)), "dev2606": Release((1, 15, 0))}
 """Which release the mock is for the recordings of a server; the commit of June 2026 became 1.15."""
-APPS = sorted(LAB.glob("*.yml"))
-APPS += [CHAT_LAB / f"{name}.yml" for name in ("chat_basic", "chat_failing", "chat_lab", "hitl_webapp")]
+APPS = SOURCES + [CHAT_LAB / f"{name}.yml" for name in ("chat_basic", "chat_failing", "chat_lab", "hitl_webapp")]
 TEXT = ("a.txt", b"hello\n", "text/plain")
 MORE_FAULTS = {
     "chat_failing_*": "failed",

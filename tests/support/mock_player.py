@@ -16,10 +16,13 @@ from typing import Any
 import httpx
 from difygen.testing import MockDify
 
-from support import LAB, ROOT
+from support import LAB, ROOT, TESTS
 from support.replay import Recording, cases, recording
 
-APPS = {path.stem for path in LAB.glob("*.yml")}
+WRITTEN = TESTS / "dsl_written"
+"""Workflows whose exports are not there, written by hand: their recordings tell all that there is of them."""
+SOURCES = sorted([*LAB.glob("*.yml"), *WRITTEN.glob("*.yml")])
+APPS = {path.stem for path in SOURCES}
 TABLE = ROOT / "docs" / "mock.md"
 
 KEYS = {"auth_bad_key": "app-wrong", "auth_bad_key_streaming": "app-wrong", "upload_bad_key": "app-wrong"}
@@ -82,6 +85,7 @@ DETAILS = {
     "run_detail_failing": "failing_blocking",
     "run_detail_iteration": "iteration_blocking",
     "run_detail_llm": "llm_blocking",
+    "run_detail_no_io": "v1_14_no_io_blocking",
     "run_detail_partial": "partial_blocking",
     "run_detail_unicode": "unicode_blocking",
 }
