@@ -121,6 +121,16 @@ def test_events_that_are_lost() -> None:
         assert client.post("/v1/workflows/run", json=body, headers={"X-Mock-Fault": "lost=some"}).status_code == 400
 
 
+def test_a_turn_whose_first_events_are_lost_is_whole() -> None:
+    with playing(CHAT_LAB / "chat_plain.yml", "1.14") as (dify, client):
+        events = [event["event"] for event in events_of(client.post("/v1/chat-messages", json=TURN).content)]
+        options: dict[str, Any] = {"base_url": dify.base_url, "api_key": dify.api_key, "user": "u1"}
+        for lost in range(1, len(events)):
+            with Flow(**options, headers={"X-Mock-Fault": f"lost={lost}"}) as flow:
+                turn = flow.chat_inputs("Hello", NOTHING)
+            assert (turn.answer, turn.status) == ("You said: Hello", "succeeded"), lost
+
+
 def test_a_run_that_hangs_at_a_human_input_node_of_1_12_is_stopped_and_stays_stored_as_paused() -> None:
     with playing(LAB / "human_input.yml", "1.12") as (_, client):
         body = {"inputs": {}, "response_mode": "streaming", **USER}

@@ -617,6 +617,8 @@ class TurnState(RunState):
     def _finish(self, finished: WorkflowFinished) -> None:
         self._has_run = True
         self.finished = self.terminal = finished
+        if not any(name == "workflow_started" for name, *_ in self._seen):
+            self.is_cut = True  # the first events got lost (reported of 1.13 to 1.16)
         if finished.status in ("succeeded", "partial-succeeded"):
             self._wait_for_rest(is_complete=self.ending is not None)
         else:
@@ -625,8 +627,8 @@ class TurnState(RunState):
     def _end(self, ending: MessageEnd) -> None:
         self.ending = ending
         self.terminal = self.finished or ending
-        is_complete = not self._has_run or self.finished is not None
-        self._wait_for_rest(is_complete=is_complete)
+        has_no_run = not self._has_run and (self._kind != "chatflow" or self._pieces)
+        self._wait_for_rest(is_complete=bool(has_no_run or self.finished))
 
     def _wait_for_rest(self, *, is_complete: bool) -> None:
         if is_complete and not self._auto_play:
