@@ -723,7 +723,7 @@ class Run(Generic[OutputsT_co]):
     @property
     def forms(self) -> tuple[Form, ...]:
         """The human-input forms that a paused run waits for."""
-        return forms_of(to_object(self.raw.get("data")))
+        return forms_of(self.raw)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"a Run is read-only: cannot set {name!r}")

@@ -5,7 +5,7 @@ A view costs next to nothing to make, keeps everything that the server sent, and
 null or a wrong type for "not there". The events of a stream are such views as well.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from math import isfinite
@@ -291,14 +291,20 @@ class Form(Record):
         return to_text(resolved) or to_text(field.default.get("value"))
 
 
-def forms_of(pause: dict[str, Any]) -> tuple[Form, ...]:
-    """Return the forms among the `reasons` of a pause (seen just before 1.13)."""
-    reasons = to_objects(pause.get("reasons"))
-    return tuple(
-        Form(reason)
-        for reason in reasons
-        if reason.get("TYPE") == "human_input_required" or "form_id" in reason
-    )
+def forms_of(pause: Mapping[str, Any]) -> tuple[Form, ...]:
+    """Return the forms among the `reasons` of a pause (seen just before 1.13).
+
+    Beside the pause may stand, by form, what earlier events told of `display_in_ui`.
+    """
+    forms: list[Form] = []
+    told = to_object(pause.get("display_in_ui"))
+    for reason in to_objects(to_object(pause.get("data")).get("reasons")):
+        form_id = to_text(reason.get("form_id"))
+        if form_id in told:
+            reason = {"display_in_ui": told[form_id], **reason}
+        if reason.get("TYPE") == "human_input_required" or "form_id" in reason:
+            forms.append(Form(reason))
+    return tuple(forms)
 
 
 MAX_STALE_PAGES = 10

@@ -249,7 +249,7 @@ class TurnBase:
     @property
     def forms(self) -> tuple[Form, ...]:
         """The human-input forms that a paused turn waits for."""
-        return forms_of(to_object(self.raw.get("data")))
+        return forms_of(self.raw)
 
 
 class TurnError(DifyError):

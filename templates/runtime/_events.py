@@ -121,7 +121,7 @@ class WorkflowPaused(StreamEvent):
     @property
     def forms(self) -> tuple[Form, ...]:
         """The forms that the run waits for."""
-        return forms_of(self.members)
+        return forms_of(self.raw)
 
 
 class NodeEvent(StreamEvent):

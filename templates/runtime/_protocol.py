@@ -43,14 +43,7 @@ from ._events import (
 )
 from ._http import Call
 from ._models import WorkflowNode, is_same_run, plain_id
-from ._responses import (
-    forms_of,
-    to_integer,
-    to_maybe_integer,
-    to_object,
-    to_objects,
-    to_text,
-)
+from ._responses import forms_of, to_integer, to_maybe_integer, to_object, to_text
 from ._settings import Settings
 from ._transport import Exchange, too_large
 
@@ -685,8 +678,7 @@ class RunState:
         elif name == "workflow_paused":
             if self._is_answered(payload):
                 return False
-            self._complete_forms(payload)
-            self.terminal = WorkflowPaused(payload)
+            self.terminal = self._paused(payload)
             self.is_over = True
         elif name == "error":
             self.end_with(self._reported(payload))
@@ -699,16 +691,18 @@ class RunState:
 
         A resumed run is told as paused until a worker takes it up again.
         """
-        forms = forms_of(to_object(payload.get("data")))
+        forms = forms_of(payload)
         known = self._submitted
         return bool(forms) and all(form.form_token in known for form in forms)
 
-    def _complete_forms(self, pause: dict[str, Any]) -> None:
-        """Tell in a pause what of its forms only the events before it tell (seen on 1.14.2)."""
-        for form in to_objects(to_object(pause.get("data")).get("reasons")):
-            asked = ("human_input_required", "", to_text(form.get("form_id")), 0)
-            if (told := self._seen.get(asked)) is not None:
-                form.setdefault("display_in_ui", told)
+    def _paused(self, payload: dict[str, Any]) -> WorkflowPaused:
+        """Return a pause, with what of its forms only the events before it told (seen on 1.14.2)."""
+        told = {
+            form_id: displayed
+            for (name, _, form_id, _), displayed in self._seen.items()
+            if name == "human_input_required"
+        }
+        return WorkflowPaused({**payload, "display_in_ui": told} if told else payload)
 
     def _is_first(self, name: str, payload: dict[str, Any]) -> bool:
         """Check whether an event was not delivered before a reconnect, whose snapshot repeats it.
