@@ -181,6 +181,10 @@ def _parents(steps: Mapping[str, Step]) -> dict[str, str | None]:
     return parents
 
 
+_HANDLES = {"": "source", "__timeout__": "__timeout"}
+"""What the engine (1.16) and files that no editor wrote call a way out, and what the editor does."""
+
+
 def _edges(canvas: Mapping[str, JsonValue], steps: Mapping[str, Step]) -> list[Edge]:
     edges: dict[tuple[str, str, str], Edge] = {}
     for each in sequence(canvas.get("edges")):
@@ -188,7 +192,8 @@ def _edges(canvas: Mapping[str, JsonValue], steps: Mapping[str, Step]) -> list[E
         source, target = text(edge.get("source")), text(edge.get("target"))
         if source not in steps or target not in steps:
             continue
-        handle = text(edge.get("sourceHandle")) or "source"
+        handle = text(edge.get("sourceHandle"))
+        handle = _HANDLES.get(handle, handle)
         edges[source, target, handle] = Edge(source=source, target=target, handle=handle)
     return list(edges.values())
 
