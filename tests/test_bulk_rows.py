@@ -10,7 +10,7 @@ import logging
 import pickle
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ from difygen.bulk import (
     Limit,
     Row,
     RowResult,
+    SqliteStore,
     Store,
+    StoredRow,
     Tally,
     arun_row,
     open_store,
@@ -178,6 +180,31 @@ def test_rows_that_are_the_same_as_one_at_work_or_just_ended_are_counted_as_that
         len(names),
     )
     assert (passes, served[0].twice) == ([0], [])
+
+
+@pytest.mark.parametrize(
+    ("fault", "policy"), [("fail", {"retry_failed": True}), ("cut early", {"rerun_unknown": True})]
+)
+def test_what_another_process_runs_again_meanwhile_is_not_run_once_more(
+    run: Any, served: tuple[BulkServer, Server], store: Store, monkeypatch: pytest.MonkeyPatch, fault: str, policy: Any
+) -> None:
+    served[0].faults["a"] = fault
+    run(row("a"))
+    served[0].faults.clear()
+    read = store.read
+
+    def read_before(keys: Sequence[str]) -> Mapping[str, StoredRow]:
+        """Return what is known of the row just before the other process runs it."""
+        found = read(keys)
+        monkeypatch.undo()
+        with open_store(store.path) as other, ConcatClient(base_url=served[1].url, api_key=KEY, user="eve") as client:
+            assert run_row(client, row("a"), other, **policy).succeeded
+        return found
+
+    assert isinstance(store, SqliteStore)
+    monkeypatch.setattr(store, "read", read_before)
+    found = run(row("a"), **policy)
+    assert (found.state, found.is_new, served[0].starts) == ("done", False, {"a": 2})
 
 
 def test_a_wrong_key_is_no_result_and_starts_nothing(run: Any, served: tuple[BulkServer, Server], store: Store) -> None:

@@ -117,6 +117,8 @@ async def _end_of(stored: StoredRow, hands: Hands) -> Mapping[str, Any] | None:
 async def look_for(row: Row, stored: StoredRow, hands: Hands) -> StoredRow:
     """Return a row of which only the claim is known: started, if its user is found to have a run, else unknown.
 
+    Where others were quicker, it is what they have made of it.
+
     Raises:
         JobEndedError: No row could be looked for like this.
     """
@@ -131,9 +133,9 @@ async def look_for(row: Row, stored: StoredRow, hands: Hands) -> StoredRow:
                 raise JobEndedError(str(error)) from error
             return stored  # the server did not answer: it is looked for the next time
     found = hands.store.next_of(stored, "started" if ids else "unknown", ids=ids)
-    if found.state != stored.state:
-        await hands.write(found)
-    return found
+    if found.state == stored.state or await hands.write(found):
+        return found
+    return await hands.read(row.key) or found  # somebody else has found out more
 
 
 async def _ids_by_user(user: str, hands: Hands) -> Mapping[str, str]:

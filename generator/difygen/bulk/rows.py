@@ -125,7 +125,7 @@ def may_follow(old: StoredRow | None, new: StoredRow) -> bool:
     if old is None:
         return new.state == "claimed" and new.attempt == 1
     if new.state == "claimed":
-        return new.attempt == old.attempt + 1 and old.state not in ("claimed", "started")
+        return new.attempt == old.attempt + 1 and old.state in ("unknown", "released", "failed")
     return new.attempt == old.attempt and RANKS[new.state] > RANKS[old.state] and old.state != "released"
 
 

@@ -97,19 +97,20 @@ def _finished(way: Coroutine[Any, Any, ResultT]) -> ResultT:
 async def take_row(row: Row, stored: StoredRow | None, hands: Hands, policy: Policy) -> RowResult:
     """Take a row to its end, wherever it stands; `stored` is what was known of it a moment ago."""
     while True:
+        attempt = 1
         if stored is not None:
-            known = await take_up(row, stored, hands, policy)
-            if known is not None:
-                return known
-            stored = await hands.read(row.key)
-        result = await start(row, 1 if stored is None else stored.attempt + 1, hands)
+            found = await take_up(row, stored, hands, policy)
+            if isinstance(found, RowResult):
+                return found
+            attempt = found.attempt + 1  # what others have begun meanwhile is in the way of that
+        result = await start(row, attempt, hands)
         if result is not None:
             return result
         stored = await hands.read(row.key)
 
 
-async def take_up(row: Row, stored: StoredRow, hands: Hands, policy: Policy) -> RowResult | None:
-    """Return what is known of a row that was begun before, or find it out; None if it is to be run."""
+async def take_up(row: Row, stored: StoredRow, hands: Hands, policy: Policy) -> RowResult | StoredRow:
+    """Return what came of a row that was begun before, or what is stored of it if it is to be run again."""
     if stored.state in ("claimed", "started") and hands.store.is_held(stored):
         return result_of_stored(stored)
     if stored.state in ("claimed", "unknown"):
@@ -119,13 +120,13 @@ async def take_up(row: Row, stored: StoredRow, hands: Hands, policy: Policy) -> 
         if result.state != "unknown" or not policy.rerun_unknown:
             return result
         await keep_end(hands, stored, {**result.values, "status": "error"})
-        return None
+        return stored
     if row.digest != stored.digest and stored.state in ("done", "failed"):
         return changed_row(row)
     is_free = stored.state == "released"
     is_free |= stored.state == "failed" and policy.retry_failed
     is_free |= stored.state == "unknown" and policy.rerun_unknown
-    return None if is_free else result_of_stored(stored)
+    return stored if is_free else result_of_stored(stored)
 
 
 async def start(row: Row, attempt: int, hands: Hands) -> RowResult | None:
