@@ -236,3 +236,14 @@ def test_a_client_hears_of_a_refusal_in_seconds(
         options: dict[str, Any] = {"base_url": dify.base_url, "api_key": dify.api_key, "user": "u1"}
         with ConcatClient(**options) as client, pytest.raises(kind, match=message):
             client.run(string="x" * 49, response_mode="streaming")
+
+
+@pytest.mark.parametrize(("release", "files", "extra"), [("1.12", None, None), ("1.13", ["fox.png"], [])])
+def test_what_a_message_tells(release: str, files: list[str] | None, extra: list[Any] | None) -> None:
+    said = {"answer": "Here it is.", "files": ["fox.png"]}
+    with playing(CHAT_LAB / "chat_basic.yml", release, handler=lambda inputs: said) as (_, client):
+        events = events_of(client.post("/v1/chat-messages", json=TURN | {"inputs": {"name": "Ada"}}).content)
+        query = {"conversation_id": events[0]["conversation_id"], **USER}
+        message = client.get("/v1/messages", params=query).json()["data"][0]
+    told = events[-1]["files"]
+    assert (told and [file["filename"] for file in told], message.get("extra_contents")) == (files, extra)

@@ -91,6 +91,15 @@ TRAITS: dict[str, Trait] = {
         mock="A chatflow's `workflow_finished` comes before `message_end`, which a stopped turn has, too, and a failed "
         "one an `error` in its place; later it comes last.",
     ),
+    "no-extra-contents": Trait(
+        _ALWAYS,
+        FIRST_WITH_HUMAN_INPUT,
+        "sources",
+        mock="Stored messages have no `extra_contents`, where forms are told.",
+    ),
+    "no-answer-files": Trait(
+        _ALWAYS, (1, 13, 1), "sources", mock="`message_end` of apps without a graph tells no files of the answer."
+    ),
     "no-message-end": Trait(
         (1, 13, 0),
         (1, 13, 1),

@@ -120,7 +120,10 @@ async def messages(request: ApiRequest) -> Response:
         if query.first_id not in ids:
             raise lost(request.http.url.path, "First Message Not Exists.")
         rows = rows[: ids.index(query.first_id)]
-    return json_response(_page(rows[-query.limit :], query.limit) | {"has_more": len(rows) > query.limit})
+    shown = _page(rows[-query.limit :], query.limit) | {"has_more": len(rows) > query.limit}
+    for row in shown["data"] if request.state.release.has("no-extra-contents") else ():
+        del row["extra_contents"]
+    return json_response(shown)
 
 
 # Variables

@@ -72,7 +72,8 @@ class Turn(Simulation):
 
     def answered_files(self) -> list[JsonObject] | None:
         """Return the files that the answer brings along."""
-        made = [row for row in self.row.files if row["belongs_to"] == "assistant"]
+        is_silent = self.release.has("no-answer-files") and not self.definition.workflow.kind.has_runs
+        made = [row for row in self.row.files if row["belongs_to"] == "assistant" and not is_silent]
         return [_answered(row) for row in made] or None
 
     def error_event(self, error: JsonObject) -> JsonObject:
