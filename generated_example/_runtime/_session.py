@@ -23,6 +23,7 @@ from ._errors import (
     StreamInterruptedError,
     TooManyRequestsError,
 )
+from ._events import WorkflowPaused
 from ._files import FilesInput
 from ._http import LOGGER, Call, seconds_left
 from ._models import (
@@ -165,10 +166,11 @@ class RunSource(Generic[StreamedT]):
         if self._run is None:
             assert state.terminal is not None
             raw = state.terminal.raw
+            data = to_object(raw.get("data"))
+            if isinstance(state.terminal, WorkflowPaused):
+                data = {**data, "status": "paused"}
             ids = {"workflow_run_id": state.workflow_run_id, "task_id": state.task_id}
-            self._run = self.operations.make_run(
-                {**raw, **ids}, to_object(raw.get("data")), settings
-            )
+            self._run = self.operations.make_run({**raw, **ids}, data, settings)
         return settle(self._run)
 
 
