@@ -422,6 +422,16 @@ def test_a_limit_hears_once_of_a_storm_that_another_process_has_met() -> None:
     assert (limit.allowed, limit.pause < 5.0) == (4, True)
 
 
+def test_many_lost_rows_in_a_row_are_waited_for_as_refusals_are(
+    served: tuple[BulkServer, Server], store: Store
+) -> None:
+    served[0].faults = dict.fromkeys("abcdef", "broken")
+    limit = Limit(1, clock=lambda: 0.0)
+    with ConcatClient(base_url=served[1].url, api_key=KEY, user="ada", max_retries=0) as client:
+        found = [(run_row(client, row(string), store, limit=limit).state, limit.pause > 0) for string in "abcdef"]
+        assert found == [("unknown", False)] * 5 + [("unknown", True)]
+
+
 def test_a_limit_lets_no_more_go_on_than_it_says() -> None:
     async def work() -> int:
         limit, most = AsyncLimit(3), 0

@@ -24,6 +24,9 @@ LONGEST_ASKED = 120.0
 GIVES_UP_AFTER = 900.0
 """Seconds of nothing but refusals after which a job ends."""
 
+LOST_IN_A_ROW = 5
+"""Calls without a success between them of which nobody can tell what they came to: the server is in trouble then."""
+
 HEARS_EVERY = 1.0
 """Seconds between two looks at what other processes say of the server."""
 
@@ -66,7 +69,7 @@ class Limit:
         self._allowed = float(most)
         self._paused_until, self._cut_at = clock(), float("-inf")
         self._refused_since: float | None = None
-        self._storms = self._cuts = 0
+        self._storms = self._cuts = self._lost = 0
         self._heard, self._heard_at, self._asked_at = "", float("-inf"), float("-inf")
         self.reason = ""
         self._changed = threading.Condition()
@@ -98,7 +101,7 @@ class Limit:
         """Take note of a call that the server took."""
         with self._changed:
             self.successes += 1
-            self._refused_since, self._storms, self.reason = None, 0, ""
+            self._refused_since, self._storms, self._lost, self.reason = None, 0, 0, ""
             self._allowed = min(float(self.most), self._allowed + 1.0 / max(self._allowed, 1.0))
             self._wake()
 
@@ -119,6 +122,16 @@ class Limit:
             wait = max(wait, min(retry_after or 0.0, LONGEST_ASKED))
             self._cut(now, wait)
             return wait
+
+    def lost(self, began: float, reason: str = "") -> float | None:
+        """Take note of a call of which nobody can tell what it came to; too many in a row count as a refusal.
+
+        Else a server that is away for a minute would leave a table of rows that are to be looked for.
+        """
+        with self._changed:
+            self._lost += 1
+            is_trouble = self._lost > LOST_IN_A_ROW
+        return self.refused(began, None, reason) if is_trouble else None
 
     def _cut(self, now: float, wait: float) -> None:
         self._cut_at = now

@@ -180,13 +180,12 @@ async def _judged(
             is_over = verdict is Verdict.AWAY and not hands.limit.successes
             if verdict is Verdict.HOPELESS or is_over:
                 raise JobEndedError(str(error)) from error
-            pause = hands.limit.refused(began, getattr(error, "retry_after", None), str(error))
-            if pause is not None:
-                await hands.announce(hands.limit.word(hands.store.owner, pause))
+            await _slow_down(hands.limit.refused(began, getattr(error, "retry_after", None), str(error)), hands)
             return None
         case Verdict.FAILED:
             return await keep_end(hands, begun, failure_of(error))
         case Verdict.LOST:
+            await _slow_down(hands.limit.lost(began, str(error)), hands)
             found = await look_for(row, claimed, hands)
             if found.state == "started":
                 return await follow(found, hands)
@@ -196,3 +195,9 @@ async def _judged(
         case _:
             status = "paused" if verdict is Verdict.PAUSED else "running"
             return RowResult(row.key, "started", {**failure_of(error), "status": status})
+
+
+async def _slow_down(pause: float | None, hands: Hands) -> None:
+    """Tell the other processes of a pause, unless they have heard of it."""
+    if pause is not None:
+        await hands.announce(hands.limit.word(hands.store.owner, pause))
