@@ -359,6 +359,7 @@ def test_a_terminal_shows_a_progress_bar(spec: str, dify: MockDify, tmp_path: Pa
     ("options", "complaint"),
     [
         (["--blocking"], "--blocking is for a single call: a table is streamed"),
+        (["--conversation", "c1"], "--conversation is for a single call: in a table each row is"),
         (["--shard", "0/4"], "--shard is 1/16 to 16/16 for sixteen parts, not '0/4'."),
         (["--shard", "5/4"], "--shard is 1/16 to 16/16 for sixteen parts, not '5/4'."),
         (["--retry-failed"], "--retry-failed needs what an earlier run has kept: its --output or --store."),

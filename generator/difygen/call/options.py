@@ -75,6 +75,11 @@ class CallOptions:
                 "--blocking is for a single call: a table is streamed, since the id of a run comes with its first "
                 "event, and what has an id is not lost."
             )
+        if self.inputs is not None and self.conversation is not None:
+            raise UsageProblem(
+                "--conversation is for a single call: in a table each row is a conversation of its own, or the rows "
+                "are that are alike in --conversation-column."
+            )
         keeps = self.output is not None or self.store is not None
         if not keeps and (self.retry_failed or self.rerun_unknown):
             option = "--retry-failed" if self.retry_failed else "--rerun-unknown"
