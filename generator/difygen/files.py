@@ -73,15 +73,9 @@ def _read(handle: int, path: str, limit: int, expected: int) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-_EMPTY = hashlib.sha256()
-"""Copied for each file, which is quicker than looking up the algorithm again."""
-
-
 def hash_bytes(data: bytes) -> str:
     """Return the hash that locks use: the same whether git checked a text out with Unix or with Windows line ends."""
-    digest = _EMPTY.copy()
-    digest.update(unix_lines(data))
-    return digest.hexdigest()
+    return hashlib.sha256(unix_lines(data)).hexdigest()
 
 
 def unix_lines(data: bytes) -> bytes:
