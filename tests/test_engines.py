@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from difygen.bulk import JobEndedError, open_store
 from support import ROOT
 from support.bulk_server import BulkServer, bulk_server
 from support.concat_client import AsyncConcatClient, ConcatClient
-from support.engines import CLUSTERS, ENGINES, PATHS, driver, kill
+from support.engines import CLUSTERS, ENGINES, PATHS, driver, fill_disk, kill, move_away
 from support.processes import eventually
 from support.servers import Server
 
@@ -181,7 +182,7 @@ def test_two_drivers_share_one_store(rows: Rows, store: str) -> None:
 @pytest.mark.parametrize(("store", "size"), [("runs.db", 400 << 10), ("runs/", 80 << 10)])
 def test_a_full_disk_ends_the_job_and_the_next_goes_on(rows: Rows, store: str, size: int) -> None:
     rows.keep_in(store)
-    with rows.engine.on_full_disk(size) as options, pytest.raises(Exception, match=f"Cannot .*{store}"):
+    with rows.engine.changed(partial(fill_disk, size)) as options, pytest.raises(Exception, match=f"Cannot .*{store}"):
         rows.run(names(300), **options)
     assert 0 < len(rows.bulk.starts) < 300
     assert rows.run(names(300), rerun_unknown=True) == dict.fromkeys(names(300), "done")
@@ -189,12 +190,13 @@ def test_a_full_disk_ends_the_job_and_the_next_goes_on(rows: Rows, store: str, s
     assert len(rows.bulk.twice) <= 6  # those that were at work when the disk was full were unknown
 
 
-def test_clocks_of_workers_that_jump_change_nothing(rows: Rows) -> None:
+def test_machines_that_die_are_told_by_their_beats_whatever_the_clocks_say(rows: Rows) -> None:
     rows.keep_in("runs/")
     rows.bulk.faults["row 3"] = "hang"
     rows.bulk.latency = 0.05
     killing = rows.killed_once(lambda: rows.bulk.arrived["row 3"] > 0)
-    found = rows.run(names(30), survives=True, **rows.engine.with_broken_clock())
+    with rows.engine.changed(move_away) as options:
+        found = rows.run(names(30), survives=True, **options)
     killing.join()
     rows.settle(names(30), found)
 

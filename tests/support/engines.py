@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
@@ -23,6 +23,7 @@ from urllib.parse import urljoin, urlsplit
 from urllib.request import urlopen
 
 from difygen.bulk import Row
+from difygen.bulk.stores import owners
 
 from support import GENERATOR, ROOT
 from support.concat_client import AsyncConcatClient, ConcatClient
@@ -30,6 +31,8 @@ from support.concat_client import AsyncConcatClient, ConcatClient
 HAS_RAY_DASHBOARD = find_spec("aiohttp_cors") is not None  # ray[default]
 
 PATHS = os.pathsep.join(map(str, (GENERATOR, ROOT / "templates", ROOT / "tests")))
+
+BEFORE = owners.place, owners.BEAT, owners.SILENCE, time.time
 
 
 def row(string: str) -> Row:
@@ -42,13 +45,8 @@ def row_of_record(record: Any) -> Row:
     return row(record["string"])
 
 
-def row_on_full_disk(size: int, record: Any) -> Row:
-    fill_disk(size)
-    return row_of_record(record)
-
-
-def late_row_of_record(record: Any) -> Row:
-    break_clock()
+def row_after(change: Callable[[], None], record: Any) -> Row:
+    change()
     return row_of_record(record)
 
 
@@ -57,9 +55,17 @@ def fill_disk(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
-def break_clock() -> None:
-    """Have the wall clock of this process jump by years, forward and back, whenever it is looked at."""
-    time.time = lambda: random.uniform(0, 4e9)  # type: ignore[method-assign]
+def move_away() -> None:
+    """Be on a machine of one's own, whose wall clock jumps forward by years. (Back, and Dask's own timers stop.)"""
+    owners.place = lambda: f"machine{os.getpid()}"
+    owners.BEAT, owners.SILENCE = 0.5, 8.0
+    years = random.uniform(0, 1e9)
+    time.time = lambda: BEFORE[-1]() + years  # type: ignore[method-assign]
+
+
+def come_back() -> None:
+    fill_disk(resource.RLIM_INFINITY)
+    owners.place, owners.BEAT, owners.SILENCE, time.time = BEFORE
 
 
 class DaskRows:
@@ -79,18 +85,22 @@ class DaskRows:
         return {each.key: each.state for each in results}
 
     @contextmanager
-    def on_full_disk(self, size: int) -> Iterator[dict[str, Any]]:
-        """Workers on whose disk no file can have more than so many bytes; gives the options of `run`."""
-        self.client.run(fill_disk, size)
+    def changed(self, change: Callable[[], None]) -> Iterator[dict[str, Any]]:
+        """Do something in each process of a worker, also in those that come; gives options of `run`."""
+        from distributed import WorkerPlugin
+
+        class Changing(WorkerPlugin):  # type: ignore[misc]
+            name = "changing"
+
+            def setup(self, worker: Any) -> None:
+                change()
+
+        self.client.register_plugin(Changing())
         try:
             yield {}
         finally:
-            self.client.run(fill_disk, resource.RLIM_INFINITY)
-
-    def with_broken_clock(self) -> dict[str, Any]:
-        """Break the clocks of the workers that are there; those that come after them have good ones."""
-        self.client.run(break_clock)
-        return {}
+            self.client.unregister_worker_plugin("changing")
+            self.client.run(come_back)
 
     def shown(self) -> Iterator[str]:
         """All that the cluster tells of itself: its state, its logs, and the pages of its dashboard."""
@@ -148,11 +158,8 @@ class RayRows:
         return call_rows(records, client, row_of, store, **options)
 
     @contextmanager
-    def on_full_disk(self, size: int) -> Iterator[dict[str, Any]]:
-        yield {"row_of": partial(row_on_full_disk, size)}
-
-    def with_broken_clock(self) -> dict[str, Any]:
-        return {"row_of": late_row_of_record}
+    def changed(self, change: Callable[[], None]) -> Iterator[dict[str, Any]]:
+        yield {"row_of": partial(row_after, change)}
 
     def shown(self) -> Iterator[str]:
         """All that the cluster tells of itself: its logs, and what its dashboard shows, where it has one."""
