@@ -929,7 +929,7 @@ def test_a_page_from_elsewhere_is_refused() -> None:
             for headers, status in ASKED_BY:
                 sent = {name: value.format(port=port) for name, value in headers.items()}
                 sent |= {**ACCEPT, "MCP-Protocol-Version": version}
-                answer = httpx.post(url, json=LIST, headers=sent, trust_env=False)
+                answer = httpx.post(url, json=LIST, headers=sent, trust_env=False, timeout=60)
                 assert answer.status_code == status, (headers, answer.text)
                 assert "app-" not in answer.text
 
@@ -939,7 +939,7 @@ def test_a_token_is_wanted_where_one_is_set(monkeypatch: pytest.MonkeyPatch) -> 
     with mock_dify(CONCAT) as dify, over_http(dify, CONCAT) as (url, _):
         for given, status in ((None, 401), ("Bearer other", 401), ("Bearer t0ken\u00e9", 401), ("Bearer t0ken", 400)):
             headers = {**ACCEPT, **({"Authorization": given.encode("latin-1")} if given else {})}
-            answer = httpx.post(url, json=LIST, headers=headers, trust_env=False)
+            answer = httpx.post(url, json=LIST, headers=headers, trust_env=False, timeout=60)
             assert answer.status_code == status
             assert "t0ken" not in answer.text
 

@@ -247,7 +247,9 @@ def test_what_moderation_answers_in_a_chatflow_has_no_run() -> None:
     with chat_server("chat_plain", moderation="chat_basic", silence=0.05) as server:
         body = {"query": "a Forbidden word", "inputs": {}, "user": "u1", "response_mode": "streaming"}
         headers = {"Authorization": "Bearer app-chat_plain"}
-        answer = httpx.post(f"{server.origin}/v1/chat-messages", json=body, headers=headers, trust_env=False)
+        answer = httpx.post(
+            f"{server.origin}/v1/chat-messages", json=body, headers=headers, trust_env=False, timeout=60
+        )
         events = events_of(answer.content)
         assert [event["event"] for event in events] == ["message", "message_end"]
         assert text_of(events) == "I may not hear that."
@@ -256,6 +258,7 @@ def test_what_moderation_answers_in_a_chatflow_has_no_run() -> None:
             json=body | {"response_mode": "blocking"},
             headers=headers,
             trust_env=False,
+            timeout=60,
         )
         assert blocking.json()["answer"] == "I may not hear that."
 

@@ -111,7 +111,9 @@ def test_the_printed_curl_line_is_a_call_that_works() -> None:
     with serving(CONCAT) as served:
         headers = dict(re.findall(r"-H '([\w-]+): ([^']+)'", served.greeting))
         body = re.findall(r"-d '(.+)'", served.greeting)[0]
-        answer = httpx.post(f"{served.base_url}/workflows/run", content=body, headers=headers, trust_env=False)
+        answer = httpx.post(
+            f"{served.base_url}/workflows/run", content=body, headers=headers, trust_env=False, timeout=60
+        )
         assert answer.status_code == 200 and '"workflow_finished"' in answer.text
 
 
@@ -121,7 +123,7 @@ def test_it_ends_cleanly_while_a_stream_is_open(number: int) -> None:
         body = {"inputs": INPUTS, "user": "u", "response_mode": "streaming"}
         headers = {"Authorization": "Bearer x"}
         url = f"{served.base_url}/workflows/run"
-        with httpx.stream("POST", url, json=body, headers=headers, trust_env=False) as answer:
+        with httpx.stream("POST", url, json=body, headers=headers, trust_env=False, timeout=60) as answer:
             assert any(b"workflow_started" in chunk for chunk in answer.iter_raw())
             assert served.end(number) == (0, "")
 
@@ -147,7 +149,9 @@ def test_faults_of_the_command_line_are_for_every_request() -> None:
     with serving(CONCAT, "--fail-rate", "1", "--cut-after", "10b", "--ping-interval", "1") as served:
         with pytest.raises(httpx.RemoteProtocolError):
             served.run()
-        logs = httpx.get(f"{served.base_url}/workflows/logs", headers={"Authorization": "Bearer x"}, trust_env=False)
+        logs = httpx.get(
+            f"{served.base_url}/workflows/logs", headers={"Authorization": "Bearer x"}, trust_env=False, timeout=60
+        )
         assert logs.json()["data"][0]["workflow_run"]["status"] == "failed"
 
 
@@ -230,7 +234,7 @@ def named_version(version: tuple[int, int, int]) -> str:
 @pytest.mark.parametrize(("asked", "played"), [("1.12", "1.12.1"), ("1.13.0", "1.13.0"), ("1.17", "1.17.1")])
 def test_the_release_that_is_asked_for(asked: str, played: str) -> None:
     with mock_dify(ROOT / CONCAT, dify=asked) as dify:
-        answer = httpx.get(f"{dify.base_url}/info", headers={"Authorization": "Bearer x"}, trust_env=False)
+        answer = httpx.get(f"{dify.base_url}/info", headers={"Authorization": "Bearer x"}, trust_env=False, timeout=60)
         assert answer.headers["x-version"] == played
 
 

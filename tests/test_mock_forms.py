@@ -234,7 +234,7 @@ def test_any_workflow_can_be_made_to_pause() -> None:
     with mock_dify(LAB / "concat.yml") as dify:
         headers = {"Authorization": f"Bearer {dify.api_key}", "X-Mock-Fault": "paused"}
         inputs = {"string": "a", "num": 1, "list": "list_a"}
-        with httpx.Client(base_url=dify.base_url, headers=headers, trust_env=False) as client:
+        with httpx.Client(base_url=dify.base_url, headers=headers, trust_env=False, timeout=60) as client:
             answer = client.post("/workflows/run", json={"inputs": inputs, "response_mode": "blocking", "user": "u"})
             reason = answer.json()["data"]["reasons"][0]
             action = reason["actions"][0]["id"]
