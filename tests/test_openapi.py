@@ -353,7 +353,7 @@ def test_the_base_url_comes_first_and_a_wrong_definition_writes_nothing() -> Non
         ("https://dify.example.com/v1?key=s3cr3t", "it has a query or a fragment: leave off ? and #."),
         ("https://cloud.dify.ai", "that is Dify Cloud's web UI: its API is https://api.dify.ai/v1."),
         ("javascript:alert(1)", "it has no scheme"),
-        ("", "Cannot use the base URL"),
+        ("", "--base-url is empty: is a variable not set?"),
     ],
 )
 def test_a_wrong_base_url_is_refused_as_clients_do(command: str, url: str, told: str) -> None:
