@@ -218,6 +218,19 @@ def test_a_wrong_key_is_no_result_and_starts_nothing(run: Any, served: tuple[Bul
     assert run(row("a")).succeeded
 
 
+def test_a_mistake_of_the_program_leaves_the_row_free(
+    run: Any, served: tuple[BulkServer, Server], store: Store
+) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument"):
+        run(Row.of("concat", {"strin": "a"}, key="a"))
+    assert run(row("a")).succeeded
+    with ConcatClient(base_url=served[1].url, api_key=KEY, user="ada") as client, pytest.raises(TypeError):
+        asyncio.run(arun_row(client, row("b"), store))
+    with pytest.raises(TypeError, match="AsyncConcatClient is no blocking client; one for asyncio is for"):
+        run_row(AsyncConcatClient(base_url=served[1].url, api_key=KEY, user="ada"), row("b"), store)
+    assert store.get("b") is None
+
+
 def test_a_key_that_was_used_for_other_values_is_refused(run: Any, served: tuple[BulkServer, Server]) -> None:
     assert run(row("a")).succeeded
     found = run(Row.of("concat", {"string": "b", "num": 1, "list": "list_a"}, key="a"))

@@ -218,6 +218,17 @@ def test_documents_that_the_command_wrote_before_are_taken_over(project: Project
 
 
 @pytest.mark.skipif(os.name == "nt", reason="links need a privilege")
+def test_documents_that_cannot_be_written_leave_no_folder(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(stages.os, "write", full)
+    before = tree(project.folder)
+    ran = difygen("docs", "specs", "-o", "pages")
+    assert (ran.code, tree(project.folder)) == (1, before)
+    assert ran.err == "Error: cannot write pages: No space left on device; nothing was changed\n"
+
+
 def test_links_lead_nowhere(project: Project, tmp_path: Path) -> None:
     outside = tmp_path / "outside.json"
     outside.write_text("{}\n")

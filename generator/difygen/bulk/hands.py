@@ -62,6 +62,8 @@ class BlockingHands:
     """A blocking client, and the store itself."""
 
     def __init__(self, client: Any, store: Store, limit: Limit | None) -> None:
+        if not hasattr(client, "close"):
+            raise TypeError(f"{type(client).__name__} is no blocking client; one for asyncio is for arun_row()")
         self.client, self.store = client, store
         self.limit = limit_of(client) if limit is None else limit
         self.options: Mapping[str, Any] = {}
@@ -116,6 +118,8 @@ class AsyncHands:
     """
 
     def __init__(self, client: Any, journal: Journal, limit: AsyncLimit, *, stops_on_exit: bool = False) -> None:
+        if not hasattr(client, "aclose"):
+            raise TypeError(f"{type(client).__name__} is no client for asyncio; a blocking one is for run_row()")
         self.client, self.journal, self.store = client, journal, journal.store
         self.limit: Limit = limit
         self.options: Mapping[str, Any] = {"stop_on_exit": True} if stops_on_exit else {}

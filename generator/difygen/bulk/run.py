@@ -159,6 +159,8 @@ async def _run(row: Row, claimed: StoredRow, began: float, hands: Hands) -> RowR
         return await keep_end(hands, begun, result_of(ended), state="done")
     except Exception as error:
         if not is_foreseen(error):
+            if stream is None:  # a mistake in the arguments: nothing was sent
+                await hands.write(hands.store.next_of(claimed, "released"))
             raise
         return await _judged(error, row, claimed, begun, began, hands)
     finally:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from difygen import __version__
 from difygen.config import SEE_HELP, Config
-from difygen.console import FAILED, OK, WRONG, UsageProblem, echo, say, say_error, writing
+from difygen.console import FAILED, OK, WRONG, UsageProblem, echo, say, say_error
 from difygen.definitions.lockfile import LOCK_NAME
 from difygen.definitions.reading import load_definitions
 from difygen.diagnostics import Diagnostic, Location, has_errors
@@ -196,9 +196,6 @@ def write_folder(
     """
     output = os.path.normpath(run.output or "")
     config = replace(config, force=run.force, prune=run.prune)
-    if not run.check:
-        with writing(output):
-            os.makedirs(output, exist_ok=True)
     return _finish(lambda: folder_of(files, apps, output, key, config), run, key)
 
 
