@@ -135,7 +135,9 @@ def outcome_of(call: Callable[[Any, Asked], Any], asked: Asked, server: Server, 
     """What comes of a request, and what was sent; of one that is refused, of the next best."""
 
     def made() -> Any:
-        options = {"api_key": "app-RECORDED", "user": None, "idle_timeout": 1}
+        options: dict[str, Any] = {"api_key": "app-RECORDED", "user": None}
+        if asked.recorded.is_stream and not asked.recorded.events:
+            options["idle_timeout"] = 1  # it falls silent
         return using(server.url, lambda client: call(client, asked), asked.kinds, **options)
 
     if asked.refusal:
