@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -45,8 +46,17 @@ def row_of_record(record: Any) -> Row:
     return row(record["string"])
 
 
-def row_after(change: Callable[[], None], record: Any) -> Row:
-    change()
+def row_after(change: Callable[[], None], mark: str, record: Any) -> Row:
+    """The row of a record in a process that is changed until the file `mark` is gone: Ray may keep it after a job."""
+
+    def come_back_later() -> None:
+        while os.path.exists(mark):
+            time.sleep(0.05)
+        come_back()
+
+    if not any(thread.name == mark for thread in threading.enumerate()):
+        change()
+        threading.Thread(target=come_back_later, name=mark, daemon=True).start()
     return row_of_record(record)
 
 
@@ -159,7 +169,8 @@ class RayRows:
 
     @contextmanager
     def changed(self, change: Callable[[], None]) -> Iterator[dict[str, Any]]:
-        yield {"row_of": partial(row_after, change)}
+        with tempfile.NamedTemporaryFile() as mark:
+            yield {"row_of": partial(row_after, change, mark.name)}
 
     def shown(self) -> Iterator[str]:
         """All that the cluster tells of itself: its logs, and what its dashboard shows, where it has one."""
