@@ -309,7 +309,7 @@ def test_a_check_makes_no_folder_and_a_file_is_none() -> None:
     assert not Path("api").exists()
     Path("api").write_text("mine\n", "utf-8")
     ran = difygen("openapi", source, "-o", "api")
-    assert (ran.code, ran.err) == (1, "Error: Cannot write api: file exists.\n")
+    assert (ran.code, ran.err) == (1, "Error: cannot write api: Not a directory; nothing was changed\n")
     assert Path("api").read_text("utf-8") == "mine\n"
     Path("locked.yaml").mkdir()
     ran = difygen("openapi", source, "-o", "locked.yaml")
