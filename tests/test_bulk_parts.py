@@ -18,6 +18,7 @@ from unittest.mock import patch
 import pytest
 from difygen.bulk import PartsStore, Row, StoreError
 from difygen.bulk.stores import snapshot
+from difygen.bulk.stores.index import line_of
 from difygen.bulk.stores.owners import place
 from difygen.bulk.stores.shelves import FolderShelf, Piece
 from hypothesis import given, settings
@@ -210,6 +211,17 @@ def test_a_part_that_was_edited_is_read_again_the_next_time(folder: Path) -> Non
     with PartsStore(folder) as store, pytest.raises(StoreError, match="has changed other than by growing"):
         store.get("a")
     assert states(folder) == {"b": "done"}
+
+
+@pytest.mark.parametrize("process", [2**22 + 1, 2**30])
+def test_of_two_claims_that_stand_the_one_of_who_lives_counts(tmp_path: Path, process: int) -> None:
+    """Who was killed before it could take its own back has started nothing."""
+    with PartsStore(tmp_path) as store, PartsStore(tmp_path) as other:
+        assert store.claim(row("a"))
+        owner = f"{place()}:{process}:1:0"
+        FolderShelf(tmp_path, owner).append(f"{line_of(store.claim_of(row('a'), 1)._replace(owner=owner))}\n".encode())
+        found = other.get("a")
+        assert found is not None and found.owner == store.owner
 
 
 def test_a_folder_of_other_things_is_no_store(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import groupby, islice
 from operator import itemgetter
@@ -73,8 +73,8 @@ class PartsIndex:
     `size` is how many bytes of the parts were taken in.
     """
 
-    def __init__(self, shelf: Shelf) -> None:
-        self._shelf, self.size = shelf, 0
+    def __init__(self, shelf: Shelf, is_alive: Callable[[str], bool]) -> None:
+        self._shelf, self._is_alive, self.size = shelf, is_alive, 0
         self.database = sqlite3.connect("", isolation_level=None, check_same_thread=False, uri=True)
         self.database.executescript(_SCHEMA)
 
@@ -168,8 +168,13 @@ class PartsIndex:
     def _last_words(self, hashes: Sequence[bytes]) -> Iterator[StoredRow]:
         """Read what is known of rows by the hashes of their keys: their last line, or a claim on a later attempt."""
         marks = ", ".join("?" * len(hashes))
-        query = f"SELECT hash, attempt, part, start FROM claims WHERE hash IN ({marks}) ORDER BY attempt, owner DESC"
-        found = {hashed: word for hashed, *word in self.database.execute(query, hashes)}
+        query = (
+            f"SELECT hash, attempt, part, start, owner FROM claims WHERE hash IN ({marks}) ORDER BY attempt, owner DESC"
+        )
+        claims = self.database.execute(query, hashes).fetchall()
+        if len(claims) > len({claim[0] for claim in claims}):  # who has died may have left one beside that which stands
+            claims.sort(key=lambda claim: (claim[1], self._is_alive(claim[4].decode())))
+        found = {hashed: word for hashed, *word, _ in claims}
         query = f"SELECT hash, attempt, part, start FROM rows WHERE hash IN ({marks})"
         for hashed, *word in self.database.execute(query, hashes):
             if hashed not in found or found[hashed][0] <= word[0]:

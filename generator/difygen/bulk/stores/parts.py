@@ -67,7 +67,10 @@ class PartsStore(Store):
             try:
                 if self._index is None:
                     shelf = self._shelf
-                    self._index = FolderIndex(shelf) if isinstance(shelf, FolderShelf) else PartsIndex(shelf)
+                    is_alive = self._watch.is_alive
+                    self._index = (
+                        FolderIndex(shelf, is_alive) if isinstance(shelf, FolderShelf) else PartsIndex(shelf, is_alive)
+                    )
                     self._watch.counts()  # tells the shelf who has left
                 self._index.catch_up()
                 yield self._index

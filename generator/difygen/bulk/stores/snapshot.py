@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 from difygen.bulk.rows import StoredRow
@@ -24,8 +24,8 @@ _PARTS = "INSERT INTO parts VALUES (NULL, ?1, ?2, ?3) ON CONFLICT (name) DO UPDA
 class FolderIndex(PartsIndex):
     """An index that begins with what is kept in the folder, and keeps there what it knows, as a whole or not at all."""
 
-    def __init__(self, shelf: FolderShelf) -> None:
-        super().__init__(shelf)
+    def __init__(self, shelf: FolderShelf, is_alive: Callable[[str], bool]) -> None:
+        super().__init__(shelf, is_alive)
         self._folder = shelf
         self._path = shelf.folder.resolve() / INDEX
         self._kept = 0
@@ -33,7 +33,7 @@ class FolderIndex(PartsIndex):
             self._load()
         except (sqlite3.Error, OSError, TypeError):
             self.close()  # it may be filled by half
-            super().__init__(shelf)
+            super().__init__(shelf, is_alive)
 
     def _load(self) -> None:
         with self._attached():
