@@ -5,7 +5,7 @@ cpu      CPU per row at a concurrency of 200, the store on, beside bare httpx wi
 memory   what a process holds after many rows, beyond what it held after 10,000: all done by a client that answers at
          once, so that it is the table, the store and the job that are measured; for a file, and for a folder of parts
 restart  how long the command takes over rows that are all done and one that is not, from its start to its end; and the
-         same where the table has changed at its beginning, so that each row is looked up
+         same where the table has a new first row besides
 shards   eight processes on one store: rows that were started twice
 
 `--rows N` are those of `cpu` (20,000), `--many N` those of `memory` and `restart` (1,000,000).

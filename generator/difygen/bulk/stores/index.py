@@ -20,7 +20,7 @@ from difygen.bulk.stores.shelves import Shelf
 _SCHEMA = """
 PRAGMA journal_mode = OFF;
 PRAGMA synchronous = OFF;
-PRAGMA cache_size = -8000;
+PRAGMA cache_size = -4000;
 CREATE TABLE parts (
     id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,
     read INTEGER NOT NULL DEFAULT 0, is_final INTEGER NOT NULL DEFAULT 0
