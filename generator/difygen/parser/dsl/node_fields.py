@@ -206,7 +206,7 @@ def agent_output(first_version: Derive) -> Derive:
         declarations = job.get("declared_outputs", step.data.get("agent_declared_outputs"))
         if name == _ROUTE and (chosen := [branch.handle for branch in routes(step)]):
             return Value(OneOf(tuple(chosen), closed=False))
-        if declarations is None:
+        if declarations is None and "agent_job" not in step.data:
             return _undeclared("agent-without-outputs", name)
         for each in map(mapping, sequence(declarations)):
             if text(each.get("name")) == name:
@@ -231,17 +231,18 @@ def _declared_type(declaration: Mapping[str, JsonValue]) -> Type | None:
         item = mapping(declaration.get("array_item")) or {"type": "object"}
         return ArrayOf(_declared_type(item) or Primitive.ANY)
     children = [mapping(each) for each in sequence(declaration.get("children"))] if word == "object" else []
-    if not children:
+    parts = {name: each for each in children if (name := text(each.get("name")))}
+    if not parts:
         return type_of(word)
     return ObjectOf(
         tuple(
             Property(
-                text(each.get("name")),
+                name,
                 _declared_type(each) or Primitive.ANY,
                 required=each.get("required") is not False,
                 description=text(each.get("description")),
             )
-            for each in children
+            for name, each in parts.items()
         )
     )
 
