@@ -465,7 +465,7 @@ class TurnState(RunState):
         """What was answered so far; where a connection broke, what is stored of it counts."""
         if self._stored_answer is not None:
             return self._stored_answer
-        told = self._told_answer()
+        told = self._output_answer()
         if self.is_cut and not self._is_moderated and told is not None:
             return told
         return self._text()
@@ -483,7 +483,7 @@ class TurnState(RunState):
             self.is_cut
             and self._stored is None
             and not self._is_moderated
-            and self._told_answer() is None
+            and self._output_answer() is None
         )
 
     @property
@@ -694,7 +694,7 @@ class TurnState(RunState):
             **facts,
         }
 
-    def _told_answer(self) -> str | None:
+    def _output_answer(self) -> str | None:
         """Return the text that the run's end, or its pause, has as its output."""
         ended = self.terminal
         if isinstance(ended, WorkflowFinished | WorkflowPaused):

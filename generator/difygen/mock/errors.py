@@ -164,12 +164,7 @@ class Faults:
             if word not in FAULTS or (value and word not in _WITH_VALUE):
                 raise UnknownFaultError(f"unknown fault {word!r}; known are {', '.join(FAULTS)}")
         faults = cls(words)
-        _ = (
-            faults.cut,
-            faults.lost,
-            faults.slow,
-            faults.expires,
-        )  # a wrong number is refused here, not in the middle of a stream
+        _ = faults.cut, faults.lost, faults.slow, faults.expires  # refuses wrong numbers here, not amid a stream
         return faults
 
     def check_nodes(self, node_ids: Collection[str]) -> None:

@@ -132,7 +132,7 @@ def output_annotation(type_: Type, name: Identifier, where: str, scope: Scope, h
     """
     match type_:
         case ArrayOf(item):
-            inner = output_annotation(item, nested_name(name, "item"), f"An item of {where}", scope, hidden)
+            inner = output_annotation(item, nested_name(name, "item"), f"an item of {where}", scope, hidden)
             return subscript(scope.builtin("list", hidden), inner)
         case ObjectOf(properties=()):
             return subscript(scope.builtin("dict", hidden), scope.builtin("str", hidden), scope.use("Any"))
@@ -236,7 +236,7 @@ def _sent_annotation(type_: Type, name: Identifier, where: str, scope: Scope) ->
     """Return the annotation of something in an object that a caller sends."""
     match type_:
         case ArrayOf(item):
-            inner = _sent_annotation(item, nested_name(name, "item"), f"An item of {where}", scope)
+            inner = _sent_annotation(item, nested_name(name, "item"), f"an item of {where}", scope)
             return subscript(scope.use("Sequence"), inner)
         case ObjectOf():
             return object_annotation(type_, name, where, scope)

@@ -93,7 +93,7 @@ class Form:
             "display_in_ui": self.is_delivered,
         }
 
-    def _ways(self) -> JsonObject:
+    def _delivery(self) -> JsonObject:
         if not self.release.has("approval-channels"):
             return {"form_token": self.token}
         return {"form_token": self.token if self.is_delivered else None, "approval_channels": list(self.channels)}
@@ -105,7 +105,7 @@ class Form:
             "node_id": self.node_id,
             "node_title": self.node_title,
             **self._shared(),
-            **self._ways(),
+            **self._delivery(),
             "resolved_default_values": dict(self.defaults),
             "expiration_time": int(self.deadline),
         }
@@ -119,7 +119,7 @@ class Form:
             "node_id": self.node_id,
             "node_title": self.node_title,
             "resolved_default_values": dict(self.defaults),
-            **self._ways(),
+            **self._delivery(),
             "expiration_time": int(self.deadline),
         }
 

@@ -50,6 +50,7 @@ __all__ = [
     "EveryKindOutputsPeopleItem",
     "EveryKindOutputsPerson",
     "EveryKindOutputsPersonAddress",
+    "EveryKindOutputsRowsItemItem",
     "arun_every_kind",
     "astart_every_kind",
     "astream_every_kind",
@@ -138,6 +139,12 @@ class EveryKindOutputsPeopleItem(Outputs):
     age: int | None = None
 
 
+class EveryKindOutputsRowsItemItem(Outputs):
+    """An item of an item of `rows` of `EveryKindOutputs`."""
+
+    cell: str
+
+
 class EveryKindOutputs(Outputs):
     """What `every kind` gives."""
 
@@ -156,6 +163,7 @@ class EveryKindOutputs(Outputs):
     """Who it is about."""
 
     people: builtins.list[EveryKindOutputsPeopleItem]
+    rows: builtins.list[builtins.list[EveryKindOutputsRowsItemItem]]
 
     level: str
     """Expected to be "low" or "high"."""
