@@ -110,6 +110,14 @@ def test_a_stop_that_ends_as_failed() -> None:
         assert (detail["status"], detail["error"]) == ("stopped", "Aborted: User requested stop")
 
 
+def test_a_stop_that_comes_after_the_end_changes_nothing() -> None:
+    with playing(LAB / "concat.yml", "1.14") as (_, client):
+        body = {"inputs": {"string": "a", "num": 1, "list": "list_a"}, "response_mode": "blocking", **USER}
+        ended = client.post("/v1/workflows/run", json=body, headers={"X-Mock-Fault": "stop-fails"}).json()
+        client.post(f"/v1/workflows/tasks/{ended['task_id']}/stop", json=USER)
+        assert client.get(f"/v1/workflows/run/{ended['workflow_run_id']}").json()["status"] == "succeeded"
+
+
 def test_events_that_are_lost() -> None:
     with playing(LAB / "concat.yml", "1.14") as (_, client):
         body = {"inputs": {"string": "a", "num": 1, "list": "list_a"}, "response_mode": "streaming", **USER}

@@ -96,7 +96,7 @@ class Run:
 
         One that waits for a person goes on waiting (seen on 1.14.2), but for those of 1.12, where nobody can answer.
         """
-        if self.status == "paused" and not self.release.has("no-human-input"):
+        if self.has_ended or self.status == "paused" and not self.release.has("no-human-input"):
             return
         has_nodes = self.definition.workflow.kind in (WORKFLOW, CHATFLOW)
         if has_nodes and ("stop-fails" in self.faults or is_strangers and self.release.has("stop-may-fail")):
