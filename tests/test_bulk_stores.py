@@ -368,6 +368,22 @@ def test_who_is_elsewhere_lives_as_long_as_it_beats_whatever_the_clocks_say(
     assert not watch.is_alive("elsewhere:1:1:x")
 
 
+def test_a_disk_that_hangs_makes_nobody_silent() -> None:
+    now, waits = 0.0, [0.0, SILENCE * 2, 0.0, SILENCE, 0.0]
+
+    def beats() -> dict[str, int]:
+        nonlocal now
+        now += waits.pop(0)
+        return {"elsewhere:1:1:x": 1}
+
+    watch = Watch(beats, lambda: now)
+    for pause in (0.0, 2.0, 2.0, SILENCE - 5):
+        now += pause
+        assert watch.is_alive("elsewhere:1:1:x")
+    now += 2.0
+    assert not watch.is_alive("elsewhere:1:1:x")
+
+
 def test_a_store_is_of_the_process_that_opened_it(where: str) -> None:
     with open_store(where) as store:
         store.claim(row("a"))

@@ -1,7 +1,8 @@
 """Who writes into a store, and whether they still live. No clock of another machine, and no wall clock, is asked.
 
 A claim without a run's id is nobody's, once its owner is dead. Of a process of this machine the system tells; of one
-elsewhere its beats: a count that it adds to every few seconds, watched by a clock of one's own that only goes forward.
+elsewhere its beats: a count that it adds to every few seconds, watched by a clock of one's own that only goes forward,
+and stands still while the store does not answer.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class Watch:
     def __init__(self, beats: Callable[[], Mapping[str, int]], clock: Callable[[], float] = time.monotonic) -> None:
         self._beats, self._clock = beats, clock
         self._seen: dict[str, tuple[int, float]] = {}
-        self._read_at = float("-inf")
+        self._read_at, self._spent = float("-inf"), 0.0
         self._counts: Mapping[str, int] = {}
 
     def is_alive(self, owner: str) -> bool:
@@ -80,7 +81,7 @@ class Watch:
         running = False if count == RETIRED else is_running(owner)
         if running is not None:
             return running
-        now = self._clock()
+        now = self._read_at - self._spent
         seen = self._seen.get(owner)
         if seen is None or seen[0] != count:
             self._seen[owner] = (count, now)
@@ -89,9 +90,12 @@ class Watch:
 
     def counts(self) -> Mapping[str, int]:
         """Return the beats, read anew every second at most."""
-        now = self._clock()
-        if now - self._read_at >= 1.0:
-            self._counts, self._read_at = self._beats(), now
+        began = self._clock()
+        if began - self._read_at >= 1.0:
+            self._counts = self._beats()
+            now = self._clock()
+            self._spent += now - began  # a disk that hangs lets nobody beat: that is no silence
+            self._read_at = now
         return self._counts
 
 
