@@ -182,6 +182,20 @@ def test_rows_that_are_the_same_as_one_at_work_or_just_ended_are_counted_as_that
     assert (passes, served[0].twice) == ([0], [])
 
 
+@pytest.mark.parametrize("between", ["", "bcdef"])
+def test_rows_that_have_the_key_of_one_at_work_and_other_values_are_invalid(
+    served: tuple[BulkServer, Server], store: Store, between: str
+) -> None:
+    rows = [Row.of("echo", {"string": string}, key="k" if string in "az" else None) for string in f"a{between}z"]
+
+    async def work() -> Tally:
+        async with AsyncConcatClient(base_url=served[1].url, api_key=KEY, user="ada") as client:
+            return await AsyncJob(client, store, concurrency=1).run(lambda: rows)
+
+    tally = asyncio.run(work())
+    assert (tally.done, tally.invalid, tally.repeated) == (1 + len(between), 1, 0)
+
+
 @pytest.mark.parametrize(
     ("fault", "policy"), [("fail", {"retry_failed": True}), ("cut early", {"rerun_unknown": True})]
 )

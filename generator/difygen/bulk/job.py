@@ -13,7 +13,7 @@ from difygen.bulk.journal import Journal
 from difygen.bulk.limit import AsyncLimit
 from difygen.bulk.pages import EndedPage, OpenPage, PageEnd, Pages
 from difygen.bulk.recovery import JobEndedError
-from difygen.bulk.rows import CHANGED, ENDED, Row, RowResult, StoredRow, result_of_stored
+from difygen.bulk.rows import CHANGED, ENDED, Row, RowResult, StoredRow, changed_row, result_of_stored
 from difygen.bulk.run import Policy, take_row
 from difygen.bulk.sharing import pauses, share
 from difygen.bulk.stores.base import Store
@@ -76,7 +76,7 @@ class AsyncJob:
         self._stops_on_exit = stops_on_exit
         self._on_result, self._on_change = on_result, on_change
         self._conversations: dict[str, str] = {}
-        self._busy: set[str] = set()
+        self._busy: dict[str, str] = {}  # digests by key
         self._waiting: dict[str, deque[Row]] = {}
         self._halted: set[str] = set()
 
@@ -172,8 +172,10 @@ class AsyncJob:
     async def _pass_on_row(self, row: Row, stored: StoredRow | None, queue: asyncio.Queue[Taken | None]) -> None:
         self.tally.seen += 1
         self._page.rows += 1
-        if row.key in self._busy:
-            return  # the same as another row, and shares its result
+        if row.key in self._busy:  # the same as another row, and shares its result
+            if self._busy[row.key] != row.digest:
+                self.tally.count(changed_row(row))
+            return
         if stored is not None and self._is_settled(row, stored):
             if stored.state in ENDED:
                 is_new = stored.owner == self._store.owner
@@ -181,7 +183,7 @@ class AsyncJob:
             return
         while self._waiting and sum(map(len, self._waiting.values())) >= HELD_BACK:
             await asyncio.sleep(0.1)
-        self._busy.add(row.key)
+        self._busy[row.key] = row.digest
         await queue.put((row, stored, self._page))
 
     def _count_ended(self, page: EndedPage) -> None:
@@ -255,7 +257,7 @@ class AsyncJob:
             result = await take_row(row, stored, self._hands, self._policy)
         finally:
             del self._at[task]
-            self._busy.discard(row.key)
+            self._busy.pop(row.key, None)
             self._hands.unnamed.discard(row.key)
         if not result.is_new and result.state in ENDED and result.error_kind != CHANGED:
             known = await self._hands.read(row.key)
