@@ -124,6 +124,16 @@ def test_specs_that_came_before_the_end_are_written(how: str, site: Site, monkey
     assert "files: 1 new, 1 unchanged" in site.pull().out
 
 
+def test_nothing_is_written_where_nothing_came_before_the_interrupt(site: Site) -> None:
+    def before(request: Request) -> bytes:
+        os.kill(os.getpid(), signal.SIGINT)
+        return b""
+
+    site.studio.before = before
+    assert site.pull(code=130).err == "error: Interrupted after 0 of 2 apps. [stopped]\n"
+    assert not Path("specs").exists()
+
+
 def test_a_spec_that_cannot_be_read_is_left_alone(site: Site) -> None:
     site.pull()
     path = Path("specs/concat.yml")

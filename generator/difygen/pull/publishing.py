@@ -33,7 +33,9 @@ def publish(plan: Plan, old: PullLock, new: PullLock, fetched: Fetched, choice: 
     wanted = {app_id: (file, texts[file]) for app_id, file in files.items()}
     changes = tuple(survey_files(folder, old, wanted, choice.gone))
     said = [*choice.findings, *_findings(plan, fetched, {**{key: row.file for key, row in old.apps.items()}, **files})]
-    unwritten = [] if plan.is_dry else _write(plan, old, replace(new, apps=rows), changes, texts)
+    is_done = not (fetched.stopped or fetched.is_interrupted)
+    is_written = not plan.is_dry and (is_done or bool(changes))  # no lock of what nobody told
+    unwritten = _write(plan, old, replace(new, apps=rows), changes, texts) if is_written else []
     return PullReport(
         folder=folder,
         files=changes,
@@ -42,7 +44,7 @@ def publish(plan: Plan, old: PullLock, new: PullLock, fetched: Fetched, choice: 
         findings=(*said, *unwritten),
         is_dry=plan.is_dry,
         is_pruning=config.prune,
-        is_done=not (fetched.stopped or fetched.is_interrupted),
+        is_done=is_done,
         is_settled=not unwritten,
         changes=_changes(folder, old, texts, choice.gone) if options.diff else None,
     )
