@@ -114,6 +114,29 @@ def test_a_call_that_told_nothing_is_unknown(run: Any, served: tuple[BulkServer,
     assert run(row("a"), rerun_unknown=True).state == "done"
 
 
+@pytest.mark.parametrize("is_ended", [True, False])
+def test_a_lost_row_that_another_process_has_taken_meanwhile_is_what_that_says(
+    run: Any, served: tuple[BulkServer, Server], store: Store, monkeypatch: pytest.MonkeyPatch, is_ended: bool
+) -> None:
+    served[0].faults["a"] = "cut early"
+    apply = store.apply
+
+    def apply_later(rows: Sequence[StoredRow]) -> list[bool]:
+        if rows[0].state == "unknown":
+            with open_store(store.path) as other:
+                if is_ended:
+                    other.finish(rows[0], "done", json.dumps({"status": "succeeded", "outputs": {"result": "A"}}))
+                else:
+                    assert other.finish(rows[0], "unknown", None) and other.claim(row("a"), 2)
+        return apply(rows)
+
+    monkeypatch.setattr(store, "apply", apply_later)
+    found = run(row("a"))
+    outputs = {"result": "A"} if is_ended else {}
+    assert (found.state, found.outputs) == ("done" if is_ended else "claimed", outputs)
+    assert (found.error, found.is_new) == (None, False)
+
+
 def test_a_run_is_found_by_the_user_that_its_row_alone_has(run: Any, served: tuple[BulkServer, Server]) -> None:
     served[0].faults["a"] = "cut early"
     found = run(row("a", user_prefix="bulk"))

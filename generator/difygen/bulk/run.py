@@ -191,6 +191,8 @@ async def _judged(
             found = await look_for(row, claimed, hands)
             if found.state == "started":
                 return await follow(found, hands)
+            if found.owner != claimed.owner:  # another process has taken this one for dead
+                return result_of_stored(found)
             return RowResult(row.key, found.state, {**failure_of(error), "status": found.state})
         case _ if str(getattr(error, "request", "")) == "event: error" or not can_be_read(begun, hands):
             return await follow(begun, hands)  # the stored run knows more than the event
