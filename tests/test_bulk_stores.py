@@ -384,6 +384,15 @@ def test_a_disk_that_hangs_makes_nobody_silent() -> None:
     assert not watch.is_alive("elsewhere:1:1:x")
 
 
+@pytest.mark.parametrize("text", ["", "[", "7", '[["x"], 1]'])
+def test_a_beat_that_is_written_just_now_is_passed_over(tmp_path: Path, text: str) -> None:
+    pytest.importorskip("fsspec")
+    with open_store(f"file://{tmp_path}") as store:
+        (tmp_path / "other").mkdir()
+        (tmp_path / "other" / "beat.json").write_text(text)
+        assert store.drivers() == [store.owner]
+
+
 def test_a_store_is_of_the_process_that_opened_it(where: str) -> None:
     with open_store(where) as store:
         store.claim(row("a"))

@@ -248,9 +248,13 @@ class ObjectShelf:
             self._files.pipe_file(f"{self._root}/{self._name}/beat.json", json.dumps([self._owner, count]).encode())
 
     def beats(self) -> Mapping[str, int]:
+        found: dict[str, int] = {}
         with _reaching(self._root):
-            found = [self._object(f"{writer}/beat.json") for writer in self._writers()]
-        return dict(json.loads(beat) for beat in found if beat)
+            for writer in self._writers():
+                with suppress(ValueError, TypeError):  # there is none yet, or it is written just now
+                    owner, count = json.loads(self._object(f"{writer}/beat.json") or b"")
+                    found[owner] = count
+        return found
 
     def announce(self, text: str) -> None:
         with _reaching(self._root):
