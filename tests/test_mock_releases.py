@@ -205,6 +205,7 @@ def test_who_may_answer_a_form(
 WRONG = [
     ({"budget": 5}, "select input 'budget': expected string"),
     ({"budget": "fun"}, "select input 'budget': fun"),
+    ({"budget": ""}, "select input 'budget': "),
     ({"proof": "a"}, "file input 'proof': expected mapping"),
     ({"pictures": ["a"]}, "file list input 'pictures': expected list of mappings"),
     ({"proof": {"type": "image", "transfer_method": "local_file"}}, "file input 'proof': Invalid upload file id"),

@@ -129,8 +129,8 @@ def check_files(field: FormInput, value: Any) -> list[PreparedFile]:
     """Return the files of a field that takes several.
 
     Raises:
-        ValueError: They are no list, too many, or one of them is not taken. None at all
-            are, as by the server.
+        ValueError: They are no list, too many, or one of them is not taken. An empty list
+            is, as by the server.
     """
     found = type(value).__name__
     is_one = isinstance(value, str | bytes | bytearray | tuple | Mapping)

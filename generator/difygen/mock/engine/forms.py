@@ -221,7 +221,7 @@ def _timeout(node: Step) -> float:
 def _check(row: JsonObject, value: Any, store: FileStore) -> None:
     """Refuse what a field of a form does not take, as later releases do: texts of other fields are not looked at."""
     kind, source = str(row.get("type")), mapping(row.get("option_source"))
-    problem = ""
+    problem = None
     if kind == "select" and not isinstance(value, str):
         problem = "expected string"
     elif kind == "select" and source.get("type") == "constant" and value not in sequence(source.get("value")):
@@ -235,7 +235,7 @@ def _check(row: JsonObject, value: Any, store: FileStore) -> None:
             _restored(_name(row), kind, value, store)
         except ApiError as error:
             problem = error.message
-    if problem:
+    if problem is not None:
         words = kind.replace("-", " ")
         raise ApiError(400, "invalid_form_data", f"Invalid value for {words} input '{_name(row)}': {problem}")
 

@@ -29,7 +29,7 @@ from difygen.type_algebra import merge
 from difygen.type_syntax import json_of, type_of_schema
 from difygen.wording import quoted
 
-FORM_KINDS: tuple[InputKind, ...] = ("text-input", "paragraph", "select", "number", "checkbox", "json_object")
+FORM_KINDS: tuple[InputKind, ...] = ("text-input", "paragraph", "select", "number", "checkbox", "json_object", "any")
 """What a form of an app without a graph can hold; objects only that of an agent of 1.16."""
 
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
