@@ -369,9 +369,12 @@ def test_no_turn_is_made_after_one_that_may_be_lost(desk: tuple[str, MockDify], 
         ended = piped(*arguments, env={**dify.environment, "DIFY_BASE_URL": other.url})
     assert sorted(request.json["query"] for request in other.requests) == ["turn 0", "turn 1"]
     assert ended.err.startswith("0 of 6 rows succeeded, 2 unknown, 4 unfinished.")
+    with open_store(f"{output}.db") as store:
+        store.remember("servers", "\x1b]0;of a stranger\a", "")
     ended = piped(*arguments, env=dify.environment)
     assert (ended.code, len(dify.turns)) == (1, 0), ended.err
-    assert ended.err.startswith(f"What was run at {other.url} is not run again: take another --output or --store")
+    servers = f"`\\x1b]0;of a stranger\\x07` and `{other.url}`"
+    assert ended.err.startswith(f"What was run at {servers} is not run again: take another --output or --store")
     assert piped(*arguments, "--rerun-unknown", env=dify.environment).code == 0
     assert len({line["conversation_id"] for line in results(output)}) == 2
 

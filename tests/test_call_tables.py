@@ -206,6 +206,14 @@ def test_numbers_that_make_no_sense_break_neither_the_table_nor_the_summary(
     assert ended.err.startswith("3 of 3 rows succeeded.")
 
 
+def test_files_in_the_folder_of_a_store_steer_no_terminal(desk: Desk) -> None:
+    (desk.folder / "runs").mkdir()
+    (desk.folder / "runs" / "\u202elnosj.jsonl").write_text("of a stranger\n")
+    ended = desk.call("--inputs", desk.file("rows.csv", "string\na\n"), "--store", f"{desk.folder / 'runs'}/")
+    assert (ended.code, desk.sent()) == (1, [])
+    assert "/: \\u202elnosj.jsonl holds what this difygen does not write" in ended.err
+
+
 def test_rows_that_are_the_same_are_counted_and_called_by_the_first(desk: Desk) -> None:
     rows = desk.file("rows.csv", "string\na\na\nb\na\n")
     ended = desk.call("--inputs", rows)

@@ -158,7 +158,7 @@ def ask(prompt: str) -> str | None:
 
 def say_error(sentence: str) -> None:
     """Say what is wrong, with the mark that all errors without a place in a file have."""
-    say(f"{click.style('Error:', fg='red')} {sentence}")
+    say(f"{click.style('Error:', fg='red')} {printable(sentence)}")
 
 
 def echo(text: str, *, nl: bool = True) -> None:

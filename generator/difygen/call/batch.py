@@ -38,7 +38,7 @@ from difygen.console import (
 )
 from difygen.generated_client import GeneratedClient, sentences
 from difygen.model import App
-from difygen.wording import count, listed, names_listed
+from difygen.wording import count, names_listed
 
 ROWS_OF_OUTPUT = 500
 """Rows whose results are read from the store together."""
@@ -181,7 +181,7 @@ def call_rows(
         try:
             if others := sorted({name for name, _ in store.remembered(SERVERS)} - {server}):
                 advice = f"take another --output or --store to run all at {server}"
-                say(f"What was run at {listed(others)} is not run again: {advice}.")
+                say(f"What was run at {names_listed(others)} is not run again: {advice}.")
             reader.check(refusals, lambda key: store.get(key) is not None)
             if options.pass_through and (unsent := reader.unsent()):
                 say(f"Not sent, and kept in the results: {names_listed(unsent)}.")
