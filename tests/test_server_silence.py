@@ -105,6 +105,14 @@ class TestStoppedRuns:
         assert f"The run {RUN_ID} may go on: resume() follows it" in str(caught.value)
 
     @both_clients
+    @pytest.mark.parametrize("events", [503, 404], ids=["reconnecting", "polling"])
+    def test_what_goes_on_is_said_when_the_time_is_up_between_connections(self, using: Using, events: int) -> None:
+        routes = {EVENTS: html(events), DETAIL: as_json(detail("running"))}
+        with Server(routes) as server, pytest.raises(runtime.DeadlineExceededError) as caught:
+            using(server.url, lambda client: client.wait(RUN_ID, timeout=0.3))
+        assert f"The run {RUN_ID} may go on: resume() follows it" in str(caught.value)
+
+    @both_clients
     @pytest.mark.parametrize("has_events", [True, False], ids=["1.14", "1.12"])
     def test_a_run_that_this_client_stopped_has_ended_as_stopped(
         self, using: Using, has_events: bool, impatient: None

@@ -432,7 +432,7 @@ class StreamSession(Generic[EndT]):
         except (ConnectionLostError, IdleTimeoutError) as error:
             problem = error
         except DeadlineExceededError as error:
-            raise DeadlineExceededError(f"{error}. {state.advice()}") from error
+            raise self._too_late(error) from error
         if piece is not None:
             news = state.news
             state.take(self._decoder.feed(piece))
@@ -469,11 +469,23 @@ class StreamSession(Generic[EndT]):
         self._look_at = self._opened_at + self._quiet_time()
 
     async def _recover(self, problem: DifyError | None) -> None:
-        """Take up a run again whose connection is gone; else poll it."""
+        """Go on with a run whose connection is gone, where it is known which one that is."""
         run_id = self.state.workflow_run_id
         limit = self.operations.options.max_reconnects
         if run_id is None or (limit <= 0 and not self._looks_up):
             raise self.state.interrupted(None, problem)
+        try:
+            await self._take_up(run_id, limit, problem)
+        except DeadlineExceededError as error:
+            raise self._too_late(error) from error
+
+    def _too_late(self, error: DeadlineExceededError) -> DeadlineExceededError:
+        return DeadlineExceededError(f"{error}. {self.state.advice()}")
+
+    async def _take_up(
+        self, run_id: str, limit: int, problem: DifyError | None
+    ) -> None:
+        """Follow its events again, if the server has any; else poll it."""
         while self._has_events and self._failures <= limit:
             wait = self._reconnect_at - monotonic()
             if wait > 0:
