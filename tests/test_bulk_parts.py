@@ -234,6 +234,26 @@ def test_a_folder_of_other_things_is_no_store(tmp_path: Path) -> None:
         store.get("a")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "7",
+        '["more"]',
+        '["note", "topic"]',
+        '["note", {}, [], 1]',
+        '["withdrawn", "a", 1, 1]',
+        f'["withdrawn", "a", {10**30}, "x"]',
+        '["row", "a", "d", "lost", 1, "x", null, {}, null]',
+        f'["row", "a", "d", "claimed", {10**30}, "x", null, {{}}, null]',
+        "[" * 100_000,
+    ],
+)
+def test_a_part_of_other_things_is_an_error_of_the_store(tmp_path: Path, line: str) -> None:
+    (tmp_path / "other.jsonl").write_text(f"{line}\n")
+    with PartsStore(tmp_path) as store, pytest.raises(StoreError, match=r"other\.jsonl holds what this difygen"):
+        store.get("a")
+
+
 def test_an_index_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(snapshot, "LEAST", 1)
     (tmp_path / "index.db").mkdir()

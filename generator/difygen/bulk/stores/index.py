@@ -45,6 +45,12 @@ ON CONFLICT (hash) DO UPDATE
 SET attempt = excluded.attempt, rank = excluded.rank, part = excluded.part, start = excluded.start
 WHERE (excluded.attempt, excluded.rank) > (attempt, rank)
 """
+_NOT_OURS = (
+    *(ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError),
+    *(sqlite3.InterfaceError, sqlite3.ProgrammingError),
+)
+"""What lines come to that are no rows, notes or claims withdrawn."""
+
 _AT_ONCE = 500
 """Rows that one statement asks for."""
 
@@ -91,7 +97,7 @@ class PartsIndex:
         for part, start, data in self._shelf.news():
             try:
                 self._add(part, start, data)
-            except (ValueError, KeyError, TypeError) as error:
+            except _NOT_OURS as error:
                 raise ValueError(f"{part}.jsonl holds what this difygen does not write ({error})") from error
             self.size += len(data)
 
