@@ -14,6 +14,7 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -350,6 +351,12 @@ def test_the_death_of_a_process_is_told_by_its_start(monkeypatch: pytest.MonkeyP
     for other in (f"elsewhere:{process}:{began}:{nonce}", f"{here}:{2**80}:{began}:{nonce}", f"{here}:x", ""):
         assert is_running(other) is None
     assert place() == here
+
+
+def test_no_process_of_windows_is_sent_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    owner = new_owner()
+    monkeypatch.setattr("difygen.bulk.stores.owners.os", SimpleNamespace(name="nt", kill=pytest.fail))
+    assert is_running(owner) is None
 
 
 @pytest.mark.parametrize("jump", [-1e9, 0.0, 1e9])

@@ -55,7 +55,7 @@ def started_at(process: int) -> str:
 def is_running(owner: str) -> bool | None:
     """Check whether the owner's process runs; None if it is not of this machine, or cannot be told."""
     there, process, began, *_ = f"{owner}:::".split(":")
-    if there != place():
+    if there != place() or os.name == "nt":  # where signal 0 is Ctrl-C
         return None
     try:
         os.kill(int(process), 0)
