@@ -85,6 +85,8 @@ class Client:
         self.asked.append(f"{string} {num:g}" if isinstance(num, int | float) else f"{string} {num}")
         return Run(string, self.is_repaired)
 
+    async def aclose(self) -> None: ...
+
 
 @dataclass(frozen=True)
 class Step:
