@@ -5,6 +5,7 @@ limits.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import pickle
@@ -25,6 +26,7 @@ from difygen.bulk import (
     SqliteStore,
     Store,
     StoredRow,
+    StoreError,
     Tally,
     arun_row,
     open_store,
@@ -415,6 +417,30 @@ def test_a_row_of_a_chat_needs_a_query(desk: tuple[str, MockDify], tmp_path: Pat
     ended = piped("call", spec, "--inputs", str(tmp_path / "rows.csv"), env=dify.environment)
     assert (ended.code, len(dify.turns)) == (2, 0)
     assert "the column 'query' must hold a text that is not empty." in ended.err
+
+
+def test_nothing_of_a_store_that_fails_is_printed_beside_the_error(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    read, looks = store.read, iter(range(9))
+
+    def read_once(keys: Sequence[str], *, results: bool = True) -> Mapping[str, StoredRow]:
+        return read(keys, results=results) if next(looks) == 0 else fail()
+
+    def fail(*_: object) -> Any:
+        raise StoreError("full")
+
+    monkeypatch.setattr(store, "read", read_once)
+    monkeypatch.setattr(store, "apply", fail)
+
+    async def work() -> None:
+        async with AsyncConcatClient(base_url="http://127.0.0.1:9/v1", api_key=KEY, user="ada") as client:
+            await AsyncJob(client, store, concurrency=20).run(lambda: [row(f"row {n}") for n in range(3000)])
+
+    with pytest.raises(StoreError, match="full"):
+        asyncio.run(work())
+    gc.collect()
+    assert caplog.text == ""
 
 
 def test_a_job_that_is_cancelled_leaves_what_has_an_id(served: tuple[BulkServer, Server], store: Store) -> None:

@@ -118,11 +118,11 @@ class AsyncJob:
             await asyncio.wait(everybody, return_when=asyncio.FIRST_EXCEPTION)
         finally:
             await self._wind_down(everybody)
-        for task in everybody:
-            if not task.cancelled() and (error := task.exception()) is not None:
-                if not isinstance(error, JobEndedError):
-                    raise error
-                self.tally.error = self.tally.error or error
+        errors = [error for task in everybody if not task.cancelled() and (error := task.exception()) is not None]
+        for error in errors:  # all of them were asked for: asyncio prints those that nobody asks for
+            if not isinstance(error, JobEndedError):
+                raise error
+            self.tally.error = self.tally.error or error
 
     async def _wind_down(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """End what goes on, but let calls tell the ids of what they have started."""

@@ -51,7 +51,9 @@ class Journal:
 
     def do(self, work: Callable[..., ResultT], *arguments: Any) -> asyncio.Future[ResultT]:
         """Begin something else that the store does, after what was begun before."""
-        return self._loop.run_in_executor(self._thread, work, *arguments)
+        begun = self._loop.run_in_executor(self._thread, work, *arguments)
+        begun.add_done_callback(lambda done: done.cancelled() or done.exception())  # else asyncio prints it
+        return begun
 
     async def close(self) -> None:
         """Write what still waits.
