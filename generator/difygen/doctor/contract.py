@@ -149,14 +149,9 @@ def _advice(error: Exception) -> str:
         return "The live workflow's outputs are not those of the definition: export it again, or correct the spec."
     if kinds & {"RunFailedError", "TurnFailedError"}:
         return "Look at the run in Dify's logs of the app; the message is that of the failing node."
-    if "IdleTimeoutError" in kinds and getattr(error, "workflow_run_id", None) is None:
-        return (
-            "Try the same in blocking mode (difygen call --blocking): it says what the server refuses. If that runs, "
-            "Dify's worker does not: look at the worker container's log."
-        )
     if "DifyTimeoutError" in kinds:
         return (
-            "`difygen call` with --blocking is told why a run is refused. If it succeeds, and streams bring pings and "
-            "nothing else, Dify's worker does not run: look at the worker container's log."
+            "Try the same in blocking mode (difygen call --blocking): it says what the server refuses. If that runs, "
+            "and streams bring pings and nothing else, Dify's worker does not: look at the worker container's log."
         )
     return "Look at the message; the server's log has more."
