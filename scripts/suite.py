@@ -37,10 +37,8 @@ def run_tests(
     if code != SOME_FAILED:
         return code
     print("\nOnce more, one after the other, what has failed:", flush=True)
-    again = ("-n", "0", "--exitfirst", "--last-failed", "--last-failed-no-failures=none")
+    again = ("-rfEp", "-n", "0", "--exitfirst", "--last-failed", "--last-failed-no-failures=none")
     code = subprocess.run((*command, *again), check=False, cwd=folder, env=env).returncode
     if not code:
-        print(
-            "The tests above failed beside others and passed alone: they depend on the machine. Mend them.", flush=True
-        )
+        print("These failed beside others and passed alone: mend the timing, of them or of the code.", flush=True)
     return code
