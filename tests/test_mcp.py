@@ -482,8 +482,8 @@ def test_steps_are_told_to_those_who_ask() -> None:
 
 IMPATIENT = """\
 import sys
-from difygen.mcp import progress
-progress.SILENCE = 0.2
+from difygen.mcp import calls
+calls.SILENCE = 0.2
 from difygen.cli import root
 root(sys.argv[1:], prog_name="difygen")
 """

@@ -2,14 +2,10 @@
 
 Needs the extra `difygen[mcp]`. Nothing outside of this package may import the SDK. From below to above:
 
-    folders      which files of this machine a model may name
-    catalog      which tools there are: names, schemas, and which app each of them calls
-    arguments    what a model gives, as what a generated client takes
-    progress     what a client is told while it waits
-    calls        one call: started, followed, stopped, and what came of it
-    server       the tools and the calls, as the SDK wants them
-    stdio, http  how a client reaches the server, and how it ends
-    command      from definitions and options to a server
+    tools    which tools there are, and what a model gives to them: names, schemas, values, files
+    calls    one call: started, followed, stopped, what the client is told meanwhile, and what came of it
+    server   the tools and the calls, as the SDK wants them; how a client reaches the server, and how it ends
+    command  from definitions and options to a server
 """
 
 from __future__ import annotations

@@ -1,13 +1,16 @@
-"""One call of a tool: started, followed to its end, stopped where the client does not wait for that."""
+"""One call of a tool: started, followed to its end, stopped where the client does not wait for that.
+
+What the client is told while it waits is a line for each step of a run, and one now and then where nothing happens.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Self
 
 import anyio
 from mcp_types import CallToolResult, TextContent
@@ -15,11 +18,19 @@ from mcp_types import CallToolResult, TextContent
 from difygen.connection import Connection
 from difygen.console import OutputError, compact_json, duration, say
 from difygen.generated_client import GeneratedClient, about_values, is_late, is_validation_error, sentences
-from difygen.mcp.arguments import app_call, run_arguments
-from difygen.mcp.catalog import ServedApp, ServedTool
-from difygen.mcp.folders import FileFolders
-from difygen.mcp.progress import Progress, Report
+from difygen.mcp.tools import FileFolders, ServedApp, ServedTool, app_call, run_arguments
 from difygen.tools import ToolError, tool_result
+from difygen.wording import one_line, shorten
+
+SILENCE = 20.0
+"""Seconds without a step after which the client is told that the run goes on: it would give it up otherwise."""
+
+Report = Callable[[float, float | None, str | None], Awaitable[None]]
+"""Tells the client how far a call is; does nothing where the client has not asked for it."""
+
+_STARTED = {"node_started", "iteration_started", "loop_started"}
+_FINISHED = {"node_finished", "iteration_completed", "loop_completed"}
+_MAX_TITLE = 80
 
 FIRST_EVENT = 1.0
 """Seconds that a call which is to be stopped may take to tell what there is to stop."""
@@ -28,6 +39,67 @@ STOPPING = 1.5
 """Seconds that the server may take to stop it."""
 
 _LOGGER = logging.getLogger(__name__)
+
+
+class Progress:
+    """Tells a client about the steps of a call as long as the block lasts.
+
+    A step that is over before the one before it was told takes its place: a client that reads slowly holds nothing up.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._step = "running"
+        self._news = asyncio.Event()
+        self._began = time.monotonic()
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._tell())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Take note of an event of the run."""
+        if step := _step(event):
+            self._step = step
+            self._news.set()
+
+    async def _tell(self) -> None:
+        number = 0
+        while True:
+            number += 1
+            text = self._step
+            try:
+                async with asyncio.timeout(SILENCE):
+                    await self._news.wait()
+                text = self._step
+            except TimeoutError:
+                text = f"{text}, for {duration(time.monotonic() - self._began)} in all"
+            self._news.clear()
+            await self._report(number, None, text)
+
+
+def _step(event: Mapping[str, Any]) -> str:
+    """Return what an event says of how far a run is; nothing for most events."""
+    name = event.get("event")
+    if name == "agent_thought" and event.get("tool"):
+        return f"uses {_title(event.get('tool'))}"
+    data = event.get("data")
+    if not isinstance(data, Mapping):
+        return ""
+    title = _title(data.get("title") or data.get("node_type"))
+    if name in _STARTED:
+        return f"{title} started"
+    if name in _FINISHED:
+        return f"{title} {'failed' if data.get('status') == 'failed' else 'finished'}"
+    return f"{title} is tried again" if name == "node_retry" else ""
+
+
+def _title(value: object) -> str:
+    return shorten(one_line(value), _MAX_TITLE) if isinstance(value, str) and value.strip() else "a step"
 
 
 class RunningCall:

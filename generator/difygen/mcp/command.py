@@ -17,11 +17,8 @@ from difygen.console import OK, WRONG, UsageProblem, collecting, finish, is_term
 from difygen.generated_client import SHARED_KEY, generated_package
 from difygen.listening import listener, origin_of
 from difygen.mcp.calls import Calls
-from difygen.mcp.catalog import ServedApp, ServedTool, served_app, tools_of
-from difygen.mcp.folders import FileFolders
-from difygen.mcp.http import PATH, TOKEN, serve_http
-from difygen.mcp.server import mcp_server
-from difygen.mcp.stdio import serve_stdio
+from difygen.mcp.server import PATH, TOKEN, mcp_server, serve_http, serve_stdio
+from difygen.mcp.tools import FileFolders, ServedApp, ServedTool, served_app, tools_of
 from difygen.project.documents import load_named
 from difygen.wording import count, listed, named, names_listed
 
