@@ -34,7 +34,7 @@ from difygen.parser import read
 from difygen.parser.spec_chat import FILE_TYPES, UPLOAD_METHODS
 from difygen.record import replace
 from difygen.settings.loading import Settings, load_settings
-from difygen.type_algebra import union
+from difygen.types import union
 from hypothesis import example, given
 from hypothesis import strategies as st
 from support import CHAT_LAB, LAB, NEWEST, ROOT

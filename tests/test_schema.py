@@ -10,8 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 from difygen.model import ArrayOf, JsonValue, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
-from difygen.type_algebra import fits
-from difygen.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, type_of_schema, type_of_word
+from difygen.types import ARRAY_WORDS, SIMPLE_WORDS, fits, type_of_schema, type_of_word
 from hypothesis import example, given
 from hypothesis import strategies as st
 

@@ -13,7 +13,7 @@ import yaml
 from difygen.model import INPUT_KINDS, INPUT_TRAITS, InputKind
 from difygen.parser import read
 from difygen.parser.spec import ALL_KEYS, COMMON_KEYS
-from difygen.type_syntax import ARRAY_WORDS, SIMPLE_WORDS
+from difygen.types import ARRAY_WORDS, SIMPLE_WORDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import ROOT, TESTS

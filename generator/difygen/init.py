@@ -35,7 +35,7 @@ from difygen.model import (
 )
 from difygen.parser import read
 from difygen.settings.loading import OWN_FILE, PROJECT_FILE, Settings, load_settings
-from difygen.type_syntax import word_of
+from difygen.types import word_of
 
 SCHEMA_FILE = "difygen.schema.json"
 Json = dict[str, Any]

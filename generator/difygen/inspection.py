@@ -20,7 +20,7 @@ from difygen.model import App
 from difygen.model_json import dump, load_type
 from difygen.naming import Identifier
 from difygen.options import Options
-from difygen.type_syntax import type_in_words
+from difygen.types import type_in_words
 from difygen.wording import count, listed
 
 FORMAT = 1

@@ -214,7 +214,7 @@ class OneOf(Record):
 
 
 class UnionOf(Record):
-    """Any of several types: at least two, distinct and not unions themselves. `type_algebra.union` builds one."""
+    """Any of several types: at least two, distinct and not unions themselves. `union` of `types` builds one."""
 
     members: tuple[Type, ...]
 

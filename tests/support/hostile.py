@@ -16,7 +16,7 @@ from difygen.model import (
     UserAction,
 )
 from difygen.record import replace
-from difygen.type_algebra import union
+from difygen.types import union
 from hypothesis import strategies as st
 
 PAYLOADS = [

@@ -22,7 +22,7 @@ from difygen.model import (
     UnionOf,
 )
 from difygen.record import replace
-from difygen.type_algebra import union
+from difygen.types import union
 
 NAMES = ["text", "num", "class", "型", "a b", "data", "user", "result", "list"]
 OPTIONS = ["a", "b", "cc", "x" * 30, "型"]

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from difygen.model import App, HumanForm, Input, JsonValue, OneOf, Output, Type
-from difygen.type_algebra import members_of
+from difygen.types import members_of
 from difygen.wording import listed, named, one_line, quoted, width
 
 _LINE_BREAKS = str.maketrans({"\r": "\n", "\u2028": "\n", "\u2029": "\n"})

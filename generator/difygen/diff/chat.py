@@ -9,7 +9,7 @@ from difygen.diff.public import PublicNames
 from difygen.diff.rules import Found, renamed, reordered
 from difygen.diff.types import plain
 from difygen.model import WORKFLOW, App, Input, TurnFiles
-from difygen.type_syntax import type_in_words
+from difygen.types import type_in_words
 
 _CALLED = {
     "suggested_questions_after_answer": "suggests questions after an answer",

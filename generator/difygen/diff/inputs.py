@@ -9,7 +9,7 @@ from difygen.diff.public import PublicNames
 from difygen.diff.rules import Found, described, renamed, reordered
 from difygen.diff.types import accepts, is_model, max_length, plain, properties
 from difygen.model import App, ArrayOf, Input, ObjectOf, OneOf, Type
-from difygen.type_syntax import type_in_words
+from difygen.types import type_in_words
 
 
 def compare_inputs(old: App, new: App, old_names: PublicNames, new_names: PublicNames) -> Iterator[Found]:

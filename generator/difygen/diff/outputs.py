@@ -8,8 +8,7 @@ from difygen.diff.public import PublicNames
 from difygen.diff.rules import Found, described, renamed, reordered
 from difygen.diff.types import fits, is_model, plain, properties
 from difygen.model import App, ArrayOf, ObjectOf, Primitive, Property, Type
-from difygen.type_algebra import or_null, without_null
-from difygen.type_syntax import type_in_words
+from difygen.types import or_null, type_in_words, without_null
 
 
 def compare_outputs(old: App, new: App, old_names: PublicNames, new_names: PublicNames) -> Iterator[Found]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from difygen.model import ArrayOf, Input, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
-from difygen.type_algebra import union
+from difygen.types import union
 
 
 def max_length(variable: Input) -> int | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from difygen.documents.json_schema import Schema
 from difygen.naming import Identifier, assign, distinct, nested_name, snake_name
-from difygen.type_syntax import or_null_schema
+from difygen.types import or_null_schema
 
 Schemas = dict[str, Schema]
 

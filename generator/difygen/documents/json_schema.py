@@ -8,7 +8,7 @@ from typing import Any
 from difygen.codegen.describe import input_text, output_text
 from difygen.codegen.python.inputs import usable_default
 from difygen.model import Input, Output
-from difygen.type_syntax import described_schema, or_null_schema, schema_of_type
+from difygen.types import described_schema, or_null_schema, schema_of_type
 
 Schema = dict[str, Any]
 

@@ -13,7 +13,7 @@ from difygen.codegen.describe import headline, paragraphs, sentence
 from difygen.codegen.python.names import VariableNames
 from difygen.documents.json_schema import Schema, inputs_schema, outputs_schema
 from difygen.model import WORKFLOW, App
-from difygen.type_syntax import described_schema, or_null_schema
+from difygen.types import described_schema, or_null_schema
 from difygen.wording import listed, one_line, shorten
 
 MAX_DESCRIPTION = 1024

@@ -21,7 +21,7 @@ from difygen.options import Options
 from difygen.parser import EXPORT_KEYS
 from difygen.parser.dsl.graph import Graph, Step, mapping, read_graph, sequence
 from difygen.parser.yaml import Document, load
-from difygen.type_syntax import schema_of_type, type_of, word_of
+from difygen.types import schema_of_type, type_of, word_of
 
 JsonObject = dict[str, Any]
 Selector = tuple[str, ...]

@@ -26,8 +26,7 @@ from difygen.model import (
 from difygen.parser import spec_chat
 from difygen.parser.spec_types import ITEM, OUTPUT, check_input_value, check_value, description, read_type
 from difygen.record import replace
-from difygen.type_algebra import members_of
-from difygen.type_syntax import json_of, type_of_schema
+from difygen.types import json_of, members_of, type_of_schema
 from difygen.wording import names_listed, shown
 
 SPEC_KEYS = ("name", "mode", "title", "description", "inputs", *spec_chat.KEYS, "examples")

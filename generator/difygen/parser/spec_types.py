@@ -10,8 +10,7 @@ from dataclasses import dataclass
 
 from difygen.cursor import Cursor
 from difygen.model import INPUT_TRAITS, ArrayOf, Input, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
-from difygen.type_algebra import any_if_null, array_of, fits, or_null, union
-from difygen.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, type_of_word, word_of
+from difygen.types import ARRAY_WORDS, SIMPLE_WORDS, any_if_null, array_of, fits, or_null, type_of_word, union, word_of
 from difygen.wording import listed, names_listed, shown
 
 MAX_DEPTH = 32

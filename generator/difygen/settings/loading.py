@@ -31,7 +31,7 @@ from difygen.options import (
 )
 from difygen.settings.file import SettingsFile, parse_toml
 from difygen.settings.pull import PullSettings, read_pull
-from difygen.type_syntax import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
+from difygen.types import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
 from difygen.wording import shown
 
 OWN_FILE = "difygen.toml"

@@ -31,7 +31,7 @@ from difygen.model import (
 from difygen.naming import Identifier, class_name, constant_name, numbered
 from difygen.options import Options
 from difygen.record import Record, replace
-from difygen.type_algebra import members_of
+from difygen.types import members_of
 
 IMPORTED_CLASSES = frozenset(
     {

@@ -289,7 +289,7 @@ def _pinned(app: App, words: Mapping[str, str], problems: list[Diagnostic]) -> A
     """`app` with the types that the user pinned for its outputs."""
     if not words:
         return app
-    from difygen.type_syntax import type_of_word  # only when a type is pinned
+    from difygen.types import type_of_word  # only when a type is pinned
 
     problems += _unheard_of(words, [output.name for output in app.outputs], "outputs", app)
     types = {output: type_of_word(word) for output, word in words.items()}

@@ -24,7 +24,7 @@ from difygen.naming import (
     snake_name,
 )
 from difygen.record import Record
-from difygen.type_algebra import members_of, merge
+from difygen.types import members_of, merge
 from difygen.wording import one_line, width
 
 MAX_INLINE = 48

@@ -27,7 +27,7 @@ from difygen.documents.pages.subject import Subject, dashed, type_word, value, v
 from difygen.documents.pages.words import Words
 from difygen.model import CHATFLOW, WORKFLOW, Input, ObjectOf, OneOf, Primitive, Property, TemplatePiece, Type
 from difygen.naming import snake_name
-from difygen.type_algebra import items_of, members_of
+from difygen.types import items_of, members_of
 from difygen.wording import one_line, shorten
 
 MAX_DEPTH = 4

@@ -24,8 +24,7 @@ from typing import Any
 from difygen.mock.definition import Definition, JsonObject, Selector, selector_of
 from difygen.mock.files import FileStore, file_object, is_file
 from difygen.model import AGENT, CHAT, CHATFLOW, WORKFLOW, App, ArrayOf, ObjectOf, OneOf, Primitive, Type, UnionOf
-from difygen.type_algebra import fits, or_null
-from difygen.type_syntax import type_in_words
+from difygen.types import fits, or_null, type_in_words
 from difygen.wording import named, names_listed, nearest, shown
 
 Handler = Callable[..., Any]

@@ -26,8 +26,7 @@ from difygen.parser.dsl.dataflow import Resolver
 from difygen.parser.dsl.graph import PATH, Step, mapping, sequence, text, texts
 from difygen.parser.dsl.inputs import length_of
 from difygen.record import Record
-from difygen.type_algebra import any_if_null, fits, without_null
-from difygen.type_syntax import type_of
+from difygen.types import any_if_null, fits, type_of, without_null
 from difygen.wording import named, quoted
 
 _REFERENCE = re.compile(r"\{\{#([a-zA-Z0-9_]{1,50}(?:\.[a-zA-Z_][a-zA-Z0-9_]{0,29}){1,10})#\}\}")

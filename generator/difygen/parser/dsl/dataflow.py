@@ -15,8 +15,7 @@ from difygen.parser.dsl.graph import Graph, Step, mapping, sequence, text, texts
 from difygen.parser.dsl.node_fields import MODEL
 from difygen.parser.dsl.node_types import FAIL, NODE_TYPES, branches_of
 from difygen.parser.dsl.nullability import Requirement, Unknown, Value, member, nothing, unknown
-from difygen.type_algebra import is_small, merge
-from difygen.type_syntax import type_of
+from difygen.types import is_small, merge, type_of
 from difygen.wording import named, quoted
 
 MAX_CHAIN = 48

@@ -25,8 +25,7 @@ from difygen.parser.dsl.graph import PATH, Graph, mapping, sequence, text, texts
 from difygen.parser.dsl.nullability import Value
 from difygen.parser.secrets import looks_like_secret
 from difygen.record import Record, replace
-from difygen.type_algebra import merge
-from difygen.type_syntax import json_of, type_of_schema
+from difygen.types import json_of, merge, type_of_schema
 from difygen.wording import quoted
 
 FORM_KINDS: tuple[InputKind, ...] = ("text-input", "paragraph", "select", "number", "checkbox", "json_object", "any")

@@ -12,8 +12,7 @@ from difygen.parser.dsl.control_flow.branches import TIMEOUT, actions, routes
 from difygen.parser.dsl.forms import FIELD_KINDS
 from difygen.parser.dsl.graph import Step, mapping, sequence, text, texts
 from difygen.parser.dsl.nullability import Requirement, Unknown, Value
-from difygen.type_algebra import merge, union, without_null
-from difygen.type_syntax import json_of, type_of, type_of_schema
+from difygen.types import json_of, merge, type_of, type_of_schema, union, without_null
 from difygen.wording import named, quoted
 
 STRING, NUMBER, INTEGER, BOOLEAN = Primitive.STRING, Primitive.NUMBER, Primitive.INTEGER, Primitive.BOOLEAN

@@ -11,8 +11,7 @@ from difygen.model import ArrayOf, JsonValue, ObjectOf, Primitive, Property, Typ
 from difygen.parser.dsl.graph import Step, mapping, sequence, text
 from difygen.parser.dsl.node_fields import Lookup, declared
 from difygen.parser.dsl.nullability import Unknown, Value, any_of, nothing
-from difygen.type_algebra import items_of, merge, or_null, without_null
-from difygen.type_syntax import type_of
+from difygen.types import items_of, merge, or_null, type_of, without_null
 
 
 def aggregated(step: Step, name: str, lookup: Lookup) -> Value | None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from difygen.model import ArrayOf, ObjectOf, Primitive, Type, UnionOf
 from difygen.parser.dsl.graph import Port
-from difygen.type_algebra import merge, without_null
+from difygen.types import merge, without_null
 from difygen.wording import named
 
 MAX_CLAUSES = 16

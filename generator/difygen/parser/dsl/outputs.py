@@ -11,8 +11,7 @@ from difygen.parser.dsl.dataflow import Resolver
 from difygen.parser.dsl.graph import PATH, Step, mapping, sequence, text, texts
 from difygen.parser.dsl.nullability import Value
 from difygen.record import Record
-from difygen.type_algebra import merge, without_null
-from difygen.type_syntax import type_of
+from difygen.types import merge, type_of, without_null
 from difygen.wording import quoted
 
 JOINED = "answer"

@@ -9,8 +9,7 @@ from difygen.model import ArrayOf, JsonValue, ObjectOf, Primitive, Property, Typ
 from difygen.parser.dsl.graph import Step, mapping, sequence, text
 from difygen.parser.dsl.node_fields import Lookup, declared
 from difygen.parser.dsl.nullability import Value
-from difygen.type_algebra import or_null
-from difygen.type_syntax import type_of
+from difygen.types import or_null, type_of
 from difygen.wording import named
 
 if TYPE_CHECKING:
