@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 
 import pytest
 from difygen.codegen.python.package import Generated, generate
+from difygen.diff import compare
 from difygen.diff.public import public_app
-from difygen.diff.workflows import Change, compare, is_breaking
+from difygen.diff.rules import Change, is_breaking
 from difygen.model import App
 from difygen.options import Options
 from mypy import api

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from difygen.diff import compare
 from difygen.diff.public import PublicNames
 from difygen.diff.rules import RULES
-from difygen.diff.workflows import compare
 from difygen.model import (
     AnswerTemplate,
     App,

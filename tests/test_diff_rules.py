@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
+from difygen.diff import compare, compare_all
 from difygen.diff.public import PublicApp, PublicNames, public_app
 from difygen.diff.report import changes_as_json, format_changes, summary
-from difygen.diff.rules import RULES
-from difygen.diff.workflows import Change, advice, compare, compare_all, is_breaking
+from difygen.diff.rules import RULES, Change, advice, is_breaking
 from difygen.model import (
     App,
     Input,

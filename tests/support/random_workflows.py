@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from difygen.diff.types import max_length
+from difygen.diff.public import max_length
 from difygen.model import (
     INPUT_KINDS,
     App,

@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from difygen.diagnostics import Diagnostic, Location, Severity
-from difygen.diff.rules import EFFECTS, Effect
-from difygen.diff.workflows import Change, advice
+from difygen.diff.rules import EFFECTS, Change, Effect, advice
 from difygen.model import JsonValue
 from difygen.wording import visible, width
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Literal, NamedTuple, get_args
-
-from difygen.diff.types import properties
-from difygen.model import ObjectOf
 
 Effect = Literal["breaking", "internal", "compatible", "cosmetic"]
 
 EFFECTS: tuple[Effect, ...] = get_args(Effect)
 """The worst first. What is internal touches inner steps alone, the nodes of a run and the tools of an agent: inputs and
 outputs are what they were, and only code that names such a step notices."""
+
+Advice = Literal["major", "minor", "patch", "none"]
 
 
 class Rule(NamedTuple):
@@ -87,6 +86,43 @@ Found = tuple[str, str, str]
 """Rule, subject, message."""
 
 
+class Change(NamedTuple):
+    """One difference: the rule it falls under, what it is about ("inputs.num"), what happened, and why that matters."""
+
+    rule: str
+    workflow: str
+    subject: str
+    message: str
+
+    @property
+    def effect(self) -> Effect:
+        """What it does to callers."""
+        return RULES[self.rule].effect
+
+    @property
+    def reason(self) -> str:
+        """Why, in one sentence."""
+        return RULES[self.rule].reason
+
+
+def by_effect(changes: Iterable[Change]) -> tuple[Change, ...]:
+    """Return the changes, the breaking ones first, otherwise in their order."""
+    return tuple(sorted(changes, key=lambda change: EFFECTS.index(change.effect)))
+
+
+def is_breaking(changes: Iterable[Change]) -> bool:
+    """Check whether any of the changes breaks callers."""
+    return any(change.effect == "breaking" for change in changes)
+
+
+def advice(changes: Iterable[Change]) -> Advice:
+    """Return which part of a semantic version number has to go up."""
+    effects = {change.effect for change in changes}
+    if "breaking" in effects:
+        return "major"
+    return "minor" if effects & {"internal", "compatible"} else "patch" if effects else "none"
+
+
 def renamed(
     what: str, subject: str, wire: str, old_names: Mapping[str, str], new_names: Mapping[str, str]
 ) -> Iterator[Found]:
@@ -98,12 +134,3 @@ def renamed(
 def reordered(subject: str, old: Sequence[str], new: Sequence[str]) -> Iterator[Found]:
     if [name for name in old if name in new] != [name for name in new if name in old]:
         yield "order-changed", subject, "The order changed."
-
-
-def described(subject: str, old: ObjectOf, new: ObjectOf) -> Iterator[Found]:
-    texts = [
-        (type_.description, {member.name: member.description for member in type_.properties}) for type_ in (old, new)
-    ]
-    if texts[0][0] != texts[1][0] or any(texts[1][1].get(name, text) != text for name, text in texts[0][1].items()):
-        yield "text-changed", subject, "Its description changed."
-    yield from reordered(subject, list(properties(old)), list(properties(new)))

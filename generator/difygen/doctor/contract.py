@@ -10,7 +10,8 @@ from difygen.arguments import parse_arguments
 from difygen.connection import DEFAULT_USER
 from difygen.console import duration
 from difygen.definitions.reading import NamedApp
-from difygen.diff.workflows import Change, compare, is_breaking
+from difygen.diff import compare
+from difygen.diff.rules import Change, is_breaking
 from difygen.doctor.report import Section
 from difygen.generated_client import GeneratedClient, generated, sentences
 from difygen.model import WORKFLOW, App

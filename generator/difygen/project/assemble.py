@@ -37,7 +37,7 @@ from difygen.wording import quoted, visible
 
 if TYPE_CHECKING:
     from difygen.diff.public import PublicApp
-    from difygen.diff.workflows import Change
+    from difygen.diff.rules import Change
 
 
 _REQUIRED = ("httpx", "pydantic", "pydantic_core", "anyio", "httpcore", "typing_extensions", "annotated_types")
@@ -252,7 +252,7 @@ def changes_between(
 
     Apps of which all is the same are not looked into.
     """
-    from difygen.diff.workflows import compare_all  # where there is something to compare with
+    from difygen.diff import compare_all  # where there is something to compare with
 
     same = {module for module, one in before.items() if module in after and one.text == after[module].text}
     before = {module: one for module, one in before.items() if module not in same}

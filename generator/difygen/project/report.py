@@ -21,7 +21,7 @@ from difygen.wording import count, count_each
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from difygen.diff.workflows import Change
+    from difygen.diff.rules import Change
     from difygen.model import JsonValue
 
 Progress = Callable[[int, int], None]

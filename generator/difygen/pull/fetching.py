@@ -8,7 +8,8 @@ from typing import Any, Protocol
 
 from difygen.console import one_line
 from difygen.diagnostics import Diagnostic, Location
-from difygen.diff.workflows import compare, is_breaking
+from difygen.diff import compare
+from difygen.diff.rules import is_breaking
 from difygen.model import App
 from difygen.parser import read
 from difygen.parser.dsl import read_parameters

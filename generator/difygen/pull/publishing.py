@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from difygen.comparison import VersionError, definitions_version, diff
 from difygen.console import DefinitionProblem, UsageProblem
 from difygen.diagnostics import Diagnostic, Location
-from difygen.diff.workflows import Change
+from difygen.diff.rules import Change
 from difygen.files import hash_bytes
 from difygen.publish.writer import PublishError
 from difygen.pull.choosing import ChosenApps

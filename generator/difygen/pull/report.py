@@ -20,7 +20,7 @@ from difygen.wording import count, count_each, quoted, shorten
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from difygen.diff.workflows import Change
+    from difygen.diff.rules import Change
 
 _STATES = {
     "published": "published version",

@@ -1,15 +1,18 @@
-"""What changes for callers who pass inputs: a wider input is compatible."""
+"""What changes for callers who pass inputs, answer forms and read outputs.
+
+A wider input is compatible, and so is a narrower output. A form is inputs and the buttons that send them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from difygen.codegen.python.inputs import usable_default
-from difygen.diff.public import PublicNames
-from difygen.diff.rules import Found, described, renamed, reordered
-from difygen.diff.types import accepts, is_model, max_length, plain, properties
-from difygen.model import App, ArrayOf, Input, ObjectOf, OneOf, Type
-from difygen.types import type_in_words
+from difygen.diff.public import PublicNames, accepts, fits, is_model, max_length, plain, properties
+from difygen.diff.rules import Found, renamed, reordered
+from difygen.model import App, ArrayOf, HumanForm, Input, ObjectOf, OneOf, Primitive, Property, Type
+from difygen.record import replace
+from difygen.types import or_null, type_in_words, without_null
 
 
 def compare_inputs(old: App, new: App, old_names: PublicNames, new_names: PublicNames) -> Iterator[Found]:
@@ -124,7 +127,7 @@ def _compare_sent_object(subject: str, old: ObjectOf, new: ObjectOf) -> Iterator
         if name not in before:
             rule = "input-added-required" if member.required else "input-added"
             yield rule, f"{subject}.{name}", f"The key `{name}` is new."
-    yield from described(subject, old, new)
+    yield from _compare_texts(subject, old, new)
 
 
 def compare_length(subject: str, old: Input, new: Input) -> Iterator[Found]:
@@ -158,3 +161,114 @@ def _extensions(variable: Input) -> tuple[str, ...]:
     if "custom" not in variable.allowed_file_types:
         return ()
     return tuple(extension.lower().lstrip(".") for extension in variable.allowed_file_extensions)
+
+
+def compare_outputs(old: App, new: App, old_names: PublicNames, new_names: PublicNames) -> Iterator[Found]:
+    before = {output.name: output for output in old.outputs}
+    after = {output.name: output for output in new.outputs}
+    for name, output in before.items():
+        subject = f"outputs.{name}"
+        if name not in after:
+            yield "output-removed", subject, f"The output `{name}` is gone."
+            continue
+        yield from renamed("output", subject, name, old_names.outputs, new_names.outputs)
+        now = after[name]
+        yield from _compare_read(subject, or_null(output.type, output.optional), or_null(now.type, now.optional))
+        if (output.description, output.reason) != (now.description, now.reason):
+            yield "text-changed", subject, f"The description of `{name}` changed."
+    for name in after:
+        if name not in before:
+            yield "output-added", f"outputs.{name}", f"The output `{name}` is new."
+    yield from reordered("outputs", list(before), list(after))
+
+
+def _compare_read(subject: str, old: Type, new: Type) -> Iterator[Found]:
+    """Compare a value that callers read, or a part of it. A value that may be absent is a union with NULL."""
+    (before, was_optional), (after, is_optional) = without_null(old), without_null(new)
+    if is_optional and not was_optional and before != Primitive.ANY:
+        yield "output-now-optional", subject, "It was always there and may be missing or null."
+    elif was_optional and not is_optional and after != Primitive.ANY:
+        yield "output-now-certain", subject, "It may have been missing or null and is always there."
+    if plain(before) == plain(after):
+        if before != after:
+            yield "text-changed", subject, "Its description or the values to expect changed."
+    elif isinstance(before, ArrayOf) and isinstance(after, ArrayOf) and is_model(before.item) and is_model(after.item):
+        yield from _compare_read(f"{subject}[]", before.item, after.item)
+    elif isinstance(before, ObjectOf) and isinstance(after, ObjectOf) and is_model(before) and is_model(after):
+        yield from _compare_read_object(subject, before, after)
+    else:
+        rule = "output-type-narrowed" if fits(plain(before), plain(after)) else "output-type-changed"
+        yield rule, subject, f"It was {type_in_words(before)} and is {type_in_words(after)}."
+
+
+def _compare_read_object(subject: str, old: ObjectOf, new: ObjectOf) -> Iterator[Found]:
+    before, after = properties(old), properties(new)
+    for name, member in before.items():
+        if name not in after:
+            yield "output-removed", f"{subject}.{name}", f"The key `{name}` is gone."
+        else:
+            yield from _compare_read(f"{subject}.{name}", _member(member), _member(after[name]))
+    for name in after:
+        if name not in before:
+            yield "output-added", f"{subject}.{name}", f"The key `{name}` is new."
+    yield from _compare_texts(subject, old, new)
+
+
+def _member(member: Property) -> Type:
+    return or_null(member.type, not member.required)
+
+
+def _compare_texts(subject: str, old: ObjectOf, new: ObjectOf) -> Iterator[Found]:
+    texts = [
+        (type_.description, {member.name: member.description for member in type_.properties}) for type_ in (old, new)
+    ]
+    if texts[0][0] != texts[1][0] or any(texts[1][1].get(name, text) != text for name, text in texts[0][1].items()):
+        yield "text-changed", subject, "Its description changed."
+    yield from reordered(subject, list(properties(old)), list(properties(new)))
+
+
+def compare_forms(old: App, new: App, old_names: PublicNames, new_names: PublicNames) -> Iterator[Found]:
+    """Compare forms, which are the same by their nodes, or else by the class that code answers them with."""
+    before, after = {form.node: form for form in old.forms}, {form.node: form for form in new.forms}
+    gone = {_class(old_names, node): node for node in before if node not in after and node in old_names.forms}
+    moved = {gone[name]: node for node in after if node not in before and (name := _class(new_names, node)) in gone}
+    for node, form in before.items():
+        subject, heir = f"forms.{node}", moved.get(node, node)
+        if heir not in after:
+            yield "form-removed", subject, f"Callers cannot answer the form of {_node_title(old, node)} any more."
+            continue
+        was, is_ = _class(old_names, node), _class(new_names, heir)
+        if was != is_:
+            yield "form-renamed", subject, f"`{was}` is now called `{is_}`."
+        yield from _compare_buttons(subject, form, after[heir])
+        was_asked, is_asked = replace(old, inputs=form.inputs), replace(new, inputs=after[heir].inputs)
+        names = [
+            PublicNames(inputs=each.inputs) if each is not None else PublicNames()
+            for each in (old_names.forms.get(node), new_names.forms.get(heir))
+        ]
+        for rule, where, message in compare_inputs(was_asked, is_asked, *names):
+            yield rule, f"{subject}{where.removeprefix('inputs')}", message
+    for node in after:
+        if node not in before and node not in moved.values():
+            yield "form-added", f"forms.{node}", f"Callers can answer the form of {_node_title(new, node)}."
+
+
+def _class(names: PublicNames, node: str) -> str:
+    return names.forms[node].answer if node in names.forms else ""
+
+
+def _node_title(app: App, node: str) -> str:
+    return next((repr(each.title) for each in app.nodes if each.id == node and each.title), f"`{node}`")
+
+
+def _compare_buttons(subject: str, old: HumanForm, new: HumanForm) -> Iterator[Found]:
+    before, after = ({action.id: action.title for action in form.actions} for form in (old, new))
+    for id_, title in before.items():
+        if id_ not in after:
+            yield "action-removed", subject, f"The action {id_!r} is gone."
+        elif after[id_] != title:
+            yield "text-changed", subject, f"The button of {id_!r} was called {title!r} and is {after[id_]!r}."
+    for id_ in after:
+        if id_ not in before:
+            yield "action-added", subject, f"The action {id_!r} is new."
+    yield from reordered(subject, list(before), list(after))
