@@ -15,7 +15,7 @@ import pytest
 import trustme
 import yaml
 from difygen.config import Config
-from difygen.doctor import contract
+from difygen.doctor import app as doctor_app
 from difygen.doctor.command import DoctorOptions, run_doctor
 from difygen.doctor.report import Report
 from difygen.generated_client import GeneratedClient, generated
@@ -798,7 +798,7 @@ def test_a_stream_that_falls_silent_is_named_in_seconds(
             monkeypatch.setattr(protocol, "REFUSAL_PATIENCE", 0.2)
             yield loaded
 
-    monkeypatch.setattr(contract, "generated", impatient)
+    monkeypatch.setattr(doctor_app, "generated", impatient)
     monkeypatch.setenv("DIFY_API_KEY", KEY)
     with Server({**dify(), RUN: broken([PING], silence)}) as server:
         code, checks = doctor(spec, base_url=server.url, run=True, inputs=("string=a", "num=1", "list=list_a"))

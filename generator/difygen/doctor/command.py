@@ -13,31 +13,33 @@ import httpx
 from difygen.config import Config
 from difygen.console import FAILED, OK, WRONG, UsageProblem, echo, finish
 from difygen.definitions.reading import NamedApp, read_definitions
-from difygen.doctor.app import WHERE, check_app, check_key_form
-from difygen.doctor.contract import check_drift, check_run
-from difygen.doctor.network import check_network
-from difygen.doctor.report import Report, Section
-from difygen.doctor.server import check_server
-from difygen.doctor.settings import (
+from difygen.doctor.app import (
+    WHERE,
     Key,
-    check_base_url,
+    check_app,
+    check_drift,
+    check_key_form,
+    check_nodes,
+    check_run,
     key_of_environment,
     key_of_file,
+)
+from difygen.doctor.report import Report, Section
+from difygen.doctor.server import (
+    check_base_url,
+    check_network,
+    check_server,
+    check_version,
+    look_elsewhere,
     open_client,
 )
 from difygen.findings import OutputFormat, show_findings, show_problem
 from difygen.generated_client import SHARED_KEY, key_variables_of
-from difygen.model import WORKFLOW, App
+from difygen.model import WORKFLOW
 from difygen.releases import (
-    FIRST_WITH_FORMS,
-    FIRST_WITH_HUMAN_INPUT,
-    FIRST_WITH_WORKFLOWS,
-    NEWEST_KNOWN,
-    Release,
     Version,
-    parse_version,
 )
-from difygen.servers import Address, candidates, first_dify
+from difygen.servers import Address
 
 LONGEST_TIMEOUT = 3600
 
@@ -102,12 +104,12 @@ class Examination:
             return None
         stack.enter_context(client)
         if not check_network(section, address, self._options.timeout):
-            _look_elsewhere(section, client, address)
+            look_elsewhere(section, client, address)
             return None
         probe = check_server(section, client, address, self._options.timeout)
         if not probe.is_dify:
             return None
-        return Server(address, _check_version(section, probe.version), client)
+        return Server(address, check_version(section, probe.version), client)
 
     def _examine_app(self, section: Section, named: NamedApp | None, given: Key | None) -> None:
         app = named.app if named else None
@@ -135,7 +137,7 @@ class Examination:
         self, section: Section, named: NamedApp, server: Server, key: str, live: Mapping[str, Any]
     ) -> None:
         app = named.app
-        _check_nodes(section, app, server.version)
+        check_nodes(section, app, server.version)
         fits = check_drift(section, app, live)
         if not self._options.run:
             section.skip("run", "not asked for: --run makes one run.")
@@ -144,47 +146,6 @@ class Examination:
         else:
             options = self._options
             check_run(section, named, server.address, key, options.inputs, options.user, options.config.options)
-
-
-def _look_elsewhere(section: Section, client: httpx.Client, address: Address) -> None:
-    """Look for Dify elsewhere on the host of a base URL that cannot be reached."""
-    if section.checks[-1].name == "dns":
-        section.skip("dify", "not looked for.")
-    elif found := first_dify(client, candidates(address)):
-        section.skip("dify", "not reached there.", f"Dify answers at {found.url}: use that as the base URL.")
-    else:
-        section.skip("dify", "not reached there, nor at the other places on the host where it usually is.")
-
-
-def _check_version(section: Section, text: str) -> Version | None:
-    version = parse_version(text)
-    if version is None:
-        section.skip("version", f"not known: {text!r} is no release number." if text else "not known.")
-        return None
-    if version < FIRST_WITH_WORKFLOWS:
-        section.problem(
-            "version", f"Dify {text} has no API for workflows.", "Update the server: workflows came with 0.6.0."
-        )
-        return None
-    release = Release(version)
-    if release.is_newer_than_known:
-        known = f"Dify {text} is newer than this difygen knows (up to {Release(NEWEST_KNOWN)}): as far as is known,"
-        section.ok("version", known, *release.advice(), "Generated clients keep what is new in events and answers.")
-    else:
-        section.ok("version", f"What follows from Dify {text}:", *release.advice())
-    return version
-
-
-def _check_nodes(section: Section, workflow: App, version: Version | None) -> None:
-    """Human-input nodes are the one kind that an older server accepts and then hangs on (seen on 1.12.1)."""
-    if version is None or all(node.type != "human-input" for node in workflow.nodes):
-        return
-    if version < FIRST_WITH_HUMAN_INPUT:
-        fix = "Update Dify to 1.14 or later; until then take the human-input node out."
-        section.problem("nodes", "The workflow waits for people, which this release cannot do: a run never ends.", fix)
-    elif version < FIRST_WITH_FORMS:
-        fix = "Update Dify to 1.14 or later, or fill the forms in on its web pages."
-        section.problem("nodes", "The workflow waits for people, and this release has no API for their forms.", fix)
 
 
 def run_doctor(options: DoctorOptions) -> int:
