@@ -68,6 +68,7 @@ class Machine:
         self._sites: dict[tuple[object, ...], int] = {}
         self._calls: list[tuple[Function, object]] = []
         self._watches: list[_Watch] = []
+        self._shapes: dict[tuple[Abstract, int], Shape] = {}
         self._steps = 0
 
     def step(self) -> None:
@@ -435,6 +436,11 @@ class Machine:
 
     def shape(self, value: Abstract, depth: int = 0) -> Shape:
         """Return what is known of a value once the program is done."""
+        if (value, depth) not in self._shapes:  # most places hold one of a few values, each with two places inside
+            self._shapes[value, depth] = self._shape(value, depth)
+        return self._shapes[value, depth]
+
+    def _shape(self, value: Abstract, depth: int) -> Shape:
         null = frozenset((BY_CODE,)) if self.has_changed_data and value.null else value.null
         if depth > MAX_SHAPE or value.kinds & (FOREIGN | MODULE) or not self.is_private(value):
             return Shape(null)
