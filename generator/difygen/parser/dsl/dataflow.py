@@ -15,6 +15,7 @@ from difygen.parser.dsl.graph import Graph, Step, mapping, sequence, text, texts
 from difygen.parser.dsl.node_fields import MODEL
 from difygen.parser.dsl.node_types import FAIL, NODE_TYPES, branches_of
 from difygen.parser.dsl.nullability import Requirement, Unknown, Value, member, nothing, unknown
+from difygen.record import replace
 from difygen.types import is_small, merge, type_of
 from difygen.wording import named, quoted
 
@@ -256,7 +257,7 @@ def _with_title(value: Value, step: Step) -> Value:
         if why is not None:
             value = value._replace(unknown=Unknown(why.code, why.reason.replace("{node}", str(step))))
     if any("{node}" in each.words for each in value.requirements):
-        titled = [each._replace(words=each.words.replace("{node}", str(step))) for each in value.requirements]
+        titled = [replace(each, words=each.words.replace("{node}", str(step))) for each in value.requirements]
         value = value._replace(requirements=tuple(titled))
     return value
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from difygen.model import ArrayOf, ObjectOf, Primitive, Type, UnionOf
 from difygen.parser.dsl.graph import Port
+from difygen.record import Record
 from difygen.types import merge, without_null
 from difygen.wording import named
 
@@ -27,7 +28,7 @@ _ATTRIBUTES: dict[str, tuple[Type, bool]] = {
 }
 
 
-class Requirement(NamedTuple):
+class Requirement(Record):
     """Ports of which a run must have taken at least one for a value to be there.
 
     `words` say when that is not so, if it is not obvious.
@@ -37,7 +38,7 @@ class Requirement(NamedTuple):
     words: str = ""
 
 
-class Unknown(NamedTuple):
+class Unknown(Record):
     """Why a type cannot be told: a stable code, and the reason in words that go on after a colon."""
 
     code: str

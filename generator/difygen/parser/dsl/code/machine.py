@@ -12,7 +12,6 @@ changed by anybody from then on, and counts as unknown forever.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from difygen.parser.dsl.code.values import (
     A_TEXT,
@@ -33,6 +32,7 @@ from difygen.parser.dsl.code.values import (
     any_of,
     data,
 )
+from difygen.record import Record
 
 MAX_STEPS = 30_000
 MAX_CALLS = 6
@@ -45,7 +45,7 @@ class UnfitError(Exception):
     """The program does something after which nothing can be said of it."""
 
 
-class _Watch(NamedTuple):
+class _Watch(Record):
     """Everything that was so at some time while something that may fail was done."""
 
     frame: Frame

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 from difygen.model import JsonValue
 from difygen.parser.dsl.graph import Graph, mapping, sequence, text, texts
 from difygen.parser.secrets import looks_like_secret
+from difygen.record import Record, replace
 from difygen.wording import listed, named, quoted
 
 MAX_MEMBERS = 3
@@ -49,7 +50,7 @@ _LISTED = {"contains": "contains", "start with": "starts with", "end with": "end
 """The verbs of those of which several are said at once: `x` is 'a' or 'b', `x` contains neither 'a' nor 'b'."""
 
 
-class Comparison(NamedTuple):
+class Comparison(Record):
     """A variable compared with something: `right` in words, and as a `constant` if it is one."""
 
     left: str
@@ -79,7 +80,7 @@ class Comparison(NamedTuple):
 By: TypeAlias = Literal["and", "or"]
 
 
-class Joined(NamedTuple):
+class Joined(Record):
     """Tests of which all hold, or one does."""
 
     by: By
@@ -115,7 +116,7 @@ def join(tests: Iterable[Test], by: By) -> Test:
 def negated(test: Test) -> Test:
     """Return what holds where a test does not."""
     if isinstance(test, Comparison):
-        return test._replace(holds=not test.holds)
+        return replace(test, holds=not test.holds)
     return join(map(negated, test.members), "or" if test.by == "and" else "and")
 
 
@@ -159,7 +160,7 @@ def _as_one(one: Test, other: Test, by: By) -> Comparison | None:
     for operator in ("=", ">", "<") if points else ():
         for base in (one, other):
             for holds in (True, False):
-                both = base._replace(operator=operator, holds=holds)
+                both = replace(base, operator=operator, holds=holds)
                 if [both.at(point) for point in points] == wanted:
                     return both
     return None

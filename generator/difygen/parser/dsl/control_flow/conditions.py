@@ -13,6 +13,7 @@ from operator import and_, or_
 from typing import NamedTuple, TypeAlias
 
 from difygen.parser.dsl.control_flow.runs import Played
+from difygen.record import Record
 
 MAX_HANDLES = 300
 """Of how many branches conditions are made."""
@@ -34,7 +35,7 @@ Case: TypeAlias = tuple[Choice, ...]
 """Choices that are all made."""
 
 
-class Condition(NamedTuple):
+class Condition(Record):
     """One of the cases of `needed` holds, if there are any, and none of `excluded`."""
 
     needed: tuple[Case, ...] = ()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import NamedTuple
 
 from difygen.parser.dsl.control_flow.branches import Branch
 from difygen.parser.dsl.graph import Graph, Port, Step, reached
@@ -34,7 +33,7 @@ class Leading(Record):
     necessary: bool
 
 
-class _Masks(NamedTuple):
+class _Masks(Record):
     """The ports on all ways to a step, those on any way, and those that every run takes that comes to it, as bits."""
 
     on_all: dict[str, int]
