@@ -24,18 +24,15 @@ _FORMS = r"""
 
 _SHORTEST = len("pwd=1234")
 
-_RUN = re.compile(r"[A-Za-z0-9+]{20,}")
-_URL = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>]+")
-_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_NAME = re.compile(
-    r"""
+_RUN = r"[A-Za-z0-9+]{20,}"
+_URL = r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s\"'<>]+"
+_WORD = r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])"
+_NAME = r"""
     (?:^|_)(?: passw(?:or)?d | pwd | passphrase | passcode | secret | token | credentials? | apikey | authorization
     | bearer | jwt | (?: api | access | secret | private | auth | app | encryption | signing | licen[sc]e )_key )(?:_|$)
     | 密码 | 密碼 | 密钥 | 密鑰 | 秘钥 | 口令 | 令牌 | パスワード | 비밀번호
-    """,
-    re.VERBOSE,
-)
-_SIZE = re.compile(r"(?:^|_)(?:max|min|limit|count|number|num|budget|size|length|per)(?:_|$)")
+"""
+_SIZE = r"(?:^|_)(?:max|min|limit|count|number|num|budget|size|length|per)(?:_|$)"
 
 
 def looks_like_secret(value: JsonValue, *names: str) -> bool:
@@ -58,17 +55,17 @@ def _is_called_one(value: str, names: Sequence[str]) -> bool:
     if len(value.split()) > 3:
         return False
     for name in names:
-        words = "_".join(_WORD.findall(name)).lower()
-        if _NAME.search(words) or _NAME.search(name):
-            return not (value.strip().isdecimal() and _SIZE.search(words))
+        words = "_".join(re.findall(_WORD, name)).lower()
+        if re.search(_NAME, words, re.VERBOSE) or re.search(_NAME, name, re.VERBOSE):
+            return not (value.strip().isdecimal() and re.search(_SIZE, words))
     return False
 
 
 def _forms(text: str) -> Iterator[bool]:
     yield re.search(_FORMS, text, re.VERBOSE) is not None
-    for url in _URL.findall(text):
+    for url in re.findall(_URL, text):
         yield _has_credentials(url)
-    for run in _RUN.findall(_URL.sub(" ", text)):
+    for run in re.findall(_RUN, re.sub(_URL, " ", text)):
         yield all(any(map(of, run)) for of in (str.isupper, str.islower, str.isdigit))
 
 

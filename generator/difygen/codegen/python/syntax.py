@@ -68,7 +68,7 @@ def literal(data: object) -> Code:
     raise TypeError(f"not JSON data: {type(data).__name__}")
 
 
-_ESCAPED_LAST = re.compile(r'((?<!\\)(?:\\\\)*)\\"\Z')
+_ESCAPED_LAST = r'((?<!\\)(?:\\\\)*)\\"\Z'
 """A quote with a backslash at the end of a docstring: black sets a blank after it, ruff takes the blank away."""
 
 
@@ -83,7 +83,7 @@ def docstring(lines: Sequence[str], indent: int = 0) -> Code:
     if first.startswith('"'):
         first = "\\" + first
     if not rest:
-        first = _ESCAPED_LAST.sub(r"\1\\x22", first)
+        first = re.sub(_ESCAPED_LAST, r"\1\\x22", first)
         return Code(f'"""{first} """' if first.endswith('"') else f'"""{first}"""')
     body = "".join(f"\n{margin}{line}".rstrip(" ") for line in rest)
     return Code(f'"""{first}{body}\n{margin}"""')

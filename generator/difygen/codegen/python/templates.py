@@ -95,6 +95,10 @@ def folder_problems(folder: str) -> Iterator[Diagnostic]:
 class TemplateCache(BytecodeCache):
     """Our templates, compiled, where Python keeps what it compiles: in `__pycache__`, if that may be written."""
 
+    def __init__(self) -> None:
+        self._compiler = "-".join(f"{os.stat(path).st_mtime_ns}" for path in (__file__, _TAG_FILE))
+        """These very modules: what another version of them compiles has another name."""
+
     def load_bytecode(self, bucket: Bucket) -> None:
         """Read what an earlier run compiled, if it is of the same source; else jinja2 needs our tag to compile it."""
         with suppress(OSError), open(self._path(bucket), "rb") as file:
@@ -114,11 +118,8 @@ class TemplateCache(BytecodeCache):
                 bucket.write_bytecode(file)
             os.replace(unfinished, path)
 
-    @staticmethod
-    def _path(bucket: Bucket) -> str:
-        """Return the file of a template, as these very modules compile it: of another version, it has another name."""
-        written = "-".join(f"{os.stat(path).st_mtime_ns}" for path in (__file__, _TAG_FILE))
-        return cache_from_source(os.path.join(templates_folder(), f"{bucket.key}-{written}.py"))
+    def _path(self, bucket: Bucket) -> str:
+        return cache_from_source(os.path.join(templates_folder(), f"{bucket.key}-{self._compiler}.py"))
 
 
 @cache

@@ -29,7 +29,7 @@ from difygen.record import Record
 from difygen.types import any_if_null, fits, type_of, without_null
 from difygen.wording import named, quoted
 
-_REFERENCE = re.compile(r"\{\{#([a-zA-Z0-9_]{1,50}(?:\.[a-zA-Z_][a-zA-Z0-9_]{0,29}){1,10})#\}\}")
+_REFERENCE = r"\{\{#([a-zA-Z0-9_]{1,50}(?:\.[a-zA-Z_][a-zA-Z0-9_]{0,29}){1,10})#\}\}"
 """What the engine takes for a reference; anything else in a template is text."""
 
 _FORM_KINDS: Mapping[str, InputKind] = {
@@ -106,7 +106,7 @@ def _answer(step: Step, resolver: Resolver, report: Diagnostics) -> AnswerTempla
 
 def _pieces(step: Step, resolver: Resolver, report: Diagnostics) -> Iterator[TemplatePiece]:
     """Take a template apart; `split` gives texts and references by turns."""
-    for number, each in enumerate(_REFERENCE.split(text(step.data.get("answer")))):
+    for number, each in enumerate(re.split(_REFERENCE, text(step.data.get("answer")))):
         if number % 2 == 0:
             if each:
                 yield TemplatePiece(text=each)

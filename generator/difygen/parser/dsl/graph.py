@@ -234,7 +234,7 @@ def texts(value: JsonValue) -> tuple[str, ...]:
     return tuple([text(each) for each in sequence(value) if isinstance(each, str | int | float)])
 
 
-_FILES_IN_TEXT = re.compile(r"\{\{#(?:[^#.]*\.)?sys\.files(?:\.[^#]*)?#\}\}")
+_FILES_IN_TEXT = r"\{\{#(?:[^#.]*\.)?sys\.files(?:\.[^#]*)?#\}\}"
 
 
 def system_files_reader(graph: Graph, *, but: Collection[str] = ()) -> Step | None:
@@ -250,7 +250,7 @@ def _reads_files(data: JsonValue, but: Collection[str]) -> bool:
     while waiting:
         value = waiting.pop()
         if isinstance(value, str):
-            if "sys.files" in value and _FILES_IN_TEXT.search(value):
+            if "sys.files" in value and re.search(_FILES_IN_TEXT, value):
                 return True
         elif isinstance(value, dict):
             if value.get("enabled") is not False:

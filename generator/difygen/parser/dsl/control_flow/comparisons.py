@@ -17,8 +17,8 @@ MAX_MEMBERS = 3
 MAX_COMPARED = 24
 """How many comparisons are looked at."""
 
-_REFERENCE = re.compile(r"\{\{#([^{}#]+)#\}\}")
-_NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?")
+_REFERENCE = r"\{\{#([^{}#]+)#\}\}"
+_NUMBER = r"-?[0-9]{1,15}(?:\.[0-9]{1,15})?"
 _OPERATORS: Mapping[str, tuple[str, str]] = {
     # what holds, and what holds where that does not
     "contains": ("contains", "does not contain"),
@@ -232,12 +232,12 @@ def _comparison(condition: Mapping[str, JsonValue], graph: Graph) -> Comparison 
     if isinstance(value, bool):
         return Comparison(left, operator, str(value).lower(), holds=holds)
     plain = text(value).strip()
-    if reference := _REFERENCE.fullmatch(plain):
+    if reference := re.fullmatch(_REFERENCE, plain):
         right = _variable(tuple(reference[1].split(".")), graph)
         return Comparison(left, operator, right, holds=holds) if right else None
-    if not plain or _REFERENCE.search(plain):
+    if not plain or re.search(_REFERENCE, plain):
         return None
-    if operator in ("=", ">", "<") and _NUMBER.fullmatch(plain):
+    if operator in ("=", ">", "<") and re.fullmatch(_NUMBER, plain):
         return Comparison(left, operator, plain, float(plain), holds)
     return Comparison(left, operator, quoted(plain), plain, holds)
 

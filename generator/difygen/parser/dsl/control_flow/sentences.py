@@ -21,7 +21,7 @@ ONLY = "only when "
 MAX_NAMED = 4
 MAX_ASIDE = 80
 """Characters of a test that stand behind the title of the step that tests it."""
-_LABEL_OF_A_CASE = re.compile(r"IF|ELIF( \d+)?|ELSE")
+_LABEL_OF_A_CASE = r"IF|ELIF( \d+)?|ELSE"
 
 
 class Giver(Record):
@@ -109,7 +109,7 @@ class Sentences:
         branches = self.runs.flow.branches[choice.step]
         taken = self._taken(choice.step, [branch for branch in branches if branch.handle in choice.handles])
         has_bare_label = any(
-            _LABEL_OF_A_CASE.fullmatch(each.label) for each in branches if each.handle in choice.handles
+            re.fullmatch(_LABEL_OF_A_CASE, each.label) for each in branches if each.handle in choice.handles
         )
         return f"{taken} ({words})" if words and has_bare_label and len(words) <= MAX_ASIDE else taken
 
