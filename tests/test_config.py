@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from difygen.options import Options
-from difygen.settings.file import key_positions
-from difygen.settings.loading import Settings, load_settings
+from difygen.settings import Settings, load_settings
+from difygen.toml import key_positions
 from hypothesis import given
 from hypothesis import strategies as st
 from support.processes import printed
@@ -252,7 +252,7 @@ def test_settings_for_a_workflow_that_there_is_not_are_found_afterwards(project:
 def test_no_toml_parser_is_imported_without_need(project: Path) -> None:
     Path("pyproject.toml").write_text("[tool.black]\n")
     script = (
-        "import sys; from difygen.settings.loading import load_settings; "
+        "import sys; from difygen.settings import load_settings; "
         "load_settings(); print('tomllib' in sys.modules, 'yaml' in sys.modules)"
     )
     assert printed(script) == "False False\n"

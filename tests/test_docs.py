@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from difygen.parser import read
-from difygen.settings.loading import DOCUMENTS, KEYS, WORKFLOW_KEYS
+from difygen.settings import DOCUMENTS, KEYS, WORKFLOW_KEYS
 from support import ROOT
 
 PAGES = [

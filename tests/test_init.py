@@ -33,7 +33,7 @@ from difygen.options import Options
 from difygen.parser import read
 from difygen.parser.spec_chat import FILE_TYPES, UPLOAD_METHODS
 from difygen.record import replace
-from difygen.settings.loading import Settings, load_settings
+from difygen.settings import Settings, load_settings
 from difygen.types import union
 from hypothesis import example, given
 from hypothesis import strategies as st

@@ -12,7 +12,7 @@ import pytest
 import test_pull
 import yaml
 from difygen.pull.auth.access import AUTH_METHODS
-from difygen.settings.pull import PULL_KEYS
+from difygen.settings import PULL_KEYS
 from support import GENERATOR, ROOT
 from support.projects import difygen, git
 from support.schemas import schema

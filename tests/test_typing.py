@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from difygen.codegen.python.package import generate_runtime
 from difygen.options import Options
-from difygen.settings.loading import LINE_LENGTHS
+from difygen.settings import LINE_LENGTHS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import TESTS

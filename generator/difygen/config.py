@@ -16,7 +16,7 @@ from difygen.record import NOTHING, Record, replace
 
 if TYPE_CHECKING:
     from difygen.findings import OutputFormat
-    from difygen.settings.loading import Settings
+    from difygen.settings import Settings
 
 SETTINGS_FILES = ("difygen.toml", "pyproject.toml")
 
@@ -111,7 +111,7 @@ def read_config(
 def _load(file: str | None) -> Settings | None:
     """Return the settings in the file, or else the nearest ones from here upwards."""
     for folder in [os.curdir] if file is not None else _folders_with_settings():
-        from difygen.settings.loading import load_settings  # only where there is a file that may have some
+        from difygen.settings import load_settings  # only where there is a file that may have some
 
         loaded = load_settings(folder, file)
         if isinstance(loaded, tuple):

@@ -34,7 +34,7 @@ from difygen.model import (
     UnionOf,
 )
 from difygen.parser import read
-from difygen.settings.loading import OWN_FILE, PROJECT_FILE, Settings, load_settings
+from difygen.settings import OWN_FILE, PROJECT_FILE, Settings, load_settings
 from difygen.types import word_of
 
 SCHEMA_FILE = "difygen.schema.json"

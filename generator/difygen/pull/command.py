@@ -23,7 +23,7 @@ from difygen.pull.report import PullReport, all_well, progress_of, show_report, 
 from difygen.pull.traffic import Pace, ServerProblem, Traffic
 from difygen.record import replace
 from difygen.servers import Address, is_readable_on_the_way
-from difygen.settings.pull import mode_words
+from difygen.settings import mode_words
 from difygen.wording import named, names_listed, nearest, quoted
 
 

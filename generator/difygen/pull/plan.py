@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difygen.config import Config
 from difygen.findings import OutputFormat
 from difygen.pull.auth.access import WORKSPACE, Asked, AuthMethod
-from difygen.settings.pull import FOLDER, PullSettings, Selection
+from difygen.settings import PULL_FOLDER, PullSettings, Selection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +63,7 @@ class Plan:
         folder = options.output
         if folder is None:
             home = found.folder if found is not None else "."
-            folder = os.path.normpath(os.path.join(home, settings.folder or FOLDER))
+            folder = os.path.normpath(os.path.join(home, settings.folder or PULL_FOLDER))
         return cls(
             options=options,
             settings=settings,

@@ -1,4 +1,4 @@
-"""A file of settings as TOML, and where things stand in it. Knows no setting."""
+"""A TOML file, and where things stand in it."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from difygen.cursor import Path
 from difygen.diagnostics import Diagnostic, Location
 from difygen.model import JsonValue
 
-_TOKEN = re.compile(
-    r'#[^\n]*|"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|[][{}=,.\n]|[^][\s{}=,.#"\']+',
-    re.DOTALL,
+# Compiled where it is used: most files have nothing wrong with them.
+_TOKEN = (
+    r'#[^\n]*|"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|[][{}=,.\n]|[^][\s{}=,.#"\']+'
 )
 
 
-class SettingsFile:
-    """A file of settings that was read. Where things stand in it is found out when a message needs it."""
+class TomlFile:
+    """A file that was read. `root` is the value of its table at `table`; `locate` starts there, too."""
 
     def __init__(self, file: str, text: str, table: Path, root: JsonValue) -> None:
         self.file = file
@@ -73,8 +73,7 @@ def _plain(value: object) -> JsonValue:
 def key_positions(text: str) -> dict[Path, int]:
     """Return the index at which each key of a TOML text starts, and each item of a list, by path.
 
-    `tomllib`, which has parsed the text before, does not give them. Lists of tables (`[[…]]`), which no setting is,
-    count as one table.
+    `tomllib`, which has parsed the text before, does not give them. Lists of tables (`[[…]]`) count as one table.
     """
     import tomllib
 
@@ -85,7 +84,7 @@ def key_positions(text: str) -> dict[Path, int]:
         []
     )  # what is around: lists, with the number of their item, and inline tables
     in_key = True
-    for match in _TOKEN.finditer(text):
+    for match in re.finditer(_TOKEN, text, re.DOTALL):
         token = match.group()
         if token[0] == "#" or (token == "\n" and opened) or (token == "." and in_key):
             continue

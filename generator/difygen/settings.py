@@ -10,11 +10,12 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from keyword import iskeyword
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from difygen.cursor import Cursor, Diagnostics, Path
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.files import read_file
+from difygen.model import APP_KINDS, APP_MODES, AppMode
 from difygen.naming import explicit_name_problem
 from difygen.options import (
     DocsFormat,
@@ -29,8 +30,8 @@ from difygen.options import (
     ToolForm,
     ToolsOptions,
 )
-from difygen.settings.file import SettingsFile, parse_toml
-from difygen.settings.pull import PullSettings, read_pull
+from difygen.record import Record
+from difygen.toml import TomlFile, parse_toml
 from difygen.types import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
 from difygen.wording import shown
 
@@ -55,9 +56,45 @@ LINE_LENGTHS = range(72, 321)
 """Below, lines that fit nowhere are too many: formatters part them each in its own way, and none could be pleased."""
 
 _DEFAULTS = Options()
-_NO_PULL = PullSettings()
 
 _FOREIGN_KEYS = {"source": "sources", "out": "output", "line-length": "line_length", "workflow": "workflows"}
+
+PULL_KEYS = ("server", "workspace", "apps", "tags", "modes", "folder", "draft", "keys")
+PULL_FOLDER = "exports"
+"""Where definitions go if nothing is said."""
+
+
+class Selection(Record, kw_only=True):
+    """Which apps are meant: those named by id or name, and of the others those with one of the tags and modes."""
+
+    apps: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
+
+    def takes(self, mode: str, tags: Collection[str]) -> bool:
+        """Check whether an app of this mode, in Dify's word, with these tags is meant though it is not named."""
+        if self.apps and not self.tags and not self.modes:
+            return False
+        kind = APP_KINDS.get(cast(AppMode, mode))
+        has_mode = not self.modes or mode in self.modes or (kind is not None and kind.name in self.modes)
+        return kind is not None and has_mode and (not self.tags or not set(self.tags).isdisjoint(tags))
+
+
+class PullSettings(Record, kw_only=True):
+    """What is fetched from where. `folder` is relative to the file; `draft` takes drafts even of published apps.
+
+    `keys` are environment variables with keys of apps, each for a spec of what its key alone tells.
+    """
+
+    server: str | None = None
+    workspace: str | None = None
+    selection: Selection = Selection()
+    folder: str | None = None
+    draft: bool = False
+    keys: tuple[str, ...] = ()
+
+
+_NO_PULL = PullSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +115,7 @@ class Settings:
     documents: Mapping[str, DocumentOptions] = field(default_factory=dict)
     workflows: Mapping[str, Path] = field(default_factory=dict)
     pull: PullSettings = _NO_PULL
-    source_file: SettingsFile | None = field(default=None, repr=False, compare=False)
+    source_file: TomlFile | None = field(default=None, repr=False, compare=False)
 
     def unused(self, names: Collection[str]) -> tuple[Diagnostic, ...]:
         """Return the settings for workflows that there are not, `names` being all names of those that there are."""
@@ -130,10 +167,10 @@ def _load(file: str, table: Path, *, optional: bool = False) -> Settings | tuple
     if root is None:
         message = "It has no table [tool.difygen]."
         return None if optional else (Diagnostic("error", "no-settings", message, Location(file)),)
-    return _check(SettingsFile(file, text, table, root))
+    return _check(TomlFile(file, text, table, root))
 
 
-def _check(file: SettingsFile) -> Settings | tuple[Diagnostic, ...]:
+def _check(file: TomlFile) -> Settings | tuple[Diagnostic, ...]:
     report = Diagnostics(file)
     root = Cursor(file.root, (), report, "[tool.difygen]")
     folder = os.path.dirname(file.file) or "."
@@ -144,11 +181,10 @@ def _check(file: SettingsFile) -> Settings | tuple[Diagnostic, ...]:
     tables = root.get("workflows")
     for key, table in tables.members() if tables is not None and _is_table(tables) else ():
         workflows.add(key, table)
-    sources, pull = root.get("sources"), root.get("pull")
     settings = Settings(
         file=file.file,
         folder=folder,
-        sources=sources.texts() if sources is not None else (),
+        sources=_texts(root.get("sources")),
         output=_path(root.get("output")),
         options=Options(
             names=workflows.names,
@@ -163,7 +199,7 @@ def _check(file: SettingsFile) -> Settings | tuple[Diagnostic, ...]:
         ),
         documents=_documents(root, folder),
         workflows=workflows.paths,
-        pull=read_pull(pull) if pull is not None else _NO_PULL,
+        pull=_pull(root.get("pull")),
         source_file=file,
     )
     found = report.in_order()
@@ -236,6 +272,10 @@ def _path(cursor: Cursor | None) -> str | None:
     if cursor is not None and cursor.value == "":
         cursor.expect("a path")
     return cursor.text() or None if cursor is not None else None
+
+
+def _texts(cursor: Cursor | None) -> tuple[str, ...]:
+    return cursor.texts() if cursor is not None else ()
 
 
 def _line_length(cursor: Cursor | None) -> int:
@@ -388,3 +428,33 @@ def _check_word(cursor: Cursor) -> bool:
         hint = cursor.report.suggestion(word, (*SIMPLE_WORDS, *ARRAY_WORDS))
         cursor.error("unknown-type", f"`{shown(word)}` is not a type.", hint)
     return isinstance(cursor.value, str) and is_known
+
+
+# The table `pull`
+
+
+def mode_words() -> tuple[str, ...]:
+    """Return the words for kinds of app: difygen's own, and those of Dify that differ."""
+    return tuple(dict.fromkeys([*(kind.name for kind in APP_KINDS.values()), *APP_MODES]))
+
+
+def _pull(table: Cursor | None) -> PullSettings:
+    """Return what is said of fetching definitions."""
+    if table is None or not _is_table(table):
+        return _NO_PULL
+    foreign = {"output": "folder", "app": "apps", "tag": "tags", "mode": "modes", "url": "server"}
+    table.only(PULL_KEYS, "the settings of difygen pull", foreign)
+    modes = table.get("modes")
+    for mode in modes if modes is not None else ():
+        if isinstance(mode.value, str) and mode.value not in mode_words():
+            hint = mode.report.suggestion(mode.value, mode_words())
+            mode.error("unknown-value", f"`{shown(mode.value)}` is no kind of app.", hint)
+    apps, tags, modes_, keys = (_texts(table.get(key)) for key in ("apps", "tags", "modes", "keys"))
+    return PullSettings(
+        server=table.text_of("server") or None,
+        workspace=table.text_of("workspace") or None,
+        selection=Selection(apps=apps, tags=tags, modes=modes_),
+        folder=table.text_of("folder") or None,
+        draft=table.flag_of("draft"),
+        keys=keys,
+    )
