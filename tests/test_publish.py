@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from difygen.definitions.lockfile import LOCK_NAME, Lock
 from difygen.files import hash_bytes
-from difygen.publish.writer import (
+from difygen.publish import (
     EDITED,
     FOLDER,
     FOREIGN,

@@ -58,7 +58,7 @@ RUN = """
 import sys
 from pathlib import Path
 from support.publish_faults import NEW, OLD, put
-from difygen.publish.writer import RefusedError, SupersededError
+from difygen.publish import RefusedError, SupersededError
 for turn in range(30):
     try:
         put(Path(sys.argv[1]), NEW if turn % 2 else OLD)

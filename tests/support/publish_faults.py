@@ -19,8 +19,7 @@ from pathlib import Path
 
 from difygen.definitions.lockfile import LOCK_NAME, Lock
 from difygen.files import hash_bytes
-from difygen.publish import stages
-from difygen.publish.writer import Destination, PublishError, publish
+from difygen.publish import Destination, PublishError, publish, stages
 
 GROWING = {"open", "os.link", "os.mkdir"}
 EVENTS = GROWING | {"os.rename", "os.remove", "os.rmdir", "os.chmod", "ctypes.dlopen", "ctypes.dlsym"}

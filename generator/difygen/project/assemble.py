@@ -31,7 +31,7 @@ from difygen.model_json import dump, load
 from difygen.naming import MAX_WORKFLOW_NAME, Identifier, file_name_problem, snake_name
 from difygen.project.report import BuildPlan, BuildReport
 from difygen.project.request import Held, Request
-from difygen.publish.writer import Destination, signed
+from difygen.publish import Destination, signed
 from difygen.record import Record, replace
 from difygen.wording import quoted, visible
 

@@ -14,7 +14,7 @@ from difygen.documents.targets import DOCUMENT_TARGETS
 from difygen.files import hash_bytes
 from difygen.project.report import BuildPlan
 from difygen.project.request import DocumentFolder, Held, Request, app_of, package_from
-from difygen.publish.writer import Destination, signed
+from difygen.publish import Destination, signed
 from difygen.record import replace
 
 

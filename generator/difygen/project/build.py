@@ -33,7 +33,7 @@ from difygen.project.request import (
     what_it_holds,
     wrong_place,
 )
-from difygen.publish.writer import Destination, PublishError, SupersededError, Survey, publish, read_own_lock
+from difygen.publish import Destination, PublishError, SupersededError, Survey, publish, read_own_lock
 from difygen.record import replace
 
 

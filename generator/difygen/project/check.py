@@ -21,7 +21,7 @@ from difygen.files import hash_bytes, read_file
 from difygen.project.build import prepare, read_stdin
 from difygen.project.report import BuildReport, Progress, all_findings, progress_bar, show_findings
 from difygen.project.request import Held, Request, resolve, wrong_place
-from difygen.publish.writer import EDITED, FOREIGN, Destination, Survey, path_in, survey_output
+from difygen.publish import EDITED, FOREIGN, Destination, Survey, path_in, survey_output
 from difygen.record import Record, replace
 from difygen.wording import visible
 

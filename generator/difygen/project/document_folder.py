@@ -17,7 +17,7 @@ from difygen.documents.apps import NamedDefinition
 from difygen.documents.targets import DOCUMENT_TARGETS
 from difygen.files import hash_bytes
 from difygen.project.request import ALONE, app_of, left_out, what_it_holds
-from difygen.publish.writer import Destination, PublishError, read_own_lock, signed
+from difygen.publish import Destination, PublishError, read_own_lock, signed
 
 _MARK = "documents"
 """What the lock has in place of a fingerprint of options: each run makes all of it anew."""

@@ -33,7 +33,7 @@ from difygen.project.check import run_check
 from difygen.project.document_folder import folder_of
 from difygen.project.report import progress_bar, show_report
 from difygen.project.request import documents_for
-from difygen.publish.writer import (
+from difygen.publish import (
     Destination,
     PublishError,
     SupersededError,

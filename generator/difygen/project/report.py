@@ -14,7 +14,7 @@ from difygen.config import Config
 from difygen.console import echo, is_terminal, say, say_error
 from difygen.definitions.lockfile import LOCK_NAME
 from difygen.diagnostics import Diagnostic, Location
-from difygen.publish.writer import Destination, Survey, path_in
+from difygen.publish import Destination, Survey, path_in
 from difygen.record import Record, replace
 from difygen.wording import count, count_each
 

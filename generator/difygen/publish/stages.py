@@ -1,6 +1,10 @@
-"""New files beside the old ones, ready to take their place: a whole folder at once, files one by one, or a single file.
+"""Put new files into folders so that a crash at any point leaves each as it was or as it is to be.
 
-The new folder is built beside the old one, with hard links to whatever stays, and the two are exchanged in one
+Knows no workflow and no template. Whatever fails before the end leaves all of them as they were: everything is written
+beside what is there first, then all of it is put into its place: a whole folder at once, files one by one, or a single
+file.
+
+A new folder is built beside the old one, with hard links to whatever stays, and the two are exchanged in one
 system call. Where that cannot be done (no such call, a mount point, the current folder, foreign subfolders) the
 files are replaced one by one, between two locks that know the old contents and the new ones: what a crash leaves there
 is put right by the next run.
@@ -11,16 +15,16 @@ from __future__ import annotations
 import os
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from errno import EDQUOT, EIO, ENOSPC, EROFS
 from stat import S_IMODE
 
 from difygen.definitions.lockfile import LOCK_NAME, locked_files
 from difygen.files import read_file
-from difygen.publish.other_runs import BETWEEN, CACHE, INSIDE, make_folders, remove_empty, stage_prefix
-from difygen.record import Record
+from difygen.publish.other_runs import BETWEEN, CACHE, INSIDE, make_folders, remove_empty, stage_prefix, tidy, tidy_file
+from difygen.record import Record, replace
 
 _FLUSH_EACH = 8
 """Up to so many files are flushed one by one (0.4 to 4 ms each); for more, one call for all is faster.
@@ -38,6 +42,95 @@ class Delta(Record):
     write: Mapping[str, bytes]
     remove: AbstractSet[str] = frozenset()
     between: Callable[[], bytes] | None = None
+
+
+def install(*deltas: Delta) -> None:
+    """Apply all deltas, or none of them.
+
+    Raises `OSError` with everything as it was. The caller holds `exclusive` for all paths.
+    """
+    whole = [replace(each, path=_real_path(each)) for each in deltas]
+    for each in whole:
+        tidy(each.path) if each.between else tidy_file(each.path, each.write[""])
+    stages: list[Stage] = []
+    try:
+        for each in whole:
+            stages.append(_stage(each, whole))
+        with _uninterrupted():
+            _commit(stages)
+            for stage in stages:
+                stage.close()
+    except BaseException:
+        for stage in stages:
+            stage.close()
+        raise
+
+
+def _real_path(delta: Delta) -> str:
+    if delta.between:
+        return os.path.realpath(delta.path)
+    return os.path.join(os.path.realpath(os.path.dirname(delta.path)), os.path.basename(delta.path))
+
+
+def _stage(delta: Delta, others: Iterable[Delta]) -> Stage:
+    """Write all that is new beside what is there, which stays as it is."""
+    folder = delta.path
+    if delta.between is None:
+        return SingleFile(delta)
+    if set(delta.write) == {LOCK_NAME} and not delta.remove:
+        return FilesInPlace(delta)
+    if _holds_current_folder(folder) or os.path.ismount(folder) or any(_is_in(each.path, folder) for each in others):
+        return FilesInPlace(delta)
+    try:
+        return WholeFolder(delta)
+    except CannotExchangeError:
+        return FilesInPlace(delta)
+
+
+def _commit(stages: list[Stage]) -> None:
+    """Put everything into its place. What is done already is undone if something cannot be."""
+    done: list[Stage] = []
+    try:
+        for number, stage in enumerate(stages):
+            try:
+                done.append(stage)
+                stage.commit()
+            except CannotExchangeError:
+                stage.close()
+                stages[number] = done[-1] = FilesInPlace(stage.delta)
+                done[-1].commit()
+    except BaseException:
+        for stage in reversed(done):
+            with suppress(OSError):
+                stage.undo()
+        raise
+
+
+def _is_in(path: str, folder: str) -> bool:
+    return path.startswith(f"{folder.rstrip(os.sep)}{os.sep}")
+
+
+def _holds_current_folder(folder: str) -> bool:
+    try:
+        current = os.path.realpath(os.getcwd())
+    except OSError:
+        return True
+    return current == folder or _is_in(current, folder)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put Ctrl-C and a polite kill off until the few milliseconds in which files change places are over."""
+    if sys.platform == "win32":  # which has no signals to put off
+        yield
+        return
+    import signal
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class CannotExchangeError(Exception):

@@ -15,10 +15,9 @@ from stat import S_ISREG
 from typing import Literal
 
 from difygen.files import hash_bytes, read_file, unix_lines
-from difygen.publish.install import install
+from difygen.publish import EDITED, FOREIGN, PublishError
 from difygen.publish.other_runs import BusyError, NotOursError, exclusive
-from difygen.publish.stages import Delta
-from difygen.publish.writer import EDITED, FOREIGN, PublishError
+from difygen.publish.stages import Delta, install
 from difygen.pull.lock import LOCK_NAME, LockedDefinition, PullLock, format_pull_lock, name_key, read_pull_lock
 from difygen.record import Record, replace
 

@@ -10,7 +10,7 @@ from difygen.console import DefinitionProblem, UsageProblem
 from difygen.diagnostics import Diagnostic, Location
 from difygen.diff.rules import Change
 from difygen.files import hash_bytes
-from difygen.publish.writer import PublishError
+from difygen.publish import PublishError
 from difygen.pull.choosing import ChosenApps
 from difygen.pull.fetching import Fetched
 from difygen.pull.files import FileChange, apply, assign_files, contents, locked_row, survey_files
