@@ -63,12 +63,13 @@ def test_the_readme_lists_the_templates_and_what_they_are_given() -> None:
     assert all(f"`{template.name}`" in readme for template in TEMPLATES.glob("*.jinja"))
 
 
-LONG_CHOICE = f"""
-name: long_choice
+CHOICE_AND_BOX = f"""
+name: choice_and_box
 inputs:
   choice: {{type: select, options: [{", ".join(f"option_number_{number}" for number in range(12))}]}}
 outputs:
   result: string
+  box: {{properties: {{size: number}}}}
 """
 
 
@@ -87,6 +88,7 @@ def members_of_records(name: str, value: object) -> dict[str, list[str]]:
     found = {name: list(fields)} if fields else {}
     if name == "models":
         found |= members_of_records("models[].fields", value.fields)  # type: ignore[attr-defined]  # a ModelPlan
+        found |= members_of_records("models[].member", value.member)  # type: ignore[attr-defined]
     return found
 
 
@@ -106,7 +108,7 @@ def test_the_readme_says_all_that_templates_are_given(monkeypatch: pytest.Monkey
 
     render = package.render
     monkeypatch.setattr(package, "render", note)
-    apps = [workflow_from(LONG_CHOICE), *(workflow_of(path) for path in sorted(CHAT_LAB.glob("*.yml")))]
+    apps = [workflow_from(CHOICE_AND_BOX), *(workflow_of(path) for path in sorted(CHAT_LAB.glob("*.yml")))]
     for options in (Options(), Options(single_file=True)):
         assert generate(apps, options).files
     assert printed == {"module", "about_module", "workflow", "chat", "completion", "init", "bundle"}

@@ -13,6 +13,7 @@ from difygen.codegen.python.types import (
     BUILTINS,
     Constant,
     FieldPlan,
+    Member,
     ModelPlan,
     Scope,
     annotated,
@@ -23,7 +24,7 @@ from difygen.codegen.python.types import (
 from difygen.model import ArrayOf, HumanForm, Input, JsonValue, ObjectOf, OneOf, Primitive
 from difygen.naming import MAX_NAME, Identifier, nested_name
 from difygen.record import Record, replace
-from difygen.wording import has_surrogate, one_line, width
+from difygen.wording import has_surrogate, width
 
 MAX_INLINE_DEFAULT = 40
 """The columns that a default may take where it is used; a longer one gets a name of its own."""
@@ -57,8 +58,7 @@ def plan_answer(form: HumanForm, title: str, names: FormNames, scope: Scope) -> 
     ]
     for each in plan_inputs(form.inputs, names.answer, names.inputs, scope):
         fields.append(replace(each.field, about=each.about))
-    about = f"An answer to the form of `{one_line(title)}`, for `submit_form`."
-    return ModelPlan(names.answer, scope.use("FormAnswer"), [about], fields)
+    return ModelPlan(names.answer, scope.use("FormAnswer"), "answer", fields, title=title)
 
 
 def _planned(variable: Input, name: Identifier, owner: Identifier, scope: Scope) -> InputPlan:
@@ -126,7 +126,7 @@ def _parameter_annotation(variable: Input, name: Identifier, owner: Identifier, 
         case ArrayOf():
             return subscript(scope.use("Sequence"), scope.use("FileInput"))
         case ObjectOf() as object_:
-            return object_annotation(object_, nested, f"`{name}` of `{owner}`", scope)
+            return object_annotation(object_, nested, Member(name, owner), scope)
     return Code("str")
 
 

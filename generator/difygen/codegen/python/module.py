@@ -12,7 +12,7 @@ from difygen.codegen.python.inputs import InputPlan, file_settings, plan_answer,
 from difygen.codegen.python.names import VariableNames, class_names, name_variables
 from difygen.codegen.python.runtime import runtime_names
 from difygen.codegen.python.syntax import Code, Source, call, code, literal, subscript
-from difygen.codegen.python.types import BUILTINS, Constant, ModelPlan, Scope, output_annotation, output_field
+from difygen.codegen.python.types import BUILTINS, Constant, Member, ModelPlan, Scope, output_annotation, output_field
 from difygen.diagnostics import Diagnostic
 from difygen.model import (
     CHATFLOW,
@@ -177,10 +177,7 @@ def _plan(names: VariableNames, options: Options, name: Identifier) -> ModulePla
     taken = {*runtime_names(), *IMPORTED_CLASSES, *class_names(name), *answers}
     scope = Scope(taken, f"{function}_" if options.single_file else "")
     inputs = plan_inputs(app.inputs, inputs_class, names.inputs, scope)
-    about = f"What `{app.name}` takes" + (
-        f"; `{app.kind.verbs[0]}` says what each of them is." if any(each.about for each in inputs) else "."
-    )
-    scope.models.append(ModelPlan(inputs_class, scope.use("Inputs"), [about], [each.field for each in inputs]))
+    scope.models.append(ModelPlan(inputs_class, scope.use("Inputs"), "inputs", [each.field for each in inputs]))
     if app.kind is WORKFLOW:
         scope.models.append(_outputs_model(names, outputs_class, scope))
     variables_class = Identifier(f"{stem}Variables") if app.kind is CHATFLOW else None
@@ -265,7 +262,7 @@ def _outputs_model(names: VariableNames, owner: Identifier, scope: Scope) -> Mod
     for output in names.app.outputs:
         member = Property(output.name, output.type, not output.optional)
         fields.append(output_field(member, names.outputs[output.name], owner, scope, hidden, output_text(output)))
-    return ModelPlan(owner, scope.use("Outputs"), [f"What `{names.app.name}` gives."], fields)
+    return ModelPlan(owner, scope.use("Outputs"), "outputs", fields)
 
 
 def _variables_model(names: VariableNames, owner: Identifier, scope: Scope) -> ModelPlan:
@@ -278,7 +275,7 @@ def _variables_model(names: VariableNames, owner: Identifier, scope: Scope) -> M
             Property(variable.name, variable.type), name, owner, scope, hidden, sentence(variable.description)
         )
         fields.append(replace(field, default=_initial(variable, name, scope, hidden)))
-    return ModelPlan(owner, scope.use("Variables"), [f"What a conversation with `{names.app.name}` remembers."], fields)
+    return ModelPlan(owner, scope.use("Variables"), "variables", fields)
 
 
 def _initial(variable: Variable, name: Identifier, scope: Scope, hidden: Collection[str]) -> Source | None:
@@ -293,7 +290,7 @@ def _initial(variable: Variable, name: Identifier, scope: Scope, hidden: Collect
         return value
     factory = code("lambda: {}", value)
     if not variable.initial:
-        annotation = output_annotation(variable.type, name, "", scope, hidden)
+        annotation = output_annotation(variable.type, name, Member(variable.name, name), scope, hidden)
         factory = Code(type(variable.initial).__name__ if annotation == "Any" else annotation)
     return call(scope.use("Field"), code("default_factory={}", factory))
 

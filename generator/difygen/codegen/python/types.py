@@ -8,6 +8,7 @@ sent, and a type checker sees it. Knows nothing of clients.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Literal
 
 from difygen.codegen.describe import expected_values, paragraphs, sentence
 from difygen.codegen.python.runtime import runtime_names
@@ -23,9 +24,9 @@ from difygen.naming import (
     shortened,
     snake_name,
 )
-from difygen.record import Record
+from difygen.record import Record, replace
 from difygen.types import members_of, merge
-from difygen.wording import one_line, width
+from difygen.wording import width
 
 MAX_INLINE = 48
 """The columns that a list of options may take where it is used; a longer one gets a name of its own."""
@@ -46,6 +47,20 @@ _HOMES = {
 }
 """The modules that names come from which are not the runtime's."""
 
+Role = Literal["inputs", "outputs", "variables", "answer", "object"]
+
+
+class Member(Record):
+    """Where an object stands: a member of a class, and in how many lists of lists within it."""
+
+    name: str
+    owner: Identifier
+    lists: int = 0
+
+    def item(self) -> Member:
+        """Return where the items of a list stand that stands here."""
+        return Member(self.name, self.owner, self.lists + 1)
+
 
 class FieldPlan(Record):
     """A member of a class: `about` is what is said about it, if anything."""
@@ -57,7 +72,11 @@ class FieldPlan(Record):
 
 
 class ModelPlan(Record):
-    """A class of fields. `about` are the lines of its docstring.
+    """A class of fields, and what a template needs to say what it is.
+
+    `role` is what the class is to the app: its `inputs`, `outputs` or `variables`, an `answer` to a form, of the node
+    whose title is `title`, or an `object` in one of these, which stands at `member`. `about` are the lines that the
+    definition has about it.
 
     A typed dictionary that a caller sends is `is_sent`; if there are keys in it that are no identifiers, `keys` are all
     of them, with their annotations, and there are no fields.
@@ -65,8 +84,11 @@ class ModelPlan(Record):
 
     name: Identifier
     base: Source
-    about: Sequence[str]
+    role: Role
     fields: Sequence[FieldPlan]
+    about: Sequence[str] = ()
+    title: str = ""
+    member: Member | None = None
     is_sent: bool = False
     keys: Code | None = None
 
@@ -125,14 +147,16 @@ def options_annotation(values: Sequence[str], name: Identifier, scope: Scope) ->
     return name
 
 
-def output_annotation(type_: Type, name: Identifier, where: str, scope: Scope, hidden: Collection[str] = ()) -> Source:
+def output_annotation(
+    type_: Type, name: Identifier, where: Member, scope: Scope, hidden: Collection[str] = ()
+) -> Source:
     """Return the annotation of something that a run gives.
 
     `name` is for the class of an object in it, `where` says where it stands, `hidden` are builtins that fields hide.
     """
     match type_:
         case ArrayOf(item):
-            inner = output_annotation(item, nested_name(name, "item"), f"an item of {where}", scope, hidden)
+            inner = output_annotation(item, nested_name(name, "item"), where.item(), scope, hidden)
             return subscript(scope.builtin("list", hidden), inner)
         case ObjectOf(properties=()):
             return subscript(scope.builtin("dict", hidden), scope.builtin("str", hidden), scope.use("Any"))
@@ -158,7 +182,7 @@ def output_annotation(type_: Type, name: Identifier, where: str, scope: Scope, h
     return scope.builtin("str", hidden)
 
 
-def _output_model(type_: ObjectOf, name: Identifier, where: str, scope: Scope) -> Identifier:
+def _output_model(type_: ObjectOf, name: Identifier, where: Member, scope: Scope) -> Identifier:
     """Plan the class of an object that a run gives, after those of the objects in it."""
     names = assign(
         (member.name for member in type_.properties),
@@ -170,7 +194,7 @@ def _output_model(type_: ObjectOf, name: Identifier, where: str, scope: Scope) -
     for member in type_.properties:
         about = f"{sentence(member.description)} {expected_values(member.type)}".strip()
         fields.append(output_field(member, names[member.name], name, scope, hidden, about))
-    scope.models.append(ModelPlan(name, scope.use("Outputs"), _about(type_, where), fields))
+    scope.models.append(_object_model(type_, name, scope.use("Outputs"), where, fields))
     return name
 
 
@@ -178,7 +202,7 @@ def output_field(
     member: Property, name: Identifier, owner: Identifier, scope: Scope, hidden: Collection[str], about: str
 ) -> FieldPlan:
     """Return the field of an output, or of a member of one."""
-    annotation = output_annotation(member.type, nested_name(owner, name), f"`{name}` of `{owner}`", scope, hidden)
+    annotation = output_annotation(member.type, nested_name(owner, name), Member(name, owner), scope, hidden)
     annotation = annotation if member.required else optional(annotation)
     settings = {} if member.name == name else {"alias": literal(member.name)}
     return FieldPlan(name, annotated(annotation, settings, scope), None if member.required else NONE, about)
@@ -200,7 +224,7 @@ def annotated(annotation: Source, settings: Mapping[str, Code], scope: Scope) ->
     return subscript(scope.use("Annotated"), annotation, call(scope.use("Field"), *arguments))
 
 
-def object_annotation(type_: ObjectOf | None, name: Identifier, where: str, scope: Scope) -> Source:
+def object_annotation(type_: ObjectOf | None, name: Identifier, where: Member, scope: Scope) -> Source:
     """Return the annotation of an object that a caller sends: a typed dictionary, open where nothing is known."""
     members = [member for member in type_.properties if member.name] if type_ else []  # no key without a name
     if type_ is None or not members:
@@ -208,19 +232,18 @@ def object_annotation(type_: ObjectOf | None, name: Identifier, where: str, scop
     name = scope.reserve(name)
     annotations = []
     for member in members:
-        about = f"`{one_line(member.name)}` of `{name}`"
-        hint = _sent_annotation(member.type, nested_name(name, member.name), about, scope)
+        hint = _sent_annotation(member.type, nested_name(name, member.name), Member(member.name, name), scope)
         annotations.append(Code(hint) if member.required else subscript(scope.use("NotRequired"), hint))
     pairs = list(zip(members, annotations, strict=True))
     for used in ("TypedDict", "with_config", "ConfigDict"):
         scope.use(used)
     if all(_is_plain_key(member.name) for member in members):
         fields = [FieldPlan(Identifier(each.name), hint, None, sentence(each.description)) for each, hint in pairs]
-        model = ModelPlan(name, Code("TypedDict"), _about(type_, where), fields, is_sent=True)
+        model = _object_model(type_, name, Code("TypedDict"), where, fields)
     else:
         keys = Code(", ".join(f"{literal(member.name)}: {annotation}" for member, annotation in pairs))
-        model = ModelPlan(name, Identifier(f"_{name}Keys"), _about(type_, where), (), is_sent=True, keys=keys)
-    scope.models.append(model)
+        model = replace(_object_model(type_, name, Identifier(f"_{name}Keys"), where, ()), keys=keys)
+    scope.models.append(replace(model, is_sent=True))
     return name
 
 
@@ -232,11 +255,11 @@ def _is_plain_key(key: str) -> bool:
     return key.isascii() and not key.startswith("_") and key not in _KEY_HIDING
 
 
-def _sent_annotation(type_: Type, name: Identifier, where: str, scope: Scope) -> Source:
+def _sent_annotation(type_: Type, name: Identifier, where: Member, scope: Scope) -> Source:
     """Return the annotation of something in an object that a caller sends."""
     match type_:
         case ArrayOf(item):
-            inner = _sent_annotation(item, nested_name(name, "item"), f"an item of {where}", scope)
+            inner = _sent_annotation(item, nested_name(name, "item"), where.item(), scope)
             return subscript(scope.use("Sequence"), inner)
         case ObjectOf():
             return object_annotation(type_, name, where, scope)
@@ -258,6 +281,7 @@ def _sent_annotation(type_: Type, name: Identifier, where: str, scope: Scope) ->
     return scope.use("Text")
 
 
-def _about(type_: ObjectOf, where: str) -> Sequence[str]:
-    """Return what the definition says about an object, else where it stands."""
-    return paragraphs(type_.description) or [sentence(where)]
+def _object_model(
+    type_: ObjectOf, name: Identifier, base: Source, where: Member, fields: Sequence[FieldPlan]
+) -> ModelPlan:
+    return ModelPlan(name, base, "object", fields, paragraphs(type_.description), member=where)
