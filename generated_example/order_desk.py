@@ -100,8 +100,7 @@ _APP = ChatInfo(
 class OrderDeskClient(ChatflowClient[OrderDeskInputs, OrderDeskVariables]):
     """Talks with `Order desk`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_ORDER_DESK_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_ORDER_DESK_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
 
     The app opens with: Hello! Tell me what is wrong with your order.
 
@@ -160,11 +159,7 @@ class OrderDeskClient(ChatflowClient[OrderDeskInputs, OrderDeskVariables]):
         files: Sequence[FileInput] | None = None,
         **options: Unpack[TurnStreamOptions],
     ) -> TurnStream:
-        """Ask `Order desk`, and stream the answer as events, for `with` and `for`.
-
-        Takes what `chat` takes. The turn starts with the first event that is asked for;
-        `stream.result()` returns or raises what `chat` does.
-        """
+        """Ask `Order desk` as `chat` does, as a stream for `with` and `for`."""
         inputs = OrderDeskInputs(order=order, tone=tone)
         return self.stream_inputs(
             query,

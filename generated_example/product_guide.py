@@ -54,8 +54,8 @@ _APP = ChatInfo(
 class ProductGuideClient(ChatClient[ProductGuideInputs]):
     """Talks with `product-guide`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_PRODUCT_GUIDE_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_PRODUCT_GUIDE_API_KEY` or `DIFY_API_KEY`, and
+    `DIFY_USER`.
     """
 
     _app = _APP
@@ -83,7 +83,7 @@ class ProductGuideClient(ChatClient[ProductGuideInputs]):
 
         Raises:
             pydantic.ValidationError: An input is not what the app takes.
-            TurnError: The turn failed, was stopped, or waits for a person: see `.turn`.
+            TurnError: The turn failed or was stopped: see `.turn`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
         inputs = ProductGuideInputs(category=category, budget=budget)
@@ -105,11 +105,7 @@ class ProductGuideClient(ChatClient[ProductGuideInputs]):
         conversation_id: str | None = None,
         **options: Unpack[TurnStreamOptions],
     ) -> TurnStream:
-        """Ask `product-guide`, and stream the answer as events, for `with` and `for`.
-
-        Takes what `chat` takes. The turn starts with the first event that is asked for;
-        `stream.result()` returns or raises what `chat` does.
-        """
+        """Ask `product-guide` as `chat` does, as a stream for `with` and `for`."""
         inputs = ProductGuideInputs(category=category, budget=budget)
         return self.stream_inputs(
             query,

@@ -71,8 +71,8 @@ _APP = ChatInfo(
 class ReturnsDeskClient(ChatflowClient[ReturnsDeskInputs, ReturnsDeskVariables]):
     """Talks with `returns-desk`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_RETURNS_DESK_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_RETURNS_DESK_API_KEY` or `DIFY_API_KEY`, and
+    `DIFY_USER`.
 
     The app opens with: What would you like to send back?
 
@@ -127,11 +127,7 @@ class ReturnsDeskClient(ChatflowClient[ReturnsDeskInputs, ReturnsDeskVariables])
         conversation_id: str | None = None,
         **options: Unpack[TurnStreamOptions],
     ) -> TurnStream:
-        """Ask `returns-desk`, and stream the answer as events, for `with` and `for`.
-
-        Takes what `chat` takes. The turn starts with the first event that is asked for;
-        `stream.result()` returns or raises what `chat` does.
-        """
+        """Ask `returns-desk` as `chat` does, as a stream for `with` and `for`."""
         inputs = ReturnsDeskInputs(order=order, channel=channel)
         return self.stream_inputs(
             query,

@@ -74,8 +74,7 @@ _APP = ChatInfo(
 class AgentLabClient(ChatClient[AgentLabInputs]):
     """Talks with `agent_lab`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_AGENT_LAB_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_AGENT_LAB_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
 
     The app opens with: I have tools.
     """
@@ -110,7 +109,7 @@ class AgentLabClient(ChatClient[AgentLabInputs]):
 
         Raises:
             pydantic.ValidationError: An input is not what the app takes.
-            TurnError: The turn failed, was stopped, or waits for a person: see `.turn`.
+            TurnError: The turn failed or was stopped: see `.turn`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
         inputs = AgentLabInputs(
@@ -143,11 +142,7 @@ class AgentLabClient(ChatClient[AgentLabInputs]):
         files: Sequence[FileInput] | None = None,
         **options: Unpack[TurnStreamOptions],
     ) -> TurnStream:
-        """Ask `agent_lab`, and stream the answer as events, for `with` and `for`.
-
-        Takes what `chat` takes. The turn starts with the first event that is asked for;
-        `stream.result()` returns or raises what `chat` does.
-        """
+        """Ask `agent_lab` as `chat` does, as a stream for `with` and `for`."""
         inputs = AgentLabInputs(
             name=name,
             tone=tone,

@@ -76,8 +76,7 @@ _APP = ChatInfo(
 class ResearcherClient(ChatClient[ResearcherInputs]):
     """Talks with `Researcher`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_RESEARCHER_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_RESEARCHER_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
 
     The app opens with: What do you want to know?
 
@@ -114,7 +113,7 @@ class ResearcherClient(ChatClient[ResearcherInputs]):
 
         Raises:
             pydantic.ValidationError: An input is not what the app takes.
-            TurnError: The turn failed, was stopped, or waits for a person: see `.turn`.
+            TurnError: The turn failed or was stopped: see `.turn`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
         inputs = ResearcherInputs(
@@ -149,11 +148,7 @@ class ResearcherClient(ChatClient[ResearcherInputs]):
         files: Sequence[FileInput] | None = None,
         **options: Unpack[TurnStreamOptions],
     ) -> TurnStream:
-        """Ask `Researcher`, and stream the answer as events, for `with` and `for`.
-
-        Takes what `chat` takes. The turn starts with the first event that is asked for;
-        `stream.result()` returns or raises what `chat` does.
-        """
+        """Ask `Researcher` as `chat` does, as a stream for `with` and `for`."""
         inputs = ResearcherInputs(
             topic=topic,
             notes=notes,

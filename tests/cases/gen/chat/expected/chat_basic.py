@@ -67,8 +67,7 @@ _APP = ChatInfo(
 class ChatBasicClient(ChatClient[ChatBasicInputs]):
     """Talks with `chat_basic`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_CHAT_BASIC_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_CHAT_BASIC_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
 
     The app opens with: Hello {{name}}!
 
@@ -105,7 +104,7 @@ class ChatBasicClient(ChatClient[ChatBasicInputs]):
 
         Raises:
             pydantic.ValidationError: An input is not what the app takes.
-            TurnError: The turn failed, was stopped, or waits for a person: see `.turn`.
+            TurnError: The turn failed or was stopped: see `.turn`.
             DifyError: Anything else, such as a missing setting or a refusal.
         """
         inputs = ChatBasicInputs(
@@ -138,11 +137,7 @@ class ChatBasicClient(ChatClient[ChatBasicInputs]):
         files: Sequence[FileInput] | None = None,
         **options: Unpack[TurnStreamOptions],
     ) -> TurnStream:
-        """Ask `chat_basic`, and stream the answer as events, for `with` and `for`.
-
-        Takes what `chat` takes. The turn starts with the first event that is asked for;
-        `stream.result()` returns or raises what `chat` does.
-        """
+        """Ask `chat_basic` as `chat` does, as a stream for `with` and `for`."""
         inputs = ChatBasicInputs(
             name=name,
             tone=tone,

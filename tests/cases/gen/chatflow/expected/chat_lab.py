@@ -94,8 +94,7 @@ _APP = ChatInfo(
 class ChatLabClient(ChatflowClient[ChatLabInputs, ChatLabVariables]):
     """Talks with `chat_lab`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_CHAT_LAB_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_CHAT_LAB_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
 
     The app opens with: Hello {{name}}, what shall it be?
 
@@ -153,11 +152,7 @@ class ChatLabClient(ChatflowClient[ChatLabInputs, ChatLabVariables]):
         files: Sequence[FileInput] | None = None,
         **options: Unpack[TurnStreamOptions],
     ) -> TurnStream:
-        """Ask `chat_lab`, and stream the answer as events, for `with` and `for`.
-
-        Takes what `chat` takes. The turn starts with the first event that is asked for;
-        `stream.result()` returns or raises what `chat` does.
-        """
+        """Ask `chat_lab` as `chat` does, as a stream for `with` and `for`."""
         inputs = ChatLabInputs(name=name, tone=tone, count=count)
         return self.stream_inputs(
             query,

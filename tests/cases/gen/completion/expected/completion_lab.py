@@ -56,8 +56,8 @@ _APP = CompletionInfo(
 class CompletionLabClient(CompletionClient[CompletionLabInputs]):
     """Runs `completion_lab`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_COMPLETION_LAB_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_COMPLETION_LAB_API_KEY` or `DIFY_API_KEY`, and
+    `DIFY_USER`.
     """
 
     _app = _APP
@@ -100,11 +100,7 @@ class CompletionLabClient(CompletionClient[CompletionLabInputs]):
         files: Sequence[FileInput] | None = None,
         **options: Unpack[CompletionStreamOptions],
     ) -> TurnStream:
-        """Run `completion_lab`, and stream the text as events, for `with` and `for`.
-
-        Takes what `complete` takes. The turn starts with the first event that is asked
-        for; `stream.result()` returns or raises what `complete` does.
-        """
+        """Run `completion_lab` as `complete` does, as a stream for `with` and `for`."""
         inputs = CompletionLabInputs(name=name, query=query, tone=tone)
         return self.stream_inputs(inputs, user=user, files=files, **options)
 

@@ -97,8 +97,7 @@ _APP = ChatInfo(
 class ChatHitlClient(ChatflowClient[ChatHitlInputs, ChatHitlVariables]):
     """Talks with `chat_hitl`, all calls over one pool of connections.
 
-    What it is not given comes at the first call from `DIFY_BASE_URL`,
-    `DIFY_CHAT_HITL_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
+    Reads `DIFY_BASE_URL`, `DIFY_CHAT_HITL_API_KEY` or `DIFY_API_KEY`, and `DIFY_USER`.
     """
 
     _app = _APP
@@ -150,11 +149,7 @@ class ChatHitlClient(ChatflowClient[ChatHitlInputs, ChatHitlVariables]):
         files: Sequence[FileInput] | None = None,
         **options: Unpack[TurnStreamOptions],
     ) -> TurnStream:
-        """Ask `chat_hitl`, and stream the answer as events, for `with` and `for`.
-
-        Takes what `chat` takes. The turn starts with the first event that is asked for;
-        `stream.result()` returns or raises what `chat` does.
-        """
+        """Ask `chat_hitl` as `chat` does, as a stream for `with` and `for`."""
         inputs = ChatHitlInputs(topic=topic)
         return self.stream_inputs(
             query,
