@@ -27,7 +27,7 @@ def test_an_app_knows_its_kind(mode: AppMode) -> None:
 def test_the_runtime_has_a_class_for_every_event_and_a_kind_for_every_class() -> None:
     """But for what releases before 1.12 sent alone."""
     known = {event for kind in APP_KINDS.values() for event in kind.events}
-    tree = ast.parse((ROOT / "templates" / "runtime" / "_events.py").read_text("utf-8"))
+    tree = ast.parse((ROOT / "templates" / "runtime" / "_payloads.py").read_text("utf-8"))
     (table,) = (
         each.value
         for each in tree.body

@@ -196,7 +196,7 @@ def test_foreign_files_are_left_alone_and_named_when_they_stand_in_the_way(proje
 
 def test_a_file_that_somebody_deleted_comes_back(project: Project) -> None:
     project.generate()
-    (project.client / "_runtime" / "_events.py").unlink()
+    (project.client / "_runtime" / "_payloads.py").unlink()
     (project.client / "concat.py").unlink()
     assert project.generate().code == 0
     assert project.check().code == 0

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from runtime import DifyError, Run, RunPausedError, _events
+from runtime import DifyError, Run, RunPausedError, _payloads
 from runtime._http import httpx
-from runtime._responses import Record
+from runtime._payloads import Record
 from support.concat_client import ConcatClient
 from support.fault_events import FORM, PAUSED, RUN_ID, blocking, detail, event
 
@@ -60,7 +60,7 @@ def sample(kind: str) -> dict[str, Any]:
 
 PAUSE: dict[str, Any] = json.loads(PAUSED[-1][6:])
 FINISH = {"event": "workflow_finished", **with_files(blocking())}
-EVENTS = [*map(sample, _events.EVENT_TYPES), PAUSE, FINISH, {"event": "human_input_required", "data": FORM}]
+EVENTS = [*map(sample, _payloads.EVENT_TYPES), PAUSE, FINISH, {"event": "human_input_required", "data": FORM}]
 
 
 def places(value: Any) -> list[tuple[Any, ...]]:

@@ -11,7 +11,7 @@ import pytest
 import runtime
 from pydantic import Field, ValidationError
 from runtime import Checkbox, FileInput, FileRules, Inputs, JsonObject, NodeFinished, Number, Outputs, Run, Text
-from runtime._events import EVENT_TYPES, make_event
+from runtime._payloads import EVENT_TYPES, make_event
 from runtime._models import make_run
 from support import TESTS
 from support.fault_events import RUN_ID, WORKFLOW_ID

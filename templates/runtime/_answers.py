@@ -50,7 +50,7 @@ from ._errors import (
     UnsupportedFileTypeError,
 )
 from ._http import Call, http_library
-from ._responses import (
+from ._payloads import (
     to_maybe_integer,
     to_maybe_object,
     to_maybe_text,

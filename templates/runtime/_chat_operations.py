@@ -34,15 +34,7 @@ from ._files import File, FilesInput, PreparedFile, Uploads, extension_of
 from ._http import Call
 from ._models import Inputs, ResponseMode, WorkflowInfo, check_json, prepared_files
 from ._operations import ClientOptions, Operations
-from ._protocol import (
-    JSON_HEADERS,
-    checked_run_id,
-    get_call,
-    segment,
-    start_call,
-    to_json_body,
-)
-from ._responses import (
+from ._payloads import (
     PAGE_SIZE,
     NewItems,
     Pages,
@@ -51,6 +43,14 @@ from ._responses import (
     to_objects,
     to_text,
     to_texts,
+)
+from ._protocol import (
+    JSON_HEADERS,
+    checked_run_id,
+    get_call,
+    segment,
+    start_call,
+    to_json_body,
 )
 from ._session import StreamSession, collect, is_blocking
 from ._settings import HeaderValues, Settings

@@ -43,7 +43,7 @@ from ._answers import error_of
 from ._async_transport import AsyncTransport
 from ._errors import AnswerTooLargeError, ConfigurationError, ConnectionFailedError
 from ._http import Call
-from ._responses import Record, read_integer, read_maybe_text, read_moment, read_text
+from ._payloads import Record, read_integer, read_maybe_text, read_moment, read_text
 from ._settings import NO_HEADERS, ExtraHeaders, origin_of
 from ._transport import (
     Exchange,

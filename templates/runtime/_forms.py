@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from ._errors import FormValuesError
 from ._files import FileRules, PreparedFile, Uploads
-from ._responses import Form, FormInput
+from ._payloads import Form, FormInput
 
 TEXT_FIELDS = ("paragraph", "text_input", "text-input")
 FILE_FIELDS = ("file", "file-list")

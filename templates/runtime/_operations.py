@@ -61,6 +61,15 @@ from ._models import (
     prepared_files,
     settle,
 )
+from ._payloads import (
+    AppInfo,
+    AppParameters,
+    AppSite,
+    Form,
+    LogPage,
+    to_maybe_text,
+    to_text,
+)
 from ._protocol import (
     SETTLED,
     STOP_PATIENCE,
@@ -73,15 +82,6 @@ from ._protocol import (
     run_call,
     run_detail,
     segment,
-)
-from ._responses import (
-    AppInfo,
-    AppParameters,
-    AppSite,
-    Form,
-    LogPage,
-    to_maybe_text,
-    to_text,
 )
 from ._settings import (
     NO_HEADERS,

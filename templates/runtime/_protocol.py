@@ -31,7 +31,9 @@ from ._errors import (
     StreamInterruptedError,
     TooManyRequestsError,
 )
-from ._events import (
+from ._http import Call
+from ._models import WorkflowNode, is_same_run, plain_id
+from ._payloads import (
     EVENT_TYPES,
     Event,
     StreamEvent,
@@ -39,11 +41,13 @@ from ._events import (
     UnknownEvent,
     WorkflowFinished,
     WorkflowPaused,
+    forms_of,
     make_event,
+    to_integer,
+    to_maybe_integer,
+    to_object,
+    to_text,
 )
-from ._http import Call
-from ._models import WorkflowNode, is_same_run, plain_id
-from ._responses import forms_of, to_integer, to_maybe_integer, to_object, to_text
 from ._settings import Settings
 from ._transport import Exchange, too_large
 

@@ -55,13 +55,10 @@ def event_shapes(kind: AppKind) -> list[EventShape]:
 
 @cache
 def _event_shapes() -> Mapping[str, EventShape]:
-    events = ast.parse(runtime_files()["_runtime/_events.py"])
-    answers = ast.parse(runtime_files()["_runtime/_responses.py"])
-    records = {
-        each.name: _record(each) for tree in (answers, events) for each in tree.body if isinstance(each, ast.ClassDef)
-    }
+    payloads = ast.parse(runtime_files()["_runtime/_payloads.py"])
+    records = {each.name: _record(each) for each in payloads.body if isinstance(each, ast.ClassDef)}
     shapes = {}
-    for name, kind in _event_types(events):
+    for name, kind in _event_types(payloads):
         lineage = [*_lineage(kind, records)]
         members = {key: value for each in reversed(lineage) for key, value in records[each].members.items()}
         shapes[name] = EventShape(name, records[kind].about, "FlatEvent" in lineage, members)
