@@ -134,7 +134,7 @@ def test_what_fits_the_class_fits_the_form(
 ) -> None:
     given_values = {**GOOD, **values} if is_whole else values
     form = client.Form({"node_id": "1735000000001", "inputs": ASKED["inputs"], "actions": ASKED["user_actions"]})
-    checks = client._runtime._forms
+    checks = client._runtime._operations
     try:
         checks.check_action(form, action)
         checks.check_values(form, given_values)

@@ -287,7 +287,7 @@ def test_what_is_taken_is_what_the_fields_say(values: dict[str, Any]) -> None:
     fits = values.keys() == {"comment", "colour"}
     fits = fits and isinstance(values["comment"], str) and values["colour"] in COLOURS
     try:
-        checked = runtime._forms.check_values(form, values)
+        checked = runtime._operations.check_values(form, values)
     except runtime.FormValuesError as error:
         assert not fits
         assert error.problems
@@ -300,11 +300,11 @@ def test_what_is_taken_is_what_the_fields_say(values: dict[str, Any]) -> None:
 @given(value=json_values | st.just(REMOTE) | st.lists(st.just(LINK), max_size=4))
 def test_what_files_become_is_what_the_server_takes(value: Any) -> None:
     try:
-        checked = runtime._forms.check_values(only(FIELDS[3]), {"pictures": value})
+        checked = runtime._operations.check_values(only(FIELDS[3]), {"pictures": value})
     except runtime.FormValuesError as error:
         assert list(error.problems) == ["pictures"]
         return
-    wire = runtime._forms.wire_values(checked, {})
+    wire = runtime._operations.wire_values(checked, {})
     assert len(wire["pictures"]) <= 2  # none at all are taken, too
     assert all(json.loads(json.dumps(file))["type"] == "image" for file in wire["pictures"])
 
@@ -313,6 +313,6 @@ def test_what_files_become_is_what_the_server_takes(value: Any) -> None:
 def test_no_field_that_a_server_sends_breaks_the_check(field: Any, value: Any) -> None:
     hostile = {"type": field, "output_variable_name": "a", "option_source": field, "number_limits": field}
     try:
-        runtime._forms.check_values(only(hostile), {"a": value})
+        runtime._operations.check_values(only(hostile), {"a": value})
     except runtime.FormValuesError as error:
         assert error.problems

@@ -25,8 +25,10 @@ from ._http import (
     NOTHING_SAID,
     Call,
     Network,
+    OpenUpload,
     RequestMaker,
     Route,
+    UploadBody,
     build_request,
     check_open,
     finite,
@@ -48,7 +50,6 @@ from ._transport import (
     no_free_slot,
     not_its_turn,
 )
-from ._uploads import OpenUpload, UploadBody
 
 if TYPE_CHECKING:
     import asyncio

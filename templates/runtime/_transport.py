@@ -36,6 +36,7 @@ from ._http import (
     Network,
     RequestMaker,
     Route,
+    UploadBody,
     build_request,
     check_open,
     finite,
@@ -46,7 +47,6 @@ from ._http import (
     seconds_left,
     timeouts,
 )
-from ._uploads import UploadBody
 
 MAX_ERROR_SIZE = 1 << 20
 MAX_LAYERS = 4

@@ -41,7 +41,7 @@ def fill_in(form: Any, client: Any, loaded: GeneratedClient, read: Read) -> None
     say(f"\n{printable(content.strip() or form.node_title)}")
     if form.expiration_time:
         say(f"(waits for an answer until {form.expiration_time.astimezone():%Y-%m-%d %H:%M})")
-    forms = import_module(f"{loaded.package.__name__}._runtime._forms")
+    forms = import_module(f"{loaded.package.__name__}._runtime._operations")
     values = {}
     for field in form.inputs:
         for number, option in enumerate(field.options, 1):
