@@ -47,7 +47,6 @@ NAMES = {
     "AsyncClient": "Client",
     "AsyncIterator": "Iterator",
     "StopAsyncIteration": "StopIteration",
-    "_async_transport": "_transport",
     "aclose": "close",
     "__aenter__": "__enter__",
     "__aexit__": "__exit__",

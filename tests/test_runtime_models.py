@@ -11,8 +11,8 @@ import pytest
 import runtime
 from pydantic import Field, ValidationError
 from runtime import Checkbox, FileInput, FileRules, Inputs, JsonObject, NodeFinished, Number, Outputs, Run, Text
-from runtime._payloads import EVENT_TYPES, make_event
 from runtime._models import make_run
+from runtime._payloads import EVENT_TYPES, make_event
 from support import TESTS
 from support.fault_events import RUN_ID, WORKFLOW_ID
 from support.replay import cases, recording

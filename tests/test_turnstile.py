@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from runtime._async_transport import AsyncTransport
 from runtime._errors import ClosedError, ConfigurationError, ConversationMismatchError, DeadlineExceededError
-from runtime._transport import SyncTransport, run_now
+from runtime._transport import AsyncTransport, SyncTransport, run_now
 from runtime._turns import ConversationState
 
 SOON = 30.0

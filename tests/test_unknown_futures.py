@@ -16,8 +16,8 @@ import runtime
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from runtime._payloads import EVENT_TYPES
 from runtime._http import httpx
+from runtime._payloads import EVENT_TYPES
 from support.both_clients import Kinds, Using, with_async, with_sync
 from support.fault_events import RUN_ID, TASK_ID
 from support.in_memory import URL, answered_by, streamed

@@ -192,12 +192,12 @@ def ask(client: httpx.Client, call: Any, timeout: float, *, whole: float | None 
     Raises:
         NoAnswerError: There is none, or it has more than `limit` bytes.
     """
-    transport, errors = runtime_module("_transport"), runtime_module("_errors")
+    transport, answers, errors = (runtime_module(name) for name in ("_transport", "_answers", "_errors"))
 
     async def read() -> Any:
         until = time.monotonic() + (STEPS * timeout if whole is None else whole)
         exchange = await transport.SyncTransport(client).open(call, until, timeout)
-        return await transport.read_all(exchange, call, limit)
+        return await answers.read_all(exchange, call, limit)
 
     try:
         return transport.run_now(read())

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Generic, Protocol, TypeVar, Unpack, overload
 
-from ._async_transport import AsyncTransport
 from ._errors import DifyError
 from ._files import Destination, File, FilesInput, UploadedFile
 from ._http import AsyncClient, Network, SSLContext, check_client
@@ -40,6 +39,7 @@ from ._payloads import (
 from ._protocol import text_filter
 from ._session import EndT, StreamSession, follow_run, run_to_end, wait_for_end
 from ._settings import ExtraHeaders, HeaderValues, Secret
+from ._transport import AsyncTransport
 
 # What a `with` block enters: `Self` says the same, but jedi takes that for the base class.
 AsyncClientT = TypeVar("AsyncClientT")

@@ -44,21 +44,12 @@ from pydantic import (
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import TypeAliasType
 
-from ._answers import error_of
-from ._async_transport import AsyncTransport
+from ._answers import Exchange, error_of, read_error, read_up_to
 from ._errors import AnswerTooLargeError, ConfigurationError, ConnectionFailedError
 from ._http import PIECE_SIZE, Call, UploadBody
 from ._payloads import Record, read_integer, read_maybe_text, read_moment, read_text
 from ._settings import NO_HEADERS, ExtraHeaders, origin_of
-from ._transport import (
-    Exchange,
-    ResultT,
-    SyncTransport,
-    Transport,
-    read_error,
-    read_up_to,
-    run_now,
-)
+from ._transport import AsyncTransport, ResultT, SyncTransport, Transport, run_now
 
 MAX_REDIRECTS = 5
 MAX_NUMBER = 10_000

@@ -18,7 +18,15 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Generic, Self, TypeVar, cast
 
-from ._answers import Answer, error_of, json_object, unexpected
+from ._answers import (
+    Answer,
+    Exchange,
+    error_of,
+    json_object,
+    read_all,
+    read_error,
+    unexpected,
+)
 from ._errors import (
     ConfigurationError,
     ConnectionFailedError,
@@ -99,7 +107,7 @@ from ._settings import (
     read_settings,
     read_user,
 )
-from ._transport import Exchange, Transport, read_all, read_error
+from ._transport import Transport
 
 ResultsT = TypeVar("ResultsT", bound=Outputs)
 AttemptT = TypeVar("AttemptT")

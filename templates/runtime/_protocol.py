@@ -16,7 +16,15 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote
 
-from ._answers import Answer, dify_error, json_object, parsed, unexpected
+from ._answers import (
+    Answer,
+    Exchange,
+    dify_error,
+    json_object,
+    parsed,
+    too_large,
+    unexpected,
+)
 from ._errors import (
     APIError,
     ConfigurationError,
@@ -49,7 +57,6 @@ from ._payloads import (
     to_text,
 )
 from ._settings import Settings
-from ._transport import Exchange, too_large
 
 JSON_HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 STREAM_HEADERS = {"Content-Type": "application/json", "Accept": "text/event-stream"}

@@ -9,7 +9,7 @@ from threading import Lock
 from time import monotonic
 from typing import Any, Generic, Protocol, TypeVar
 
-from ._answers import parsed, unexpected
+from ._answers import Exchange, parsed, read_all, unexpected
 from ._errors import (
     APIError,
     ConfigurationError,
@@ -49,7 +49,7 @@ from ._protocol import (
     run_call,
 )
 from ._settings import HeaderValues, Settings
-from ._transport import Exchange, Slot, read_all
+from ._transport import Slot
 
 StreamedT = TypeVar("StreamedT", bound=Outputs)
 EndT_co = TypeVar("EndT_co", covariant=True)
