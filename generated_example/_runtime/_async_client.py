@@ -8,9 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Generic, Protocol, TypeVar, Unpack, overload
 
-from ._async_transport import AsyncTransport
 from ._errors import DifyError
-from ._events import Event, TextChunk
 from ._files import Destination, File, FilesInput, UploadedFile
 from ._http import AsyncClient, Network, SSLContext, check_client
 from ._models import (
@@ -26,19 +24,22 @@ from ._models import (
     starting,
 )
 from ._operations import ClientOptions, Operations
-from ._protocol import text_filter
-from ._responses import (
+from ._payloads import (
     AppInfo,
     AppParameters,
     AppSite,
+    Event,
     Form,
     LogEntry,
     LogNews,
     LogPage,
+    TextChunk,
     log_filters,
 )
+from ._protocol import text_filter
 from ._session import EndT, StreamSession, follow_run, run_to_end, wait_for_end
 from ._settings import ExtraHeaders, HeaderValues, Secret
+from ._transport import AsyncTransport
 
 # What a `with` block enters: `Self` says the same, but jedi takes that for the base class.
 AsyncClientT = TypeVar("AsyncClientT")

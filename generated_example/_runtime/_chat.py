@@ -31,7 +31,7 @@ from ._conversations import (
 from ._files import File, FilesInput
 from ._models import Inputs, InputsT
 from ._operations import ClientOptions
-from ._responses import Pages, PageT
+from ._payloads import Pages, PageT
 from ._session import StreamSession
 from ._transport import run_now
 from ._turns import (

@@ -30,19 +30,19 @@ from ._errors import (
     NotFoundError,
     StreamInterruptedError,
 )
-from ._files import File, FilesInput, PreparedFile, Uploads, extension_of
+from ._files import (
+    File,
+    FilesInput,
+    PreparedFile,
+    Uploads,
+    extension_of,
+    named_source,
+    upload_body,
+)
 from ._http import Call
 from ._models import Inputs, ResponseMode, WorkflowInfo, check_json, prepared_files
 from ._operations import ClientOptions, Operations
-from ._protocol import (
-    JSON_HEADERS,
-    checked_run_id,
-    get_call,
-    segment,
-    start_call,
-    to_json_body,
-)
-from ._responses import (
+from ._payloads import (
     PAGE_SIZE,
     NewItems,
     Pages,
@@ -51,6 +51,14 @@ from ._responses import (
     to_objects,
     to_text,
     to_texts,
+)
+from ._protocol import (
+    JSON_HEADERS,
+    checked_run_id,
+    get_call,
+    segment,
+    start_call,
+    to_json_body,
 )
 from ._session import StreamSession, collect, is_blocking
 from ._settings import HeaderValues, Settings
@@ -67,7 +75,6 @@ from ._turns import (
     blocking_turn,
     settle_turn,
 )
-from ._uploads import UploadBody, mime_type_of, named_source
 
 RUN_FAILED = "Run failed"
 """How the answer begins that a blocking turn of a chatflow gets where the run failed."""
@@ -598,11 +605,11 @@ class ChatOperations:
         source, name = named_source(file)
         extension = extension_of(name)
         is_heard = extension in HEARD_EXTENSIONS
-        body = UploadBody(
+        body = upload_body(
             await self.operations.readable(source),
-            name=name,
-            mime_type=f"audio/{extension}" if is_heard else mime_type_of(name),
-            fields={"user": self.operations.user(user)},
+            name,
+            self.operations.user(user),
+            f"audio/{extension}" if is_heard else None,
         )
         settings = self.operations.settings()
         call = Call(

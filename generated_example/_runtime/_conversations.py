@@ -24,7 +24,7 @@ from ._answers import parsed
 from ._errors import VariableError
 from ._files import BUILD_LATER, File
 from ._models import check_json, files_of, to_json
-from ._responses import (
+from ._payloads import (
     Citation,
     Form,
     Record,

@@ -18,12 +18,11 @@ from importlib import import_module
 from importlib.util import find_spec
 from time import monotonic
 from traceback import clear_frames, walk_stack
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlencode
 
 from ._errors import ConfigurationError, DeadlineExceededError
 from ._settings import NO_HEADERS, ExtraHeaders, HeaderValues, Secret
-from ._uploads import UploadBody
 
 if TYPE_CHECKING:
     from ssl import SSLContext as SSLContext  # noqa: PLC0414
@@ -37,6 +36,7 @@ CONNECT_TIMEOUT = 10.0
 MAX_IDLE_CONNECTIONS = 100
 MAX_KNOWN_URLS = 100
 MAX_WAIT = 1e9
+PIECE_SIZE = 1 << 17
 KEEP_ALIVE = (
     ("TCP_KEEPIDLE", 30),
     ("TCP_KEEPALIVE", 30),
@@ -93,6 +93,79 @@ def check_client(client: object, kind: str) -> None:
         raise ConfigurationError(
             f"http_client must be an httpx.{kind}, not {type(client).__name__}"
         )
+
+
+class UploadBody:
+    """A multipart body with one file, read piece by piece.
+
+    `opened` opens it: the file, how many bytes of it are sent, and whether it is closed then.
+
+    httpx's `files=` would rewind it, read it in the thread of the event loop, send what
+    cannot be measured in chunks, and fail at names of files that are not Unicode.
+    """
+
+    __slots__ = ("_end", "_opened", "_start", "content_type")
+
+    def __init__(
+        self,
+        opened: Callable[[], tuple[BinaryIO, int, bool]],
+        *,
+        name: str,
+        mime_type: str,
+        fields: Mapping[str, str],
+    ) -> None:
+        self._opened = opened
+        boundary = os.urandom(16).hex()
+        part = f'--{boundary}\r\nContent-Disposition: form-data; name="'
+        head = "".join(
+            f'{part}{field}"\r\n\r\n{value}\r\n' for field, value in fields.items()
+        )
+        head += f'{part}file"; filename="{quote_name(name)}"\r\n'
+        head += f"Content-Type: {mime_type}\r\n\r\n"
+        self._start = head.encode()
+        self._end = f"\r\n--{boundary}--\r\n".encode()
+        self.content_type = f"multipart/form-data; boundary={boundary}"
+
+    def open(self) -> "OpenUpload":
+        """Return the body, ready to be sent once."""
+        file, size, owned = self._opened()
+        return OpenUpload(self._start, file, size, self._end, owned=owned)
+
+
+def quote_name(name: str) -> str:
+    """Return a file name inside of a multipart header, quoted as browsers do.
+
+    The name of a file on disk need not be Unicode.
+    """
+    name = name.encode(errors="surrogatepass").decode(errors="replace")
+    return name.translate({34: "%22", 13: "%0D", 10: "%0A"})
+
+
+class OpenUpload:
+    """One sending of an `UploadBody`. `size` is known before the first byte is sent."""
+
+    __slots__ = ("_end", "_file", "_owned", "_start", "size")
+
+    def __init__(
+        self, start: bytes, file: BinaryIO, file_size: int, end: bytes, *, owned: bool
+    ) -> None:
+        self._start = start
+        self._file = file
+        self._end = end
+        self._owned = owned
+        self.size = len(start) + file_size + len(end)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Iterate over the whole body."""
+        yield self._start
+        while piece := self._file.read(PIECE_SIZE):
+            yield piece
+        yield self._end
+
+    def close(self) -> None:
+        """Let go of the file, unless it is the caller's."""
+        if self._owned:
+            self._file.close()
 
 
 class Call:

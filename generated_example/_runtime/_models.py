@@ -48,7 +48,7 @@ from typing_extensions import TypedDict
 
 from ._errors import DifyError
 from ._files import BUILD_LATER, BY_CODE, File, FileRules, PreparedFile, Uploads
-from ._responses import (
+from ._payloads import (
     Form,
     forms_of,
     to_integer,

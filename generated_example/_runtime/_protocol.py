@@ -16,7 +16,15 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any, cast
 from urllib.parse import quote
 
-from ._answers import Answer, dify_error, json_object, parsed, unexpected
+from ._answers import (
+    Answer,
+    Exchange,
+    dify_error,
+    json_object,
+    parsed,
+    too_large,
+    unexpected,
+)
 from ._errors import (
     APIError,
     ConfigurationError,
@@ -31,7 +39,9 @@ from ._errors import (
     StreamInterruptedError,
     TooManyRequestsError,
 )
-from ._events import (
+from ._http import Call
+from ._models import WorkflowNode, is_same_run, plain_id
+from ._payloads import (
     EVENT_TYPES,
     Event,
     StreamEvent,
@@ -39,13 +49,14 @@ from ._events import (
     UnknownEvent,
     WorkflowFinished,
     WorkflowPaused,
+    forms_of,
     make_event,
+    to_integer,
+    to_maybe_integer,
+    to_object,
+    to_text,
 )
-from ._http import Call
-from ._models import WorkflowNode, is_same_run, plain_id
-from ._responses import forms_of, to_integer, to_maybe_integer, to_object, to_text
 from ._settings import Settings
-from ._transport import Exchange, too_large
 
 JSON_HEADERS = {"Content-Type": "application/json", "Accept": "application/json"}
 STREAM_HEADERS = {"Content-Type": "application/json", "Accept": "text/event-stream"}

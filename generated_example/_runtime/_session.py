@@ -9,7 +9,7 @@ from threading import Lock
 from time import monotonic
 from typing import Any, Generic, Protocol, TypeVar
 
-from ._answers import parsed, unexpected
+from ._answers import Exchange, parsed, read_all, unexpected
 from ._errors import (
     APIError,
     ConfigurationError,
@@ -23,7 +23,6 @@ from ._errors import (
     StreamInterruptedError,
     TooManyRequestsError,
 )
-from ._events import WorkflowPaused
 from ._files import FilesInput
 from ._http import LOGGER, Call, seconds_left
 from ._models import (
@@ -36,6 +35,7 @@ from ._models import (
     settle,
 )
 from ._operations import Operations
+from ._payloads import WorkflowPaused, to_maybe_object, to_object
 from ._protocol import (
     SETTLED,
     STOP_PATIENCE,
@@ -48,9 +48,8 @@ from ._protocol import (
     peek,
     run_call,
 )
-from ._responses import to_maybe_object, to_object
 from ._settings import HeaderValues, Settings
-from ._transport import Exchange, Slot, read_all
+from ._transport import Slot
 
 StreamedT = TypeVar("StreamedT", bound=Outputs)
 EndT_co = TypeVar("EndT_co", covariant=True)

@@ -1,31 +1,39 @@
-"""How requests are sent: what a flow asks of its transport, and the blocking transport.
+"""How requests are sent: what a flow asks of its transport, the blocking and the asyncio one.
 
 A flow is a coroutine either way. The blocking transport never suspends one, so that
-`run_now` runs it like a plain function, in any thread and beside any event loop.
+`run_now` runs it like a plain function, in any thread and beside any event loop. That for
+asyncio has one pool of connections for each event loop, of which a client may use several,
+one after the other or at the same time; the functions that await import asyncio, since
+blocking programs need none of it.
 """
 
 import os
-import zlib
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterator,
+)
 from contextlib import suppress
 from functools import lru_cache
-from math import inf
+from math import inf, isinf
 from queue import Empty, SimpleQueue
 from threading import Event as Signal
 from threading import Lock, RLock
 from time import monotonic
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
+from weakref import WeakMethod, WeakSet
 
-from ._answers import Answer, closed_error, translate
+from ._answers import Exchange, closed_error, decoded, timeout_error, translate
 from ._errors import (
-    AnswerTooLargeError,
     ClosedError,
-    ConnectionLostError,
+    ConfigurationError,
     DeadlineExceededError,
     DifyError,
-    IdleTimeoutError,
-    UnexpectedResponseError,
 )
 from ._http import (
     CONNECT_TIMEOUT,
@@ -34,8 +42,10 @@ from ._http import (
     NOTHING_SAID,
     Call,
     Network,
+    OpenUpload,
     RequestMaker,
     Route,
+    UploadBody,
     build_request,
     check_open,
     finite,
@@ -46,207 +56,9 @@ from ._http import (
     seconds_left,
     timeouts,
 )
-from ._uploads import UploadBody
 
-MAX_ERROR_SIZE = 1 << 20
-MAX_LAYERS = 4
-INFLATED_SIZE = 1 << 18
-GZIP = 16 + zlib.MAX_WBITS
-ZLIB = zlib.MAX_WBITS
-RAW_DEFLATE = -zlib.MAX_WBITS
-
-
-class Exchange(Protocol):
-    """A response whose body is still to be read. Header names are lower case."""
-
-    @property
-    def status(self) -> int:
-        """The HTTP status."""
-        ...
-
-    @property
-    def headers(self) -> Any:
-        """The headers, a mapping."""
-
-    async def read(self, limit: float | None = None) -> bytes | None:
-        """Return the next piece of the body; None at its end.
-
-        `limit` is how many seconds it may take, where that is less than other limits.
-        """
-
-    async def close(self) -> None:
-        """Let go of the connection. May be called more than once."""
-
-
-async def read_all(exchange: Exchange, call: Call, max_size: int) -> Answer:
-    """Return the whole response. Closes it, whatever happens.
-
-    Raises:
-        AnswerTooLargeError: Its body has more than `max_size` bytes.
-    """
-    body = await read_up_to(exchange, max_size)
-    if len(body) > max_size:
-        raise too_large(f"The answer to {call.method} {call.shown}", max_size)
-    return Answer(exchange.status, exchange.headers, body)
-
-
-async def read_error(exchange: Exchange) -> Answer:
-    """Return the response that says what is wrong: its beginning will do, and its status."""
-    try:
-        body = await read_up_to(exchange, MAX_ERROR_SIZE)
-    except UnexpectedResponseError:
-        body = b""
-    except (ConnectionLostError, IdleTimeoutError):
-        if exchange.status < 300:
-            raise
-        body = b""
-    return Answer(exchange.status, exchange.headers, body)
-
-
-async def read_up_to(exchange: Exchange, max_size: int) -> bytes:
-    """Return the body; of one that is larger, a little more than `max_size` bytes. Closes it."""
-    pieces: list[bytes] = []
-    size = 0
-    try:
-        while size <= max_size and (piece := await exchange.read()) is not None:
-            pieces.append(piece)
-            size += len(piece)
-    finally:
-        await exchange.close()
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-
-def too_large(what: str, max_size: int) -> AnswerTooLargeError:
-    """Return the error for something that has more bytes than the client takes."""
-    return AnswerTooLargeError(
-        f"{what} has more than {max_size:,} bytes. If so much is to be expected, give the "
-        "client a larger max_answer_size="
-    )
-
-
-def decoded(exchange: Exchange, call: Call) -> Exchange:
-    """Return the exchange, with the compression of its body undone, if there is any."""
-    encoding = exchange.headers.get("content-encoding")
-    return Decoded(exchange, call, encoding) if encoding else exchange
-
-
-class Decoded:
-    """An exchange whose body is compressed, read as if it were not."""
-
-    __slots__ = ("_call", "_encoding", "_exchange", "_layers", "_pieces")
-
-    def __init__(self, exchange: Exchange, call: Call, encoding: str) -> None:
-        self._exchange = exchange
-        self._call = call
-        self._encoding = encoding
-        self._layers: list[Inflater] | None = None
-        self._pieces: Iterator[bytes] = iter(())
-
-    @property
-    def status(self) -> int:
-        return self._exchange.status
-
-    @property
-    def headers(self) -> Any:
-        return self._exchange.headers
-
-    async def read(self, limit: float | None = None) -> bytes | None:
-        if self._layers is None:
-            self._layers = layers_of(self._encoding, self._call)
-        while True:
-            try:
-                if piece := next(self._pieces, None):
-                    return piece
-            except zlib.error as error:
-                raise UnexpectedResponseError(
-                    f"The answer to {self._call.method} {self._call.shown} cannot be "
-                    f"decompressed ({error})",
-                    status=self.status,
-                ) from error
-            compressed = await self._exchange.read(limit)
-            if compressed is None:
-                break
-            self._pieces = inflate(self._layers, compressed)
-        if not all(layer.is_complete for layer in self._layers):
-            raise ConnectionLostError(
-                f"The answer to {self._call.method} {self._call.shown} ended in the "
-                "middle of its compressed body"
-            )
-        return None
-
-    async def close(self) -> None:
-        await self._exchange.close()
-
-
-def layers_of(encoding: str, call: Call) -> list["Inflater"]:
-    """Return what undoes a Content-Encoding, in the order of its use."""
-    names = [name.strip().lower() for name in encoding.split(",")]
-    names = [name for name in names if name not in ("", "identity")]
-    known = all(name in ("gzip", "x-gzip", "deflate") for name in names)
-    if not known or len(names) > MAX_LAYERS:
-        raise UnexpectedResponseError(
-            f"The answer to {call.method} {call.shown} has the content encoding "
-            f"{encoding[:100]!r}. This client undoes gzip and deflate, and asks for them",
-            hint="Something between here and Dify compresses what it should not",
-        )
-    return [Inflater(name) for name in reversed(names)]
-
-
-class Inflater:
-    """Undoes one layer of gzip or deflate."""
-
-    __slots__ = ("_inner", "_is_gzip", "_is_new")
-
-    def __init__(self, name: str) -> None:
-        self._is_gzip = name != "deflate"
-        self._is_new = True
-        self._inner = zlib.decompressobj(GZIP if self._is_gzip else ZLIB)
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether what was fed so far has an end, or nothing was fed."""
-        return self._is_new or self._inner.eof
-
-    def feed(self, data: bytes) -> Iterator[bytes]:
-        """Return what a piece of the body stands for, in pieces of bounded size.
-
-        Raises:
-            zlib.error: It is not compressed as was said.
-        """
-        if self._is_new and data and not self._is_gzip and not _has_zlib_head(data):
-            self._inner = zlib.decompressobj(RAW_DEFLATE)
-        self._is_new = self._is_new and not data
-        while data:
-            if self._inner.eof:
-                if not (self._is_gzip and data.startswith(b"\x1f\x8b")):
-                    return  # what follows the end is of no account
-                self._inner = zlib.decompressobj(GZIP)
-            piece = self._inner.decompress(data, INFLATED_SIZE)
-            while piece:
-                yield piece
-                rest = self._inner.unconsumed_tail
-                piece = self._inner.decompress(rest, INFLATED_SIZE)
-            data = self._inner.unused_data
-
-
-def _has_zlib_head(data: bytes) -> bool:
-    """Check whether deflate has the head that the standard asks for, and some servers leave out."""
-    second = data[1] if len(data) > 1 else None
-    return data[0] & 15 == 8 and (second is None or (data[0] * 256 + second) % 31 == 0)
-
-
-def inflate(layers: list[Inflater], data: bytes) -> Iterator[bytes]:
-    """Return what a piece of the body stands for, with all layers undone."""
-    pieces = iter([data])
-    for layer in layers:
-        pieces = _through(layer, pieces)
-    return pieces
-
-
-def _through(layer: Inflater, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    for piece in pieces:
-        yield from layer.feed(piece)
-
+if TYPE_CHECKING:
+    import asyncio
 
 ResultT = TypeVar("ResultT")
 WRITE_SIZE = 1 << 14
@@ -383,6 +195,35 @@ def log_call(call: Call, began: float, outcome: object) -> None:
     """Write one line about a request: never a body, a query or a key."""
     milliseconds = (monotonic() - began) * 1000
     LOGGER.debug("%s %s -> %s, %.0f ms", call.method, call.shown, outcome, milliseconds)
+
+
+def closed_while_waiting() -> ClosedError:
+    """Return the error of a call that waited for its turn, or to be repeated."""
+    return ClosedError("close() was called while a request waited to be sent")
+
+
+def does_not_travel() -> TypeError:
+    """Return the error of something that holds connections and is pickled or copied."""
+    return TypeError(
+        "Connections do not pickle. A client does, without them; a stream or a "
+        "conversation is begun anew from its id"
+    )
+
+
+def no_free_slot() -> DifyError:
+    """Return the error of a call that waited too long for others to end."""
+    return DeadlineExceededError(
+        "The call's timeout passed while it waited for other runs to end: "
+        "max_concurrency= limits how many go on at a time. Nothing was sent"
+    )
+
+
+def not_its_turn() -> DifyError:
+    """Return the error of a turn that waited too long for another one of its conversation."""
+    return DeadlineExceededError(
+        "The call's timeout passed while it waited for another turn of the same "
+        "conversation to end: there is one at a time. Nothing was sent"
+    )
 
 
 class Watch:
@@ -750,30 +591,471 @@ class SyncTransport:
         return slot
 
 
-def closed_while_waiting() -> ClosedError:
-    """Return the error of a call that waited for its turn, or to be repeated."""
-    return ClosedError("close() was called while a request waited to be sent")
+WaitedT = TypeVar("WaitedT")
+CLOSING_TIMEOUT = 5.0
 
 
-def does_not_travel() -> TypeError:
-    """Return the error of something that holds connections and is pickled or copied."""
-    return TypeError(
-        "Connections do not pickle. A client does, without them; a stream or a "
-        "conversation is begun anew from its id"
+class Unhurried(Generic[WaitedT]):
+    """Awaits something, and cancels it only where it waits.
+
+    Where a connection breaks or a wait is cancelled, the HTTP library closes the
+    connection and lets other tasks run once meanwhile. Cancelled there, it would leave one
+    that is closed half in its pool for ever: a cancellation is held back until then.
+    """
+
+    __slots__ = ("_awaitable", "_cancelled_error")
+
+    def __init__(
+        self, awaitable: Awaitable[WaitedT], cancelled_error: type[BaseException]
+    ) -> None:
+        self._awaitable = awaitable
+        self._cancelled_error = cancelled_error
+
+    def __await__(self) -> Generator[Any, None, WaitedT]:
+        steps = self._awaitable.__await__()
+        held: BaseException | None = None
+        arrived: BaseException | None = None
+        while True:
+            try:
+                waited = steps.send(None) if arrived is None else steps.throw(arrived)
+                arrived = None
+                if held is not None and waited is not None:
+                    waited.cancel()
+                    arrived, held = held, None
+                    continue
+            except StopIteration as done:
+                if held is not None:
+                    raise held from None
+                result: WaitedT = done.value
+                return result
+            except Exception as error:
+                if held is not None:
+                    raise held from error
+                raise
+            try:
+                yield waited
+            except self._cancelled_error as error:
+                if waited is None:
+                    held = error
+                else:
+                    arrived = error
+            except BaseException as error:  # noqa: BLE001
+                arrived = error
+
+
+class Alarm:
+    """Ends whatever an exchange waits for: when the deadline comes, or at `close`.
+
+    Does for many waits what `asyncio.timeout` does for one, with a single timer: a stream
+    waits for every piece, maybe in another task each time, and a timer each would cost
+    more than the piece.
+    """
+
+    __slots__ = ("_call", "_deadline", "_is_closed", "_rang", "_task", "_timer")
+
+    def __init__(self, call: Call, deadline: float) -> None:
+        import asyncio
+
+        self._call = call
+        self._deadline = deadline
+        self._rang = False
+        self._is_closed = False
+        self._task: asyncio.Task[Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        left = seconds_left(deadline)
+        if not isinf(left):
+            self._timer = asyncio.get_running_loop().call_later(left, self._ring)
+
+    async def wait(
+        self, awaitable: Awaitable[WaitedT], limit: float | None = None
+    ) -> WaitedT:
+        """Return the result of what the HTTP library does, within `limit` seconds.
+
+        Raises:
+            DifyError: It failed, did not come in time, or is not wanted any more.
+        """
+        import asyncio
+
+        task = asyncio.current_task()
+        assert task is not None
+        cancelling = task.cancelling()
+        self._task = task
+        timer = None
+        if limit is not None:
+            timer = asyncio.get_running_loop().call_later(limit, self._ring)
+        try:
+            return await Unhurried(awaitable, asyncio.CancelledError)
+        except StopAsyncIteration:
+            raise
+        except BaseException as error:
+            hide_key(error)
+            if isinstance(error, asyncio.CancelledError):
+                if self._rang and task.uncancel() <= cancelling:
+                    raise self._error() from None
+            elif isinstance(error, Exception):
+                known = translate(error, self._call, self._deadline)
+                if known := self._error() if self._rang else known:
+                    raise known from error
+            raise
+        finally:
+            self._task = None
+            if timer is not None:
+                timer.cancel()
+
+    def check(self) -> None:
+        """Raise what `wait` would, if the alarm rang while nobody waited."""
+        if self._rang:
+            raise self._error()
+
+    def stop(self) -> None:
+        """Forget the timer; wake the task that waits, if another one does this."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._task is not None:
+            self.close()
+
+    def close(self) -> None:
+        """Wake the task that waits, and let nobody wait any more."""
+        self._is_closed = True
+        self._ring()
+
+    def _ring(self) -> None:
+        self._rang = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def _error(self) -> DifyError:
+        if self._is_closed:
+            return closed_error(self._call)
+        return timeout_error(self._call, self._deadline)
+
+
+class AsyncExchange:
+    """A response that is read by awaiting."""
+
+    __slots__ = (
+        "_alarm",
+        "_ended",
+        "_forget",
+        "_pieces",
+        "_response",
+        "headers",
+        "status",
     )
 
+    def __init__(
+        self, response: Any, alarm: Alarm, forget: Callable[[Alarm], None]
+    ) -> None:
+        self.status: int = response.status_code
+        self.headers = response.headers
+        self._response = response
+        self._alarm = alarm
+        self._forget = forget
+        self._ended = False
+        self._pieces: AsyncIterator[bytes] = aiter(response.stream)
 
-def no_free_slot() -> DifyError:
-    """Return the error of a call that waited too long for others to end."""
-    return DeadlineExceededError(
-        "The call's timeout passed while it waited for other runs to end: "
-        "max_concurrency= limits how many go on at a time. Nothing was sent"
-    )
+    async def read(self, limit: float | None = None) -> bytes | None:
+        self._alarm.check()
+        try:
+            return await self._alarm.wait(self._pieces.__anext__(), limit)
+        except StopAsyncIteration:
+            self._ended = True
+            return None
+
+    async def close(self) -> None:
+        self._alarm.stop()
+        self._forget(self._alarm)
+        if self._ended:
+            await self._response.aclose()
+        else:  # a connection that is closed half stays in the pool for ever
+            await finish(self._response.aclose())
 
 
-def not_its_turn() -> DifyError:
-    """Return the error of a turn that waited too long for another one of its conversation."""
-    return DeadlineExceededError(
-        "The call's timeout passed while it waited for another turn of the same "
-        "conversation to end: there is one at a time. Nothing was sent"
-    )
+FINISHING: "set[asyncio.Task[Any]]" = set()
+"""Tasks that nobody may be waiting for: the event loop itself holds tasks weakly."""
+
+
+def spawn(flow: Coroutine[Any, Any, WaitedT]) -> "asyncio.Task[WaitedT]":
+    """Run a flow as a task that goes on to its end, whoever waits for it."""
+    import asyncio
+
+    task = asyncio.ensure_future(flow)
+    FINISHING.add(task)
+    task.add_done_callback(FINISHING.discard)
+    return task
+
+
+async def finish(flow: Coroutine[Any, Any, WaitedT]) -> WaitedT:
+    """Return the result of a flow that goes on when its caller is cancelled."""
+    import asyncio
+
+    return await asyncio.shield(spawn(flow))
+
+
+class LoopSlot:
+    """A slot of one event loop, released from wherever its owner is dropped."""
+
+    __slots__ = ("__weakref__", "_close", "_held", "_loop")
+
+    def __init__(
+        self, loop: "asyncio.AbstractEventLoop", slots: "asyncio.Semaphore | None"
+    ) -> None:
+        self._loop = loop
+        self._held = [] if slots is None else [slots]
+        self._close: WeakMethod[Callable[[], Coroutine[Any, Any, None]]] | None = None
+
+    def release(self) -> None:
+        # It was given back before, or the loop is over.
+        with suppress(IndexError, RuntimeError):
+            self._loop.call_soon_threadsafe(self._held.pop().release)
+
+    __del__ = release
+
+    def close_later(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._loop.call_soon_threadsafe(lambda: spawn(close()))
+
+    def close_at_end(self, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        self._close = WeakMethod(close)
+
+    async def close(self) -> None:
+        """Close the stream that wanted it, if it is still there."""
+        close = None if self._close is None else self._close()
+        if close is not None:
+            await close()
+
+
+class LoopState:
+    """What belongs to one event loop: the slots for runs and, while it is open, a pool.
+
+    The slots outlive the pool: runs that were begun over one go on when it is closed.
+    """
+
+    __slots__ = ("alarms", "closer", "closing", "pools", "runs", "slots")
+
+    def __init__(self, max_concurrency: int | None) -> None:
+        import asyncio
+
+        self.pools: dict[Route, Any] = {}
+        self.closer: AsyncGenerator[None] | None = None
+        self.alarms: set[Alarm] = set()
+        self.closing = asyncio.Event()
+        self.runs: WeakSet[LoopSlot] = WeakSet()
+        self.slots = asyncio.Semaphore(max_concurrency) if max_concurrency else None
+
+    def wake(self) -> None:
+        """End everything that waits, with a `ClosedError`."""
+        import asyncio
+
+        closing, self.closing = self.closing, asyncio.Event()
+        closing.set()
+        for alarm in list(self.alarms):
+            alarm.close()
+
+    async def close_at_end(self, pools: dict[Route, Any]) -> AsyncGenerator[None]:
+        """Close the pools when the loop shuts its async generators down, or earlier."""
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        try:
+            yield
+        finally:
+            # The loop ends: nobody has asked for it.
+            if self.pools is pools:
+                for run in list(self.runs):
+                    await run.close()
+                if others := [task for task in FINISHING if task.get_loop() is loop]:
+                    await asyncio.wait(others, timeout=CLOSING_TIMEOUT)
+            for pool in pools.values():
+                await pool.aclose()
+
+
+def running_loop() -> "asyncio.AbstractEventLoop":
+    """Return the event loop that runs here.
+
+    Raises:
+        ConfigurationError: None does.
+    """
+    import asyncio
+
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            "Async clients are for asyncio, and no event loop of asyncio runs here. In "
+            "trio, call the blocking client in a thread: "
+            "await trio.to_thread.run_sync(client.get_run, run_id)"
+        ) from None
+
+
+class AsyncTransport:
+    """Sends by awaiting, in any event loop of asyncio."""
+
+    awaits = True
+
+    def __init__(
+        self,
+        client: Any = None,
+        max_concurrency: int | None = None,
+        network: Network = NOTHING_SAID,
+    ) -> None:
+        self._given = client
+        self._max_concurrency = max_concurrency
+        self._network = network
+        self._states: dict[asyncio.AbstractEventLoop, LoopState] = {}
+        self._lock = Lock()
+        self._make_request = RequestMaker()
+
+    def __reduce__(self) -> Any:
+        raise does_not_travel()
+
+    async def _state(self) -> LoopState:
+        loop = running_loop()
+        state = self._states.get(loop)
+        if state is None:
+            state = LoopState(self._max_concurrency)
+            with self._lock:
+                for other in [other for other in self._states if other.is_closed()]:
+                    del self._states[other]
+                self._states[loop] = state
+        if state.closer is None:
+            state.closer = state.close_at_end(state.pools)
+            await anext(state.closer)
+        return state
+
+    def _pool(self, state: LoopState, url: str) -> Any:
+        if self._given is not None:
+            check_open(self._given)
+            return self._given
+        route = self._network.route_to(url)
+        if route not in state.pools:
+            state.pools[route] = new_client(http_library().AsyncClient, route)
+        return state.pools[route]
+
+    async def close(self) -> None:
+        """Close all connections, unless they are those of the caller's own client.
+
+        Tasks of this event loop that wait get a `ClosedError`. Pools of other event loops
+        that still run are closed by those.
+        """
+        with self._lock:
+            states = dict(self._states)
+        if not states:
+            return  # maybe outside of asyncio, where nothing was opened
+        closers = {loop: state.closer for loop, state in states.items()}
+        for state in states.values():
+            state.closer, state.pools = None, {}
+        here = running_loop()
+        if here in states:
+            states[here].wake()
+        closer = closers.pop(here, None)
+        if closer is not None:
+            await closer.aclose()
+
+    async def open(self, call: Call, deadline: float, idle: float) -> Exchange:
+        began = monotonic()
+        extensions: dict[str, Any] = {"timeout": timeouts(seconds_left(deadline), idle)}
+        if self._given is None:
+            extensions["trace"] = keep_new_alive
+        state = await self._state()
+        alarm = Alarm(call, deadline)
+        state.alarms.add(alarm)
+        request: Any = None
+        upload = call.content.open() if isinstance(call.content, UploadBody) else None
+        try:
+            client = self._pool(state, call.url)
+            content = async_pieces(upload) if upload else call.content
+            build = client.build_request if self._given else self._make_request
+            call.sender = client
+            request = build_request(build, call, extensions, content)
+            if upload:
+                request.headers["Content-Length"] = str(upload.size)
+            sending = client.send(
+                request, stream=True, auth=None, follow_redirects=False
+            )
+            response = await alarm.wait(sending)
+        except BaseException as error:
+            alarm.stop()
+            state.alarms.discard(alarm)
+            hide_key(error, request)
+            log_call(call, began, type(error.__cause__ or error).__name__)
+            raise
+        finally:
+            if upload:
+                upload.close()
+        log_call(call, began, response.status_code)
+        return decoded(AsyncExchange(response, alarm, state.alarms.discard), call)
+
+    async def sleep(self, seconds: float) -> None:
+        import asyncio
+
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await (await self._state()).closing.wait()
+            raise closed_while_waiting()
+
+    async def do(self, function: Callable[..., WaitedT], *arguments: Any) -> WaitedT:
+        import asyncio
+
+        return await asyncio.to_thread(function, *arguments)
+
+    async def finish(self, flow: Coroutine[Any, Any, WaitedT]) -> WaitedT:
+        return await finish(flow)
+
+    async def acquire(self, deadline: float) -> LoopSlot:
+        import asyncio
+
+        state = await self._state()
+        closing = state.closing
+        if state.slots is not None:
+            try:
+                async with asyncio.timeout(finite(seconds_left(deadline))):
+                    await state.slots.acquire()
+            except TimeoutError:
+                raise no_free_slot() from None
+        slot = LoopSlot(asyncio.get_running_loop(), state.slots)
+        if closing.is_set():
+            slot.release()
+            raise closed_while_waiting()
+        state.runs.add(slot)
+        return slot
+
+    async def enter(self, turnstile: Turnstile, deadline: float) -> TurnSlot:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        closing = (await self._state()).closing
+        left = finite(seconds_left(deadline))
+        admitted = asyncio.Event()
+
+        def call() -> None:
+            loop.call_soon_threadsafe(admitted.set)
+
+        turnstile.queue(call)
+        try:
+            async with asyncio.timeout(left):
+                await admitted.wait()
+        except BaseException as error:
+            turnstile.withdraw(call)
+            if isinstance(error, TimeoutError):
+                raise not_its_turn() from None
+            raise
+        slot = TurnSlot(turnstile)
+        if closing.is_set():
+            slot.release()
+            raise closed_while_waiting()
+        return slot
+
+
+async def keep_new_alive(event: str, info: dict[str, Any]) -> None:
+    """Keep a connection alive, from what the HTTP library tells of its steps."""
+    if event.endswith("connect_tcp.complete"):
+        keep_alive(info["return_value"])
+
+
+async def async_pieces(upload: OpenUpload) -> AsyncIterator[bytes]:
+    """Read the whole body in another thread, so that the loop goes on."""
+    import asyncio
+
+    pieces = upload.pieces()
+    while piece := await asyncio.to_thread(next, pieces, b""):
+        yield piece

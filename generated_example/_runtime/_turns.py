@@ -13,24 +13,21 @@ from typing_extensions import TypedDict
 
 from ._conversations import Variables
 from ._errors import ConfigurationError, ConversationMismatchError, DifyError
-from ._events import (
+from ._files import File, FileRules, FilesInput, PreparedFile, prepare_files
+from ._models import Inputs, Outputs, ResponseMode, files_of, is_same_run
+from ._payloads import (
     EVENT_TYPES,
     AgentMessage,
+    Citation,
     Event,
+    Form,
     Message,
     MessageEnd,
     MessageReplace,
-    WorkflowFinished,
-    WorkflowPaused,
-)
-from ._files import File, FileRules, FilesInput, PreparedFile, prepare_files
-from ._models import Inputs, Outputs, ResponseMode, files_of, is_same_run
-from ._protocol import NOTABLE, RunState, usable_id
-from ._responses import (
-    Citation,
-    Form,
     Thought,
     Usage,
+    WorkflowFinished,
+    WorkflowPaused,
     forms_of,
     to_maybe_object,
     to_maybe_text,
@@ -39,6 +36,7 @@ from ._responses import (
     to_objects,
     to_text,
 )
+from ._protocol import NOTABLE, RunState, usable_id
 from ._settings import HeaderValues
 from ._transport import Transport, TurnSlot, Turnstile
 
