@@ -200,7 +200,7 @@ def mock_dify(
         from difygen.config import read_config
         from difygen.console import UsageProblem
         from difygen.listening import listening_socket
-        from difygen.mock.api.endpoints import ServerOptions
+        from difygen.mock.api.requests import ServerOptions
         from difygen.mock.definition import load_served
         from difygen.mock.errors import Cut
         from difygen.mock.server import MockServer, keys_for

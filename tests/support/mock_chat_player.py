@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 from difygen.cursor import Diagnostics
 from difygen.listening import listening_socket
-from difygen.mock.api.endpoints import ServerOptions
+from difygen.mock.api.requests import ServerOptions
 from difygen.mock.definition import Definition, define
 from difygen.mock.server import MockServer, keys_for
 from difygen.parser.dsl import mode_of, read_contract, read_head

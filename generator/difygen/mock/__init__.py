@@ -7,7 +7,7 @@ The way of a request:
 
     command      `difygen mock` reads definitions, which are what is served, and starts a server
     server       the routes; whose key it is, and which fault it asks for: errors
-    api          the body of the answer: validation checks inputs and files keeps uploads; streams sends events
+    api          the answer, endpoint by endpoint: validation checks what is sent, files keeps uploads
     runs         starts the run, drives its simulation, and keeps it for whoever follows or asks later; conversations
                  keeps what chat-type apps remember
     engine       one run or turn, event by event, without a clock or a connection

@@ -12,7 +12,7 @@ from math import isfinite
 from difygen.config import Config
 from difygen.console import OK, WRONG, UsageProblem, collecting, echo, finish, say
 from difygen.listening import listener
-from difygen.mock.api.endpoints import ServerOptions
+from difygen.mock.api.requests import ServerOptions
 from difygen.mock.definition import Definition, load_served
 from difygen.mock.engine.values import HandlerError, load_handler
 from difygen.mock.errors import Cut, UnknownFaultError

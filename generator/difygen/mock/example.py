@@ -11,16 +11,13 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from difygen.mock.api.payloads import form_variables
 from difygen.mock.conversations import ConversationStore
 from difygen.mock.definition import Definition, JsonObject
-from difygen.mock.engine.turns import Turn
 from difygen.mock.engine.values import example_value
 from difygen.mock.errors import Faults
 from difygen.mock.files import FileStore, kind_of
-from difygen.mock.runs import Run, RunStore
-from difygen.mock.turn_runs import Asking, start_turn, turn_body
-from difygen.mock.validation import checked_inputs
+from difygen.mock.runs import Asking, RunStore, start_turn
+from difygen.mock.validation import checked_inputs, form_variables
 from difygen.model import WORKFLOW, App, Input
 
 USER = "ada"
@@ -113,23 +110,14 @@ async def _call(definition: Definition, query: str, inputs: JsonObject) -> tuple
         asking = Asking(USER, query, checked, inputs, [])
         run = start_turn(runs, ConversationStore(), definition, asking, None, Faults({}))
     try:
-        events = [event async for event in _until_it_waits(run)]
-        return _answer(run), events
+        events = []
+        async for event in run.follow(0):
+            events.append(event)
+            if event["event"] == "workflow_paused":  # nobody answers
+                break
+        return run.answer(), events
     finally:
         await runs.aclose()
-
-
-async def _until_it_waits(run: Run) -> Any:
-    async for event in run.follow(0):
-        yield event
-        if event["event"] == "workflow_paused":
-            return
-
-
-def _answer(run: Run) -> JsonObject:
-    if isinstance(run.simulation, Turn):
-        return turn_body(run, run.simulation)
-    return {"task_id": run.task_id, "workflow_run_id": run.id, "data": run.blocking_data()}
 
 
 class ApiCall(NamedTuple):
@@ -157,7 +145,7 @@ def example_answers(definition: Definition, calls: Sequence[ApiCall]) -> tuple[A
 
 
 async def _answers(definition: Definition, calls: Sequence[ApiCall]) -> tuple[Any, ...]:
-    from difygen.mock.api.endpoints import ServerOptions, ServerState  # what only those need who ask the server
+    from difygen.mock.api.requests import ServerOptions, ServerState  # what only those need who ask the server
     from difygen.mock.server import create_app
 
     app = definition.workflow

@@ -1,4 +1,7 @@
-"""Runs in progress and past: drives simulations, lets requests follow them, and keeps what detail and logs show."""
+"""Runs and turns in progress and past: starts and drives them, lets requests follow, and keeps what is shown of them.
+
+Knows nothing of HTTP.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,18 @@ import uuid
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
+from difygen.mock.conversations import ConversationRow, ConversationStore
 from difygen.mock.definition import Definition, JsonObject
+from difygen.mock.engine.chatflow import ChatflowTurn
 from difygen.mock.engine.forms import Form
 from difygen.mock.engine.scheduler import Compute, Delay, Pause
 from difygen.mock.engine.simulation import Identity, Simulation
+from difygen.mock.engine.turns import FormTurn, Turn
 from difygen.mock.engine.values import Handler, call_handler, example_outputs, judge_outputs
-from difygen.mock.errors import Faults, invalid_param
+from difygen.mock.errors import Faults
 from difygen.mock.files import FileStore
-from difygen.mock.validation import WorkflowLogQuery
 from difygen.model import CHATFLOW, WORKFLOW
 from difygen.releases import Release
 
@@ -45,7 +50,6 @@ DETAIL_KEYS = (
 _STOPPED = "Stopped by user."
 _ERROR_EVENT_MESSAGE = "[mock] Server Unavailable Error, this failure was asked for"
 _STALLS_AFTER = 3
-_KEYWORD_LENGTH = 30
 
 
 @dataclass(slots=True)
@@ -152,7 +156,7 @@ class Run:
 
     # What answers say of it
 
-    def blocking_data(self) -> JsonObject:
+    def data(self) -> JsonObject:
         """Return the `data` of a blocking answer. A paused run also says who is asked what, since 1.14."""
         simulation = self.simulation
         data = {
@@ -171,6 +175,34 @@ class Run:
             paused = self.events[-1]["data"]
             data |= {"paused_nodes": paused["paused_nodes"], "reasons": paused["reasons"]}
         return data
+
+    def answer(self) -> JsonObject:
+        """Return what a blocking call gets. A turn that paused says so, and who is asked what (seen on 1.14.2)."""
+        if not isinstance(self.simulation, Turn):
+            return {"task_id": self.task_id, "workflow_run_id": self.id, "data": self.data()}
+        turn, row = self.simulation, self.simulation.row
+        end = next((each for each in self.events if each["event"] == "message_end"), None)
+        metadata = end["metadata"] if end else turn.metadata(0, 0) | {"usage": None}
+        body: JsonObject = {
+            "event": "message",
+            "task_id": self.task_id,
+            "id": row.id,
+            "message_id": row.id,
+            "conversation_id": row.conversation_id,
+            "mode": self.definition.workflow.mode,
+            "answer": row.answer,
+            "metadata": metadata,
+            "created_at": row.created_at,
+        }
+        if not row.conversation_id:
+            del body["conversation_id"]
+        if self.status != "paused":
+            return body
+        paused = self.events[-1]["data"]
+        shared = {key: body[key] for key in ("id", "mode", "conversation_id", "message_id", "answer", "metadata")}
+        kept = ("paused_nodes", "reasons", "status", "elapsed_time", "total_tokens", "total_steps")
+        data = shared | {"workflow_run_id": self.id, "created_at": row.created_at} | {key: paused[key] for key in kept}
+        return body | {"event": "workflow_paused", "workflow_run_id": self.id, "data": data}
 
     @property
     def has_ended(self) -> bool:
@@ -252,6 +284,16 @@ class Run:
         }
 
 
+class Asking(NamedTuple):
+    """Who asks what: `inputs` are checked, `given` those that came; `files` are resolved."""
+
+    user: str
+    query: str
+    inputs: JsonObject
+    given: JsonObject
+    files: list[JsonObject]
+
+
 class _RunEndedError(Exception):
     """The run ends here without a `workflow_finished`."""
 
@@ -327,24 +369,6 @@ class RunStore:
         for run in self.by_id.values():
             if run.task_id == task_id:
                 run.stop(is_strangers=is_strangers)
-
-    def logs(self, definition: Definition, query: WorkflowLogQuery) -> JsonObject:
-        """Return the body of `GET /workflows/logs`, newest first."""
-        if query.created_by_account:
-            raise invalid_param(f"Account not found: {query.created_by_account}")
-        before, after = _moment(query.created_at__before), _moment(query.created_at__after)
-        runs = (
-            self.of(definition) if definition.workflow.kind is WORKFLOW else ()
-        )  # of a chatflow none (seen on 1.14.2)
-        found = [run for run in runs if _matches(run, query, before, after)]
-        start = (query.page - 1) * query.limit
-        return {
-            "page": query.page,
-            "limit": query.limit,
-            "total": len(found),
-            "has_more": len(found) > start + query.limit,
-            "data": [run.log(self.user_id(definition, run.user)) for run in found[start : start + query.limit]],
-        }
 
     async def aclose(self) -> None:
         """End what is still going."""
@@ -427,24 +451,39 @@ async def _cancel(task: asyncio.Future[Any]) -> None:
     await asyncio.wait({task})
 
 
-def _moment(text: str | None) -> float | None:
-    if not text:
-        return None
-    try:
-        int(text[:4].encode())  # the server's library reads the year like this, and refuses it in these words
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise invalid_param(str(error)) from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-
-
-def _matches(run: Run, query: WorkflowLogQuery, before: float | None, after: float | None) -> bool:
-    created, keyword = run.simulation.created_at, (query.keyword or "")[:_KEYWORD_LENGTH].lower()
-    texts = (json.dumps(run.inputs, ensure_ascii=False), json.dumps(run.outputs, ensure_ascii=False), run.user)
-    return (
-        query.status in (None, run.stored_status)
-        and (before is None or created <= before)
-        and (after is None or created >= after)
-        and query.created_by_end_user_session_id in (None, "", run.user)
-        and (not keyword or any(keyword in text.lower() for text in texts))
-    )
+def start_turn(
+    runs: RunStore,
+    chats: ConversationStore,
+    definition: Definition,
+    asking: Asking,
+    conversation: ConversationRow | None,
+    faults: Faults,
+) -> Run:
+    """Store a turn, of a new conversation unless it goes on with one, and let it go on by itself."""
+    user, query, inputs, given, files = asking
+    row = chats.begin(definition, user, query, inputs, conversation)
+    for file in files:
+        row.attach(file, "user")
+    conversation = chats.conversations.get(row.conversation_id)
+    count = len(conversation.messages) if conversation else 1
+    is_chatflow = definition.workflow.kind is CHATFLOW
+    user_id = runs.user_id(definition, user)
+    identity = Identity(str(uuid.uuid4()) if is_chatflow else row.id, str(uuid.uuid4()), user, user_id)
+    system = {
+        "sys.query": query,
+        "sys.files": files,
+        "sys.user_id": user,
+        "sys.dialogue_count": count,
+        "sys.app_id": definition.id("app"),
+        "sys.workflow_id": definition.id("workflow"),
+        "sys.workflow_run_id": identity.run_id,
+    }
+    variables = conversation.variables if conversation else {}
+    turn: Turn
+    arguments = (definition, identity, inputs, system, runs.files, faults, runs.latency)
+    annotation = chats.annotation(definition, query)
+    if is_chatflow:
+        turn = ChatflowTurn(*arguments, row=row, dialogue_count=count, annotation=annotation, variables=variables)
+    else:
+        turn = FormTurn(*arguments, row=row, dialogue_count=count, annotation=annotation)
+    return runs.launch(Run(definition, turn, faults, identity.run_id, identity.task_id, user, given))

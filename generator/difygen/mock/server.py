@@ -21,11 +21,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from difygen.listening import origin_of
-from difygen.mock.api import chat, endpoints, start
-from difygen.mock.api.endpoints import (
+from difygen.mock.api import calls, resources
+from difygen.mock.api.requests import (
     CORS,
     EXPOSED_HEADERS,
+    TRANSPORT,
     ApiRequest,
+    DroppedResponse,
     Endpoint,
     ServerOptions,
     ServerState,
@@ -33,7 +35,6 @@ from difygen.mock.api.endpoints import (
     no_such_page,
     page,
 )
-from difygen.mock.api.streams import TRANSPORT, DroppedResponse
 from difygen.mock.definition import Definition, app_info, app_meta, app_parameters, app_site
 from difygen.mock.errors import (
     HEADER,
@@ -56,39 +57,39 @@ _METHODS = "DELETE, GET, OPTIONS, PATCH, POST, PUT"
 _STARTING_SECONDS = 10.0
 
 _ROUTES: tuple[tuple[str, tuple[str, ...], Endpoint], ...] = (
-    (f"/v1/{WORKFLOW.start}", ("POST",), endpoints.run_workflow),
-    ("/v1/workflows/{workflow_id}/run", ("POST",), endpoints.run_workflow),
-    (f"/v1/{WORKFLOW.stop}", ("POST",), endpoints.stop_task),
-    (f"/v1/{WORKFLOW.start}/{{workflow_run_id}}", ("GET",), endpoints.run_detail),
-    ("/v1/workflows/logs", ("GET",), endpoints.logs),
-    ("/v1/workflow/{workflow_run_id}/events", ("GET",), endpoints.run_events),
-    ("/v1/form/human_input/{form_token}", ("GET", "POST"), endpoints.form),
-    ("/v1/files/upload", ("POST",), endpoints.upload),
-    ("/v1/files/{file_id}/preview", ("GET",), chat.preview),
+    (f"/v1/{WORKFLOW.start}", ("POST",), calls.run_workflow),
+    ("/v1/workflows/{workflow_id}/run", ("POST",), calls.run_workflow),
+    (f"/v1/{WORKFLOW.stop}", ("POST",), calls.stop_task),
+    (f"/v1/{WORKFLOW.start}/{{workflow_run_id}}", ("GET",), calls.run_detail),
+    ("/v1/workflows/logs", ("GET",), calls.logs),
+    ("/v1/workflow/{workflow_run_id}/events", ("GET",), calls.run_events),
+    ("/v1/form/human_input/{form_token}", ("GET", "POST"), calls.form),
+    ("/v1/files/upload", ("POST",), resources.upload),
+    ("/v1/files/{file_id}/preview", ("GET",), resources.preview),
     ("/v1/info", ("GET",), page(app_info)),
     ("/v1/parameters", ("GET",), page(app_parameters)),
     ("/v1/site", ("GET",), page(app_site)),
     ("/v1/meta", ("GET",), page(app_meta)),
-    (f"/v1/{CHAT.start}", ("POST",), start.send_chat_message),
-    (f"/v1/{CHAT.stop}", ("POST",), start.stop_turn),
-    (f"/v1/{COMPLETION.start}", ("POST",), start.send_completion_message),
-    (f"/v1/{COMPLETION.stop}", ("POST",), start.stop_turn),
-    ("/v1/conversations", ("GET",), chat.conversations),
-    ("/v1/conversations/{conversation_id:uuid}", ("DELETE",), chat.delete_conversation),
-    ("/v1/conversations/{conversation_id:uuid}/name", ("POST",), chat.rename_conversation),
-    ("/v1/conversations/{conversation_id:uuid}/variables", ("GET",), chat.variables),
-    ("/v1/conversations/{conversation_id:uuid}/variables/{variable_id:uuid}", ("PUT",), chat.set_variable),
-    ("/v1/messages", ("GET",), chat.messages),
-    ("/v1/messages/{message_id:uuid}/feedbacks", ("POST",), chat.feedback),
-    ("/v1/messages/{message_id:uuid}/suggested", ("GET",), chat.suggested_questions),
-    ("/v1/app/feedbacks", ("GET",), chat.feedbacks),
-    ("/v1/apps/annotations", ("GET",), chat.list_annotations),
-    ("/v1/apps/annotations", ("POST",), chat.create_annotation),
-    ("/v1/apps/annotations/{annotation_id}", ("PUT", "DELETE"), chat.change_annotation),
-    ("/v1/apps/annotation-reply/{action}", ("POST",), chat.annotation_reply),
-    ("/v1/apps/annotation-reply/{action}/status/{job_id}", ("GET",), chat.annotation_reply_status),
-    ("/v1/audio-to-text", ("POST",), chat.audio_to_text),
-    ("/v1/text-to-audio", ("POST",), chat.text_to_audio),
+    (f"/v1/{CHAT.start}", ("POST",), calls.send_chat_message),
+    (f"/v1/{CHAT.stop}", ("POST",), calls.stop_turn),
+    (f"/v1/{COMPLETION.start}", ("POST",), calls.send_completion_message),
+    (f"/v1/{COMPLETION.stop}", ("POST",), calls.stop_turn),
+    ("/v1/conversations", ("GET",), resources.conversations),
+    ("/v1/conversations/{conversation_id:uuid}", ("DELETE",), resources.delete_conversation),
+    ("/v1/conversations/{conversation_id:uuid}/name", ("POST",), resources.rename_conversation),
+    ("/v1/conversations/{conversation_id:uuid}/variables", ("GET",), resources.variables),
+    ("/v1/conversations/{conversation_id:uuid}/variables/{variable_id:uuid}", ("PUT",), resources.set_variable),
+    ("/v1/messages", ("GET",), resources.messages),
+    ("/v1/messages/{message_id:uuid}/feedbacks", ("POST",), resources.feedback),
+    ("/v1/messages/{message_id:uuid}/suggested", ("GET",), resources.suggested_questions),
+    ("/v1/app/feedbacks", ("GET",), resources.feedbacks),
+    ("/v1/apps/annotations", ("GET",), resources.list_annotations),
+    ("/v1/apps/annotations", ("POST",), resources.create_annotation),
+    ("/v1/apps/annotations/{annotation_id}", ("PUT", "DELETE"), resources.change_annotation),
+    ("/v1/apps/annotation-reply/{action}", ("POST",), resources.annotation_reply),
+    ("/v1/apps/annotation-reply/{action}/status/{job_id}", ("GET",), resources.annotation_reply_status),
+    ("/v1/audio-to-text", ("POST",), resources.audio_to_text),
+    ("/v1/text-to-audio", ("POST",), resources.text_to_audio),
 )
 
 
@@ -125,8 +126,8 @@ def create_app(state: ServerState) -> Starlette:
     routes += [
         Route("/v1/", root),
         Route("/v1", to_root),
-        Route("/api/form/human_input/{form_token}", endpoints.web_form, methods=["GET", "POST"]),
-        Route("/files/{file_id}/file-preview", endpoints.signed_file),
+        Route("/api/form/human_input/{form_token}", calls.web_form, methods=["GET", "POST"]),
+        Route("/files/{file_id}/file-preview", resources.signed_file),
     ]
     handlers: dict[Any, Any] = {404: not_found, 405: wrong_method, Exception: broken, HTTPException: broken}
     app = Starlette(routes=routes, exception_handlers=handlers, middleware=[Middleware(_DifyHeaders)])

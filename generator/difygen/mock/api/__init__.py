@@ -1,8 +1,8 @@
 """What the mock answers to a request, endpoint by endpoint: workflows as on 1.12.1, chat-type apps as on 1.14.2.
 
-endpoints    what every endpoint is given; those of workflow runs, and those that all apps have
-start        turns of chatflows, chatbots, agents and text generators: started, answered, stopped
-chat         what surrounds turns: conversations, messages, variables, feedback, annotations, speech
-payloads     the rules for what requests of chat-type apps bring along
-streams      event streams on the wire
+requests    what every endpoint is given, and what it answers with: JSON, event streams, connections that are cut
+calls       runs and turns: started, answered, followed, stopped, looked up; forms that they wait for
+resources   what surrounds them: conversations, messages, variables, feedback, annotations, speech, files
+
+An endpoint takes an authenticated request and returns a response, or raises `ApiError`.
 """

@@ -1,4 +1,4 @@
-"""Event streams on the wire: frames, pings, and connections that are cut on purpose."""
+"""What every endpoint is given, and what it answers with: JSON, events on the wire, connections cut on purpose."""
 
 from __future__ import annotations
 
@@ -6,15 +6,142 @@ import asyncio
 import contextlib
 import json
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 
-from starlette.responses import Response
+from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
-from difygen.mock.definition import JsonObject
-from difygen.mock.errors import ApiError, Cut
-from difygen.releases import Release
+from difygen.mock.conversations import ConversationStore
+from difygen.mock.definition import Definition, JsonObject
+from difygen.mock.engine.values import Handler
+from difygen.mock.errors import (
+    NOT_FOUND_PAGE,
+    WRONG_MODE,
+    ApiError,
+    Cut,
+    FailRate,
+    Faults,
+)
+from difygen.mock.files import FileStore
+from difygen.mock.runs import RunStore
+from difygen.mock.validation import (
+    json_body,
+)
+from difygen.model import WORKFLOW, AppKind
+from difygen.releases import MOCKED_BY_DEFAULT, Release
+
+JSON = "application/json"
+EXPOSED_HEADERS = "X-Env, X-Trace-Id, X-Version"
+CORS = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": EXPOSED_HEADERS}
+ANONYMOUS = "DEFAULT-USER"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerOptions:
+    """How a server behaves unless a request asks for a fault.
+
+    `release` is the Dify that it is. `handler` computes outputs, `latency` is how many seconds each node takes,
+    `ping_interval` the seconds between two pings, `fail_rate` the share of runs that fail, and `cut` is where every
+    connection is cut. `silence` is how many seconds a stream stays open that the server has refused, or that moderation
+    has answered.
+    """
+
+    release: Release = MOCKED_BY_DEFAULT
+    handler: Handler | None = None
+    latency: float = 0.0
+    ping_interval: float = 10.0
+    fail_rate: float = 0.0
+    cut: Cut | None = None
+    silence: float = 300.0
+
+
+class ServerState:
+    """Everything that one mock server knows. `keys` selects the app by API key; the key "" stands for any."""
+
+    def __init__(self, keys: Mapping[str, Definition], origin: str, options: ServerOptions) -> None:
+        self.keys = keys
+        self.options = options
+        self.release = options.release
+        self.files = FileStore(origin, options.release)
+        self.runs = RunStore(self.files, options.latency, options.handler)
+        self.chats = ConversationStore()
+        self.failures = FailRate(options.fail_rate)
+        self.closing = asyncio.Event()
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """One authenticated request."""
+
+    state: ServerState
+    definition: Definition
+    http: Request
+    faults: Faults
+
+    def faults_of_call(self) -> Faults:
+        """Return the faults of the run or turn that the request starts: some fail because of the server's rate."""
+        return Faults({"failed": "", **self.faults.words}) if self.state.failures.next_fails() else self.faults
+
+    async def json(self) -> JsonObject:
+        """Return the body, or refuse it."""
+        return json_body(self.http.headers.get("content-type", ""), await self.http.body())
+
+    @asynccontextmanager
+    async def form(self) -> AsyncIterator[FormData]:
+        """Give the fields and files of the body: none where it has another type, no boundary, or is broken within."""
+        try:
+            form = await self.http.form()
+        except (
+            HTTPException,
+            KeyError,
+            ValueError,
+        ):  # what releases of starlette and its parser say; Flask says nothing
+            form = FormData()
+        try:
+            yield form
+        finally:
+            await form.close()
+
+    def parameter(self, name: str) -> str:
+        """Return a part of the path."""
+        return str(self.http.path_params[name])
+
+    def require_workflow(self, *others: AppKind) -> None:
+        """Refuse the keys of apps that are neither workflows nor of the other kinds."""
+        if self.definition.workflow.kind not in (WORKFLOW, *others):
+            raise ApiError(400, "not_workflow_app", WRONG_MODE)
+
+
+Endpoint = Callable[[ApiRequest], Awaitable[Response]]
+
+
+def json_response(body: object, status: int = 200) -> Response:
+    """Return JSON as most endpoints send it: ASCII, a newline at the end."""
+    return Response(json.dumps(body) + "\n", status, media_type=JSON)
+
+
+def no_such_page() -> Response:
+    """Return what the server says of an address that it does not have, or not yet."""
+    return HTMLResponse(NOT_FOUND_PAGE, 404)
+
+
+def page(body: Callable[[Definition], JsonObject]) -> Endpoint:
+    """Return an endpoint that answers with what the definition says."""
+
+    async def endpoint(request: ApiRequest) -> Response:
+        return json_response(body(request.definition))
+
+    return endpoint
+
+
+# Event streams
+
 
 PING = b"event: ping\n\n"
 """A ping has no data line (seen on 1.12.1)."""
@@ -40,6 +167,21 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(each) for each in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+async def event_frames(
+    events: AsyncIterator[JsonObject], last_events: tuple[str, ...], silence: float = 0.0
+) -> AsyncGenerator[bytes, None]:
+    """Yield events up to one of `last_events`; a stream that lacks them stays open for `silence` seconds.
+
+    So does that of a turn which has no run: moderation or an annotation has answered it (seen on 1.14.2).
+    """
+    async for event in events:
+        yield frame(event)
+        if event["event"] in last_events:
+            return
+    if last_events:
+        await asyncio.sleep(silence)
 
 
 async def with_pings(frames: AsyncIterator[bytes], interval: float) -> AsyncGenerator[bytes, None]:

@@ -1,4 +1,4 @@
-"""What surrounds turns: the endpoints of conversations, messages, variables, feedback, annotations and speech."""
+"""The endpoints of what surrounds runs and turns: conversations, messages, variables, annotations, speech, files."""
 
 from __future__ import annotations
 
@@ -9,10 +9,21 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
 from starlette.datastructures import UploadFile
+from starlette.requests import Request
 from starlette.responses import Response
 
-from difygen.mock.api.endpoints import ANONYMOUS, JSON, ApiRequest, json_response
-from difygen.mock.api.payloads import (
+from difygen.mock.api.calls import require_chat
+from difygen.mock.api.requests import ANONYMOUS, CORS, JSON, ApiRequest, ServerState, json_response
+from difygen.mock.conversations import AnnotationRow, ConversationRow, FeedbackRow, VariableRow
+from difygen.mock.definition import JsonObject
+from difygen.mock.engine.turns import SPEECH
+from difygen.mock.errors import (
+    ApiError,
+    bad_request,
+    invalid_param,
+    not_found,
+)
+from difygen.mock.validation import (
     AnnotationCreatePayload,
     AnnotationListQuery,
     AnnotationReplyActionPayload,
@@ -24,15 +35,10 @@ from difygen.mock.api.payloads import (
     MessageFeedbackPayload,
     MessageListQuery,
     TextToAudioPayload,
-    checked_chat,
+    checked,
     lost,
+    required_user,
 )
-from difygen.mock.api.start import require_chat
-from difygen.mock.conversations import AnnotationRow, ConversationRow, FeedbackRow, VariableRow
-from difygen.mock.definition import JsonObject
-from difygen.mock.engine.turns import SPEECH
-from difygen.mock.errors import ApiError, bad_request, invalid_param, not_found
-from difygen.mock.validation import required_user
 from difygen.model import WORKFLOW
 
 R = TypeVar("R", bound="Listed")
@@ -58,7 +64,7 @@ def user_of(request: ApiRequest) -> str:
 async def conversations(request: ApiRequest) -> Response:
     """Answer `GET /conversations`."""
     require_chat(request)
-    query = checked_chat(ConversationListQuery, request.http.query_params, request.state.release)
+    query = checked(ConversationListQuery, request.http.query_params, request.state.release)
     key, is_descending = query.sort_by.removeprefix("-"), query.sort_by.startswith("-")
     rows = list(enumerate(request.state.chats.of(request.definition, user_of(request))))  # of the same second: by age
     rows.sort(key=lambda each: (getattr(each[1], key), each[0]), reverse=is_descending)
@@ -88,7 +94,7 @@ async def rename_conversation(request: ApiRequest) -> Response:
     body = await request.json()
     user = required_user(body)
     require_chat(request)
-    payload = checked_chat(ConversationRenamePayload, body, request.state.release)
+    payload = checked(ConversationRenamePayload, body, request.state.release)
     conversation = _conversation(request, user)
     first = next((message.query for message in conversation.messages), "nothing")
     conversation.rename(f"About: {first[:30]}" if payload.auto_generate else payload.name or "")
@@ -108,7 +114,7 @@ def _conversation(request: ApiRequest, user: str, *, is_page: bool = False) -> C
 async def messages(request: ApiRequest) -> Response:
     """Answer `GET /messages`: pages go back in time, and within a page the oldest comes first (seen on 1.14.2)."""
     require_chat(request)
-    query = checked_chat(MessageListQuery, request.http.query_params, request.state.release)
+    query = checked(MessageListQuery, request.http.query_params, request.state.release)
     if not query.conversation_id:
         return json_response(_page([], query.limit))
     conversation = request.state.chats.find(request.definition, user_of(request), query.conversation_id)
@@ -132,7 +138,7 @@ async def messages(request: ApiRequest) -> Response:
 async def variables(request: ApiRequest) -> Response:
     """Answer `GET /conversations/{conversation_id}/variables`."""
     require_chat(request)
-    query = checked_chat(ConversationVariablesQuery, request.http.query_params, request.state.release)
+    query = checked(ConversationVariablesQuery, request.http.query_params, request.state.release)
     rows = list(_conversation(request, user_of(request), is_page=True).variables.values())
     wanted = (query.variable_name or "").lower()
     rows = [row for row in rows if wanted in row.name.lower()]
@@ -149,7 +155,7 @@ async def set_variable(request: ApiRequest) -> Response:
     body = await request.json()
     user = required_user(body)
     require_chat(request)
-    value = checked_chat(ConversationVariableUpdatePayload, body, request.state.release).value
+    value = checked(ConversationVariableUpdatePayload, body, request.state.release).value
     rows = _conversation(request, user).variables.values()
     row = next((each for each in rows if each.id == request.parameter("variable_id").lower()), None)
     if row is None:
@@ -192,7 +198,7 @@ async def feedback(request: ApiRequest) -> Response:
     """Answer `POST /messages/{message_id}/feedbacks`."""
     body = await request.json()
     user = required_user(body)
-    payload = checked_chat(MessageFeedbackPayload, body, request.state.release)
+    payload = checked(MessageFeedbackPayload, body, request.state.release)
     state, definition = request.state, request.definition
     message = state.chats.message(definition, user, request.parameter("message_id"))
     if message is None:
@@ -206,7 +212,7 @@ async def feedback(request: ApiRequest) -> Response:
 
 async def feedbacks(request: ApiRequest) -> Response:
     """Answer `GET /app/feedbacks`, newest first."""
-    query = checked_chat(FeedbackListQuery, request.http.query_params, request.state.release)
+    query = checked(FeedbackListQuery, request.http.query_params, request.state.release)
     messages = [row for row in request.state.chats.messages.values() if row.definition is request.definition]
     app_id = request.definition.id("app")
     rated = [(row.feedback, row) for row in messages if row.feedback is not None]
@@ -231,7 +237,7 @@ async def suggested_questions(request: ApiRequest) -> Response:
 
 async def list_annotations(request: ApiRequest) -> Response:
     """Answer `GET /apps/annotations`, newest first."""
-    query = checked_chat(AnnotationListQuery, request.http.query_params, request.state.release)
+    query = checked(AnnotationListQuery, request.http.query_params, request.state.release)
     rows = [row for row in reversed(_annotations(request).values()) if query.keyword in f"{row.question} {row.answer}"]
     start = (query.page - 1) * query.limit
     shown = [row.shown() for row in rows[start : start + query.limit]]
@@ -241,7 +247,7 @@ async def list_annotations(request: ApiRequest) -> Response:
 
 async def create_annotation(request: ApiRequest) -> Response:
     """Answer `POST /apps/annotations`."""
-    payload = checked_chat(AnnotationCreatePayload, await request.json(), request.state.release)
+    payload = checked(AnnotationCreatePayload, await request.json(), request.state.release)
     row = AnnotationRow(payload.question, payload.answer)
     _annotations(request)[row.id] = row
     return json_response(row.shown(), 201)
@@ -255,7 +261,7 @@ async def change_annotation(request: ApiRequest) -> Response:
     if request.http.method == "DELETE":
         del rows[id_]
         return Response(status_code=204, media_type=JSON)
-    payload = checked_chat(AnnotationCreatePayload, await request.json(), request.state.release)
+    payload = checked(AnnotationCreatePayload, await request.json(), request.state.release)
     rows[id_].question, rows[id_].answer = payload.question, payload.answer
     return json_response(rows[id_].shown())
 
@@ -268,7 +274,7 @@ async def annotation_reply(request: ApiRequest) -> Response:
     """Answer `POST /apps/annotation-reply/{action}`: the job is done as soon as somebody looks."""
     if request.parameter("action") not in ("enable", "disable"):
         raise invalid_param("action must be enable or disable")
-    checked_chat(AnnotationReplyActionPayload, await request.json(), request.state.release)
+    checked(AnnotationReplyActionPayload, await request.json(), request.state.release)
     job_id = str(uuid.uuid4())
     request.state.chats.jobs[job_id] = request.parameter("action")
     request.state.chats.replies[request.definition.workflow.name] = request.parameter("action") == "enable"
@@ -305,7 +311,7 @@ async def text_to_audio(request: ApiRequest) -> Response:
     """Answer `POST /text-to-audio`: a message without a text is `null` (as in the sources)."""
     body = await request.json()
     required_user(body)
-    payload = checked_chat(TextToAudioPayload, body, request.state.release)
+    payload = checked(TextToAudioPayload, body, request.state.release)
     if payload.message_id:
         row = request.state.chats.messages.get(payload.message_id.lower())
         if row is None or row.definition is not request.definition or not row.answer:
@@ -329,3 +335,37 @@ async def preview(request: ApiRequest) -> Response:
         return Response(file.content, media_type=file.mime_type, headers=headers)
     headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(file.name, safe='')}"
     return Response(file.content, media_type="application/octet-stream", headers=headers)
+
+
+# Files
+
+
+async def upload(request: ApiRequest) -> Response:
+    """Answer `POST /files/upload`."""
+    async with request.form() as form:
+        files = [value for value in form.getlist("file") if isinstance(value, UploadFile)]
+        if not files:
+            raise ApiError(400, "no_file_uploaded", "Please upload your file.")
+        if any(isinstance(value, UploadFile) for name, value in form.multi_items() if name != "file"):
+            raise ApiError(400, "too_many_files", "Only one file is allowed.")
+        file = files[0]  # a second file of that name is not looked at (seen on 1.12.1)
+        if not file.content_type:
+            raise ApiError(415, "unsupported_file_type", "File type not allowed.")
+        if not file.filename:
+            raise ApiError(400, "filename_not_exists_error", "The specified filename does not exist.")
+        user_id = request.state.runs.user_id(request.definition, str(form.get("user") or ANONYMOUS))
+        mime_type = file.content_type.partition(";")[0].strip()
+        stored = request.state.files.add(file.filename, await file.read(), mime_type, user_id)
+    return json_response(request.state.files.uploaded(stored), 201)
+
+
+async def signed_file(http: Request) -> Response:
+    """Answer `GET /files/{file_id}/file-preview`: the bytes behind a signed link, without a key."""
+    state: ServerState = http.app.state.mock
+    file = state.files.open(http.path_params["file_id"], http.query_params)
+    if file is None:
+        return json_response(not_found("File not found or signature is invalid").body(), 404)
+    headers = dict(CORS)
+    if http.query_params.get("as_attachment") == "true":
+        headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(file.name, safe='')}"
+    return Response(file.content, media_type=file.mime_type, headers=headers)
