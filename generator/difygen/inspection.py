@@ -7,7 +7,7 @@ Members may be added, so readers leave out what they do not know.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from difygen.codegen.python.module import plan_module
@@ -71,9 +71,10 @@ def describe(app: App, name: str, options: Options, exports: Sequence[str]) -> d
             {**dumped, "optional": output.optional, "python": checked.outputs[output.name]}
             for dumped, output in zip(contract.get("outputs", ()), app.outputs, strict=True)
         ],
-        **{name: contract[name] for name in ("answers", "tools", "files", "features") if name in contract},
+        **{name: contract[name] for name in ("answers", "files", "features") if name in contract},
+        **({"tools": _with_names(contract["tools"], checked.tools)} if app.tools else {}),
         **({"forms": _forms(contract["forms"], checked)} if app.forms else {}),
-        **({"variables": _variables(contract["variables"], checked)} if app.variables else {}),
+        **({"variables": _with_names(contract["variables"], checked.variables)} if app.variables else {}),
         "nodes": [
             {"id": node.id, "type": node.type, "title": node.title, "parent": node.parent, "python": constants[node.id]}
             for node in app.nodes
@@ -95,8 +96,8 @@ def _forms(dumped: Sequence[dict[str, Any]], names: VariableNames) -> list[dict[
     ]
 
 
-def _variables(dumped: Sequence[dict[str, Any]], names: VariableNames) -> list[dict[str, Any]]:
-    return [{**each, "python": names.variables[each["name"]]} for each in dumped]
+def _with_names(dumped: Sequence[dict[str, Any]], names: Mapping[str, Identifier]) -> list[dict[str, Any]]:
+    return [{**each, "python": names[each["name"]]} for each in dumped]
 
 
 def _summary(app: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ from difygen.model import (
     Type,
     Variable,
 )
-from difygen.naming import Identifier, class_name, constant_name, numbered
+from difygen.naming import Identifier, class_name
 from difygen.options import Options
 from difygen.record import Record, replace
 from difygen.types import members_of
@@ -186,7 +186,6 @@ def _plan(names: VariableNames, options: Options, name: Identifier) -> ModulePla
     constants = names.nodes
     titles = {node.id: node.title or node.id for node in app.nodes}
     scope.models += [plan_answer(form, titles[form.node], names.forms[form.node], scope) for form in app.forms]
-    tool_names = numbered({tool.name: constant_name(tool.name, fallback="tool") for tool in app.tools})
     nodes_class, tools_class = Identifier(f"{stem}Node"), Identifier(f"{stem}Tool")
     files = (
         call(scope.use("FileRules"), *file_settings(app.files.types, app.files.extensions, app.files.methods))
@@ -230,7 +229,7 @@ def _plan(names: VariableNames, options: Options, name: Identifier) -> ModulePla
         answers=tuple(answer_texts(app, constants)),
         tools_class=tools_class,
         form_answers=tuple(answers),
-        tools=tuple(ToolPlan(tool_names[tool.name], tool.name, tool.label) for tool in app.tools),
+        tools=tuple(ToolPlan(names.tools[tool.name], tool.name, tool.label) for tool in app.tools),
         files=files,
         max_files=literal(app.files.max_count) if app.files is not None and app.files.max_count else None,
         features=app.features,

@@ -60,7 +60,8 @@ class VariableNames(Record):
     """The Python names of an app's inputs and outputs by wire name, and the variable of its API key.
 
     `app` is the app as callers see it: with the types that the user pinned for its outputs. `variables` are those of a
-    conversation, `nodes` the constants of nodes by id, `forms` the names of the forms of such.
+    conversation, `nodes` the constants of nodes by id, `forms` the names of the forms of such, `tools` the constants of
+    an agent's tools by name.
     """
 
     app: App
@@ -69,6 +70,7 @@ class VariableNames(Record):
     variables: Mapping[str, Identifier]
     nodes: Mapping[str, Identifier]
     forms: Mapping[str, FormNames]
+    tools: Mapping[str, Identifier]
     key_variable: str
     problems: tuple[Diagnostic, ...]
 
@@ -158,6 +160,7 @@ def name_variables(app: App, options: Options, name: str) -> VariableNames:
         _named(variables, lambda wire: snake_name(wire, "variable"), VARIABLES_ATTRIBUTES, renamed, app, problems),
         nodes,
         _name_forms(app, class_name(name), nodes, renamed, problems),
+        numbered({tool.name: constant_name(tool.name, fallback="tool") for tool in app.tools}),
         variable,
         tuple(problems),
     )
