@@ -10,7 +10,6 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 from difygen.cli import root
-from difygen.init import spec_text, yaml_text
 from difygen.model import (
     INPUT_KINDS,
     INPUT_TRAITS,
@@ -32,6 +31,7 @@ from difygen.model import (
 from difygen.options import Options
 from difygen.parser import read
 from difygen.parser.spec_chat import FILE_TYPES, UPLOAD_METHODS
+from difygen.project.init import spec_text, yaml_text
 from difygen.record import replace
 from difygen.settings import Settings, load_settings
 from difygen.types import union

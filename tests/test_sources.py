@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from difygen.definitions.sources import Source, discover, origin_of
+from difygen.definitions import Source, discover, origin_of
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from difygen.codegen.python.names import NameRequest, name_apps
 from difygen.codegen.python.package import generate
-from difygen.definitions.sources import discover
+from difygen.definitions import discover
 from difygen.mock.engine.values import example_value
 from difygen.mock.files import FileStore
 from difygen.model import COMPLETION, WORKFLOW, App, Input

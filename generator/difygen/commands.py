@@ -101,7 +101,7 @@ def diff(
 def init(export: str | None, output: str | None, config: str | None, force: bool) -> None:
     """Write a commented difygen.toml, or from an EXPORT a spec to review."""
     from difygen.config import read_config
-    from difygen.init import init_settings, init_spec
+    from difygen.project.init import init_settings, init_spec
 
     if export is None:
         end(init_settings(output or config, force=force))
@@ -277,7 +277,7 @@ def chat(source: str, config: str | None, **options: Any) -> None:
 def inspect(as_json: bool, **arguments: Any) -> None:
     """Print what the apps of SOURCE... take and give, and how their clients call it, without writing anything."""
     from difygen.config import read_config
-    from difygen.inspection import run_inspect
+    from difygen.project.inspection import run_inspect
 
     end(run_inspect(read_config(needs=("sources",), **arguments), as_json=as_json))
 

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from difygen.console import echo, say, say_error
+from difygen.definitions import SUFFIXES, Source, discover
 from difygen.definitions.lockfile import LOCK_NAME, LockError, parse_lock, read_contracts
 from difygen.definitions.reading import Unnamed, name_modules, read_source
-from difygen.definitions.sources import SUFFIXES, Source, discover
 from difygen.diagnostics import Diagnostic
 from difygen.diff import compare, compare_all
 from difygen.diff.public import PublicApp, public_app

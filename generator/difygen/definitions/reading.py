@@ -10,8 +10,8 @@ from typing import NamedTuple
 from difygen.codegen.python.names import NameRequest, name_apps
 from difygen.config import Config
 from difygen.console import DefinitionProblem, UsageProblem
+from difygen.definitions import STDIN, Source, discover, names_by_source, origin_of, without_documents
 from difygen.definitions.lockfile import Lock, LockError, read_lock
-from difygen.definitions.sources import STDIN, Source, discover, names_by_source, origin_of, without_documents
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.files import MAX_BYTES, read_file
 from difygen.model import App

@@ -1,4 +1,5 @@
 """Definitions -> files on disk, and as little work as can be.
 
-`build` shows the whole way on one page; `documents` holds the commands that write documents alone.
+`build` shows the whole way on one page; `check` and `watch` go it, too. `documents`, `inspection` and `init` hold the
+commands that write or tell something else of definitions.
 """

@@ -15,6 +15,7 @@ from difygen.codegen.python.module import ModuleText
 from difygen.codegen.python.package import generate_file, generate_module, generate_package
 from difygen.codegen.python.runtime import runtime_files
 from difygen.codegen.python.templates import TemplateProblem
+from difygen.definitions import origin_of
 from difygen.definitions.lockfile import (
     Lock,
     LockedApp,
@@ -24,7 +25,6 @@ from difygen.definitions.lockfile import (
     read_contracts,
 )
 from difygen.definitions.reading import DefinitionFile, Reader, Unnamed, held_names, name_modules
-from difygen.definitions.sources import origin_of
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.files import hash_bytes
 from difygen.model_json import dump, load
@@ -110,7 +110,7 @@ def assemble(request: Request, package: Held, documents: Sequence[Held]) -> Buil
         return BuildPlan(replace(report, diagnostics=(*report.diagnostics, problem.finding)))
     if not request.documents:
         return plan
-    from difygen.project.assemble_documents import assemble_documents  # where there are some to be made
+    from difygen.project.document_folders import assemble_documents  # where there are some to be made
 
     return assemble_documents(request, plan, documents, apps, reader)
 

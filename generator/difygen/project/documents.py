@@ -30,7 +30,7 @@ from difygen.options import (
 )
 from difygen.project.build import build
 from difygen.project.check import run_check
-from difygen.project.document_folder import folder_of
+from difygen.project.document_folders import folder_of
 from difygen.project.report import progress_bar, show_report
 from difygen.project.request import documents_for
 from difygen.publish import (

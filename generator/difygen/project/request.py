@@ -13,8 +13,8 @@ from typing import TypeVar
 
 from difygen import __version__
 from difygen.config import Config
+from difygen.definitions import STDIN, Source, discover, names_by_source, without_documents
 from difygen.definitions.lockfile import LOCK_NAME, Lock, LockedApp, LockError, read_lock
-from difygen.definitions.sources import STDIN, Source, discover, names_by_source, without_documents
 from difygen.diagnostics import Diagnostic, Location
 from difygen.files import hash_bytes, hash_file
 from difygen.options import DocsOptions, DocumentOptions

@@ -16,12 +16,12 @@ from typing import Any, cast
 
 from difygen.console import one_line
 from difygen.diagnostics import Diagnostic, Location
-from difygen.init import spec_of, spec_text, yaml_text
 from difygen.model import APP_KINDS, WORKFLOW, App, AppMode, JsonValue
 from difygen.naming import snake_name
 from difygen.parser import read
 from difygen.parser.dsl import read_parameters
 from difygen.parser.yaml import Document, load
+from difygen.project.init import spec_of, spec_text, yaml_text
 from difygen.pull.auth.access import Access, service_api
 from difygen.pull.catalogue import RemoteApp, RemoteDefinition
 from difygen.pull.fetching import Fetched, until_stopped

@@ -16,10 +16,10 @@ import yaml
 
 from difygen.config import Config
 from difygen.console import can_print, echo, say, say_error
+from difygen.definitions import STDIN, Source
 from difygen.definitions.reading import assign_names
-from difygen.definitions.sources import STDIN, Source
 from difygen.diagnostics import has_errors
-from difygen.files import read_file
+from difygen.files import read_file, templates_folder
 from difygen.model import (
     WORKFLOW,
     App,
@@ -151,9 +151,8 @@ def init_spec(config: Config, output: str | None) -> int:
 
 def schema_text() -> str:
     """Return the JSON Schema of specs: beside the code in an installed wheel, with the specs in a checkout."""
-    package = os.path.dirname(os.path.abspath(__file__))
-    checkout = os.path.dirname(os.path.dirname(package))
-    for folder in (package, os.path.join(checkout, "specs")):
+    top = os.path.dirname(templates_folder())
+    for folder in (top, os.path.join(top, "specs")):
         with suppress(FileNotFoundError), open(os.path.join(folder, SCHEMA_FILE), encoding="utf-8") as file:
             return file.read()
     raise FileNotFoundError(SCHEMA_FILE)
