@@ -12,7 +12,7 @@ import black
 import jinja2
 import pytest
 import runtime
-from difygen.codegen.python.inputs import usable_default
+from difygen.codegen.python.annotations import usable_default
 from difygen.codegen.python.package import generate
 from difygen.codegen.python.syntax import Code, code, docstring, literal, trusted
 from difygen.codegen.python.templates import environment

@@ -8,11 +8,22 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from difygen.codegen.describe import answer_texts, headline, output_text, paragraphs, sentence, summary
-from difygen.codegen.python.inputs import InputPlan, file_settings, plan_answer, plan_inputs
+from difygen.codegen.python.annotations import (
+    BUILTINS,
+    Constant,
+    InputPlan,
+    Member,
+    ModelPlan,
+    Scope,
+    file_settings,
+    output_annotation,
+    output_field,
+    plan_answer,
+    plan_inputs,
+)
 from difygen.codegen.python.names import VariableNames, class_names, name_variables
 from difygen.codegen.python.runtime import runtime_names
 from difygen.codegen.python.syntax import Code, Source, call, code, literal, subscript
-from difygen.codegen.python.types import BUILTINS, Constant, Member, ModelPlan, Scope, output_annotation, output_field
 from difygen.diagnostics import Diagnostic
 from difygen.model import (
     CHATFLOW,

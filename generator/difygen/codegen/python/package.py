@@ -9,13 +9,22 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from difygen.codegen.describe import wrap
-from difygen.codegen.python.layout import INDENT, LINE_LENGTH, export_order, import_block, import_order, natural
+from difygen.codegen.python.annotations import RUNTIME
 from difygen.codegen.python.module import ModulePlan, ModuleText, plan_module
 from difygen.codegen.python.names import NameRequest, name_apps, public_names
 from difygen.codegen.python.runtime import exported_names, runtime_files
-from difygen.codegen.python.syntax import Code, code, literal
+from difygen.codegen.python.syntax import (
+    INDENT,
+    LINE_LENGTH,
+    Code,
+    code,
+    export_order,
+    import_block,
+    import_order,
+    literal,
+    natural,
+)
 from difygen.codegen.python.templates import TemplateProblem, folder_problems, render
-from difygen.codegen.python.types import RUNTIME
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.model import App
 from difygen.naming import Identifier

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from importlib.util import cache_from_source
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jinja2 import (
     BytecodeCache,
@@ -29,20 +29,18 @@ from jinja2.bccache import Bucket
 from jinja2.nodes import EvalContext
 
 from difygen.codegen.describe import wrap
-from difygen.codegen.python.layout import lay_out
-from difygen.codegen.python.syntax import Code, docstring, literal, trusted
+from difygen.codegen.python.syntax import Code, docstring, lay_out, literal, trusted
 from difygen.diagnostics import Diagnostic, Location
 from difygen.files import templates_folder
 from difygen.naming import Identifier
 from difygen.wording import listed, nearest, one_line
 
+if TYPE_CHECKING:
+    from jinja2.ext import Extension
+    from jinja2.parser import Parser
+
 SUFFIX = ".py.jinja"
 """How the name of a template's file ends."""
-
-_TAG = "difygen.codegen.python.docstring_tag.DocstringTag"
-"""Imported by jinja2 where it compiles a template, which most runs do not."""
-
-_TAG_FILE = os.path.join(os.path.dirname(__file__), "docstring_tag.py")
 
 
 class TemplateProblem(Exception):
@@ -96,15 +94,15 @@ class TemplateCache(BytecodeCache):
     """Our templates, compiled, where Python keeps what it compiles: in `__pycache__`, if that may be written."""
 
     def __init__(self) -> None:
-        self._compiler = "-".join(f"{os.stat(path).st_mtime_ns}" for path in (__file__, _TAG_FILE))
-        """These very modules: what another version of them compiles has another name."""
+        self._compiler = os.stat(__file__).st_mtime_ns
+        """This very module: what another version of it compiles has another name."""
 
     def load_bytecode(self, bucket: Bucket) -> None:
         """Read what an earlier run compiled, if it is of the same source; else jinja2 needs our tag to compile it."""
         with suppress(OSError), open(self._path(bucket), "rb") as file:
             bucket.load_bytecode(file)
         if bucket.code is None:
-            bucket.environment.add_extension(_TAG)
+            bucket.environment.add_extension(docstring_tag())
 
     def dump_bytecode(self, bucket: Bucket) -> None:
         """Keep it for later runs; it is there as a whole or not at all."""
@@ -137,7 +135,7 @@ def environment(overrides: str | None = None) -> Environment:
         auto_reload=overrides is not None,
         undefined=StrictUndefined,
         finalize=_printed,
-        extensions=[] if kept else [_TAG],
+        extensions=[] if kept else [docstring_tag()],
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
@@ -150,6 +148,30 @@ def environment(overrides: str | None = None) -> Environment:
         "ticked": lambda texts: [f"`{text}`" for text in texts],
     }
     return environment
+
+
+@cache
+def docstring_tag() -> type[Extension]:
+    """Return the tag `{% docstring %} … {% enddocstring %}`: prose, as a docstring of the block it is indented like.
+
+    jinja2 needs it where it compiles a template, which most runs do not.
+    """
+    from jinja2 import nodes
+    from jinja2.ext import Extension
+
+    class DocstringTag(Extension):
+        tags = {"docstring"}  # noqa: RUF012 - as jinja2 declares it
+
+        def parse(self, parser: Parser) -> nodes.Node:
+            """Make the block a call of `write_docstring` whose content is printed as prose."""
+            line = next(parser.stream).lineno
+            body = parser.parse_statements(("name:enddocstring",), drop_needle=True)
+            prose = nodes.ScopedEvalContextModifier([nodes.Keyword("is_prose", nodes.Const(True))], body)
+            write = nodes.ImportedName(f"{__name__}.{write_docstring.__name__}")
+            call = nodes.Call(write, [nodes.Name("line_length", "load")], [], None, None)
+            return nodes.CallBlock(call, [], [], [prose]).set_lineno(line)
+
+    return DocstringTag
 
 
 def write_docstring(line_length: int, caller: Callable[[], str]) -> str:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from difygen.codegen.describe import MAX_ANSWER_TEXT
-from difygen.codegen.python.inputs import usable_default
+from difygen.codegen.python.annotations import usable_default
 from difygen.documents.pages.page import (
     Block,
     Bullets,
