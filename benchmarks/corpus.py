@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "generator"))
 
-from difygen.codegen.python.package import generate
+from difygen.codegen.package import generate
 from difygen.cursor import Diagnostics
 from difygen.model import App, ArrayOf, ObjectOf, Primitive, Type, UnionOf
 from difygen.parser import Reading, read

@@ -18,7 +18,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 import pytest
-from difygen.codegen.python.package import Generated, generate
+from difygen.codegen.package import Generated, generate
 from difygen.diff import compare
 from difygen.diff.public import public_app
 from difygen.diff.rules import Change, is_breaking

@@ -73,7 +73,7 @@ def pages_of(path: Path, language: Any) -> Mapping[str, str]:
 
 def of_app(app: App, options: Options | None = None) -> NamedDefinition:
     """Return an app that was read from nowhere."""
-    from difygen.codegen.python.names import name_variables
+    from difygen.codegen.names import name_variables
 
     names = name_variables(app, options or Options(), "made")
     return NamedDefinition(define(app, key_name="made", key_variable="DIFY_MADE_API_KEY"), "made", names)

@@ -11,8 +11,8 @@ from types import ModuleType
 from typing import Any, get_type_hints
 
 import pytest
-from difygen.codegen.python.names import NameRequest, name_apps
-from difygen.codegen.python.package import generate, generate_module, generate_package
+from difygen.codegen.names import NameRequest, name_apps
+from difygen.codegen.package import generate, generate_module, generate_package
 from difygen.model import App, Input, Node, ObjectOf, Output, Primitive, Property
 from difygen.options import Options
 from pydantic import ValidationError
@@ -415,7 +415,7 @@ def test_the_same_definition_gives_the_same_bytes_whatever_the_hash_seed(name: s
 def test_generating_imports_neither_black_nor_pydantic() -> None:
     program = (
         "import sys;"
-        " from difygen.codegen.python.package import generate; from difygen.model import App;"
+        " from difygen.codegen.package import generate; from difygen.model import App;"
         "generate([App(name='x', source='x.yml')]);"
         "slow = {'black', 'pydantic', 'rich', 'anyascii', 'httpx', 'unicodedata', 'ast'};"
         "print(*sorted(slow & set(sys.modules)))"

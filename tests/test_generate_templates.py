@@ -10,9 +10,9 @@ from types import ModuleType
 
 import pytest
 import runtime
-from difygen.codegen.python import package
-from difygen.codegen.python.package import generate
-from difygen.codegen.python.runtime import exported_names, runtime_names
+from difygen.codegen import package
+from difygen.codegen.package import generate
+from difygen.codegen.runtime import exported_names, runtime_names
 from difygen.options import Options
 from difygen.record import Record
 from support import CHAT_LAB, ROOT

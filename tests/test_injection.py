@@ -12,10 +12,10 @@ import black
 import jinja2
 import pytest
 import runtime
-from difygen.codegen.python.annotations import usable_default
-from difygen.codegen.python.package import generate
-from difygen.codegen.python.syntax import Code, code, docstring, literal, trusted
-from difygen.codegen.python.templates import environment
+from difygen.codegen.annotations import usable_default
+from difygen.codegen.package import generate
+from difygen.codegen.syntax import Code, code, docstring, literal, trusted
+from difygen.codegen.templates import environment
 from difygen.files import templates_folder
 from difygen.model import App, Input
 from difygen.naming import Identifier, class_name

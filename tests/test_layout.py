@@ -4,7 +4,7 @@ import ast
 
 import black
 import pytest
-from difygen.codegen.python.syntax import Code, Source, call, code, either, lay_out, literal, subscript
+from difygen.codegen.syntax import Code, Source, call, code, either, lay_out, literal, subscript
 from difygen.naming import Identifier
 from difygen.wording import width
 from hypothesis import given

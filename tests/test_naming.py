@@ -4,8 +4,8 @@ import keyword
 import unicodedata
 
 import pytest
-from difygen.codegen.python.names import NameRequest, name_apps, node_constants, public_names
-from difygen.codegen.python.runtime import exported_names
+from difygen.codegen.names import NameRequest, name_apps, node_constants, public_names
+from difygen.codegen.runtime import exported_names
 from difygen.model import App, Node
 from difygen.naming import (
     ANSWER_ATTRIBUTES,

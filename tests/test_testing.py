@@ -16,8 +16,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from difygen.codegen.python.names import NameRequest, name_apps
-from difygen.codegen.python.package import generate
+from difygen.codegen.names import NameRequest, name_apps
+from difygen.codegen.package import generate
 from difygen.definitions import discover
 from difygen.mock.engine.values import example_value
 from difygen.mock.files import FileStore

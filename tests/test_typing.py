@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from difygen.codegen.python.package import generate_runtime
+from difygen.codegen.package import generate_runtime
 from difygen.options import Options
 from difygen.settings import LINE_LENGTHS
 from hypothesis import given, settings

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from difygen.codegen.python.package import generate
+    from difygen.codegen.package import generate
     from difygen.parser import read as parse
 
 __version__ = "0.1.0"
@@ -22,7 +22,7 @@ def __getattr__(name: str) -> object:
 
         return read
     if name == "generate":
-        from difygen.codegen.python.package import generate
+        from difygen.codegen.package import generate
 
         return generate
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -101,7 +101,7 @@ def generated_package(apps: Mapping[str, App], options: Options) -> Iterator[Cal
     Raises:
         DefinitionProblem: A definition is wrong.
     """
-    from difygen.codegen.python.package import generate
+    from difygen.codegen.package import generate
 
     names = {app.source: name for name, app in apps.items()}
     made = generate([*apps.values()], replace(options, names=names, emit="both", single_file=False, runtime=None))
@@ -143,7 +143,7 @@ class GeneratedModules(MetaPathFinder, InspectLoader):
 
 def key_variables_of(workflow: App, name: str, options: Options) -> tuple[str, ...]:
     """Return the environment variables that the client of an app that is called `name` reads its key from."""
-    from difygen.codegen.python.names import name_variables
+    from difygen.codegen.names import name_variables
 
     checked = name_variables(workflow, options, name)
     _refuse(checked.problems)

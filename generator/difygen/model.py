@@ -2,7 +2,7 @@
 
 Frozen records without I/O, and the two tables of what they are made of: the kinds of app and the kinds of input.
 Texts in here come from a definition and are not trusted: they reach generated code only through the literal and
-docstring doors of `difygen.codegen.python.syntax`.
+docstring doors of `difygen.codegen.syntax`.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from difygen.codegen.python.package import generate
+from difygen.codegen.package import generate
 from difygen.model import App
 from difygen.options import Options
 from difygen.parser import read

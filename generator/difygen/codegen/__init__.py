@@ -1,4 +1,4 @@
-"""Apps to files: `python` is a target, a function from apps and options to `{path: text}`.
+"""The target "Python package": apps and options to `{path: text}`. `package` is the way in.
 
-`describe` is what targets share.
+`describe`, what is said about an app in any language, serves other targets, too.
 """

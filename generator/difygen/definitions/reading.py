@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from difygen.codegen.python.names import NameRequest, name_apps
+from difygen.codegen.names import NameRequest, name_apps
 from difygen.config import Config
 from difygen.console import DefinitionProblem, UsageProblem
 from difygen.definitions import STDIN, Source, discover, names_by_source, origin_of, without_documents

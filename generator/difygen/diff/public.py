@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from difygen.codegen.python.module import plan_module
-from difygen.codegen.python.names import FormNames, name_variables
+from difygen.codegen.module import plan_module
+from difygen.codegen.names import FormNames, name_variables
 from difygen.model import App, ArrayOf, Input, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
 from difygen.naming import Identifier, class_name
 from difygen.options import Options

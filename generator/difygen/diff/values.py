@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from difygen.codegen.python.annotations import usable_default
+from difygen.codegen.annotations import usable_default
 from difygen.diff.public import PublicNames, accepts, fits, is_model, max_length, plain, properties
 from difygen.diff.rules import Found, renamed, reordered
 from difygen.model import App, ArrayOf, HumanForm, Input, ObjectOf, OneOf, Primitive, Property, Type

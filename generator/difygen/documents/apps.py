@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from difygen.codegen.python.names import VariableNames, name_variables
+from difygen.codegen.names import VariableNames, name_variables
 from difygen.definitions.reading import NamedApp
 from difygen.files import hash_bytes
 from difygen.mock.definition import Definition, definition_of

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from difygen.codegen.annotations import usable_default
 from difygen.codegen.describe import input_text, output_text
-from difygen.codegen.python.annotations import usable_default
 from difygen.model import Input, Output
 from difygen.types import described_schema, or_null_schema, schema_of_type
 

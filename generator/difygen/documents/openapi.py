@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from difygen.codegen.describe import headline, paragraphs, sentence
-from difygen.codegen.python.names import VariableNames
+from difygen.codegen.names import VariableNames
 from difygen.documents.components import name_objects, prune, reference, spelled_names
 from difygen.documents.json_schema import Schema, inputs_schema, outputs_schema
 from difygen.documents.protocol import event_shapes

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
-from difygen.codegen.python.runtime import runtime_files
+from difygen.codegen.runtime import runtime_files
 from difygen.model import AppKind
 
 _SCHEMAS: Mapping[str, Mapping[str, Any]] = {

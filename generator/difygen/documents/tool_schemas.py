@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from difygen.codegen.describe import headline, paragraphs, sentence
-from difygen.codegen.python.names import VariableNames
+from difygen.codegen.names import VariableNames
 from difygen.documents.json_schema import Schema, inputs_schema, outputs_schema
 from difygen.model import WORKFLOW, App
 from difygen.types import described_schema, or_null_schema

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from mcp_types import Tool, ToolAnnotations
 
-from difygen.codegen.python.names import VariableNames
+from difygen.codegen.names import VariableNames
 from difygen.console import UsageProblem
 from difygen.documents.tool_schemas import HTTPS_FILE, MAX_DESCRIPTION, ToolSchema, property_names, tool_schema
 from difygen.model import WORKFLOW, App, Primitive

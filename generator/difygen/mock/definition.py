@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from difygen.codegen.python.names import key_variable
+from difygen.codegen.names import key_variable
 from difygen.config import Config
 from difygen.cursor import Diagnostics
 from difygen.definitions.reading import NamedApp, load_definitions

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from difygen import __version__
-from difygen.codegen.python.module import ModuleText
-from difygen.codegen.python.package import generate_file, generate_module, generate_package
-from difygen.codegen.python.runtime import runtime_files
-from difygen.codegen.python.templates import TemplateProblem
+from difygen.codegen.module import ModuleText
+from difygen.codegen.package import generate_file, generate_module, generate_package
+from difygen.codegen.runtime import runtime_files
+from difygen.codegen.templates import TemplateProblem
 from difygen.definitions import origin_of
 from difygen.definitions.lockfile import (
     Lock,

@@ -177,7 +177,7 @@ def run_runtime(config: Config, folder: str | None) -> int:
 
 def build_runtime(folder: str, config: Config) -> BuildReport:
     """Make `folder` the runtime of this version, for packages that share it, and nothing else."""
-    from difygen.codegen.python.package import generate_runtime
+    from difygen.codegen.package import generate_runtime
     from difygen.project.assemble import output_warnings
 
     warnings = tuple(output_warnings(folder))

@@ -11,8 +11,8 @@ from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from difygen import __version__
-from difygen.codegen.python.runtime import runtime_files
-from difygen.codegen.python.syntax import LINE_LENGTH
+from difygen.codegen.runtime import runtime_files
+from difygen.codegen.syntax import LINE_LENGTH
 from difygen.config import Config
 from difygen.console import echo, say_error
 from difygen.definitions.lockfile import LOCK_NAME, Lock, LockError, read_lock

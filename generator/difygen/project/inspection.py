@@ -10,8 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from difygen.codegen.python.module import plan_module
-from difygen.codegen.python.names import VariableNames, name_variables
+from difygen.codegen.module import plan_module
+from difygen.codegen.names import VariableNames, name_variables
 from difygen.config import Config
 from difygen.console import WRONG, echo, one_line, say, table
 from difygen.definitions.reading import load_definitions

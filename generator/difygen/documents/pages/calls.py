@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from difygen.codegen.python.syntax import call, code, literal
+from difygen.codegen.syntax import call, code, literal
 from difygen.console import compact_json, pretty_json
 from difygen.documents.pages.page import (
     Block,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
+from difygen.codegen.annotations import usable_default
 from difygen.codegen.describe import MAX_ANSWER_TEXT
-from difygen.codegen.python.annotations import usable_default
 from difygen.documents.pages.page import (
     Block,
     Bullets,

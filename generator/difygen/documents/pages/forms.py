@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from difygen.codegen.python.syntax import Code, call, code, literal
+from difygen.codegen.syntax import Code, call, code, literal
 from difygen.console import pretty_json
 from difygen.documents.pages.contract import rules, step_cell
 from difygen.documents.pages.page import (

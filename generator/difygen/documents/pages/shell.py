@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from difygen.codegen.python.syntax import Source, code, lay_out, literal
+from difygen.codegen.syntax import Source, code, lay_out, literal
 from difygen.console import pretty_json
 from difygen.documents.pages.subject import Subject
 from difygen.mock.example import ApiCall, mime_type_of

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from difygen.codegen.python.module import ClientPlan, ModulePlan, plan_module
-from difygen.codegen.python.names import VariableNames
+from difygen.codegen.module import ClientPlan, ModulePlan, plan_module
+from difygen.codegen.names import VariableNames
 from difygen.console import compact_json
 from difygen.documents.apps import NamedDefinition
 from difygen.documents.pages.page import CodeSpan, PlainSpan, Prose, code, joined

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from difygen.codegen.describe import answer_texts, headline, output_text, paragraphs, sentence, summary
-from difygen.codegen.python.annotations import (
+from difygen.codegen.annotations import (
     BUILTINS,
     Constant,
     InputPlan,
@@ -21,9 +20,10 @@ from difygen.codegen.python.annotations import (
     plan_answer,
     plan_inputs,
 )
-from difygen.codegen.python.names import VariableNames, class_names, name_variables
-from difygen.codegen.python.runtime import runtime_names
-from difygen.codegen.python.syntax import Code, Source, call, code, literal, subscript
+from difygen.codegen.describe import answer_texts, headline, output_text, paragraphs, sentence, summary
+from difygen.codegen.names import VariableNames, class_names, name_variables
+from difygen.codegen.runtime import runtime_names
+from difygen.codegen.syntax import Code, Source, call, code, literal, subscript
 from difygen.diagnostics import Diagnostic
 from difygen.model import (
     CHATFLOW,

@@ -13,9 +13,9 @@ from math import isfinite
 from typing import Literal
 
 from difygen.codegen.describe import action_texts, expected_values, input_text, paragraphs, sentence
-from difygen.codegen.python.names import FormNames
-from difygen.codegen.python.runtime import runtime_names
-from difygen.codegen.python.syntax import LINE_LENGTH, NONE, Code, Source, call, code, either, literal, subscript
+from difygen.codegen.names import FormNames
+from difygen.codegen.runtime import runtime_names
+from difygen.codegen.syntax import LINE_LENGTH, NONE, Code, Source, call, code, either, literal, subscript
 from difygen.model import ArrayOf, HumanForm, Input, JsonValue, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
 from difygen.naming import (
     MAX_NAME,

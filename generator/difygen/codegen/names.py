@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
-from difygen.codegen.python.runtime import runtime_names
+from difygen.codegen.runtime import runtime_names
 from difygen.diagnostics import Diagnostic, Location
 from difygen.model import APP_KINDS, App
 from difygen.naming import (

@@ -12,10 +12,10 @@ from functools import cache
 from graphlib import TopologicalSorter
 from typing import TypeGuard
 
-from difygen.codegen.python.annotations import RUNTIME
-from difygen.codegen.python.module import ModuleText
-from difygen.codegen.python.runtime import exported_names, runtime_files
-from difygen.codegen.python.syntax import Code, import_block, is_third_party
+from difygen.codegen.annotations import RUNTIME
+from difygen.codegen.module import ModuleText
+from difygen.codegen.runtime import exported_names, runtime_files
+from difygen.codegen.syntax import Code, import_block, is_third_party
 from difygen.record import Record
 
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from difygen.codegen.annotations import RUNTIME
 from difygen.codegen.describe import wrap
-from difygen.codegen.python.annotations import RUNTIME
-from difygen.codegen.python.module import ModulePlan, ModuleText, plan_module
-from difygen.codegen.python.names import NameRequest, name_apps, public_names
-from difygen.codegen.python.runtime import exported_names, runtime_files
-from difygen.codegen.python.syntax import (
+from difygen.codegen.module import ModulePlan, ModuleText, plan_module
+from difygen.codegen.names import NameRequest, name_apps, public_names
+from difygen.codegen.runtime import exported_names, runtime_files
+from difygen.codegen.syntax import (
     INDENT,
     LINE_LENGTH,
     Code,
@@ -24,7 +24,7 @@ from difygen.codegen.python.syntax import (
     literal,
     natural,
 )
-from difygen.codegen.python.templates import TemplateProblem, folder_problems, render
+from difygen.codegen.templates import TemplateProblem, folder_problems, render
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.model import App
 from difygen.naming import Identifier
@@ -102,7 +102,7 @@ def _printed(module: ModuleText, plan: ModulePlan, options: Options) -> ModuleTe
 
 def generate_file(modules: Sequence[ModuleText], options: Options) -> str:
     """Return the one file of apps whose modules were made with `single_file`. Raises `TemplateProblem`."""
-    from difygen.codegen.python.single_file import join_modules  # few packages are one file
+    from difygen.codegen.single_file import join_modules  # few packages are one file
 
     ordered = sorted(modules, key=lambda module: module.name)
     contents = join_modules(ordered, options.runtime)

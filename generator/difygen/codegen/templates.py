@@ -29,7 +29,7 @@ from jinja2.bccache import Bucket
 from jinja2.nodes import EvalContext
 
 from difygen.codegen.describe import wrap
-from difygen.codegen.python.syntax import Code, docstring, lay_out, literal, trusted
+from difygen.codegen.syntax import Code, docstring, lay_out, literal, trusted
 from difygen.diagnostics import Diagnostic, Location
 from difygen.files import templates_folder
 from difygen.naming import Identifier
