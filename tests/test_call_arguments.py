@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from difygen.arguments import parse_arguments, value_from_json, value_from_text
 from difygen.console import UsageProblem
 from difygen.model import App, Input
+from difygen.servers.arguments import parse_arguments, value_from_json, value_from_text
 
 INPUTS = (
     Input(name="text", kind="text-input"),

@@ -18,9 +18,9 @@ from difygen.config import Config
 from difygen.doctor import app as doctor_app
 from difygen.doctor.command import DoctorOptions, run_doctor
 from difygen.doctor.report import Report
-from difygen.generated_client import GeneratedClient, generated
-from difygen.releases import NEWEST_KNOWN, TRAITS, Release, parse_version
 from difygen.servers import AddressProblem, candidates, is_readable_on_the_way, parse_address
+from difygen.servers.generated_client import GeneratedClient, generated
+from difygen.servers.releases import NEWEST_KNOWN, TRAITS, Release, parse_version
 from difygen.testing import mock_dify
 from support import CHAT_LAB, LAB, ROOT, TESTS
 from support.fault_events import PING, broken, silence

@@ -19,7 +19,7 @@ import httpx
 import pytest
 from click.testing import CliRunner
 from difygen.cli import root
-from difygen.releases import TRAITS
+from difygen.servers.releases import TRAITS
 from difygen.testing import MockSetupError, mock_dify
 from support import CHAT_LAB, ROOT
 from support.processes import DIFYGEN, importing

@@ -8,7 +8,11 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import sys
 from stat import S_ISDIR, S_ISFIFO, S_ISREG
+
+STDIN = "-"
+"""What a user names standard input by."""
 
 MAX_BYTES = 64 * 1024 * 1024
 """More than any definition, lock or generated module has."""
@@ -48,6 +52,15 @@ def read_file(path: str, *, limit: int = MAX_BYTES, follow: bool = True, special
         return _read(handle, path, limit, status.st_size)
     finally:
         os.close(handle)
+
+
+def content(name: str, limit: int = MAX_BYTES, *, special: bool = True) -> bytes:
+    """Return what a file holds, or standard input for `-`. Raises OSError."""
+    if name != STDIN:
+        return read_file(name, limit=limit, special=special)
+    if sys.stdin is None:  # closed before the start (`<&-`)
+        raise OSError("standard input is closed")
+    return sys.stdin.buffer.read()
 
 
 def _wait_for_data(handle: int, path: str, *, is_pipe: bool) -> None:

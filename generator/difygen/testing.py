@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_a
 from difygen.mock import HINT
 from difygen.model import APP_KINDS, WORKFLOW, App
 from difygen.record import replace
-from difygen.releases import MOCKED_BY_DEFAULT, mocked_release, what_can_be_mocked
+from difygen.servers.releases import MOCKED_BY_DEFAULT, mocked_release, what_can_be_mocked
 from difygen.wording import named, names_listed, nearest
 
 if TYPE_CHECKING:
@@ -199,11 +199,11 @@ def mock_dify(
     try:
         from difygen.config import read_config
         from difygen.console import UsageProblem
-        from difygen.listening import listening_socket
         from difygen.mock.api.requests import ServerOptions
         from difygen.mock.definition import load_served
         from difygen.mock.errors import Cut
         from difygen.mock.server import MockServer, keys_for
+        from difygen.servers import listening_socket
     except ModuleNotFoundError as error:
         raise MockSetupError(f"{HINT} ({error})") from error
     try:

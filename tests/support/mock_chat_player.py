@@ -16,12 +16,12 @@ from typing import Any
 
 import httpx
 from difygen.cursor import Diagnostics
-from difygen.listening import listening_socket
 from difygen.mock.api.requests import ServerOptions
 from difygen.mock.definition import Definition, define
 from difygen.mock.server import MockServer, keys_for
 from difygen.parser.dsl import mode_of, read_contract, read_head
 from difygen.parser.yaml import Document, load
+from difygen.servers import listening_socket
 
 from support import CHAT_LAB, LAB
 from support.mock_player import UUID, event_shapes, events_of, headers_of, merged, shape, table

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import httpx
-from difygen.releases import Release
+from difygen.servers.releases import Release
 from difygen.testing import mock_dify
 
 from support import CHAT_LAB

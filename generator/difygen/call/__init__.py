@@ -12,15 +12,16 @@ from __future__ import annotations
 
 import os
 
-from difygen.arguments import parse_arguments
 from difygen.call.batch import call_rows
 from difygen.call.options import CallOptions
 from difygen.call.run import SingleCall
-from difygen.connection import Connection, read_connection
 from difygen.console import finish
-from difygen.definitions.reading import content, read_definition
-from difygen.generated_client import generated
+from difygen.definitions.reading import read_definition
+from difygen.files import content
 from difygen.model import App
+from difygen.servers import Connection, read_connection
+from difygen.servers.arguments import parse_arguments
+from difygen.servers.generated_client import generated
 
 
 def run_call(options: CallOptions) -> int:

@@ -13,7 +13,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from difygen.arguments import Values
 from difygen.bulk import AsyncJob, AsyncLimit, Row, RowResult, Store, StoreError, Tally, open_store
 from difygen.bulk.job import Item
 from difygen.bulk.pages import Pages
@@ -24,7 +23,6 @@ from difygen.call.tables.output import check_output, line_of, write_results
 from difygen.call.tables.pages import paged_rows
 from difygen.call.tables.rows import Columns, InputRow, RowReader
 from difygen.call.tables.table import Table, open_table
-from difygen.connection import Connection, read_base_url
 from difygen.console import (
     FAILED,
     INTERRUPTED,
@@ -36,8 +34,10 @@ from difygen.console import (
     say,
     say_error,
 )
-from difygen.generated_client import GeneratedClient, sentences
 from difygen.model import App
+from difygen.servers import Connection, read_base_url
+from difygen.servers.arguments import Values
+from difygen.servers.generated_client import GeneratedClient, sentences
 from difygen.wording import count, names_listed
 
 ROWS_OF_OUTPUT = 500

@@ -12,11 +12,9 @@ from typing import Any
 
 import click
 
-from difygen.arguments import Values, file_argument, parse_arguments, usage_line, value_from_text
 from difygen.call.forms import can_be_asked, fill_in
 from difygen.call.results import beside_answer, print_answer
 from difygen.config import Config
-from difygen.connection import read_connection
 from difygen.console import (
     FAILED,
     INTERRUPTED,
@@ -34,8 +32,10 @@ from difygen.console import (
     say_error,
 )
 from difygen.definitions.reading import read_definition
-from difygen.generated_client import GeneratedClient, generated, is_usage, sentences
 from difygen.model import App
+from difygen.servers import read_connection
+from difygen.servers.arguments import Values, file_argument, parse_arguments, usage_line, value_from_text
+from difygen.servers.generated_client import GeneratedClient, generated, is_usage, sentences
 from difygen.wording import named, nearest
 
 COMMANDS = {

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-from difygen.arguments import file_argument
 from difygen.console import UsageProblem, one_line, printable, say
-from difygen.generated_client import GeneratedClient
+from difygen.servers.arguments import file_argument
+from difygen.servers.generated_client import GeneratedClient
 from difygen.wording import quoted
 
 _FIELD = re.compile(r"\{\{#\$output\.(\w+)#\}\}")

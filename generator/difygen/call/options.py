@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from os import W_OK, access
 from os.path import dirname, exists, isdir
 
-from difygen.arguments import file_argument, text_argument
 from difygen.config import Config
 from difygen.console import UsageProblem
 from difygen.model import App
+from difygen.servers.arguments import file_argument, text_argument
 from difygen.wording import named
 
 DEFAULT_CONCURRENCY = 4

@@ -9,13 +9,11 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol, Self
 
-from difygen.arguments import usage_line
 from difygen.call.forms import FormLeftError, can_be_asked, fill_in
 from difygen.call.options import CallOptions
 from difygen.call.progress import PlainView
 from difygen.call.results import blocking_line, print_answer, print_result, result_of
 from difygen.call.timeline import Timeline
-from difygen.connection import Connection
 from difygen.console import (
     FAILED,
     INTERRUPTED,
@@ -29,8 +27,10 @@ from difygen.console import (
     is_terminal,
     say,
 )
-from difygen.generated_client import GeneratedClient, is_hopeless, is_late, is_usage, sentences
 from difygen.model import App
+from difygen.servers import Connection
+from difygen.servers.arguments import usage_line
+from difygen.servers.generated_client import GeneratedClient, is_hopeless, is_late, is_usage, sentences
 
 
 class View(Protocol):

@@ -11,7 +11,7 @@ from difygen.bulk import AsyncLimit, JobEndedError, Tally
 from difygen.bulk.tally import Spread
 from difygen.call.options import CallOptions
 from difygen.console import FAILED, OK, duration, one_line, say
-from difygen.generated_client import GeneratedClient, sentences
+from difygen.servers.generated_client import GeneratedClient, sentences
 from difygen.wording import count, listed
 
 _DRAWN_EVERY = 0.1

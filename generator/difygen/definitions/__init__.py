@@ -16,9 +16,9 @@ from typing import NamedTuple
 
 from difygen.definitions.lockfile import locked_files
 from difygen.diagnostics import Diagnostic, Location
+from difygen.files import STDIN
 from difygen.wording import nearest
 
-STDIN = "-"
 SUFFIXES = (".yml", ".yaml", ".json")
 SCHEMA_SUFFIX = ".schema.json"
 """What the JSON Schema that editors check specs with ends in. It lies among them, and is none."""

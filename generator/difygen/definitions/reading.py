@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from difygen.codegen.names import NameRequest, name_apps
 from difygen.config import Config
 from difygen.console import DefinitionProblem, UsageProblem
-from difygen.definitions import STDIN, Source, discover, names_by_source, origin_of, without_documents
+from difygen.definitions import Source, discover, names_by_source, origin_of, without_documents
 from difygen.definitions.lockfile import Lock, LockError, read_lock
 from difygen.diagnostics import Diagnostic, Location, has_errors
-from difygen.files import MAX_BYTES, read_file
+from difygen.files import STDIN, content
 from difygen.model import App
 from difygen.naming import Identifier, snake_name
 from difygen.parser import read
@@ -88,15 +87,6 @@ class Reader:
             if self._progress:
                 self._progress(number, len(sources))
         return [self._files[source] for source in sources]
-
-
-def content(name: str, limit: int = MAX_BYTES, *, special: bool = True) -> bytes:
-    """Return what a file holds, or standard input for `-`. Raises OSError."""
-    if name != STDIN:
-        return read_file(name, limit=limit, special=special)
-    if sys.stdin is None:  # closed before the start (`<&-`)
-        raise OSError("standard input is closed")
-    return sys.stdin.buffer.read()
 
 
 def load_definitions(

@@ -14,20 +14,19 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from difygen.arguments import parse_arguments
-from difygen.connection import DEFAULT_USER, key_from_file
 from difygen.console import duration
 from difygen.definitions.reading import NamedApp
 from difygen.diff import compare
 from difygen.diff.rules import Change, is_breaking
 from difygen.doctor.report import Section
-from difygen.generated_client import GeneratedClient, generated, sentences
 from difygen.model import APP_KINDS, WORKFLOW, App, AppKind, AppMode
 from difygen.options import Options
 from difygen.parser.dsl import read_parameters
 from difygen.record import replace
-from difygen.releases import FIRST_WITH_FORMS, FIRST_WITH_HUMAN_INPUT, Version
-from difygen.servers import USER_TOKENS, Address, NoAnswerError, ask, runtime_module
+from difygen.servers import DEFAULT_USER, USER_TOKENS, Address, NoAnswerError, ask, key_from_file, runtime_module
+from difygen.servers.arguments import parse_arguments
+from difygen.servers.generated_client import GeneratedClient, generated, sentences
+from difygen.servers.releases import FIRST_WITH_FORMS, FIRST_WITH_HUMAN_INPUT, Version
 from difygen.wording import count
 
 WHERE = "Dify shows an app's keys under API Access."

@@ -34,12 +34,12 @@ from difygen.doctor.server import (
     open_client,
 )
 from difygen.findings import OutputFormat, show_findings, show_problem
-from difygen.generated_client import SHARED_KEY, key_variables_of
 from difygen.model import WORKFLOW
-from difygen.releases import (
+from difygen.servers import Address
+from difygen.servers.generated_client import SHARED_KEY, key_variables_of
+from difygen.servers.releases import (
     Version,
 )
-from difygen.servers import Address
 
 LONGEST_TIMEOUT = 3600
 

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import httpx
 
 from difygen.doctor.report import Section
-from difygen.releases import FIRST_WITH_WORKFLOWS, NEWEST_KNOWN, Release, Version, parse_version
 from difygen.servers import (
     EXAMPLES,
     Address,
@@ -28,6 +27,7 @@ from difygen.servers import (
     parse_address,
     runtime_module,
 )
+from difygen.servers.releases import FIRST_WITH_WORKFLOWS, NEWEST_KNOWN, Release, Version, parse_version
 
 BASE_URL = "DIFY_BASE_URL"
 

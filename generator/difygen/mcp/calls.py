@@ -15,10 +15,10 @@ from typing import Any, Self
 import anyio
 from mcp_types import CallToolResult, TextContent
 
-from difygen.connection import Connection
 from difygen.console import OutputError, compact_json, duration, say
-from difygen.generated_client import GeneratedClient, about_values, is_late, is_validation_error, sentences
 from difygen.mcp.tools import FileFolders, ServedApp, ServedTool, app_call, run_arguments
+from difygen.servers import Connection
+from difygen.servers.generated_client import GeneratedClient, about_values, is_late, is_validation_error, sentences
 from difygen.tools import ToolError, tool_result
 from difygen.wording import one_line, shorten
 

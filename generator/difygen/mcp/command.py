@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 from difygen.config import Config
-from difygen.connection import Connection, key_from_file, read_base_url
 from difygen.console import OK, WRONG, UsageProblem, collecting, finish, is_terminal, say
-from difygen.generated_client import SHARED_KEY, generated_package
-from difygen.listening import listener, origin_of
 from difygen.mcp.calls import Calls
 from difygen.mcp.server import PATH, TOKEN, mcp_server, serve_http, serve_stdio
 from difygen.mcp.tools import FileFolders, ServedApp, ServedTool, served_app, tools_of
 from difygen.project.documents import load_named
+from difygen.servers import Connection, key_from_file, listener, origin_of, read_base_url
+from difygen.servers.generated_client import SHARED_KEY, generated_package
 from difygen.wording import count, listed, named, names_listed
 
 DEFAULT_USER = "difygen-mcp"

@@ -11,7 +11,6 @@ from math import isfinite
 
 from difygen.config import Config
 from difygen.console import OK, WRONG, UsageProblem, collecting, echo, finish, say
-from difygen.listening import listener
 from difygen.mock.api.requests import ServerOptions
 from difygen.mock.definition import Definition, load_served
 from difygen.mock.engine.values import HandlerError, load_handler
@@ -19,7 +18,8 @@ from difygen.mock.errors import Cut, UnknownFaultError
 from difygen.mock.example import example_inputs
 from difygen.mock.server import MockServer, keys_for
 from difygen.model import CHAT
-from difygen.releases import MOCKED_BY_DEFAULT, Release, mocked_release, what_can_be_mocked
+from difygen.servers import listener
+from difygen.servers.releases import MOCKED_BY_DEFAULT, Release, mocked_release, what_can_be_mocked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from difygen.mock.definition import JsonObject
 from difygen.mock.errors import ApiError, invalid_param
-from difygen.releases import MOCKED_BY_DEFAULT, Release
+from difygen.servers.releases import MOCKED_BY_DEFAULT, Release
 
 TENANT_ID = str(uuid.uuid5(uuid.NAMESPACE_URL, "difygen:tenant"))
 LINK_SECONDS = 300

@@ -27,7 +27,7 @@ from difygen.mock.engine.values import Handler, call_handler, example_outputs, j
 from difygen.mock.errors import Faults
 from difygen.mock.files import FileStore
 from difygen.model import CHATFLOW, WORKFLOW
-from difygen.releases import Release
+from difygen.servers.releases import Release
 
 _LOGGER = logging.getLogger(__name__)
 

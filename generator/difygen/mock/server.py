@@ -20,7 +20,6 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from difygen.listening import origin_of
 from difygen.mock.api import calls, resources
 from difygen.mock.api.requests import (
     CORS,
@@ -49,6 +48,7 @@ from difygen.mock.errors import (
 )
 from difygen.mock.files import REQUESTED_ORIGIN
 from difygen.model import CHAT, COMPLETION, WORKFLOW
+from difygen.servers import origin_of
 
 _FOREIGN = (b"server", b"nginx")
 """The header of answers that do not come from Dify, but from a web server in front of it."""

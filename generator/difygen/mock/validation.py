@@ -20,7 +20,7 @@ from difygen.mock.errors import ApiError, bad_request, internal, invalid_param, 
 from difygen.mock.files import FileStore, is_uuid, usable
 from difygen.model import INPUT_TRAITS, ArrayOf, ObjectOf, Primitive, TurnFiles, Type
 from difygen.parser.yaml import no_constant
-from difygen.releases import Release
+from difygen.servers.releases import Release
 
 M = TypeVar("M", bound=BaseModel)
 

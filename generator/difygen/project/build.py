@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from difygen import __version__
 from difygen.config import SEE_HELP, Config
 from difygen.console import UsageProblem
-from difygen.definitions import STDIN, Source
+from difygen.definitions import Source
 from difygen.definitions.lockfile import Lock
-from difygen.files import hash_bytes, hash_file
+from difygen.files import STDIN, hash_bytes, hash_file
 from difygen.project.report import BuildPlan, BuildReport, Progress, progress_bar, reported, show_report
 from difygen.project.request import (
     RUNTIME_MARK,

@@ -11,13 +11,13 @@ from collections.abc import Mapping, Sequence
 
 from difygen import __version__
 from difygen.config import Config
-from difygen.definitions import STDIN, Source, origin_of
+from difygen.definitions import Source, origin_of
 from difygen.definitions.lockfile import Lock, LockedApp
 from difygen.definitions.reading import NamedApp, Reader
 from difygen.diagnostics import Diagnostic, Location
 from difygen.documents.apps import NamedDefinition, named_definition
 from difygen.documents.targets import DOCUMENT_TARGETS
-from difygen.files import hash_bytes
+from difygen.files import STDIN, hash_bytes
 from difygen.project.report import BuildPlan
 from difygen.project.request import ALONE, DocumentFolder, Held, Request, app_of, left_out, package_from, what_it_holds
 from difygen.publish import Destination, PublishError, read_own_lock, signed

@@ -16,10 +16,10 @@ import yaml
 
 from difygen.config import Config
 from difygen.console import can_print, echo, say, say_error
-from difygen.definitions import STDIN, Source
+from difygen.definitions import Source
 from difygen.definitions.reading import assign_names
 from difygen.diagnostics import has_errors
-from difygen.files import read_file, templates_folder
+from difygen.files import STDIN, read_file, templates_folder
 from difygen.model import (
     WORKFLOW,
     App,

@@ -13,10 +13,10 @@ from typing import TypeVar
 
 from difygen import __version__
 from difygen.config import Config
-from difygen.definitions import STDIN, Source, discover, names_by_source, without_documents
+from difygen.definitions import Source, discover, names_by_source, without_documents
 from difygen.definitions.lockfile import LOCK_NAME, Lock, LockedApp, LockError, read_lock
 from difygen.diagnostics import Diagnostic, Location
-from difygen.files import hash_bytes, hash_file
+from difygen.files import STDIN, hash_bytes, hash_file
 from difygen.options import DocsOptions, DocumentOptions
 from difygen.project.report import Progress
 from difygen.record import NOTHING, Record, replace

@@ -13,8 +13,9 @@ from importlib.util import find_spec
 
 from difygen.config import Config
 from difygen.console import say, say_error
-from difygen.definitions import STDIN, SUFFIXES, discover
+from difygen.definitions import SUFFIXES, discover
 from difygen.definitions.lockfile import locked_files
+from difygen.files import STDIN
 from difygen.project.build import build
 from difygen.project.report import show_report
 from difygen.record import replace

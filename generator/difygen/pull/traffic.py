@@ -21,8 +21,8 @@ import httpx
 from difygen import __version__
 from difygen.console import UsageProblem, one_line
 from difygen.files import MAX_BYTES
-from difygen.releases import Version, parse_version
 from difygen.servers import Address, NoAnswerError, ask, candidates, first_dify, runtime_module
+from difygen.servers.releases import Version, parse_version
 from difygen.wording import shorten
 
 STEP_TIMEOUT = 30.0

@@ -9,13 +9,13 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from difygen import __version__
-from difygen.arguments import Values, unknown_input, value_from_json, value_from_text
 from difygen.bulk.rows import Row, digest_of
 from difygen.call.tables.cursor import TableCursor
 from difygen.call.tables.table import BATCH, Table, TableRecord
 from difygen.console import UsageProblem
 from difygen.model import App, Input, JsonValue
 from difygen.model_json import dump
+from difygen.servers.arguments import Values, unknown_input, value_from_json, value_from_text
 from difygen.wording import count
 
 CHECKED_AHEAD = 10_000

@@ -34,7 +34,7 @@ from difygen.mock.validation import (
     json_body,
 )
 from difygen.model import WORKFLOW, AppKind
-from difygen.releases import MOCKED_BY_DEFAULT, Release
+from difygen.servers.releases import MOCKED_BY_DEFAULT, Release
 
 JSON = "application/json"
 EXPOSED_HEADERS = "X-Env, X-Trace-Id, X-Version"

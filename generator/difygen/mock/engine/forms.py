@@ -22,7 +22,7 @@ from difygen.mock.files import FileStore
 from difygen.parser.dsl.control_flow.branches import TIMEOUT
 from difygen.parser.dsl.forms import WEB_APP, is_delivered_by
 from difygen.parser.dsl.graph import Step, mapping, sequence
-from difygen.releases import Release
+from difygen.servers.releases import Release
 
 _UNITS = {"hour": 3600, "day": 24 * 3600}
 _USUAL_TIMEOUT, _LONGEST = 36, 10_000

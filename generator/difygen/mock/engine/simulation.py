@@ -35,7 +35,7 @@ from difygen.mock.files import FileStore, files_in
 from difygen.mock.validation import schema_error
 from difygen.parser.dsl.graph import Step, mapping
 from difygen.parser.dsl.node_types import FAIL
-from difygen.releases import Release
+from difygen.servers.releases import Release
 
 _IN_SNAPSHOTS = ("workflow_started", "node_started", "node_finished")
 _UNSENT = ("inputs_truncated", "process_data_truncated", "outputs_truncated", "agent_strategy")

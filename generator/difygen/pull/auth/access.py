@@ -15,11 +15,18 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from difygen.connection import key_from_file
 from difygen.console import UsageProblem, is_terminal, one_line
 from difygen.files import read_file
 from difygen.pull.traffic import ServerProblem, Traffic
-from difygen.servers import DEFAULT_PORTS, USER_TOKENS, Address, AddressProblem, parse_address, runtime_module
+from difygen.servers import (
+    DEFAULT_PORTS,
+    USER_TOKENS,
+    Address,
+    AddressProblem,
+    key_from_file,
+    parse_address,
+    runtime_module,
+)
 from difygen.wording import has_surrogate, listed
 
 AuthMethod = Literal["token", "difyctl", "browser", "admin-key", "password", "app-key"]

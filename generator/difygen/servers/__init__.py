@@ -1,27 +1,38 @@
-"""Where a Dify server is and who answers there, by the rules of generated clients: what doctor and pull both ask.
+"""Servers of Dify: where one is, who calls it with which key, who answers there; and sockets that commands listen on.
 
-`look` sends no key; `ask` sends what its call holds.
+Addresses are read, and servers asked, by the rules of generated clients. `look` sends no key; `ask` sends what its call
+holds. A key is never an argument: what stands on a command line is seen by everybody on the machine (`ps`) and stays in
+the shell's history. So it comes from the environment, from a file, or from a prompt. Beside it:
+
+arguments          what a user types, as the values that an app takes
+generated_client   the client of an app, generated and imported
+releases           what is other from release to release of Dify
 """
 
 from __future__ import annotations
 
+import errno
 import ipaddress
+import os
 import socket
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import httpx
+import click
 
+from difygen.console import UsageProblem, is_terminal
 from difygen.files import templates_folder
+
+if TYPE_CHECKING:  # the mock server, which listens alone, has no use for it
+    import httpx
 
 _RUNTIME = "difygen_shipped_runtime"
 
@@ -163,6 +174,8 @@ def look(client: httpx.Client, address: Address, timeout: float) -> Probe:
 
 def first_dify(client: httpx.Client, addresses: Iterable[Address]) -> Address | None:
     """Return the first of the addresses at which Dify's API answers. All are asked at the same time."""
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(max_workers=8, thread_name_prefix="doctor") as pool:
         probes = pool.map(lambda address: look(client, address, QUICK), list(addresses))
         return next((probe.address for probe in probes if probe.is_dify), None)
@@ -192,6 +205,8 @@ def ask(client: httpx.Client, call: Any, timeout: float, *, whole: float | None 
     Raises:
         NoAnswerError: There is none, or it has more than `limit` bytes.
     """
+    import httpx
+
     transport, answers, errors = (runtime_module(name) for name in ("_transport", "_answers", "_errors"))
 
     async def read() -> Any:
@@ -211,3 +226,124 @@ def ask(client: httpx.Client, call: Any, timeout: float, *, whole: float | None 
             why = "it took too long"
         failure = NoAnswerError(why, is_lost=isinstance(error, errors.ConnectionLostError | errors.IdleTimeoutError))
     raise failure
+
+
+# Who calls, and with which key
+
+
+DEFAULT_USER = "difygen-call"
+NO_BASE_URL = (
+    "No base URL. Give --base-url or set DIFY_BASE_URL, for example http://localhost/v1 or https://api.dify.ai/v1."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The settings of a call that were given; None leaves the choice to the generated client and its environment."""
+
+    base_url: str | None = None
+    user: str = DEFAULT_USER
+    api_key: str | None = None
+    timeout: float | None = None
+
+    def arguments(self) -> dict[str, Any]:
+        """Return the keyword arguments of a client's constructor."""
+        timeout = {} if self.timeout is None else {"timeout": self.timeout}
+        return {"base_url": self.base_url, "api_key": self.api_key, "user": self.user, **timeout}
+
+    def __repr__(self) -> str:
+        return f"Connection(base_url={self.base_url!r}, user={self.user!r}, timeout={self.timeout!r})"
+
+
+def read_connection(
+    base_url: str | None,
+    user: str | None,
+    api_key_file: str | None,
+    timeout: float | None,
+    key_variables: tuple[str, ...],
+) -> Connection:
+    """Return the settings of a call. Ask for a key at the terminal if none is set anywhere."""
+    if timeout is not None and not timeout > 0:
+        raise UsageProblem("--timeout must be more than 0 seconds.")
+    key = key_from_file(api_key_file) if api_key_file else None
+    if key is None and not any(os.environ.get(variable) for variable in key_variables):
+        key = _asked(key_variables)
+    if base_url is None and not os.environ.get("DIFY_BASE_URL"):
+        raise UsageProblem(NO_BASE_URL)
+    return Connection(base_url, user or os.environ.get("DIFY_USER") or DEFAULT_USER, key, timeout)
+
+
+def read_base_url(given: str | None) -> str:
+    """Return where the API is, of an option or the environment, always written in the same way.
+
+    Raises:
+        UsageProblem: Nothing says it, or what does is no address.
+    """
+    text = given or os.environ.get("DIFY_BASE_URL")
+    if not text:
+        raise UsageProblem(NO_BASE_URL)
+    try:
+        return parse_address(text).url
+    except AddressProblem as problem:
+        raise UsageProblem(f"{problem.message} {problem.fix}") from problem
+
+
+def key_from_file(name: str, what: str = "API key") -> str:
+    """Return the key that a file holds, or the first line of standard input for `-`; `what` it is, for messages."""
+    try:
+        text = sys.stdin.readline() if name == "-" else Path(name).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = (getattr(error, "strerror", None) or "it is not UTF-8 text").lower()
+        raise UsageProblem(f"Cannot read the {what} from {name}: {reason}.") from error
+    if not text.strip():
+        raise UsageProblem(f"{name} holds no {what}.")
+    return text.strip()
+
+
+def _asked(key_variables: tuple[str, ...]) -> str:
+    """Ask for a key at the terminal, unseen."""
+    advice = f"Set {' or '.join(key_variables)}, or give --api-key-file. Dify shows an app's keys under API Access."
+    if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
+        raise UsageProblem(f"No API key. {advice}")
+    text: str = click.prompt(
+        f"API key (not shown; or set {key_variables[0]})", hide_input=True, err=True, default="", show_default=False
+    )
+    if not text.strip():
+        raise UsageProblem(f"No API key. {advice}")
+    return text.strip()
+
+
+# Sockets that commands listen on
+
+
+def listener(host: str, port: int) -> socket.socket:
+    """Return a socket that listens there, for a command; port 0 takes a free one. Raises `UsageProblem`."""
+    try:
+        return listening_socket(host, port)
+    except (OSError, OverflowError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).rstrip(".")
+        hint = " With --port 0 a free one is taken." if getattr(error, "errno", None) == errno.EADDRINUSE else ""
+        raise UsageProblem(f"Cannot listen on {host}:{port}: {reason}.{hint}") from None
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that listens there; port 0 takes a free one. Raises OSError or OverflowError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio switches Nagle's algorithm off where the protocol is named, which else holds answers back for 40 ms
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        if sys.platform != "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(128)
+    except (OSError, OverflowError):  # the latter is what Python says of port 70000
+        listener.close()
+        raise
+    return listener
+
+
+def origin_of(listening: socket.socket) -> str:
+    """Return the origin by which this machine reaches what listens there."""
+    host, port = listening.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from difygen.console import UsageProblem, collecting
-from difygen.definitions.reading import content
+from difygen.files import content
 from difygen.model import App, ArrayOf, Input, JsonValue, ObjectOf, OneOf, Primitive
 from difygen.parser.yaml import no_constant
 from difygen.wording import nearest
