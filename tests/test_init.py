@@ -30,7 +30,7 @@ from difygen.model import (
 )
 from difygen.options import Options
 from difygen.parser import read
-from difygen.parser.spec_chat import FILE_TYPES, UPLOAD_METHODS
+from difygen.parser.spec import FILE_TYPES, UPLOAD_METHODS
 from difygen.project.init import spec_text, yaml_text
 from difygen.record import replace
 from difygen.settings import Settings, load_settings

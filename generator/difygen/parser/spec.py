@@ -1,4 +1,4 @@
-"""The YAML spec, written by hand: names and types of inputs and outputs, and nothing of the graph."""
+"""The YAML spec, written by hand: what goes in and comes out, and what an app of its kind has. Nothing of the graph."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import cast
 
 from difygen.cursor import Cursor, Diagnostics
 from difygen.model import (
+    AGENT,
     APP_KINDS,
+    CHAT,
+    CHATFLOW,
     COMPLETION,
     INPUT_KINDS,
     INPUT_TRAITS,
@@ -16,20 +19,38 @@ from difygen.model import (
     App,
     AppKind,
     Example,
+    Features,
     Input,
     InputKind,
     JsonValue,
     ObjectOf,
     Output,
     Primitive,
+    Tool,
+    TurnFiles,
+    Variable,
 )
-from difygen.parser import spec_chat
-from difygen.parser.spec_types import ITEM, OUTPUT, check_input_value, check_value, description, read_type
+from difygen.parser.spec_types import ITEM, OUTPUT, VARIABLE, check_input_value, check_value, description, read_type
 from difygen.record import replace
 from difygen.types import json_of, members_of, type_of_schema
 from difygen.wording import names_listed, shown
 
-SPEC_KEYS = ("name", "mode", "title", "description", "inputs", *spec_chat.KEYS, "examples")
+_TALKING = (CHATFLOW, CHAT, AGENT)
+_SPOKEN = (*_TALKING, COMPLETION)
+_KINDS_OF_KEYS: Mapping[str, tuple[AppKind, ...]] = {
+    "outputs": (WORKFLOW,),
+    "variables": (CHATFLOW,),
+    "tools": (AGENT,),
+    "files": (WORKFLOW, *_SPOKEN),
+    "opening_statement": _TALKING,
+    "suggested_questions": _TALKING,
+    "suggested_questions_after_answer": _TALKING,
+    "speech_to_text": _SPOKEN,
+    "text_to_speech": _SPOKEN,
+}
+"""Which kinds of app a key of a spec is for, where it is not for all."""
+
+SPEC_KEYS = ("name", "mode", "title", "description", "inputs", *_KINDS_OF_KEYS, "examples")
 _KINDS = {kind.name: kind for kind in APP_KINDS.values()}
 _FOREIGN_MODES = {mode: kind.name for mode, kind in APP_KINDS.items()} | {
     "chatbot": "chat",
@@ -54,6 +75,11 @@ _FOREIGN_KEYS = {
 EXAMPLE_KEYS = ("inputs", "outputs")
 _TURN_KEYS = ("query", "inputs", "answer")
 _COMPLETION_KEYS = ("inputs", "answer")
+FILE_TYPES = ("image", "document", "audio", "video", "custom")
+UPLOAD_METHODS = ("local_file", "remote_url")
+FILES_KEYS = ("types", "extensions", "methods", "max_count")
+SPEECH_KEYS = ("auto_play",)
+
 Check = Callable[[Cursor], object]
 
 
@@ -62,7 +88,7 @@ def read_spec(content: Mapping[str, JsonValue], file: str, report: Diagnostics) 
     root = Cursor(content, (), report, "The spec")
     root.only(SPEC_KEYS, "a spec")
     kind = _app_kind(root)
-    spec_chat.check_keys(root, kind)
+    _check_keys(root, kind)
     inputs = tuple(each for name, cursor in _members(root, "inputs") if (each := read_input(name, cursor)) is not None)
     outputs = tuple(_output(name, cursor) for name, cursor in _members(root, "outputs")) if kind is WORKFLOW else ()
     app = App(
@@ -75,7 +101,16 @@ def read_spec(content: Mapping[str, JsonValue], file: str, report: Diagnostics) 
         outputs=outputs,
         examples=read_examples(root, kind, inputs, outputs),
     )
-    return spec_chat.read_chat(root, app)
+    return _with_specifics(root, app)
+
+
+def _check_keys(root: Cursor, kind: AppKind) -> None:
+    """Note the keys that are not for this kind of app."""
+    for key, member in root.members():
+        if kind not in _KINDS_OF_KEYS.get(key, (kind,)):
+            kinds = names_listed([each.name for each in _KINDS_OF_KEYS[key]])
+            message = f"`{key}` does not apply to {kind.noun}."
+            member.error("key-not-applicable", message, f"It is for apps of the mode {kinds}.", key=True)
 
 
 def _app_kind(root: Cursor) -> AppKind:
@@ -169,7 +204,7 @@ def _without_default(name: str, kind: InputKind | None, cursor: Cursor) -> Input
             "missing-key", f"The select {cursor.name} has no `options`.", "List the texts to choose from.", key=True
         )
     limit = _applying(cursor, kind, "max_length")
-    methods = _words(cursor, kind, "allowed_file_upload_methods", spec_chat.UPLOAD_METHODS)
+    methods = _words(cursor, kind, "allowed_file_upload_methods", UPLOAD_METHODS)
     input_ = Input(
         name=name,
         kind=kind or "paragraph",
@@ -178,7 +213,7 @@ def _without_default(name: str, kind: InputKind | None, cursor: Cursor) -> Input
         description=cursor.text_of("description"),
         max_length=limit.limit() if limit is not None else None,
         options=_texts(cursor, kind, "options"),
-        allowed_file_types=_words(cursor, kind, "allowed_file_types", spec_chat.FILE_TYPES),
+        allowed_file_types=_words(cursor, kind, "allowed_file_types", FILE_TYPES),
         allowed_file_extensions=_texts(cursor, kind, "allowed_file_extensions"),
         allowed_file_upload_methods=methods,
         type=_object_type(cursor, kind),
@@ -301,3 +336,76 @@ def _values(
     if missing := [name for name in required if name not in given]:
         (values or cursor).error("missing-value", f"The example's {key} lack {names_listed(missing)}.", key=True)
     return {name: value.value for name, value in given.items()}
+
+
+# What only some kinds of app have: variables, tools, files of a call, and what is switched on
+
+
+def _with_specifics(root: Cursor, app: App) -> App:
+    """Return the app with what only its kind has."""
+    kind = app.kind
+
+    def of(key: str) -> Cursor | None:
+        return root.get(key) if kind in _KINDS_OF_KEYS[key] else None
+
+    tools, files = of("tools"), of("files")
+    variables = root.mapping_of("variables", "names to types") if kind in _KINDS_OF_KEYS["variables"] else None
+    return replace(
+        app,
+        variables=tuple(_variable(*each) for each in variables.members()) if variables is not None else (),
+        tools=tuple(Tool(name=name) for name in tools.texts()) if tools is not None else (),
+        files=_files(files) if files is not None else None,
+        features=_features(root, kind),
+    )
+
+
+def _variable(name: str, cursor: Cursor) -> Variable:
+    type_ = read_type(cursor, VARIABLE)
+    initial = cursor.get("initial") if isinstance(cursor.value, dict) else None
+    fits = initial is not None and check_value(initial, type_)
+    return Variable(
+        name=name,
+        type=type_,
+        initial=initial.value if initial is not None and fits else None,
+        description=description(cursor),
+    )
+
+
+def _files(cursor: Cursor) -> TurnFiles | None:
+    """Return the rules for files: `true` for any, or a mapping."""
+    if isinstance(cursor.value, bool):
+        return TurnFiles() if cursor.value else None
+    if not isinstance(cursor.value, dict):
+        cursor.expect("true, false, or a mapping of rules")
+        return None
+    cursor.only(FILES_KEYS, "the rules for files")
+    types, extensions, methods = cursor.get("types"), cursor.get("extensions"), cursor.get("methods")
+    count = cursor.get("max_count")
+    return TurnFiles(
+        types=types.words(FILE_TYPES) if types is not None else (),
+        extensions=extensions.texts() if extensions is not None else (),
+        methods=methods.words(UPLOAD_METHODS) if methods is not None else (),
+        max_count=count.limit() if count is not None else None,
+    )
+
+
+def _features(root: Cursor, kind: AppKind) -> Features:
+    def flag(key: str) -> bool:
+        return kind in _KINDS_OF_KEYS[key] and root.flag_of(key)
+
+    speech = root.get("text_to_speech") if kind in _KINDS_OF_KEYS["text_to_speech"] else None
+    plays = False
+    if speech is not None and isinstance(speech.value, dict):
+        speech.only(SPEECH_KEYS, "`text_to_speech`")
+        plays = speech.flag_of("auto_play")
+    elif speech is not None:
+        speech = speech if speech.flag(False) else None
+    questions = root.get("suggested_questions") if kind in _KINDS_OF_KEYS["suggested_questions"] else None
+    return Features(
+        opening_statement=root.text_of("opening_statement") if kind in _KINDS_OF_KEYS["opening_statement"] else "",
+        suggested_questions=questions.texts() if questions is not None else (),
+        suggested_questions_after_answer=flag("suggested_questions_after_answer"),
+        speech_to_text=flag("speech_to_text"),
+        text_to_speech=speech is not None,
+        auto_play=plays,
+    )
