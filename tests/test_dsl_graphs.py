@@ -13,7 +13,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from difygen.parser.dsl.control_flow import runs as played
+from difygen.parser.dsl import runs as played
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.dsl_files import code, end, export, if_else, node, outputs, reading, start, template, variable, workflow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from difygen.model import Primitive
-from difygen.parser.dsl.control_flow.branches import Branch
+from difygen.parser.dsl.branches import Branch
 from difygen.parser.dsl.node_types import NODE_TYPES, NodeType
 from support import TESTS
 from support.dsl_files import edges, end, export, node, outputs, start

@@ -19,9 +19,9 @@ from difygen.mock.definition import JsonObject, rows_of, selector_of
 from difygen.mock.engine.values import VariablePool, as_text, fill_references
 from difygen.mock.errors import ApiError
 from difygen.mock.files import FileStore
-from difygen.parser.dsl.control_flow.branches import TIMEOUT
-from difygen.parser.dsl.forms import WEB_APP, is_delivered_by
+from difygen.parser.dsl.branches import TIMEOUT
 from difygen.parser.dsl.graph import Step, mapping, sequence
+from difygen.parser.dsl.inputs import WEB_APP, is_delivered_by
 from difygen.servers.releases import Release
 
 _UNITS = {"hour": 3600, "day": 24 * 3600}

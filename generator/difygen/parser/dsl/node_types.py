@@ -20,11 +20,10 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from difygen.model import Type
+from difygen.parser.dsl import branches as b
 from difygen.parser.dsl import node_fields as f
-from difygen.parser.dsl import node_sources as d
+from difygen.parser.dsl.branches import Branch
 from difygen.parser.dsl.code.outputs import code_output
-from difygen.parser.dsl.control_flow import branches as b
-from difygen.parser.dsl.control_flow.branches import Branch
 from difygen.parser.dsl.graph import Graph, Step
 from difygen.parser.dsl.node_fields import BOOLEAN, DATA, FILES, INTEGER, OBJECT, STRING, USAGE, Derive
 from difygen.parser.dsl.nullability import Value
@@ -47,7 +46,7 @@ class NodeType(Record):
     is_guessed: bool = False
 
 
-_AGGREGATOR = NodeType(derive=d.aggregated, is_guessed=True)
+_AGGREGATOR = NodeType(derive=f.aggregated, is_guessed=True)
 _AGENT = NodeType(derive=f.agent_output(f.plugin_output({**_PLUGIN, "usage": USAGE})), branches=b.routes)
 
 NODE_TYPES: dict[str, NodeType] = {
@@ -78,8 +77,8 @@ NODE_TYPES: dict[str, NodeType] = {
     "variable-aggregator": _AGGREGATOR,
     "variable-assigner": _AGGREGATOR,  # its name before 0.6.14; `assigner` is another node
     "assigner": NodeType(),
-    "iteration": NodeType(derive=d.iterated, is_guessed=True, inside=("item", "index"), afterwards=("output",)),
-    "loop": NodeType(derive=d.looped, afterwards=("loop_round",)),
+    "iteration": NodeType(derive=f.iterated, is_guessed=True, inside=("item", "index"), afterwards=("output",)),
+    "loop": NodeType(derive=f.looped, afterwards=("loop_round",)),
     "iteration-start": NodeType(),
     "loop-start": NodeType(),
     "loop-end": NodeType(),
@@ -91,8 +90,8 @@ NODE_TYPES: dict[str, NodeType] = {
         },
         f.parameter,
     ),
-    "document-extractor": NodeType(derive=d.extracted, is_guessed=True),
-    "list-operator": NodeType(derive=d.from_list, is_guessed=True),
+    "document-extractor": NodeType(derive=f.extracted, is_guessed=True),
+    "list-operator": NodeType(derive=f.from_list, is_guessed=True),
     "human-input": NodeType(
         {"__action_id": STRING, "__rendered_content": STRING, "__action_value": STRING},
         f.form_field,

@@ -1,22 +1,38 @@
-"""The outputs of a workflow: what its End nodes give, each alone and all together. Knows no node type but `end`."""
+"""What an app gives: the outputs of its End nodes, each alone and all together, or what its Answer nodes say.
+
+Knows no other node type.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 
 from difygen.cursor import Diagnostics
-from difygen.model import AppKind, ArrayOf, JsonValue, ObjectOf, OneOf, Output, Primitive, Type, UnionOf
-from difygen.parser.dsl.control_flow.sentences import Giver
+from difygen.model import (
+    CHATFLOW,
+    AnswerTemplate,
+    AppKind,
+    ArrayOf,
+    JsonValue,
+    ObjectOf,
+    OneOf,
+    Output,
+    Primitive,
+    TemplatePiece,
+    Type,
+    UnionOf,
+)
+from difygen.parser.dsl.conditions import ONLY, Giver
 from difygen.parser.dsl.dataflow import Resolver
 from difygen.parser.dsl.graph import PATH, Step, mapping, sequence, text, texts
 from difygen.parser.dsl.nullability import Value
 from difygen.record import Record
-from difygen.types import merge, type_of, without_null
-from difygen.wording import quoted
+from difygen.types import any_if_null, merge, type_of, without_null
+from difygen.wording import named, quoted
 
 JOINED = "answer"
 """The key that Dify does not overwrite when several End nodes give it: it joins their texts (since 1.9)."""
-
 
 MAX_COMPARED = 100
 
@@ -206,3 +222,46 @@ def _may_be_joined(items: list[Item], resolver: Resolver) -> bool:
     return len(ids) > MAX_COMPARED or any(
         runs.together(first, second) for number, first in enumerate(ids) for second in ids[:number]
     )
+
+
+# What the Answer nodes of a chatflow say
+
+
+_REFERENCE = r"\{\{#([a-zA-Z0-9_]{1,50}(?:\.[a-zA-Z_][a-zA-Z0-9_]{0,29}){1,10})#\}\}"
+"""What the engine takes for a reference; anything else in a template is text."""
+
+
+def read_answers(resolver: Resolver, report: Diagnostics) -> tuple[AnswerTemplate, ...]:
+    """Return what the Answer nodes say, in the order of the file."""
+    steps = [step for step in resolver.graph.steps.values() if step.type in CHATFLOW.terminal_nodes]
+    if not steps:
+        report.warn("no-answer-node", "The chatflow has no Answer node, so it answers nothing.", PATH)
+    return tuple(_answer(step, resolver, report) for step in steps)
+
+
+def _answer(step: Step, resolver: Resolver, report: Diagnostics) -> AnswerTemplate:
+    reason = resolver.sentences(step.parent).missing([Giver(step.id)])
+    if step.parent is not None:
+        rounds = f"only when {resolver.graph.steps[step.parent]} goes through a round"
+        within = f" in which {reason[len(ONLY) :]}" if reason.startswith(ONLY) else f"; in each, {reason}"
+        reason = rounds + within if reason else rounds
+    elif not resolver.runs(None).reaches(step.id):
+        message = f"No way leads to the Answer node {step}, so what it says never comes."
+        report.warn("unreachable-answer", message, (*PATH, step.index))
+    return AnswerTemplate(node=step.id, pieces=tuple(_pieces(step, resolver, report)), reason=reason)
+
+
+def _pieces(step: Step, resolver: Resolver, report: Diagnostics) -> Iterator[TemplatePiece]:
+    """Take a template apart; `split` gives texts and references by turns."""
+    for number, each in enumerate(re.split(_REFERENCE, text(step.data.get("answer")))):
+        if number % 2 == 0:
+            if each:
+                yield TemplatePiece(text=each)
+            continue
+        selector = tuple(each.split("."))
+        value = resolver.resolve(list(selector), step.parent)
+        if value.type is Primitive.NULL:
+            why = value.unknown.reason if value.unknown is not None else "nothing is known of it"
+            message = f"The Answer node {step} refers to {named(each)}, which is always empty: {why}."
+            report.warn("empty-reference", message, (*PATH, step.index, "data", "answer"))
+        yield TemplatePiece(selector=selector, type=any_if_null(without_null(value.type)[0]))
