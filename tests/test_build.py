@@ -83,8 +83,8 @@ def test_nothing_changed_means_nothing_touched_and_nothing_imported(project: Pro
     project.generate()
     before = project.stamps()
     program = (
-        "import sys; from difygen.config import read_config; from difygen.project.build import run_generate as run;"
-        "assert run(read_config(sources=('specs',), output='client')) == 0;"
+        "import sys; from difygen.command_line import read_config; from difygen.project.build import run_generate;"
+        "assert run_generate(read_config(sources=('specs',), output='client')) == 0;"
         "print(sorted({'yaml', 'jinja2', 'pydantic', 'rich', 'black', 'httpx', 'difygen.parser', 'difygen.codegen'}"
         " & set(sys.modules)))"
     )

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from difygen.options import Options
-from difygen.settings import Settings, load_settings
-from difygen.toml import key_positions
+from difygen.config import Options, Settings
+from difygen.settings import key_positions, load_settings
 from hypothesis import given
 from hypothesis import strategies as st
 from support.processes import printed

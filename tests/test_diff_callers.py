@@ -19,11 +19,11 @@ from typing import Any, NamedTuple
 
 import pytest
 from difygen.codegen.package import Generated, generate
+from difygen.config import Options
 from difygen.diff import compare
 from difygen.diff.public import public_app
 from difygen.diff.rules import Change, is_breaking
 from difygen.model import App
-from difygen.options import Options
 from mypy import api
 from pydantic import ValidationError
 from support.packages import write

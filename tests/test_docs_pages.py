@@ -16,7 +16,8 @@ from typing import Any
 
 import html5lib
 import pytest
-from difygen.config import read_config
+from difygen.command_line import read_config
+from difygen.config import DocsOptions, Options
 from difygen.console import compact_json
 from difygen.definitions.reading import load_definitions
 from difygen.documents.apps import NamedDefinition, named_definition
@@ -34,7 +35,6 @@ from difygen.mock.definition import define
 from difygen.mock.errors import ApiError
 from difygen.mock.example import UPLOADED, example_call
 from difygen.model import AGENT, APP_KINDS, App, Edge, Input, Node, Output, Primitive
-from difygen.options import DocsOptions, Options
 from difygen.parser.dsl.graph import Graph, Step
 from difygen.record import replace
 from difygen.testing import mock_dify

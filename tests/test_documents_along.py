@@ -54,8 +54,8 @@ def test_nothing_changed_means_nothing_touched_and_nothing_imported(project: Pro
     assert difygen().code == 0
     before = {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in project.folder.rglob("*")}
     program = (
-        "import sys; from difygen.config import read_config; from difygen.project.build import run_generate as run;"
-        "assert run(read_config(needs=('sources', 'output'))) == 0;"
+        "import sys; from difygen.command_line import read_config; from difygen.project.build import run_generate;"
+        "assert run_generate(read_config(needs=('sources', 'output'))) == 0;"
         "print(sorted({'yaml', 'jinja2', 'pydantic', 'difygen.parser', 'difygen.documents', 'difygen.mock'}"
         " & set(sys.modules)))"
     )
@@ -71,8 +71,8 @@ def test_nothing_changed_means_nothing_touched_and_nothing_imported(project: Pro
 def test_without_documents_a_change_imports_nothing_of_them(project: Project) -> None:
     project.write("difygen.toml", 'sources = ["specs"]\noutput = "client"\n')
     program = (
-        "import sys; from difygen.config import read_config; from difygen.project.build import run_generate as run;"
-        "assert run(read_config(needs=('sources', 'output'))) == 0;"
+        "import sys; from difygen.command_line import read_config; from difygen.project.build import run_generate;"
+        "assert run_generate(read_config(needs=('sources', 'output'))) == 0;"
         "print(sorted({'difygen.documents', 'difygen.mock', 'asyncio'} & set(sys.modules)))"
     )
     assert printed(program).splitlines()[-1] == "[]"

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from difygen.options import Options
+from difygen.config import Options
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError

@@ -13,8 +13,8 @@ from typing import Any, get_type_hints
 import pytest
 from difygen.codegen.names import NameRequest, name_apps
 from difygen.codegen.package import generate, generate_module, generate_package
+from difygen.config import Options
 from difygen.model import App, Input, Node, ObjectOf, Output, Primitive, Property
-from difygen.options import Options
 from pydantic import ValidationError
 from support import GENERATOR, LAB, ROOT, TESTS
 from support.packages import CONCAT, files_of, imported, python, workflow_from, workflow_of, write

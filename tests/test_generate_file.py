@@ -8,7 +8,7 @@ from pathlib import Path
 import black
 import pytest
 from difygen.codegen.single_file import runtime_modules
-from difygen.options import Options
+from difygen.config import Options
 from support import LAB, ROOT
 from support.packages import CONCAT, files_of, imported, python, workflow_of, write
 from test_typing import KINDS

@@ -13,7 +13,7 @@ import runtime
 from difygen.codegen import package
 from difygen.codegen.package import generate
 from difygen.codegen.runtime import exported_names, runtime_names
-from difygen.options import Options
+from difygen.config import Options
 from difygen.record import Record
 from support import CHAT_LAB, ROOT
 from support.packages import CONCAT, files_of, workflow_from, workflow_of

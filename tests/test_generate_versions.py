@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from difygen.options import Options
+from difygen.config import Options
 from support import LAB
 from support.packages import CONCAT, files_of, workflow_of, write
 from test_typing import KINDS

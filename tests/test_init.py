@@ -10,6 +10,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 from difygen.cli import root
+from difygen.config import Options, Settings
 from difygen.model import (
     INPUT_KINDS,
     INPUT_TRAITS,
@@ -28,12 +29,11 @@ from difygen.model import (
     Type,
     UnionOf,
 )
-from difygen.options import Options
 from difygen.parser import read
 from difygen.parser.spec import FILE_TYPES, UPLOAD_METHODS
 from difygen.project.init import spec_text, yaml_text
 from difygen.record import replace
-from difygen.settings import Settings, load_settings
+from difygen.settings import load_settings
 from difygen.types import union
 from hypothesis import example, given
 from hypothesis import strategies as st

@@ -16,10 +16,10 @@ from difygen.codegen.annotations import usable_default
 from difygen.codegen.package import generate
 from difygen.codegen.syntax import Code, code, docstring, literal, trusted
 from difygen.codegen.templates import environment
+from difygen.config import Options
 from difygen.files import templates_folder
 from difygen.model import App, Input
 from difygen.naming import Identifier, class_name
-from difygen.options import Options
 from difygen.wording import visible
 from hypothesis import given, settings
 from hypothesis import strategies as st

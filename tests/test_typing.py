@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from difygen.codegen.package import generate_runtime
-from difygen.options import Options
+from difygen.config import Options
 from difygen.settings import LINE_LENGTHS
 from hypothesis import given, settings
 from hypothesis import strategies as st

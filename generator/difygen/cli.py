@@ -19,6 +19,7 @@ from difygen.command_line import (
     end,
     format_option,
     output_options,
+    read_config,
     settings_option,
     sources_argument,
     verbosity_options,
@@ -158,8 +159,6 @@ def root() -> None:
 @verbosity_options
 def generate(watch: bool, **arguments: Any) -> None:
     """Write the client of every SOURCE into the package DIR."""
-    from difygen.config import read_config
-
     config = read_config(needs=("sources", "output"), **arguments)
     if watch:
         from difygen.console import UsageProblem

@@ -1,17 +1,29 @@
-"""What commands are made of: options that several of them have, and how mistakes in arguments are said."""
+"""What commands are made of: options that several of them have, how mistakes in arguments are said, and the `Config`
+that becomes of arguments and settings.
+
+Where both speak, the command line wins; what settings say of single workflows holds in either case.
+"""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterator
-from typing import NoReturn, TypeVar
+from collections.abc import Callable, Collection, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 from click.core import iter_params_for_processing
 
+from difygen.console import SEE_HELP, DefinitionProblem, UsageProblem, collecting
+
+if TYPE_CHECKING:
+    from difygen.config import Config, Settings
+
 CommandT = TypeVar("CommandT", bound=Callable[..., object])
 
 HELP_NAMES = {"help_option_names": ["-h", "--help"]}
+
+SETTINGS_FILES = ("difygen.toml", "pyproject.toml")
 
 FORMAT = "difygen.output_format"
 """Where click's context keeps how findings are printed."""
@@ -151,3 +163,91 @@ def server_options(command: CommandT) -> CommandT:
 def end(code: int) -> NoReturn:
     """End the command with an exit code."""
     click.get_current_context().exit(code)
+
+
+# The record that commands are given
+
+
+def read_config(
+    *,
+    sources: tuple[str, ...] = (),
+    output: str | None = None,
+    name: str | None = None,
+    templates: str | None = None,
+    config: str | None = None,
+    needs: Collection[str] = (),
+    **choices: Any,
+) -> Config:
+    """Return what these arguments and the settings of the project, or those in the file `config`, ask for.
+
+    Args:
+        sources: Definitions; without any, those of the settings.
+        output: The package, or the one file, to write.
+        name: The Python name of the workflow in the one source.
+        templates: A folder of templates.
+        config: A file of settings in place of the project's.
+        needs: "sources", "output": what the command cannot do without.
+        choices: What no settings speak of, by the names of `Config`'s fields.
+
+    Raises:
+        UsageProblem: The arguments or the settings are wrong.
+    """
+    from difygen.config import Config  # help can do without
+    from difygen.record import replace
+
+    settings = _load(config)
+    found = Config(sources=sources, **choices) if settings is None else Config.of_settings(settings, sources, choices)
+    if output is not None:
+        found = replace(found, output=output, with_documents=False)
+    problems = []
+    if "sources" in needs and not found.sources:
+        problems.append("No SOURCE was given, and there is no [tool.difygen] in pyproject.toml that names `sources`.")
+    if "output" in needs and not found.output:
+        problems.append("No package to write was given: add -o DIR.")
+    options = replace(found.options, single_file=(found.output or "").endswith(".py"))
+    if name is not None:
+        with collecting(problems):
+            options = replace(options, names={**options.names, _only_file(found.sources, name): name})
+    if templates is not None:
+        if not os.path.isdir(templates):
+            problems.append(f"--templates {templates!r} is no folder.")
+        options = replace(options, templates=templates)
+    if problems:
+        raise UsageProblem(*problems, note=SEE_HELP)
+    return replace(found, options=options)
+
+
+def _load(file: str | None) -> Settings | None:
+    """Return the settings in the file, or else the nearest ones from here upwards."""
+    for folder in [os.curdir] if file is not None else _folders_with_settings():
+        from difygen.settings import load_settings  # only where there is a file that may have some
+
+        loaded = load_settings(folder, file)
+        if isinstance(loaded, tuple):
+            raise DefinitionProblem(*loaded)
+        if loaded is not None:
+            return loaded
+    return None
+
+
+def _folders_with_settings() -> Iterator[str]:
+    """Yield folders that may have settings: this one and those around it, as far as the root of the repository."""
+    folder, here = os.curdir, os.getcwd()
+    while True:
+        if any(os.path.lexists(os.path.join(here, name)) for name in SETTINGS_FILES):
+            yield folder
+        above = os.path.dirname(here)
+        if above == here or os.path.lexists(os.path.join(here, ".git")):
+            return
+        folder, here = os.path.normpath(os.path.join(folder, os.pardir)), above
+
+
+def _only_file(sources: tuple[str, ...], name: str) -> str:
+    from difygen.naming import explicit_name_problem  # for this argument alone
+
+    if len(sources) != 1 or os.path.isdir(sources[0]):
+        sentence = "--name goes with a single file as SOURCE; in difygen.toml each app can have its own name."
+        raise UsageProblem(sentence)
+    if problem := explicit_name_problem(name):
+        raise UsageProblem(f"--name {name!r} {problem}.")
+    return sources[0]

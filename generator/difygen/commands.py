@@ -13,6 +13,7 @@ from difygen.command_line import (
     end,
     format_option,
     output_options,
+    read_config,
     report_option,
     server_options,
     settings_option,
@@ -42,7 +43,6 @@ def check(**arguments: Any) -> None:
 
     Silent and 0 if it is, a short diff and 1 if it is not. Takes what generating takes, and writes nothing.
     """
-    from difygen.config import read_config
     from difygen.project.check import run_check
 
     end(run_check(read_config(needs=("sources", "output"), **arguments)))
@@ -58,7 +58,6 @@ def runtime(output: str | None, **arguments: Any) -> None:
 
     Packages whose settings say `runtime = "our.dify_runtime"` import it from there, in place of bringing one each.
     """
-    from difygen.config import read_config
     from difygen.project.build import run_runtime
 
     end(run_runtime(read_config(**arguments), output))
@@ -100,7 +99,6 @@ def diff(
 @settings_option
 def init(export: str | None, output: str | None, config: str | None, force: bool) -> None:
     """Write a commented difygen.toml, or from an EXPORT a spec to review."""
-    from difygen.config import read_config
     from difygen.project.init import init_settings, init_spec
 
     if export is None:
@@ -152,7 +150,6 @@ def pull(
     Without an APP, those that [tool.difygen.pull] names, or all of the workspace. Tokens, keys and passwords come from
     the environment, a file or a prompt; docs/pull.md has the ways to sign in.
     """
-    from difygen.config import read_config
     from difygen.pull.command import run_pull
     from difygen.pull.plan import PullOptions
 
@@ -177,7 +174,6 @@ def mock(sources: tuple[str, ...], config: str | None, **options: Any) -> None:
 
     Without a SOURCE, those of the project's settings are served.
     """
-    from difygen.config import read_config
     from difygen.mock import run_mock
 
     end(run_mock(config=read_config(sources=sources, config=config, needs=("sources",)), **options))
@@ -193,7 +189,6 @@ def mock(sources: tuple[str, ...], config: str | None, **options: Any) -> None:
 @settings_option
 def doctor(sources: tuple[str, ...], config: str | None, **options: Any) -> None:
     """Find out why a server does not answer, or answers differently than SOURCE... says."""
-    from difygen.config import read_config
     from difygen.doctor.command import DoctorOptions, run_doctor
 
     end(run_doctor(DoctorOptions(config=read_config(sources=sources, config=config), **options)))
@@ -243,7 +238,6 @@ def call(source: str, config: str | None, **options: Any) -> None:
     """
     from difygen.call import run_call
     from difygen.call.options import CallOptions
-    from difygen.config import read_config
 
     end(run_call(CallOptions(config=read_config(sources=(source,), config=config), **options)))
 
@@ -265,7 +259,6 @@ def chat(source: str, config: str | None, **options: Any) -> None:
     not succeed ends it. Exit codes: 0 all succeeded, 1 a turn did not, 2 something was wrong, 130 Ctrl-C.
     """
     from difygen.call.chat import ChatOptions, run_chat
-    from difygen.config import read_config
 
     end(run_chat(ChatOptions(config=read_config(sources=(source,), config=config), **options)))
 
@@ -276,7 +269,6 @@ def chat(source: str, config: str | None, **options: Any) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for other tools; docs/inspect.md has its members.")
 def inspect(as_json: bool, **arguments: Any) -> None:
     """Print what the apps of SOURCE... take and give, and how their clients call it, without writing anything."""
-    from difygen.config import read_config
     from difygen.project.inspection import run_inspect
 
     end(run_inspect(read_config(needs=("sources",), **arguments), as_json=as_json))
@@ -307,7 +299,6 @@ def docs(
 
     What is left out is as `docs` in the project's settings says; without it and -o, the one page is printed.
     """
-    from difygen.config import read_config
     from difygen.project.documents import DocumentRun, run_docs
 
     settings = read_config(sources=sources, config=config, needs=("sources",))
@@ -338,7 +329,6 @@ def openapi(
     Each app has a document of its own: one address serves all of them, and the key chooses the app. What is left out is
     as `openapi` in the project's settings says; without it and -o, the one document is printed.
     """
-    from difygen.config import read_config
     from difygen.project.documents import DocumentRun, run_openapi
 
     settings = read_config(sources=sources, config=config, needs=("sources",))
@@ -363,7 +353,6 @@ def tools(sources: tuple[str, ...], config: str | None, form: Any, is_strict: bo
     Without --for and a SOURCE, write those that `tools` in the project's settings names. `difygen.tools` makes the
     calls, through generated clients.
     """
-    from difygen.config import read_config
     from difygen.project.documents import DocumentRun, run_tools
 
     settings = read_config(sources=sources, config=config, needs=("sources",))
@@ -399,7 +388,6 @@ def mcp(sources: tuple[str, ...], config: str | None, **options: Any) -> None:
     The key of each app comes from a file, or from the environment: DIFY_<NAME>_API_KEY, else DIFY_API_KEY. Over HTTP,
     DIFYGEN_MCP_TOKEN is what clients have to send, if it is set: Authorization: Bearer <token>.
     """
-    from difygen.config import read_config
     from difygen.mcp import run_mcp
 
     end(run_mcp(read_config(sources=sources, config=config, needs=("sources",)), **options))

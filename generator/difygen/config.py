@@ -1,26 +1,157 @@
-"""What a command is to do, from the command line and the project's settings: one record, given whole.
-
-Where both speak, the command line wins; what settings say of single workflows holds in either case.
-"""
+"""What a command is to do, and all that users may decide about it: records alone, which cost nothing to have."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from difygen.console import DefinitionProblem, UsageProblem, collecting
 from difygen.diagnostics import Diagnostic
-from difygen.options import DocumentOptions, Options
 from difygen.record import NOTHING, Record, replace
+from difygen.wording import shown
 
 if TYPE_CHECKING:
+    from difygen.cursor import Locator, Path
     from difygen.findings import OutputFormat
-    from difygen.settings import Settings
 
-SETTINGS_FILES = ("difygen.toml", "pyproject.toml")
+Emit = Literal["both", "sync", "async"]
 
-SEE_HELP = "Try 'difygen --help' for help."
+
+class Options(Record, kw_only=True):
+    """What the user decided about the generated code.
+
+    `names` gives a workflow's Python name by the source of its definition; the other mappings are keyed by that
+    Python name (or by the name in the definition). `rename` gives Python names for inputs and outputs, `outputs`
+    type words for outputs, `nodes` constants for nodes by their ids or titles, `env` the environment variable of the
+    API key. `runtime` is the package that generated code imports its runtime from, where it does not bring its own.
+    """
+
+    names: Mapping[str, str] = NOTHING
+    rename: Mapping[str, Mapping[str, str]] = NOTHING
+    outputs: Mapping[str, Mapping[str, str]] = NOTHING
+    nodes: Mapping[str, Mapping[str, str]] = NOTHING
+    env: Mapping[str, str] = NOTHING
+    line_length: int = 88
+    emit: Emit = "both"
+    templates: str | None = None
+    single_file: bool = False
+    runtime: str | None = None
+
+
+# Documents that go along with the code
+
+
+OpenApiVersion = Literal["3.1", "3.2", "3.0"]
+OpenApiFormat = Literal["yaml", "json"]
+DocsLanguage = Literal["en", "zh"]
+DocsFormat = Literal["markdown", "html"]
+ToolForm = Literal["openai", "openai-chat", "anthropic", "mcp", "json-schema"]
+
+CLOUD = "https://api.dify.ai/v1"
+
+
+class OpenApiOptions(Record, kw_only=True):
+    """OpenAPI documents: the folder that they go to, the version, how they are written, the server that is named."""
+
+    output: str = ""
+    version: OpenApiVersion = "3.1"
+    format: OpenApiFormat = "yaml"
+    base_url: str = CLOUD
+
+
+class ToolsOptions(Record, kw_only=True):
+    """Tools for models: the folder that they go to, whose tools, and whether the API is to hold models to them."""
+
+    output: str = ""
+    forms: tuple[ToolForm, ...] = get_args(ToolForm)
+    strict: bool = False
+
+
+class DocsOptions(Record, kw_only=True):
+    """Pages for people: the folder that they go to, the language of what is ours in them, how they are written, the
+    server that is named; the package that code is imported from, and how that was made.
+    """
+
+    output: str = ""
+    language: DocsLanguage = "en"
+    formats: tuple[DocsFormat, ...] = get_args(DocsFormat)
+    base_url: str = CLOUD
+    package: str = "client"
+    client: Options = Options()
+
+
+DocumentOptions = DocsOptions | OpenApiOptions | ToolsOptions
+
+
+# Definitions that are fetched
+
+
+class Selection(Record, kw_only=True):
+    """Which apps are meant: those named by id or name, and of the others those with one of the tags and modes."""
+
+    apps: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
+
+    def takes(self, mode: str, tags: Collection[str]) -> bool:
+        """Check whether an app of this mode, in Dify's word, with these tags is meant though it is not named."""
+        if self.apps and not self.tags and not self.modes:
+            return False
+        from difygen.model import APP_KINDS  # which most runs that read this need not
+
+        kind = APP_KINDS.get(cast(Any, mode))
+        has_mode = not self.modes or mode in self.modes or (kind is not None and kind.name in self.modes)
+        return kind is not None and has_mode and (not self.tags or not set(self.tags).isdisjoint(tags))
+
+
+class PullSettings(Record, kw_only=True):
+    """What is fetched from where. `folder` is relative to the file; `draft` takes drafts even of published apps.
+
+    `keys` are environment variables with keys of apps, each for a spec of what its key alone tells.
+    """
+
+    server: str | None = None
+    workspace: str | None = None
+    selection: Selection = Selection()
+    folder: str | None = None
+    draft: bool = False
+    keys: tuple[str, ...] = ()
+
+
+# All of it
+
+
+class Settings(Record, kw_only=True):
+    """What a file of settings says.
+
+    `sources`, `output`, the names of `options` and the folders of `documents` are relative to `folder`, which it is
+    in. `documents` has what is said of each target beside the code that is to be made, by its key.
+
+    `workflows` has the path in the file of each table about one workflow, by the workflow's name.
+    """
+
+    file: str
+    folder: str
+    sources: tuple[str, ...] = ()
+    output: str | None = None
+    options: Options = Options()
+    documents: Mapping[str, DocumentOptions] = NOTHING
+    workflows: Mapping[str, Path] = NOTHING
+    pull: PullSettings = PullSettings()
+    source_file: Locator | None = None
+
+    def unused(self, names: Collection[str]) -> tuple[Diagnostic, ...]:
+        """Return the settings for workflows that there are not, `names` being all names of those that there are."""
+        if self.source_file is None:
+            return ()
+        from difygen.cursor import Diagnostics
+
+        report = Diagnostics(self.source_file)
+        for name, path in self.workflows.items():
+            if name not in names:
+                hint = report.suggestion(name, sorted(names)) if names else ""
+                report.error("unknown-workflow", f"No app is called `{shown(name)}`.", path, hint)
+        return report.in_order()
 
 
 class Config(Record, kw_only=True):
@@ -57,108 +188,26 @@ class Config(Record, kw_only=True):
         output = os.path.abspath(self.output or self.folder)
         return os.path.dirname(output) if self.options.single_file else output
 
+    @classmethod
+    def of_settings(cls, settings: Settings, sources: tuple[str, ...], choices: Mapping[str, Any]) -> Config:
+        """Return what settings say, with all paths from the current folder; with these sources, if there are any."""
+
+        def from_here(path: str) -> str:
+            is_here = settings.folder in ("", ".") or path == "-"
+            return path if is_here else os.path.normpath(os.path.join(settings.folder, path))
+
+        names = {from_here(source): name for source, name in settings.options.names.items()}
+        return cls(
+            sources=sources or tuple(map(from_here, settings.sources)),
+            output=from_here(settings.output) if settings.output else None,
+            folder="." if sources else settings.folder,
+            options=replace(settings.options, names=names),
+            documents={key: replace(each, output=from_here(each.output)) for key, each in settings.documents.items()},
+            with_documents=not sources,
+            settings=None if sources else settings,
+            **choices,
+        )
+
     def unused_settings(self, names: Collection[str]) -> tuple[Diagnostic, ...]:
         """Return what the settings say about apps that there are not. `names` are those of all that there are."""
         return self.settings.unused(names) if self.settings else ()
-
-
-def read_config(
-    *,
-    sources: tuple[str, ...] = (),
-    output: str | None = None,
-    name: str | None = None,
-    templates: str | None = None,
-    config: str | None = None,
-    needs: Collection[str] = (),
-    **choices: Any,
-) -> Config:
-    """Return what these arguments and the settings of the project, or those in the file `config`, ask for.
-
-    Args:
-        sources: Definitions; without any, those of the settings.
-        output: The package, or the one file, to write.
-        name: The Python name of the workflow in the one source.
-        templates: A folder of templates.
-        config: A file of settings in place of the project's.
-        needs: "sources", "output": what the command cannot do without.
-        choices: What no settings speak of, by the names of `Config`'s fields.
-
-    Raises:
-        UsageProblem: The arguments or the settings are wrong.
-    """
-    settings = _load(config)
-    found = Config(sources=sources, **choices) if settings is None else _from_settings(settings, sources, choices)
-    if output is not None:
-        found = replace(found, output=output, with_documents=False)
-    problems = []
-    if "sources" in needs and not found.sources:
-        problems.append("No SOURCE was given, and there is no [tool.difygen] in pyproject.toml that names `sources`.")
-    if "output" in needs and not found.output:
-        problems.append("No package to write was given: add -o DIR.")
-    options = replace(found.options, single_file=(found.output or "").endswith(".py"))
-    if name is not None:
-        with collecting(problems):
-            options = replace(options, names={**options.names, _only_file(found.sources, name): name})
-    if templates is not None:
-        if not os.path.isdir(templates):
-            problems.append(f"--templates {templates!r} is no folder.")
-        options = replace(options, templates=templates)
-    if problems:
-        raise UsageProblem(*problems, note=SEE_HELP)
-    return replace(found, options=options)
-
-
-def _load(file: str | None) -> Settings | None:
-    """Return the settings in the file, or else the nearest ones from here upwards."""
-    for folder in [os.curdir] if file is not None else _folders_with_settings():
-        from difygen.settings import load_settings  # only where there is a file that may have some
-
-        loaded = load_settings(folder, file)
-        if isinstance(loaded, tuple):
-            raise DefinitionProblem(*loaded)
-        if loaded is not None:
-            return loaded
-    return None
-
-
-def _folders_with_settings() -> Iterator[str]:
-    """Yield folders that may have settings: this one and those around it, as far as the root of the repository."""
-    folder, here = os.curdir, os.getcwd()
-    while True:
-        if any(os.path.lexists(os.path.join(here, name)) for name in SETTINGS_FILES):
-            yield folder
-        above = os.path.dirname(here)
-        if above == here or os.path.lexists(os.path.join(here, ".git")):
-            return
-        folder, here = os.path.normpath(os.path.join(folder, os.pardir)), above
-
-
-def _from_settings(settings: Settings, sources: tuple[str, ...], choices: dict[str, Any]) -> Config:
-    """Return the settings with all their paths from the current folder, and with these sources, if there are any."""
-
-    def from_here(path: str) -> str:
-        is_here = settings.folder in ("", ".") or path == "-"
-        return path if is_here else os.path.normpath(os.path.join(settings.folder, path))
-
-    names = {from_here(source): name for source, name in settings.options.names.items()}
-    return Config(
-        sources=sources or tuple(map(from_here, settings.sources)),
-        output=from_here(settings.output) if settings.output else None,
-        folder="." if sources else settings.folder,
-        options=replace(settings.options, names=names),
-        documents={key: replace(each, output=from_here(each.output)) for key, each in settings.documents.items()},
-        with_documents=not sources,
-        settings=None if sources else settings,
-        **choices,
-    )
-
-
-def _only_file(sources: tuple[str, ...], name: str) -> str:
-    from difygen.naming import explicit_name_problem  # for this argument alone
-
-    if len(sources) != 1 or os.path.isdir(sources[0]):
-        sentence = "--name goes with a single file as SOURCE; in difygen.toml each app can have its own name."
-        raise UsageProblem(sentence)
-    if problem := explicit_name_problem(name):
-        raise UsageProblem(f"--name {name!r} {problem}.")
-    return sources[0]

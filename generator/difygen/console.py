@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # every run imports this module
 OK, FAILED, WRONG, INTERRUPTED = 0, 1, 2, 130
 """Exit codes: all went well; something did not; the user has to change something; Ctrl-C."""
 
+SEE_HELP = "Try 'difygen --help' for help."
+
 _KEPT = "\n\t"
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 

@@ -8,16 +8,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from keyword import iskeyword
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
-from difygen.cursor import Cursor, Diagnostics, Path
-from difygen.diagnostics import Diagnostic, Location, has_errors
-from difygen.files import read_file
-from difygen.model import APP_KINDS, APP_MODES, AppMode
-from difygen.naming import explicit_name_problem
-from difygen.options import (
+from difygen.config import (
     DocsFormat,
     DocsLanguage,
     DocsOptions,
@@ -27,11 +21,17 @@ from difygen.options import (
     OpenApiOptions,
     OpenApiVersion,
     Options,
+    PullSettings,
+    Selection,
+    Settings,
     ToolForm,
     ToolsOptions,
 )
-from difygen.record import Record
-from difygen.toml import TomlFile, parse_toml
+from difygen.cursor import Cursor, Diagnostics, Path
+from difygen.diagnostics import Diagnostic, Location, has_errors
+from difygen.files import read_file
+from difygen.model import APP_KINDS, APP_MODES, JsonValue
+from difygen.naming import explicit_name_problem
 from difygen.types import ARRAY_WORDS, SIMPLE_WORDS, type_of_word
 from difygen.wording import shown
 
@@ -57,76 +57,11 @@ LINE_LENGTHS = range(72, 321)
 
 _DEFAULTS = Options()
 
-_FOREIGN_KEYS = {"source": "sources", "out": "output", "line-length": "line_length", "workflow": "workflows"}
-
 PULL_KEYS = ("server", "workspace", "apps", "tags", "modes", "folder", "draft", "keys")
 PULL_FOLDER = "exports"
 """Where definitions go if nothing is said."""
 
-
-class Selection(Record, kw_only=True):
-    """Which apps are meant: those named by id or name, and of the others those with one of the tags and modes."""
-
-    apps: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    modes: tuple[str, ...] = ()
-
-    def takes(self, mode: str, tags: Collection[str]) -> bool:
-        """Check whether an app of this mode, in Dify's word, with these tags is meant though it is not named."""
-        if self.apps and not self.tags and not self.modes:
-            return False
-        kind = APP_KINDS.get(cast(AppMode, mode))
-        has_mode = not self.modes or mode in self.modes or (kind is not None and kind.name in self.modes)
-        return kind is not None and has_mode and (not self.tags or not set(self.tags).isdisjoint(tags))
-
-
-class PullSettings(Record, kw_only=True):
-    """What is fetched from where. `folder` is relative to the file; `draft` takes drafts even of published apps.
-
-    `keys` are environment variables with keys of apps, each for a spec of what its key alone tells.
-    """
-
-    server: str | None = None
-    workspace: str | None = None
-    selection: Selection = Selection()
-    folder: str | None = None
-    draft: bool = False
-    keys: tuple[str, ...] = ()
-
-
-_NO_PULL = PullSettings()
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a file of settings says.
-
-    `sources`, `output`, the names of `options` and the folders of `documents` are relative to `folder`, which it is
-    in. `documents` has what is said of each target beside the code that is to be made, by its key.
-
-    `workflows` has the path in the file of each table about one workflow, by the workflow's name.
-    """
-
-    file: str
-    folder: str
-    sources: tuple[str, ...] = ()
-    output: str | None = None
-    options: Options = _DEFAULTS
-    documents: Mapping[str, DocumentOptions] = field(default_factory=dict)
-    workflows: Mapping[str, Path] = field(default_factory=dict)
-    pull: PullSettings = _NO_PULL
-    source_file: TomlFile | None = field(default=None, repr=False, compare=False)
-
-    def unused(self, names: Collection[str]) -> tuple[Diagnostic, ...]:
-        """Return the settings for workflows that there are not, `names` being all names of those that there are."""
-        if self.source_file is None:
-            return ()
-        report = Diagnostics(self.source_file)
-        for name, path in self.workflows.items():
-            if name not in names:
-                hint = report.suggestion(name, sorted(names)) if names else ""
-                report.error("unknown-workflow", f"No app is called `{shown(name)}`.", path, hint)
-        return report.in_order()
+_FOREIGN_KEYS = {"source": "sources", "out": "output", "line-length": "line_length", "workflow": "workflows"}
 
 
 def load_settings(folder: str = ".", file: str | None = None) -> Settings | tuple[Diagnostic, ...] | None:
@@ -142,7 +77,7 @@ def load_settings(folder: str = ".", file: str | None = None) -> Settings | tupl
     other = _load(project, _table_of(project), optional=True) if os.path.lexists(project) else None
     if isinstance(found, Settings) and isinstance(other, Settings) and other.source_file is not None:
         message = f"There are settings in {OWN_FILE}, too, and only one file may have some."
-        place = other.source_file.locate()
+        place = other.source_file.locate(key=True)
         return (Diagnostic("error", "two-configs", message, place, "Move them into one of the files."),)
     return found if found is not None else other
 
@@ -441,7 +376,7 @@ def mode_words() -> tuple[str, ...]:
 def _pull(table: Cursor | None) -> PullSettings:
     """Return what is said of fetching definitions."""
     if table is None or not _is_table(table):
-        return _NO_PULL
+        return PullSettings()
     foreign = {"output": "folder", "app": "apps", "tag": "tags", "mode": "modes", "url": "server"}
     table.only(PULL_KEYS, "the settings of difygen pull", foreign)
     modes = table.get("modes")
@@ -458,3 +393,117 @@ def _pull(table: Cursor | None) -> PullSettings:
         draft=table.flag_of("draft"),
         keys=keys,
     )
+
+
+# TOML, and where things stand in it
+
+
+# Compiled where it is used: most files have nothing wrong with them.
+_TOKEN = (
+    r'#[^\n]*|"""(?:\\.|[^\\])*?"{3,5}|\'\'\'.*?\'{3,5}|"(?:\\.|[^"\\\n])*"|\'[^\'\n]*\'|[][{}=,.\n]|[^][\s{}=,.#"\']+'
+)
+
+
+class TomlFile:
+    """A file that was read. `root` is the value of its table at `table`; `locate` starts there, too."""
+
+    def __init__(self, file: str, text: str, table: Path, root: JsonValue) -> None:
+        self.file = file
+        self.root = root
+        self._text = text
+        self._table = table
+        self._positions: Mapping[Path, int] | None = None
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, TomlFile) and (self.file, self._text) == (other.file, other._text)
+
+    def __hash__(self) -> int:
+        return hash((self.file, self._text))
+
+    def locate(self, *path: str | int, key: bool = True) -> Location:
+        """Return where the key at `path` stands, or the nearest one around it."""
+        from difygen.parser.source_map import location  # for messages only, as it brings the YAML parser
+
+        if self._positions is None:
+            self._positions = key_positions(self._text)
+        path = (*self._table, *path)
+        while path and path not in self._positions:
+            path = path[:-1]
+        return location(self._text, self.file, self._positions.get(path, 0))
+
+    def written(self, *path: str | int) -> str | None:
+        """Return nothing: TOML has one way to write a value."""
+        return None
+
+
+def parse_toml(data: bytes, file: str) -> tuple[JsonValue, str] | Diagnostic:
+    import tomllib  # only where there are settings
+
+    try:
+        text = data.decode().replace("\r\n", "\n").removeprefix("\ufeff")
+        return _plain(tomllib.loads(text)), text
+    except UnicodeDecodeError as error:
+        message = f"The byte 0x{data[error.start]:02x} is not UTF-8."
+        return Diagnostic("error", "not-utf-8", message, Location(file, data.count(b"\n", 0, error.start) + 1, 1))
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r" \(at line (\d+), column (\d+)\)$", str(error))
+        end = (text.count("\n") + 1, len(text) - text.rfind("\n"))
+        line, column = map(int, found.groups()) if found else end
+        said = str(error)[: found.start()] if found else str(error).removesuffix(" (at end of document)")
+        message = f"This is not TOML: {said[:1].lower()}{said[1:]}."
+        return Diagnostic("error", "toml-syntax", message, Location(file, line, column))
+    except (ValueError, RecursionError):
+        return Diagnostic("error", "toml-syntax", "This is not TOML that can be read.", Location(file))
+
+
+def _plain(value: object) -> JsonValue:
+    """Return a value of TOML in JSON's types: dates and times, which no setting takes, as text."""
+    if isinstance(value, dict):
+        return {key: _plain(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, str | int | float) else str(value)
+
+
+def key_positions(text: str) -> dict[Path, int]:
+    """Return the index at which each key of a TOML text starts, and each item of a list, by path.
+
+    `tomllib`, which has parsed the text before, does not give them. Lists of tables (`[[…]]`) count as one table.
+    """
+    import tomllib
+
+    found: dict[Path, int] = {}
+    table: Path = ()
+    path: Path = ()
+    opened: list[tuple[Path, int | None]] = (
+        []
+    )  # what is around: lists, with the number of their item, and inline tables
+    in_key = True
+    for match in re.finditer(_TOKEN, text, re.DOTALL):
+        token = match.group()
+        if token[0] == "#" or (token == "\n" and opened) or (token == "." and in_key):
+            continue
+        if token == "\n":
+            path, in_key = table, True
+        elif token == "=":
+            in_key = False
+        elif token == "," and opened[-1][1] is None:
+            path, in_key = opened[-1][0], True
+        elif token == ",":
+            opened[-1] = opened[-1][0], (opened[-1][1] or 0) + 1
+        elif token in "]}" and opened:
+            opened.pop()
+            in_key = False
+        elif in_key and token in "[]":  # around a header
+            table, path = path, () if token == "[" else path
+        elif in_key:
+            path = (*path, tomllib.loads(f"key = {token}")["key"] if token[0] in "\"'" else token)
+            found.setdefault(path, match.start())
+        else:  # a value
+            around, number = opened[-1] if opened else (path, None)
+            here = path if number is None else (*around, number)
+            found.setdefault(here, match.start())
+            if token in "[{":
+                opened.append((here, 0 if token == "[" else None))
+                path, in_key = here, token == "{"
+    return found

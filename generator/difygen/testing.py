@@ -197,7 +197,7 @@ def mock_dify(
     Raises MockSetupError for wrong definitions. A request's header `X-Mock-Fault` provokes one fault at a time.
     """
     try:
-        from difygen.config import read_config
+        from difygen.command_line import read_config
         from difygen.console import UsageProblem
         from difygen.mock.api.requests import ServerOptions
         from difygen.mock.definition import load_served

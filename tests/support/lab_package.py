@@ -4,8 +4,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from difygen.config import Options
 from difygen.naming import class_name
-from difygen.options import Options
 
 from support import CHAT_LAB, LAB
 from support.packages import files_of, workflow_from, workflow_of, write

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import ModuleType
 
 from difygen.codegen.package import generate
+from difygen.config import Options
 from difygen.model import App
-from difygen.options import Options
 from difygen.parser import read
 
 from support import ROOT

@@ -24,6 +24,7 @@ from difygen.codegen.describe import answer_texts, headline, output_text, paragr
 from difygen.codegen.names import VariableNames, class_names, name_variables
 from difygen.codegen.runtime import runtime_names
 from difygen.codegen.syntax import Code, Source, call, code, literal, subscript
+from difygen.config import Options
 from difygen.diagnostics import Diagnostic
 from difygen.model import (
     CHATFLOW,
@@ -40,7 +41,6 @@ from difygen.model import (
     Variable,
 )
 from difygen.naming import Identifier, class_name
-from difygen.options import Options
 from difygen.record import Record, replace
 from difygen.types import members_of
 

@@ -11,6 +11,7 @@ from math import inf
 from typing import NamedTuple
 
 from difygen.codegen.runtime import runtime_names
+from difygen.config import Options
 from difygen.diagnostics import Diagnostic, Location
 from difygen.model import APP_KINDS, App
 from difygen.naming import (
@@ -30,7 +31,6 @@ from difygen.naming import (
     numbered,
     snake_name,
 )
-from difygen.options import Options
 from difygen.record import NOTHING, Record, replace
 from difygen.wording import has_surrogate, nearest, visible
 

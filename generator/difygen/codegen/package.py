@@ -25,10 +25,10 @@ from difygen.codegen.syntax import (
     natural,
 )
 from difygen.codegen.templates import TemplateProblem, folder_problems, render
+from difygen.config import Options
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.model import App
 from difygen.naming import Identifier
-from difygen.options import Options
 from difygen.record import Record, replace
 
 SINGLE_FILE = "client.py"

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from difygen.codegen.module import plan_module
 from difygen.codegen.names import FormNames, name_variables
+from difygen.config import Options
 from difygen.model import App, ArrayOf, Input, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
 from difygen.naming import Identifier, class_name
-from difygen.options import Options
 from difygen.types import union
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})

@@ -14,13 +14,13 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from difygen.config import Options
 from difygen.console import duration
 from difygen.definitions.reading import NamedApp
 from difygen.diff import compare
 from difygen.diff.rules import Change, is_breaking
 from difygen.doctor.report import Section
 from difygen.model import APP_KINDS, WORKFLOW, App, AppKind, AppMode
-from difygen.options import Options
 from difygen.parser.dsl import read_parameters
 from difygen.record import replace
 from difygen.servers import DEFAULT_USER, USER_TOKENS, Address, NoAnswerError, ask, key_from_file, runtime_module

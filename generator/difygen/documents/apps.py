@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from difygen.codegen.names import VariableNames, name_variables
+from difygen.config import Options
 from difygen.definitions.reading import NamedApp
 from difygen.files import hash_bytes
 from difygen.mock.definition import Definition, definition_of
-from difygen.options import Options
 
 
 class NamedDefinition(NamedTuple):

@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from difygen.config import OpenApiOptions, ToolsOptions
 from difygen.console import pretty_json
 from difygen.documents.apps import NamedDefinition
 from difygen.documents.openapi import Samples, openapi_document, openapi_text
 from difygen.documents.pages import app_pages, index_pages
 from difygen.documents.tool_schemas import shape, tool_schema
 from difygen.mock.example import example_call
-from difygen.options import OpenApiOptions, ToolsOptions
 
 Files = Mapping[str, str]
 """Texts by their paths, which start at the target's folder and have forward slashes."""
 
 
 class DocumentTarget(NamedTuple):
-    """What is made of apps beside code, as functions of apps and of the target's record in `difygen/options.py`.
+    """What is made of apps beside code, as functions of apps and of the target's record in `difygen/config.py`.
 
     `pages` gives the files that are about one app each, called after it: `<name>.<ending>`. It is asked for apps that
     changed. `overview` gives those that are about all apps, and `remarks` what there is to say of single ones, by name.

@@ -16,8 +16,8 @@ import sys
 from collections.abc import Sequence
 
 from difygen import __version__
-from difygen.config import SEE_HELP, Config
-from difygen.console import UsageProblem
+from difygen.config import Config
+from difygen.console import SEE_HELP, UsageProblem
 from difygen.definitions import Source
 from difygen.definitions.lockfile import Lock
 from difygen.files import STDIN, hash_bytes, hash_file

@@ -11,15 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from difygen import __version__
-from difygen.config import SEE_HELP, Config
-from difygen.console import FAILED, OK, WRONG, UsageProblem, echo, say, say_error
-from difygen.definitions.lockfile import LOCK_NAME
-from difygen.definitions.reading import load_definitions
-from difygen.diagnostics import Diagnostic, Location, has_errors
-from difygen.documents.apps import NamedDefinition, named_definition
-from difygen.documents.pages import app_pages, index_pages
-from difygen.documents.targets import loose_tools, openapi_files, tools_files
-from difygen.options import (
+from difygen.config import (
+    Config,
     DocsFormat,
     DocsOptions,
     DocumentOptions,
@@ -28,6 +21,13 @@ from difygen.options import (
     ToolForm,
     ToolsOptions,
 )
+from difygen.console import FAILED, OK, SEE_HELP, WRONG, UsageProblem, echo, say, say_error
+from difygen.definitions.lockfile import LOCK_NAME
+from difygen.definitions.reading import load_definitions
+from difygen.diagnostics import Diagnostic, Location, has_errors
+from difygen.documents.apps import NamedDefinition, named_definition
+from difygen.documents.pages import app_pages, index_pages
+from difygen.documents.targets import loose_tools, openapi_files, tools_files
 from difygen.project.build import build
 from difygen.project.check import run_check
 from difygen.project.document_folders import folder_of

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from difygen.config import Config
+from difygen.config import Config, Settings
 from difygen.console import can_print, echo, say, say_error
 from difygen.definitions import Source
 from difygen.definitions.reading import assign_names
@@ -34,7 +34,7 @@ from difygen.model import (
     UnionOf,
 )
 from difygen.parser import read
-from difygen.settings import OWN_FILE, PROJECT_FILE, Settings, load_settings
+from difygen.settings import OWN_FILE, PROJECT_FILE, load_settings
 from difygen.types import word_of
 
 SCHEMA_FILE = "difygen.schema.json"

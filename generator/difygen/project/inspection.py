@@ -12,14 +12,13 @@ from typing import Any
 
 from difygen.codegen.module import plan_module
 from difygen.codegen.names import VariableNames, name_variables
-from difygen.config import Config
+from difygen.config import Config, Options
 from difygen.console import WRONG, echo, one_line, say, table
 from difygen.definitions.reading import load_definitions
 from difygen.diagnostics import has_errors
 from difygen.model import App
 from difygen.model_json import dump, load_type
 from difygen.naming import Identifier
-from difygen.options import Options
 from difygen.types import type_in_words
 from difygen.wording import count, listed
 

@@ -12,12 +12,11 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from difygen import __version__
-from difygen.config import Config
+from difygen.config import Config, DocsOptions, DocumentOptions
 from difygen.definitions import Source, discover, names_by_source, without_documents
 from difygen.definitions.lockfile import LOCK_NAME, Lock, LockedApp, LockError, read_lock
 from difygen.diagnostics import Diagnostic, Location
 from difygen.files import STDIN, hash_bytes, hash_file
-from difygen.options import DocsOptions, DocumentOptions
 from difygen.project.report import Progress
 from difygen.record import NOTHING, Record, replace
 

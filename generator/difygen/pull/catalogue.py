@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self, cast
 
+from difygen.config import Selection
 from difygen.console import UsageProblem
 from difygen.model import APP_KINDS, AppMode
 from difygen.pull.traffic import ServerProblem
-from difygen.settings import Selection
 from difygen.wording import count, listed, named, names_listed, nearest, quoted
 
 LIMIT = 100

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from difygen.config import Config
+from difygen.config import Config, PullSettings, Selection
 from difygen.findings import OutputFormat
 from difygen.pull.auth.access import WORKSPACE, Asked, AuthMethod
-from difygen.settings import PULL_FOLDER, PullSettings, Selection
+from difygen.settings import PULL_FOLDER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

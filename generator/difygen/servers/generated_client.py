@@ -17,9 +17,9 @@ from textwrap import indent
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from difygen.config import Options
 from difygen.console import DefinitionProblem, one_line, printable
 from difygen.model import WORKFLOW, App, AppKind
-from difygen.options import Options
 from difygen.record import replace
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from difygen import __version__
 from difygen.codegen.describe import paragraphs
+from difygen.config import DocsFormat, DocsOptions
 from difygen.documents.apps import NamedDefinition
 from difygen.documents.openapi import contract_hash
 from difygen.documents.pages.calls import afterwards, request, response
@@ -26,7 +27,6 @@ from difygen.documents.pages.rendering.html import render_html
 from difygen.documents.pages.rendering.markdown import render_markdown
 from difygen.documents.pages.subject import Subject, subject_of
 from difygen.documents.pages.words import Words
-from difygen.options import DocsFormat, DocsOptions
 from difygen.record import replace
 from difygen.wording import one_line
 

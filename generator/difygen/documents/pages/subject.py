@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from difygen.codegen.module import ClientPlan, ModulePlan, plan_module
 from difygen.codegen.names import VariableNames
+from difygen.config import DocsOptions
 from difygen.console import compact_json
 from difygen.documents.apps import NamedDefinition
 from difygen.documents.pages.page import CodeSpan, PlainSpan, Prose, code, joined
@@ -14,7 +15,6 @@ from difygen.mock.definition import Definition
 from difygen.mock.example import ExampleCall, example_call
 from difygen.model import App, ArrayOf, Input, JsonValue, ObjectOf, OneOf, Primitive, Type, UnionOf
 from difygen.naming import Identifier
-from difygen.options import DocsOptions
 from difygen.record import Record
 
 
