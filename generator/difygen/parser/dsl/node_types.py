@@ -23,7 +23,7 @@ from difygen.model import Type
 from difygen.parser.dsl import branches as b
 from difygen.parser.dsl import node_fields as f
 from difygen.parser.dsl.branches import Branch
-from difygen.parser.dsl.code.outputs import code_output
+from difygen.parser.dsl.code import code_output
 from difygen.parser.dsl.graph import Graph, Step
 from difygen.parser.dsl.node_fields import BOOLEAN, DATA, FILES, INTEGER, OBJECT, STRING, USAGE, Derive
 from difygen.parser.dsl.nullability import Value

@@ -1,7 +1,95 @@
-"""What code nodes give: the types that they declare, and what their code says of null. Code is read, and never run.
+"""The outputs of a code node: the types that it declares, and what its code says of null. Code is read, and never run.
 
-values       what a value may be; machine: a program gone through once with such, whatever its language
-python_syntax, python_tables, python_names, python_values, python_calls, python   one language, from below to above
-javascript_syntax, javascript   the other
-results      what a program returns; outputs: that, and what the node declares
+values    what a value may be; machine: a program gone through once with such, whatever its language
+python_names, python_values, python_calls, python   one language, from below to above
+javascript_names, javascript_values, javascript     the other
+results   what a program returns
 """
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from difygen.model import ArrayOf, JsonValue, ObjectOf, Primitive, Property, Type
+from difygen.parser.dsl.graph import Step, mapping, sequence, text
+from difygen.parser.dsl.node_fields import Lookup, declared
+from difygen.parser.dsl.nullability import Value
+from difygen.types import or_null, type_of
+from difygen.wording import named
+
+if TYPE_CHECKING:
+    from difygen.parser.dsl.code.values import Shape
+
+
+MAX_DEPTH = 32
+MAX_PLACES = 3
+
+
+def code_output(step: Step, name: str, lookup: Lookup) -> Value | None:
+    """Return an output that the code declares.
+
+    Dify takes null for every declared type, and in lists of anything but numbers, so all depends on what the code says.
+    """
+    outputs = mapping(step.data.get("outputs"))
+    if name not in outputs:
+        return None
+    found = declared(mapping(outputs[name]).get("type"), name)
+    selectors = {
+        text(each.get("variable")): each.get("value_selector")
+        for each in map(mapping, sequence(step.data.get("variables")))
+    }
+    given = {variable: (selector, lookup.given(selector, step)) for variable, selector in selectors.items()}
+    shape = _returned(step, {variable: value for variable, (_, value) in given.items()})
+    output = shape.at(name) if shape is not None else None
+    type_ = _type(mapping(outputs[name]), found.type, output, 0)
+    if output is None:
+        return Value(type_, _by_code(name), unknown=found.unknown)
+    if "" in output.null or not output.null:
+        return Value(type_, _by_code(name) if output.null else "", unknown=found.unknown)
+    return Value(type_, _passed_on(sorted(output.null), given, lookup), unknown=found.unknown)
+
+
+def _by_code(name: str) -> str:
+    return f"null when the code of {{node}} gives None for {named(name)}"
+
+
+def _returned(step: Step, given: Mapping[str, Value]) -> Shape | None:
+    code = step.data.get("code")
+    if not isinstance(code, str):
+        return None
+    from difygen.parser.dsl.code.results import Parameter, returned
+
+    parameters = [Parameter(name, value.type, bool(value.null)) for name, value in given.items()]
+    return returned(text(step.data.get("code_language")), code, tuple(parameters))
+
+
+def _type(output: Mapping[str, JsonValue], type_: Type, shape: Shape | None, depth: int) -> Type:
+    """Return a declared type with null wherever the code may give it."""
+    item = shape.item if shape is not None else None
+    children = mapping(output.get("children"))
+    if children and depth < MAX_DEPTH:
+        within = item if isinstance(type_, ArrayOf) else shape
+        properties = []
+        for key, child in children.items():
+            member = within.at(key) if within is not None else None
+            inner = _type(mapping(child), type_of(mapping(child).get("type")) or Primitive.ANY, member, depth + 1)
+            properties.append(Property(key, or_null(inner, member is None or member.null)))
+        type_ = ArrayOf(ObjectOf(tuple(properties))) if isinstance(type_, ArrayOf) else ObjectOf(tuple(properties))
+    if isinstance(type_, ArrayOf) and type_.item is not Primitive.NUMBER:
+        return ArrayOf(or_null(type_.item, item is None or item.null))
+    return type_
+
+
+def _passed_on(places: list[str], given: Mapping[str, tuple[JsonValue, Value]], lookup: Lookup) -> str:
+    """Return why a value is null that the code only passes on: that of a variable, or what is not in one."""
+    reasons = []
+    for place in places[:MAX_PLACES]:
+        variable = max((name for name in given if place.startswith(name)), key=len, default="")
+        selector, value = given.get(variable, (None, Value(Primitive.ANY)))
+        within = place[len(variable) :].removeprefix(".")
+        if within:
+            reasons.append(f"null when {{node}} finds nothing at {named(within)} in {lookup.words(selector)}")
+        else:
+            reasons.append(value.null or f"null when {lookup.words(selector)} is null")
+    return "; ".join(dict.fromkeys(reasons))

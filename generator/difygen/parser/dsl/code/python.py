@@ -8,7 +8,7 @@ from functools import partial
 
 from difygen.parser.dsl.code.machine import UnfitError
 from difygen.parser.dsl.code.python_calls import PythonCalls
-from difygen.parser.dsl.code.python_syntax import (
+from difygen.parser.dsl.code.python_names import (
     LATE_NAMES,
     bound_by,
     walked,

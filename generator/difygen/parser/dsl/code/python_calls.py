@@ -7,12 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from difygen.parser.dsl.code.machine import UnfitError
-from difygen.parser.dsl.code.python_syntax import (
-    UNFIT_NAMES,
-    is_harmless,
-    is_spread,
-)
-from difygen.parser.dsl.code.python_tables import (
+from difygen.parser.dsl.code.python_names import (
     FINDING_FUNCTIONS,
     FUNCTIONS,
     GOING_CALLS,
@@ -26,6 +21,9 @@ from difygen.parser.dsl.code.python_tables import (
     OWN,
     TEXT_CALLS,
     TEXT_METHODS,
+    UNFIT_NAMES,
+    is_harmless,
+    is_spread,
 )
 from difygen.parser.dsl.code.python_values import PythonValues
 from difygen.parser.dsl.code.values import (

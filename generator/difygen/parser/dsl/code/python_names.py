@@ -1,33 +1,22 @@
-"""Names, assignments and tests of Python, with abstract values."""
+"""Python's syntax trees and names: what stands where, what Python's own functions give, what tests say of names."""
 
 from __future__ import annotations
 
 import _ast
 import builtins
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 from difygen.parser.dsl.code.machine import Machine, UnfitError
-from difygen.parser.dsl.code.python_syntax import (
-    SCOPES,
-    UNFIT,
-    UNFIT_MODULES,
-    UNFIT_NAMES,
-    bound_by,
-    children,
-    is_late,
-    sometimes_hidden,
-    walked,
-)
-from difygen.parser.dsl.code.python_tables import (
-    OWN,
-    TABLED,
-)
 from difygen.parser.dsl.code.values import (
+    A_NUMBER,
+    A_TEXT,
     DATA,
     FOREIGN,
     MODULE,
     NOTHING,
+    NULL,
     TEXT,
     UNCERTAIN,
     Abstract,
@@ -36,6 +25,169 @@ from difygen.parser.dsl.code.values import (
     put,
     put_anywhere,
 )
+
+_PARSE_ONLY = 0x400  # ast.PyCF_ONLY_AST, without the import of ast
+SCOPES = (_ast.FunctionDef, _ast.AsyncFunctionDef, _ast.Lambda)
+UNFIT = (_ast.ClassDef, _ast.TryStar)
+"""Where one of these occurs, a method or an operator may do anything."""
+
+_REACHES_ALL = "exec eval compile globals locals vars setattr delattr __import__ __builtins__ breakpoint"
+UNFIT_NAMES = frozenset(_REACHES_ALL.split())
+"""What can change anything without a word of it in the code."""
+UNFIT_MODULES = ("sys.modules", "sys._getframe", "builtins", "ctypes", "gc", "inspect", "importlib", "unittest")
+FIT_DUNDERS = frozenset(("__name__", "__doc__", "__version__", "__file__", "__class__"))
+LATE_NAMES = ("b64decode", "inputs_obj", "output_obj", "output_json", "result")
+"""What Dify binds beside the code, some of it before it calls `main`."""
+
+
+def parsed(code: str) -> _ast.Module | None:
+    """Return the syntax tree of a Python text, or None if it has none."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what a text may be warned of at its first run is not our user's concern
+            tree = compile(code, "<code>", "exec", _PARSE_ONLY)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    return tree if isinstance(tree, _ast.Module) else None
+
+
+def constant(value: object) -> Abstract:
+    """Return what a constant of the text is."""
+    if value is None:
+        return NULL
+    return A_TEXT if isinstance(value, str) else A_NUMBER if isinstance(value, int | float) else Abstract(FOREIGN)
+
+
+def is_harmless(name: _ast.expr) -> bool:
+    """Check whether an attribute that is asked for by its name is written out and none that leads everywhere."""
+    return isinstance(name, _ast.Constant) and isinstance(name.value, str) and name.value.strip("_") == name.value
+
+
+def sometimes_hidden(tree: _ast.Module) -> set[str]:
+    """Return the names of Python's own functions that the module may have replaced by the time that they are used."""
+    always = {name for each in tree.body if not isinstance(each, _ast.If | _ast.Try) for name in bound_by(each)}
+    always |= {
+        each.id
+        for node in tree.body
+        if isinstance(node, _ast.Assign)
+        for each in node.targets
+        if isinstance(each, _ast.Name)
+    }
+    found: set[str] = set()
+    waiting: list[_ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        found.update(bound_by(node))
+        if not isinstance(node, SCOPES):
+            waiting.extend(each for _, each in children(node) if not isinstance(each, _ast.comprehension))
+    return {name for name in found - always if hasattr(builtins, name)}
+
+
+def is_spread(call: _ast.Call) -> bool:
+    return any(isinstance(each, _ast.Starred) for each in call.args) or any(each.arg is None for each in call.keywords)
+
+
+def is_late(function: _ast.FunctionDef) -> bool:
+    """Check whether a function is a generator, whose body runs at some other time."""
+    waiting: list[_ast.AST] = list(function.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, _ast.Yield | _ast.YieldFrom):
+            return True
+        if not isinstance(node, SCOPES):
+            waiting.extend(each for _, each in children(node))
+    return False
+
+
+def children(node: _ast.AST) -> Iterator[tuple[str, _ast.AST]]:
+    for name in node._fields:
+        if name not in ("ctx", "annotation", "returns"):
+            value = getattr(node, name, None)
+            if isinstance(value, _ast.AST):
+                yield name, value
+            elif isinstance(value, list):
+                for each in value:
+                    if isinstance(each, _ast.AST):
+                        yield name, each
+
+
+def walked(node: _ast.AST) -> Iterator[_ast.AST]:
+    waiting = [node]
+    while waiting:
+        each = waiting.pop()
+        yield each
+        waiting.extend(child for _, child in children(each))
+
+
+def bound_by(node: _ast.AST) -> Iterator[str]:
+    """Return the names that a node binds itself."""
+    match node:
+        case _ast.Name(id=name, ctx=_ast.Store() | _ast.Del()):
+            yield name
+        case _ast.arg(arg=name) | _ast.FunctionDef(name=name) | _ast.AsyncFunctionDef(name=name):
+            yield name
+        case _ast.Import(names=names):
+            yield from (each.asname or each.name.partition(".")[0] for each in names)
+        case _ast.ImportFrom(names=names):
+            yield from (each.asname or each.name for each in names)
+        case _ast.ExceptHandler(name=str(name)) | _ast.MatchAs(name=str(name)) | _ast.MatchStar(name=str(name)):
+            yield name
+        case _ast.MatchMapping(rest=str(name)):
+            yield name
+
+
+TEXT_CALLS = frozenset(("str", "repr", "chr", "ascii", "hex", "bin", "oct", "format"))
+NUMBER_CALLS_WORDS = "int float bool len abs round any all isinstance issubclass ord hash callable hasattr id"
+NUMBER_CALLS = frozenset(NUMBER_CALLS_WORDS.split())
+LIST_CALLS = frozenset(("list", "tuple", "set", "frozenset", "sorted"))
+GOING_CALLS = frozenset(("enumerate", "zip", "reversed", "map", "filter", "iter"))
+TEXT_METHODS_WORDS = """
+    capitalize casefold center decode expandtabs format format_map hexdigest isoformat join ljust lower lstrip
+    removeprefix removesuffix replace rjust rstrip strftime strip swapcase title translate upper zfill
+"""
+TEXT_METHODS = frozenset(TEXT_METHODS_WORDS.split())
+NUMBER_METHODS_WORDS = """
+    count endswith find index isalnum isalpha isascii isdecimal isdigit isidentifier islower isnumeric isprintable
+    isspace istitle isupper rfind rindex startswith
+"""
+NUMBER_METHODS = frozenset(NUMBER_METHODS_WORDS.split())
+LIST_METHODS = frozenset(("split", "rsplit", "splitlines", "partition", "rpartition"))
+OF_TEXTS_ONLY = frozenset(("replace", "join", "title", "center", "translate", "count", "find", "index", "format"))
+"""What objects of libraries may have under the same name, giving something else, or nothing."""
+LIST_CHANGES_WORDS = "append extend insert remove clear sort reverse add discard pop"
+LIST_CHANGES = frozenset(LIST_CHANGES_WORDS.split())
+FUNCTIONS: dict[str, Abstract] = {
+    "json.dumps": A_TEXT,
+    "re.sub": A_TEXT,
+    "re.escape": A_TEXT,
+    "re.compile()": Abstract(MODULE, path="re.compile()"),
+    "re.compile().sub": A_TEXT,
+    "html.escape": A_TEXT,
+    "html.unescape": A_TEXT,
+    "urllib.parse.quote": A_TEXT,
+    "urllib.parse.unquote": A_TEXT,
+    "urllib.parse.quote_plus": A_TEXT,
+    "urllib.parse.urlencode": A_TEXT,
+    "os.path.join": A_TEXT,
+    "os.path.basename": A_TEXT,
+    "time.strftime": A_TEXT,
+    "textwrap.dedent": A_TEXT,
+    "time.time": A_NUMBER,
+    "math.floor": A_NUMBER,
+    "math.ceil": A_NUMBER,
+    "math.sqrt": A_NUMBER,
+    "random.random": A_NUMBER,
+    "random.randint": A_NUMBER,
+}
+LISTING_FUNCTIONS = frozenset(("re.findall", "re.split", "re.compile().findall", "re.compile().split"))
+FINDING_FUNCTIONS = frozenset(
+    f"{module}.{name}" for module in ("re", "re.compile()") for name in ("search", "match", "fullmatch")
+)
+KNOWN_PATHS = (*FUNCTIONS, *LISTING_FUNCTIONS, *FINDING_FUNCTIONS, "json.loads", "json_repair.repair_json")
+TABLED = frozenset(word for path in KNOWN_PATHS for word in path.split("."))
+"""Who assigns to an attribute of such a name may change what these functions do."""
+OWN = "python:"
+"""What the paths of Python's own functions begin with."""
 
 
 class PythonNames(Machine):

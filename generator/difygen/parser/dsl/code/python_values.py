@@ -7,15 +7,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from difygen.parser.dsl.code.machine import MAX_NESTING, UnfitError
-from difygen.parser.dsl.code.python_names import PythonNames
-from difygen.parser.dsl.code.python_syntax import (
+from difygen.parser.dsl.code.python_names import (
     FIT_DUNDERS,
+    GOING_CALLS,
+    PythonNames,
     bound_by,
     constant,
     walked,
-)
-from difygen.parser.dsl.code.python_tables import (
-    GOING_CALLS,
 )
 from difygen.parser.dsl.code.values import (
     A_NUMBER,

@@ -47,7 +47,7 @@ def returned(language: str, code: str, parameters: tuple[Parameter, ...] | None 
 
 def _python(code: str, parameters: tuple[Parameter, ...] | None) -> Shape | None:
     from difygen.parser.dsl.code.python import PythonReader
-    from difygen.parser.dsl.code.python_syntax import parsed
+    from difygen.parser.dsl.code.python_names import parsed
 
     tree = parsed(code)
     if tree is None:
@@ -58,7 +58,7 @@ def _python(code: str, parameters: tuple[Parameter, ...] | None) -> Shape | None
 
 def _javascript(code: str, parameters: tuple[Parameter, ...] | None) -> Shape | None:
     from difygen.parser.dsl.code.javascript import JavaScriptReader
-    from difygen.parser.dsl.code.javascript_syntax import parsed
+    from difygen.parser.dsl.code.javascript_names import parsed
 
     tree = parsed(code)
     if tree is None:
