@@ -85,7 +85,7 @@ def diff(
     OLD and NEW are a spec, an export, a generated package, its difygen.lock, or a file of a git revision such as
     HEAD~1:specs/concat.yaml.
     """
-    from difygen.comparison import run_diff
+    from difygen.project.comparison import run_diff
 
     end(run_diff(old, new, output_format=output_format, fail_on=fail_on, report=report))
 

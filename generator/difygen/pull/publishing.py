@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 
-from difygen.comparison import VersionError, definitions_version, diff
 from difygen.console import DefinitionProblem, UsageProblem
 from difygen.diagnostics import Diagnostic, Location
 from difygen.diff.rules import Change
 from difygen.files import hash_bytes
+from difygen.project.comparison import VersionError, definitions_version, diff
 from difygen.publish import PublishError
 from difygen.pull.choosing import ChosenApps
 from difygen.pull.fetching import Fetched
