@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "generator"))
 
 from difygen.codegen.package import generate
-from difygen.cursor import Diagnostics
+from difygen.diagnostics import Diagnostics
 from difygen.model import App, ArrayOf, ObjectOf, Primitive, Type, UnionOf
 from difygen.parser import Reading, read
 from difygen.parser.dsl import read_dsl

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from difygen.cursor import Diagnostics
-from difygen.diagnostics import Diagnostic
+from difygen.diagnostics import Diagnostic, Diagnostics
 from difygen.model import App, ArrayOf, ObjectOf, Primitive, TemplatePiece, Tool, TurnFiles, Variable
 from difygen.parser.dsl import mode_of, read_contract, read_head
 from difygen.parser.yaml import Document, load

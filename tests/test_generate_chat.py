@@ -8,7 +8,7 @@ from pathlib import Path
 import black
 import pytest
 from difygen.codegen.package import generate
-from difygen.cursor import Diagnostics
+from difygen.diagnostics import Diagnostics
 from difygen.model import App
 from difygen.parser.dsl import mode_of, read_contract, read_head
 from difygen.parser.yaml import Document, load

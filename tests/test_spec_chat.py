@@ -7,7 +7,7 @@ from textwrap import dedent
 from typing import cast
 
 import pytest
-from difygen.cursor import Diagnostics
+from difygen.diagnostics import Diagnostics
 from difygen.model import App, ArrayOf, Example, Features, JsonValue, Primitive, Tool, TurnFiles, Variable
 from difygen.parser.spec import read_spec
 from difygen.parser.yaml import Document, load

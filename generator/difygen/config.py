@@ -11,7 +11,7 @@ from difygen.record import NOTHING, Record, replace
 from difygen.wording import shown
 
 if TYPE_CHECKING:
-    from difygen.cursor import Locator, Path
+    from difygen.diagnostics import Locator, Path
     from difygen.findings import OutputFormat
 
 Emit = Literal["both", "sync", "async"]
@@ -144,7 +144,7 @@ class Settings(Record, kw_only=True):
         """Return the settings for workflows that there are not, `names` being all names of those that there are."""
         if self.source_file is None:
             return ()
-        from difygen.cursor import Diagnostics
+        from difygen.diagnostics import Diagnostics
 
         report = Diagnostics(self.source_file)
         for name, path in self.workflows.items():

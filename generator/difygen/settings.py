@@ -27,8 +27,7 @@ from difygen.config import (
     ToolForm,
     ToolsOptions,
 )
-from difygen.cursor import Cursor, Diagnostics, Path
-from difygen.diagnostics import Diagnostic, Location, has_errors
+from difygen.diagnostics import Cursor, Diagnostic, Diagnostics, Location, Path, has_errors
 from difygen.files import read_file
 from difygen.model import APP_KINDS, APP_MODES, JsonValue
 from difygen.naming import explicit_name_problem

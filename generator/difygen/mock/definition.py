@@ -13,9 +13,8 @@ from typing import Any
 
 from difygen.codegen.names import key_variable
 from difygen.config import Config, Options
-from difygen.cursor import Diagnostics
 from difygen.definitions.reading import NamedApp, load_definitions
-from difygen.diagnostics import Diagnostic, has_errors
+from difygen.diagnostics import Diagnostic, Diagnostics, has_errors
 from difygen.model import CHATFLOW, App, ArrayOf, Edge, Input, Node, ObjectOf, OneOf, Primitive, TemplatePiece, Type
 from difygen.parser import EXPORT_KEYS
 from difygen.parser.dsl.graph import Graph, Step, mapping, read_graph, sequence

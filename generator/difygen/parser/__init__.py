@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import islice
 
-from difygen.cursor import Diagnostics
-from difygen.diagnostics import Diagnostic, has_errors
+from difygen.diagnostics import Diagnostic, Diagnostics, has_errors
 from difygen.model import App, JsonValue
 from difygen.parser.yaml import Document, load
 from difygen.record import Record, replace

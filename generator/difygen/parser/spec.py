@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import cast
 
-from difygen.cursor import Cursor, Diagnostics
+from difygen.diagnostics import Cursor, Diagnostics
 from difygen.model import (
     AGENT,
     APP_KINDS,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from difygen.cursor import Cursor
+from difygen.diagnostics import Cursor
 from difygen.model import INPUT_TRAITS, ArrayOf, Input, ObjectOf, OneOf, Primitive, Property, Type, UnionOf
 from difygen.types import ARRAY_WORDS, SIMPLE_WORDS, any_if_null, array_of, fits, or_null, type_of_word, union, word_of
 from difygen.wording import listed, names_listed, shown

@@ -21,8 +21,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 
-from difygen.cursor import Diagnostics, Path
-from difygen.diagnostics import Diagnostic
+from difygen.diagnostics import Diagnostic, Diagnostics, Path
 from difygen.model import (
     AGENT,
     APP_KINDS,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
-from difygen.cursor import Diagnostics
+from difygen.diagnostics import Diagnostics
 from difygen.model import Edge, JsonValue, Node
 from difygen.record import Record, replace
 from difygen.wording import count, quoted, shown

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from math import isfinite
 
-from difygen.cursor import Diagnostics, Path
+from difygen.diagnostics import Diagnostics, Path
 from difygen.model import (
     INPUT_KINDS,
     INPUT_TRAITS,

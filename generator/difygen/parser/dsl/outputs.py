@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from difygen.cursor import Diagnostics
+from difygen.diagnostics import Diagnostics
 from difygen.model import (
     CHATFLOW,
     AnswerTemplate,
