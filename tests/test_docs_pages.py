@@ -20,17 +20,15 @@ from difygen.command_line import read_config
 from difygen.config import DocsOptions, Options
 from difygen.console import compact_json
 from difygen.definitions.reading import load_definitions
-from difygen.documents.apps import NamedDefinition, named_definition
+from difygen.documents.facts import NamedDefinition, error_classes, final_statuses, named_definition
 from difygen.documents.openapi import Samples, openapi_document
 from difygen.documents.pages import app_pages, index_pages
+from difygen.documents.pages.contract import reason_in
 from difygen.documents.pages.flow import MAX_STEPS, draw
-from difygen.documents.pages.page import Drawing, Page
-from difygen.documents.pages.reasons import reason_in
+from difygen.documents.pages.html import element, text
+from difygen.documents.pages.markdown import escaped, markdown, mermaid, render_markdown
+from difygen.documents.pages.page import LANGUAGES, Drawing, Page, Words, catalogue
 from difygen.documents.pages.reference import ERRORS, STATUSES
-from difygen.documents.pages.rendering.markdown import escaped, markdown, mermaid, render_markdown
-from difygen.documents.pages.rendering.markup import element, text
-from difygen.documents.pages.words import LANGUAGES, Words, catalogue
-from difygen.documents.protocol import error_classes, final_statuses
 from difygen.mock.definition import define
 from difygen.mock.errors import ApiError
 from difygen.mock.example import UPLOADED, example_call

@@ -2,6 +2,10 @@
 
 `templates/openapi.yaml` holds the fixed words and the shape. A document is made in the words of 3.1, which the newest
 version extends (an event stream has the schema of its items), and which is put into older words for 3.0.
+
+Every object has a name, and each name is one that generators can spell. They call an object without a name after the
+member that holds it. A member in Chinese leaves them nothing to call it by, and one of them then writes the object over
+the one that it is a part of. `x-enum-varnames`, which many of them read, has names for values.
 """
 
 from __future__ import annotations
@@ -18,24 +22,27 @@ import yaml
 
 from difygen.codegen.describe import headline, paragraphs, sentence
 from difygen.codegen.names import VariableNames
-from difygen.documents.components import name_objects, prune, reference, spelled_names
-from difygen.documents.json_schema import Schema, inputs_schema, outputs_schema
-from difygen.documents.protocol import event_shapes
+from difygen.documents.facts import event_shapes
+from difygen.documents.schemas import Schema, inputs_schema, outputs_schema
 from difygen.files import hash_bytes, templates_folder
 from difygen.model import WORKFLOW, App, Input
 from difygen.model_json import dump
-from difygen.naming import class_name
+from difygen.naming import Identifier, assign, class_name, distinct, nested_name, snake_name
+from difygen.types import or_null_schema
 from difygen.wording import one_line, quoted
 
 Document = dict[str, Any]
+Schemas = dict[str, Schema]
 
 VERSIONS = ("3.1", "3.2", "3.0")
 CLOUD = "https://api.dify.ai/v1"
-_FILE = reference("FileInput")
-_OUTPUT_FILE = reference("OutputFile")
+_FILE: Schema = {"$ref": "#/components/schemas/FileInput"}
+_OUTPUT_FILE: Schema = {"$ref": "#/components/schemas/OutputFile"}
 _FULL_VERSIONS = {"3.0": "3.0.3", "3.1": "3.1.0", "3.2": "3.2.0"}
 _STREAM = "text/event-stream"
 _FORM = "/form/human_input/{form_token}"
+_OF_OBJECTS = ("type", "required", "properties", "additionalProperties")
+_SPELLED = re.compile(r"[ -~]*[A-Za-z][ -~]*")
 
 
 class Samples(NamedTuple):
@@ -323,3 +330,82 @@ def _older(value: Any) -> Any:
             ]
             found |= rest[0] if len(rest) == 1 else {word: rest}
     return found
+
+
+# Named parts
+
+
+def reference(name: str) -> Schema:
+    """Return a reference to a schema."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def name_objects(schemas: Schemas, name: str) -> None:
+    """Give each object within a schema a name, at any depth: those that classes have in the Python package."""
+    members = schemas[name].get("properties", {})
+    for member, schema in members.items():
+        members[member] = _named(schema, nested_name(name, member), schemas)
+
+
+def _named(schema: Schema, name: str, schemas: Schemas) -> Schema:
+    """Return a schema that refers to the objects within it, and has names for values of other scripts."""
+    if "items" in schema:
+        return {**schema, "items": _named(schema["items"], nested_name(name, "item"), schemas)}
+    for word in schema.keys() & {"anyOf", "oneOf"}:
+        return {**schema, word: [_named(each, name, schemas) for each in schema[word]]}
+    values = [each for each in schema.get("enum", ()) if each is not None]
+    is_odd = not all(map(_SPELLED.fullmatch, values))
+    if not schema.get("properties") and not is_odd:
+        return schema
+    taken = {each.casefold() for each in schemas}  # generators make files of them
+    name = str(distinct(name, name, lambda candidate: candidate.casefold() in taken))
+    own = {key: schema[key] for key in _OF_OBJECTS if key in schema}
+    if is_odd:
+        names = assign(values, snake_name).values()
+        own = {"type": "string", "enum": values, "x-enum-varnames": [str(each) for each in names]}
+    schemas[name] = own | {"type": "string" if is_odd else "object"}
+    name_objects(schemas, name)
+    rest = {key: value for key, value in schema.items() if key not in (*_OF_OBJECTS, "enum")}
+    if isinstance(schema["type"], list):
+        return or_null_schema(reference(name)) | rest
+    return rest | {"allOf": [reference(name)]} if rest else reference(name)
+
+
+def spelled_names(schemas: Schemas, chosen: Mapping[str, Identifier]) -> dict[str, str]:
+    """Return what to call the members whose names generators cannot spell, for all schemas at once.
+
+    `chosen` are names that are settled already.
+    """
+    wires = sorted({name for schema in schemas.values() for name in schema.get("properties", ())})
+    odd = {wire for wire in wires if not _SPELLED.fullmatch(wire)}
+    explicit = {wire: name for wire, name in chosen.items() if wire in odd}
+    return {wire: str(name) for wire, name in assign(wires, snake_name, explicit=explicit).items() if wire in odd}
+
+
+def prune(document: Schema) -> None:
+    """Remove the components that nothing refers to, as long as there are some."""
+    components = document["components"]
+    while True:
+        used = set(_references(document))
+        unused = [
+            (kind, name)
+            for kind, rows in components.items()
+            if kind != "securitySchemes"
+            for name in rows
+            if f"#/components/{kind}/{name}" not in used
+        ]
+        if not unused:
+            return
+        for kind, name in unused:
+            del components[kind][name]
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        if isinstance(value.get("$ref"), str):
+            yield value["$ref"]
+        for each in value.values():
+            yield from _references(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _references(each)

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from difygen.config import OpenApiOptions, ToolsOptions
 from difygen.console import pretty_json
-from difygen.documents.apps import NamedDefinition
+from difygen.documents.facts import NamedDefinition
 from difygen.documents.openapi import Samples, openapi_document, openapi_text
 from difygen.documents.pages import app_pages, index_pages
-from difygen.documents.tool_schemas import shape, tool_schema
+from difygen.documents.schemas import shape, tool_schema
 from difygen.mock.example import example_call
 
 Files = Mapping[str, str]

@@ -17,7 +17,7 @@ from mcp_types import Tool, ToolAnnotations
 
 from difygen.codegen.names import VariableNames
 from difygen.console import UsageProblem
-from difygen.documents.tool_schemas import HTTPS_FILE, MAX_DESCRIPTION, ToolSchema, property_names, tool_schema
+from difygen.documents.schemas import HTTPS_FILE, MAX_DESCRIPTION, ToolSchema, property_names, tool_schema
 from difygen.model import WORKFLOW, App, Primitive
 from difygen.record import Record
 from difygen.tools import ToolError, is_file_url

@@ -15,7 +15,7 @@ from difygen.definitions import Source, origin_of
 from difygen.definitions.lockfile import Lock, LockedApp
 from difygen.definitions.reading import NamedApp, Reader
 from difygen.diagnostics import Diagnostic, Location
-from difygen.documents.apps import NamedDefinition, named_definition
+from difygen.documents.facts import NamedDefinition, named_definition
 from difygen.documents.targets import DOCUMENT_TARGETS
 from difygen.files import STDIN, hash_bytes
 from difygen.project.report import BuildPlan

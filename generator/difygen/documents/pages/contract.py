@@ -1,30 +1,38 @@
-"""What an app is to its callers: where it is, what opens it, what goes in, and what comes out."""
+"""What an app is to its callers: where it is, what opens it, what goes in, what comes out, and why that may be absent.
+
+Readers of definitions say the latter in English, with names of the definition in quotes. For other languages the
+catalogue has the sentences that reasons are made of; one that is put together in a way which it does not know stays as
+it is.
+"""
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
 from difygen.codegen.annotations import usable_default
-from difygen.codegen.describe import MAX_ANSWER_TEXT
+from difygen.codegen.describe import MAX_ANSWER_TEXT, sentence
 from difygen.documents.pages.page import (
     Block,
     Bullets,
+    CodeSpan,
+    ForeignSpan,
     Listing,
     PageSection,
     Paragraph,
     PlainSpan,
     Prose,
+    Span,
     Subheading,
     TableBlock,
     TableRow,
+    Words,
     code,
     foreign,
     joined,
 )
-from difygen.documents.pages.reasons import reason_in
 from difygen.documents.pages.subject import Subject, dashed, type_word, value, values
-from difygen.documents.pages.words import Words
 from difygen.model import CHATFLOW, WORKFLOW, Input, ObjectOf, OneOf, Primitive, Property, TemplatePiece, Type
 from difygen.naming import snake_name
 from difygen.types import items_of, members_of
@@ -32,6 +40,13 @@ from difygen.wording import one_line, shorten
 
 MAX_DEPTH = 4
 """How deep the members of objects are listed."""
+
+MAX_LENGTH = 400
+"""Characters of a reason that is translated."""
+
+_QUOTED = re.compile(r"`([^`]+)`|'(.+?)'(?=[\s,;:.)]|$)")
+_NAME = re.compile("\ue000(\\d+)\ue001")
+_OURS = re.compile(r"[A-Za-z]")
 
 
 def address(subject: Subject) -> PageSection:
@@ -303,3 +318,66 @@ def _features(subject: Subject) -> Iterator[Prose]:
 def result(subject: Subject) -> PageSection:
     """Say what comes out, whatever the kind of app."""
     return outputs(subject) if subject.app.kind is WORKFLOW else answer(subject)
+
+
+# Reasons
+
+
+def reason_in(words: Words, reason: str) -> Prose:
+    """Return a reason as a sentence; nothing for none. Names in it are code, titles stand in quotes."""
+    reason = one_line(reason).translate({0xE000: None, 0xE001: None})
+    names: list[Span] = []
+
+    def name(found: re.Match[str]) -> str:
+        names.append(CodeSpan(found[1]) if found[1] else ForeignSpan(words.text("reasons.quoted", title=found[2])))
+        return f"\ue000{len(names) - 1}\ue001"
+
+    if words.language != "en" and len(reason) <= MAX_LENGTH:
+        clauses = [_translated(words, each, {}) for each in _QUOTED.sub(name, reason).split("; ")]
+        if reason and None not in clauses:
+            bare = words.text("reasons.then").join(map(str, clauses))
+            return tuple(_spans(f"{bare}{words.text('reasons.stop')}", names))
+        names.clear()
+    return tuple(_spans(_QUOTED.sub(name, sentence(reason)), names))
+
+
+def _spans(bare: str, names: list[Span]) -> Iterator[Span]:
+    for at, piece in enumerate(_NAME.split(bare)):
+        if at % 2:
+            yield names[int(piece)]
+        elif piece:
+            yield PlainSpan(piece) if names else ForeignSpan(piece)
+
+
+def _translated(words: Words, text: str, known: dict[str, str | None]) -> str | None:
+    """Return a clause in the language of the words; None if it is made of something that they lack."""
+    if not _OURS.search(text):
+        return text.replace(", ", words.comma)
+    if text not in known:
+        known[text] = None
+        for key in words.keys("reasons.clauses"):
+            for parts in _taken_apart(words.english(f"reasons.clauses.{key}"), text):
+                inner = {hole: _translated(words, part, known) for hole, part in parts.items()}
+                if None not in inner.values():
+                    known[text] = words.text(
+                        f"reasons.clauses.{key}", **{hole: str(each) for hole, each in inner.items()}
+                    )
+                    return known[text]
+    return known[text]
+
+
+def _taken_apart(pattern: str, text: str) -> Iterator[dict[str, str]]:
+    """Yield what may stand in the holes of a pattern: `{a}`, and `{b}` behind it, wherever it can be split."""
+    before, *rest = re.split(r"\{\w\}", pattern)
+    if not text.startswith(before) or not text.endswith(rest[-1]):
+        return
+    inner = text[len(before) : len(text) - len(rest[-1])]
+    if len(rest) == 1:
+        if inner:
+            yield {"a": inner}
+        return
+    at = inner.find(rest[0], 1)
+    while at > 0:
+        if inner[at + len(rest[0]) :]:
+            yield {"a": inner[:at], "b": inner[at + len(rest[0]) :]}
+        at = inner.find(rest[0], at + 1)

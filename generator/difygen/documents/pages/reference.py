@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from difygen.documents.facts import error_classes, event_shapes
 from difygen.documents.pages.flow import draw
 from difygen.documents.pages.page import (
     Block,
@@ -19,9 +20,7 @@ from difygen.documents.pages.page import (
     code,
     foreign,
 )
-from difygen.documents.pages.shell import takes_files
-from difygen.documents.pages.subject import Subject, dashed, names_as_code
-from difygen.documents.protocol import error_classes, event_shapes
+from difygen.documents.pages.subject import Subject, dashed, names_as_code, takes_files
 from difygen.model import COMPLETION, WORKFLOW
 
 STATUSES = ("succeeded", "partial-succeeded", "failed", "stopped", "paused", "running")

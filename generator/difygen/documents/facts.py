@@ -1,6 +1,6 @@
-"""Dify's events, errors and statuses as the runtime knows them: read from its own source, which is the one table.
+"""What documents are made of: apps with their names and what the mock knows of them, and Dify's protocol.
 
-Nothing of it is imported or run.
+Events, errors and statuses are those that the runtime knows: they are read from its own source, which is the one table.
 """
 
 from __future__ import annotations
@@ -10,7 +10,12 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
+from difygen.codegen.names import VariableNames, name_variables
 from difygen.codegen.runtime import runtime_files
+from difygen.config import Options
+from difygen.definitions.reading import NamedApp
+from difygen.files import hash_bytes
+from difygen.mock.definition import Definition, definition_of
 from difygen.model import AppKind
 
 _SCHEMAS: Mapping[str, Mapping[str, Any]] = {
@@ -28,6 +33,24 @@ _SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "read_moment": {"type": ["integer", "null"], "description": "Unix seconds."},
 }
 """What the runtime's readers of members take, as JSON Schemas."""
+
+
+class NamedDefinition(NamedTuple):
+    """An app with its names in Python, what the mock knows of it, and a hash of what it was read from."""
+
+    definition: Definition
+    name: str
+    names: VariableNames
+    source_hash: str = ""
+
+
+def named_definition(app: NamedApp, options: Options) -> NamedDefinition:
+    """Return an app that was read as documents tell of it. What is wrong with its names is in `names.problems`."""
+    names = name_variables(app.app, options, app.name)
+    return NamedDefinition(definition_of(app, options), app.name, names, hash_bytes(app.data or b""))
+
+
+# The protocol
 
 
 class EventShape(NamedTuple):
