@@ -33,9 +33,9 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """Somebody looks at the terminal, and no time is lost."""
     clock = Clock()
-    monkeypatch.setattr("difygen.pull.auth.browser.time", clock)
+    monkeypatch.setattr("difygen.pull.user_api.time", clock)
     monkeypatch.setattr("difygen.pull.command.RATE", 10_000)
-    monkeypatch.setattr("difygen.pull.auth.access.is_terminal", lambda stream: True)
+    monkeypatch.setattr("difygen.pull.access.is_terminal", lambda stream: True)
     return clock
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import test_pull
-from difygen.pull.files import file_name, name_key
+from difygen.pull.folder import file_name, name_key
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule

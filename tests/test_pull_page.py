@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import test_pull
 import yaml
-from difygen.pull.auth.access import AUTH_METHODS
+from difygen.pull.access import AUTH_METHODS
 from difygen.settings import PULL_KEYS
 from support import GENERATOR, ROOT
 from support.projects import difygen, git

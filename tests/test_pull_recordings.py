@@ -402,8 +402,8 @@ def test_outputs_are_suggested_from_stored_runs(logs: str, run: str, suggested: 
 def test_somebody_signs_in_with_a_browser(
     poll: str | None, code: int, said: str, user: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("difygen.pull.auth.browser.time.sleep", lambda seconds: None)
-    monkeypatch.setattr("difygen.pull.auth.access.is_terminal", lambda stream: True)
+    monkeypatch.setattr("difygen.pull.user_api.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("difygen.pull.access.is_terminal", lambda stream: True)
     ran = pull({**BY_BROWSER, **({"poll": poll} if poll else {})}, "--auth", "browser")
     assert (ran.code, said in ran.err) == (code, True), ran.err
     assert "dfoa_" not in ran.err + ran.out

@@ -150,8 +150,7 @@ def pull(
     Without an APP, those that [tool.difygen.pull] names, or all of the workspace. Tokens, keys and passwords come from
     the environment, a file or a prompt; docs/pull.md has the ways to sign in.
     """
-    from difygen.pull.command import run_pull
-    from difygen.pull.plan import PullOptions
+    from difygen.pull.command import PullOptions, run_pull
 
     given = read_config(config=config, force=force, prune=prune, verbosity=verbosity, output_format=output_format)
     end(run_pull(PullOptions(config=given, **options)))

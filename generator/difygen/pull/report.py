@@ -12,8 +12,7 @@ from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.diff.report import changes_as_findings, changes_as_json, format_changes
 from difygen.findings import OutputFormat, show_findings
 from difygen.model import JsonValue
-from difygen.pull.files import FileChange
-from difygen.pull.lock import LOCK_NAME, LockedDefinition
+from difygen.pull.folder import LOCK_NAME, FileChange, LockedDefinition
 from difygen.record import NOTHING, Record
 from difygen.wording import count, count_each, quoted, shorten
 

@@ -22,10 +22,9 @@ from difygen.parser import read
 from difygen.parser.dsl import read_parameters
 from difygen.parser.yaml import Document, load
 from difygen.project.init import spec_of, spec_text, yaml_text
-from difygen.pull.auth.access import Access, service_api
-from difygen.pull.catalogue import RemoteApp, RemoteDefinition
-from difygen.pull.fetching import Fetched, until_stopped
-from difygen.pull.lock import KEY_PREFIX
+from difygen.pull.access import Access, service_api
+from difygen.pull.catalogue import Fetched, RemoteApp, RemoteDefinition, until_stopped
+from difygen.pull.folder import KEY_PREFIX
 from difygen.pull.traffic import Pace, ServerProblem, Traffic
 from difygen.servers import Address, runtime_module
 from difygen.wording import count, quoted

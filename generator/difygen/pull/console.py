@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from difygen.console import UsageProblem, one_line
-from difygen.pull.auth.access import EMAIL, PASSWORD, WORKSPACE, Access, is_sendable, refused, wrong_role
+from difygen.pull.access import EMAIL, PASSWORD, WORKSPACE, Access, is_sendable, refused, wrong_role
 from difygen.pull.catalogue import RemoteApp, RemoteDefinition, Workspace, app_id_of, choose_workspace, walk
 from difygen.pull.traffic import ServerProblem, ServerReply, Traffic
 from difygen.servers import runtime_module
