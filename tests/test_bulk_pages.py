@@ -180,7 +180,7 @@ def test_a_job_that_skips_pages_does_what_one_does_that_reads_all(suffix: str, s
     with (
         tempfile.TemporaryDirectory() as name,
         patch("difygen.call.tables.pages.BATCH", 3),
-        patch("difygen.bulk.sharing.FIRST_PAUSE", 0.01),
+        patch("difygen.bulk.limit.FIRST_LOOK", 0.01),
     ):
         folder = Path(name)
         rows: tuple[tuple[str, int, str], ...] = ()

@@ -17,9 +17,9 @@ from unittest.mock import patch
 
 import pytest
 from difygen.bulk import PartsStore, Row, StoreError
-from difygen.bulk.stores import snapshot
+from difygen.bulk.stores import index
+from difygen.bulk.stores.base import place
 from difygen.bulk.stores.index import line_of
-from difygen.bulk.stores.owners import place
 from difygen.bulk.stores.shelves import FolderShelf, Piece
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -124,7 +124,7 @@ def test_whatever_happens_between_two_steps_a_row_is_given_to_one(
     with (
         tempfile.TemporaryDirectory(prefix="difygen-test-") as folder,
         patch("os.fsync"),
-        patch.object(snapshot, "LEAST", 1),
+        patch.object(index, "LEAST", 1),
         patch("difygen.bulk.stores.parts.time", SimpleNamespace(sleep=lambda _: process.wait())),
     ):
         processes = [process_of(*each) for each in zip("ABC", works, strict=False)]
@@ -145,7 +145,7 @@ def test_whatever_happens_between_two_steps_a_row_is_given_to_one(
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A store with an index beside its parts, and a copy of an older one: `a` has failed, and is done since."""
-    monkeypatch.setattr(snapshot, "LEAST", 1)
+    monkeypatch.setattr(index, "LEAST", 1)
     folder = tmp_path / "parts"
     for state in ("failed", "done"):
         with PartsStore(folder) as store:
@@ -255,7 +255,7 @@ def test_a_part_of_other_things_is_an_error_of_the_store(tmp_path: Path, line: s
 
 
 def test_an_index_that_cannot_be_written_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(snapshot, "LEAST", 1)
+    monkeypatch.setattr(index, "LEAST", 1)
     (tmp_path / "index.db").mkdir()
     with PartsStore(tmp_path) as store:
         assert store.claim(row("a"))

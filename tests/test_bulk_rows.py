@@ -32,8 +32,8 @@ from difygen.bulk import (
     open_store,
     run_row,
 )
+from difygen.bulk.job import Spread
 from difygen.bulk.rows import result_of_stored
-from difygen.bulk.tally import Spread
 from difygen.testing import MockDify, mock_dify
 from hypothesis import given
 from hypothesis import strategies as st

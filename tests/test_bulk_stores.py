@@ -21,8 +21,8 @@ from unittest.mock import patch
 import pytest
 from difygen.bulk import PartsStore, Row, SqliteStore, Store, StoredRow, StoreError, open_store
 from difygen.bulk.rows import RANKS, State, digest_of, may_follow
-from difygen.bulk.stores import snapshot
-from difygen.bulk.stores.owners import SILENCE, Watch, is_running, new_owner, place
+from difygen.bulk.stores import index
+from difygen.bulk.stores.base import SILENCE, Watch, is_running, new_owner, place
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, multiple, precondition, rule
@@ -261,7 +261,7 @@ class PartsMachine(StoreMachine):
         super().__init__()
         self.index = Path(self.where) / "index.db"
         self.copies: list[bytes] = []
-        self.patch = patch.object(snapshot, "LEAST", 1)
+        self.patch = patch.object(index, "LEAST", 1)
         self.patch.start()
 
     def teardown(self) -> None:
@@ -321,7 +321,7 @@ def test_who_leaves_while_the_disk_is_full_is_known_to_have_left_once_it_is_not(
     where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process may live on for long, as workers of engines do, and others would wait for its rows."""
-    monkeypatch.setattr("difygen.bulk.stores.owners.BEAT", 0.02)
+    monkeypatch.setattr("difygen.bulk.stores.base.BEAT", 0.02)
     store, disk = open_store(where), {"full": True}
     store.hold("a")
     store.claim(row("a"))
@@ -355,7 +355,7 @@ def test_the_death_of_a_process_is_told_by_its_start(monkeypatch: pytest.MonkeyP
 
 def test_no_process_of_windows_is_sent_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
     owner = new_owner()
-    monkeypatch.setattr("difygen.bulk.stores.owners.os", SimpleNamespace(name="nt", kill=pytest.fail))
+    monkeypatch.setattr("difygen.bulk.stores.base.os", SimpleNamespace(name="nt", kill=pytest.fail))
     assert is_running(owner) is None
 
 

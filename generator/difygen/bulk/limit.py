@@ -1,4 +1,4 @@
-"""How many calls may go on at a time: what was asked for, and less while the server refuses.
+"""How many calls may go on at a time: what was asked for, a part of it for each process, less while the server refuses.
 
 Dify's limits are of concurrency, not of rate, and are the server's: so one refusal is a word to all, in every process
 that shares the store. Everything waits for a moment, half as many go on after it, and with successes there are slowly
@@ -17,6 +17,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import NamedTuple
 
+from difygen.bulk.stores.base import BEAT, Store, StoreError
+
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 15.0
 LONGEST_ASKED = 120.0
 """Seconds that the server may ask to wait."""
@@ -29,6 +31,9 @@ LOST_IN_A_ROW = 5
 
 HEARS_EVERY = 1.0
 """Seconds between two looks at what other processes say of the server."""
+
+FIRST_LOOK, LONGEST_LOOK = 0.5, 15.0
+"""Seconds between two looks at a row that somebody else is at work on."""
 
 
 class Storm(NamedTuple):
@@ -233,3 +238,30 @@ class AsyncLimit(Limit):
     def _ring(self) -> None:
         self._timer = None
         self._wake()
+
+
+# With other processes
+
+
+def pauses() -> Iterator[float]:
+    """Give the seconds between looks at a row that somebody else is at work on: more and more, without end."""
+    pause = FIRST_LOOK
+    while True:
+        yield pause
+        pause = min(2 * pause, LONGEST_LOOK)
+
+
+async def share(store: Store, limit: AsyncLimit, concurrency: int) -> None:
+    """Keep a limit to this process's part of `concurrency`, and to what others hear from the server, without end."""
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    while True:
+        with suppress(StoreError):  # whoever writes a row says so
+            if loop.time() >= due:
+                due = loop.time() + BEAT
+                drivers = await asyncio.to_thread(store.drivers)
+                part, more = divmod(concurrency, len(drivers))
+                limit.set_most(part + (drivers.index(store.owner) < more))
+            if limit.is_to_hear():  # else a row has heard it just now
+                limit.hear(await asyncio.to_thread(store.announced), store.owner)
+        await asyncio.sleep(HEARS_EVERY)

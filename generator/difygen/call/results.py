@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from difygen.bulk.outcome import is_turn, result_of
+from difygen.bulk.rows import is_turn, result_of
 from difygen.console import duration, echo, is_terminal, one_line, pretty_json, printable, say
 from difygen.wording import count
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from difygen.bulk import AsyncLimit, JobEndedError, Tally
-from difygen.bulk.tally import Spread
+from difygen.bulk.job import Spread
 from difygen.call.options import CallOptions
 from difygen.console import FAILED, OK, duration, one_line, say
 from difygen.servers.generated_client import GeneratedClient, sentences

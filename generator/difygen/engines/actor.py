@@ -11,14 +11,12 @@ from typing import Any
 
 import pyarrow
 
-from difygen.bulk.hands import AsyncHands
-from difygen.bulk.journal import Journal
-from difygen.bulk.limit import AsyncLimit
+from difygen.bulk.hands import AsyncHands, Journal
+from difygen.bulk.limit import AsyncLimit, pauses, share
 from difygen.bulk.rows import ENDED, Row, RowResult
 from difygen.bulk.run import take_row
-from difygen.bulk.sharing import pauses, share
-from difygen.bulk.stores.owners import BEAT
-from difygen.bulk.stores.places import open_store
+from difygen.bulk.stores import open_store
+from difygen.bulk.stores.base import BEAT
 from difygen.engines.work import Work, is_elsewhere
 
 _TEXTS = ("key", "state", "status", "outputs", "answer", "error", "error_kind", "workflow_run_id")

@@ -18,9 +18,9 @@ from secrets import token_hex
 from distributed import Client, Future, as_completed, secede
 
 from difygen.bulk.hands import StreamsApp
+from difygen.bulk.limit import pauses
 from difygen.bulk.rows import Row, RowResult
 from difygen.bulk.run import Policy, run_row
-from difygen.bulk.sharing import pauses
 from difygen.engines.desk import at_desk, clear_desk
 from difygen.engines.work import Work, is_elsewhere
 

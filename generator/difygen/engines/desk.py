@@ -10,7 +10,7 @@ from threading import Lock, Timer
 from distributed import Semaphore
 
 from difygen.bulk.limit import Limit
-from difygen.bulk.stores.places import open_store
+from difygen.bulk.stores import open_store
 from difygen.engines.work import Work
 
 IDLE = 30.0

@@ -22,11 +22,9 @@ from pathlib import Path
 from threading import RLock
 
 from difygen.bulk.rows import StoredRow, may_follow
-from difygen.bulk.stores.base import Store, StoreError
-from difygen.bulk.stores.index import PartsIndex, line_of
-from difygen.bulk.stores.owners import RETIRED, retire
+from difygen.bulk.stores.base import RETIRED, Store, StoreError, retire
+from difygen.bulk.stores.index import FolderIndex, PartsIndex, line_of
 from difygen.bulk.stores.shelves import FolderShelf, ObjectShelf, Shelf
-from difygen.bulk.stores.snapshot import FolderIndex
 
 ROUNDS = 6
 """How often a row is tried for that another claims at the same time."""

@@ -10,8 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from difygen.bulk.stores.base import StoreError
-from difygen.bulk.stores.owners import RETIRED, is_running
+from difygen.bulk.stores.base import RETIRED, StoreError, is_running
 
 PIECE = 1 << 23
 """Bytes of a part that are read together."""

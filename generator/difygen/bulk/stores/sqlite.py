@@ -19,8 +19,7 @@ from threading import RLock
 from typing import Any
 
 from difygen.bulk.rows import StoredRow, may_follow
-from difygen.bulk.stores.base import Store, StoreError
-from difygen.bulk.stores.owners import RETIRED, retire
+from difygen.bulk.stores.base import RETIRED, Store, StoreError, retire
 
 PATIENCE = 60.0
 """Seconds to wait for another process to finish its transaction."""
