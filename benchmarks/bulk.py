@@ -131,8 +131,8 @@ class DryClient:
 def reader_of(folder: Path, table: Path) -> Any:
     """Return the rows of a table, as `difygen call --inputs` reads them."""
     from difygen import parse
+    from difygen.call.tables import Table
     from difygen.call.tables.rows import Columns, RowReader
-    from difygen.call.tables.table import Table
 
     spec = folder / "concat.yaml"
     spec.write_text(SPEC)
@@ -145,7 +145,7 @@ def job_of(client: Any, store: Any, reader: Any) -> tuple[Any, Any]:
     """Return a job over a table, and what gives it its rows, as the command has them."""
     from difygen.bulk import AsyncJob
     from difygen.bulk.pages import Pages
-    from difygen.call.tables.pages import paged_rows
+    from difygen.call.tables.rows import paged_rows
 
     pages = Pages(store, reader.topic(), retry_failed=False)
     job = AsyncJob(client, store, concurrency=CONCURRENCY, pages=pages)

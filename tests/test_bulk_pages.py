@@ -17,9 +17,8 @@ from difygen import parse
 from difygen.bulk import AsyncJob, Store, open_store
 from difygen.bulk.job import Item
 from difygen.bulk.pages import Pages
-from difygen.call.tables.pages import paged_rows
-from difygen.call.tables.rows import Columns, InputRow, RowReader
-from difygen.call.tables.table import Table
+from difygen.call.tables import Table
+from difygen.call.tables.rows import Columns, InputRow, RowReader, paged_rows
 from difygen.testing import mock_dify
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
@@ -179,7 +178,7 @@ def test_a_job_that_skips_pages_does_what_one_does_that_reads_all(suffix: str, s
     """The same jobs, one after the other, on two stores: whatever is in the table, and however it changes."""
     with (
         tempfile.TemporaryDirectory() as name,
-        patch("difygen.call.tables.pages.BATCH", 3),
+        patch("difygen.call.tables.rows.BATCH", 3),
         patch("difygen.bulk.limit.FIRST_LOOK", 0.01),
     ):
         folder = Path(name)
@@ -223,7 +222,7 @@ def test_where_rows_come_in_or_go_the_others_are_not_read_again(tmp_path: Path, 
     for table, asked, before in ((rows, 800, 0), ((new, *rows), 1, 800), ((new, *rows[:500], *rows[501:]), 0, 800)):
         write(path, table)
         step = Step(table, (0, 1), 0, retry_failed=False, rerun_unknown=False)
-        with open_store(tmp_path / "rows.db") as store, patch("difygen.call.tables.pages.BATCH", 40):
+        with open_store(tmp_path / "rows.db") as store, patch("difygen.call.tables.rows.BATCH", 40):
             found, counts, read = run(step, path, store, is_paged=True)
         assert (len(found), counts) == (asked, [asked, {}, before, 0, 0, 0])
         assert asked == 800 or read <= 400

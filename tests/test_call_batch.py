@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from difygen.call.tables import open_table
 from difygen.call.tables.output import flatten
 from difygen.call.tables.rows import Columns, InputRow, RowReader
-from difygen.call.tables.table import open_table
 from difygen.console import UsageProblem
 from difygen.model import App, Input
 from difygen.testing import MockDify, mock_dify

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from difygen.call.progress import PlainView, closing, repetitions
+from difygen.call.text import PlainView, closing, repetitions
 from difygen.call.timeline import Timeline
 from difygen.console import duration
 from support.replay import cases, recording

@@ -1,10 +1,9 @@
 """Runs an app from the terminal with its own generated client: one call with a live timeline, or a table of them.
 
-run       one call: timeline follows its events, live or progress shows them, html keeps them as a page
-forms     human-input forms, asked for in the terminal
-results   what came out, as JSON and as text: of a run and of a turn
+run       one call: timeline follows its events, live or text shows them, html keeps them as a page; its forms
+text      a run or a turn in words: how it goes on, and what came out
 chat      a conversation, turn after turn
-batch     a table of calls: tables/ reads it and writes its results, bulk runs it, summary says how it went
+batch     a table of calls: tables/ reads it and writes its results, bulk runs it
 options   what the command line asks of a call
 """
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import click
 
-from difygen.call.forms import can_be_asked, fill_in
-from difygen.call.results import beside_answer, print_answer
+from difygen.call.run import can_be_asked, fill_in
+from difygen.call.text import beside_answer, print_answer
 from difygen.config import Config
 from difygen.console import (
     FAILED,

@@ -15,7 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from difygen.call.progress import repetitions
+from difygen.call.text import repetitions
 from difygen.call.timeline import NodeExecution, NodeRow, Timeline
 from difygen.console import pretty_json
 from difygen.files import templates_folder

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from difygen.call.progress import MARKS, closing, first_error, repetitions
+from difygen.call.text import MARKS, closing, first_error, repetitions
 from difygen.call.timeline import NodeRow, Timeline
 from difygen.console import duration, one_line, printable
 

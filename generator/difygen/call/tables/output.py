@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from difygen.bulk.rows import RowResult
+from difygen.call.tables import BATCH, KINDS, Table, parquet_library
 from difygen.call.tables.rows import InputRow
-from difygen.call.tables.table import BATCH, KINDS, Table, parquet_library
 from difygen.console import UsageProblem, compact_json, writing
 from difygen.model import WORKFLOW, App, ArrayOf, ObjectOf, Primitive, Type
 

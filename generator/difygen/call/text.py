@@ -1,12 +1,14 @@
-"""How a run is put into words: marks, repetitions, the closing line, and one line per node for logs and pipes."""
+"""A run or a turn in words: how it goes on, in lines for logs and pipes, and what came out, as JSON and as text."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
+from difygen.bulk.rows import is_turn
 from difygen.call.timeline import NodeExecution, NodeRow, Timeline
-from difygen.console import duration, one_line
+from difygen.console import duration, echo, is_terminal, one_line, pretty_json, printable, say
 from difygen.wording import count, shorten
 
 MARKS: Mapping[str, str] = {
@@ -101,3 +103,52 @@ class PlainView:
 
     def _time(self) -> str:
         return f"{self._timeline.now(self._clock()):8.2f}"
+
+
+# What came out
+
+
+def print_result(result: Any) -> None:
+    """Print a run's outputs, or a turn's answer, and to standard error what an answer stands on and brings along."""
+    if not is_turn(result):
+        print_outputs(result.raw_outputs)
+        return
+    if result.answer:
+        print_answer(result.answer)
+    for line in beside_answer(result.citations, result.files):
+        say(line)
+
+
+def print_answer(answer: str) -> None:
+    """Print the text of an answer as it is. On a terminal nothing in it can steer that."""
+    echo(printable(answer) if is_terminal(sys.stdout) else answer)
+
+
+def beside_answer(citations: Sequence[Any], files: Sequence[Any]) -> list[str]:
+    """Return a line for each document that an answer cites, once, and for each file that it brings."""
+    documents = dict.fromkeys(one_line(each.document_name or each.dataset_name or "a document") for each in citations)
+    names = [f"{one_line(file.filename or 'a file')} {one_line(file.url or '')}".rstrip() for file in files]
+    return [f"source: {document}" for document in documents] + [f"file: {name}" for name in names]
+
+
+def blocking_line(result: Any) -> str:
+    """Say in one line how a call ended that was waited for in one answer."""
+    if is_turn(result):
+        tokens = [count(result.usage.total_tokens, "token")] if result.usage and result.usage.total_tokens else []
+        conversation = [f"conversation {one_line(result.conversation_id)}"] if result.conversation_id else []
+        return " · ".join([result.status, *tokens, *conversation])
+    return f"{result.status} · {duration(result.elapsed_time)} · run {result.workflow_run_id}"
+
+
+def print_outputs(outputs: Mapping[str, Any]) -> None:
+    """Print outputs by name: texts as they are, all else as JSON. On a terminal nothing in them can steer it."""
+    import click
+
+    terminal = is_terminal(sys.stdout)
+    for number, (name, value) in enumerate(outputs.items()):
+        text = value if isinstance(value, str) else pretty_json(value)
+        text = printable(text) if terminal else text
+        if terminal and number:
+            echo("")
+        beside = " " if "\n" not in text.strip("\n") and len(text) <= 100 else "\n"
+        echo(f"{click.style(one_line(name), bold=True)}:{beside}{text}")
