@@ -251,7 +251,7 @@ def test_a_wrong_key_ends_the_job_at_once(rows: Rows) -> None:
 
 def test_nothing_that_travels_is_shown_or_is_logged_holds_the_key(rows: Rows) -> None:
     from difygen.bulk.run import Policy
-    from difygen.engines.work import Work
+    from difygen.engines import Work
 
     if rows.kind == "dask":
         pytest.importorskip("bokeh", reason="Dask has no dashboard without: pip install bokeh")
