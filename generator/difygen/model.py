@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Literal, get_args
 
-from difygen.record import NOTHING, Record
+from difygen.record import NOTHING, Record, replace
 
 JsonValue = None | bool | int | float | str | Sequence["JsonValue"] | Mapping[str, "JsonValue"]
 """What JSON can say. Readers hand out plain `dict`, `list` and scalars."""
@@ -69,7 +69,6 @@ class AppKind(Record, kw_only=True):
         return self.noun.partition(" ")[2]
 
 
-_TURN_PARAMETERS = ("query", "conversation_id", "files", "parent_message_id", "auto_generate_name")
 _ENDS_OF_RUNS = ("workflow_finished", "workflow_paused", "error")
 _ENDS_OF_TURNS = ("message_end", "error")
 _RUN_EVENTS = (
@@ -96,22 +95,6 @@ WORKFLOW = AppKind(
     options=("RunOptions", "StreamOptions"),
     template="workflow",
 )
-CHATFLOW = AppKind(
-    name="chatflow",
-    modes=("advanced-chat",),
-    noun="a chatflow",
-    verbs=("chat", "stream"),
-    start="chat-messages",
-    stop="chat-messages/{task_id}/stop",
-    terminal_nodes=("answer",),
-    events=(*_TURN_EVENTS, *_RUN_EVENTS, *_EVENTS_OF_ALL),
-    terminal_events=_ENDS_OF_RUNS,  # since 1.13.1 after message_end
-    client="ChatflowClient",
-    info="ChatInfo",
-    options=("TurnOptions", "TurnStreamOptions"),
-    template="chat",
-    parameters=_TURN_PARAMETERS,
-)
 CHAT = AppKind(
     name="chat",
     modes=("chat",),
@@ -125,23 +108,25 @@ CHAT = AppKind(
     info="ChatInfo",
     options=("TurnOptions", "TurnStreamOptions"),
     template="chat",
-    parameters=_TURN_PARAMETERS,
+    parameters=("query", "conversation_id", "files", "parent_message_id", "auto_generate_name"),
 )
-AGENT = AppKind(
+CHATFLOW = replace(
+    CHAT,
+    name="chatflow",
+    modes=("advanced-chat",),
+    noun="a chatflow",
+    terminal_nodes=("answer",),
+    events=(*_TURN_EVENTS, *_RUN_EVENTS, *_EVENTS_OF_ALL),
+    terminal_events=_ENDS_OF_RUNS,  # since 1.13.1 after message_end
+    client="ChatflowClient",
+)
+AGENT = replace(
+    CHAT,
     name="agent",
     modes=("agent-chat", "agent"),
     noun="an agent",
-    verbs=("chat", "stream"),
-    start="chat-messages",
-    stop="chat-messages/{task_id}/stop",
     has_blocking=False,
     events=(*_TURN_EVENTS, "agent_message", "agent_thought", *_EVENTS_OF_ALL),
-    terminal_events=_ENDS_OF_TURNS,
-    client="ChatClient",
-    info="ChatInfo",
-    options=("TurnOptions", "TurnStreamOptions"),
-    template="chat",
-    parameters=_TURN_PARAMETERS,
 )
 COMPLETION = AppKind(
     name="completion",

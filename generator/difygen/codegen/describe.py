@@ -145,32 +145,27 @@ def wrap(text: str, columns: int, *, lead: str = "", hang: str = "") -> list[str
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Words with the blank after them. East Asian text may break after any character but before no closing mark."""
+    """Yield words with the blank after them.
+
+    East Asian text may break before and after any of its characters, but not before a closing or after an opening mark.
+    """
     for word in text.split():
         if word.isascii():
             yield f"{word} "
-        else:
-            yield from _breakable(f"{word} ")
+            continue
+        piece = ""
+        for character in f"{word} ":
+            is_kept = character in _CLOSING or piece[-1:] in _OPENING
+            if piece and not is_kept and (_is_wide(piece[-1]) or _is_wide(character)):
+                yield piece
+                piece = ""
+            piece += character
+        yield piece
 
 
-def _breakable(word: str) -> Iterator[str]:
-    piece = ""
-    for character in word:
-        if (
-            piece
-            and (_breaks(piece[-1]) or _breaks(character))
-            and character not in _CLOSING
-            and piece[-1] not in _OPENING
-        ):
-            yield piece
-            piece = ""
-        piece += character
-    yield piece
+def _is_wide(character: str) -> bool:
+    return not character.isascii() and width(character) == 2
 
 
 _CLOSING = frozenset("、。，．：；！？）］｝」』】》〉”’…—ー,.;:!?)]}'\" ")
 _OPENING = frozenset("（［｛「『【《〈“‘([{")
-
-
-def _breaks(character: str) -> bool:
-    return not character.isascii() and width(character) == 2

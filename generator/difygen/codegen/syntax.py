@@ -54,8 +54,10 @@ def literal(data: object) -> Code:
 
     Readable scripts stay readable; what does not print (controls, bidi marks, odd blanks, lone surrogates) is escaped.
     """
-    if isinstance(data, str):
-        return Code(_quoted(data))
+    if isinstance(data, str):  # in double quotes, unless single ones take fewer escapes: black's choice
+        quote = "'" if data.count('"') > data.count("'") else '"'
+        text = visible(data.replace("\\", "\\\\")).replace(quote, "\\" + quote)
+        return Code(f"{quote}{text}{quote}")
     if isinstance(data, float):
         if not isfinite(data):
             raise ValueError(f"{data} has no literal")
@@ -148,13 +150,6 @@ def outermost(source: str) -> Iterator[re.Match[str]]:
             yield match
     if depth:
         raise ValueError("a bracket is never closed")
-
-
-def _quoted(text: str) -> str:
-    """Double quotes, unless single ones take fewer escapes: black's choice."""
-    quote = "'" if text.count('"') > text.count("'") else '"'
-    text = visible(text.replace("\\", "\\\\")).replace(quote, "\\" + quote)
-    return f"{quote}{text}{quote}"
 
 
 # Laid out
