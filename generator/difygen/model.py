@@ -32,7 +32,8 @@ APP_MODES: tuple[AppMode, ...] = get_args(AppMode)
 class AppKind(Record, kw_only=True):
     """How one kind of app differs from the others. Whoever needs to know asks the row, and keeps no table of its own.
 
-    `name` is a spec's word for it and `modes` are Dify's; `noun` is how messages call it. `verbs` are the methods of a
+    `name` is a spec's word for it and `modes` are Dify's; `noun` is how messages call it. `keys` are those of a spec
+    that are not for all kinds: what apps of this one have beside inputs and files. `verbs` are the methods of a
     client by whose names the functions of a module are called: first those that start it, waiting and streaming, then
     those for what goes on without a caller. `start` and `stop` are endpoints below the API's root; `has_blocking` says
     whether one can wait there for the whole answer. An app ends at a node of `terminal_nodes` (none where it has no
@@ -45,6 +46,7 @@ class AppKind(Record, kw_only=True):
     name: str
     modes: tuple[AppMode, ...]
     noun: str
+    keys: tuple[str, ...]
     verbs: tuple[str, ...]
     start: str
     stop: str
@@ -68,7 +70,32 @@ class AppKind(Record, kw_only=True):
         """The noun without its article."""
         return self.noun.partition(" ")[2]
 
+    @property
+    def call(self) -> Literal["run", "turn"]:
+        """What one call of it is: a run, which gives outputs, or a turn, which gives an answer."""
+        return "run" if self.has_outputs else "turn"
 
+    @property
+    def has_outputs(self) -> bool:
+        """Check whether it gives outputs by their names, and not an answer."""
+        return "outputs" in self.keys
+
+    @property
+    def has_conversations(self) -> bool:
+        """Check whether what it is asked belongs to a conversation."""
+        return "conversation_id" in self.parameters
+
+    @property
+    def has_variables(self) -> bool:
+        """Check whether its conversations remember variables."""
+        return "variables" in self.keys
+
+
+_SPEECH_KEYS = ("speech_to_text", "text_to_speech")
+_CHAT_KEYS = (
+    *("opening_statement", "suggested_questions", "suggested_questions_after_answer"),
+    *_SPEECH_KEYS,
+)
 _ENDS_OF_RUNS = ("workflow_finished", "workflow_paused", "error")
 _ENDS_OF_TURNS = ("message_end", "error")
 _RUN_EVENTS = (
@@ -84,6 +111,7 @@ WORKFLOW = AppKind(
     name="workflow",
     modes=("workflow",),
     noun="a workflow",
+    keys=("outputs",),
     verbs=("run", "stream", "start", "wait"),
     start="workflows/run",
     stop="workflows/tasks/{task_id}/stop",
@@ -99,6 +127,7 @@ CHAT = AppKind(
     name="chat",
     modes=("chat",),
     noun="a chatbot",
+    keys=_CHAT_KEYS,
     verbs=("chat", "stream"),
     start="chat-messages",
     stop="chat-messages/{task_id}/stop",
@@ -115,6 +144,7 @@ CHATFLOW = replace(
     name="chatflow",
     modes=("advanced-chat",),
     noun="a chatflow",
+    keys=("variables", *_CHAT_KEYS),
     terminal_nodes=("answer",),
     events=(*_TURN_EVENTS, *_RUN_EVENTS, *_EVENTS_OF_ALL),
     terminal_events=_ENDS_OF_RUNS,  # since 1.13.1 after message_end
@@ -125,6 +155,7 @@ AGENT = replace(
     name="agent",
     modes=("agent-chat", "agent"),
     noun="an agent",
+    keys=("tools", *_CHAT_KEYS),
     has_blocking=False,
     events=(*_TURN_EVENTS, "agent_message", "agent_thought", *_EVENTS_OF_ALL),
 )
@@ -132,6 +163,7 @@ COMPLETION = AppKind(
     name="completion",
     modes=("completion",),
     noun="a text generator",
+    keys=_SPEECH_KEYS,
     verbs=("complete", "stream"),
     start="completion-messages",
     stop="completion-messages/{task_id}/stop",

@@ -53,7 +53,7 @@ def dump(workflow: App) -> JsonObject:
         contract["mode"] = workflow.mode
     contract |= _filled(title=workflow.title, description=workflow.description)
     contract["inputs"] = _dump_all(workflow.inputs)
-    if workflow.kind is WORKFLOW or workflow.outputs:
+    if workflow.kind.has_outputs or workflow.outputs:
         contract["outputs"] = _dump_all(workflow.outputs)
     for name in ("variables", "answers", "tools", "forms"):
         contract |= _filled(**{name: _dump_all(getattr(workflow, name))})

@@ -21,7 +21,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from difygen.mock import HINT
-from difygen.model import APP_KINDS, WORKFLOW, App
+from difygen.model import APP_KINDS, App
 from difygen.record import replace
 from difygen.servers.releases import MOCKED_BY_DEFAULT, mocked_release, what_can_be_mocked
 from difygen.wording import named, names_listed, nearest
@@ -281,11 +281,11 @@ def fake_client(
             message = f"A fake client answers what starts a run or a turn, not {request.method} {path}."
             return http.Response(404, json={"code": "not_found", "message": message, "status": 404})
         body = json.loads(request.content)
-        events = list((_run_events if started is WORKFLOW else _turn_events)(answer, body))
+        events = list((_run_events if started.has_outputs else _turn_events)(answer, body))
         if body.get("response_mode") == "streaming":
             text = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
             return http.Response(200, text=text, headers={"content-type": "text/event-stream", "x-version": "fake"})
-        last = events[-1] if started is WORKFLOW else {**events[-1], **events[0]}
+        last = events[-1] if started.has_outputs else {**events[-1], **events[0]}
         return http.Response(last.get("status", 200), json=last, headers={"x-version": "fake"})
 
     transport = http.MockTransport(respond)

@@ -19,7 +19,7 @@ from difygen.call.text import repetitions
 from difygen.call.timeline import NodeExecution, NodeRow, Timeline
 from difygen.console import pretty_json
 from difygen.files import templates_folder
-from difygen.model import WORKFLOW, App
+from difygen.model import App
 
 _PLACEHOLDER = re.compile(r"\{\{(policy|title|data)\}\}")
 _SYSTEM = "sys."
@@ -61,7 +61,7 @@ def page_data(timeline: Timeline, workflow: App) -> dict[str, Any]:
             "exceptions": timeline.exceptions if timeline.status == "partial-succeeded" else 0,
             "created_at": timeline.created_at,
         },
-        "turn": None if workflow.kind is WORKFLOW else _turn(timeline),
+        "turn": None if workflow.kind.has_outputs else _turn(timeline),
         "inputs": _fields(inputs),
         "outputs": _fields(timeline.outputs),
         "text": timeline.text,

@@ -27,9 +27,6 @@ from difygen.codegen.syntax import Code, Source, call, code, literal, subscript
 from difygen.config import Options
 from difygen.diagnostics import Diagnostic
 from difygen.model import (
-    CHATFLOW,
-    COMPLETION,
-    WORKFLOW,
     App,
     ArrayOf,
     Features,
@@ -189,9 +186,9 @@ def _plan(names: VariableNames, options: Options, name: Identifier) -> ModulePla
     scope = Scope(taken, f"{function}_" if options.single_file else "")
     inputs = plan_inputs(app.inputs, inputs_class, names.inputs, scope)
     scope.models.append(ModelPlan(inputs_class, scope.use("Inputs"), "inputs", [each.field for each in inputs]))
-    if app.kind is WORKFLOW:
+    if app.kind.has_outputs:
         scope.models.append(_outputs_model(names, outputs_class, scope))
-    variables_class = Identifier(f"{stem}Variables") if app.kind is CHATFLOW else None
+    variables_class = Identifier(f"{stem}Variables") if app.kind.has_variables else None
     if variables_class is not None:
         scope.models.append(_variables_model(names, variables_class, scope))
     constants = names.nodes
@@ -215,7 +212,7 @@ def _plan(names: VariableNames, options: Options, name: Identifier) -> ModulePla
     functions = [function for client in clients for function in client.functions]
     classes = [
         inputs_class,
-        *([outputs_class] if app.kind is WORKFLOW else []),
+        *([outputs_class] if app.kind.has_outputs else []),
         *([variables_class] if variables_class is not None else []),
         *answers,
         *(client.name for client in clients),
@@ -244,7 +241,7 @@ def _plan(names: VariableNames, options: Options, name: Identifier) -> ModulePla
         files=files,
         max_files=literal(app.files.max_count) if app.files is not None and app.files.max_count else None,
         features=app.features,
-        info=scope.private("WORKFLOW" if app.kind is WORKFLOW else "APP"),
+        info=scope.private("WORKFLOW" if app.kind.has_outputs else "APP"),
         info_class=Code(app.kind.info),
         key_variables=(names.key_variable, "DIFY_API_KEY"),
         text_sources=_text_sources(app, nodes_class, constants),
@@ -316,15 +313,14 @@ def _client(
     app: App, stem: str, function: str, variables: Identifier | None, is_async: bool, scope: Scope
 ) -> ClientPlan:
     prefix, kind = "a" if is_async else "", "Async" if is_async else ""
-    is_workflow = app.kind is WORKFLOW
     conversation = None
-    if not is_workflow and app.kind is not COMPLETION:
+    if app.kind.has_conversations:
         conversation = subscript(scope.use(f"{kind}Conversation"), variables or scope.use("Variables"))
     return ClientPlan(
         name=Identifier(f"{'Async' if is_async else ''}{stem}Client"),
         base=scope.use(f"{kind}{app.kind.client}"),
-        result=scope.use("Run" if is_workflow else f"{kind}Turn"),
-        stream=scope.use(f"{kind}RunStream" if is_workflow else f"{kind}TurnStream"),
+        result=scope.use("Run" if app.kind.has_outputs else f"{kind}Turn"),
+        stream=scope.use(f"{kind}{app.kind.call.capitalize()}Stream"),
         conversation=conversation,
         instance=scope.private("async_client" if is_async else "client"),
         verbs=tuple(map(Identifier, app.kind.verbs)),

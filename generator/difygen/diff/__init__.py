@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from difygen.diff.public import PublicApp, PublicNames, plain
 from difygen.diff.rules import RULES, Change, Found, by_effect, renamed, reordered
 from difygen.diff.values import compare_files, compare_forms, compare_inputs, compare_length, compare_outputs
-from difygen.model import WORKFLOW, App, Input, Node, TurnFiles
+from difygen.model import App, Input, Node, TurnFiles
 from difygen.types import type_in_words
 
 NO_NAMES = PublicNames()
@@ -136,7 +136,7 @@ def compare_chat(old: App, new: App, old_names: PublicNames, new_names: PublicNa
     """Return what changes beside inputs and nodes."""
     yield from _compare_variables(old, new, old_names, new_names)
     yield from _compare_tools(old, new)
-    yield from _compare_turn_files(old.files, new.files, "run" if new.kind is WORKFLOW else "turn")
+    yield from _compare_turn_files(old.files, new.files, new.kind.call)
     yield from _compare_features(old, new)
     says = {answer.node: answer for answer in old.answers}
     for answer in new.answers:

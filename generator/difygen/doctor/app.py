@@ -210,7 +210,7 @@ def check_drift(section: Section, definition: App, parameters: Mapping[str, Any]
     features = [change for change in changes if change.subject.startswith(("features", "files"))]
     news = [each.message for each in found if each.code == "unknown-input-type"]
     fits = _report_inputs(section, definition, [change for change in changes if change not in features], news)
-    if definition.kind is not WORKFLOW:
+    if not definition.kind.has_outputs:
         _report_features(section, definition, features)
     return fits
 
@@ -298,7 +298,7 @@ def _question(app: App) -> str:
 def _run(
     section: Section, loaded: GeneratedClient, arguments: Mapping[str, object], url: str, key: str, user: str
 ) -> None:
-    is_run = loaded.kind is WORKFLOW
+    is_run = loaded.kind.has_outputs
     began = time.monotonic()
     try:
         with (
@@ -310,7 +310,7 @@ def _run(
                 _ = result.outputs  # raises where they do not fit the definition
     except loaded.failures as error:
         said = " ".join(sentences(error, loaded))
-        section.problem("run", f"A {'run' if is_run else 'turn'} did not succeed: {said}", _advice(error))
+        section.problem("run", f"A {loaded.kind.call} did not succeed: {said}", _advice(error))
         return
     if is_run:
         names = ", ".join(result.raw_outputs) or "none"

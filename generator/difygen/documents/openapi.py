@@ -25,7 +25,7 @@ from difygen.codegen.names import VariableNames
 from difygen.documents.facts import event_shapes
 from difygen.documents.schemas import Schema, inputs_schema, outputs_schema
 from difygen.files import hash_bytes, templates_folder
-from difygen.model import WORKFLOW, App, Input
+from difygen.model import App, Input
 from difygen.model_json import dump
 from difygen.naming import Identifier, assign, class_name, distinct, nested_name, snake_name
 from difygen.types import or_null_schema
@@ -82,7 +82,7 @@ def openapi_document(
     facts = {each.name: _facts(each, names.inputs) for each in app.inputs}
     schemas[f"{stem}Inputs"] = inputs_schema(app.inputs, _FILE, facts)
     name_objects(schemas, f"{stem}Inputs")
-    if app.kind is WORKFLOW:
+    if app.kind.has_outputs:
         schemas[f"{stem}Outputs"] = outputs_schema(names.app.outputs, _OUTPUT_FILE)
         name_objects(schemas, f"{stem}Outputs")
         schemas[f"{stem}NoOutputs"] = _nothing(schemas[f"{stem}Outputs"])
@@ -221,7 +221,7 @@ def _events(app: App, stem: str) -> Document:
     for shape in event_shapes(app.kind):
         event = shape.name
         members = {name: dict(schema) for name, schema in shape.members.items()}
-        if app.kind is WORKFLOW and event == "workflow_finished":
+        if app.kind.has_outputs and event == "workflow_finished":
             members["outputs"] = outputs
         envelope: Schema = {"event": {"type": "string", "enum": [event]}}
         required = ["event"]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from difygen.codegen.annotations import usable_default
 from difygen.codegen.describe import headline, input_text, output_text, paragraphs, sentence
 from difygen.codegen.names import VariableNames
-from difygen.model import WORKFLOW, App, Input, Output
+from difygen.model import App, Input, Output
 from difygen.types import described_schema, or_null_schema, schema_of_type
 from difygen.wording import listed, one_line, shorten
 
@@ -129,17 +129,17 @@ def property_names(app: App, names: VariableNames) -> dict[str, str]:
 def _description(app: App) -> str:
     """Return what the app does, what comes back, and what it costs."""
     texts = [*map(sentence, filter(None, paragraphs(app.description)))] or [headline(app).replace("`", "")]
-    if app.kind is not WORKFLOW:
+    if not app.kind.has_outputs:
         texts.append(f"Returns {listed(_answer_fields(app))}.")
     elif app.outputs:
         texts.append(f"Returns {listed([one_line(output.name) for output in app.outputs])}.")
-    if app.kind is not WORKFLOW or any(node.type in _MODEL_NODES for node in app.nodes):
+    if not app.kind.has_outputs or any(node.type in _MODEL_NODES for node in app.nodes):
         texts.append("Runs a language model.")
     return shorten(" ".join(texts), MAX_DESCRIPTION)
 
 
 def _output(app: App, names: VariableNames) -> Schema:
-    if app.kind is WORKFLOW:
+    if app.kind.has_outputs:
         return outputs_schema(names.app.outputs, _OUTPUT_FILE)
     fields = _answer_fields(app)
     return {

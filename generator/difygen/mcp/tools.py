@@ -18,7 +18,7 @@ from mcp_types import Tool, ToolAnnotations
 from difygen.codegen.names import VariableNames
 from difygen.console import UsageProblem
 from difygen.documents.schemas import HTTPS_FILE, MAX_DESCRIPTION, ToolSchema, property_names, tool_schema
-from difygen.model import WORKFLOW, App, Primitive
+from difygen.model import App, Primitive
 from difygen.record import Record
 from difygen.tools import ToolError, is_file_url
 from difygen.wording import listed, named, names_listed, nearest, shorten
@@ -123,7 +123,7 @@ def tools_of(apps: Iterable[ServedApp], *, long_runs: bool) -> dict[str, ServedT
         tool = _tool(schema.name, schema.title, schema.description, schema.input, schema.output)
         found[schema.name] = ServedTool(tool, app)
     for app in apps if long_runs else ():
-        if app.app.kind is WORKFLOW:
+        if app.app.kind.has_outputs:
             found |= {each.tool.name: each for each in _long_run(app, found)}
     return found
 

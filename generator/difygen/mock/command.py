@@ -17,7 +17,6 @@ from difygen.mock.engine.values import HandlerError, load_handler
 from difygen.mock.errors import Cut, UnknownFaultError
 from difygen.mock.example import example_inputs
 from difygen.mock.server import MockServer, keys_for
-from difygen.model import CHAT
 from difygen.servers import listener
 from difygen.servers.releases import MOCKED_BY_DEFAULT, Release, mocked_release, what_can_be_mocked
 
@@ -132,7 +131,7 @@ def _greeting(origin: str, keys: Mapping[str, Definition], release: Release) -> 
     key, first = next(iter(keys.items()))
     key = key or f"app-{first.key_name}"
     workflow = first.workflow
-    asked = {"query": "hello"} if first.workflow.kind.start == CHAT.start else {}
+    asked = {"query": "hello"} if first.workflow.kind.has_conversations else {}
     sample = {**asked, "inputs": example_inputs(workflow), "user": "me", "response_mode": "streaming"}
     body = json.dumps(sample, ensure_ascii=False)
     lines += [

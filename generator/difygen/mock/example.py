@@ -18,7 +18,7 @@ from difygen.mock.errors import Faults
 from difygen.mock.files import FileStore, kind_of
 from difygen.mock.runs import Asking, RunStore, start_turn
 from difygen.mock.validation import checked_inputs, form_variables
-from difygen.model import WORKFLOW, App, Input
+from difygen.model import App, Input
 
 USER = "ada"
 QUERY = "Hello!"
@@ -104,7 +104,7 @@ async def _call(definition: Definition, query: str, inputs: JsonObject) -> tuple
         for row in form_variables(definition)
     )
     checked = checked_inputs(variables, inputs, runs.files, None)
-    if definition.workflow.kind is WORKFLOW:
+    if definition.workflow.kind.has_outputs:
         run = runs.start(definition, USER, inputs, checked, [], Faults({}))
     else:
         asking = Asking(USER, query, checked, inputs, [])

@@ -26,7 +26,6 @@ from difygen.mock.engine.turns import FormTurn, Turn
 from difygen.mock.engine.values import Handler, call_handler, example_outputs, judge_outputs
 from difygen.mock.errors import Faults
 from difygen.mock.files import FileStore
-from difygen.model import CHATFLOW, WORKFLOW
 from difygen.servers.releases import Release
 
 _LOGGER = logging.getLogger(__name__)
@@ -102,7 +101,7 @@ class Run:
         """
         if self.has_ended or self.status == "paused" and not self.release.has("no-human-input"):
             return
-        has_nodes = self.definition.workflow.kind in (WORKFLOW, CHATFLOW)
+        has_nodes = self.definition.workflow.kind.has_runs
         if has_nodes and ("stop-fails" in self.faults or is_strangers and self.release.has("stop-may-fail")):
             self.simulation.is_aborted = True
         else:
@@ -232,8 +231,8 @@ class Run:
     def detail(self) -> JsonObject:
         """Return the run's detail. Inputs (`sys.*` included) are JSON text, outputs too up to 1.12."""
         simulation, running = self.simulation, self.stored_status == "running"
-        is_chatflow = self.definition.workflow.kind is CHATFLOW
-        inputs = self.inputs | simulation.system | ({} if is_chatflow else {"sys.timestamp": simulation.created_at})
+        is_turn = not self.definition.workflow.kind.has_outputs
+        inputs = self.inputs | simulation.system | ({} if is_turn else {"sys.timestamp": simulation.created_at})
         as_text = (json.dumps(self.outputs) if self.outputs else None) if self._is_stored else "{}"
         as_object = self.outputs if self._is_stored else {}
         values = (
@@ -422,7 +421,7 @@ class RunStore:
             return None
         try:
             kind, asked = run.definition.workflow.kind, run.simulation.asked()
-            text_key = "" if kind is WORKFLOW else "answer"
+            text_key = "" if kind.has_outputs else "answer"
             outputs = await call_handler(self.handler, asked, run.definition.key_name, text_key)
             return None if outputs is None else judge_outputs(outputs, run.definition)
         except Exception as error:  # noqa: BLE001 - it is the user's function: its failure is the run's
@@ -466,7 +465,7 @@ def start_turn(
         row.attach(file, "user")
     conversation = chats.conversations.get(row.conversation_id)
     count = len(conversation.messages) if conversation else 1
-    is_chatflow = definition.workflow.kind is CHATFLOW
+    is_chatflow = definition.workflow.kind.has_runs
     user_id = runs.user_id(definition, user)
     identity = Identity(str(uuid.uuid4()) if is_chatflow else row.id, str(uuid.uuid4()), user, user_id)
     system = {

@@ -8,11 +8,7 @@ from typing import cast
 
 from difygen.diagnostics import Cursor, Diagnostics
 from difygen.model import (
-    AGENT,
     APP_KINDS,
-    CHAT,
-    CHATFLOW,
-    COMPLETION,
     INPUT_KINDS,
     INPUT_TRAITS,
     WORKFLOW,
@@ -35,22 +31,10 @@ from difygen.record import replace
 from difygen.types import json_of, members_of, type_of_schema
 from difygen.wording import names_listed, shown
 
-_TALKING = (CHATFLOW, CHAT, AGENT)
-_SPOKEN = (*_TALKING, COMPLETION)
-_KINDS_OF_KEYS: Mapping[str, tuple[AppKind, ...]] = {
-    "outputs": (WORKFLOW,),
-    "variables": (CHATFLOW,),
-    "tools": (AGENT,),
-    "files": (WORKFLOW, *_SPOKEN),
-    "opening_statement": _TALKING,
-    "suggested_questions": _TALKING,
-    "suggested_questions_after_answer": _TALKING,
-    "speech_to_text": _SPOKEN,
-    "text_to_speech": _SPOKEN,
-}
-"""Which kinds of app a key of a spec is for, where it is not for all."""
+KEYS_OF_KINDS = tuple(dict.fromkeys(key for kind in APP_KINDS.values() for key in kind.keys))
+"""The keys of a spec that are for apps of some kinds alone."""
 
-SPEC_KEYS = ("name", "mode", "title", "description", "inputs", *_KINDS_OF_KEYS, "examples")
+SPEC_KEYS = ("name", "mode", "title", "description", "inputs", "files", *KEYS_OF_KINDS, "examples")
 _KINDS = {kind.name: kind for kind in APP_KINDS.values()}
 _FOREIGN_MODES = {mode: kind.name for mode, kind in APP_KINDS.items()} | {
     "chatbot": "chat",
@@ -72,9 +56,6 @@ _FOREIGN_KEYS = {
     "placeholder": "description",
 }
 """What JSON Schema, Dify's editor and the outputs of a spec call a key."""
-EXAMPLE_KEYS = ("inputs", "outputs")
-_TURN_KEYS = ("query", "inputs", "answer")
-_COMPLETION_KEYS = ("inputs", "answer")
 FILE_TYPES = ("image", "document", "audio", "video", "custom")
 UPLOAD_METHODS = ("local_file", "remote_url")
 FILES_KEYS = ("types", "extensions", "methods", "max_count")
@@ -90,7 +71,7 @@ def read_spec(content: Mapping[str, JsonValue], file: str, report: Diagnostics) 
     kind = _app_kind(root)
     _check_keys(root, kind)
     inputs = tuple(each for name, cursor in _members(root, "inputs") if (each := read_input(name, cursor)) is not None)
-    outputs = tuple(_output(name, cursor) for name, cursor in _members(root, "outputs")) if kind is WORKFLOW else ()
+    outputs = tuple(_output(name, cursor) for name, cursor in _members(root, "outputs")) if kind.has_outputs else ()
     app = App(
         name=_name(root, file),
         source=file,
@@ -107,8 +88,8 @@ def read_spec(content: Mapping[str, JsonValue], file: str, report: Diagnostics) 
 def _check_keys(root: Cursor, kind: AppKind) -> None:
     """Note the keys that are not for this kind of app."""
     for key, member in root.members():
-        if kind not in _KINDS_OF_KEYS.get(key, (kind,)):
-            kinds = names_listed([each.name for each in _KINDS_OF_KEYS[key]])
+        if key in KEYS_OF_KINDS and key not in kind.keys:
+            kinds = names_listed(dict.fromkeys(each.name for each in APP_KINDS.values() if key in each.keys))
             message = f"`{key}` does not apply to {kind.noun}."
             member.error("key-not-applicable", message, f"It is for apps of the mode {kinds}.", key=True)
 
@@ -283,7 +264,7 @@ def read_examples(
     examples = root.get("examples")
     if examples is None:
         return ()
-    keys = EXAMPLE_KEYS if kind is WORKFLOW else _COMPLETION_KEYS if kind is COMPLETION else _TURN_KEYS
+    keys = (*["query"] * kind.has_conversations, "inputs", "outputs" if kind.has_outputs else "answer")
     if not isinstance(examples.value, list):
         examples.expect(f"a list of mappings with {names_listed(keys)}")
     return tuple(_example(cursor, keys, root, inputs, outputs) for cursor in examples)
@@ -346,10 +327,10 @@ def _with_specifics(root: Cursor, app: App) -> App:
     kind = app.kind
 
     def of(key: str) -> Cursor | None:
-        return root.get(key) if kind in _KINDS_OF_KEYS[key] else None
+        return root.get(key) if key in kind.keys else None
 
-    tools, files = of("tools"), of("files")
-    variables = root.mapping_of("variables", "names to types") if kind in _KINDS_OF_KEYS["variables"] else None
+    tools, files = of("tools"), root.get("files")
+    variables = root.mapping_of("variables", "names to types") if "variables" in kind.keys else None
     return replace(
         app,
         variables=tuple(_variable(*each) for each in variables.members()) if variables is not None else (),
@@ -391,18 +372,18 @@ def _files(cursor: Cursor) -> TurnFiles | None:
 
 def _features(root: Cursor, kind: AppKind) -> Features:
     def flag(key: str) -> bool:
-        return kind in _KINDS_OF_KEYS[key] and root.flag_of(key)
+        return key in kind.keys and root.flag_of(key)
 
-    speech = root.get("text_to_speech") if kind in _KINDS_OF_KEYS["text_to_speech"] else None
+    speech = root.get("text_to_speech") if "text_to_speech" in kind.keys else None
     plays = False
     if speech is not None and isinstance(speech.value, dict):
         speech.only(SPEECH_KEYS, "`text_to_speech`")
         plays = speech.flag_of("auto_play")
     elif speech is not None:
         speech = speech if speech.flag(False) else None
-    questions = root.get("suggested_questions") if kind in _KINDS_OF_KEYS["suggested_questions"] else None
+    questions = root.get("suggested_questions") if "suggested_questions" in kind.keys else None
     return Features(
-        opening_statement=root.text_of("opening_statement") if kind in _KINDS_OF_KEYS["opening_statement"] else "",
+        opening_statement=root.text_of("opening_statement") if "opening_statement" in kind.keys else "",
         suggested_questions=questions.texts() if questions is not None else (),
         suggested_questions_after_answer=flag("suggested_questions_after_answer"),
         speech_to_text=flag("speech_to_text"),

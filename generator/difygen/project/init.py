@@ -275,7 +275,7 @@ def spec_of(workflow: App) -> Json:
     mode = "" if workflow.kind is WORKFLOW else workflow.kind.name
     spec = _filled(name=name, mode=mode, title=workflow.title, description=workflow.description)
     spec["inputs"] = {input_.name: _input(input_) for input_ in workflow.inputs}
-    if workflow.kind is WORKFLOW:
+    if workflow.kind.has_outputs:
         spec["outputs"] = {
             each.name: _described(each.type, each.description, {"optional": each.optional, "reason": each.reason})
             for each in workflow.outputs

@@ -156,7 +156,7 @@ def _new_text(live: App, access: Access, samples: Sequence[str]) -> bytes:
     """Return a new spec, with a remark where somebody has to add what a key does not tell."""
     head = _HEAD.format(word=live.kind.word, origin=access.origin)
     text = spec_text(live)
-    if live.kind is WORKFLOW:
+    if live.kind.has_outputs:
         remark = "".join([_OUTPUTS, *(f"# {line}\n" for line in samples)])
         return f"{head}{text.replace('outputs: {}', f'{remark}outputs: {{}}')}".encode()
     return f"{head}{_CHAT if live.kind.terminal_nodes else ''}{text}".encode()
@@ -202,7 +202,7 @@ def _updated(existing: bytes | None, live: App) -> bytes | None:
 def _inputs_of(root: Mapping[str, JsonValue], live: App) -> object:
     """Return what the inputs of a spec mean, however they are written; as they are written, if they mean nothing."""
     spec: dict[str, JsonValue] = {"name": "app", "mode": live.kind.name, "inputs": root.get("inputs")}
-    reading = read(yaml_text(spec | ({"outputs": {}} if live.kind is WORKFLOW else {})).encode(), "")
+    reading = read(yaml_text(spec | ({"outputs": {}} if live.kind.has_outputs else {})).encode(), "")
     return reading.workflow.inputs if reading.workflow is not None else root.get("inputs")
 
 
@@ -211,7 +211,7 @@ def _inputs_of(root: Mapping[str, JsonValue], live: App) -> object:
 
 def _sampled(traffic: Traffic, access: Access, live: App, runs: int) -> list[str]:
     """Return lines about the outputs of stored runs: what they were, never what they have to be."""
-    if not runs or live.kind is not WORKFLOW:
+    if not runs or not live.kind.has_outputs:
         return []
     logs = _get(traffic, access, "/workflows/logs", page=1, limit=min(runs, 100), status="succeeded").get("data")
     found: list[Mapping[str, Any]] = []

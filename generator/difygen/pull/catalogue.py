@@ -80,8 +80,9 @@ class RemoteApp:
 
     @property
     def has_versions(self) -> bool:
-        """Whether apps of this mode have drafts and published versions."""
-        return self.mode in ("workflow", "advanced-chat")
+        """Whether apps of this mode have drafts and published versions: those that are a graph."""
+        kind = APP_KINDS.get(cast(AppMode, self.mode))
+        return kind is not None and kind.has_runs
 
     @property
     def word(self) -> str:

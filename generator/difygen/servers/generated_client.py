@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from difygen.config import Options
 from difygen.console import DefinitionProblem, one_line, printable
-from difygen.model import WORKFLOW, App, AppKind
+from difygen.model import App, AppKind
 from difygen.record import replace
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class GeneratedClient:
 
     def stop(self, client: Any, task_id: str | None, name: str = "") -> str:
         """Ask the server to stop a task, and say how that went; `name` is the id that people know the task by."""
-        word = "run" if self.kind is WORKFLOW else "turn"
+        word = self.kind.call
         if not task_id:
             return f"The server had not told the {word}'s id yet: it may go on on the server."
         what = f"The {word} {name}".rstrip()
@@ -160,7 +160,7 @@ def _load(package: ModuleType, module: ModuleType, kind: AppKind) -> GeneratedCl
     runtime = import_module(f"{package.__name__}._runtime")
     client = _subclass(module, getattr(runtime, kind.client))
     inputs = getattr(module, f"{client.__name__.removesuffix('Client')}Inputs")
-    info = client._workflow if kind is WORKFLOW else client._app
+    info = client._workflow if kind.has_outputs else client._app
     wire_names = {name: str(field.serialization_alias or name) for name, field in inputs.model_fields.items()}
     return GeneratedClient(
         package=package,
@@ -168,7 +168,7 @@ def _load(package: ModuleType, module: ModuleType, kind: AppKind) -> GeneratedCl
         client=client,
         async_client=_subclass(module, getattr(runtime, f"Async{kind.client}")),
         inputs=inputs,
-        outputs=info.outputs if kind is WORKFLOW else runtime.Outputs,
+        outputs=info.outputs if kind.has_outputs else runtime.Outputs,
         key_variables=tuple(info.api_key_variables),
         wire_names=wire_names,
     )

@@ -15,7 +15,7 @@ from difygen.bulk.rows import RowResult
 from difygen.call.tables import BATCH, KINDS, Table, parquet_library
 from difygen.call.tables.rows import InputRow
 from difygen.console import UsageProblem, compact_json, writing
-from difygen.model import WORKFLOW, App, ArrayOf, ObjectOf, Primitive, Type
+from difygen.model import App, ArrayOf, ObjectOf, Primitive, Type
 
 HEAD = ("row", "key", "status")
 RUN = ("error", "error_kind", "workflow_run_id", "elapsed_time", "total_tokens", "total_steps")
@@ -132,9 +132,9 @@ def write_results(output: str, app: App, table: Table, lines: Iterable[Mapping[s
 def _writer(path: Path, kind: str, app: App, table: Table) -> _Writer:
     if kind == "jsonl":
         return JsonWriter(path)
-    outputs = [f"outputs.{output.name}" for output in app.outputs] if app.kind is WORKFLOW else ["answer"]
+    outputs = [f"outputs.{output.name}" for output in app.outputs] if app.kind.has_outputs else ["answer"]
     inputs = {f"inputs.{name}": word for name, word in table.columns().items()}
-    columns = [*HEAD, *inputs, *outputs, *(RUN if app.kind is WORKFLOW else TURN)]
+    columns = [*HEAD, *inputs, *outputs, *(RUN if app.kind.has_outputs else TURN)]
     if kind == "csv":
         return CsvWriter(path, columns)
     types = {"row": "int", "elapsed_time": "float", "latency": "float", "total_tokens": "int", "total_steps": "int"}

@@ -36,7 +36,7 @@ from difygen.documents.pages.subject import (
 )
 from difygen.mock.example import ApiCall, example_answers, file_for, value_for
 from difygen.mock.files import kind_of
-from difygen.model import CHATFLOW, COMPLETION, WORKFLOW, HumanForm, Input, TurnFiles
+from difygen.model import HumanForm, Input, TurnFiles
 from difygen.naming import Identifier
 
 
@@ -108,10 +108,10 @@ def _python(subject: Subject) -> Iterator[Listing]:
     words, client = subject.words, subject.client
     package = Identifier(subject.wanted.package)
     run, stream = client.functions[:2]
-    result = Identifier("run" if subject.app.kind is WORKFLOW else "turn")
+    result = Identifier(subject.app.kind.call)
     waits, opens = ("await ", "async ") if client.is_async else ("", "")
     shown = [f"print({result}.answer)"]
-    if subject.app.kind is WORKFLOW:
+    if subject.app.kind.has_outputs:
         names = [subject.names.outputs[each.name] for each in subject.app.outputs]
         shown = [f"print({result}.outputs.{name})" for name in names] or [f"print({result}.status)"]
     lines = [
@@ -120,7 +120,7 @@ def _python(subject: Subject) -> Iterator[Listing]:
         f"{result} = {waits}{call(run, *arguments(subject))}",
         *shown,
     ]
-    about = words.prose("request.python_blocking" if subject.app.kind is WORKFLOW else "request.python_turn")
+    about = words.prose("request.python_blocking" if subject.app.kind.has_outputs else "request.python_turn")
     yield Listing("python-blocking", "python", laid_out(lines), about)
     lines = [
         f"from {package} import {stream}",
@@ -161,7 +161,7 @@ def _files(subject: Subject) -> Iterator[Block]:
         given = [each for each in given if each.partition("=")[0] != argument.partition("=")[0]]
     given.insert(len(given) - 1, argument)
     waits = "await " if subject.client.is_async else ""
-    result = "run" if subject.app.kind is WORKFLOW else "turn"
+    result = subject.app.kind.call
     lines = [f"from {subject.wanted.package} import {run}", "", f"{result} = {waits}{call(run, *given)}"]
     yield Listing("python-file", "python", laid_out(lines), words.prose("request.files_python"))
 
@@ -218,7 +218,7 @@ def response(subject: Subject) -> PageSection:
     words, kind = subject.words, subject.app.kind
     blocks: list[Block] = [Paragraph("response-made", words.prose("response.made"))]
     if kind.has_blocking:
-        trap = "status_trap" if kind is WORKFLOW else "turn_trap"
+        trap = "status_trap" if kind.has_outputs else "turn_trap"
         blocks += [
             Subheading("response-blocking", words.text("response.blocking")),
             Listing("answer-blocking", "json", pretty_json(subject.example.answer)),
@@ -261,14 +261,14 @@ def later(subject: Subject) -> PageSection:
     words, kind = subject.words, subject.app.kind
     user = {"user": subject.example.request["user"]}
     calls = []
-    if kind is WORKFLOW:
+    if kind.has_outputs:
         calls.append(("detail", ApiCall("GET", "/workflows/run/{workflow_run_id}")))
     else:
         calls.append(("feedback", ApiCall("POST", "/messages/{message_id}/feedbacks", {"rating": "like", **user})))
     calls.append(("stop", ApiCall("POST", f"/{kind.stop}", user)))
     answers = example_answers(subject.definition, [each for _, each in calls])
     blocks: list[Block] = []
-    if kind is COMPLETION:
+    if not (kind.has_outputs or kind.has_conversations):
         blocks.append(Paragraph("later-alone", words.prose("conversation.alone")))
     for (name, each), answered in zip(calls, answers, strict=True):
         group = "conversation" if name == "feedback" else "later"
@@ -301,7 +301,7 @@ def conversation(subject: Subject) -> PageSection:
         "rename": ApiCall("POST", f"{named}/name", {"name": "Orders", "user": user}),
         "delete": ApiCall("DELETE", named, {"user": user}),
     }
-    if app.kind is not CHATFLOW or not app.variables:
+    if not app.variables:
         del calls["variables"]
     if not app.features.suggested_questions_after_answer:
         del calls["suggested"]
@@ -346,7 +346,7 @@ def _python_conversation(subject: Subject) -> str:
     ]
     if subject.app.features.suggested_questions_after_answer:
         lines.append(f"    print({waits}turn.suggested_questions())")
-    if subject.app.kind is CHATFLOW and subject.app.variables:
+    if subject.app.variables:
         lines.append(f"    print({waits}conversation.variables())")
     lines += [
         f"    {opens}for message in conversation.messages():",
@@ -430,7 +430,7 @@ def _form_tables(subject: Subject) -> Iterator[TableBlock]:
 def _python_form(subject: Subject, form: HumanForm) -> str:
     """Return a call that pauses, its answer, and the end of it in Python."""
     client, names = subject.client, subject.names.forms[form.node]
-    is_run = subject.app.kind is WORKFLOW
+    is_run = subject.app.kind.has_outputs
     result, error = ("run", "RunPausedError") if is_run else ("turn", "TurnPausedError")
     waits, opens = ("await ", "async ") if client.is_async else ("", "")
     given = [code("{}={}", names.action, literal(form.actions[0].id))]

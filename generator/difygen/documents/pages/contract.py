@@ -33,7 +33,7 @@ from difygen.documents.pages.page import (
     joined,
 )
 from difygen.documents.pages.subject import Subject, dashed, type_word, value, values
-from difygen.model import CHATFLOW, WORKFLOW, Input, ObjectOf, OneOf, Primitive, Property, TemplatePiece, Type
+from difygen.model import Input, ObjectOf, OneOf, Primitive, Property, TemplatePiece, Type
 from difygen.naming import snake_name
 from difygen.types import items_of, members_of
 from difygen.wording import one_line, shorten
@@ -248,7 +248,7 @@ def answer(subject: Subject) -> PageSection:
         ]
         heads = tuple(words.text(f"answer.{head}") for head in ("node", "says", "when"))
         blocks += [Paragraph("answer-pieces", words.prose("answer.pieces")), TableBlock("answers", heads, tuple(rows))]
-    if app.kind is CHATFLOW and app.variables:
+    if app.variables:
         blocks += _variables(subject)
     if app.tools:
         heads = (words.text("answer.tool"), words.text("answer.label"))
@@ -317,7 +317,7 @@ def _features(subject: Subject) -> Iterator[Prose]:
 
 def result(subject: Subject) -> PageSection:
     """Say what comes out, whatever the kind of app."""
-    return outputs(subject) if subject.app.kind is WORKFLOW else answer(subject)
+    return outputs(subject) if subject.app.kind.has_outputs else answer(subject)
 
 
 # Reasons

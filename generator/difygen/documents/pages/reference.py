@@ -21,7 +21,6 @@ from difygen.documents.pages.page import (
     foreign,
 )
 from difygen.documents.pages.subject import Subject, dashed, names_as_code, takes_files
-from difygen.model import COMPLETION, WORKFLOW
 
 STATUSES = ("succeeded", "partial-succeeded", "failed", "stopped", "paused", "running")
 _STATUS_CLASSES = {"failed": "FailedError", "stopped": "StoppedError", "paused": "PausedError"}
@@ -76,9 +75,9 @@ _FORMS_ONLY = ("human_input_form_submitted", "human_input_form_expired")
 def events(subject: Subject) -> PageSection:
     """List the events of a stream."""
     words, kind = subject.words, subject.app.kind
-    ids = ["task_id"] + ["workflow_run_id"] * kind.has_runs + ["conversation_id", "message_id"] * (kind is not WORKFLOW)
-    if kind is COMPLETION:
-        ids.remove("conversation_id")
+    ids = ["task_id"] + ["workflow_run_id"] * kind.has_runs + ["conversation_id"] * kind.has_conversations
+    if not kind.has_outputs:
+        ids.append("message_id")
     rows = [
         TableRow(
             f"event-{shape.name}",
@@ -109,7 +108,7 @@ def events(subject: Subject) -> PageSection:
 
 def statuses(subject: Subject) -> PageSection:
     """List the ways in which a run may end."""
-    words, is_run = subject.words, subject.app.kind is WORKFLOW
+    words, is_run = subject.words, subject.app.kind.has_outputs
     rows = [
         TableRow(
             f"status-{status}",

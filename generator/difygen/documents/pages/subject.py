@@ -53,7 +53,7 @@ class Subject(Record):
     @property
     def is_chat(self) -> bool:
         """Check whether the app has conversations."""
-        return "conversation_id" in self.app.kind.parameters
+        return self.app.kind.has_conversations
 
     @property
     def file_inputs(self) -> tuple[Input, ...]:

@@ -172,7 +172,7 @@ async def logs(request: ApiRequest) -> Response:
     if query.created_by_account:
         raise invalid_param(f"Account not found: {query.created_by_account}")
     before, after = _moment(query.created_at__before), _moment(query.created_at__after)
-    kept = runs.of(definition) if definition.workflow.kind is WORKFLOW else ()  # of a chatflow none (seen on 1.14.2)
+    kept = runs.of(definition) if definition.workflow.kind.has_outputs else ()  # of a chatflow none (seen on 1.14.2)
     found = [run for run in kept if _matches(run, query, before, after)]
     start = (query.page - 1) * query.limit
     body = {
@@ -234,7 +234,7 @@ async def send_chat_message(request: ApiRequest) -> Response:
     kind = request.definition.workflow.kind
     if not kind.has_blocking and payload.response_mode != "streaming":
         raise invalid_param("Agent Chat App does not support blocking mode")
-    if kind is CHATFLOW and payload.workflow_id:
+    if kind.has_runs and payload.workflow_id:
         if not is_uuid(payload.workflow_id):
             raise bad_request(f"Invalid workflow_id format: '{payload.workflow_id}'. ")
         if payload.workflow_id.lower() != request.definition.id("workflow"):
@@ -255,19 +255,19 @@ async def stop_turn(request: ApiRequest) -> Response:
     """Answer `/stop` of either: always a success. Apps without a graph heed only the user who asked."""
     user = required_user(await request.json())
     state, kind = request.state, request.definition.workflow.kind
-    if (kind is COMPLETION) != request.http.url.path.startswith("/v1/completion-messages") or kind is WORKFLOW:
+    if (kind is COMPLETION) != request.http.url.path.startswith("/v1/completion-messages") or kind.has_outputs:
         code = "not_chat_app" if request.http.url.path.startswith("/v1/chat-messages") else "app_unavailable"
         raise ApiError(400, code, WRONG_MODE)
     task_id = request.parameter("task_id")
     own = any(run.task_id == task_id and run.user == user for run in state.runs.of(request.definition))
-    if own or kind is CHATFLOW:
+    if own or kind.has_runs:
         state.runs.stop(task_id, is_strangers=not own)
     return json_response({"result": "success"})
 
 
 def require_chat(request: ApiRequest) -> None:
     """Refuse the keys of apps that know no conversations."""
-    if request.definition.workflow.kind in (WORKFLOW, COMPLETION):
+    if not request.definition.workflow.kind.has_conversations:
         raise ApiError(400, "not_chat_app", WRONG_MODE)
 
 
@@ -275,7 +275,7 @@ async def _respond(asked: _Asked) -> Response:
     """Start the turn and answer; a chatflow's stream says of a refusal what its worker would."""
     request, state = asked.request, asked.request.state
     is_stream = asked.payload.response_mode == "streaming"
-    is_chatflow = request.definition.workflow.kind is CHATFLOW
+    is_chatflow = request.definition.workflow.kind.has_runs
     try:
         run = _start_turn(asked)
     except ApiError as error:

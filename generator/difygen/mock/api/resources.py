@@ -39,7 +39,6 @@ from difygen.mock.validation import (
     lost,
     required_user,
 )
-from difygen.model import WORKFLOW
 
 R = TypeVar("R", bound="Listed")
 
@@ -328,7 +327,7 @@ async def preview(request: ApiRequest) -> Response:
     state = request.state
     file = state.files.files.get(request.parameter("file_id").lower())
     chats = state.chats
-    if request.definition.workflow.kind is WORKFLOW or file is None or not chats.refers_to(request.definition, file):
+    if request.definition.workflow.kind.has_outputs or file is None or not chats.refers_to(request.definition, file):
         raise ApiError(404, "file_not_found", "File not found in message context")  # a workflow's never is
     headers = {"cache-control": "public, max-age=3600"}
     if request.http.query_params.get("as_attachment") != "true":

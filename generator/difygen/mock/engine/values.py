@@ -23,7 +23,7 @@ from typing import Any
 
 from difygen.mock.definition import Definition, JsonObject, Selector, selector_of
 from difygen.mock.files import FileStore, file_object, is_file
-from difygen.model import AGENT, CHAT, CHATFLOW, WORKFLOW, App, ArrayOf, ObjectOf, OneOf, Primitive, Type, UnionOf
+from difygen.model import AGENT, CHAT, App, ArrayOf, ObjectOf, OneOf, Primitive, Type, UnionOf
 from difygen.types import fits, or_null, type_in_words
 from difygen.wording import named, names_listed, nearest, shown
 
@@ -205,7 +205,7 @@ def example_outputs(app: App, inputs: JsonObject, query: str) -> JsonObject | No
         return None
     same = (each for each in app.examples if each.query in ("", query) and {**inputs, **each.inputs} == inputs)
     chosen = next(same, app.examples[0])
-    if app.kind is not WORKFLOW:
+    if not app.kind.has_outputs:
         return {"answer": chosen.answer} if chosen.answer else None
     types = {output.name: output.type for output in app.outputs}
     return {name: _with_whole_files(value, types.get(name, Primitive.ANY)) for name, value in chosen.outputs.items()}
@@ -334,16 +334,16 @@ def judge_outputs(outputs: JsonObject, definition: Definition) -> JsonObject:
     chat-type app the answer is judged, and names that it has no use for.
     """
     app = definition.workflow
-    if app.kind is WORKFLOW:
+    if app.kind.has_outputs:
         types = {output.name: or_null(output.type, output.optional) for output in app.outputs}
         if not types:
             return outputs
         missing = [each.name for each in app.outputs if not each.optional and each.name not in outputs]
     else:
-        selectors = {name for end in definition.ends.values() for name, _ in end} if app.kind is CHATFLOW else ()
+        selectors = {name for end in definition.ends.values() for name, _ in end} if app.kind.has_runs else ()
         thoughts: dict[str, Type] = {"thoughts": ArrayOf(ObjectOf())} if app.kind is AGENT else {}
         files: dict[str, Type] = {"files": ArrayOf(Primitive.STRING)} if app.kind is CHAT else {}
-        inner: dict[str, Type] = {"reasoning": ObjectOf(), "logs": ObjectOf()} if app.kind is CHATFLOW else {}
+        inner: dict[str, Type] = {"reasoning": ObjectOf(), "logs": ObjectOf()} if app.kind.has_runs else {}
         types = {"answer": Primitive.STRING, **thoughts, **files, **inner, **dict.fromkeys(selectors, Primitive.ANY)}
         missing = []
     mistakes = []

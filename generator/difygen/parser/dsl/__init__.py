@@ -23,10 +23,8 @@ from collections.abc import Iterator, Mapping
 
 from difygen.diagnostics import Diagnostic, Diagnostics, Path
 from difygen.model import (
-    AGENT,
     APP_KINDS,
     APP_MODES,
-    WORKFLOW,
     App,
     AppMode,
     Features,
@@ -97,8 +95,8 @@ def _read_graph(app: App, root: Mapping[str, JsonValue], report: Diagnostics) ->
     forms = read_forms(graph, report)
     app = replace(app, inputs=inputs, nodes=graph.nodes(), edges=graph.shown_edges(), forms=forms)
     features = mapping(workflow.get("features"))
-    files = _read_files(graph, features, report, is_run=app.kind is WORKFLOW)
-    if app.kind is WORKFLOW:
+    files = _read_files(graph, features, report, is_run=app.kind.has_outputs)
+    if app.kind.has_outputs:
         outputs = read_outputs(Resolver(graph, values, workflow), app.kind, report)
         return replace(app, outputs=outputs, files=files)
     return replace(
@@ -142,7 +140,7 @@ def _read_form(app: App, root: Mapping[str, JsonValue], report: Diagnostics) -> 
     return replace(
         app,
         inputs=read_form(config.get("user_input_form"), form, report, has_graph=False),
-        tools=read_tools(config) if app.kind is AGENT else (),
+        tools=read_tools(config) if "tools" in app.kind.keys else (),
         files=read_turn_files(config.get("file_upload"), has_graph=False),
         features=read_features(config),
     )
@@ -163,7 +161,7 @@ def read_parameters(app: App, parameters: Mapping[str, JsonValue]) -> tuple[App 
     path, report = ("user_input_form",), Diagnostics(document)
     inputs = read_form(live.get("user_input_form"), path, report, has_graph=has_graph)
     app = replace(app, inputs=inputs)
-    if app.kind is not WORKFLOW:
+    if not app.kind.has_outputs:
         files = read_turn_files(live.get("file_upload"), has_graph=has_graph)
         app = replace(app, files=files, features=read_features(live))
     return app, report.in_order()
