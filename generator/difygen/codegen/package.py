@@ -1,7 +1,7 @@
 """The target "Python package": apps to files, a pure function, whole (`generate`) or one app at a time.
 
 A module of an app depends on nothing but the app, its name and the options, so that `project` makes only those that
-changed. Touches no file but those that ship with difygen.
+changed. Touches no file but templates: those that ship with difygen, and the user's own.
 """
 
 from __future__ import annotations
