@@ -6,13 +6,12 @@ import os
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-from difygen.diagnostics import Diagnostic
+from difygen.diagnostics import Diagnostic, Diagnostics
 from difygen.record import NOTHING, Record, replace
 from difygen.wording import shown
 
 if TYPE_CHECKING:
     from difygen.diagnostics import Locator, Path
-    from difygen.findings import OutputFormat
 
 Emit = Literal["both", "sync", "async"]
 
@@ -121,6 +120,10 @@ class PullSettings(Record, kw_only=True):
 # All of it
 
 
+OutputFormat = Literal["text", "json", "github", "sarif"]
+"""How a command prints what it found: for people, or for machines in one of the ways of `findings`."""
+
+
 class Settings(Record, kw_only=True):
     """What a file of settings says.
 
@@ -144,8 +147,6 @@ class Settings(Record, kw_only=True):
         """Return the settings for workflows that there are not, `names` being all names of those that there are."""
         if self.source_file is None:
             return ()
-        from difygen.diagnostics import Diagnostics
-
         report = Diagnostics(self.source_file)
         for name, path in self.workflows.items():
             if name not in names:

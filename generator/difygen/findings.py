@@ -9,16 +9,14 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 from urllib.parse import quote
 
 from difygen import __version__
+from difygen.config import OutputFormat
 from difygen.console import DefinitionProblem, UsageProblem, echo, pretty_json, printable, writing
 from difygen.diagnostics import Diagnostic, Location, Severity
 from difygen.model import JsonValue
-
-OutputFormat = Literal["text", "json", "github", "sarif"]
-"""How a command prints what it found: for people, or in one of the ways of this module."""
 
 FORMAT = 1
 """The version of the JSON; docs/findings.md has its members. It goes up when one changes its meaning or goes away."""

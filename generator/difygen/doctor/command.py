@@ -10,7 +10,7 @@ from typing import Any
 import click
 import httpx
 
-from difygen.config import Config
+from difygen.config import Config, OutputFormat
 from difygen.console import FAILED, OK, WRONG, UsageProblem, echo, finish
 from difygen.definitions.reading import NamedApp, read_definitions
 from difygen.doctor.app import (
@@ -33,7 +33,7 @@ from difygen.doctor.server import (
     look_elsewhere,
     open_client,
 )
-from difygen.findings import OutputFormat, show_findings, show_problem
+from difygen.findings import show_findings, show_problem
 from difygen.model import WORKFLOW
 from difygen.servers import Address
 from difygen.servers.generated_client import SHARED_KEY, key_variables_of

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from difygen.config import OutputFormat
 from difygen.console import echo, say, say_error
 from difygen.definitions import SUFFIXES, Source, discover
 from difygen.definitions.lockfile import LOCK_NAME, LockError, parse_lock, read_contracts
@@ -22,7 +23,7 @@ from difygen.diff.public import PublicApp, public_app
 from difygen.diff.report import changes_as_findings, changes_as_json, format_changes
 from difygen.diff.rules import EFFECTS, Change
 from difygen.files import read_file
-from difygen.findings import OutputFormat, show_findings, without_a_place, write_report
+from difygen.findings import show_findings, without_a_place, write_report
 from difygen.model import App
 from difygen.project.assemble import public_apps
 from difygen.wording import visible

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 
-from difygen.config import Config, PullSettings, Selection
+from difygen.config import Config, OutputFormat, PullSettings, Selection
 from difygen.console import FAILED, INTERRUPTED, OK, WRONG, DefinitionProblem, UsageProblem, say
 from difygen.definitions.lockfile import LockError
 from difygen.diagnostics import Diagnostic, Location
 from difygen.diff.rules import Change
 from difygen.files import hash_bytes
-from difygen.findings import OutputFormat
 from difygen.model import APP_KINDS
 from difygen.project.comparison import VersionError, definitions_version, diff
 from difygen.publish import PublishError

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from difygen.config import OutputFormat
 from difygen.console import echo, is_terminal, one_line, say
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.diff.report import changes_as_findings, changes_as_json, format_changes
-from difygen.findings import OutputFormat, show_findings
+from difygen.findings import show_findings
 from difygen.model import JsonValue
 from difygen.pull.folder import LOCK_NAME, FileChange, LockedDefinition
 from difygen.record import NOTHING, Record
