@@ -81,5 +81,5 @@ def check_error(outcome: Raises, seen: Seen) -> None:
     assert outcome.says in str(error)
     assert {name: getattr(error, name) for name in outcome.attributes} == dict(outcome.attributes)
     assert seen.broke is None or type(seen.broke) is type(error)
-    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
-        assert (type(twin), str(twin)) == (type(error), str(error))
+    for copied in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
+        assert (type(copied), str(copied)) == (type(error), str(error))

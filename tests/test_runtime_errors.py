@@ -45,12 +45,12 @@ def examples() -> list[runtime.DifyError]:
 @pytest.mark.parametrize("error", examples(), ids=lambda error: type(error).__name__)
 def test_every_error_pickles_and_copies(error: runtime.DifyError) -> None:
     assert type(error).__name__ in runtime.__all__
-    for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
-        assert type(twin) is type(error)
-        assert str(twin) == str(error)
-        assert "said" in str(twin)
-        assert vars(twin) == vars(error)
-        assert isinstance(twin, runtime.DifyError)
+    for copied in (pickle.loads(pickle.dumps(error)), copy.copy(error), copy.deepcopy(error)):
+        assert type(copied) is type(error)
+        assert str(copied) == str(error)
+        assert "said" in str(copied)
+        assert vars(copied) == vars(error)
+        assert isinstance(copied, runtime.DifyError)
 
 
 def test_timeouts_are_timeout_errors_and_settings_value_errors() -> None:

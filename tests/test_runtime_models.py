@@ -226,10 +226,10 @@ def test_a_run_is_read_only_pickles_and_copies() -> None:
         run.status = "failed"
     with pytest.raises(AttributeError, match="read-only"):
         del run.status
-    for twin in (pickle.loads(pickle.dumps(run)), copy.copy(run), copy.deepcopy(run)):
-        assert twin == run
-        assert twin.outputs.result == "r"
-        assert twin.files[0].download_url == "http://h/files/a"
+    for copied in (pickle.loads(pickle.dumps(run)), copy.copy(run), copy.deepcopy(run)):
+        assert copied == run
+        assert copied.outputs.result == "r"
+        assert copied.files[0].download_url == "http://h/files/a"
     assert "result='r'" in repr(run)
     assert run != run_of({"result": "other"})
 
@@ -285,8 +285,8 @@ def test_events_are_read_whatever_a_release_leaves_out(kind: type[runtime.Stream
         if not name.startswith("_"):
             getattr(event, name)
     assert repr(event).startswith(f"{kind.__name__}(")
-    for twin in (pickle.loads(pickle.dumps(event)), copy.deepcopy(event)):
-        assert twin == event
+    for copied in (pickle.loads(pickle.dumps(event)), copy.deepcopy(event)):
+        assert copied == event
     with pytest.raises(AttributeError):
         event.event = "y"  # type: ignore[misc]
 

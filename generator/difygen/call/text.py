@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
+import click
+
 from difygen.bulk.rows import is_turn
 from difygen.call.timeline import NodeExecution, NodeRow, Timeline
 from difygen.console import duration, echo, is_terminal, one_line, pretty_json, printable, say
@@ -142,8 +144,6 @@ def blocking_line(result: Any) -> str:
 
 def print_outputs(outputs: Mapping[str, Any]) -> None:
     """Print outputs by name: texts as they are, all else as JSON. On a terminal nothing in them can steer it."""
-    import click
-
     terminal = is_terminal(sys.stdout)
     for number, (name, value) in enumerate(outputs.items()):
         text = value if isinstance(value, str) else pretty_json(value)

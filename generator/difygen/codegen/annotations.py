@@ -53,16 +53,16 @@ _HOMES = {
 Role = Literal["inputs", "outputs", "variables", "answer", "object"]
 
 
-class Member(Record):
+class MemberPlan(Record):
     """Where an object stands: a member of a class, and in how many lists of lists within it."""
 
     name: str
     owner: Identifier
     lists: int = 0
 
-    def item(self) -> Member:
+    def item(self) -> MemberPlan:
         """Return where the items of a list stand that stands here."""
-        return Member(self.name, self.owner, self.lists + 1)
+        return MemberPlan(self.name, self.owner, self.lists + 1)
 
 
 class FieldPlan(Record):
@@ -91,7 +91,7 @@ class ModelPlan(Record):
     fields: Sequence[FieldPlan]
     about: Sequence[str] = ()
     title: str = ""
-    member: Member | None = None
+    member: MemberPlan | None = None
     is_sent: bool = False
     keys: Code | None = None
 
@@ -151,7 +151,7 @@ def options_annotation(values: Sequence[str], name: Identifier, scope: Scope) ->
 
 
 def output_annotation(
-    type_: Type, name: Identifier, where: Member, scope: Scope, hidden: Collection[str] = ()
+    type_: Type, name: Identifier, where: MemberPlan, scope: Scope, hidden: Collection[str] = ()
 ) -> Source:
     """Return the annotation of something that a run gives.
 
@@ -185,7 +185,7 @@ def output_annotation(
     return scope.builtin("str", hidden)
 
 
-def _output_model(type_: ObjectOf, name: Identifier, where: Member, scope: Scope) -> Identifier:
+def _output_model(type_: ObjectOf, name: Identifier, where: MemberPlan, scope: Scope) -> Identifier:
     """Plan the class of an object that a run gives, after those of the objects in it."""
     names = assign(
         (member.name for member in type_.properties),
@@ -205,7 +205,7 @@ def output_field(
     member: Property, name: Identifier, owner: Identifier, scope: Scope, hidden: Collection[str], about: str
 ) -> FieldPlan:
     """Return the field of an output, or of a member of one."""
-    annotation = output_annotation(member.type, nested_name(owner, name), Member(name, owner), scope, hidden)
+    annotation = output_annotation(member.type, nested_name(owner, name), MemberPlan(name, owner), scope, hidden)
     annotation = annotation if member.required else optional(annotation)
     settings = {} if member.name == name else {"alias": literal(member.name)}
     return FieldPlan(name, annotated(annotation, settings, scope), None if member.required else NONE, about)
@@ -227,7 +227,7 @@ def annotated(annotation: Source, settings: Mapping[str, Code], scope: Scope) ->
     return subscript(scope.use("Annotated"), annotation, call(scope.use("Field"), *arguments))
 
 
-def object_annotation(type_: ObjectOf | None, name: Identifier, where: Member, scope: Scope) -> Source:
+def object_annotation(type_: ObjectOf | None, name: Identifier, where: MemberPlan, scope: Scope) -> Source:
     """Return the annotation of an object that a caller sends: a typed dictionary, open where nothing is known."""
     members = [member for member in type_.properties if member.name] if type_ else []  # no key without a name
     if type_ is None or not members:
@@ -235,7 +235,7 @@ def object_annotation(type_: ObjectOf | None, name: Identifier, where: Member, s
     name = scope.reserve(name)
     annotations = []
     for member in members:
-        hint = _sent_annotation(member.type, nested_name(name, member.name), Member(member.name, name), scope)
+        hint = _sent_annotation(member.type, nested_name(name, member.name), MemberPlan(member.name, name), scope)
         annotations.append(Code(hint) if member.required else subscript(scope.use("NotRequired"), hint))
     pairs = list(zip(members, annotations, strict=True))
     for used in ("TypedDict", "with_config", "ConfigDict"):
@@ -258,7 +258,7 @@ def _is_plain_key(key: str) -> bool:
     return key.isascii() and not key.startswith("_") and key not in _KEY_HIDING
 
 
-def _sent_annotation(type_: Type, name: Identifier, where: Member, scope: Scope) -> Source:
+def _sent_annotation(type_: Type, name: Identifier, where: MemberPlan, scope: Scope) -> Source:
     """Return the annotation of something in an object that a caller sends."""
     match type_:
         case ArrayOf(item):
@@ -285,7 +285,7 @@ def _sent_annotation(type_: Type, name: Identifier, where: Member, scope: Scope)
 
 
 def _object_model(
-    type_: ObjectOf, name: Identifier, base: Source, where: Member, fields: Sequence[FieldPlan]
+    type_: ObjectOf, name: Identifier, base: Source, where: MemberPlan, fields: Sequence[FieldPlan]
 ) -> ModelPlan:
     return ModelPlan(name, base, "object", fields, paragraphs(type_.description), member=where)
 
@@ -393,7 +393,7 @@ def _parameter_annotation(variable: Input, name: Identifier, owner: Identifier, 
         case ArrayOf():
             return subscript(scope.use("Sequence"), scope.use("FileInput"))
         case ObjectOf() as object_:
-            return object_annotation(object_, nested, Member(name, owner), scope)
+            return object_annotation(object_, nested, MemberPlan(name, owner), scope)
     return Code("str")
 
 

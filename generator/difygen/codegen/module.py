@@ -11,7 +11,7 @@ from difygen.codegen.annotations import (
     BUILTINS,
     Constant,
     InputPlan,
-    Member,
+    MemberPlan,
     ModelPlan,
     Scope,
     file_settings,
@@ -297,7 +297,7 @@ def _initial(variable: Variable, name: Identifier, scope: Scope, hidden: Collect
         return value
     factory = code("lambda: {}", value)
     if not variable.initial:
-        annotation = output_annotation(variable.type, name, Member(variable.name, name), scope, hidden)
+        annotation = output_annotation(variable.type, name, MemberPlan(variable.name, name), scope, hidden)
         factory = Code(type(variable.initial).__name__ if annotation == "Any" else annotation)
     return call(scope.use("Field"), code("default_factory={}", factory))
 

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
+import click
+
 from difygen.console import UsageProblem, is_terminal, one_line
 from difygen.files import read_file
 from difygen.pull.traffic import ServerProblem, Traffic
@@ -210,8 +212,6 @@ def _password(asked: Asked) -> tuple[Access, ...]:
     """Return a password for the e-mail: that of the environment; `ask_password` asks for one where it is empty."""
     email = asked.email or os.environ.get(EMAIL)
     if not email and asked.auth == "password" and is_terminal(sys.stdin) and is_terminal(sys.stderr):
-        import click
-
         email = click.prompt("E-mail", err=True, default="", show_default=False).strip()
     if not email:
         return ()
@@ -228,8 +228,6 @@ def ask_password(access: Access, server: str) -> Any:
         return access.secret
     if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
         raise UsageProblem(f"No password for {one_line(access.user)}: set {PASSWORD}, or run this at a terminal.")
-    import click
-
     secret = runtime_module("_settings").Secret(
         click.prompt(f"Password of {one_line(access.user)} at {server}", hide_input=True, err=True)
     )

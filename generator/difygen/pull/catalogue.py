@@ -184,7 +184,7 @@ def select(
     """Return the apps that are meant, and what is wrong with the selection, as sentences.
 
     Those that are named by id or name are; of the others those that have one of the tags and one of the modes, where
-    some are given. Without any wish all are, but for those of modes that difygen knows nothing of.
+    some are given. Where nothing is asked for, all are, but for those of modes that difygen knows nothing of.
     """
     apps = list(apps)
     problems: list[str] = []
