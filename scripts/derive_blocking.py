@@ -16,7 +16,7 @@ import black
 RUNTIME = Path(__file__).parent.parent / "templates" / "runtime"
 MODULES = {
     "_async_client.py": "_client.py",
-    "_async_chat.py": "_chat.py",
+    "chat/_async_client.py": "chat/_client.py",
 }
 OWN = re.compile(r"self\.(?:_transport\.)?(?:\w+)\(")
 """What blocks by itself: methods of the same class, and of the transport that it holds."""
@@ -38,7 +38,6 @@ NAMES = {
     "AsyncChatflowClient": "ChatflowClient",
     "AsyncCompletionClient": "CompletionClient",
     "_async_client": "_client",
-    "_async_chat": "_chat",
     "AsyncAppMethods": "AppMethods",
     "AsyncConversation": "Conversation",
     "AsyncConversationMethods": "ConversationMethods",
@@ -91,7 +90,7 @@ CHAT_PHRASES = {
     ),
     "The async clients of": "The blocking clients of",
     "Every method awaits a flow": "Every method runs a flow",
-    "from ._turns import": "from ._transport import run_now\nfrom ._turns import",
+    "from ._conversations import": "from .._transport import run_now\nfrom ._conversations import",
     "turn = await stream.result()": "turn = stream.result()",
     "Leaving the `with` block closes the connection, and so\n    does cancelling the task; the turn may go on at the "
     "server, unless `stop_on_exit` was\n    set. An ErrorEvent and a broken stream raise after the events "
@@ -108,7 +107,7 @@ CHAT_PHRASES = {
 }
 PHRASES = {
     "_async_client.py": CLIENT_PHRASES,
-    "_async_chat.py": CHAT_PHRASES,
+    "chat/_async_client.py": CHAT_PHRASES,
 }
 
 
@@ -143,8 +142,8 @@ def _block_on_awaits(source: str) -> str:
 
 def _sort_imports(text: str) -> str:
     """Return the text with the imports of siblings in the order of their names."""
-    block = re.compile(r"(?:^from \.\w+ import (?:\([^)]*\)|[^\n]*)\n)+", re.MULTILINE)
-    one = re.compile(r"^from \.\w+ import (?:\([^)]*\)|[^\n]*)\n", re.MULTILINE)
+    block = re.compile(r"(?:^from \.+\w+ import (?:\([^)]*\)|[^\n]*)\n)+", re.MULTILINE)
+    one = re.compile(r"^from \.+\w+ import (?:\([^)]*\)|[^\n]*)\n", re.MULTILINE)
     return block.sub(lambda found: "".join(sorted(one.findall(found[0]))), text, count=1)
 
 

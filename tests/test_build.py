@@ -48,7 +48,7 @@ def test_the_runtime_is_laid_out_once(project: Project, monkeypatch: pytest.Monk
     monkeypatch.setattr(black, "format_str", lambda text, **mode: laid_out.append(text) or text)
     project.write("difygen.toml", 'sources = ["specs"]\noutput = "client"\nline_length = 100\n')
     difygen("--config", "difygen.toml")
-    assert len(laid_out) > 40
+    assert len(laid_out) > 30
     laid_out.clear()
     project.change("specs/concat.yaml", "max_length: 48", "max_length: 40")
     (project.client / "_runtime" / "_http.py").unlink()
@@ -62,6 +62,32 @@ def test_the_runtime_is_laid_out_once(project: Project, monkeypatch: pytest.Monk
     project.change("client/difygen.lock", str(settled), hashlib.sha256(module.read_bytes()).hexdigest())
     assert f"OUTDATED {module.relative_to(project.folder)}" in difygen("check", "--config", "difygen.toml").out
     assert len(laid_out) < 30
+
+
+def test_what_a_chat_app_needs_of_the_runtime_is_laid_out_when_it_comes(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laid_out: list[str] = []
+    monkeypatch.setattr(black, "format_str", lambda text, **mode: laid_out.append(text) or text)
+    project.write("difygen.toml", 'sources = ["specs"]\noutput = "client"\nline_length = 100\n')
+    difygen("--config", "difygen.toml")
+    core = {path.name: path.stat().st_mtime_ns for path in (project.client / "_runtime").glob("_[a-z]*.py")}
+    assert not (project.client / "_runtime" / "chat").exists()
+    laid_out.clear()
+    project.write("specs/talk.yaml", "name: talk\nmode: chat\n")
+    assert difygen("--config", "difygen.toml").code == 0
+    new = [*(project.client / "_runtime" / "chat").iterdir(), "_runtime/__init__.py", "__init__.py", "talk.py"]
+    assert len(laid_out) == 2 * len(new)
+    program = "import client; print(client.TalkClient.__mro__[1] is client.ChatClient, client.Turn.__module__)"
+    assert printed(program, folders=(project.folder,)) == "True client\n"
+    assert difygen("check", "--config", "difygen.toml").code == 0
+    laid_out.clear()
+    (project.folder / "specs" / "talk.yaml").unlink()
+    assert difygen("--config", "difygen.toml").code == 0
+    assert len(laid_out) == 2 * len(["__init__.py", "_runtime/__init__.py"])
+    assert not (project.client / "_runtime" / "chat").exists()
+    assert printed("import client; print(hasattr(client, 'Turn'))", folders=(project.folder,)) == "False\n"
+    assert {path.name: path.stat().st_mtime_ns for path in (project.client / "_runtime").glob("_[a-z]*.py")} == core
 
 
 def test_the_lock_says_what_came_from_what(project: Project) -> None:

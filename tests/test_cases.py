@@ -61,7 +61,7 @@ def generate_modules(case: Path, folder: Path, programs: Path) -> dict[str, str]
     """What follows from the runtime and from the names of the modules alone is left out; `generated_example/` shows
     it.
     """
-    with patch("difygen.codegen.package.runtime_files", dict):
+    with patch("difygen.codegen.package.runtime_files", lambda parts: {}):
         ran = difygen(*(path.name for path in definitions(folder)), "-o", "client")
     problems = [line for line in ran.err.splitlines() if ": note: " not in line and "hint: To choose" not in line]
     assert (ran.code, problems) == (0, [])

@@ -41,7 +41,7 @@ def test_the_page_of_settings_has_every_key_and_every_variable() -> None:
         for target in re.findall(r"`(\w+)`", of)
     }
     assert told == {(target, key) for target, (_, keys) in DOCUMENTS.items() for key in keys}
-    runtime = "\n".join(path.read_text("utf-8") for path in sorted((ROOT / "templates" / "runtime").glob("*.py")))
+    runtime = "\n".join(path.read_text("utf-8") for path in sorted((ROOT / "templates" / "runtime").rglob("*.py")))
     assert {name for name in re.findall(r'"(DIFY_[A-Z_]+)"', runtime) if f"`{name}`" not in page} == set()
 
 

@@ -5,6 +5,7 @@ import json
 import pickle
 import pydoc
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,7 @@ from typing import Any, get_type_hints
 import pytest
 from difygen.codegen.names import NameRequest, name_apps
 from difygen.codegen.package import generate, generate_module, generate_package
+from difygen.codegen.runtime import ALL_PARTS, parts_for, runtime_files
 from difygen.config import Options
 from difygen.model import App, Input, Node, ObjectOf, Output, Primitive, Property
 from pydantic import ValidationError
@@ -363,13 +365,62 @@ def test_wishes_that_cannot_be_had_are_findings_and_nothing_is_generated(
     assert [(finding.code, finding.message) for finding in generated.diagnostics] == [(code, message)]
 
 
+CHAT_APP = App(name="talk", source="talk.yml", mode="chat")
+
+
+def test_what_chat_type_apps_need_is_in_packages_with_such_apps_alone() -> None:
+    workflows, both = files_of([CONCAT]), files_of([CONCAT, CHAT_APP])
+    assert {path for path in both if "/chat/" in path} == both.keys() - workflows.keys() - {"talk.py"} != set()
+    differing = {path for path in workflows if workflows[path] != both[path]}
+    assert differing == {"__init__.py", "_runtime/__init__.py"}
+    one = files_of([CONCAT], Options(single_file=True))["client.py"]
+    assert "TurnStream" not in one and "class RunStream" in one
+
+
+def test_the_runtime_without_its_parts_knows_nothing_of_them() -> None:
+    """A core of few modules, none of which imports what is below it, and what chat-type apps need."""
+    core, whole = runtime_files(frozenset()), runtime_files()
+    assert len(core) <= 14 and len(whole) - len(core) <= 6
+    imports = re.compile(r"^\s*(?:from|import) \.*chat\b", re.MULTILINE)
+    assert [path for path, text in core.items() if imports.search(text)] == []
+    assert [path for path in core if core[path] != whole[path]] == ["_runtime/__init__.py"]
+    assert whole["_runtime/__init__.py"].startswith(core["_runtime/__init__.py"])
+    assert {"chat"} == ALL_PARTS
+
+
+@pytest.mark.parametrize("use", ["import both.concat", "import both; both.run_concat", "import both; both.DifyError"])
+def test_a_workflow_in_a_package_with_chat_type_apps_loads_nothing_of_them(tmp_path: Path, use: str) -> None:
+    write(tmp_path / "both", files_of([CONCAT, CHAT_APP]))
+    shown = f"import sys; {use}; print(*(name for name in sys.modules if '.chat' in name or 'talk' in name))"
+    assert printed(shown, folders=(tmp_path,)) == "\n"
+    with imported(tmp_path, "both") as both:
+        assert both.concat.ConcatClient is both.ConcatClient
+        assert "both._runtime.chat" not in sys.modules
+        assert both.TalkClient.__mro__[1] is both.ChatClient and both.ChatClient.__module__ == "both"
+        assert "both._runtime.chat" in sys.modules
+        assert {*both._runtime.__all__} <= {*both.__all__} and {*both._runtime.chat.__all__} <= {*both.__all__}
+
+
+def test_every_name_can_be_imported_from_the_runtime_of_a_package(tmp_path: Path) -> None:
+    write(tmp_path / "client", files_of([CONCAT]))
+    write(tmp_path / "both", files_of([CONCAT, CHAT_APP]))
+    program = "from client._runtime import *; from client import *; print('Turn' in globals(), 'Run' in globals())"
+    assert printed(program, folders=(tmp_path,)) == "False True\n"
+    program = "from both._runtime import *; print(Turn.__module__, Run.__module__); from both import *; Turn"
+    assert printed(program, folders=(tmp_path,)) == "both both\n"
+
+
+def test_a_name_of_the_runtime_is_no_app_s_whatever_the_package_has() -> None:
+    assert name_apps([NameRequest("chat", "a.yml")]) == (["chat_app"], ())
+
+
 def test_a_package_can_be_made_one_workflow_at_a_time() -> None:
     workflows = [KINDS, CONCAT]
     names, problems = name_apps([NameRequest(workflow.name, workflow.source) for workflow in workflows])
     assert problems == ()
     modules = [generate_module(workflow, Options(), name) for workflow, name in zip(workflows, names, strict=True)]
     files = {module.path: module.text for module in modules} | generate_package(
-        {module.name: module.exports for module in modules}, Options()
+        {module.name: module.exports for module in modules}, Options(), parts_for(["workflow"])
     )
     assert files == files_of(workflows) == files_of(workflows[::-1])
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import black
 import pytest
+from difygen.codegen.runtime import ALL_PARTS
 from difygen.codegen.single_file import runtime_modules
 from difygen.config import Options
 from support import LAB, ROOT
@@ -75,7 +76,8 @@ def _bound(statements: Sequence[ast.stmt], module: str) -> Iterator[tuple[str, s
             case ast.Import(names=names):
                 yield from ((name.asname or name.name, name.name) for name in names)
             case ast.ImportFrom(module=source, names=names, level=level):
-                yield from ((name.asname or name.name, f"{'.' * level}{source}.{name.name}") for name in names)
+                home = ".".join([*["", *module.split(".")][:-level], source or ""]) if level else source
+                yield from ((name.asname or name.name, f"{home}.{name.name}") for name in names)
             case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 yield name, f".{module}.{name}"
             case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
@@ -90,9 +92,11 @@ def _bound(statements: Sequence[ast.stmt], module: str) -> Iterator[tuple[str, s
 
 def test_no_name_at_the_top_of_the_runtime_means_two_things() -> None:
     meanings: dict[str, set[str]] = defaultdict(set)
-    for path in sorted((ROOT / "templates" / "runtime").glob("_*.py")):
+    folder = ROOT / "templates" / "runtime"
+    for path in sorted(folder.rglob("_*.py")):
         if path.stem != "__init__":
-            for name, meaning in _bound(ast.parse(path.read_text(encoding="utf-8")).body, path.stem):
+            module = ".".join(path.relative_to(folder).with_suffix("").parts)
+            for name, meaning in _bound(ast.parse(path.read_text(encoding="utf-8")).body, module):
                 meanings[name].add(meaning)
     for name in ("httpx", "Client", "AsyncClient", "SSLContext"):  # libraries, and what type checkers take from them
         meanings[name] -= {f"._http.{name}"}
@@ -101,6 +105,6 @@ def test_no_name_at_the_top_of_the_runtime_means_two_things() -> None:
 
 def test_every_piece_comes_after_those_that_it_needs() -> None:
     seen: set[str] = set()
-    for module in runtime_modules():
+    for module in runtime_modules(ALL_PARTS):
         assert module.needs <= seen, module.name
         seen.add(module.name)

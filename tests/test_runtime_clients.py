@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import runtime
+from runtime import chat
 from runtime._http import http_library
 from support.both_clients import KEY, Using, both_clients, with_sync
 from support.concat_client import AsyncConcatClient, ConcatClient, ConcatInputs
@@ -197,7 +198,7 @@ class TestImports:
     def test_one_module_imports_the_http_library(self) -> None:
         importing = {
             path.name
-            for path in Path(runtime.__file__).parent.glob("*.py")
+            for path in Path(runtime.__file__).parent.rglob("*.py")
             for line in path.read_text("utf-8").splitlines()
             if line.lstrip().startswith(("import httpx", "from httpx"))
         }
@@ -222,25 +223,40 @@ class TestImports:
         assert said == "No HTTP library is installed: install httpx (or httpx2)"
 
     def test_the_public_names_are_listed_and_sorted(self) -> None:
-        public = {
-            name
-            for name, value in vars(runtime).items()
-            if not name.startswith("_") and type(value).__name__ != "module"
-        }
-        assert public == set(runtime.__all__)
-        assert runtime.__all__ == sorted(runtime.__all__)
+        core = runtime.__all__[: -len(chat.__all__)]
+        assert [core, chat.__all__] == [sorted(core), sorted(chat.__all__)]
+        assert runtime.__all__ == core + chat.__all__
+        for module, names in ((runtime, runtime.__all__), (chat, chat.__all__)):
+            public = {
+                name
+                for name, value in vars(module).items()
+                if not name.startswith("_") and type(value).__name__ != "module"
+            }
+            assert set(core if module is runtime else names) <= public <= {*names, "TYPE_CHECKING"}
+        assert {*runtime.__all__} <= {*dir(runtime)}
+
+    def test_what_chat_type_apps_need_is_imported_when_it_is_asked_for(self) -> None:
+        loaded = in_new_process(
+            "import sys, runtime\n"
+            "assert not [name for name in sys.modules if name.startswith('runtime.chat')]\n"
+            "from runtime import Turn\n"
+            "print(Turn.__module__, Turn is runtime.chat.Turn is vars(runtime)['Turn'], hasattr(runtime, 'Tur'))"
+        )
+        assert loaded == "runtime True False"
 
     def test_top_level_names_are_unique_so_that_the_modules_can_become_one(self) -> None:
         import ast
 
         owners: dict[str, str] = {}
-        for path in sorted(Path(runtime.__file__).parent.glob("_[a-z]*.py")):
+        folder = Path(runtime.__file__).parent
+        for path in sorted(folder.rglob("_[a-z]*.py")):
+            home = str(path.relative_to(folder))
             for node in ast.parse(path.read_text("utf-8")).body:
                 targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", node)]
                 for target in targets:
                     name = getattr(target, "id", None) or getattr(target, "name", None)
                     if name:
-                        assert owners.setdefault(name, path.name) == path.name, name
+                        assert owners.setdefault(name, home) == home, name
 
 
 class TestDocumentation:

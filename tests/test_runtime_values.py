@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from runtime._conversations import MAX_VALUE_ITEMS, NO_VALUE, decode_value, parse_value
+from runtime.chat._conversations import MAX_VALUE_ITEMS, NO_VALUE, decode_value, parse_value
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 VALUES = st.recursive(LEAVES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=30)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, ValidationError
-from runtime._conversations import ConversationVariable, Variables, check_variable, read_variables
 from runtime._errors import VariableError
+from runtime.chat._conversations import ConversationVariable, Variables, check_variable, read_variables
 
 
 class LabVariables(Variables):

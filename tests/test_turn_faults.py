@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import runtime
-from runtime import _protocol, _turns
+from runtime import _protocol
+from runtime.chat import _turns
 from support.chat_clients import ASYNC_CLIENTS, CLIENTS, AnyInputs
 from support.driving import KEY, QUICK, rows
 from support.servers import Server, as_json, html, stream

@@ -12,7 +12,7 @@ import runtime
 from hypothesis import given
 from hypothesis import strategies as st
 from runtime._protocol import SseDecoder
-from runtime._turns import AppKind, TurnState, blocking_turn
+from runtime.chat._turns import AppKind, TurnState, blocking_turn
 from support.chat_clients import ASYNC_CLIENTS, CLIENTS, AnyInputs
 from support.replay import CHUNKINGS, Recording, cases, held, recording
 from support.servers import Server

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 from runtime._errors import ClosedError, ConfigurationError, ConversationMismatchError, DeadlineExceededError
 from runtime._transport import AsyncTransport, SyncTransport, run_now
-from runtime._turns import ConversationState
+from runtime.chat._turns import ConversationState
 
 SOON = 30.0
 

@@ -40,7 +40,8 @@ class AppKind(Record, kw_only=True):
     graph). `events` are those of its stream, as releases since 1.12 send them, of which one of `terminal_events` is the
     last. `client` is the runtime's class that a generated client extends, in its blocking form, `info` the record that
     tells it about the app, `options` those of the arguments which all calls share, waiting and streaming. `template`
-    prints its module. `parameters` are what its calls take beside the inputs and what a workflow's calls take.
+    prints its module. `runtime_part` is the folder of the runtime that its client needs beside the core, if it does.
+    `parameters` are what its calls take beside the inputs and what a workflow's calls take.
     """
 
     name: str
@@ -56,6 +57,7 @@ class AppKind(Record, kw_only=True):
     info: str
     options: tuple[str, str]
     template: str
+    runtime_part: str = ""
     has_blocking: bool = True
     terminal_nodes: tuple[str, ...] = ()
     parameters: tuple[str, ...] = ()
@@ -137,6 +139,7 @@ CHAT = AppKind(
     info="ChatInfo",
     options=("TurnOptions", "TurnStreamOptions"),
     template="chat",
+    runtime_part="chat",
     parameters=("query", "conversation_id", "files", "parent_message_id", "auto_generate_name"),
 )
 CHATFLOW = replace(
@@ -173,6 +176,7 @@ COMPLETION = AppKind(
     info="CompletionInfo",
     options=("CompletionOptions", "CompletionStreamOptions"),
     template="completion",
+    runtime_part="chat",
     parameters=("files",),
 )
 

@@ -1,5 +1,5 @@
-"""What the server sends, as typed views: forms, the app's description, its logs, what an
-answer of a chat brings beside its text, and the events of a stream. Knows nothing of transport.
+"""What the server sends, as typed views: forms, the app's description, its logs, and the
+events of a stream. Knows nothing of transport.
 
 A view costs next to nothing to make, keeps everything that the server sent in `raw`, and
 takes a null or a wrong type for "not there": members that a release does not send are empty
@@ -8,9 +8,8 @@ The table of events is section 4.3 of Dify's streaming protocol, as seen on 1.12
 documented up to 1.16.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
 from math import isfinite
 from typing import Any, Generic, Self, TypeVar, cast, overload
 
@@ -94,13 +93,6 @@ def to_real(value: Any) -> float:
         return float(value) if isinstance(value, int | float) else 0.0
     except OverflowError:
         return 0.0
-
-
-def to_maybe_real(value: Any) -> float | None:
-    """Return the number, or None where there is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return to_real(value)
 
 
 def to_flag(value: Any) -> bool:
@@ -497,131 +489,6 @@ def log_filters(**filters: datetime | str | None) -> dict[str, str]:
         elif value is not None:
             query[name] = value
     return query
-
-
-PAGE_SIZE = 100
-"""The most that the server takes."""
-
-PageT = TypeVar("PageT", bound=Record)
-
-
-class NewItems(Generic[PageT]):
-    """The items of each page that no page before had. What lacks an id is passed over.
-
-    A server that repeats a page for ever comes to an end so, and so do items that move
-    from page to page while one reads.
-    """
-
-    def __init__(self) -> None:
-        self._seen: set[str] = set()
-
-    def of(self, items: Iterable[PageT]) -> list[PageT]:
-        """Return the new items, in their order."""
-        new: list[PageT] = []
-        for item in items:
-            item_id = to_text(item.raw.get("id"))
-            if item_id and item_id not in self._seen:
-                self._seen.add(item_id)
-                new.append(item)
-        return new
-
-
-class Pages(Generic[PageT]):
-    """Items that come page by page, each once."""
-
-    def __init__(
-        self, read: Callable[[int, str], Awaitable[tuple[list[PageT], bool]]]
-    ) -> None:
-        self._read = read
-        self._news: NewItems[PageT] = NewItems()
-        self._number = 0
-        self._last_id = ""
-        self._has_more = True
-
-    async def next(self) -> Sequence[PageT]:
-        """Return the new items of the next page that has some; none at the end.
-
-        What is read goes by the number of a page, counted from 1, or by the id of the last
-        item so far, and says whether there are more.
-        """
-        for _ in range(MAX_STALE_PAGES):
-            if not self._has_more:
-                break
-            self._number += 1
-            items, has_more = await self._read(self._number, self._last_id)
-            self._has_more = has_more and bool(items)
-            if items:
-                self._last_id = to_text(items[-1].raw.get("id"))
-            if new := self._news.of(items):
-                return new
-        self._has_more = False
-        return ()
-
-
-def to_price(value: Any) -> Decimal | None:
-    """Return the amount of money, which comes as text and maybe with an exponent ("9E-7")."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    try:
-        price = Decimal(str(value))
-    except InvalidOperation:
-        return None
-    return price if price.is_finite() else None
-
-
-class Usage(Record):
-    """What the model calls of a turn took. Prices are in `currency`.
-
-    `latency`, `time_to_first_token` and `time_to_generate` are seconds (the last two since
-    1.10).
-    """
-
-    __slots__ = ()
-    _shown = "total_tokens total_price currency latency"
-
-    prompt_tokens = read_integer()
-    completion_tokens = read_integer()
-    total_tokens = read_integer()
-    prompt_unit_price = Member(to_price)
-    prompt_price_unit = Member(to_price)
-    prompt_price = Member(to_price)
-    completion_unit_price = Member(to_price)
-    completion_price_unit = Member(to_price)
-    completion_price = Member(to_price)
-    total_price = Member(to_price)
-    currency = read_text()
-    latency = Member(to_maybe_real)
-    time_to_first_token = Member(to_maybe_real)
-    time_to_generate = Member(to_maybe_real)
-
-
-class Citation(Record):
-    """A piece of a document that an answer is based on.
-
-    The server sends citations where the app shows them ("Citations and Attributions").
-    """
-
-    __slots__ = ()
-    _shown = "position document_name score"
-
-    position = read_maybe_integer()
-    dataset_id = read_maybe_text()
-    dataset_name = read_maybe_text()
-    document_id = read_maybe_text()
-    document_name = read_maybe_text()
-    data_source_type = read_maybe_text()
-    segment_id = read_maybe_text()
-    retriever_from = read_maybe_text()
-    score = Member(to_maybe_real)
-    hit_count = read_maybe_integer()
-    word_count = read_maybe_integer()
-    segment_position = read_maybe_integer()
-    index_node_hash = read_maybe_text()
-    content = read_maybe_text()
-    summary = read_maybe_text()
-    page = read_maybe_integer()
-    title = read_maybe_text()
-    doc_metadata = read_maybe_object()
 
 
 class Thought(Record):

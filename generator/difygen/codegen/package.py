@@ -12,7 +12,7 @@ from difygen.codegen.annotations import RUNTIME
 from difygen.codegen.describe import wrap
 from difygen.codegen.module import ModulePlan, ModuleText, plan_module
 from difygen.codegen.names import NameRequest, name_apps, public_names
-from difygen.codegen.runtime import exported_names, runtime_files
+from difygen.codegen.runtime import exported_names, parts_for, runtime_files
 from difygen.codegen.syntax import (
     INDENT,
     LINE_LENGTH,
@@ -62,7 +62,8 @@ def generate(apps: Sequence[App], options: Options = Options()) -> Generated:  #
         if options.single_file:
             return Generated({SINGLE_FILE: generate_file(modules, options)}, diagnostics)
         files = {module.path: module.text for module in modules}
-        files |= generate_package({module.name: module.exports for module in modules}, options)
+        parts = parts_for(module.app.mode for module in modules)
+        files |= generate_package({module.name: module.exports for module in modules}, options, parts)
         return Generated(dict(sorted(files.items())), diagnostics)
     except TemplateProblem as problem:
         return Generated({}, (*diagnostics, problem.finding))
@@ -105,22 +106,24 @@ def generate_file(modules: Sequence[ModuleText], options: Options) -> str:
     from difygen.codegen.single_file import join_modules  # few packages are one file
 
     ordered = sorted(modules, key=lambda module: module.name)
-    contents = join_modules(ordered, options.runtime)
+    parts = parts_for(module.app.mode for module in modules)
+    contents = join_modules(ordered, parts, options.runtime)
     context = {
         **vars(contents),
         "docstring": ordered[0].docstring if len(ordered) == 1 else None,
         "modules": ordered,
-        "exports": _quoted([*exported_names(), *(name for module in ordered for name in module.exports)]),
+        "exports": _quoted([*exported_names(parts), *(name for module in ordered for name in module.exports)]),
     }
     return _formatted(_rendered("bundle", context, options), options)
 
 
 def generate_package(
-    exports: Mapping[str, Sequence[str]], options: Options, made: Collection[str] = ()
+    exports: Mapping[str, Sequence[str]], options: Options, parts: frozenset[str], made: Collection[str] = ()
 ) -> dict[str, str]:
     """Return the files beside the apps' modules: `__init__.py`, the runtime if it is not shared, and `py.typed`.
 
-    `exports` are the public names by module. Files of the runtime that are among those `made` are left out.
+    `exports` are the public names by module, `parts` those of the runtime that its apps need. Files of the runtime
+    that are among those `made` are left out.
 
     Raises:
         TemplateProblem: A template of the user cannot be used.
@@ -144,13 +147,13 @@ def generate_package(
     }
     files = {"__init__.py": _rendered("init", context, options)}
     if not options.runtime:
-        files |= {path: text for path, text in runtime_files().items() if path not in made}
+        files |= {path: text for path, text in runtime_files(parts).items() if path not in made}
     return {path: _formatted(text, options) for path, text in files.items()} | {"py.typed": ""}
 
 
 def generate_runtime(options: Options) -> dict[str, str]:
     """Return the files of a runtime that stands by itself, for packages that share it."""
-    files = {path.rpartition("/")[2]: _formatted(text, options) for path, text in runtime_files().items()}
+    files = {path.removeprefix("_runtime/"): _formatted(text, options) for path, text in runtime_files().items()}
     return files | {"py.typed": ""}
 
 

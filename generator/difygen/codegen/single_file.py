@@ -49,14 +49,17 @@ class Contents(Record):
     sections: Sequence[FileSection]
 
 
-def join_modules(modules: Sequence[ModuleText], runtime: str | None = None) -> Contents:
-    """Return the contents of one file with all apps, and with the runtime unless that is imported from a package."""
-    ours = () if runtime else runtime_modules()
+def join_modules(modules: Sequence[ModuleText], parts: frozenset[str], runtime: str | None = None) -> Contents:
+    """Return the contents of one file with all apps, and with these parts of the runtime.
+
+    Of one that is imported from a package, only what these apps need is imported.
+    """
+    ours = () if runtime else runtime_modules(parts)
     sections = [FileSection(Code(each.summary), Code(f"\n\n{each.body}")) for each in ours]
     sections += [
         FileSection(Code(f"The {each.app.kind.word} `{each.name}`."), Code(each.text.rstrip())) for each in modules
     ]
-    merged: dict[str, set[str]] = {runtime: set(exported_names())} if runtime else {"typing": {"TYPE_CHECKING"}}
+    merged: dict[str, set[str]] = {runtime: set(exported_names(parts))} if runtime else {"typing": {"TYPE_CHECKING"}}
     for imports in (*(each.imports for each in ours), *(each.imports for each in modules)):
         for home, names in imports.items():
             if home != RUNTIME:
@@ -73,12 +76,12 @@ def _late_imports(modules: Sequence[RuntimeModule]) -> Code:
 
 
 @cache
-def runtime_modules() -> tuple[RuntimeModule, ...]:
-    """Return the modules of the runtime, each after those that it needs."""
+def runtime_modules(parts: frozenset[str]) -> tuple[RuntimeModule, ...]:
+    """Return the modules of the runtime with some parts, each after those that it needs."""
     modules: dict[str, RuntimeModule] = {}
-    for path, text in runtime_files().items():
-        name = path.rpartition("/")[2].removesuffix(".py")
-        if name != "__init__":
+    for path, text in runtime_files(parts).items():
+        name = path.removeprefix("_runtime/").removesuffix(".py").replace("/", ".")
+        if not name.endswith("__init__"):
             modules[name] = _take_apart(name, text)
     order = TopologicalSorter({name: sorted(each.needs) for name, each in sorted(modules.items())})
     return tuple(modules[name] for name in order.static_order())
@@ -110,7 +113,8 @@ def _note(statement: ast.Import | ast.ImportFrom, module: RuntimeModule) -> None
     if isinstance(statement, ast.Import):
         module.imports |= {name.name: () for name in statement.names}
     elif statement.level:
-        module.needs.add(statement.module or "")
+        package = module.name.split(".")[: -statement.level]
+        module.needs.add(".".join([*package, statement.module or ""]))
     else:
         home = statement.module or ""  # it may stand in two statements: one is for `import name as other`
         module.imports[home] = (*module.imports.get(home, ()), *map(ast.unparse, statement.names))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from difygen import __version__
 from difygen.codegen.module import ModuleText
 from difygen.codegen.package import generate_file, generate_module, generate_package
-from difygen.codegen.runtime import runtime_files
+from difygen.codegen.runtime import FACE, parts_for, runtime_files
 from difygen.codegen.templates import TemplateProblem
 from difygen.definitions import origin_of
 from difygen.definitions.lockfile import (
@@ -208,8 +208,12 @@ def _package(
     after |= {str(entry.module.name): entry.contract for entry in entries}
     texts = {module.path: module.text for module in modules}
     exports = {module: after[module].members["exports"] for module in sorted(apps)}
-    texts |= generate_package(exports, options, made=held.kept)
-    untouched = {f"{module}.py" for module in kept} | (runtime_files().keys() & held.kept)
+    parts = parts_for(one.mode for one in apps.values())
+    laid_out = runtime_files(parts).keys() & held.kept
+    if old and parts != parts_for(one.mode for one in old.apps.values()):
+        laid_out -= {FACE}  # it has to do with another choice of parts
+    texts |= generate_package(exports, options, parts, made=laid_out)
+    untouched = {f"{module}.py" for module in kept} | laid_out
     files = {path: hash_bytes(text.encode()) for path, text in texts.items()}
     files |= {path: old.files[path] for path in untouched} if old else {}
     lock = Lock(__version__, request.fingerprint, files, apps, join_contracts(after))

@@ -11,7 +11,7 @@ from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from difygen import __version__
-from difygen.codegen.runtime import runtime_files
+from difygen.codegen.runtime import parts_for, runtime_files
 from difygen.codegen.syntax import LINE_LENGTH
 from difygen.config import Config
 from difygen.console import echo, say_error
@@ -246,7 +246,7 @@ def _laid_out(request: Request, lock: Lock | None) -> set[str]:
     if is_usual or lock is None or (lock.generator, lock.options) != (__version__, request.fingerprint):
         return set()
     found = set()
-    for path, text in runtime_files().items():
+    for path, text in runtime_files(parts_for(one.mode for one in lock.apps.values())).items():
         with suppress(OSError, SyntaxError, ValueError, RecursionError, MemoryError):  # whatever stands there
             data = read_file(os.path.join(request.folder, path), follow=False)
             if lock.wrote(path, hash_bytes(data)) and ast.dump(ast.parse(data)) == ast.dump(ast.parse(text)):

@@ -1,14 +1,30 @@
 """The async clients of chat-type apps, their turns, the streams of these, and conversations.
 
-Every method awaits a flow of `_chat_operations`.
+Every method awaits a flow of `_operations`.
 """
 
 import os
 from collections.abc import AsyncIterator
 from typing import Any, BinaryIO, Generic, Literal, Unpack, cast
 
-from ._async_client import AsyncAppClient, AsyncEventStream, AsyncRunMethods
-from ._chat_operations import (
+from .._async_client import AsyncAppClient, AsyncEventStream, AsyncRunMethods
+from .._files import File, FilesInput
+from .._models import Inputs, InputsT
+from .._operations import ClientOptions
+from .._session import StreamSession
+from ._conversations import (
+    Annotation,
+    AnnotationJob,
+    Feedback,
+    Pages,
+    PageT,
+    StoredConversation,
+    StoredMessage,
+    Variables,
+    VariablesT,
+    VariablesT_co,
+)
+from ._operations import (
     ChatOperations,
     ConversationFlows,
     ConversationOrder,
@@ -18,21 +34,6 @@ from ._chat_operations import (
     follow_turn,
     take_turn,
 )
-from ._conversations import (
-    Annotation,
-    AnnotationJob,
-    Feedback,
-    StoredConversation,
-    StoredMessage,
-    Variables,
-    VariablesT,
-    VariablesT_co,
-)
-from ._files import File, FilesInput
-from ._models import Inputs, InputsT
-from ._operations import ClientOptions
-from ._payloads import Pages, PageT
-from ._session import StreamSession
 from ._turns import (
     AnswerOutputs,
     ChatInfo,

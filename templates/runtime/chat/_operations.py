@@ -9,19 +9,8 @@ from collections.abc import Mapping
 from math import inf
 from typing import Any, Generic, Literal, Unpack
 
-from ._answers import Answer, json_object, unexpected
-from ._conversations import (
-    Annotation,
-    AnnotationJob,
-    ConversationVariable,
-    Feedback,
-    StoredConversation,
-    StoredMessage,
-    VariablesT_co,
-    check_variable,
-    read_variables,
-)
-from ._errors import (
+from .._answers import Answer, json_object, unexpected
+from .._errors import (
     AnswerTooLargeError,
     ConfigurationError,
     ConversationMismatchError,
@@ -30,7 +19,7 @@ from ._errors import (
     NotFoundError,
     StreamInterruptedError,
 )
-from ._files import (
+from .._files import (
     File,
     FilesInput,
     PreparedFile,
@@ -39,20 +28,11 @@ from ._files import (
     named_source,
     upload_body,
 )
-from ._http import Call
-from ._models import Inputs, ResponseMode, WorkflowInfo, check_json, prepared_files
-from ._operations import ClientOptions, Operations
-from ._payloads import (
-    PAGE_SIZE,
-    NewItems,
-    Pages,
-    to_flag,
-    to_maybe_text,
-    to_objects,
-    to_text,
-    to_texts,
-)
-from ._protocol import (
+from .._http import Call
+from .._models import Inputs, ResponseMode, WorkflowInfo, check_json, prepared_files
+from .._operations import ClientOptions, Operations
+from .._payloads import to_flag, to_maybe_text, to_objects, to_text, to_texts
+from .._protocol import (
     JSON_HEADERS,
     checked_run_id,
     get_call,
@@ -60,9 +40,23 @@ from ._protocol import (
     start_call,
     to_json_body,
 )
-from ._session import StreamSession, collect, is_blocking
-from ._settings import HeaderValues, Settings
-from ._transport import Slot, Transport, TurnSlot
+from .._session import StreamSession, collect, is_blocking
+from .._settings import HeaderValues, Settings
+from .._transport import Slot, Transport, TurnSlot
+from ._conversations import (
+    PAGE_SIZE,
+    Annotation,
+    AnnotationJob,
+    ConversationVariable,
+    Feedback,
+    NewItems,
+    Pages,
+    StoredConversation,
+    StoredMessage,
+    VariablesT_co,
+    check_variable,
+    read_variables,
+)
 from ._turns import (
     AnswerOutputs,
     ChatInfo,

@@ -7,9 +7,9 @@ parsed within limits, and never run.
 
 import ast
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -20,17 +20,20 @@ from pydantic import (
     create_model,
 )
 
-from ._answers import parsed
-from ._errors import VariableError
-from ._files import BUILD_LATER, File
-from ._models import check_json, files_of, to_json
-from ._payloads import (
-    Citation,
+from .._answers import parsed
+from .._errors import VariableError
+from .._files import BUILD_LATER, File
+from .._models import check_json, files_of, to_json
+from .._payloads import (
+    MAX_STALE_PAGES,
     Form,
+    Member,
     Record,
     Thought,
     read_flag,
     read_integer,
+    read_maybe_integer,
+    read_maybe_object,
     read_maybe_text,
     read_moment,
     read_object,
@@ -38,6 +41,7 @@ from ._payloads import (
     to_maybe_object,
     to_maybe_text,
     to_objects,
+    to_real,
     to_text,
 )
 
@@ -107,6 +111,101 @@ def is_plain_value(text: str) -> bool:
         if not 0 <= depth <= MAX_VALUE_DEPTH or items > MAX_VALUE_ITEMS:
             return False
     return True
+
+
+PAGE_SIZE = 100
+"""The most that the server takes."""
+
+PageT = TypeVar("PageT", bound=Record)
+
+
+class NewItems(Generic[PageT]):
+    """The items of each page that no page before had. What lacks an id is passed over.
+
+    A server that repeats a page for ever comes to an end so, and so do items that move
+    from page to page while one reads.
+    """
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+
+    def of(self, items: Iterable[PageT]) -> list[PageT]:
+        """Return the new items, in their order."""
+        new: list[PageT] = []
+        for item in items:
+            item_id = to_text(item.raw.get("id"))
+            if item_id and item_id not in self._seen:
+                self._seen.add(item_id)
+                new.append(item)
+        return new
+
+
+class Pages(Generic[PageT]):
+    """Items that come page by page, each once."""
+
+    def __init__(
+        self, read: Callable[[int, str], Awaitable[tuple[list[PageT], bool]]]
+    ) -> None:
+        self._read = read
+        self._news: NewItems[PageT] = NewItems()
+        self._number = 0
+        self._last_id = ""
+        self._has_more = True
+
+    async def next(self) -> Sequence[PageT]:
+        """Return the new items of the next page that has some; none at the end.
+
+        What is read goes by the number of a page, counted from 1, or by the id of the last
+        item so far, and says whether there are more.
+        """
+        for _ in range(MAX_STALE_PAGES):
+            if not self._has_more:
+                break
+            self._number += 1
+            items, has_more = await self._read(self._number, self._last_id)
+            self._has_more = has_more and bool(items)
+            if items:
+                self._last_id = to_text(items[-1].raw.get("id"))
+            if new := self._news.of(items):
+                return new
+        self._has_more = False
+        return ()
+
+
+def to_maybe_real(value: Any) -> float | None:
+    """Return the number, or None where there is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return to_real(value)
+
+
+class Citation(Record):
+    """A piece of a document that an answer is based on.
+
+    The server sends citations where the app shows them ("Citations and Attributions").
+    """
+
+    __slots__ = ()
+    _shown = "position document_name score"
+
+    position = read_maybe_integer()
+    dataset_id = read_maybe_text()
+    dataset_name = read_maybe_text()
+    document_id = read_maybe_text()
+    document_name = read_maybe_text()
+    data_source_type = read_maybe_text()
+    segment_id = read_maybe_text()
+    retriever_from = read_maybe_text()
+    score = Member(to_maybe_real)
+    hit_count = read_maybe_integer()
+    word_count = read_maybe_integer()
+    segment_position = read_maybe_integer()
+    index_node_hash = read_maybe_text()
+    content = read_maybe_text()
+    summary = read_maybe_text()
+    page = read_maybe_integer()
+    title = read_maybe_text()
+    doc_metadata = read_maybe_object()
 
 
 class StoredConversation(Record):

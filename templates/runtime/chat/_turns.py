@@ -7,28 +7,30 @@ Knows the shapes of Dify's payloads; knows nothing of HTTP.
 import dataclasses
 from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any, Literal, TypeVar
 
 from typing_extensions import TypedDict
 
-from ._conversations import Variables
-from ._errors import ConfigurationError, ConversationMismatchError, DifyError
-from ._files import File, FileRules, FilesInput, PreparedFile, prepare_files
-from ._models import Inputs, Outputs, ResponseMode, files_of, is_same_run
-from ._payloads import (
+from .._errors import ConfigurationError, ConversationMismatchError, DifyError
+from .._files import File, FileRules, FilesInput, PreparedFile, prepare_files
+from .._models import Inputs, Outputs, ResponseMode, files_of, is_same_run
+from .._payloads import (
     EVENT_TYPES,
     AgentMessage,
-    Citation,
     Event,
     Form,
+    Member,
     Message,
     MessageEnd,
     MessageReplace,
+    Record,
     Thought,
-    Usage,
     WorkflowFinished,
     WorkflowPaused,
     forms_of,
+    read_integer,
+    read_text,
     to_maybe_object,
     to_maybe_text,
     to_moment,
@@ -36,9 +38,10 @@ from ._payloads import (
     to_objects,
     to_text,
 )
-from ._protocol import NOTABLE, RunState, usable_id
-from ._settings import HeaderValues
-from ._transport import Transport, TurnSlot, Turnstile
+from .._protocol import NOTABLE, RunState, usable_id
+from .._settings import HeaderValues
+from .._transport import Transport, TurnSlot, Turnstile
+from ._conversations import Citation, Variables, to_maybe_real
 
 AppKind = Literal["chatflow", "chat", "agent", "completion"]
 TurnStatus = Literal["succeeded", "failed", "stopped", "paused"]
@@ -178,6 +181,43 @@ class AnswerOutputs(Outputs):
     """What the run of a chatflow gives."""
 
     answer: str = ""
+
+
+def to_price(value: Any) -> Decimal | None:
+    """Return the amount of money, which comes as text and maybe with an exponent ("9E-7")."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    try:
+        price = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return price if price.is_finite() else None
+
+
+class Usage(Record):
+    """What the model calls of a turn took. Prices are in `currency`.
+
+    `latency`, `time_to_first_token` and `time_to_generate` are seconds (the last two since
+    1.10).
+    """
+
+    __slots__ = ()
+    _shown = "total_tokens total_price currency latency"
+
+    prompt_tokens = read_integer()
+    completion_tokens = read_integer()
+    total_tokens = read_integer()
+    prompt_unit_price = Member(to_price)
+    prompt_price_unit = Member(to_price)
+    prompt_price = Member(to_price)
+    completion_unit_price = Member(to_price)
+    completion_price_unit = Member(to_price)
+    completion_price = Member(to_price)
+    total_price = Member(to_price)
+    currency = read_text()
+    latency = Member(to_maybe_real)
+    time_to_first_token = Member(to_maybe_real)
+    time_to_generate = Member(to_maybe_real)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,31 @@
 """The blocking clients of chat-type apps, their turns, the streams of these, and conversations.
 
-Every method runs a flow of `_chat_operations`.
+Every method runs a flow of `_operations`.
 """
 
 import os
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Generic, Literal, Unpack, cast
 
-from ._chat_operations import (
+from .._client import AppClient, EventStream, RunMethods
+from .._files import File, FilesInput
+from .._models import Inputs, InputsT
+from .._operations import ClientOptions
+from .._session import StreamSession
+from .._transport import run_now
+from ._conversations import (
+    Annotation,
+    AnnotationJob,
+    Feedback,
+    Pages,
+    PageT,
+    StoredConversation,
+    StoredMessage,
+    Variables,
+    VariablesT,
+    VariablesT_co,
+)
+from ._operations import (
     ChatOperations,
     ConversationFlows,
     ConversationOrder,
@@ -17,23 +35,6 @@ from ._chat_operations import (
     follow_turn,
     take_turn,
 )
-from ._client import AppClient, EventStream, RunMethods
-from ._conversations import (
-    Annotation,
-    AnnotationJob,
-    Feedback,
-    StoredConversation,
-    StoredMessage,
-    Variables,
-    VariablesT,
-    VariablesT_co,
-)
-from ._files import File, FilesInput
-from ._models import Inputs, InputsT
-from ._operations import ClientOptions
-from ._payloads import Pages, PageT
-from ._session import StreamSession
-from ._transport import run_now
 from ._turns import (
     AnswerOutputs,
     ChatInfo,
