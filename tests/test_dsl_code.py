@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from difygen.parser.dsl.code.results import returned
+from difygen.parser.dsl.code import returned
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from difygen.model import ArrayOf, ObjectOf, Primitive, Property, UnionOf
-from difygen.parser.dsl.code.results import Parameter, returned
+from difygen.parser.dsl.code import Parameter, returned
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.shapes import check_shape

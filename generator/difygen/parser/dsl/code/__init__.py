@@ -3,13 +3,13 @@
 values    what a value may be; machine: a program gone through once with such, whatever its language
 python_names, python_values, python_calls, python   one language, from below to above
 javascript_names, javascript_values, javascript     the other
-results   what a program returns
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from difygen.model import ArrayOf, JsonValue, ObjectOf, Primitive, Property, Type
 from difygen.parser.dsl.graph import Step, mapping, sequence, text
@@ -19,9 +19,11 @@ from difygen.types import or_null, type_of
 from difygen.wording import named
 
 if TYPE_CHECKING:
+    from difygen.parser.dsl.code.javascript import JavaScriptReader
+    from difygen.parser.dsl.code.python import PythonReader
     from difygen.parser.dsl.code.values import Shape
 
-
+MAX_LENGTH = 40_000
 MAX_DEPTH = 32
 MAX_PLACES = 3
 
@@ -58,10 +60,54 @@ def _returned(step: Step, given: Mapping[str, Value]) -> Shape | None:
     code = step.data.get("code")
     if not isinstance(code, str):
         return None
-    from difygen.parser.dsl.code.results import Parameter, returned
-
     parameters = [Parameter(name, value.type, bool(value.null)) for name, value in given.items()]
     return returned(text(step.data.get("code_language")), code, tuple(parameters))
+
+
+class Parameter(NamedTuple):
+    """What a code node is given: the name, the type, and whether it may be null."""
+
+    name: str
+    type: Type
+    nullable: bool
+
+
+@lru_cache(maxsize=32)
+def returned(language: str, code: str, parameters: tuple[Parameter, ...] | None = None) -> Shape | None:
+    """Return the shape of what the function `main` of a text returns, or None if that cannot be said.
+
+    Without `parameters`, they may be anything. What is not plainly a value counts as possibly null. A result that lacks
+    a declared output, and one that is no object, makes the node fail; so nothing is said of such runs.
+    """
+    if len(code) > MAX_LENGTH:
+        return None
+    from difygen.parser.dsl.code.machine import UnfitError
+
+    try:
+        reader = _reader(language, code)
+        if reader is None:
+            return None
+        given = None if parameters is None else {each.name: reader.given(*each) for each in parameters}
+        return reader.shape(reader.main(given))
+    except (UnfitError, RecursionError):
+        return None
+
+
+def _reader(language: str, code: str) -> PythonReader | JavaScriptReader | None:
+    """Return the reader of a program, which is imported when a node of its language is met; None if there is none."""
+    if language == "python3":
+        from difygen.parser.dsl.code.python import PythonReader
+        from difygen.parser.dsl.code.python_names import python_tree
+
+        module = python_tree(code)
+        return None if module is None else PythonReader(module)
+    if language == "javascript" and ("function" in code or "=>" in code):
+        from difygen.parser.dsl.code.javascript import JavaScriptReader
+        from difygen.parser.dsl.code.javascript_names import javascript_tree
+
+        script = javascript_tree(code)
+        return None if script is None else JavaScriptReader(script)
+    return None
 
 
 def _type(output: Mapping[str, JsonValue], type_: Type, shape: Shape | None, depth: int) -> Type:

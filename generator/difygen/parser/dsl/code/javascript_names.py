@@ -62,7 +62,7 @@ _METHODS = TEXT_METHODS | TEXT_OR_LIST | SMALL_METHODS | CALLBACK_METHODS | froz
 """Who assigns to such a member may change what everybody's texts and lists do."""
 
 
-def parsed(code: str) -> Node | None:
+def javascript_tree(code: str) -> Node | None:
     """Return the syntax tree of a JavaScript text, or None if it has none."""
     try:
         tree = Parser(Language(tree_sitter_javascript.language())).parse(code.encode())

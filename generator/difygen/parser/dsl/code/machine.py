@@ -13,7 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from difygen.model import ArrayOf, ObjectOf, OneOf, Primitive, Type, UnionOf
 from difygen.parser.dsl.code.values import (
+    A_NUMBER,
     A_TEXT,
     BY_CODE,
     DATA,
@@ -31,6 +33,7 @@ from difygen.parser.dsl.code.values import (
     State,
     any_of,
     data,
+    merged_members,
 )
 from difygen.record import Record
 
@@ -38,6 +41,7 @@ MAX_STEPS = 30_000
 MAX_CALLS = 6
 MAX_NESTING = 60
 MAX_SHAPE = 6
+MAX_GIVEN = 6
 MAX_ROUNDS = 12
 
 
@@ -257,7 +261,7 @@ class Machine:
         """Return an object after all members of a value were put into it."""
         results = [
             container._replace(
-                members=_later(container, each),
+                members=merged_members(container, each),
                 others=container.others | each.others,
                 keys=container.keys | each.keys,
                 rest=container.rest | each.rest,
@@ -432,6 +436,38 @@ class Machine:
             self.join(each._replace(env=env))
         return frame.result
 
+    # -- what it is given -----------------------------------------------------------------------------------------
+
+    def given(self, name: str, type_: Type, nullable: bool) -> Abstract:
+        """Return a parameter of a type, which may be null."""
+        value = self._of_type(name, type_, 0)
+        return value._replace(null=frozenset((name,))) if nullable else value
+
+    def _of_type(self, path: str, type_: Type, depth: int) -> Abstract:
+        """Return a value of a type, at some place of what the program is given."""
+        if depth > MAX_GIVEN:
+            return data(path)
+        match type_:
+            case ArrayOf(item):
+                return self.make_list(path, self._of_type(f"{path}[]", item, depth + 1))
+            case ObjectOf(properties) if properties:
+                members = {
+                    each.name: (self._of_type(f"{path}.{each.name}", each.type, depth + 1), each.required)
+                    for each in properties
+                }
+                return self.make(path, Container(False, members=members, rest=data(f"{path}[]")))
+            case UnionOf(members):
+                return any_of([self._of_type(path, each, depth + 1) for each in members])
+            case Primitive.STRING | OneOf():
+                return Abstract(TEXT, path=path)
+            case Primitive.NUMBER | Primitive.INTEGER | Primitive.BOOLEAN:
+                return A_NUMBER
+            case Primitive.NULL:
+                return Abstract(null=frozenset((path,)))
+            case Primitive.ANY:
+                return data(path)
+        return data(path).there
+
     # -- results --------------------------------------------------------------------------------------------------
 
     def shape(self, value: Abstract, depth: int = 0) -> Shape:
@@ -456,18 +492,6 @@ class Machine:
         if value.kinds & DATA:
             source = "" if self.has_changed_data else value.path
         return Shape(null, self.shape(inner, depth + 1), members, self.shape(rest, depth + 1), source)
-
-
-def _later(first: Container, second: Container) -> dict[str, tuple[Abstract, bool]]:
-    """Return the members of an object after all members of a second one were put into it."""
-    members = dict(second.members)
-    for name, (value, sure) in second.members.items():
-        if not sure:
-            own, there = first.members.get(name, (first.rest, False))
-            members[name] = (value | own, there)
-    for name, (own, there) in first.members.items():
-        members.setdefault(name, (own | second.rest, there))
-    return members
 
 
 def _join_into(target: dict, source: dict) -> None:  # type: ignore[type-arg]

@@ -40,7 +40,7 @@ LATE_NAMES = ("b64decode", "inputs_obj", "output_obj", "output_json", "result")
 """What Dify binds beside the code, some of it before it calls `main`."""
 
 
-def parsed(code: str) -> _ast.Module | None:
+def python_tree(code: str) -> _ast.Module | None:
     """Return the syntax tree of a Python text, or None if it has none."""
     try:
         with warnings.catch_warnings():

@@ -154,6 +154,18 @@ def loosened(container: Container) -> Container:
     )
 
 
+def merged_members(first: Container, second: Container) -> dict[str, tuple[Abstract, bool]]:
+    """Return the members of an object after all members of a second one were put into it."""
+    members = dict(second.members)
+    for name, (value, sure) in second.members.items():
+        if not sure:
+            own, there = first.members.get(name, (first.rest, False))
+            members[name] = (value | own, there)
+    for name, (own, there) in first.members.items():
+        members.setdefault(name, (own | second.rest, there))
+    return members
+
+
 class Function:
     """A function of the program. `outer` is where it was made; `free` are the names that it uses and does not bind."""
 
