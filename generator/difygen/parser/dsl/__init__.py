@@ -7,8 +7,8 @@ From below to above:
 
 graph         steps and how they are connected
 branches      the ways out of steps, and what they test; runs: which steps a run comes to
-nullability   what a selector leads to, and when there is a value of it; conditions: that in words
-node_types    the table of node types; node_fields, code/: what its functions say that nodes give
+node_fields   what a selector leads to, and when there is a value of it; conditions: that in words
+node_types    the table of node types: which fields of what kind they give; code/: what code nodes give
 dataflow      from a selector to the node that makes a value
 inputs, outputs   what callers send, and what nodes give at the end
 

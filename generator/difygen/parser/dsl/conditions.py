@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeAlias
 
 from difygen.parser.dsl.branches import Branch, has_default_title, tested
 from difygen.parser.dsl.graph import Graph, Port
-from difygen.parser.dsl.nullability import Requirement
+from difygen.parser.dsl.node_fields import Requirement
 from difygen.parser.dsl.runs import Played, Runs
 from difygen.record import Record
 from difygen.wording import listed, quoted

@@ -11,9 +11,8 @@ from functools import partial
 from difygen.model import ArrayOf, JsonValue, Primitive, Type
 from difygen.parser.dsl.conditions import Giver, Sentences
 from difygen.parser.dsl.graph import Graph, Step, mapping, sequence, text, texts
-from difygen.parser.dsl.node_fields import MODEL
+from difygen.parser.dsl.node_fields import MODEL, Requirement, Unknown, Value, member, nothing, unknown
 from difygen.parser.dsl.node_types import FAIL, NODE_TYPES, branches_of
-from difygen.parser.dsl.nullability import Requirement, Unknown, Value, member, nothing, unknown
 from difygen.parser.dsl.runs import Runs
 from difygen.record import replace
 from difygen.types import is_small, merge, type_of

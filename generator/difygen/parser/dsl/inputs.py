@@ -24,7 +24,7 @@ from difygen.model import (
     UserAction,
 )
 from difygen.parser.dsl.graph import PATH, Graph, Step, mapping, sequence, text, texts
-from difygen.parser.dsl.nullability import Value
+from difygen.parser.dsl.node_fields import FIELD_KINDS, Value
 from difygen.parser.secrets import looks_like_secret
 from difygen.record import Record, replace
 from difygen.types import json_of, merge, type_of_schema
@@ -296,15 +296,6 @@ def _object(raw: JsonValue) -> tuple[Default, str]:
 
 WEB_APP = "webapp"
 """The one delivery whose tokens Dify's API knows, too (seen on 1.14.2)."""
-
-FIELD_KINDS: Mapping[str, InputKind] = {
-    "text-input": "text-input",  # of 1.13, in both spellings
-    "text_input": "text-input",
-    "paragraph": "paragraph",
-    "select": "select",
-    "file": "file",
-    "file-list": "file-list",
-}
 
 
 def read_forms(graph: Graph, report: Diagnostics) -> tuple[HumanForm, ...]:

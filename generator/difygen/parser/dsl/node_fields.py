@@ -1,21 +1,141 @@
-"""What nodes give, type by type: the functions of the node table.
+"""What stands at a selector: a type, and what has to happen in a run for there to be a value; and what nodes give.
 
-Those of the first half know a node's own settings. Those of the second follow selectors: what such nodes give is made
-of other nodes' values, of which they choose one, go through a list, or take one apart.
+The functions of the node table in here know a node's own settings. Those that follow selectors stand beside the table.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, Protocol, TypeAlias
 
-from difygen.model import INPUT_TRAITS, ArrayOf, JsonValue, ObjectOf, OneOf, Primitive, Property, Type
+from difygen.model import (
+    INPUT_TRAITS,
+    ArrayOf,
+    InputKind,
+    JsonValue,
+    ObjectOf,
+    OneOf,
+    Primitive,
+    Property,
+    Type,
+    UnionOf,
+)
 from difygen.parser.dsl.branches import TIMEOUT, actions, routes
-from difygen.parser.dsl.graph import Step, mapping, sequence, text, texts
-from difygen.parser.dsl.inputs import FIELD_KINDS
-from difygen.parser.dsl.nullability import Requirement, Unknown, Value, any_of, nothing
-from difygen.types import items_of, json_of, merge, or_null, type_of, type_of_schema, union, without_null
+from difygen.parser.dsl.graph import Port, Step, mapping, sequence, text, texts
+from difygen.record import Record
+from difygen.types import json_of, merge, type_of, type_of_schema, union, without_null
 from difygen.wording import named, quoted
+
+MAX_CLAUSES = 16
+_ATTRIBUTES: dict[str, tuple[Type, bool]] = {
+    # name: type, and whether it can be null (what a file of that origin lacks)
+    "type": (Primitive.STRING, False),
+    "size": (Primitive.INTEGER, False),
+    "name": (Primitive.STRING, True),
+    "mime_type": (Primitive.STRING, True),
+    "transfer_method": (Primitive.STRING, False),
+    "url": (Primitive.STRING, True),
+    "extension": (Primitive.STRING, True),
+    "related_id": (Primitive.STRING, True),
+}
+
+
+class Requirement(Record):
+    """Ports of which a run must have taken at least one for a value to be there.
+
+    `words` say when that is not so, if it is not obvious.
+    """
+
+    ports: tuple[Port, ...]
+    words: str = ""
+
+
+class Unknown(Record):
+    """Why a type cannot be told: a stable code, and the reason in words that go on after a colon."""
+
+    code: str
+    reason: str
+
+
+class Value(NamedTuple):
+    """What stands at a selector.
+
+    `type` is NULL where no run ever has a value there, and ANY where nothing is known; `unknown` then says why. All
+    of `requirements` must be met for the value to be there; `null` says in words why it may be null or missing even
+    then. In both, `{node}` stands for the title of the step that makes the value.
+    """
+
+    type: Type
+    null: str = ""
+    requirements: tuple[Requirement, ...] = ()
+    unknown: Unknown | None = None
+
+
+def unknown(code: str, reason: str) -> Value:
+    """Return a value of which nothing is known."""
+    return Value(Primitive.ANY, unknown=Unknown(code, reason))
+
+
+def nothing(code: str, reason: str) -> Value:
+    """Return a value that is null in every run."""
+    return Value(Primitive.NULL, null=reason, unknown=Unknown(code, reason))
+
+
+def any_of(values: Iterable[Value], words: str) -> tuple[Requirement, ...] | None:
+    """Return what is needed for at least one of several values to be there, or None if that is too much."""
+    clauses: list[tuple[Port, ...]] = [()]
+    for value in values:
+        clauses = [clause + each.ports for clause in clauses for each in value.requirements]
+        if len(clauses) > MAX_CLAUSES:
+            return None
+    return tuple(Requirement(clause, words) for clause in clauses)
+
+
+def member(value: Value, name: str) -> Value:
+    """Return what stands at `name` within a value.
+
+    Dify walks objects and the attributes of files; lists cannot be indexed.
+    """
+    type_, _ = without_null(value.type)
+    if isinstance(type_, UnionOf):
+        found = [member(value._replace(type=each), name) for each in type_.members]
+        known = [each for each in found if each.type is not Primitive.NULL]
+        if not known:
+            return found[0]
+        null = next((each.null for each in found if each.null), "")
+        return value._replace(type=merge(*(each.type for each in known)), null=null, unknown=known[0].unknown)
+    if isinstance(type_, ObjectOf):
+        return _property(value, type_, name)
+    if type_ is Primitive.FILE:
+        if name not in _ATTRIBUTES:
+            return nothing("unknown-attribute", f"files have no attribute {named(name)}")
+        type_, nullable = _ATTRIBUTES[name]
+        missing = f"null when the file has no {named(name)}" if nullable else ""
+        return value._replace(type=type_, null=value.null or missing)
+    if type_ is Primitive.ANY or type_ is Primitive.NULL:
+        return value
+    if isinstance(type_, ArrayOf):
+        return nothing("selector-into-list", f"a selector cannot reach {named(name)} in a list")
+    return nothing("selector-into-scalar", f"there is no {named(name)} in a value that is neither an object nor a file")
+
+
+def _property(value: Value, object_: ObjectOf, name: str) -> Value:
+    missing = value.null or f"null when the object has no {named(name)}"
+    for each in object_.properties:
+        if each.name == name:
+            type_, nullable = without_null(each.type)
+            null = missing if nullable or not each.required else value.null
+            why = Unknown("any-property", f"the schema does not say what {named(name)} holds")
+            return value._replace(type=type_, null=null, unknown=why if type_ is Primitive.ANY else None)
+    why = Unknown("unknown-property", f"the schema of the object does not name {named(name)}")
+    if not object_.properties:
+        reason = f"nothing says what is in the object whose {named(name)} is asked for"
+        why = Unknown("object-without-schema", reason)
+    return Value(Primitive.ANY, missing, value.requirements, why)
+
+
+# What nodes give by their own settings
+
 
 STRING, NUMBER, INTEGER, BOOLEAN = Primitive.STRING, Primitive.NUMBER, Primitive.INTEGER, Primitive.BOOLEAN
 OBJECT = ObjectOf()
@@ -65,6 +185,16 @@ MODEL = ObjectOf(
     )
 )
 """What an environment variable of type `llm` holds (1.17): the choice of a model, for nodes to share."""
+
+FIELD_KINDS: Mapping[str, InputKind] = {
+    "text-input": "text-input",  # of 1.13, in both spellings
+    "text_input": "text-input",
+    "paragraph": "paragraph",
+    "select": "select",
+    "file": "file",
+    "file-list": "file-list",
+}
+"""The kinds of fields that the form of a human-input node has, by Dify's words."""
 
 _AGENT_DEFAULTS: dict[str, Type] = {
     "text": STRING,
@@ -310,129 +440,3 @@ def datasource_field(step: Step, name: str, lookup: Lookup) -> Value | None:
 def index_field(step: Step, name: str, lookup: Lookup) -> Value | None:
     """Return a field of a knowledge pipeline's last step."""
     return _undeclared("knowledge-index-field", name)
-
-
-# Of other nodes' values
-
-
-def aggregated(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """Return the first of several variables that has a value, alone as `output` or for each group as an object
-    with one.
-    """
-    settings = mapping(step.data.get("advanced_settings"))
-    if not settings.get("group_enabled"):
-        return _first_of(step, step.data, lookup) if name == "output" else None
-    for group in map(mapping, sequence(settings.get("groups"))):
-        if text(group.get("group_name")) == name:
-            found = _first_of(step, group, lookup)
-            # an upstream null counts as a value, so it is null within the object
-            member = Property("output", or_null(found.type, found.null))
-            return Value(ObjectOf((member,)), "", found.requirements, found.unknown)
-    return None
-
-
-def _first_of(step: Step, group: Mapping[str, JsonValue], lookup: Lookup) -> Value:
-    none = "null when none of the variables of {node} has a value"
-    selectors = sequence(group.get("variables"))
-    found = [(lookup.resolve(each, step.parent), lookup.decided(each, step)) for each in selectors]
-    values = [value for value, _ in found if value.type is not Primitive.NULL]
-    if not values:
-        noted = declared(group.get("output_type"), "output", none)
-        return noted if noted.unknown is None else nothing("aggregator-without-sources", none)
-    # A variable that may be made later than it is asked for is nothing to count on.
-    requirements = any_of([value for value, decided in found if decided and value.type is not Primitive.NULL], none)
-    null = next((each.null for each in values if each.null), "")
-    why = next((each.unknown for each in values if each.unknown is not None), None)
-    return Value(
-        merge(*(each.type for each in values)), null or (none if requirements is None else ""), requirements or (), why
-    )
-
-
-def iterated(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """Return the results of all rounds in one list; within the iteration also the member and its number."""
-    if name == "index":
-        return Value(Primitive.INTEGER)
-    if name == "item":
-        return _member(step, lookup)
-    if name != "output":
-        return None
-    inner = lookup.resolve(step.data.get("output_selector"), step.id)
-    if inner.type in (Primitive.ANY, Primitive.NULL):
-        # What the editor took the results for. It writes `array[string]` where it does not know.
-        cached = items_of(type_of(step.data.get("output_type")) or Primitive.ANY)
-        if cached in (None, Primitive.ANY, Primitive.STRING):
-            return Value(ArrayOf(Primitive.ANY), unknown=inner.unknown)
-        return Value(ArrayOf(or_null(cached or Primitive.ANY)))
-    dropped = step.data.get("error_handle_mode") == "continue-on-error" or lookup.may_miss(inner, step)
-    item: Type = inner.type
-    if step.data.get("flatten_output") is not False:
-        item = _flat(item)
-    return Value(ArrayOf(or_null(item, dropped)), unknown=inner.unknown)
-
-
-def _flat(type_: Type) -> Type:
-    """Return the members of the rounds' lists, where all rounds give lists: Dify then joins them (all but 1.9.0
-    and 1.9.1).
-    """
-    inner = items_of(type_)
-    if isinstance(type_, ArrayOf) or inner is None:
-        return type_ if inner is None else inner
-    return merge(type_, inner)
-
-
-def _member(step: Step, lookup: Lookup) -> Value:
-    source = lookup.resolve(step.data.get("iterator_selector"), step.parent)
-    found = items_of(source.type)
-    if found is None or found is Primitive.ANY:
-        return Value(
-            Primitive.ANY, unknown=source.unknown or Unknown("any-members", "nothing says what {node} goes through")
-        )
-    item, nullable = without_null(found)
-    return Value(item, "null when a member of the list that {node} goes through is null" if nullable else "")
-
-
-def looped(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """Return the loop's variables after its last round."""
-    for each in map(mapping, sequence(step.data.get("loop_variables"))):
-        if text(each.get("label")) == name:
-            return declared(each.get("var_type"), name)
-    if name == "loop_round":
-        return Value(Primitive.INTEGER, "null when {node} ends before its first round")
-    return None
-
-
-def extracted(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """Return the text of a file, or of each of several.
-
-    The newest engine gives an empty list for a file that is not there.
-    """
-    if name != "text":
-        return None
-    source = lookup.resolve(step.data.get("variable_selector"), step.parent)
-    if source.type in (Primitive.ANY, Primitive.NULL):
-        several = step.data.get("is_array_file") is True
-    else:
-        several = items_of(source.type) is not None
-    if several:
-        return Value(ArrayOf(Primitive.STRING))
-    return Value(merge(Primitive.STRING, ArrayOf(Primitive.STRING)) if source.null else Primitive.STRING)
-
-
-def from_list(step: Step, name: str, lookup: Lookup) -> Value | None:
-    """Return what is left of a list, and its first and last member."""
-    if name not in ("result", "first_record", "last_record"):
-        return None
-    source = lookup.resolve(step.data.get("variable"), step.parent)
-    item = items_of(source.type)
-    if item is None or item is Primitive.ANY:
-        cached = declared(step.data.get("var_type") or f"array[{text(step.data.get('item_var_type'))}]", "result")
-        item = items_of(cached.type) or Primitive.ANY
-    why = (
-        (source.unknown or Unknown("any-members", "nothing says what the members of the list of {node} are"))
-        if item is Primitive.ANY
-        else None
-    )
-    if name == "result":
-        return Value(ArrayOf(item), unknown=why)
-    item, _ = without_null(item)
-    return Value(item, "null when {node} leaves no member in its list", unknown=why)

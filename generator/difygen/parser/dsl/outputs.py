@@ -26,7 +26,7 @@ from difygen.model import (
 from difygen.parser.dsl.conditions import ONLY, Giver
 from difygen.parser.dsl.dataflow import Resolver
 from difygen.parser.dsl.graph import PATH, Step, mapping, sequence, text, texts
-from difygen.parser.dsl.nullability import Value
+from difygen.parser.dsl.node_fields import Value
 from difygen.record import Record
 from difygen.types import any_if_null, merge, type_of, without_null
 from difygen.wording import named, quoted

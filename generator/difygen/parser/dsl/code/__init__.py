@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from difygen.model import ArrayOf, JsonValue, ObjectOf, Primitive, Property, Type
 from difygen.parser.dsl.graph import Step, mapping, sequence, text
-from difygen.parser.dsl.node_fields import Lookup, declared
-from difygen.parser.dsl.nullability import Value
+from difygen.parser.dsl.node_fields import Lookup, Value, declared
 from difygen.types import or_null, type_of
 from difygen.wording import named
 
