@@ -199,7 +199,7 @@ def mock_dify(
     try:
         from difygen.command_line import read_config
         from difygen.console import UsageProblem
-        from difygen.mock.api.requests import ServerOptions
+        from difygen.mock.api import ServerOptions
         from difygen.mock.definition import load_served
         from difygen.mock.errors import Cut
         from difygen.mock.server import MockServer, keys_for

@@ -15,8 +15,8 @@ from functools import cache
 from typing import Any
 
 import httpx
-from difygen.diagnostics import Diagnostics
-from difygen.mock.api.requests import ServerOptions
+from difygen.cursor import Diagnostics
+from difygen.mock.api import ServerOptions
 from difygen.mock.definition import Definition, define
 from difygen.mock.server import MockServer, keys_for
 from difygen.parser.dsl import mode_of, read_contract, read_head

@@ -11,7 +11,7 @@ from math import isfinite
 
 from difygen.config import Config
 from difygen.console import OK, WRONG, UsageProblem, collecting, echo, finish, say
-from difygen.mock.api.requests import ServerOptions
+from difygen.mock.api import ServerOptions
 from difygen.mock.definition import Definition, load_served
 from difygen.mock.engine.values import HandlerError, load_handler
 from difygen.mock.errors import Cut, UnknownFaultError

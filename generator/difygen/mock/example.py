@@ -145,7 +145,7 @@ def example_answers(definition: Definition, calls: Sequence[ApiCall]) -> tuple[A
 
 
 async def _answers(definition: Definition, calls: Sequence[ApiCall]) -> tuple[Any, ...]:
-    from difygen.mock.api.requests import ServerOptions, ServerState  # what only those need who ask the server
+    from difygen.mock.api import ServerOptions, ServerState  # what only those need who ask the server
     from difygen.mock.server import create_app
 
     app = definition.workflow

@@ -18,10 +18,10 @@ from typing import Any, NamedTuple
 
 from difygen.mock.conversations import ConversationRow, ConversationStore
 from difygen.mock.definition import Definition, JsonObject
+from difygen.mock.engine import Identity, Simulation
 from difygen.mock.engine.chatflow import ChatflowTurn
-from difygen.mock.engine.forms import Form
+from difygen.mock.engine.nodes import Form
 from difygen.mock.engine.scheduler import Compute, Delay, Pause
-from difygen.mock.engine.simulation import Identity, Simulation
 from difygen.mock.engine.turns import FormTurn, Turn
 from difygen.mock.engine.values import Handler, call_handler, example_outputs, judge_outputs
 from difygen.mock.errors import Faults

@@ -20,8 +20,7 @@ from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from difygen.mock.api import calls, resources
-from difygen.mock.api.requests import (
+from difygen.mock.api import (
     CORS,
     EXPOSED_HEADERS,
     TRANSPORT,
@@ -30,9 +29,11 @@ from difygen.mock.api.requests import (
     Endpoint,
     ServerOptions,
     ServerState,
+    calls,
     json_response,
     no_such_page,
     page,
+    resources,
 )
 from difygen.mock.definition import Definition, app_info, app_meta, app_parameters, app_site
 from difygen.mock.errors import (

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from starlette.requests import Request
 from starlette.responses import Response
 
-from difygen.mock.api.requests import (
+from difygen.mock.api import (
     JSON,
     ApiRequest,
     CutResponse,

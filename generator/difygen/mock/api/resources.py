@@ -12,8 +12,8 @@ from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import Response
 
+from difygen.mock.api import ANONYMOUS, CORS, JSON, ApiRequest, ServerState, json_response
 from difygen.mock.api.calls import require_chat
-from difygen.mock.api.requests import ANONYMOUS, CORS, JSON, ApiRequest, ServerState, json_response
 from difygen.mock.conversations import AnnotationRow, ConversationRow, FeedbackRow, VariableRow
 from difygen.mock.definition import JsonObject
 from difygen.mock.engine.turns import SPEECH

@@ -14,9 +14,9 @@ from typing import Any
 
 from difygen.mock.conversations import AnnotationRow, MessageRow
 from difygen.mock.definition import JsonObject
+from difygen.mock.engine import Simulation
 from difygen.mock.engine.nodes import FAILURE, usage_of
 from difygen.mock.engine.scheduler import Compute, Delay, Effect, Effects
-from difygen.mock.engine.simulation import Simulation
 from difygen.mock.files import file_object
 from difygen.model import AGENT
 from difygen.parser.dsl.graph import mapping
