@@ -21,8 +21,8 @@ import pytest
 from difygen.codegen.package import Generated, generate
 from difygen.config import Options
 from difygen.diff import compare
+from difygen.diff.changes import Change, is_breaking
 from difygen.diff.public import public_app
-from difygen.diff.rules import Change, is_breaking
 from difygen.model import App
 from mypy import api
 from pydantic import ValidationError

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from difygen.diff import compare
+from difygen.diff.changes import RULES
 from difygen.diff.public import PublicNames
-from difygen.diff.rules import RULES
 from difygen.model import (
     AnswerTemplate,
     App,

@@ -6,9 +6,8 @@ import re
 
 import pytest
 from difygen.diff import compare, compare_all
+from difygen.diff.changes import RULES, Change, advice, changes_as_json, format_changes, is_breaking, summary
 from difygen.diff.public import PublicApp, PublicNames, public_app
-from difygen.diff.report import changes_as_json, format_changes, summary
-from difygen.diff.rules import RULES, Change, advice, is_breaking
 from difygen.model import (
     App,
     Input,

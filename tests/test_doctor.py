@@ -15,8 +15,8 @@ import pytest
 import trustme
 import yaml
 from difygen.config import Config
+from difygen.doctor import DoctorOptions, run_doctor
 from difygen.doctor import app as doctor_app
-from difygen.doctor.command import DoctorOptions, run_doctor
 from difygen.doctor.report import Report
 from difygen.servers import AddressProblem, candidates, is_readable_on_the_way, parse_address
 from difygen.servers.generated_client import GeneratedClient, generated

@@ -8,7 +8,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 import yaml
-from difygen.diff.rules import RULES
+from difygen.diff.changes import RULES
 from support import ROOT
 from support.projects import CONCAT, Project, Ran, committed_project, difygen, git
 from support.schemas import schema

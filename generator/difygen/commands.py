@@ -188,7 +188,7 @@ def mock(sources: tuple[str, ...], config: str | None, **options: Any) -> None:
 @settings_option
 def doctor(sources: tuple[str, ...], config: str | None, **options: Any) -> None:
     """Find out why a server does not answer, or answers differently than SOURCE... says."""
-    from difygen.doctor.command import DoctorOptions, run_doctor
+    from difygen.doctor import DoctorOptions, run_doctor
 
     end(run_doctor(DoctorOptions(config=read_config(sources=sources, config=config), **options)))
 

@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any
 
 import httpx
-from difygen.cursor import Diagnostics
+from difygen.diagnostics import Diagnostics
 from difygen.mock.api import ServerOptions
 from difygen.mock.definition import Definition, define
 from difygen.mock.server import MockServer, keys_for

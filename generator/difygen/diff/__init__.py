@@ -4,10 +4,9 @@ Callers are taken to be type-checked code that passes inputs by name and reads o
 such code still type-checks against the new client and whatever it passes is still taken. It is internal when only
 code that names inner steps may not.
 
-rules    the table: which kinds of change there are, how bad each is, and why
+changes  the table of rules: which kinds of change there are, how bad each is, and why; how changes are shown
 public   what callers see of an app: names, and types, of which one may stand in for another
 values   what is passed and read: inputs, forms and outputs, compared one by one
-report   changes as a table, Markdown, JSON or findings
 
 This module compares the rest of an app, one app with another, and one set of apps with another.
 """
@@ -16,8 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from difygen.diff.changes import RULES, Change, Found, by_effect, renamed, reordered
 from difygen.diff.public import PublicApp, PublicNames, plain
-from difygen.diff.rules import RULES, Change, Found, by_effect, renamed, reordered
 from difygen.diff.values import compare_files, compare_forms, compare_inputs, compare_length, compare_outputs
 from difygen.model import App, Input, Node, TurnFiles
 from difygen.types import type_in_words

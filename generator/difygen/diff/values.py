@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from difygen.codegen.annotations import usable_default
+from difygen.diff.changes import Found, renamed, reordered
 from difygen.diff.public import PublicNames, accepts, fits, is_model, max_length, plain, properties
-from difygen.diff.rules import Found, renamed, reordered
 from difygen.model import App, ArrayOf, HumanForm, Input, ObjectOf, OneOf, Primitive, Property, Type
 from difygen.record import replace
 from difygen.types import or_null, type_in_words, without_null

@@ -18,7 +18,7 @@ from difygen.config import Options
 from difygen.console import duration
 from difygen.definitions.reading import NamedApp
 from difygen.diff import compare
-from difygen.diff.rules import Change, is_breaking
+from difygen.diff.changes import Change, is_breaking
 from difygen.doctor.report import Section
 from difygen.model import APP_KINDS, WORKFLOW, App, AppKind, AppMode
 from difygen.parser.dsl import read_parameters

@@ -36,8 +36,8 @@ from difygen.record import Record, replace
 from difygen.wording import quoted, visible
 
 if TYPE_CHECKING:
+    from difygen.diff.changes import Change
     from difygen.diff.public import PublicApp
-    from difygen.diff.rules import Change
 
 
 _REQUIRED = ("httpx", "pydantic", "pydantic_core", "anyio", "httpcore", "typing_extensions", "annotated_types")

@@ -19,9 +19,8 @@ from difygen.definitions.lockfile import LOCK_NAME, LockError, parse_lock, read_
 from difygen.definitions.reading import Unnamed, name_modules, read_source
 from difygen.diagnostics import Diagnostic
 from difygen.diff import compare, compare_all
+from difygen.diff.changes import EFFECTS, Change, changes_as_findings, changes_as_json, format_changes
 from difygen.diff.public import PublicApp, public_app
-from difygen.diff.report import changes_as_findings, changes_as_json, format_changes
-from difygen.diff.rules import EFFECTS, Change
 from difygen.files import read_file
 from difygen.findings import show_findings, without_a_place, write_report
 from difygen.model import App

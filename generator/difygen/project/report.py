@@ -21,7 +21,7 @@ from difygen.wording import count, count_each
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from difygen.diff.rules import Change
+    from difygen.diff.changes import Change
     from difygen.model import JsonValue
 
 Progress = Callable[[int, int], None]
@@ -128,13 +128,13 @@ def show_report(report: BuildReport, config: Config) -> None:
     if report.hidden_warnings:
         echo(f"{count(report.hidden_warnings, 'warning')} about unchanged definitions (--strict shows them)")
     if report.changes:
-        from difygen.diff.report import format_changes
+        from difygen.diff.changes import format_changes
 
         echo(format_changes(report.changes))
 
 
 def _show_to_machines(report: BuildReport, config: Config) -> None:
-    from difygen.diff.report import changes_as_json  # when there is somebody to read it
+    from difygen.diff.changes import changes_as_json  # when there is somebody to read it
     from difygen.findings import show_findings as show
 
     more = {**_facts(report), **changes_as_json(report.changes), "documents": [*map(_facts, report.documents)]}

@@ -15,7 +15,7 @@ from difygen.config import Selection
 from difygen.console import UsageProblem, one_line
 from difygen.diagnostics import Diagnostic, Location
 from difygen.diff import compare
-from difygen.diff.rules import is_breaking
+from difygen.diff.changes import is_breaking
 from difygen.model import APP_KINDS, App, AppMode
 from difygen.parser import read
 from difygen.parser.dsl import read_parameters

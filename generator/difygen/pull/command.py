@@ -17,7 +17,7 @@ from difygen.config import Config, OutputFormat, PullSettings, Selection
 from difygen.console import FAILED, INTERRUPTED, OK, WRONG, DefinitionProblem, UsageProblem, say
 from difygen.definitions.lockfile import LockError
 from difygen.diagnostics import Diagnostic, Location
-from difygen.diff.rules import Change
+from difygen.diff.changes import Change
 from difygen.files import hash_bytes
 from difygen.model import APP_KINDS
 from difygen.project.comparison import VersionError, definitions_version, diff

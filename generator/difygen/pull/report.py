@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from difygen.config import OutputFormat
 from difygen.console import echo, is_terminal, one_line, say
 from difygen.diagnostics import Diagnostic, Location, has_errors
-from difygen.diff.report import changes_as_findings, changes_as_json, format_changes
+from difygen.diff.changes import changes_as_findings, changes_as_json, format_changes
 from difygen.findings import show_findings
 from difygen.model import JsonValue
 from difygen.pull.folder import LOCK_NAME, FileChange, LockedDefinition
@@ -20,7 +20,7 @@ from difygen.wording import count, count_each, quoted, shorten
 if TYPE_CHECKING:
     from rich.progress import Progress as Bar
 
-    from difygen.diff.rules import Change
+    from difygen.diff.changes import Change
 
 _STATES = {
     "published": "published version",
