@@ -14,12 +14,15 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from errno import EFBIG
 from stat import S_ISDIR, S_ISLNK, S_ISREG
+from typing import TYPE_CHECKING
 
 from difygen.definitions.lockfile import LOCK_NAME, Lock, LockError, format_lock, is_inside, read_lock
 from difygen.files import hash_bytes, read_file, unix_lines
 from difygen.publish.other_runs import BusyError, NotOursError, exclusive, has_leftovers, tidy
-from difygen.publish.stages import Delta, install
 from difygen.record import NOTHING, Record, replace
+
+if TYPE_CHECKING:
+    from difygen.publish.stages import Delta
 
 EDITED = "was edited by hand"
 FOREIGN = "was not written by difygen"
@@ -189,6 +192,8 @@ def publish(*outputs: Destination, force: bool = False) -> tuple[Survey, ...]:
 
 
 def _publish(outputs: Sequence[Destination], force: bool) -> tuple[Survey, ...]:
+    from difygen.publish.stages import install  # most runs of a project write nothing
+
     outputs = [_as_it_is_now(each, force) for each in outputs]
     surveys = [survey_output(each) for each in outputs]
     in_the_way = [
@@ -212,6 +217,8 @@ def _publish(outputs: Sequence[Destination], force: bool) -> tuple[Survey, ...]:
 
 def _delta(output: Destination, found: Survey) -> Delta:
     """Return what has to change at a path."""
+    from difygen.publish.stages import Delta
+
     old, new = output.old, output.lock
     write = {path: output.texts[path].encode() for path in (*found.missing, *found.changed)}
     if new is None:
