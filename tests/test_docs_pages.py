@@ -12,22 +12,22 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from textwrap import indent
-from typing import Any
+from typing import Any, get_args
 
 import html5lib
 import pytest
 from difygen.command_line import read_config
-from difygen.config import DocsOptions, Options
+from difygen.config import DocsLanguage, DocsOptions, Options
 from difygen.console import compact_json
 from difygen.definitions.reading import load_definitions
-from difygen.documents.facts import NamedDefinition, error_classes, final_statuses, named_definition
+from difygen.documents.facts import NamedDefinition, error_classes, named_definition
 from difygen.documents.openapi import Samples, openapi_document
 from difygen.documents.pages import app_pages, index_pages
 from difygen.documents.pages.contract import reason_in
 from difygen.documents.pages.flow import MAX_STEPS, draw
 from difygen.documents.pages.html import element, text
 from difygen.documents.pages.markdown import escaped, markdown, mermaid, render_markdown
-from difygen.documents.pages.page import LANGUAGES, Drawing, Page, Words, catalogue
+from difygen.documents.pages.page import Drawing, Page, Words, catalogue
 from difygen.documents.pages.reference import ERRORS, STATUSES
 from difygen.mock.definition import define
 from difygen.mock.errors import ApiError
@@ -41,6 +41,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
+from runtime._protocol import SETTLED
 from support import CHAT_LAB, NEWEST, ROOT, TESTS
 from support.hostile import PAYLOADS, TEXTS, WORKFLOWS
 from support.packages import python
@@ -50,6 +51,7 @@ CORPUS = ROOT.parent / "shared" / "dsl-corpus"
 FOLDERS = [ROOT / "specs", TESTS / "dsl_lab", TESTS / "dsl_lab_chat", NEWEST]
 DEFINITIONS = sorted(path for folder in FOLDERS for path in folder.iterdir() if path.suffix in (".yaml", ".yml"))
 BASE = "https://dify.example.org/v1"
+LANGUAGES = get_args(DocsLanguage)
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
@@ -131,7 +133,7 @@ def test_the_pages_know_every_event_error_and_status_that_the_runtime_knows() ->
     assert set(classes.by_code) <= {row.code for row in ERRORS}
     assert {str(status) for status in classes.by_status} <= {row.status for row in ERRORS}
     assert {row.key for row in ERRORS} == set(catalogue()["errors"]["about"]) == set(catalogue()["errors"]["do_about"])
-    assert {*final_statuses(), "running"} == set(STATUSES) == set(catalogue()["statuses"]["about"])
+    assert {*SETTLED, "running"} == set(STATUSES) == set(catalogue()["statuses"]["about"])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """What documents are made of: apps with their names and what the mock knows of them, and Dify's protocol.
 
-Events, errors and statuses are those that the runtime knows: they are read from its own source, which is the one table.
+Events and errors are those that the runtime knows: they are read from its own source, which is the one table.
 """
 
 from __future__ import annotations
@@ -144,14 +144,3 @@ def error_classes() -> ErrorClasses:
         if isinstance(each, ast.AnnAssign) and isinstance(each.value, ast.Dict)
     }
     return ErrorClasses(tables["ERRORS_BY_CODE"], tables["ERRORS_BY_MESSAGE"], tables["ERRORS_BY_STATUS"])
-
-
-@cache
-def final_statuses() -> frozenset[str]:
-    """Return the statuses of a run that is over, or that waits for somebody."""
-    tree = ast.parse(runtime_files()["_runtime/_protocol.py"])
-    (found,) = (
-        each.value for each in tree.body if isinstance(each, ast.Assign) and ast.unparse(each.targets[0]) == "SETTLED"
-    )
-    assert isinstance(found, ast.Call)
-    return frozenset(ast.literal_eval(found.args[0]))

@@ -43,7 +43,6 @@ from difygen.pull.folder import (
     apply,
     assign_files,
     contents,
-    locked_row,
     read_pull_lock,
     survey_files,
 )
@@ -405,7 +404,9 @@ def _row(folder: str, old: PullLock, fetched: Fetched, app_id: str, file: str) -
         hash=before.hash if before is not None and is_edited else hash_bytes(found.data),
         pulled=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
-    return locked_row(before, row)
+    if before is not None and replace(before, pulled=row.pulled) == row:
+        return before
+    return row
 
 
 def _findings(plan: Plan, fetched: Fetched, files: Mapping[str, str]) -> list[Diagnostic]:

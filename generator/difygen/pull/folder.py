@@ -256,10 +256,3 @@ def apply(
 
 def _install(folder: str, file: str, data: bytes) -> None:
     install(Delta(os.path.join(folder, file), {"": data}))
-
-
-def locked_row(old: LockedDefinition | None, row: LockedDefinition) -> LockedDefinition:
-    """Return the row of an app in the lock: with its old time where nothing else has changed."""
-    if old is not None and replace(old, pulled=row.pulled) == row:
-        return old
-    return row

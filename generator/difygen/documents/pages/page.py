@@ -22,8 +22,6 @@ from difygen.files import templates_folder
 from difygen.record import Record
 from difygen.wording import one_line
 
-LANGUAGES = ("en", "zh")
-
 _MARKS = re.compile(r"`([^`]+)`|\*\*([^*]+)\*\*|\[([^]]+)\]\(#([\w-]+)\)|\{(\w+)\}")
 
 
