@@ -82,11 +82,11 @@ def test_documents_of_apps_that_did_not_change_are_not_made_again(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert difygen().code == 0
-    from difygen.documents import targets
+    from difygen import documents
 
     made: list[str] = []
-    rendered = targets.openapi_of
-    monkeypatch.setattr(targets, "openapi_of", lambda app, wanted: made.append(app.name) or rendered(app, wanted))
+    rendered = documents.openapi_of
+    monkeypatch.setattr(documents, "openapi_of", lambda app, wanted: made.append(app.name) or rendered(app, wanted))
     lower(project)
     assert difygen().code == 0
     assert made == ["concat"]

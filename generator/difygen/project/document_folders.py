@@ -15,8 +15,8 @@ from difygen.definitions import Source, origin_of
 from difygen.definitions.lockfile import Lock, LockedApp
 from difygen.definitions.reading import NamedApp, Reader
 from difygen.diagnostics import Diagnostic, Location
+from difygen.documents import DOCUMENT_TARGETS
 from difygen.documents.facts import NamedDefinition, named_definition
-from difygen.documents.targets import DOCUMENT_TARGETS
 from difygen.files import STDIN, hash_bytes
 from difygen.project.report import BuildPlan
 from difygen.project.request import ALONE, DocumentFolder, Held, Request, app_of, left_out, package_from, what_it_holds

@@ -25,9 +25,9 @@ from difygen.console import FAILED, OK, SEE_HELP, WRONG, UsageProblem, echo, say
 from difygen.definitions.lockfile import LOCK_NAME
 from difygen.definitions.reading import load_definitions
 from difygen.diagnostics import Diagnostic, Location, has_errors
+from difygen.documents import loose_tools, openapi_files, tools_files
 from difygen.documents.facts import NamedDefinition, named_definition
 from difygen.documents.pages import app_pages, index_pages
-from difygen.documents.targets import loose_tools, openapi_files, tools_files
 from difygen.project.build import build
 from difygen.project.check import run_check
 from difygen.project.document_folders import folder_of
