@@ -285,14 +285,9 @@ def check_run(
             return
         arguments = loaded.arguments(values)
         if "query" in workflow.kind.parameters:
-            arguments = {**arguments, "query": _question(workflow)}
+            asked = (*(example.query for example in workflow.examples), *workflow.features.suggested_questions)
+            arguments = {**arguments, "query": next(filter(None, asked), "Hello")}
         _run(section, loaded, arguments, address.url, key, user or DEFAULT_USER)
-
-
-def _question(app: App) -> str:
-    """Return something that one may ask an app: its own example, or what it suggests itself."""
-    asked = (*(example.query for example in app.examples), *app.features.suggested_questions)
-    return next(filter(None, asked), "Hello")
 
 
 def _run(

@@ -67,7 +67,11 @@ def check_base_url(section: Section, argument: str | None) -> Address | None:
     except AddressProblem as problem:
         section.problem("settings", f"{origin}: {problem.message}", problem.fix)
         return None
-    section.ok("settings", f"The API is expected at {address.url} (from {origin}).", *_proxy(address))
+    details, target = [], endpoint(address)
+    if target.is_proxy:
+        source = f"{target.setting} in the environment" if target.setting else "the system's settings"
+        details.append(f"Requests go through the proxy {target.host}:{target.port} ({source}).")
+    section.ok("settings", f"The API is expected at {address.url} (from {origin}).", *details)
     return address
 
 
@@ -80,14 +84,6 @@ def open_client(section: Section, address: Address) -> httpx.Client | None:
         section.problem("environment", f"{str(error).rstrip('.')}.", "No generated client can make a call like this.")
         return None
     return client
-
-
-def _proxy(address: Address) -> list[str]:
-    target = endpoint(address)
-    if not target.is_proxy:
-        return []
-    source = f"{target.setting} in the environment" if target.setting else "the system's settings"
-    return [f"Requests go through the proxy {target.host}:{target.port} ({source})."]
 
 
 _PROXY_FIX = "Correct HTTP_PROXY, HTTPS_PROXY or ALL_PROXY, or name the host in NO_PROXY."

@@ -124,6 +124,11 @@ class ApiRequest:
         if self.definition.workflow.kind not in (WORKFLOW, *others):
             raise ApiError(400, "not_workflow_app", WRONG_MODE)
 
+    def require_chat(self) -> None:
+        """Refuse the keys of apps that know no conversations."""
+        if not self.definition.workflow.kind.has_conversations:
+            raise ApiError(400, "not_chat_app", WRONG_MODE)
+
 
 Endpoint = Callable[[ApiRequest], Awaitable[Response]]
 

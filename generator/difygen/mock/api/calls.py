@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 
@@ -29,7 +28,6 @@ from difygen.mock.api import (
     refusal,
     with_pings,
 )
-from difygen.mock.conversations import ConversationRow
 from difygen.mock.definition import JsonObject
 from difygen.mock.engine.turns import Turn
 from difygen.mock.errors import (
@@ -211,25 +209,11 @@ def _matches(run: Run, query: WorkflowLogQuery, before: float | None, after: flo
 # Turns
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A request for a turn."""
-
-    request: ApiRequest
-    user: str
-    payload: ChatRequestPayload | CompletionRequestPayload
-
-    @property
-    def conversation_id(self) -> str | None:
-        """The conversation to go on with."""
-        return self.payload.conversation_id if isinstance(self.payload, ChatRequestPayload) else None
-
-
 async def send_chat_message(request: ApiRequest) -> Response:
     """Answer `POST /chat-messages`."""
     body = await request.json()
     user = required_user(body)
-    require_chat(request)
+    request.require_chat()
     payload = checked(ChatRequestPayload, body, request.state.release)
     kind = request.definition.workflow.kind
     if not kind.has_blocking and payload.response_mode != "streaming":
@@ -239,7 +223,7 @@ async def send_chat_message(request: ApiRequest) -> Response:
             raise bad_request(f"Invalid workflow_id format: '{payload.workflow_id}'. ")
         if payload.workflow_id.lower() != request.definition.id("workflow"):
             raise lost(request.http.url.path, f"Workflow not found with id: {payload.workflow_id}.")
-    return await _respond(_Asked(request, user, payload))
+    return await _respond(request, user, payload)
 
 
 async def send_completion_message(request: ApiRequest) -> Response:
@@ -248,7 +232,7 @@ async def send_completion_message(request: ApiRequest) -> Response:
     user = required_user(body)
     if request.definition.workflow.kind is not COMPLETION:
         raise ApiError(400, "app_unavailable", "App unavailable, please check your app configurations.")
-    return await _respond(_Asked(request, user, checked(CompletionRequestPayload, body, request.state.release)))
+    return await _respond(request, user, checked(CompletionRequestPayload, body, request.state.release))
 
 
 async def stop_turn(request: ApiRequest) -> Response:
@@ -265,19 +249,12 @@ async def stop_turn(request: ApiRequest) -> Response:
     return json_response({"result": "success"})
 
 
-def require_chat(request: ApiRequest) -> None:
-    """Refuse the keys of apps that know no conversations."""
-    if not request.definition.workflow.kind.has_conversations:
-        raise ApiError(400, "not_chat_app", WRONG_MODE)
-
-
-async def _respond(asked: _Asked) -> Response:
+async def _respond(request: ApiRequest, user: str, payload: ChatRequestPayload | CompletionRequestPayload) -> Response:
     """Start the turn and answer; a chatflow's stream says of a refusal what its worker would."""
-    request, state = asked.request, asked.request.state
-    is_stream = asked.payload.response_mode == "streaming"
+    state, is_stream = request.state, payload.response_mode == "streaming"
     is_chatflow = request.definition.workflow.kind.has_runs
     try:
-        run = _start_turn(asked)
+        run = _start_turn(request, user, payload)
     except ApiError as error:
         is_early = error.status == 404 and state.release.has("unknown-conversation-is-404")
         if is_early or not (is_stream and is_chatflow) or state.release.has("prompt-refusals"):
@@ -291,30 +268,23 @@ async def _respond(asked: _Asked) -> Response:
     return _streaming(state, run, ends, from_worker=is_of_worker)
 
 
-def _start_turn(asked: _Asked) -> Run:
+def _start_turn(request: ApiRequest, user: str, payload: ChatRequestPayload | CompletionRequestPayload) -> Run:
     """Check what the turn brings along, store it and let it go on by itself."""
-    request, payload = asked.request, asked.payload
     state, definition = request.state, request.definition
-    query = payload.query.replace("\x00", "")
-    if isinstance(payload, ChatRequestPayload) and not query:
-        raise invalid_param("query is required")
-    conversation = _conversation(asked)
-    user_id = state.runs.user_id(definition, asked.user)
+    query, conversation = payload.query.replace("\x00", ""), None
+    if isinstance(payload, ChatRequestPayload):
+        if not query:
+            raise invalid_param("query is required")
+        if payload.conversation_id is not None:
+            conversation = state.chats.find(definition, user, payload.conversation_id)
+            if conversation is None and not state.release.has("new-conversation"):
+                raise lost(request.http.url.path, "Conversation Not Exists.")
+    user_id = state.runs.user_id(definition, user)
     files = turn_files(definition, payload.files, state.files, user_id)
     inputs = checked_inputs(form_variables(definition), payload.inputs, state.files, user_id)
     faults = request.faults_of_call()
-    asking = Asking(asked.user, query, inputs, payload.inputs, files)
+    asking = Asking(user, query, inputs, payload.inputs, files)
     return start_turn(state.runs, state.chats, definition, asking, conversation, faults)
-
-
-def _conversation(asked: _Asked) -> ConversationRow | None:
-    request, id_ = asked.request, asked.conversation_id
-    if id_ is None:
-        return None
-    conversation = request.state.chats.find(request.definition, asked.user, id_)
-    if conversation is None and not request.state.release.has("new-conversation"):
-        raise lost(request.http.url.path, "Conversation Not Exists.")
-    return conversation
 
 
 # Answers

@@ -13,7 +13,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from difygen.mock.api import ANONYMOUS, CORS, JSON, ApiRequest, ServerState, json_response
-from difygen.mock.api.calls import require_chat
 from difygen.mock.conversations import AnnotationRow, ConversationRow, FeedbackRow, VariableRow
 from difygen.mock.definition import JsonObject
 from difygen.mock.engine.turns import SPEECH
@@ -62,7 +61,7 @@ def user_of(request: ApiRequest) -> str:
 
 async def conversations(request: ApiRequest) -> Response:
     """Answer `GET /conversations`."""
-    require_chat(request)
+    request.require_chat()
     query = checked(ConversationListQuery, request.http.query_params, request.state.release)
     key, is_descending = query.sort_by.removeprefix("-"), query.sort_by.startswith("-")
     rows = list(enumerate(request.state.chats.of(request.definition, user_of(request))))  # of the same second: by age
@@ -83,7 +82,7 @@ def _page(rows: Sequence[R], limit: int) -> JsonObject:
 async def delete_conversation(request: ApiRequest) -> Response:
     """Answer `DELETE /conversations/{conversation_id}`."""
     user = required_user(await request.json())
-    require_chat(request)
+    request.require_chat()
     request.state.chats.forget(_conversation(request, user))
     return Response(status_code=204, media_type=JSON)
 
@@ -92,7 +91,7 @@ async def rename_conversation(request: ApiRequest) -> Response:
     """Answer `POST /conversations/{conversation_id}/name`."""
     body = await request.json()
     user = required_user(body)
-    require_chat(request)
+    request.require_chat()
     payload = checked(ConversationRenamePayload, body, request.state.release)
     conversation = _conversation(request, user)
     first = next((message.query for message in conversation.messages), "nothing")
@@ -112,7 +111,7 @@ def _conversation(request: ApiRequest, user: str, *, is_page: bool = False) -> C
 
 async def messages(request: ApiRequest) -> Response:
     """Answer `GET /messages`: pages go back in time, and within a page the oldest comes first (seen on 1.14.2)."""
-    require_chat(request)
+    request.require_chat()
     query = checked(MessageListQuery, request.http.query_params, request.state.release)
     if not query.conversation_id:
         return json_response(_page([], query.limit))
@@ -136,7 +135,7 @@ async def messages(request: ApiRequest) -> Response:
 
 async def variables(request: ApiRequest) -> Response:
     """Answer `GET /conversations/{conversation_id}/variables`."""
-    require_chat(request)
+    request.require_chat()
     query = checked(ConversationVariablesQuery, request.http.query_params, request.state.release)
     rows = list(_conversation(request, user_of(request), is_page=True).variables.values())
     wanted = (query.variable_name or "").lower()
@@ -153,7 +152,7 @@ async def set_variable(request: ApiRequest) -> Response:
     """Answer `PUT /conversations/{conversation_id}/variables/{variable_id}`."""
     body = await request.json()
     user = required_user(body)
-    require_chat(request)
+    request.require_chat()
     value = checked(ConversationVariableUpdatePayload, body, request.state.release).value
     rows = _conversation(request, user).variables.values()
     row = next((each for each in rows if each.id == request.parameter("variable_id").lower()), None)
@@ -223,7 +222,7 @@ async def feedbacks(request: ApiRequest) -> Response:
 async def suggested_questions(request: ApiRequest) -> Response:
     """Answer `GET /messages/{message_id}/suggested`."""
     user = required_user(request.http.query_params)
-    require_chat(request)
+    request.require_chat()
     if request.state.chats.message(request.definition, user, request.parameter("message_id")) is None:
         raise not_found("Message Not Exists.")
     if not request.definition.workflow.features.suggested_questions_after_answer:
@@ -288,7 +287,7 @@ async def annotation_reply_status(request: ApiRequest) -> Response:
     return json_response({"job_id": job_id, "job_status": "completed", "error_msg": ""})
 
 
-# Speech and files
+# Speech
 
 
 async def audio_to_text(request: ApiRequest) -> Response:
@@ -320,20 +319,6 @@ async def text_to_audio(request: ApiRequest) -> Response:
     if not request.definition.workflow.features.text_to_speech and not payload.voice:
         raise invalid_param("TTS is not enabled")
     return Response(base64.b64decode(SPEECH), media_type="audio/mpeg")
-
-
-async def preview(request: ApiRequest) -> Response:
-    """Answer `GET /files/{file_id}/preview`: the bytes of a file that a message of the app refers to."""
-    state = request.state
-    file = state.files.files.get(request.parameter("file_id").lower())
-    chats = state.chats
-    if request.definition.workflow.kind.has_outputs or file is None or not chats.refers_to(request.definition, file):
-        raise ApiError(404, "file_not_found", "File not found in message context")  # a workflow's never is
-    headers = {"cache-control": "public, max-age=3600"}
-    if request.http.query_params.get("as_attachment") != "true":
-        return Response(file.content, media_type=file.mime_type, headers=headers)
-    headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(file.name, safe='')}"
-    return Response(file.content, media_type="application/octet-stream", headers=headers)
 
 
 # Files
@@ -368,3 +353,17 @@ async def signed_file(http: Request) -> Response:
     if http.query_params.get("as_attachment") == "true":
         headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(file.name, safe='')}"
     return Response(file.content, media_type=file.mime_type, headers=headers)
+
+
+async def preview(request: ApiRequest) -> Response:
+    """Answer `GET /files/{file_id}/preview`: the bytes of a file that a message of the app refers to."""
+    state = request.state
+    file = state.files.files.get(request.parameter("file_id").lower())
+    chats = state.chats
+    if request.definition.workflow.kind.has_outputs or file is None or not chats.refers_to(request.definition, file):
+        raise ApiError(404, "file_not_found", "File not found in message context")  # a workflow's never is
+    headers = {"cache-control": "public, max-age=3600"}
+    if request.http.query_params.get("as_attachment") != "true":
+        return Response(file.content, media_type=file.mime_type, headers=headers)
+    headers["content-disposition"] = f"attachment; filename*=UTF-8''{quote(file.name, safe='')}"
+    return Response(file.content, media_type="application/octet-stream", headers=headers)

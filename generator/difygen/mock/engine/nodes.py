@@ -287,6 +287,10 @@ class Form:
             has_options = isinstance(options, list)  # those that a variable holds by now
             inputs.append({**row, "option_source": {**source, "value": options}} if has_options else row)
         defaults = {_field_name(row): mapping(row.get("default")) for row in inputs}
+        if seconds is None:
+            number, unit = node.data.get("timeout"), str(node.data.get("timeout_unit"))
+            count = number if isinstance(number, int) and not isinstance(number, bool) else _USUAL_TIMEOUT
+            seconds = min(count, _LONGEST) * _UNITS.get(unit, _UNITS["hour"])
         return cls(
             node_id=node.id,
             node_title=node.title,
@@ -301,7 +305,7 @@ class Form:
             is_delivered=is_delivered_by(node, WEB_APP),
             channels=("console", "email") if is_delivered_by(node, "email") else ("console",),
             release=release,
-            deadline=time.time() + (_timeout(node) if seconds is None else seconds),
+            deadline=time.time() + seconds,
         )
 
     def _shared(self) -> JsonObject:
@@ -428,13 +432,6 @@ class Form:
 
 def _field_name(row: JsonObject) -> str:
     return str(row.get("output_variable_name"))
-
-
-def _timeout(node: Step) -> float:
-    """Return the seconds after which a node's form expires."""
-    number, unit = node.data.get("timeout"), str(node.data.get("timeout_unit"))
-    count = number if isinstance(number, int) and not isinstance(number, bool) else _USUAL_TIMEOUT
-    return min(count, _LONGEST) * _UNITS.get(unit, _UNITS["hour"])
 
 
 def _check_field(row: JsonObject, value: Any, store: FileStore) -> None:

@@ -41,7 +41,10 @@ def code_output(step: Step, name: str, lookup: Lookup) -> Value | None:
         for each in map(mapping, sequence(step.data.get("variables")))
     }
     given = {variable: (selector, lookup.given(selector, step)) for variable, selector in selectors.items()}
-    shape = _returned(step, {variable: value for variable, (_, value) in given.items()})
+    shape, code = None, step.data.get("code")
+    if isinstance(code, str):
+        parameters = tuple([Parameter(each, value.type, bool(value.null)) for each, (_, value) in given.items()])
+        shape = returned(text(step.data.get("code_language")), code, parameters)
     output = shape.at(name) if shape is not None else None
     type_ = _type(mapping(outputs[name]), found.type, output, 0)
     if output is None:
@@ -53,14 +56,6 @@ def code_output(step: Step, name: str, lookup: Lookup) -> Value | None:
 
 def _by_code(name: str) -> str:
     return f"null when the code of {{node}} gives None for {named(name)}"
-
-
-def _returned(step: Step, given: Mapping[str, Value]) -> Shape | None:
-    code = step.data.get("code")
-    if not isinstance(code, str):
-        return None
-    parameters = [Parameter(name, value.type, bool(value.null)) for name, value in given.items()]
-    return returned(text(step.data.get("code_language")), code, tuple(parameters))
 
 
 class Parameter(NamedTuple):
