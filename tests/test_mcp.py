@@ -975,6 +975,8 @@ def test_only_this_machine_reaches_it_unless_asked() -> None:
             {"DIFY_BASE_URL": "http://x"},
             "--allow-path is for stdio",
         ),
+        (["app.yaml", "--port", "0"], {"DIFY_BASE_URL": "http://x"}, "are for HTTP: add --transport http"),
+        (["app.yaml", "--allow-host", "a"], {"DIFY_BASE_URL": "http://x"}, "are for HTTP: add --transport http"),
         (["no.yaml"], {"DIFY_BASE_URL": "http://x"}, "no.yaml"),
         (["wrong.yaml"], {"DIFY_BASE_URL": "http://x"}, "wrong.yaml:2"),
         (["app.yaml", "--port", "99999", "--transport", "http"], {"DIFY_BASE_URL": "http://x"}, "Cannot listen on"),

@@ -367,8 +367,8 @@ def tools(sources: tuple[str, ...], config: str | None, form: Any, is_strict: bo
     show_default=True,
     help="Standard input and output, for a client that starts this; or streamable HTTP.",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on, over HTTP.")
-@click.option("--port", default=8099, show_default=True, help="The port to listen on; 0 for any free one.")
+@click.option("--host", help="The address to listen on, over HTTP. Default: 127.0.0.1.")
+@click.option("--port", type=int, help="The port to listen on, over HTTP; 0 for any free one. Default: 8099.")
 @click.option("--allow-host", metavar="NAME", multiple=True, help="Another name by which clients reach it over HTTP.")
 @click.option("--allow-path", metavar="DIR", multiple=True, help="A folder whose files a model may name. stdio alone.")
 @click.option(

@@ -116,6 +116,14 @@ def hash_file(path: str) -> str:
         return ""
 
 
+def is_same_place(first: str, second: str) -> bool:
+    """Check whether two names mean one file or folder, through links, too."""
+    try:
+        return os.path.samefile(first, second)
+    except (OSError, ValueError):  # one is not there: `-`, a bucket, a new file
+        return os.path.realpath(first) == os.path.realpath(second)
+
+
 def templates_folder() -> str:
     """Return the folder of what ends up in generated files: beside the code, or at the top of a checkout."""
     package = os.path.dirname(os.path.abspath(__file__))

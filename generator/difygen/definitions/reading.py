@@ -12,7 +12,7 @@ from difygen.console import DefinitionProblem, UsageProblem
 from difygen.definitions import Source, discover, names_by_source, origin_of, without_documents
 from difygen.definitions.lockfile import Lock, LockError, read_lock
 from difygen.diagnostics import Diagnostic, Location, has_errors
-from difygen.files import STDIN, content
+from difygen.files import STDIN, content, is_same_place
 from difygen.model import App
 from difygen.naming import Identifier, snake_name
 from difygen.parser import read
@@ -96,11 +96,17 @@ def load_definitions(
 
     What else lies in a folder is left out, and so is what difygen itself wrote to the folder `documents`. Return all
     that is wrong, too.
+
+    Raises:
+        UsageProblem: The file `documents` is one of the definitions.
     """
     found, problems = discover(config.sources)
     if documents is not None:
         found = without_documents(found, documents)
     files = [file for file in map(read_source, found) if not file.is_other_thing]
+    output = documents if documents != STDIN else None
+    if output and any(file.app and is_same_place(file.source.path, output) for file in files):
+        raise UsageProblem(f"-o {output} is a definition to read: give another file to write.")
     problems += [finding for file in files for finding in file.diagnostics]
     rows = [(Source(os.path.abspath(app.source), app.source), app, None) for app in apps]
     named, naming = assign_names([*rows, *((file.source, file.app, file.data) for file in files if file.app)], config)

@@ -22,6 +22,7 @@ from difygen.servers.generated_client import SHARED_KEY, generated_package
 from difygen.wording import count, listed, named, names_listed
 
 DEFAULT_USER = "difygen-mcp"
+HOST, PORT = "127.0.0.1", 8099
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +31,8 @@ class McpOptions:
 
     config: Config
     transport: Literal["stdio", "http"] = "stdio"
-    host: str = "127.0.0.1"
-    port: int = 8099
+    host: str | None = None
+    port: int | None = None
     allow_host: Sequence[str] = ()
     allow_path: tuple[str, ...] = ()
     long_runs: bool = False
@@ -47,6 +48,8 @@ class McpOptions:
             problems.append("Standard input and output are closed, and a client speaks with the server over them.")
         if self.transport == "stdio" and "-" in inputs:
             problems.append("Standard input is the client's: give files, not -.")
+        if self.transport == "stdio" and (self.host is not None or self.port is not None or self.allow_host):
+            problems.append("--host, --port and --allow-host are for HTTP: add --transport http, or leave them out.")
         if self.transport == "http" and self.allow_path:
             problems.append("--allow-path is for stdio: over HTTP, whoever calls could read files of this machine.")
         with collecting(problems):
@@ -98,8 +101,9 @@ async def _run(options: McpOptions, tools: Mapping[str, ServedTool], calls: Call
             say("This is for the configuration of an MCP client; Ctrl-C ends it.")
         await serve_stdio(server, calls)
         return
-    hosts = [*options.allow_host, options.host]
-    with listener(options.host, options.port) as listening:
+    host = HOST if options.host is None else options.host
+    hosts = [*options.allow_host, host]
+    with listener(host, PORT if options.port is None else options.port) as listening:
         where = f"difygen mcp, at {origin_of(listening)}{PATH} (Ctrl-C stops it). {about}."
         token = os.environ.get(TOKEN) or None
         if token is None and not ipaddress.ip_address(listening.getsockname()[0]).is_loopback:

@@ -19,7 +19,7 @@ from difygen.console import can_print, echo, say, say_error
 from difygen.definitions import Source
 from difygen.definitions.reading import assign_names
 from difygen.diagnostics import has_errors
-from difygen.files import STDIN, read_file, templates_folder
+from difygen.files import STDIN, is_same_place, read_file, templates_folder
 from difygen.model import (
     WORKFLOW,
     App,
@@ -139,6 +139,8 @@ def init_spec(config: Config, output: str | None) -> int:
         source = Source(STDIN if export == STDIN else os.path.abspath(export), export)
         (named,), _ = assign_names([(source, reading.workflow, None)], config)
         path = f"specs/{named.name}.yaml"
+    if path != STDIN and is_same_place(path, export):
+        return _refuse(f"{path} is the export to read; -o names another file to write")
     code = _write(path, text, config.force)
     if code == 0 and path != "-":
         for found in read(text.encode(), path).diagnostics:  # what a spec cannot take over: somebody has to decide

@@ -15,6 +15,7 @@ from difygen.bulk.rows import RowResult
 from difygen.call.tables import BATCH, KINDS, Table, parquet_library
 from difygen.call.tables.rows import InputRow
 from difygen.console import UsageProblem, compact_json, writing
+from difygen.files import is_same_place
 from difygen.model import App, ArrayOf, ObjectOf, Primitive, Type
 
 HEAD = ("row", "key", "status")
@@ -217,14 +218,6 @@ def check_output(output: str, *, inputs: str, store: str, is_known: bool) -> Non
         raise UsageProblem(f"{output} is there already, and {which}; choose another --output, so that nothing is lost.")
     if output_kind(output) == "parquet":
         parquet_library()
-
-
-def is_same_place(first: str, second: str) -> bool:
-    """Check whether two names mean one file or folder, through links, too."""
-    try:
-        return os.path.samefile(first, second)
-    except (OSError, ValueError):  # one is not there: `-`, a bucket, a new file
-        return os.path.realpath(first) == os.path.realpath(second)
 
 
 def output_kind(output: str) -> str:
