@@ -1,6 +1,6 @@
 """What a client of a chat-type app can do beside what all can: turns, conversations, speech.
 
-Flows like those of `_operations`: written once, run by the blocking and the async client.
+Flows like those of the core: written once, run by the blocking and the async client.
 A request that changes something is sent again only where twice is as good as once.
 """
 
