@@ -1,6 +1,7 @@
 """What the environment says about proxies and certificates: it works, or the call says which variable is at fault."""
 
 import asyncio
+import errno
 import os
 import socket
 import traceback
@@ -185,6 +186,20 @@ def test_a_client_of_the_callers_that_is_closed(using: Using) -> None:
         asyncio.run(mine.aclose())
     with Server(WORKING) as server:
         assert "http_client" in refusal(using, server.url, http_client=mine)
+        assert server.requests == []
+
+
+@both_clients
+def test_a_process_that_may_open_no_more_files_is_told_so(using: Using, monkeypatch: pytest.MonkeyPatch) -> None:
+    def connect(self: socket.socket, address: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with Server(WORKING) as server:
+        monkeypatch.setattr(socket.socket, "connect", connect)
+        with pytest.raises(runtime.ConnectionFailedError, match=r"was not tried \(Too many open files\)") as raised:
+            using(server.url, call)
+        assert "ulimit -n" in raised.value.hint
+        monkeypatch.undo()
         assert server.requests == []
 
 

@@ -10,6 +10,7 @@ second, those of others by the status alone, and say who answered. Of what comes
 said to be Dify's. `difygen doctor` says the same.
 """
 
+import errno
 import json
 import os
 import re
@@ -203,6 +204,12 @@ def port_trouble(
             "with curl from this machine",
         )
     system = errors.get("OSError") or next(iter(errors.values()))
+    if getattr(system, "errno", None) in (errno.EMFILE, errno.ENFILE):
+        return Trouble(
+            f"{where} was not tried ({said_by(system)})",
+            "Make fewer calls at the same time, close clients and streams that are done, "
+            "or raise the limit of open files (ulimit -n)",
+        )
     return Trouble(
         f"{where} cannot be reached ({said_by(system)})",
         f"Check the host and the network; {PORTS}{inside}",
