@@ -115,11 +115,17 @@ def test_both_formatters_change_nothing_in_the_runtime_at_any_line_length(
     assert done.returncode == 0, f"{done.stdout}{done.stderr}"
 
 
-@pytest.mark.parametrize("length", [LINE_LENGTHS[0], 75, 76, 79, 81, 88, 100, 120, LINE_LENGTHS[-1]])
-def test_both_formatters_change_nothing_at_a_usual_line_length(tmp_path: Path, length: int) -> None:
+LENGTHS = [LINE_LENGTHS[0], 75, 76, 79, 81, 88, 100, 120, LINE_LENGTHS[-1]]
+
+
+@pytest.mark.parametrize(
+    ("length", "single_file"), [*((length, False) for length in LENGTHS), (LINE_LENGTHS[0], True), (79, True)]
+)
+def test_both_formatters_change_nothing_at_a_usual_line_length(tmp_path: Path, length: int, single_file: bool) -> None:
     # What fits on no line is laid out in two ways by the two: no text can please both.
     awkward = [payload_workflow(payload) for payload in SENDABLE if len(payload) <= 40 and length >= 79]
-    write(tmp_path, files_of([CONCAT, KINDS, *SHARING_A_NAME, *awkward], Options(line_length=length)))
+    options = Options(line_length=length, single_file=single_file)
+    write(tmp_path, files_of([CONCAT, KINDS, *SHARING_A_NAME, *awkward], options))
     settings = (f"--line-length={length}", "--check", ".")
     for formatter in (("ruff", "format", "--isolated", "--no-cache"), ("black", "--quiet", "--target-version=py311")):
         command = [sys.executable, "-m", *formatter, *settings]

@@ -29,7 +29,7 @@ from jinja2.bccache import Bucket
 from jinja2.nodes import EvalContext
 
 from difygen.codegen.describe import wrap
-from difygen.codegen.syntax import Code, docstring, lay_out, literal, trusted
+from difygen.codegen.syntax import LINE_LENGTH, Code, docstring, lay_out, literal, trusted
 from difygen.diagnostics import Diagnostic, Location
 from difygen.files import templates_folder
 from difygen.naming import Identifier
@@ -59,8 +59,11 @@ def render(template: str, context: Mapping[str, Any], line_length: int, override
     """
     name = template + SUFFIX
     values = {**context, "line_length": line_length}
+    limit = max(
+        line_length, LINE_LENGTH
+    )  # for less, black lays out; a runtime in the same file has lines of that length
     if overrides is None:
-        return lay_out(environment(None).get_template(name).render(values), line_length)
+        return lay_out(environment(None).get_template(name).render(values), limit)
     try:
         text = environment(overrides).get_template(name).render(values)
         meaning = ast.dump(ast.parse(text))
@@ -70,7 +73,7 @@ def render(template: str, context: Mapping[str, Any], line_length: int, override
         raise _problem(_path(overrides, name), f"what it gives is not Python: {error.msg}") from error
     except (TemplateError, TypeError) as error:
         raise _problem(*_place_of(error, overrides, name)) from error
-    laid_out = lay_out(text, line_length)
+    laid_out = lay_out(text, limit)
     return laid_out if ast.dump(ast.parse(laid_out)) == meaning else text
 
 
