@@ -144,6 +144,13 @@ def test_the_functions_are_functions_of_their_module(client: ModuleType) -> None
         assert get_type_hints(function)["num"] is float
 
 
+def test_a_function_whose_method_is_inherited_is_one_of_its_module_too(client: ModuleType) -> None:
+    for name in ("start_concat", "wait_concat", "astart_concat", "await_concat"):
+        function = getattr(client, name)
+        assert (function.__qualname__, function.__module__) == (name, "client.concat")
+        assert pickle.loads(pickle.dumps(function)) is function
+
+
 def test_an_unknown_option_is_refused_before_anything_is_sent(client: ModuleType) -> None:
     inputs = {"string": "a", "num": 1, "list": "list_a"}
     for method in ("run", "stream"):

@@ -542,7 +542,9 @@ def as_function(method: FunctionT, name: str) -> FunctionT:
 
         function = start
     function.__name__ = function.__qualname__ = name
-    function.__self__ = getattr(method, "__self__", None)
+    client = function.__self__ = getattr(method, "__self__", None)
+    if client is not None:  # also for a method that its class has inherited
+        function.__module__ = type(client).__module__
     return cast(FunctionT, function)
 
 
