@@ -1,8 +1,8 @@
 """Writes the blocking clients of the runtime from the asynchronous ones: `--check` says whether they are what they
 would be.
 
-What is awaited blocks: the client's own methods by their twins, everything else by `run_now`. What the two say of
-themselves in prose is in a table here, which must fit: a phrase that is not found is a mistake.
+What is awaited blocks: the client's own methods by their blocking counterparts, everything else by `run_now`. What the
+two say of themselves in prose is in a table here, which must fit: a phrase that is not found is a mistake.
 """
 
 import argparse

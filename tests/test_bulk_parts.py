@@ -276,13 +276,13 @@ def test_parts_of_those_who_have_left_are_not_looked_at_again(tmp_path: Path, mo
         dead.owner = f"{place()}:{2**22 + 1}:1:0"
         dead._shelf = FolderShelf(tmp_path, dead.owner)
         for each, key in ((store, "a"), (closed, "b"), (dead, "c")):
-            each.beat()
+            each.heartbeat()
             assert each.claim(row(key))
-        dead._beat_count = 0  # it does not say that it leaves
+        dead._heartbeat_count = 0  # it does not say that it leaves
         closed.close()
         with pytest.raises(StoreError, match="was closed"):  # nobody would see it
             closed.claim(row("d"))
-        store.beats()
+        store.heartbeats()
         assert len(store.read(["a", "b", "c"])) == 3
         looked.clear()
         assert len(store.read(["a", "b", "c"])) == 3

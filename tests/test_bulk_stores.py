@@ -236,7 +236,7 @@ class StoreMachine(RuleBasedStateMachine):
             if part.is_file() and cut:
                 line = json.dumps(["row", KEYS[0], "d", "done", 9, store.owner, None, {}, "lost"]).encode()
                 part.write_bytes(part.read_bytes() + line[:cut])
-            store._beat_count = 0  # it does not say that it leaves
+            store._heartbeat_count = 0  # it does not say that it leaves
             store.close()
         elif isinstance(store, SqliteStore) and store._connection is not None:
             if cut:
@@ -287,10 +287,10 @@ class PartsMachine(StoreMachine):
     def leave(self, store: Store) -> None:
         """End as it should be, so that its part is final."""
         self.alive.remove(store)
-        store.beat()
+        store.heartbeat()
         store.close()
         for other in self.alive:
-            other.beats()
+            other.heartbeats()
 
 
 machines = settings(max_examples=25, stateful_step_count=25, deadline=None)
@@ -321,12 +321,12 @@ def test_who_leaves_while_the_disk_is_full_is_known_to_have_left_once_it_is_not(
     where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The process may live on for long, as workers of engines do, and others would wait for its rows."""
-    monkeypatch.setattr("difygen.bulk.stores.base.BEAT", 0.02)
+    monkeypatch.setattr("difygen.bulk.stores.base.HEARTBEAT", 0.02)
     store, disk = open_store(where), {"full": True}
     store.hold("a")
     store.claim(row("a"))
     claimed = store.get("a")
-    method = "_leave" if isinstance(store, SqliteStore) else "_leave_beat"
+    method = "_leave" if isinstance(store, SqliteStore) else "_leave_heartbeat"
     write = getattr(store, method)
 
     def write_if_possible(*arguments: int) -> None:
@@ -378,12 +378,12 @@ def test_who_is_elsewhere_lives_as_long_as_it_beats_whatever_the_clocks_say(
 def test_a_disk_that_hangs_makes_nobody_silent() -> None:
     now, waits = 0.0, [0.0, SILENCE * 2, 0.0, SILENCE, 0.0]
 
-    def beats() -> dict[str, int]:
+    def heartbeats() -> dict[str, int]:
         nonlocal now
         now += waits.pop(0)
         return {"elsewhere:1:1:x": 1}
 
-    watch = Watch(beats, lambda: now)
+    watch = Watch(heartbeats, lambda: now)
     for pause in (0.0, 2.0, 2.0, SILENCE - 5):
         now += pause
         assert watch.is_alive("elsewhere:1:1:x")

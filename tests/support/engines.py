@@ -33,7 +33,7 @@ HAS_RAY_DASHBOARD = find_spec("aiohttp_cors") is not None  # ray[default]
 
 PATHS = os.pathsep.join(map(str, (GENERATOR, ROOT / "templates", ROOT / "tests")))
 
-BEFORE = base.place, base.BEAT, base.SILENCE, time.time
+BEFORE = base.place, base.HEARTBEAT, base.SILENCE, time.time
 
 
 def row(string: str) -> Row:
@@ -68,14 +68,14 @@ def fill_disk(size: int) -> None:
 def move_away() -> None:
     """Be on a machine of one's own, whose wall clock jumps forward by years. (Back, and Dask's own timers stop.)"""
     base.place = lambda: f"machine{os.getpid()}"
-    base.BEAT, base.SILENCE = 0.5, 8.0
+    base.HEARTBEAT, base.SILENCE = 0.5, 8.0
     years = random.uniform(0, 1e9)
     time.time = lambda: BEFORE[-1]() + years  # type: ignore[method-assign]
 
 
 def come_back() -> None:
     fill_disk(resource.RLIM_INFINITY)
-    base.place, base.BEAT, base.SILENCE, time.time = BEFORE
+    base.place, base.HEARTBEAT, base.SILENCE, time.time = BEFORE
 
 
 class DaskRows:

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import NamedTuple
 
-from difygen.bulk.stores.base import BEAT, Store, StoreError
+from difygen.bulk.stores.base import HEARTBEAT, Store, StoreError
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 15.0
 LONGEST_ASKED = 120.0
@@ -258,7 +258,7 @@ async def share(store: Store, limit: AsyncLimit, concurrency: int) -> None:
     while True:
         with suppress(StoreError):  # whoever writes a row says so
             if loop.time() >= due:
-                due = loop.time() + BEAT
+                due = loop.time() + HEARTBEAT
                 drivers = await asyncio.to_thread(store.drivers)
                 part, more = divmod(concurrency, len(drivers))
                 limit.set_most(part + (drivers.index(store.owner) < more))

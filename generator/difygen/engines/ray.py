@@ -25,7 +25,7 @@ from difygen.bulk.limit import AsyncLimit, pauses, share
 from difygen.bulk.rows import ENDED, Row, RowResult
 from difygen.bulk.run import Policy, take_row
 from difygen.bulk.stores import open_store
-from difygen.bulk.stores.base import BEAT
+from difygen.bulk.stores.base import HEARTBEAT
 from difygen.engines import Work, is_elsewhere
 
 _TEXTS = ("key", "state", "status", "outputs", "answer", "error", "error_kind", "workflow_run_id")
@@ -145,7 +145,7 @@ class Caller:
         raise AssertionError("pauses never end")
 
     async def _share(self, limit: AsyncLimit) -> None:
-        await asyncio.sleep(BEAT)  # by then all actors can be seen
+        await asyncio.sleep(HEARTBEAT)  # by then all actors can be seen
         assert self._hands is not None
         await share(self._hands.store, limit, self._work.concurrency)
 

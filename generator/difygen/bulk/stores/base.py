@@ -1,8 +1,8 @@
 """What a store of rows has to do, what all of them do alike, and who writes into a store and whether they still live.
 
 A claim without a run's id is nobody's, once its owner is dead. Of a process of this machine the system tells; of one
-elsewhere its beats: a count that it adds to every few seconds, watched by a clock of one's own that only goes forward,
-and stands still while the store does not answer. No clock of another machine, and no wall clock, is asked.
+elsewhere its heartbeats: a count that it adds to every few seconds, watched by a clock of one's own that only goes
+forward, and stands still while the store does not answer. No clock of another machine, and no wall clock, is asked.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from typing import Self
 
 from difygen.bulk.rows import Row, StoredRow
 
-BEAT = 5.0
-"""Seconds between two beats."""
+HEARTBEAT = 5.0
+"""Seconds between two heartbeats."""
 
 SILENCE = 30.0
-"""Seconds without a beat after which an owner elsewhere counts as dead."""
+"""Seconds without a heartbeat after which an owner elsewhere counts as dead."""
 
 RETIRED = -1
-"""What an owner leaves in the place of its beats when it closes its store."""
+"""What an owner leaves in the place of its heartbeats when it closes its store."""
 
 
 def new_owner() -> str:
@@ -72,10 +72,12 @@ def is_running(owner: str) -> bool | None:
 
 
 class Watch:
-    """Tells whether owners are alive. `beats` reads the count of each, as far as the store knows."""
+    """Tells whether owners are alive. `heartbeats` reads the count of each, as far as the store knows."""
 
-    def __init__(self, beats: Callable[[], Mapping[str, int]], clock: Callable[[], float] = time.monotonic) -> None:
-        self._beats, self._clock = beats, clock
+    def __init__(
+        self, heartbeats: Callable[[], Mapping[str, int]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._heartbeats, self._clock = heartbeats, clock
         self._seen: dict[str, tuple[int, float]] = {}
         self._read_at, self._spent = float("-inf"), 0.0
         self._counts: Mapping[str, int] = {}
@@ -94,34 +96,34 @@ class Watch:
         return now - seen[1] < SILENCE
 
     def counts(self) -> Mapping[str, int]:
-        """Return the beats, read anew every second at most."""
+        """Return the heartbeats, read anew every second at most."""
         began = self._clock()
         if began - self._read_at >= 1.0:
-            self._counts = self._beats()
+            self._counts = self._heartbeats()
             now = self._clock()
             self._spent += now - began  # a disk that hangs lets nobody beat: that is no silence
             self._read_at = now
         return self._counts
 
 
-class Heart:
-    """Beats in a thread of its own until it is stopped, and as long as the process lives."""
+class Heartbeat:
+    """Gives heartbeats in a thread of its own until it is stopped, and as long as the process lives."""
 
-    def __init__(self, beat: Callable[[], None]) -> None:
+    def __init__(self, heartbeat: Callable[[], None]) -> None:
         self._stopped = Event()
-        self._beat = beat
-        self._thread = Thread(target=self._run, name="difygen-bulk-beat", daemon=True)
+        self._heartbeat = heartbeat
+        self._thread = Thread(target=self._run, name="difygen-bulk-heartbeat", daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        while not self._stopped.wait(BEAT):
+        while not self._stopped.wait(HEARTBEAT):
             try:
-                self._beat()
+                self._heartbeat()
             except Exception:  # noqa: BLE001, S112 - a full disk; whoever writes rows says so
                 continue
 
     def stop(self) -> None:
-        """Beat no more."""
+        """Give no more heartbeats."""
         self._stopped.set()
         self._thread.join(1.0)
 
@@ -141,7 +143,7 @@ def retire(leave: Callable[[], None]) -> None:
 
     def keep_trying() -> None:
         while not is_left():
-            time.sleep(BEAT)
+            time.sleep(HEARTBEAT)
 
     if not is_left():
         Thread(target=keep_trying, name="difygen-bulk-retire", daemon=True).start()
@@ -169,8 +171,8 @@ class Store(ABC):
         self._process = os.getpid()
         self._working: Counter[str] = Counter()
         self._lock = Lock()
-        self._watch = Watch(self.beats)
-        self._heart: Heart | None = None
+        self._watch = Watch(self.heartbeats)
+        self._heartbeat: Heartbeat | None = None
 
     # What each kind does in its own way
 
@@ -203,11 +205,11 @@ class Store(ABC):
         """Return what was said last, by anybody; empty where nothing was."""
 
     @abstractmethod
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """Let others see that this process lives."""
 
     @abstractmethod
-    def beats(self) -> Mapping[str, int]:
+    def heartbeats(self) -> Mapping[str, int]:
         """Return how often each process has beaten."""
 
     @abstractmethod
@@ -261,9 +263,9 @@ class Store(ABC):
         """Take note that this process is at work on a row, or tries to get it: so often is it let go."""
         with self._lock:
             self._working[key] += 1
-            if self._heart is None:
-                self.beat()
-                self._heart = Heart(self.beat)
+            if self._heartbeat is None:
+                self.heartbeat()
+                self._heartbeat = Heartbeat(self.heartbeat)
 
     def let_go(self, key: str) -> None:
         """Take note that it is not any more."""
@@ -280,13 +282,13 @@ class Store(ABC):
 
     def drivers(self) -> list[str]:
         """Return who is at work in this store, this process included, in an order that all agree on."""
-        others = [owner for owner in self.beats() if owner != self.owner and self._watch.is_alive(owner)]
+        others = [owner for owner in self.heartbeats() if owner != self.owner and self._watch.is_alive(owner)]
         return sorted([*others, self.owner])
 
     def _stop_beating(self) -> None:
-        heart, self._heart = self._heart, None
-        if heart is not None and self._process == os.getpid():
-            heart.stop()
+        heartbeat, self._heartbeat = self._heartbeat, None
+        if heartbeat is not None and self._process == os.getpid():
+            heartbeat.stop()
 
     def __enter__(self) -> Self:
         return self

@@ -37,7 +37,7 @@ class PartsStore(Store):
         super().__init__()
         self.place = os.fspath(place)
         self._guard = RLock()
-        self._beat_count = 0
+        self._heartbeat_count = 0
         self._index: PartsIndex | None = None
         self._broken = ""
         self._is_closed = False
@@ -155,19 +155,19 @@ class PartsStore(Store):
         except OSError as error:
             raise StoreError(f"Cannot read {self.place}: {_reason(error)}.") from error
 
-    def beat(self) -> None:
-        self._beat_count += 1
-        self._leave_beat(self._beat_count)
+    def heartbeat(self) -> None:
+        self._heartbeat_count += 1
+        self._leave_heartbeat(self._heartbeat_count)
 
-    def _leave_beat(self, count: int) -> None:
+    def _leave_heartbeat(self, count: int) -> None:
         try:
-            self._shelf.beat(count)
+            self._shelf.heartbeat(count)
         except OSError as error:
             raise StoreError(f"Cannot write into {self.place}: {_reason(error)}.") from error
 
-    def beats(self) -> Mapping[str, int]:
+    def heartbeats(self) -> Mapping[str, int]:
         try:
-            return self._shelf.beats()
+            return self._shelf.heartbeats()
         except OSError as error:
             raise StoreError(f"Cannot read {self.place}: {_reason(error)}.") from error
 
@@ -180,9 +180,9 @@ class PartsStore(Store):
             if index is not None:
                 index.close()
             self._shelf.close()
-            if self._beat_count and self._process == os.getpid():
-                self._beat_count = 0
-                retire(partial(self._leave_beat, RETIRED))
+            if self._heartbeat_count and self._process == os.getpid():
+                self._heartbeat_count = 0
+                retire(partial(self._leave_heartbeat, RETIRED))
 
 
 def _reason(error: Exception) -> str:

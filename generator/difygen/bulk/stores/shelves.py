@@ -45,11 +45,11 @@ class Shelf(Protocol):
         """Read lines again, by where they begin in a part."""
         ...
 
-    def beat(self, count: int) -> None:
-        """Leave the count of this process's beats."""
+    def heartbeat(self, count: int) -> None:
+        """Leave the count of this process's heartbeats."""
         ...
 
-    def beats(self) -> Mapping[str, int]:
+    def heartbeats(self) -> Mapping[str, int]:
         """Read those of all."""
         ...
 
@@ -145,10 +145,10 @@ class FolderShelf:
                 file.seek(start)
                 yield file.readline()
 
-    def beat(self, count: int) -> None:
+    def heartbeat(self, count: int) -> None:
         (self.folder / f"{self.name}.beat").write_text(json.dumps([self._owner, count]), "utf-8")
 
-    def beats(self) -> Mapping[str, int]:
+    def heartbeats(self) -> Mapping[str, int]:
         found: dict[str, int] = {}
         for name in self.names(".beat"):
             owner, count = name.replace("-", ":"), RETIRED
@@ -242,11 +242,11 @@ class ObjectShelf:
                 return None
             return found
 
-    def beat(self, count: int) -> None:
+    def heartbeat(self, count: int) -> None:
         with _reaching(self._root):
             self._files.pipe_file(f"{self._root}/{self._name}/beat.json", json.dumps([self._owner, count]).encode())
 
-    def beats(self) -> Mapping[str, int]:
+    def heartbeats(self) -> Mapping[str, int]:
         found: dict[str, int] = {}
         with _reaching(self._root):
             for writer in self._writers():

@@ -222,12 +222,12 @@ class SqliteStore(Store):
     def announced(self) -> str:
         return dict(self.remembered(_TO_ALL)).get("", "")
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         with self._writing() as connection:
             self._own_id(connection)
             connection.execute("UPDATE owners SET beats = beats + 1 WHERE name = ?", (self.owner,))
 
-    def beats(self) -> Mapping[str, int]:
+    def heartbeats(self) -> Mapping[str, int]:
         with self._talking() as connection:
             found: list[tuple[str, int]] = connection.execute("SELECT name, beats FROM owners").fetchall()
         return dict(found)
