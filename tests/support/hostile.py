@@ -120,7 +120,8 @@ NAMES = st.one_of(
     ),
     st.text(max_size=12),
 )
-SCALARS = st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | SENDABLE_TEXTS
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)  # readers take others for text
+SCALARS = st.none() | st.booleans() | st.integers(-(10**20), 10**20) | FLOATS | SENDABLE_TEXTS
 JSON = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(SENDABLE_TEXTS, inner, max_size=3),
@@ -178,7 +179,7 @@ def _input(kind: str, default: st.SearchStrategy[object]) -> st.SearchStrategy[I
     )
 
 
-NUMBERS = st.integers(-(10**20), 10**20) | st.floats()
+NUMBERS = st.integers(-(10**20), 10**20) | FLOATS
 INPUTS = st.one_of(
     _input("text-input", st.none() | SENDABLE_TEXTS),
     _input("paragraph", st.none() | SENDABLE_TEXTS),
