@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import click
 
@@ -20,6 +20,7 @@ from difygen.command_line import (
     sources_argument,
     verbosity_options,
 )
+from difygen.config import DocsFormat, DocsLanguage, OpenApiFormat, OpenApiVersion, ToolForm
 
 command = partial(click.command, cls=Command, context_settings=HELP_NAMES)
 check_option = click.option(
@@ -276,9 +277,11 @@ def inspect(as_json: bool, **arguments: Any) -> None:
 @command(short_help="Write pages about apps for people.")
 @sources_argument(required=False)
 @click.option("-o", "--output", metavar="DIR|FILE", help="A folder, a .md or .html file, or - to print one page.")
-@click.option("--language", type=click.Choice(["en", "zh"]), help="Of what is not the definition's own. Default: en.")
 @click.option(
-    "--format", "formats", type=click.Choice(["markdown", "html"]), multiple=True, help="Default: both, in a folder."
+    "--language", type=click.Choice(get_args(DocsLanguage)), help="Of what is not the definition's own. Default: en."
+)
+@click.option(
+    "--format", "formats", type=click.Choice(get_args(DocsFormat)), multiple=True, help="Default: both, in a folder."
 )
 @click.option("--base-url", metavar="URL", help="The server, with /v1. Default: that of Dify's cloud.")
 @check_option
@@ -307,8 +310,8 @@ def docs(
 @command(short_help="Write OpenAPI documents of apps.")
 @sources_argument(required=False)
 @click.option("-o", "--output", metavar="FILE|DIR", help="A .yaml or .json file, a folder, or - to print it.")
-@click.option("--format", "style", type=click.Choice(["yaml", "json"]), help="Default: as FILE ends, else yaml.")
-@click.option("--openapi", "version", type=click.Choice(["3.1", "3.2", "3.0"]), help="The version. Default: 3.1.")
+@click.option("--format", "style", type=click.Choice(get_args(OpenApiFormat)), help="Default: as FILE ends, else yaml.")
+@click.option("--openapi", "version", type=click.Choice(get_args(OpenApiVersion)), help="The version. Default: 3.1.")
 @click.option("--base-url", metavar="URL", help="The server, with /v1. Default: that of Dify's cloud.")
 @check_option
 @force_option
@@ -339,7 +342,7 @@ def openapi(
 @click.option(
     "--for",
     "form",
-    type=click.Choice(["openai", "openai-chat", "anthropic", "mcp", "json-schema"]),
+    type=click.Choice(get_args(ToolForm)),
     help="Whose tools to print: OpenAI's Responses or Chat Completions, Anthropic's Messages, MCP, or schemas alone.",
 )
 @click.option("--strict", "is_strict", is_flag=True, help="Let the API hold the model to the schema, where it can.")

@@ -22,6 +22,7 @@ import yaml
 
 from difygen.codegen.describe import headline, paragraphs, sentence
 from difygen.codegen.names import VariableNames
+from difygen.config import CLOUD, OpenApiVersion
 from difygen.documents.facts import event_shapes
 from difygen.documents.schemas import Schema, inputs_schema, outputs_schema
 from difygen.files import hash_bytes, templates_folder
@@ -34,8 +35,6 @@ from difygen.wording import one_line, quoted
 Document = dict[str, Any]
 Schemas = dict[str, Schema]
 
-VERSIONS = ("3.1", "3.2", "3.0")
-CLOUD = "https://api.dify.ai/v1"
 _FILE: Schema = {"$ref": "#/components/schemas/FileInput"}
 _OUTPUT_FILE: Schema = {"$ref": "#/components/schemas/OutputFile"}
 _FULL_VERSIONS = {"3.0": "3.0.3", "3.1": "3.1.0", "3.2": "3.2.0"}
@@ -54,7 +53,13 @@ class Samples(NamedTuple):
 
 
 def openapi_document(
-    app: App, name: str, names: VariableNames, samples: Samples, *, version: str = "3.1", base_url: str = CLOUD
+    app: App,
+    name: str,
+    names: VariableNames,
+    samples: Samples,
+    *,
+    version: OpenApiVersion = "3.1",
+    base_url: str = CLOUD,
 ) -> Document:
     """Return the OpenAPI document of an app that is called `name` in Python, in JSON's types.
 
@@ -63,7 +68,7 @@ def openapi_document(
         name: Its name in Python, of which names of operations and schemas are made.
         names: The Python names of its variables: what generators call a name that they cannot spell.
         samples: A call to show.
-        version: One of `VERSIONS`.
+        version: Which of OpenAPI's.
         base_url: The server's address, with /v1.
     """
     stem = class_name(name)
@@ -276,7 +281,7 @@ def _show(document: Document, app: App, stem: str, samples: Samples) -> None:
 # Versions
 
 
-def _in_words_of(version: str, document: Document) -> Document:
+def _in_words_of(version: OpenApiVersion, document: Document) -> Document:
     found: Document = {**document, "openapi": _FULL_VERSIONS[version]}
     if version == "3.2":
         for stream in _streams(found):
