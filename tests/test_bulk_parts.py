@@ -20,7 +20,7 @@ from difygen.bulk import PartsStore, Row, StoreError
 from difygen.bulk.stores import index
 from difygen.bulk.stores.base import place
 from difygen.bulk.stores.index import line_of
-from difygen.bulk.stores.shelves import FolderShelf, Piece
+from difygen.bulk.stores.storage import FolderStorage, Piece
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,14 +38,14 @@ class Process:
 
     def __init__(self, name: str, folder: Path, work: Callable[[PartsStore], None]) -> None:
         self.store = PartsStore(folder)
-        self.store.owner, self.store._shelf = name, FolderShelf(folder, name)
+        self.store.owner, self.store._storage = name, FolderStorage(folder, name)
         self.is_over = self.is_killed = False
         self.error: BaseException | None = None
         self._work, self._cut = work, 0
         self._go, self._waits = Semaphore(0), Semaphore(0)
-        shelf = self.store._shelf
-        assert isinstance(shelf, FolderShelf)
-        append, added = shelf.append, shelf._added
+        storage = self.store._storage
+        assert isinstance(storage, FolderStorage)
+        append, added = storage.append, storage._added
 
         def append_later(data: bytes) -> None:
             try:
@@ -59,7 +59,7 @@ class Process:
             self.wait()
             yield from added(part)
 
-        vars(shelf).update(append=append_later, _added=read_later)
+        vars(storage).update(append=append_later, _added=read_later)
         Thread(target=self._run, daemon=True).start()
         self._waits.acquire()
 
@@ -219,7 +219,9 @@ def test_of_two_claims_that_stand_the_one_of_who_lives_counts(tmp_path: Path, pr
     with PartsStore(tmp_path) as store, PartsStore(tmp_path) as other:
         assert store.claim(row("a"))
         owner = f"{place()}:{process}:1:0"
-        FolderShelf(tmp_path, owner).append(f"{line_of(store.claim_of(row('a'), 1)._replace(owner=owner))}\n".encode())
+        FolderStorage(tmp_path, owner).append(
+            f"{line_of(store.claim_of(row('a'), 1)._replace(owner=owner))}\n".encode()
+        )
         found = other.get("a")
         assert found is not None and found.owner == store.owner
 
@@ -265,16 +267,16 @@ def test_an_index_that_cannot_be_written_is_done_without(tmp_path: Path, monkeyp
 
 def test_parts_of_those_who_have_left_are_not_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[str] = []
-    added = FolderShelf._added
+    added = FolderStorage._added
 
-    def noted(shelf: FolderShelf, part: str) -> Iterator[Piece]:
+    def noted(storage: FolderStorage, part: str) -> Iterator[Piece]:
         looked.append(part)
-        return added(shelf, part)
+        return added(storage, part)
 
-    monkeypatch.setattr(FolderShelf, "_added", noted)
+    monkeypatch.setattr(FolderStorage, "_added", noted)
     with PartsStore(tmp_path) as store, PartsStore(tmp_path) as closed, PartsStore(tmp_path) as dead:
         dead.owner = f"{place()}:{2**22 + 1}:1:0"
-        dead._shelf = FolderShelf(tmp_path, dead.owner)
+        dead._storage = FolderStorage(tmp_path, dead.owner)
         for each, key in ((store, "a"), (closed, "b"), (dead, "c")):
             each.heartbeat()
             assert each.claim(row(key))

@@ -148,14 +148,14 @@ def test_after_a_write_that_has_failed_nothing_is_written(where: str, monkeypatc
     """It may have arrived all the same, and others have read it: what takes its place would never be seen."""
     with open_store(where) as store:
         assert isinstance(store, PartsStore)
-        shelf, append = store._shelf, store._shelf.append
+        storage, append = store._storage, store._storage.append
 
         def time_out(data: bytes) -> None:
             append(data)
             raise OSError(110, "Connection timed out")
 
         with monkeypatch.context() as patch:
-            patch.setattr(shelf, "append", time_out)
+            patch.setattr(storage, "append", time_out)
             with pytest.raises(StoreError, match="connection timed out"):
                 store.claim(row("a"))
         with open_store(where) as other:

@@ -588,9 +588,9 @@ def check_open(client: Any) -> None:
 def unexplained(failure: str) -> str:
     """Return what is said where no setting is found to be at fault: nothing is guessed."""
     names = [name for name in os.environ if name.lower().endswith("_proxy")]
-    told = f" The environment has {', '.join(sorted(names))}." if names else ""
+    present = f" The environment has {', '.join(sorted(names))}." if names else ""
     return (
-        f"The HTTP client cannot be made ({failure}).{told} trust_env=False leaves the "
+        f"The HTTP client cannot be made ({failure}).{present} trust_env=False leaves the "
         "environment out; http_client= takes a client of your own"
     )
 

@@ -708,12 +708,14 @@ class RunState:
 
     def _paused(self, payload: dict[str, Any]) -> WorkflowPaused:
         """Return a pause, with what of its forms only the events before it told (seen on 1.14.2)."""
-        told = {
+        display_in_ui = {
             form_id: displayed
             for (name, _, form_id, _), displayed in self._seen.items()
             if name == "human_input_required"
         }
-        return WorkflowPaused({**payload, "display_in_ui": told} if told else payload)
+        return WorkflowPaused(
+            {**payload, "display_in_ui": display_in_ui} if display_in_ui else payload
+        )
 
     def _is_first(self, name: str, payload: dict[str, Any]) -> bool:
         """Check whether an event was not delivered before a reconnect, whose snapshot repeats it.

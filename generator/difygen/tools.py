@@ -89,8 +89,8 @@ class Tools:
             inputs = self._inputs[name].model_validate_json(json.dumps(given))
         except ValidationError as error:
             rows = error.errors(include_url=False, include_input=False, include_context=False)  # no values
-            told = [f"{'.'.join(map(str, row['loc'])) or 'arguments'}: {row['msg']}" for row in rows]
-            raise ToolError("\n".join(told)) from error
+            messages = [f"{'.'.join(map(str, row['loc'])) or 'arguments'}: {row['msg']}" for row in rows]
+            raise ToolError("\n".join(messages)) from error
         options = {"conversation_id": turn["conversation_id"]} if turn.get("conversation_id") else {}
         options |= {"files": files} if files else {}
         positional = (turn["query"], inputs) if verb == "chat" else (inputs,)

@@ -292,11 +292,11 @@ def forms_of(pause: Mapping[str, Any]) -> tuple[Form, ...]:
     Beside the pause may stand, by form, what earlier events told of `display_in_ui`.
     """
     forms: list[Form] = []
-    told = to_object(pause.get("display_in_ui"))
+    displayed = to_object(pause.get("display_in_ui"))
     for reason in to_objects(to_object(pause.get("data")).get("reasons")):
         form_id = to_text(reason.get("form_id"))
-        if form_id in told:
-            reason = {"display_in_ui": told[form_id], **reason}
+        if form_id in displayed:
+            reason = {"display_in_ui": displayed[form_id], **reason}
         if reason.get("TYPE") == "human_input_required" or "form_id" in reason:
             forms.append(Form(reason))
     return tuple(forms)

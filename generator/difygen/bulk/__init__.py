@@ -9,7 +9,7 @@ them. A store is a SQLite file on one machine, or a folder of parts that many ma
 rows      what a row is, what came of it, what an exception means, and which state may follow on which
 stores    what a store does, and its two kinds
 limit     how many calls may go on, beside those of other processes
-hands     a client and a store, awaited or not; a journal joins the writes of many
+backends  a client and a store, awaited or not; a journal joins the writes of many
 run       the way of a row, and of what was begun before
 pages     stretches of a table that have ended
 job       rows by the million, with a bounded number of them in memory, and how they come out

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
-from difygen.bulk.hands import AsyncHands, Journal, StreamsApp
+from difygen.bulk.backends import AsyncBackend, Journal, StreamsApp
 from difygen.bulk.limit import AsyncLimit, pauses, share
 from difygen.bulk.pages import EndedPage, OpenPage, PageEnd, Pages
 from difygen.bulk.rows import CHANGED, ENDED, Row, RowResult, StoredRow, changed_row, result_of_stored
@@ -187,7 +187,7 @@ class AsyncJob:
         """
         self._limit = AsyncLimit(self._concurrency)
         journal = Journal(self._store)
-        self._hands = AsyncHands(self._client, journal, self._limit, stops_on_exit=self._stops_on_exit)
+        self._backend = AsyncBackend(self._client, journal, self._limit, stops_on_exit=self._stops_on_exit)
         sharing = asyncio.create_task(share(self._store, self._limit, self._concurrency))
         waits = pauses()
         try:
@@ -206,7 +206,7 @@ class AsyncJob:
         self._at: dict[asyncio.Task[None], str] = {}
         self._busy.clear()
         self._halted.clear()
-        self._hands.is_closing = False
+        self._backend.is_closing = False
         feeder = asyncio.create_task(self._feed(iter(rows), queue))
         workers = [asyncio.create_task(self._work(queue)) for _ in range(self._concurrency)]
         everybody = [feeder, *workers]
@@ -222,15 +222,15 @@ class AsyncJob:
 
     async def _wind_down(self, tasks: Sequence[asyncio.Task[None]]) -> None:
         """End what goes on, but let calls tell the ids of what they have started."""
-        self._hands.is_closing = True
+        self._backend.is_closing = True
         until = asyncio.get_running_loop().time() + GRACE
         left = [task for task in tasks if not task.done()]
-        told = set[asyncio.Task[None]]()  # once: a second time would break off what stops a run
+        cancelled = set[asyncio.Task[None]]()  # once: a second time would break off what stops a run
         while left:
             is_late = asyncio.get_running_loop().time() >= until
             for task in left:
-                if task not in told and (is_late or self._at.get(task) not in self._hands.unnamed):
-                    told.add(task)
+                if task not in cancelled and (is_late or self._at.get(task) not in self._backend.unnamed):
+                    cancelled.add(task)
                     task.cancel()
             await asyncio.wait(left, timeout=0.02)
             left = [task for task in left if not task.done()]
@@ -242,7 +242,7 @@ class AsyncJob:
         while True:
             batch = list(islice(iterator, READ_AHEAD))
             keys = [item.key for item in batch if isinstance(item, Row)]
-            looked_up = self._hands.journal.look_up(keys) if batch else None
+            looked_up = self._backend.journal.look_up(keys) if batch else None
             if ahead is not None:  # its rows were looked up while others were read
                 await self._pass_on(ahead[0], await ahead[1], queue)
             if looked_up is None:
@@ -290,7 +290,7 @@ class AsyncJob:
 
     def _keep_if_ended(self, page: OpenPage) -> None:
         if page.is_ended and self._pages is not None:
-            self._hands.journal.do(self._pages.keep, page)
+            self._backend.journal.do(self._pages.keep, page)
 
     def _is_settled(self, row: Row, stored: StoredRow) -> bool:
         """Check whether a row has ended before, and count it; also where somebody else is at work on it."""
@@ -350,13 +350,13 @@ class AsyncJob:
         self._at[task] = row.key
         self._on_change(self.tally, self._limit)
         try:
-            result = await take_row(row, stored, self._hands, self._policy)
+            result = await take_row(row, stored, self._backend, self._policy)
         finally:
             del self._at[task]
             self._busy.pop(row.key, None)
-            self._hands.unnamed.discard(row.key)
+            self._backend.unnamed.discard(row.key)
         if not result.is_new and result.state in ENDED and result.error_kind != CHANGED:
-            known = await self._hands.read(row.key)
+            known = await self._backend.read(row.key)
             if known is not None and known.owner == self._store.owner:
                 return replace(result, is_new=True)  # the same as another row, which is counted
         self.tally.count(result)

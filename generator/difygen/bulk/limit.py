@@ -36,7 +36,7 @@ FIRST_LOOK, LONGEST_LOOK = 0.5, 15.0
 """Seconds between two looks at a row that somebody else is at work on."""
 
 
-class Storm(NamedTuple):
+class BackoffNotice(NamedTuple):
     """What a process says to all others that share the server: it was refused, and waits.
 
     `number` tells its refusals apart, `pause` is in seconds, `reason` what the server said.
@@ -48,7 +48,7 @@ class Storm(NamedTuple):
     reason: str = ""
 
     @classmethod
-    def read(cls, text: str) -> Storm | None:
+    def read(cls, text: str) -> BackoffNotice | None:
         """Read one that was written as JSON; None for anything else."""
         with suppress(ValueError, TypeError):
             owner, number, pause, reason = json.loads(text)
@@ -74,7 +74,7 @@ class Limit:
         self._allowed = float(most)
         self._paused_until, self._cut_at = clock(), float("-inf")
         self._refused_since: float | None = None
-        self._storms = self._cuts = self._lost = 0
+        self._backoffs = self._cuts = self._lost = 0
         self._heard, self._heard_at, self._asked_at = "", float("-inf"), float("-inf")
         self.reason = ""
         self._changed = threading.Condition()
@@ -106,12 +106,12 @@ class Limit:
         """Take note of a call that the server took."""
         with self._changed:
             self.successes += 1
-            self._refused_since, self._storms, self._lost, self.reason = None, 0, 0, ""
+            self._refused_since, self._backoffs, self._lost, self.reason = None, 0, 0, ""
             self._allowed = min(float(self.most), self._allowed + 1.0 / max(self._allowed, 1.0))
             self._wake()
 
     def refused(self, began: float, retry_after: float | None = None, reason: str = "") -> float | None:
-        """Take note of a refusal of a call that began at that moment; those of one storm count once.
+        """Take note of a refusal of a call that began at that moment; those of one overload count once.
 
         Returns:
             For how many seconds nothing begins, which the other processes must hear; None if they have.
@@ -122,8 +122,8 @@ class Limit:
             self.reason = reason or self.reason
             if began <= self._cut_at:
                 return None
-            wait = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**self._storms) * random.uniform(0.5, 1.0)
-            self._storms = min(self._storms + 1, 10)
+            wait = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**self._backoffs) * random.uniform(0.5, 1.0)
+            self._backoffs = min(self._backoffs + 1, 10)
             wait = max(wait, min(retry_after or 0.0, LONGEST_ASKED))
             self._cut(now, wait)
             return wait
@@ -147,7 +147,7 @@ class Limit:
         """Return what others are to hear of a refusal."""
         with self._changed:
             self._cuts += 1
-            return json.dumps(Storm(owner, self._cuts, round(pause, 3), self.reason[:500]))
+            return json.dumps(BackoffNotice(owner, self._cuts, round(pause, 3), self.reason[:500]))
 
     def is_to_hear(self) -> bool:
         """Check whether it is time to `hear` again, and leave that to whoever asks first."""
@@ -159,12 +159,12 @@ class Limit:
     def hear(self, said: str, owner: str) -> None:
         """Wait, and let fewer go on, if another process was refused since this was asked for last.
 
-        What was said before the first time may be of any age, and is left alone; so is a storm that was met here, too.
+        What was said before the first time may be of any age, and is left alone; so is an overload met here, too.
         """
         with self._changed:
             since, self._heard_at = self._heard_at, self._clock()
             is_news, self._heard = said != self._heard, said
-            refusal = Storm.read(said) if is_news and since > float("-inf") else None
+            refusal = BackoffNotice.read(said) if is_news and since > float("-inf") else None
             if refusal is not None and refusal.owner != owner and self._cut_at < since:
                 self.reason = refusal.reason
                 self._cut(self._heard_at, refusal.pause * random.uniform(0.5, 1.0))

@@ -174,21 +174,21 @@ def assign_names(
         lock = read_lock(folder)[0] if config.output else None
     except (LockError, OSError):
         lock = None
-    names, problems = name_modules(unnamed, explicit, held_names(lock, unnamed, same_options=True))
+    names, problems = name_modules(unnamed, explicit, locked_names(lock, unnamed, same_options=True))
     named = [NamedApp(app, names[one.source], data) for one, (_, app, data) in zip(unnamed, rows, strict=True)]
     return named, problems
 
 
 def name_modules(
-    unnamed: Sequence[Unnamed], explicit: Mapping[str, str], held: Mapping[str, str]
+    unnamed: Sequence[Unnamed], explicit: Mapping[str, str], locked: Mapping[str, str]
 ) -> tuple[dict[str, str], tuple[Diagnostic, ...]]:
     """Return the Python name of each app by its source. No two have a public name in common.
 
-    `explicit` are the user's names by source, `held` those that apps of the same name have in the package already:
+    `explicit` are the user's names by source, `locked` those that apps of the same name have in the package already:
     of several that would be called the same, the one that was there first keeps its name, so that adding or
     removing an app renames no other.
     """
-    kept = {source: name for source, name in held.items() if source not in explicit}
+    kept = {source: name for source, name in locked.items() if source not in explicit}
     order = sorted(
         unnamed, key=lambda one: (one.source not in explicit, one.source not in kept, one.origin, one.source)
     )
@@ -202,7 +202,7 @@ def name_modules(
     return {one.source: str(name) for one, name in zip(order, found, strict=True)}, problems
 
 
-def held_names(lock: Lock | None, unnamed: Sequence[Unnamed], *, same_options: bool) -> dict[str, str]:
+def locked_names(lock: Lock | None, unnamed: Sequence[Unnamed], *, same_options: bool) -> dict[str, str]:
     """Return the names that apps have in a package and may keep: those they would get by themselves, or nearly."""
     names = {one.source: one.name for one in unnamed}
     return {

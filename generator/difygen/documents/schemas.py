@@ -163,9 +163,9 @@ def _with_legal_members(schema: Schema) -> Schema:
         found["anyOf"] = [_with_legal_members(each) for each in schema["anyOf"]]
     members = schema.get("properties", {})
     if members and not all(map(_LEGAL.fullmatch, members)):
-        told = f"An object with {listed([one_line(name) for name in members])}."
+        description = f"An object with {listed([one_line(name) for name in members])}."
         return described_schema(
-            {"type": schema["type"], "additionalProperties": True, "description": told},
+            {"type": schema["type"], "additionalProperties": True, "description": description},
             sentence(schema.get("description", "")),
         )
     if members:

@@ -11,7 +11,7 @@ import pickle
 from dataclasses import dataclass
 from typing import Self
 
-from difygen.bulk.hands import StreamsApp
+from difygen.bulk.backends import StreamsApp
 from difygen.bulk.rows import RowResult
 from difygen.bulk.run import Policy
 

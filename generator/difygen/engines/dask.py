@@ -19,7 +19,7 @@ from threading import Lock, Timer
 
 from distributed import Client, Future, Semaphore, as_completed, secede
 
-from difygen.bulk.hands import StreamsApp
+from difygen.bulk.backends import StreamsApp
 from difygen.bulk.limit import Limit, pauses
 from difygen.bulk.rows import Row, RowResult
 from difygen.bulk.run import Policy, run_row
@@ -75,7 +75,7 @@ def call_rows(
     finally:
         cluster.cancel(list(running))
         with suppress(Exception):  # a worker that has just died; the others have heard it
-            cluster.run(clear_desk, driver, on_error="ignore")
+            cluster.run(release_resources, driver, on_error="ignore")
 
 
 def _next(ended: as_completed, running: set[Future]) -> RowResult:
@@ -87,20 +87,20 @@ def _next(ended: as_completed, running: set[Future]) -> RowResult:
 
 def call_row(driver: str, work: Work, row: Row) -> RowResult:
     """Take a row to its end: the task, which leaves the worker's pool of threads, since it only waits."""
-    with at_desk(driver, work) as desk:
+    with use_resources(driver, work) as resources:
         secede()
         for pause in pauses():
             result = run_row(
-                desk.client,
+                resources.client,
                 row,
-                desk.store,
+                resources.store,
                 retry_failed=work.policy.retry_failed,
                 rerun_unknown=work.policy.rerun_unknown,
-                limit=desk.limit,
+                limit=resources.limit,
             )
             if not is_elsewhere(result):
                 return result
-            desk.limit.check()
+            resources.limit.check()
             time.sleep(pause)
     raise AssertionError("pauses never end")
 
@@ -129,7 +129,7 @@ class LeasedLimit(Limit):
             yield self.now()
 
 
-class Desk:
+class WorkerResources:
     """What tasks of one driver share in a process of a worker: a client, a store, a limit."""
 
     def __init__(self, work: Work) -> None:
@@ -147,45 +147,45 @@ class Desk:
         self.store.close()
 
 
-_desks: dict[str, Desk] = {}
+_resources: dict[str, WorkerResources] = {}
 _guard = Lock()
 
 
 @contextmanager
-def at_desk(driver: str, work: Work) -> Iterator[Desk]:
+def use_resources(driver: str, work: Work) -> Iterator[WorkerResources]:
     """Use what this process has opened for a driver; it is closed when it was not used for a while."""
     with _guard:
-        desk = _desks.get(driver)
-        if desk is None:
-            desk = _desks[driver] = Desk(work)
-        desk.tasks += 1
-        if desk.clock is not None:
-            desk.clock.cancel()
+        resources = _resources.get(driver)
+        if resources is None:
+            resources = _resources[driver] = WorkerResources(work)
+        resources.tasks += 1
+        if resources.clock is not None:
+            resources.clock.cancel()
     try:
-        yield desk
+        yield resources
     finally:
         with _guard:
-            desk.tasks -= 1
-            if not desk.tasks and desk.limit.is_left:
-                desk.close()
-            elif not desk.tasks:
-                desk.clock = Timer(IDLE, _close_if_idle, (driver, desk))
-                desk.clock.daemon = True
-                desk.clock.start()
+            resources.tasks -= 1
+            if not resources.tasks and resources.limit.is_left:
+                resources.close()
+            elif not resources.tasks:
+                resources.clock = Timer(IDLE, _close_if_idle, (driver, resources))
+                resources.clock.daemon = True
+                resources.clock.start()
 
 
-def _close_if_idle(driver: str, desk: Desk) -> None:
+def _close_if_idle(driver: str, resources: WorkerResources) -> None:
     with _guard:
-        if not desk.tasks and _desks.get(driver) is desk:
-            del _desks[driver]
-            desk.close()
+        if not resources.tasks and _resources.get(driver) is resources:
+            del _resources[driver]
+            resources.close()
 
 
-def clear_desk(driver: str) -> None:
+def release_resources(driver: str) -> None:
     """Let tasks of a driver begin nothing more in this process, and close what they use once they have ended."""
     with _guard:
-        desk = _desks.pop(driver, None)
-        if desk is not None:
-            desk.limit.is_left = True
-            if not desk.tasks:
-                desk.close()
+        resources = _resources.pop(driver, None)
+        if resources is not None:
+            resources.limit.is_left = True
+            if not resources.tasks:
+                resources.close()

@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow
 from ray.data import ActorPoolStrategy, Dataset
 
-from difygen.bulk.hands import AsyncHands, Journal, StreamsApp
+from difygen.bulk.backends import AsyncBackend, Journal, StreamsApp
 from difygen.bulk.limit import AsyncLimit, pauses, share
 from difygen.bulk.rows import ENDED, Row, RowResult
 from difygen.bulk.run import Policy, take_row
@@ -92,7 +92,7 @@ class Caller:
         self, work: Work, row_of: Callable[[Mapping[str, Any]], Row], actors: int = 1, ended_only: bool = False
     ) -> None:
         self._work, self._row_of, self._actors, self._ended_only = work, row_of, actors, ended_only
-        self._hands: AsyncHands | None = None
+        self._backend: AsyncBackend | None = None
         self._batches, self._has_failed = 0, False
 
     async def __call__(self, batch: pyarrow.Table) -> AsyncIterator[pyarrow.Table]:
@@ -126,19 +126,19 @@ class Caller:
         yield batch
 
     async def _results(self, rows: Sequence[Row]) -> list[RowResult]:
-        if self._hands is None:  # needs the event loop, which is not there when actors are made
+        if self._backend is None:  # needs the event loop, which is not there when actors are made
             store = open_store(self._work.store)
             store.hold("")  # no row: others are to see that this actor is there
             limit = AsyncLimit(max(1, self._work.concurrency // self._actors))
-            self._hands = AsyncHands(self._work.client, Journal(store), limit)
+            self._backend = AsyncBackend(self._work.client, Journal(store), limit)
             self._sharing = asyncio.create_task(self._share(limit))
-        tasks = [asyncio.create_task(self._take(row, self._hands)) for row in rows]
+        tasks = [asyncio.create_task(self._take(row, self._backend)) for row in rows]
         await asyncio.wait(tasks)  # none is broken off by another
         return [task.result() for task in tasks]
 
-    async def _take(self, row: Row, hands: AsyncHands) -> RowResult:
+    async def _take(self, row: Row, backend: AsyncBackend) -> RowResult:
         for pause in pauses():
-            result = await take_row(row, await hands.read(row.key), hands, self._work.policy)
+            result = await take_row(row, await backend.read(row.key), backend, self._work.policy)
             if not is_elsewhere(result):
                 return result
             await asyncio.sleep(pause)
@@ -146,15 +146,15 @@ class Caller:
 
     async def _share(self, limit: AsyncLimit) -> None:
         await asyncio.sleep(HEARTBEAT)  # by then all actors can be seen
-        assert self._hands is not None
-        await share(self._hands.store, limit, self._work.concurrency)
+        assert self._backend is not None
+        await share(self._backend.store, limit, self._work.concurrency)
 
     def _leave(self) -> None:
         """Close the store, and leave what was begun to others."""
-        hands, self._hands, self._has_failed = self._hands, None, False
-        if hands is not None:
+        backend, self._backend, self._has_failed = self._backend, None, False
+        if backend is not None:
             self._sharing.cancel()
-            hands.store.close()
+            backend.store.close()
 
     def __del__(self) -> None:
         with suppress(Exception):  # Ray calls this when an actor is not needed any more

@@ -151,7 +151,7 @@ def _tool(
     name: str, title: str, description: str, input_: Schema, output: Schema, *, read_only: bool | None = None
 ) -> Tool:
     """Return a tool. Whether an app changes something in the world nobody knows, so that no hint says so."""
-    hints = ToolAnnotations(
+    annotations = ToolAnnotations(
         title=title, read_only_hint=read_only, idempotent_hint=bool(read_only), open_world_hint=True
     )
     return Tool(
@@ -160,7 +160,7 @@ def _tool(
         description=description,
         input_schema=input_,
         output_schema=output,
-        annotations=hints,
+        annotations=annotations,
     )
 
 

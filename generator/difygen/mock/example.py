@@ -16,7 +16,7 @@ from difygen.mock.definition import Definition, JsonObject
 from difygen.mock.engine.values import example_value
 from difygen.mock.errors import Faults
 from difygen.mock.files import FileStore, kind_of
-from difygen.mock.runs import Asking, RunStore, start_turn
+from difygen.mock.runs import RunStore, TurnInput, start_turn
 from difygen.mock.validation import checked_inputs, form_variables
 from difygen.model import App, Input
 
@@ -107,8 +107,8 @@ async def _call(definition: Definition, query: str, inputs: JsonObject) -> tuple
     if definition.workflow.kind.has_outputs:
         run = runs.start(definition, USER, inputs, checked, [], Faults({}))
     else:
-        asking = Asking(USER, query, checked, inputs, [])
-        run = start_turn(runs, ConversationStore(), definition, asking, None, Faults({}))
+        turn_input = TurnInput(USER, query, checked, inputs, [])
+        run = start_turn(runs, ConversationStore(), definition, turn_input, None, Faults({}))
     try:
         events = []
         async for event in run.follow(0):

@@ -283,7 +283,7 @@ class Run:
         }
 
 
-class Asking(NamedTuple):
+class TurnInput(NamedTuple):
     """Who asks what: `inputs` are checked, `given` those that came; `files` are resolved."""
 
     user: str
@@ -454,12 +454,12 @@ def start_turn(
     runs: RunStore,
     chats: ConversationStore,
     definition: Definition,
-    asking: Asking,
+    turn_input: TurnInput,
     conversation: ConversationRow | None,
     faults: Faults,
 ) -> Run:
     """Store a turn, of a new conversation unless it goes on with one, and let it go on by itself."""
-    user, query, inputs, given, files = asking
+    user, query, inputs, given, files = turn_input
     row = chats.begin(definition, user, query, inputs, conversation)
     for file in files:
         row.attach(file, "user")

@@ -24,13 +24,13 @@ from difygen.definitions.lockfile import (
     locked_contract,
     read_contracts,
 )
-from difygen.definitions.reading import DefinitionFile, Reader, Unnamed, held_names, name_modules
+from difygen.definitions.reading import DefinitionFile, Reader, Unnamed, locked_names, name_modules
 from difygen.diagnostics import Diagnostic, Location, has_errors
 from difygen.files import hash_bytes
 from difygen.model_json import dump, load
 from difygen.naming import MAX_WORKFLOW_NAME, Identifier, file_name_problem, snake_name
 from difygen.project.report import BuildPlan, BuildReport
-from difygen.project.request import Held, Request
+from difygen.project.request import OutputState, Request
 from difygen.publish import Destination, signed
 from difygen.record import Record, replace
 from difygen.wording import quoted, visible
@@ -53,7 +53,7 @@ class Entry(Record):
     diagnostics: tuple[Diagnostic, ...]
 
 
-def assemble(request: Request, package: Held, documents: Sequence[Held]) -> BuildPlan:
+def assemble(request: Request, package: OutputState, documents: Sequence[OutputState]) -> BuildPlan:
     """Read all sources but those of apps that did not change, name all apps, and make the outputs."""
     lock = package.lock
     contracts = read_contracts(lock) if lock else {}
@@ -136,8 +136,8 @@ def _names(
     paths = [(file.source.relative_to(request.folder), file.app) for file in files]
     unnamed = [Unnamed(path, origins[path], app.name) for path, app in paths if app]
     unnamed += [Unnamed(one.source, one.origin, one.name) for one in kept.values()]
-    held = held_names(lock, unnamed, same_options=lock is not None and lock.options == request.fingerprint)
-    names, problems = name_modules(unnamed, request.names, held)
+    names_in_lock = locked_names(lock, unnamed, same_options=lock is not None and lock.options == request.fingerprint)
+    names, problems = name_modules(unnamed, request.names, names_in_lock)
     shown = {origins[source.relative_to(request.folder)]: source.shown for source in request.sources}
     return names, [problem._replace(location=Location(shown[problem.location.file])) for problem in problems]
 
@@ -192,13 +192,13 @@ def _entry(request: Request, file: DefinitionFile, name: str, origins: Mapping[s
 
 def _package(
     request: Request,
-    held: Held,
+    state: OutputState,
     before: Mapping[str, LockedContract],
     entries: Sequence[Entry],
     kept: Mapping[str, LockedApp],
     report: BuildReport,
 ) -> BuildPlan:
-    old, options, modules = held.lock, request.config.options, [entry.module for entry in entries]
+    old, options, modules = state.lock, request.config.options, [entry.module for entry in entries]
     if options.single_file:
         report = replace(report, kinds=tuple(entry.locked.kind for entry in entries))
         text = signed(generate_file(modules, options), __version__)
@@ -209,7 +209,7 @@ def _package(
     texts = {module.path: module.text for module in modules}
     exports = {module: after[module].members["exports"] for module in sorted(apps)}
     parts = parts_for(one.mode for one in apps.values())
-    laid_out = runtime_files(parts).keys() & held.kept
+    laid_out = runtime_files(parts).keys() & state.kept
     if old and parts != parts_for(one.mode for one in old.apps.values()):
         laid_out -= {FACE}  # it has to do with another choice of parts
     texts |= generate_package(exports, options, parts, made=laid_out)
@@ -223,7 +223,7 @@ def _package(
         hidden_warnings=sum(one.warnings for one in kept.values()),
         changes=changes_between(old, before, lock, after) if old else (),
     )
-    return BuildPlan(report, (Destination(request.shown, texts, untouched, lock, old, held.seen),))
+    return BuildPlan(report, (Destination(request.shown, texts, untouched, lock, old, state.seen),))
 
 
 def output_warnings(output: str) -> list[Diagnostic]:

@@ -24,7 +24,7 @@ from difygen.files import STDIN, hash_bytes, hash_file
 from difygen.project.report import BuildPlan, BuildReport, Progress, progress_bar, reported, show_report
 from difygen.project.request import (
     RUNTIME_MARK,
-    Held,
+    OutputState,
     Request,
     app_of,
     find_runtime,
@@ -70,7 +70,7 @@ def build(config: Config, *, progress: Progress | None = None, stdin: bytes = b"
 def _write(request: Request) -> BuildReport:
     force = request.config.force
     package, *documents = [
-        Held(*(read_own_lock(path, force=force) if path else (None, b""))) for path in request.folders
+        OutputState(*(read_own_lock(path, force=force) if path else (None, b""))) for path in request.folders
     ]
     if problem := wrong_place(request, [package, *documents]):
         raise PublishError(f"{problem}\nnothing was written; choose another output")
@@ -87,13 +87,13 @@ def _write(request: Request) -> BuildReport:
     return reported(plan.report, plan.outputs, [surveys.get(id(each), Survey()) for each in plan.outputs])
 
 
-def prepare(request: Request, package: Held, documents: Sequence[Held]) -> BuildPlan:
+def prepare(request: Request, package: OutputState, documents: Sequence[OutputState]) -> BuildPlan:
     """Find out what all outputs should hold, reading as few definitions as `request` allows."""
     digests: dict[str, str] = {}
     package = _what_is_unchanged(request, package, request.folder, request.fingerprint, digests)
     documents = [
-        _what_is_unchanged(request, held, folder.folder, folder.fingerprint, digests)
-        for held, folder in zip(documents, request.documents, strict=True)
+        _what_is_unchanged(request, state, folder.folder, folder.fingerprint, digests)
+        for state, folder in zip(documents, request.documents, strict=True)
     ]
     apps = len(request.sources)
     if package.lock and all(
@@ -105,7 +105,7 @@ def prepare(request: Request, package: Held, documents: Sequence[Held]) -> Build
     return assemble(request, package, documents)
 
 
-def _nothing_changed(request: Request, package: Held, documents: Sequence[Held]) -> BuildPlan:
+def _nothing_changed(request: Request, package: OutputState, documents: Sequence[OutputState]) -> BuildPlan:
     assert package.lock is not None
     apps = package.lock.apps
     report = BuildReport(
@@ -116,20 +116,22 @@ def _nothing_changed(request: Request, package: Held, documents: Sequence[Held])
         only_documents=request.only_documents,
     )
     outputs = [
-        Destination(path, kept=held.kept, lock=held.lock, old=held.lock, seen=held.seen)
-        for path, held in zip(request.folders, (package, *documents), strict=True)
+        Destination(path, kept=state.kept, lock=state.lock, old=state.lock, seen=state.seen)
+        for path, state in zip(request.folders, (package, *documents), strict=True)
     ]
     return BuildPlan(report, tuple(outputs[request.only_documents :]))
 
 
-def _what_is_unchanged(request: Request, held: Held, folder: str, fingerprint: str, digests: dict[str, str]) -> Held:
+def _what_is_unchanged(
+    request: Request, state: OutputState, folder: str, fingerprint: str, digests: dict[str, str]
+) -> OutputState:
     """Find out what in a folder need not be made again: files, and all that there is of an app.
 
     `digests` are the hashes of sources that were read already, by path.
     """
-    lock = held.lock
+    lock = state.lock
     if lock is None or not request.trusting or (lock.generator, lock.options) != (__version__, fingerprint):
-        return held
+        return state
     kept = {path for path, digest in lock.files.items() if hash_file(f"{folder}{os.sep}{path}") == digest}
     damaged = {app_of(path) for path in lock.files.keys() - kept}
     locked = {one.source: (module, one) for module, one in lock.apps.items()}
@@ -144,7 +146,7 @@ def _what_is_unchanged(request: Request, held: Held, folder: str, fingerprint: s
             digests[source.path] = _digest(source, request.stdin)
         if digests[source.path] == one.source_hash:
             unchanged[source.path] = module
-    return replace(held, kept=kept, unchanged=unchanged)
+    return replace(state, kept=kept, unchanged=unchanged)
 
 
 def _digest(source: Source, stdin: bytes) -> str:

@@ -20,7 +20,7 @@ from difygen.diagnostics import Diagnostic, Location
 from difygen.files import hash_bytes, read_file
 from difygen.project.build import prepare, read_stdin
 from difygen.project.report import BuildReport, Progress, all_findings, progress_bar, show_findings
-from difygen.project.request import Held, Request, resolve, wrong_place
+from difygen.project.request import OutputState, Request, resolve, wrong_place
 from difygen.publish import EDITED, FOREIGN, Destination, Survey, path_in, survey_output
 from difygen.record import Record, replace
 from difygen.wording import visible
@@ -223,9 +223,9 @@ def check(config: Config, *, progress: Progress | None = None, stdin: bytes = b"
     request, problems = resolve(config, trusting=False, stdin=stdin, progress=progress, only=only)
     if problems:
         return CheckReport(BuildReport(request.shown, diagnostics=tuple(problems)))
-    locks = {path: _read_lock(path) if path else (Held(), "") for path in request.folders}
-    package, *documents = held = [lock for lock, _ in locks.values()]
-    if problem := wrong_place(request, held):
+    locks = {path: _read_lock(path) if path else (OutputState(), "") for path in request.folders}
+    package, *documents = states = [lock for lock, _ in locks.values()]
+    if problem := wrong_place(request, states):
         return CheckReport(BuildReport(request.shown, problem=problem))
     plan = prepare(request, replace(package, kept=_laid_out(request, package.lock)), documents)
     checked = []
@@ -254,13 +254,13 @@ def _laid_out(request: Request, lock: Lock | None) -> set[str]:
     return found
 
 
-def _read_lock(folder: str) -> tuple[Held, str]:
+def _read_lock(folder: str) -> tuple[OutputState, str]:
     try:
-        return Held(*read_lock(folder)), ""
+        return OutputState(*read_lock(folder)), ""
     except LockError as error:
-        return Held(), f"cannot be used: {error}"
+        return OutputState(), f"cannot be used: {error}"
     except OSError as error:
-        return Held(), f"cannot be read: {error.strerror}"
+        return OutputState(), f"cannot be read: {error.strerror}"
 
 
 def _lock_differs(old: Lock | None, new: Lock) -> str:

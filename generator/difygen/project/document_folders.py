@@ -19,18 +19,27 @@ from difygen.documents import DOCUMENT_TARGETS
 from difygen.documents.facts import NamedDefinition, named_definition
 from difygen.files import STDIN, hash_bytes
 from difygen.project.report import BuildPlan
-from difygen.project.request import ALONE, DocumentFolder, Held, Request, app_of, left_out, package_from, what_it_holds
+from difygen.project.request import (
+    ALONE,
+    DocumentFolder,
+    OutputState,
+    Request,
+    app_of,
+    left_out,
+    package_from,
+    what_it_holds,
+)
 from difygen.publish import Destination, PublishError, read_own_lock, signed
 from difygen.record import replace
 
 
 def assemble_documents(
-    request: Request, plan: BuildPlan, held: Sequence[Held], apps: Mapping[str, LockedApp], reader: Reader
+    request: Request, plan: BuildPlan, states: Sequence[OutputState], apps: Mapping[str, LockedApp], reader: Reader
 ) -> BuildPlan:
     """Return the plan with the folders of documents. `apps` are all that there are, by name, as the package's lock
     has them."""
     every = _Apps(request, apps, reader)
-    outputs = [_output(folder, one, every) for folder, one in zip(request.documents, held, strict=True)]
+    outputs = [_output(folder, one, every) for folder, one in zip(request.documents, states, strict=True)]
     findings = every.problems() if request.only_documents else []  # else they were found when the code was made
     report = replace(
         plan.report, diagnostics=(*plan.report.diagnostics, *findings), notes=(*plan.report.notes, *every.remarks)
@@ -69,12 +78,12 @@ class _Apps:
         ]
 
 
-def _output(folder: DocumentFolder, held: Held, every: _Apps) -> Destination:
+def _output(folder: DocumentFolder, state: OutputState, every: _Apps) -> Destination:
     """Return a folder of documents as it is to be."""
-    same = {name for name, source in every.sources.items() if held.unchanged.get(source.path) == name}
-    old = held.lock
-    if old and len(same) == len(every.sources) == len(old.apps) and len(held.kept) == len(old.files):
-        return Destination(folder.shown, kept=held.kept, lock=old, old=old, seen=held.seen)
+    same = {name for name, source in every.sources.items() if state.unchanged.get(source.path) == name}
+    old = state.lock
+    if old and len(same) == len(every.sources) == len(old.apps) and len(state.kept) == len(old.files):
+        return Destination(folder.shown, kept=state.kept, lock=old, old=old, seen=state.seen)
     texts: dict[str, str] = {}
     for key, options in folder.targets.items():
         target = DOCUMENT_TARGETS[key]
@@ -88,7 +97,7 @@ def _output(folder: DocumentFolder, held: Held, every: _Apps) -> Destination:
                 Diagnostic("note", key, text, Location(every.sources[name].shown)) for name, text in remarks.items()
             ]
     texts = {path: signed(text, __version__, path) for path, text in texts.items()}
-    kept = {path for path in held.kept if app_of(path) in {name.rstrip("_") for name in same}} - texts.keys()
+    kept = {path for path in state.kept if app_of(path) in {name.rstrip("_") for name in same}} - texts.keys()
     files = {path: hash_bytes(text.encode()) for path, text in texts.items()}
     files |= {path: old.files[path] for path in kept} if old else {}
     apps = {
@@ -97,7 +106,7 @@ def _output(folder: DocumentFolder, held: Held, every: _Apps) -> Destination:
     }
     package = package_from(folder.folder, every.request.config)
     new = Lock(__version__, folder.fingerprint, files, apps, package=package)
-    return Destination(folder.shown, texts, kept, new, old, held.seen)
+    return Destination(folder.shown, texts, kept, new, old, state.seen)
 
 
 # Those that a command names

@@ -67,7 +67,7 @@ class Request(Record):
         return (self.shown if has_lock else "", *(each.shown for each in self.documents))
 
 
-class Held(Record):
+class OutputState(Record):
     """What stands at an output before it is written: its lock, and the bytes of that.
 
     `kept` are the files that are as the lock says, if this generator with these options would write the same again;
@@ -181,9 +181,9 @@ def _hash(value: object) -> str:
 # Whose a folder is
 
 
-def wrong_place(request: Request, held: Sequence[Held]) -> str:
+def wrong_place(request: Request, states: Sequence[OutputState]) -> str:
     """Return which of the folders of a request something else was written to by difygen, and what; else nothing."""
-    for path, folder, one in zip(request.folders, (None, *request.documents), held, strict=True):
+    for path, folder, one in zip(request.folders, (None, *request.documents), states, strict=True):
         if one.lock is None:
             continue
         holds = what_it_holds(one.lock)

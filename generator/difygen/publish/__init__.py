@@ -292,8 +292,8 @@ def survey_file(path: str, text: str) -> Survey:
 def _is_signed(data: bytes, path: str) -> bool:
     mark = _mark_of(path)
     head, _, last = unix_lines(data).rpartition(mark.before.encode())
-    told = f": {_signature(head + mark.end.encode())}{mark.behind}".encode()
-    return last.endswith(told) and b"\n" not in last.removesuffix(told)
+    expected = f": {_signature(head + mark.end.encode())}{mark.behind}".encode()
+    return last.endswith(expected) and b"\n" not in last.removesuffix(expected)
 
 
 def _signature(data: bytes) -> str:

@@ -65,7 +65,7 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AccessOptions:
     """What the command line and the settings say of the way into a server."""
 
     server: str | None = None
@@ -78,13 +78,13 @@ class Asked:
     keep_token: str | None = None
 
 
-def find_server(asked: Asked, notice: Callable[[str], None]) -> Address:
+def find_server(options: AccessOptions, notice: Callable[[str], None]) -> Address:
     """Return where the console is: as said, else in the environment, else where difyctl is signed in."""
     for text, origin in (
-        (asked.server, "--server or `server`"),
+        (options.server, "--server or `server`"),
         (os.environ.get(HOST), HOST),
         (os.environ.get(BASE_URL), BASE_URL),
-        (_difyctl("hosts.yml").get("current_host") if asked.auth in (None, "difyctl") else None, "difyctl"),
+        (_difyctl("hosts.yml").get("current_host") if options.auth in (None, "difyctl") else None, "difyctl"),
     ):
         if text:
             return _console_address(str(text), origin, notice)
@@ -100,20 +100,20 @@ def service_api(console: Address) -> Address:
     return Address(console.scheme, host, console.port, f"{console.path}/v1")
 
 
-def find_access(asked: Asked, server: Address) -> tuple[Access, ...]:
+def find_access(options: AccessOptions, server: Address) -> tuple[Access, ...]:
     """Return the way in: the one that was asked for, else the best for which there is something. App keys may be many.
 
     Raises `UsageProblem` where there is none, with all that would do.
     """
-    wanted = _wanted_method(asked)
+    wanted = _wanted_method(options)
     browser = Access("browser", runtime_module("_settings").Secret(""), "a browser")
     finders: Mapping[AuthMethod, Callable[[], tuple[Access, ...]]] = {
-        "token": lambda: _given("token", TOKEN, asked.token_file),
+        "token": lambda: _given("token", TOKEN, options.token_file),
         "difyctl": lambda: _token_of_difyctl(server),
         "browser": lambda: (browser,) if wanted == "browser" and is_terminal(sys.stderr) else (),
         "admin-key": lambda: _given("admin-key", ADMIN_KEY, None),
-        "password": lambda: _password(asked),
-        "app-key": lambda: _app_keys(asked),
+        "password": lambda: _password(options),
+        "app-key": lambda: _app_keys(options),
     }
     for method in [wanted] if wanted else AUTH_METHODS:
         if found := finders[method]():
@@ -133,20 +133,20 @@ def find_access(asked: Asked, server: Address) -> tuple[Access, ...]:
     )
 
 
-def _wanted_method(asked: Asked) -> AuthMethod | None:
+def _wanted_method(options: AccessOptions) -> AuthMethod | None:
     """Return the way that was asked for: by its name, or by what goes with no other. Raises `UsageProblem` for two."""
     given: dict[str, AuthMethod] = {}
-    if asked.token_file:
+    if options.token_file:
         given["--token-file"] = "token"
-    if asked.keep_token:
+    if options.keep_token:
         given["--keep-token"] = "browser"
-    if asked.email:
+    if options.email:
         given["--email"] = "password"
-    if asked.api_key_file:
+    if options.api_key_file:
         given["--api-key-file"] = "app-key"
-    if asked.sample_runs:
+    if options.sample_runs:
         given["--sample-runs"] = "app-key"
-    wanted = asked.auth or next(iter(given.values()), None)
+    wanted = options.auth or next(iter(given.values()), None)
     for option, method in given.items():
         if method != wanted:
             raise UsageProblem(
@@ -208,10 +208,10 @@ def _is_at(host: str, scheme: object, server: Address) -> bool:
     return place == (server.scheme, server.host, server.port)
 
 
-def _password(asked: Asked) -> tuple[Access, ...]:
+def _password(options: AccessOptions) -> tuple[Access, ...]:
     """Return a password for the e-mail: that of the environment; `ask_password` asks for one where it is empty."""
-    email = asked.email or os.environ.get(EMAIL)
-    if not email and asked.auth == "password" and is_terminal(sys.stdin) and is_terminal(sys.stderr):
+    email = options.email or os.environ.get(EMAIL)
+    if not email and options.auth == "password" and is_terminal(sys.stdin) and is_terminal(sys.stderr):
         email = click.prompt("E-mail", err=True, default="", show_default=False).strip()
     if not email:
         return ()
@@ -234,14 +234,14 @@ def ask_password(access: Access, server: str) -> Any:
     return secret
 
 
-def _app_keys(asked: Asked) -> tuple[Access, ...]:
-    if asked.api_key_file is not None:
-        secret = _app_key(key_from_file(asked.api_key_file), "--api-key-file")
-        name = one_line(os.path.basename(asked.api_key_file)) if asked.api_key_file != "-" else "stdin"
+def _app_keys(options: AccessOptions) -> tuple[Access, ...]:
+    if options.api_key_file is not None:
+        secret = _app_key(key_from_file(options.api_key_file), "--api-key-file")
+        name = one_line(os.path.basename(options.api_key_file)) if options.api_key_file != "-" else "stdin"
         return (Access("app-key", secret, "the file of --api-key-file", user=name),)
-    if missing := [name for name in asked.keys if not os.environ.get(name)]:
+    if missing := [name for name in options.keys if not os.environ.get(name)]:
         raise UsageProblem(*(f"{name} is named in the setting `keys`, and is not set." for name in missing))
-    names = asked.keys or ((SHARED_KEY,) if os.environ.get(SHARED_KEY) else ())
+    names = options.keys or ((SHARED_KEY,) if os.environ.get(SHARED_KEY) else ())
     return tuple(Access("app-key", _app_key(os.environ[name], name), name, user=name) for name in names)
 
 

@@ -78,8 +78,8 @@ def fetch_by_keys(
                 text = _updated(options.existing(app_id), live)
                 if text is not None and samples:  # which are no comments in what people have written
                     rows = ", ".join(map(str.strip, samples[1:]))
-                    told = f"{samples[0]} {rows}." if rows else samples[0]
-                    findings.append((app_id, Diagnostic("note", "sampled-outputs", told, Location(""))))
+                    description = f"{samples[0]} {rows}." if rows else samples[0]
+                    findings.append((app_id, Diagnostic("note", "sampled-outputs", description, Location(""))))
                 definitions[app_id] = RemoteDefinition(text or _new_text(live, access, samples), "parameters")
             except ServerProblem as problem:
                 if not problem.status:
@@ -117,8 +117,10 @@ def _live_app(traffic: Traffic, access: Access) -> tuple[RemoteApp, App, list[Di
     mode, name = info.get("mode"), str(info.get("name") or "app")
     notes = []
     if mode not in APP_KINDS:
-        told = f"is of the mode {quoted(str(mode))}, which difygen does not know" if mode else "does not tell its mode"
-        message = f"The app of {access.origin} {told}; it is taken for a workflow."
+        problem = (
+            f"is of the mode {quoted(str(mode))}, which difygen does not know" if mode else "does not tell its mode"
+        )
+        message = f"The app of {access.origin} {problem}; it is taken for a workflow."
         hint = "Correct `mode` in the spec, if it is something else: it stays as it is written."
         notes.append(Diagnostic("warning", "unknown-mode", message, Location(""), hint))
         mode = WORKFLOW.modes[0]

@@ -129,8 +129,8 @@ def app_id_of(value: object) -> str:
     return value.lower() if isinstance(value, str) and _ID.fullmatch(value.lower()) else ""
 
 
-def walk(page_of: Callable[[int, int], Mapping[str, Any]]) -> tuple[list[RemoteApp], int]:
-    """Return all apps of a list that is told in pages, and how many of them the server did not tell.
+def collect_apps(page_of: Callable[[int, int], Mapping[str, Any]]) -> tuple[list[RemoteApp], int]:
+    """Return all apps of a list that comes in pages, and how many of them the server did not tell.
 
     Dify orders them by whole seconds alone, so that those made in the same second change places between pages: some
     come twice and others never (seen on 1.14.2). One page has each once; longer lists are gone through again, in pages
@@ -311,12 +311,12 @@ def _compared(app: RemoteApp, found: RemoteDefinition, live: Mapping[str, Any] |
         return
     changes = compare(_without_own_names(published), _without_own_names(definition))
     if changes:
-        told = shorten("; ".join(change.message.rstrip(".") for change in changes), 300)
+        summary = shorten("; ".join(change.message.rstrip(".") for change in changes), 300)
         yield _finding(
             "warning" if is_breaking(changes) else "note",
             "draft-differs",
             f"{app.title}: the draft takes other inputs than the published version, by "
-            f"{count(len(changes), 'difference')}: {told}.",
+            f"{count(len(changes), 'difference')}: {summary}.",
             "Calls run the published version: publish the draft in Dify, or take it back.",
         )
 

@@ -25,7 +25,7 @@ from difygen.publish import PublishError
 from difygen.pull.access import (
     WORKSPACE,
     Access,
-    Asked,
+    AccessOptions,
     AuthMethod,
     ask_password,
     find_access,
@@ -123,10 +123,10 @@ class Plan:
         return self.options.check or self.options.diff
 
     @property
-    def asked(self) -> Asked:
+    def access_options(self) -> AccessOptions:
         """What is said of the way into the server."""
         options = self.options
-        return Asked(
+        return AccessOptions(
             server=options.server or self.settings.server,
             auth=options.auth,
             email=options.email,
@@ -176,9 +176,9 @@ def _pull(plan: Plan) -> int:
 
 
 def _fetch_and_write(plan: Plan, lock: PullLock) -> tuple[PullReport, bool]:
-    address = find_server(plan.asked, say)
+    address = find_server(plan.access_options, say)
     _check_same_place(plan, lock, address.url, "")  # before anybody signs in there
-    accesses = find_access(plan.asked, address)
+    accesses = find_access(plan.access_options, address)
     if is_readable_on_the_way(address):
         say(f"{address.url} is not encrypted, so that others may read what signs in there: does https:// answer?")
     if accesses[0].method == "app-key":

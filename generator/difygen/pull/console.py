@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from difygen.console import UsageProblem, one_line
 from difygen.pull.access import EMAIL, PASSWORD, WORKSPACE, Access, is_sendable, refused, wrong_role
-from difygen.pull.catalogue import RemoteApp, RemoteDefinition, Workspace, app_id_of, choose_workspace, walk
+from difygen.pull.catalogue import RemoteApp, RemoteDefinition, Workspace, app_id_of, choose_workspace, collect_apps
 from difygen.pull.traffic import ServerProblem, ServerReply, Traffic
 from difygen.servers import runtime_module
 from difygen.wording import listed, quoted
@@ -242,7 +242,7 @@ class ConsoleApi:
 
     def apps(self) -> tuple[list[RemoteApp], int]:
         """Return all apps of the workspace, and how many the server did not tell."""
-        return walk(lambda page, limit: self._get("/apps", page=page, limit=limit))
+        return collect_apps(lambda page, limit: self._get("/apps", page=page, limit=limit))
 
     def find(self, app_id: str) -> RemoteApp | None:
         """Return an app that is not among those listed; None where there is none."""

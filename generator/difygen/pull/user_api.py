@@ -21,7 +21,7 @@ from typing import Any
 
 from difygen.console import UsageProblem, one_line, say
 from difygen.pull.access import Access, is_sendable, refused, wrong_role
-from difygen.pull.catalogue import RemoteApp, RemoteDefinition, Workspace, app_id_of, choose_workspace, walk
+from difygen.pull.catalogue import RemoteApp, RemoteDefinition, Workspace, app_id_of, choose_workspace, collect_apps
 from difygen.pull.traffic import ServerProblem, ServerReply, Traffic
 from difygen.servers import runtime_module
 from difygen.wording import quoted
@@ -77,7 +77,9 @@ class UserApi:
     def apps(self) -> tuple[list[RemoteApp], int]:
         """Return all apps of the workspace whose API is on, and how many the server did not tell."""
         try:
-            return walk(lambda page, limit: self._get("/apps", page=page, limit=limit, workspace_id=self.workspace.id))
+            return collect_apps(
+                lambda page, limit: self._get("/apps", page=page, limit=limit, workspace_id=self.workspace.id)
+            )
         except ServerProblem as problem:
             raise self._explained(problem) from None
 

@@ -267,7 +267,7 @@ def read_connection(
         raise UsageProblem("--timeout must be more than 0 seconds.")
     key = key_from_file(api_key_file) if api_key_file else None
     if key is None and not any(os.environ.get(variable) for variable in key_variables):
-        key = _asked(key_variables)
+        key = _prompted_key(key_variables)
     if base_url is None and not os.environ.get("DIFY_BASE_URL"):
         raise UsageProblem(NO_BASE_URL)
     return Connection(base_url, user or os.environ.get("DIFY_USER") or DEFAULT_USER, key, timeout)
@@ -300,7 +300,7 @@ def key_from_file(name: str, what: str = "API key") -> str:
     return text.strip()
 
 
-def _asked(key_variables: tuple[str, ...]) -> str:
+def _prompted_key(key_variables: tuple[str, ...]) -> str:
     """Ask for a key at the terminal, unseen."""
     advice = f"Set {' or '.join(key_variables)}, or give --api-key-file. Dify shows an app's keys under API Access."
     if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):

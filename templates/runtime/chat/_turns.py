@@ -503,9 +503,9 @@ class TurnState(RunState):
         """What was answered so far; where a connection broke, what is stored of it counts."""
         if self._stored_answer is not None:
             return self._stored_answer
-        told = self._output_answer()
-        if self.is_cut and not self._is_moderated and told is not None:
-            return told
+        output = self._output_answer()
+        if self.is_cut and not self._is_moderated and output is not None:
+            return output
         return self._text()
 
     def _text(self) -> str:
@@ -758,8 +758,8 @@ class TurnState(RunState):
         for file_id, payload in self._files.items():
             if file_id not in known:
                 names = ("type", "url", "belongs_to")
-                told = {name: payload.get(name) for name in names}
-                files.append({**told, "related_id": file_id})
+                fields = {name: payload.get(name) for name in names}
+                files.append({**fields, "related_id": file_id})
         return files
 
     def _all_reasoning(self, metadata: Mapping[str, Any]) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 base      what a store does, what all of them do alike, and whether those who write into one still live
 sqlite    a file, for one machine
-shelves   a folder or a bucket, where parts lie; parts is the store that they make, for many machines
+storage   a folder or a bucket, where parts lie; parts is the store that they make, for many machines
 index     where each row stands in the parts
 """
 

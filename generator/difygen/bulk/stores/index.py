@@ -17,7 +17,7 @@ from itertools import groupby, islice
 from operator import itemgetter
 
 from difygen.bulk.rows import RANKS, StoredRow
-from difygen.bulk.stores.shelves import INDEX, FolderShelf, Shelf
+from difygen.bulk.stores.storage import INDEX, FolderStorage, PartStorage
 
 _SCHEMA = """
 PRAGMA journal_mode = OFF;
@@ -87,8 +87,8 @@ class PartsIndex:
     `size` is how many bytes of the parts were taken in.
     """
 
-    def __init__(self, shelf: Shelf, is_alive: Callable[[str], bool]) -> None:
-        self._shelf, self._is_alive, self.size = shelf, is_alive, 0
+    def __init__(self, storage: PartStorage, is_alive: Callable[[str], bool]) -> None:
+        self._storage, self._is_alive, self.size = storage, is_alive, 0
         self.database = sqlite3.connect("", isolation_level=None, check_same_thread=False, uri=True)
         self.database.executescript(_SCHEMA)
 
@@ -102,7 +102,7 @@ class PartsIndex:
         Raises:
             ValueError: A line is not of this format.
         """
-        for part, start, data in self._shelf.news():
+        for part, start, data in self._storage.news():
             try:
                 self._add(part, start, data)
             except _NOT_OURS as error:
@@ -196,7 +196,7 @@ class PartsIndex:
         places = sorted((part, start) for _, part, start in found.values())
         for number, group in groupby(places, itemgetter(0)):
             (part,) = self.database.execute("SELECT name FROM parts WHERE id = ?", (number,)).fetchone()
-            for line in self._shelf.lines(part, (start for _, start in group)):
+            for line in self._storage.lines(part, (start for _, start in group)):
                 _, *members = json.loads(line)
                 yield StoredRow(*members)
 
@@ -227,16 +227,16 @@ class PartsIndex:
 class FolderIndex(PartsIndex):
     """An index that begins with what is kept in the folder, and keeps there what it knows, as a whole or not at all."""
 
-    def __init__(self, shelf: FolderShelf, is_alive: Callable[[str], bool]) -> None:
-        super().__init__(shelf, is_alive)
-        self._folder = shelf
-        self._path = shelf.folder.resolve() / INDEX
+    def __init__(self, storage: FolderStorage, is_alive: Callable[[str], bool]) -> None:
+        super().__init__(storage, is_alive)
+        self._folder = storage
+        self._path = storage.folder.resolve() / INDEX
         self._kept = 0
         try:
             self._load()
         except (sqlite3.Error, OSError, TypeError):
             self.close()  # it may be filled by half
-            super().__init__(shelf, is_alive)
+            super().__init__(storage, is_alive)
 
     def _load(self) -> None:
         with self._attached():

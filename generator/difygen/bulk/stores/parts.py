@@ -24,7 +24,7 @@ from threading import RLock
 from difygen.bulk.rows import StoredRow, may_follow
 from difygen.bulk.stores.base import RETIRED, Store, StoreError, retire
 from difygen.bulk.stores.index import FolderIndex, PartsIndex, line_of
-from difygen.bulk.stores.shelves import FolderShelf, ObjectShelf, Shelf
+from difygen.bulk.stores.storage import FolderStorage, ObjectStorage, PartStorage
 
 ROUNDS = 6
 """How often a row is tried for that another claims at the same time."""
@@ -42,14 +42,14 @@ class PartsStore(Store):
         self._broken = ""
         self._is_closed = False
         try:
-            shelf: Shelf = (
-                ObjectShelf(self.place, self.owner)
+            storage: PartStorage = (
+                ObjectStorage(self.place, self.owner)
                 if "://" in self.place
-                else FolderShelf(Path(self.place), self.owner)
+                else FolderStorage(Path(self.place), self.owner)
             )
         except OSError as error:
             raise StoreError(f"Cannot use {self.place}: {_reason(error)}.") from error
-        self._shelf = shelf
+        self._storage = storage
 
     def __reduce__(self) -> tuple[type[PartsStore], tuple[str]]:
         return PartsStore, (self.place,)
@@ -64,12 +64,14 @@ class PartsStore(Store):
                 raise StoreError(f"{self.place} was closed: open it again.")
             try:
                 if self._index is None:
-                    shelf = self._shelf
+                    storage = self._storage
                     is_alive = self._watch.is_alive
                     self._index = (
-                        FolderIndex(shelf, is_alive) if isinstance(shelf, FolderShelf) else PartsIndex(shelf, is_alive)
+                        FolderIndex(storage, is_alive)
+                        if isinstance(storage, FolderStorage)
+                        else PartsIndex(storage, is_alive)
                     )
-                    self._watch.counts()  # tells the shelf who has left
+                    self._watch.counts()  # tells the storage who has left
                 self._index.catch_up()
                 yield self._index
             except (OSError, ValueError, TypeError, sqlite3.Error) as error:
@@ -83,23 +85,23 @@ class PartsStore(Store):
     def apply(self, rows: Sequence[StoredRow]) -> list[bool]:
         """Write what may follow. Claims that others make at the same time are taken back, and tried again."""
         with self._guard:
-            told = [False] * len(rows)
+            accepted = [False] * len(rows)
             left = list(enumerate(rows))
             for round_ in range(ROUNDS):
-                left = self._apply(left, told)
+                left = self._apply(left, accepted)
                 if not left:
                     break
                 time.sleep(random.uniform(0.0, 0.02 * 2**round_))
-        return told
+        return accepted
 
-    def _apply(self, rows: Sequence[tuple[int, StoredRow]], told: list[bool]) -> list[tuple[int, StoredRow]]:
+    def _apply(self, rows: Sequence[tuple[int, StoredRow]], accepted: list[bool]) -> list[tuple[int, StoredRow]]:
         """Write rows, and return those whose claims met others'."""
         with self._looking() as index:
             known = index.rows([row.key for _, row in rows])
         taken = []
         for number, row in rows:
-            told[number] = may_follow(known.get(row.key), row)
-            if told[number]:
+            accepted[number] = may_follow(known.get(row.key), row)
+            if accepted[number]:
                 known[row.key] = row
                 taken.append((number, row))
         if not taken:
@@ -113,7 +115,7 @@ class PartsStore(Store):
         if lost:
             self._write([json.dumps(["withdrawn", row.key, row.attempt, self.owner]) for _, row in lost])
         for number, _ in lost:
-            told[number] = False
+            accepted[number] = False
         return lost
 
     def _write(self, lines: Iterable[str]) -> None:
@@ -122,7 +124,7 @@ class PartsStore(Store):
             raise StoreError(self._broken)
         self._broken = f"Cannot write into {self.place}: an earlier write was broken off."
         try:
-            self._shelf.append("".join(f"{line}\n" for line in lines).encode())
+            self._storage.append("".join(f"{line}\n" for line in lines).encode())
         except OSError as error:
             self._broken = f"Cannot write into {self.place}: {_reason(error)}."
             raise StoreError(self._broken) from error
@@ -145,13 +147,13 @@ class PartsStore(Store):
 
     def announce(self, text: str) -> None:
         try:
-            self._shelf.announce(text)
+            self._storage.announce(text)
         except OSError as error:
             raise StoreError(f"Cannot write into {self.place}: {_reason(error)}.") from error
 
     def announced(self) -> str:
         try:
-            return self._shelf.announced()
+            return self._storage.announced()
         except OSError as error:
             raise StoreError(f"Cannot read {self.place}: {_reason(error)}.") from error
 
@@ -161,13 +163,13 @@ class PartsStore(Store):
 
     def _leave_heartbeat(self, count: int) -> None:
         try:
-            self._shelf.heartbeat(count)
+            self._storage.heartbeat(count)
         except OSError as error:
             raise StoreError(f"Cannot write into {self.place}: {_reason(error)}.") from error
 
     def heartbeats(self) -> Mapping[str, int]:
         try:
-            return self._shelf.heartbeats()
+            return self._storage.heartbeats()
         except OSError as error:
             raise StoreError(f"Cannot read {self.place}: {_reason(error)}.") from error
 
@@ -179,7 +181,7 @@ class PartsStore(Store):
             index, self._index = self._index, None
             if index is not None:
                 index.close()
-            self._shelf.close()
+            self._storage.close()
             if self._heartbeat_count and self._process == os.getpid():
                 self._heartbeat_count = 0
                 retire(partial(self._leave_heartbeat, RETIRED))

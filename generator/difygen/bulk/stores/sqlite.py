@@ -170,15 +170,15 @@ class SqliteStore(Store):
             keys = json.dumps([row.key for row in rows])
             (text,) = connection.execute(_READ_STATES, (keys,)).fetchone()
             known = self._rows(connection, json.loads(text))
-            told: list[bool] = []
+            accepted: list[bool] = []
             changed: dict[str, StoredRow] = {}
             for row in rows:
-                told.append(may_follow(known.get(row.key), row))
-                if told[-1]:
+                accepted.append(may_follow(known.get(row.key), row))
+                if accepted[-1]:
                     known[row.key] = changed[row.key] = row
             if changed:
                 self._write(connection, list(changed.values()))
-        return told
+        return accepted
 
     def _write(self, connection: sqlite3.Connection, rows: Sequence[StoredRow]) -> None:
         owner = self._own_id(connection)

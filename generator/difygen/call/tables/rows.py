@@ -142,12 +142,12 @@ class RowReader:
             for sentence in wrong:
                 problems.setdefault(sentence, []).append(found.line)
         if problems:
-            told = [self._problem(sentence, lines) for sentence, lines in problems.items()]
-            more = len(told) - _MOST_SHOWN
+            messages = [self._problem(sentence, lines) for sentence, lines in problems.items()]
+            more = len(messages) - _MOST_SHOWN
             note = f"There are {more} more like these. " if more > 0 else ""
             if not self._columns.pass_through and self.unsent():
                 note += "--pass-through keeps columns that are no inputs. "
-            raise UsageProblem(*told[:_MOST_SHOWN], note=f"{note}Nothing was run.")
+            raise UsageProblem(*messages[:_MOST_SHOWN], note=f"{note}Nothing was run.")
         if is_empty and self._columns.shard[1] == 1:
             raise UsageProblem(f"{self.table.name} holds no rows.")
 

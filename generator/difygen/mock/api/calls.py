@@ -39,7 +39,7 @@ from difygen.mock.errors import (
     unhandled,
 )
 from difygen.mock.files import is_uuid
-from difygen.mock.runs import DETAIL_KEYS, Asking, Run, start_turn
+from difygen.mock.runs import DETAIL_KEYS, Run, TurnInput, start_turn
 from difygen.mock.validation import (
     ChatRequestPayload,
     CompletionRequestPayload,
@@ -283,8 +283,8 @@ def _start_turn(request: ApiRequest, user: str, payload: ChatRequestPayload | Co
     files = turn_files(definition, payload.files, state.files, user_id)
     inputs = checked_inputs(form_variables(definition), payload.inputs, state.files, user_id)
     faults = request.faults_of_call()
-    asking = Asking(user, query, inputs, payload.inputs, files)
-    return start_turn(state.runs, state.chats, definition, asking, conversation, faults)
+    turn_input = TurnInput(user, query, inputs, payload.inputs, files)
+    return start_turn(state.runs, state.chats, definition, turn_input, conversation, faults)
 
 
 # Answers

@@ -173,7 +173,7 @@ MAX_ASIDE = 80
 _LABEL_OF_A_CASE = r"IF|ELIF( \d+)?|ELSE"
 
 
-class Giver(Record):
+class Producer(Record):
     """A step that gives a value when it runs, and what has to have happened for there to be one."""
 
     step: str
@@ -192,28 +192,28 @@ class Sentences:
         self.runs = runs
         self._conditions: dict[int, Conditions] = {}
 
-    def missing(self, givers: Sequence[Giver]) -> str:
+    def missing(self, producers: Sequence[Producer]) -> str:
         """Return when a value is there that some steps give, or when it is not; empty if it always is.
 
         Where several give it in one run, one that has none may be the last.
         """
-        reached = [giver for giver in givers if self.runs.reaches(giver.step)]
+        reached = [producer for producer in producers if self.runs.reaches(producer.step)]
         if not reached:
-            return f"never, since no way leads to {self._titles([giver.step for giver in givers])}"
-        ports = [port for giver in reached for port in giver.ports()]
+            return f"never, since no way leads to {self._titles([producer.step for producer in producers])}"
+        ports = [port for producer in reached for port in producer.ports()]
         played = self.runs.played(id_ for id_, _ in ports)
         if played is None or any(self.runs.reaches(id_) and id_ not in self.runs.flow.timely for id_, _ in ports):
             return self._loosely(reached)
         given = spoiled = 0
         spoiling = []
-        for giver in reached:
-            coming = there = played.taking([(giver.step, "")])
-            for requirement in giver.requirements:
+        for producer in reached:
+            coming = there = played.taking([(producer.step, "")])
+            for requirement in producer.requirements:
                 there &= played.taking(requirement.ports)
             given |= there
             spoiled |= coming & ~there
             if coming & ~there:
-                spoiling.append(giver.step)
+                spoiling.append(producer.step)
         if not given:
             return self._never(reached[0], played)
         sure = given & ~spoiled
@@ -226,14 +226,16 @@ class Sentences:
             return self._vaguely(sure, ports, played)
         return self._in_words(condition, is_disputed=bool(given & spoiled))
 
-    def _never(self, giver: Giver, played: Played) -> str:
-        coming = played.taking([(giver.step, "")])
-        for requirement in giver.requirements:
+    def _never(self, producer: Producer, played: Played) -> str:
+        coming = played.taking([(producer.step, "")])
+        for requirement in producer.requirements:
             ids = [id_ for id_, _ in requirement.ports]
             if ids and not any(map(self.runs.reaches, ids)):
                 return f"never, since no way leads to {self._titles(ids)}"
             if ids and not coming & played.taking(requirement.ports):
-                return f"never, since no run that comes to {self.graph.steps[giver.step]} has it of {self._titles(ids)}"
+                return (
+                    f"never, since no run that comes to {self.graph.steps[producer.step]} has it of {self._titles(ids)}"
+                )
         return "never, since no run gives it a value"
 
     def _in_words(self, condition: Condition, *, is_disputed: bool) -> str:
@@ -316,17 +318,17 @@ class Sentences:
         depends = self._depends(others) if others else "depends on the branches that are taken"
         return f"{words}, and then {depends}" if words else depends
 
-    def _loosely(self, givers: Sequence[Giver]) -> str:
+    def _loosely(self, producers: Sequence[Producer]) -> str:
         """Return what no choice can make sure, place by place."""
         words = []
-        places = [(giver.step, "") for giver in givers]
+        places = [(producer.step, "") for producer in producers]
         if not self.runs.always(places):
             words.append(self.only_when(places, None))
-        for giver in givers:
-            where = f"from {self.graph.steps[giver.step]}, " if len(givers) > 1 else ""
-            for requirement in giver.requirements:
-                if not self.runs.always(requirement.ports, giver.step):
-                    words.append(where + (requirement.words or self.only_when(requirement.ports, giver.step)))
+        for producer in producers:
+            where = f"from {self.graph.steps[producer.step]}, " if len(producers) > 1 else ""
+            for requirement in producer.requirements:
+                if not self.runs.always(requirement.ports, producer.step):
+                    words.append(where + (requirement.words or self.only_when(requirement.ports, producer.step)))
                     break
         return "; ".join(dict.fromkeys(words))
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from difygen.model import ArrayOf, JsonValue, Primitive, Type
-from difygen.parser.dsl.conditions import Giver, Sentences
+from difygen.parser.dsl.conditions import Producer, Sentences
 from difygen.parser.dsl.graph import Graph, Step, mapping, sequence, text, texts
 from difygen.parser.dsl.node_fields import MODEL, Requirement, Unknown, Value, member, nothing, unknown
 from difygen.parser.dsl.node_types import FAIL, NODE_TYPES, branches_of
@@ -125,7 +125,7 @@ class Resolver:
             level = levels.pop() if len(levels) == 1 else source.parent
             around = self._around(to, level)
             if around is None or not self.runs(level).always(each.ports, around):
-                known = self.sentences(level).missing([Giver(around, (each,))]) if around is not None else ""
+                known = self.sentences(level).missing([Producer(around, (each,))]) if around is not None else ""
                 return value._replace(null=known or self.sentences(level).only_when(each.ports, around))
         return value
 
@@ -149,11 +149,11 @@ class Resolver:
             self.runs(container.id).always(each.ports) for each in self._of_level(value, container.id)
         )
 
-    def giver(self, value: Value, step: Step) -> Giver:
-        """Return a step as the giver of a value: what its level has to have done for there to be one."""
+    def producer(self, value: Value, step: Step) -> Producer:
+        """Return a step as the producer of a value: what its level has to have done for there to be one."""
         if value.type is Primitive.NULL:
-            return Giver(step.id, (Requirement((), value.unknown.reason if value.unknown else ""),))
-        return Giver(step.id, tuple(self._of_level(value, step.parent)))
+            return Producer(step.id, (Requirement((), value.unknown.reason if value.unknown else ""),))
+        return Producer(step.id, tuple(self._of_level(value, step.parent)))
 
     def _of_level(self, value: Value, level: str | None) -> Iterator[Requirement]:
         """Yield what is required within a level. What is made outside of a container is made before it."""

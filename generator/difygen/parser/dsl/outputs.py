@@ -23,7 +23,7 @@ from difygen.model import (
     Type,
     UnionOf,
 )
-from difygen.parser.dsl.conditions import ONLY, Giver
+from difygen.parser.dsl.conditions import ONLY, Producer
 from difygen.parser.dsl.dataflow import Resolver
 from difygen.parser.dsl.graph import PATH, Step, mapping, sequence, text, texts
 from difygen.parser.dsl.node_fields import Value
@@ -38,20 +38,20 @@ MAX_COMPARED = 100
 
 
 class Item(Record):
-    """One output of one End node; `null` says why it may have no value even if all is done that the giver requires."""
+    """One output of one End node; `null` says why it may have no value though its producer has all that it requires."""
 
     end: Step
     number: int
     name: str
     selector: tuple[str, ...]
     type: Type
-    giver: Giver
+    producer: Producer
     null: str
 
     @property
     def is_nothing(self) -> bool:
         """Whether the End node never has a value for it."""
-        return any(not each.ports for each in self.giver.requirements)
+        return any(not each.ports for each in self.producer.requirements)
 
     @property
     def path(self) -> tuple[str | int, ...]:
@@ -95,8 +95,8 @@ def _items(end: Step, resolver: Resolver, report: Diagnostics) -> list[Item]:
 def _item(end: Step, index: int, output: Mapping[str, JsonValue], resolver: Resolver, report: Diagnostics) -> Item:
     name, selector = text(output.get("variable")), texts(output.get("value_selector"))
     value = resolver.resolve(output.get("value_selector"), end.parent)
-    giver, null = resolver.giver(value, end), value.null
-    if impossible := [each for each in giver.requirements if not each.ports]:
+    producer, null = resolver.producer(value, end), value.null
+    if impossible := [each for each in producer.requirements if not each.ports]:
         null = null or impossible[0].words
     elif not resolver.decided(list(selector), end):
         late = f"null when {resolver.graph.steps[selector[0]]} is not done by the time that {end} runs"
@@ -106,7 +106,7 @@ def _item(end: Step, index: int, output: Mapping[str, JsonValue], resolver: Reso
     if resolver.is_guessed(selector, value) or (len(selector) > 2 and type_of(note) == ObjectOf()):
         note = None  # the editor notes `object` for whatever stands within one
     type_ = _settled(name, end, value, note, report, path)
-    return Item(end, index, name, selector, type_, giver, null)
+    return Item(end, index, name, selector, type_, producer, null)
 
 
 def _settled(
@@ -199,13 +199,13 @@ def _reasons(items: list[Item], possible: list[Item], resolver: Resolver) -> lis
 
 def _lack(item: Item, resolver: Resolver) -> str:
     """Return why one End node may give no value although it runs and all is done that the value requires."""
-    within = resolver.sentences(item.end.parent).missing([item.giver]) if item.end.parent is not None else ""
+    within = resolver.sentences(item.end.parent).missing([item.producer]) if item.end.parent is not None else ""
     return "; ".join(each for each in (within, item.null) if each)
 
 
 def _missing(items: list[Item], resolver: Resolver) -> str:
     """Return when no End node gives an output."""
-    outer = [item.giver for item in items if item.end.parent is None]
+    outer = [item.producer for item in items if item.end.parent is None]
     missing = resolver.sentences(None).missing(outer) if outer else ""
     containers = {str(resolver.graph.steps[item.end.parent]) for item in items if item.end.parent is not None}
     if not containers or (outer and not missing):
@@ -240,7 +240,7 @@ def read_answers(resolver: Resolver, report: Diagnostics) -> tuple[AnswerTemplat
 
 
 def _answer(step: Step, resolver: Resolver, report: Diagnostics) -> AnswerTemplate:
-    reason = resolver.sentences(step.parent).missing([Giver(step.id)])
+    reason = resolver.sentences(step.parent).missing([Producer(step.id)])
     if step.parent is not None:
         rounds = f"only when {resolver.graph.steps[step.parent]} goes through a round"
         within = f" in which {reason[len(ONLY) :]}" if reason.startswith(ONLY) else f"; in each, {reason}"

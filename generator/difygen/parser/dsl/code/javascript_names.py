@@ -105,7 +105,7 @@ def key_of(node: Node) -> str | None:
     return literal(node) if node.type == "string" else None
 
 
-def walked(node: Node) -> Iterator[Node]:
+def traverse(node: Node) -> Iterator[Node]:
     waiting = [node]
     while waiting:
         each = waiting.pop()
@@ -221,7 +221,7 @@ class JavaScriptNames(Machine):
 
     def _check(self, tree: Node) -> None:
         """Give up where anything may be changed without a word of it."""
-        for node in walked(tree):
+        for node in traverse(tree):
             kind = node.type
             if kind in _UNFIT or (kind == "identifier" and text_of(node) in _UNFIT_NAMES):
                 raise UnfitError
@@ -383,7 +383,7 @@ class JavaScriptNames(Machine):
 
     def _assume(self, test: Node, truth: bool) -> None:
         """Take away what a test, which has been evaluated, rules out."""
-        if any(each.type.endswith("assignment_expression") for each in walked(test)):
+        if any(each.type.endswith("assignment_expression") for each in traverse(test)):
             return
         match test.type:
             case "parenthesized_expression":

@@ -11,7 +11,7 @@ from difygen.parser.dsl.code.python_calls import PythonCalls
 from difygen.parser.dsl.code.python_names import (
     LATE_NAMES,
     bound_by,
-    walked,
+    traverse,
 )
 from difygen.parser.dsl.code.values import (
     DATA,
@@ -164,7 +164,7 @@ class PythonReader(PythonCalls):
         if not cases:
             return
         first, *rest = cases
-        for node in walked(first.pattern):  # a pattern that does not match may have bound some
+        for node in traverse(first.pattern):  # a pattern that does not match may have bound some
             for name in bound_by(node):
                 self.bind(name, UNCERTAIN)
         before = self.state()

@@ -111,7 +111,7 @@ def children(node: _ast.AST) -> Iterator[tuple[str, _ast.AST]]:
                         yield name, each
 
 
-def walked(node: _ast.AST) -> Iterator[_ast.AST]:
+def traverse(node: _ast.AST) -> Iterator[_ast.AST]:
     waiting = [node]
     while waiting:
         each = waiting.pop()
@@ -206,7 +206,7 @@ class PythonNames(Machine):
         self._scopes: dict[_ast.AST, tuple[frozenset[str], frozenset[str]]] = {}
         self._rebound: dict[_ast.expr, frozenset[str]] = {}
         shared = sometimes_hidden(tree)
-        for node in walked(tree):
+        for node in traverse(tree):
             if isinstance(node, UNFIT):
                 raise UnfitError
             if isinstance(node, _ast.Global | _ast.Nonlocal):
@@ -305,7 +305,7 @@ class PythonNames(Machine):
     def _assume(self, test: _ast.expr, truth: bool) -> None:
         """Take away what a test, which has been evaluated, rules out."""
         if test not in self._rebound:
-            nodes = list(walked(test))
+            nodes = list(traverse(test))
             bound = {each.target.id for each in nodes if isinstance(each, _ast.NamedExpr)}
             names = [each.id for each in nodes if isinstance(each, _ast.Name)]
             self._rebound[test] = frozenset(name for name in bound if names.count(name) > 1)

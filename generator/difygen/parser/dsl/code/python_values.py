@@ -13,7 +13,7 @@ from difygen.parser.dsl.code.python_names import (
     PythonNames,
     bound_by,
     constant,
-    walked,
+    traverse,
 )
 from difygen.parser.dsl.code.values import (
     A_NUMBER,
@@ -182,7 +182,7 @@ class PythonValues(PythonNames):
 
     def _comprehension(self, generators: Sequence[_ast.comprehension], element: Callable[[], Abstract]) -> Abstract:
         """Return what comes of all rounds. The names of a comprehension are its own."""
-        names = {name for each in generators for node in walked(each.target) for name in bound_by(node)}
+        names = {name for each in generators for node in traverse(each.target) for name in bound_by(node)}
         kept = {name: self.frame.env.get(name) for name in names}
         local = self.frame.local
         self.frame.local = local | names
@@ -217,7 +217,7 @@ class PythonValues(PythonNames):
         return any_of(found)
 
     def _give_away_names(self, node: _ast.AST) -> None:
-        free = frozenset(each.id for each in walked(node) if isinstance(each, _ast.Name))
+        free = frozenset(each.id for each in traverse(node) if isinstance(each, _ast.Name))
         self.give_away(Abstract(functions=frozenset((Function(node, self.frame, frozenset(), free),))))
 
     def _going(self, source: _ast.expr) -> Callable[[], Abstract]:

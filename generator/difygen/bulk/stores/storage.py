@@ -24,8 +24,8 @@ class Piece(NamedTuple):
     data: bytes
 
 
-class Shelf(Protocol):
-    """Where parts lie. What `append` has written, and `news` of other shelves finds, are whole lines.
+class PartStorage(Protocol):
+    """Where parts lie. What `append` has written, and `news` of another process finds, are whole lines.
 
     Once `append` has failed, nobody knows what lies there, and nothing more may be appended.
     """
@@ -70,7 +70,7 @@ _ANNOUNCEMENT = "announced.txt"
 INDEX = "index.db"
 
 
-class FolderShelf:
+class FolderStorage:
     """A folder of this machine, or of a network file system.
 
     NFS shows what another machine has written once the file is opened anew, which is done for each look: the sizes that
@@ -187,7 +187,7 @@ _WHOLE = b"\n"
 """What ends an object: an empty line."""
 
 
-class ObjectShelf:
+class ObjectStorage:
     """A place of fsspec, such as a bucket: what is added is an object of its own, which never changes.
 
     Each process numbers its objects, in a folder of its own: so the next one of each is asked for, and a place with a
@@ -205,7 +205,7 @@ class ObjectShelf:
             self._files.makedirs(f"{self._root}/{self._name}", exist_ok=True)
         self._count = 0
         self._read: dict[str, int] = {}
-        self._spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the shelf
+        self._spool = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the storage
 
     def append(self, data: bytes) -> None:
         with _reaching(self._root):

@@ -1,9 +1,9 @@
 """What the way of a row needs of a client and of a store: awaited, or, for a blocking client, done at once.
 
-The way is written once, as coroutines (`run`). Those of `BlockingHands` never suspend, so that no event loop is needed.
-Those of `AsyncHands` write through a `Journal`, which keeps the writes of many tasks together: what comes while the
-store is at work is written next, all at once. So a thousand rows a second cost a few transactions, and the event loop
-never waits for a disk.
+The way is written once, as coroutines (`run`). Those of `BlockingBackend` never suspend, so that no event loop is
+needed. Those of `AsyncBackend` write through a `Journal`, which keeps the writes of many tasks together: what comes
+while the store is at work is written next, all at once. So a thousand rows a second cost a few transactions, and the
+event loop never waits for a disk.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class Journal:
             self._idle.set()
 
 
-# Hands
+# Backends
 
 
 class StreamsApp(Protocol):
@@ -126,7 +126,7 @@ class StreamsApp(Protocol):
         ...
 
 
-class Hands(Protocol):
+class Backend(Protocol):
     """What one row needs."""
 
     store: Store
@@ -157,7 +157,7 @@ def limit_of(client: Any) -> Limit:
     return _LIMITS.setdefault(client, Limit(_MANY))
 
 
-class BlockingHands:
+class BlockingBackend:
     """A blocking client, and the store itself."""
 
     def __init__(self, client: Any, store: Store, limit: Limit | None) -> None:
@@ -210,7 +210,7 @@ class BlockingHands:
             yield began
 
 
-class AsyncHands:
+class AsyncBackend:
     """An async client, and a store that many rows write into together.
 
     `unnamed` are the rows for which something was sent, and no id was told yet.
@@ -281,7 +281,7 @@ class AsyncHands:
         return self._slots.aslot()
 
 
-def begin(hands: Hands, row: Row, user: str | None) -> Any:
+def begin(backend: Backend, row: Row, user: str | None) -> Any:
     """Return the stream of a row's call, which starts with the first event that is asked for."""
-    options = hands.options if user is None else {**hands.options, "user": user}
-    return hands.client.stream(**row.arguments, **options)
+    options = backend.options if user is None else {**backend.options, "user": user}
+    return backend.client.stream(**row.arguments, **options)
