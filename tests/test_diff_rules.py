@@ -166,6 +166,7 @@ def test_markdown_stays_in_its_cells() -> None:
 @given(st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("`\\|*_[]()<>&@#:/!~w. "), max_size=30))
 @example("`a\\|b` and `c`")
 @example("``@ann` #1")
+@example("@_ #_")
 @example("www.x https://y &lt; \\*a*")
 def test_markdown_shows_any_text_as_it_is(text: str) -> None:
     change = Change("input-removed", "w", "x", f"`{text}` and {text}")

@@ -241,7 +241,7 @@ def _as_markdown(changes: Sequence[Change]) -> str:
 
 _CODE = re.compile(r"(?<!`)`(?!`)([^`]+)`(?!`)")
 _MARKUP = re.compile(r"\\(?=[^\w\s])|[`*_~\[\]]|&(?=#?\w+;)")
-_REFERENCE = re.compile(r"[@#](?=\w)|:(?=//)|(?<=www)\.", re.IGNORECASE)
+_REFERENCE = re.compile(r"[@#](?=\\?\w)|:(?=//)|(?<=www)\.", re.IGNORECASE)
 
 
 def _cell(text: str) -> str:
