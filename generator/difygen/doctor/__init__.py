@@ -47,6 +47,7 @@ from difygen.servers.generated_client import SHARED_KEY, key_variables_of
 from difygen.servers.releases import (
     Version,
 )
+from difygen.wording import listed
 
 LONGEST_TIMEOUT = 3600
 
@@ -123,7 +124,7 @@ class Examination:
         variables = key_variables_of(named.app, named.name, self._options.config.options) if named else (SHARED_KEY,)
         key = given or key_of_environment(variables)
         if key is None:
-            names = " or ".join(variables)
+            names = listed(variables, "or")
             if app is None:
                 section.skip("key", f"no key is set ({names}), so no app is looked at.")
             else:

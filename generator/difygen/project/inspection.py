@@ -120,5 +120,5 @@ def _summary(app: dict[str, Any]) -> str:
         for each in app.get("forms", ())
     ]
     head = f"{app['python']['module']}: {app['kind']} {one_line(app['name'])!r} of {app['source']}"
-    lines = [head, f"  key     {' or '.join(app['key_variables'])}", *(f"  {row}" for row in table(rows))]
+    lines = [head, f"  key     {listed(app['key_variables'], 'or')}", *(f"  {row}" for row in table(rows))]
     return "\n".join([*lines, f"  {count(len(app['nodes']), 'node')}"])

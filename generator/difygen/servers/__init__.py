@@ -30,6 +30,7 @@ import click
 
 from difygen.console import UsageProblem, is_terminal
 from difygen.files import templates_folder
+from difygen.wording import listed
 
 if TYPE_CHECKING:  # the mock server, which listens alone, has no use for it
     import httpx
@@ -302,7 +303,7 @@ def key_from_file(name: str, what: str = "API key") -> str:
 
 def _prompted_key(key_variables: tuple[str, ...]) -> str:
     """Ask for a key at the terminal, unseen."""
-    advice = f"Set {' or '.join(key_variables)}, or give --api-key-file. Dify shows an app's keys under API Access."
+    advice = f"Set {listed(key_variables, 'or')}, or give --api-key-file. Dify shows an app's keys under API Access."
     if not (is_terminal(sys.stdin) and is_terminal(sys.stderr)):
         raise UsageProblem(f"No API key. {advice}")
     text: str = click.prompt(
