@@ -467,9 +467,9 @@ def _plain(value: object) -> JsonValue:
 def key_positions(text: str) -> dict[Path, int]:
     """Return the index at which each key of a TOML text starts, and each item of a list, by path.
 
-    `tomllib`, which has parsed the text before, does not give them. Lists of tables (`[[…]]`) count as one table.
+    `tomllib` does not give them. Lists of tables (`[[…]]`) count as one table.
     """
-    import tomllib
+    import tomllib  # which has parsed the text before
 
     found: dict[Path, int] = {}
     table: Path = ()

@@ -134,7 +134,7 @@ def show_report(report: BuildReport, config: Config) -> None:
 
 
 def _show_to_machines(report: BuildReport, config: Config) -> None:
-    from difygen.diff.changes import changes_as_json  # when there is somebody to read it
+    from difygen.diff.changes import changes_as_json  # both when there is somebody to read it: most runs have nobody
     from difygen.findings import show_findings as show
 
     more = {**_facts(report), **changes_as_json(report.changes), "documents": [*map(_facts, report.documents)]}

@@ -17,6 +17,10 @@ from textwrap import indent
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
+from difygen.codegen.names import name_variables
+from difygen.codegen.package import generate
 from difygen.config import Options
 from difygen.console import DefinitionProblem, one_line, printable
 from difygen.model import App, AppKind
@@ -46,8 +50,6 @@ class GeneratedClient:
     @property
     def failures(self) -> tuple[type[Exception], ...]:
         """What a call may raise that is no bug: wrong inputs, the client's exceptions, files that went away."""
-        from pydantic import ValidationError
-
         errors = import_module(f"{self.package.__name__}._runtime")
         return (ValidationError, errors.DifyError, OSError)
 
@@ -101,8 +103,6 @@ def generated_package(apps: Mapping[str, App], options: Options) -> Iterator[Cal
     Raises:
         DefinitionProblem: A definition is wrong.
     """
-    from difygen.codegen.package import generate
-
     names = {app.source: name for name, app in apps.items()}
     made = generate([*apps.values()], replace(options, names=names, emit="both", single_file=False, runtime=None))
     _refuse(made.diagnostics)
@@ -143,8 +143,6 @@ class GeneratedModules(MetaPathFinder, InspectLoader):
 
 def key_variables_of(workflow: App, name: str, options: Options) -> tuple[str, ...]:
     """Return the environment variables that the client of an app that is called `name` reads its key from."""
-    from difygen.codegen.names import name_variables
-
     checked = name_variables(workflow, options, name)
     _refuse(checked.problems)
     return (checked.key_variable, SHARED_KEY)
