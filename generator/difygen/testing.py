@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from difygen.mock.conversations import MessageRow
-    from difygen.mock.runs import Run
+    from difygen.mock.runs import ServedRun
     from difygen.mock.server import MockServer
 
 Handler = Callable[..., Any]
@@ -138,7 +138,7 @@ class MockDify:
         return f"<MockDify {self.base_url} {', '.join(self.api_keys)}>"
 
 
-def _record_of(run: Run) -> MockRun:
+def _record_of(run: ServedRun) -> MockRun:
     return MockRun(
         workflow=run.definition.key_name,
         user=run.user,

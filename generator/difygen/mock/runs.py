@@ -20,9 +20,9 @@ from difygen.mock.conversations import ConversationRow, ConversationStore
 from difygen.mock.definition import Definition, JsonObject
 from difygen.mock.engine import Identity, Simulation
 from difygen.mock.engine.chatflow import ChatflowTurn
-from difygen.mock.engine.nodes import Form
+from difygen.mock.engine.nodes import ServedForm
 from difygen.mock.engine.scheduler import Compute, Delay, Pause
-from difygen.mock.engine.turns import FormTurn, Turn
+from difygen.mock.engine.turns import FormTurn, ServedTurn
 from difygen.mock.engine.values import Handler, call_handler, example_outputs, judge_outputs
 from difygen.mock.errors import Faults
 from difygen.mock.files import FileStore
@@ -52,7 +52,7 @@ _STALLS_AFTER = 3
 
 
 @dataclass(slots=True)
-class Run:
+class ServedRun:
     """One run. `events` is everything that has happened; whoever follows keeps a position in it."""
 
     definition: Definition
@@ -63,7 +63,7 @@ class Run:
     user: str
     given: JsonObject
     events: list[JsonObject] = field(default_factory=list)
-    forms: dict[str, Form] = field(default_factory=dict)
+    forms: dict[str, ServedForm] = field(default_factory=dict)
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     over: bool = False
     finished_at: int | None = None
@@ -141,7 +141,7 @@ class Run:
         self.forms[token] = self.forms[token].submit(action, answers, self.simulation.store)
         self._submitted.set()
 
-    async def pause(self, pause: Pause) -> Form:
+    async def pause(self, pause: Pause) -> ServedForm:
         """Wait until the form is submitted, or expires."""
         form = self.forms[pause.form.token] = pause.form
         self._submitted.clear()
@@ -177,7 +177,7 @@ class Run:
 
     def answer(self) -> JsonObject:
         """Return what a blocking call gets. A turn that paused says so, and who is asked what (seen on 1.14.2)."""
-        if not isinstance(self.simulation, Turn):
+        if not isinstance(self.simulation, ServedTurn):
             return {"task_id": self.task_id, "workflow_run_id": self.id, "data": self.data()}
         turn, row = self.simulation, self.simulation.row
         end = next((each for each in self.events if each["event"] == "message_end"), None)
@@ -307,7 +307,7 @@ class RunStore:
     files: FileStore
     latency: float = 0.0
     handler: Handler | None = None
-    by_id: dict[str, Run] = field(default_factory=dict)
+    by_id: dict[str, ServedRun] = field(default_factory=dict)
     users: dict[tuple[str, str], str] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -323,7 +323,7 @@ class RunStore:
         inputs: JsonObject,
         files: list[JsonObject],
         faults: Faults,
-    ) -> Run:
+    ) -> ServedRun:
         """Start a run, which goes on by itself, whether anybody follows or not.
 
         `given` are the inputs before they were checked.
@@ -338,9 +338,9 @@ class RunStore:
         }
         identity = Identity(run_id, task_id, user, self.user_id(definition, user))
         simulation = Simulation(definition, identity, inputs, system, self.files, faults, self.latency)
-        return self.launch(Run(definition, simulation, faults, run_id, task_id, user, given))
+        return self.launch(ServedRun(definition, simulation, faults, run_id, task_id, user, given))
 
-    def launch(self, run: Run) -> Run:
+    def launch(self, run: ServedRun) -> ServedRun:
         """Keep a run and let it go on by itself."""
         self.by_id[run.id] = run
         while len(self.by_id) > KEPT:
@@ -350,16 +350,16 @@ class RunStore:
         task.add_done_callback(self._tasks.discard)
         return run
 
-    def of(self, definition: Definition) -> Iterator[Run]:
+    def of(self, definition: Definition) -> Iterator[ServedRun]:
         """Return the runs of one app, newest first."""
         return (run for run in reversed(self.by_id.values()) if run.definition is definition)
 
-    def find(self, definition: Definition, run_id: str) -> Run | None:
+    def find(self, definition: Definition, run_id: str) -> ServedRun | None:
         """Return the app's run of that id."""
         run = self.by_id.get(run_id)
         return run if run is not None and run.definition is definition else None
 
-    def by_token(self, definition: Definition, token: str) -> Run | None:
+    def by_token(self, definition: Definition, token: str) -> ServedRun | None:
         """Return the app's run that has, or had, a form of that token which goes to the web app."""
         return next((run for run in self.of(definition) if token in run.forms and run.forms[token].is_delivered), None)
 
@@ -377,7 +377,7 @@ class RunStore:
 
     # Driving a run
 
-    async def _drive(self, run: Run) -> None:
+    async def _drive(self, run: ServedRun) -> None:
         query = run.simulation.system.get("sys.query", "")
         example = example_outputs(run.definition.workflow, run.inputs | run.given, query)
         if example is not None:
@@ -397,7 +397,7 @@ class RunStore:
             await _cancel(body)
             run.close()
 
-    async def _perform(self, run: Run) -> None:
+    async def _perform(self, run: ServedRun) -> None:
         """Perform the effects of a simulation, and hand their answers back to it."""
         effects = run.simulation.effects()
         answer: Any = None
@@ -416,7 +416,7 @@ class RunStore:
                     run.publish(effect)
                     await self._disturb(run)
 
-    async def _compute(self, run: Run) -> Any:
+    async def _compute(self, run: ServedRun) -> Any:
         if self.handler is None:
             return None
         try:
@@ -427,7 +427,7 @@ class RunStore:
         except Exception as error:  # noqa: BLE001 - it is the user's function: its failure is the run's
             return error
 
-    async def _disturb(self, run: Run) -> None:
+    async def _disturb(self, run: ServedRun) -> None:
         """Commit the faults that end or hold up a run in the middle."""
         await asyncio.sleep(0)
         if len(run.events) < _STALLS_AFTER or run.over:
@@ -457,7 +457,7 @@ def start_turn(
     turn_input: TurnInput,
     conversation: ConversationRow | None,
     faults: Faults,
-) -> Run:
+) -> ServedRun:
     """Store a turn, of a new conversation unless it goes on with one, and let it go on by itself."""
     user, query, inputs, given, files = turn_input
     row = chats.begin(definition, user, query, inputs, conversation)
@@ -478,11 +478,11 @@ def start_turn(
         "sys.workflow_run_id": identity.run_id,
     }
     variables = conversation.variables if conversation else {}
-    turn: Turn
+    turn: ServedTurn
     arguments = (definition, identity, inputs, system, runs.files, faults, runs.latency)
     annotation = chats.annotation(definition, query)
     if is_chatflow:
         turn = ChatflowTurn(*arguments, row=row, dialogue_count=count, annotation=annotation, variables=variables)
     else:
         turn = FormTurn(*arguments, row=row, dialogue_count=count, annotation=annotation)
-    return runs.launch(Run(definition, turn, faults, identity.run_id, identity.task_id, user, given))
+    return runs.launch(ServedRun(definition, turn, faults, identity.run_id, identity.task_id, user, given))

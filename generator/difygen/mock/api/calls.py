@@ -29,7 +29,7 @@ from difygen.mock.api import (
     with_pings,
 )
 from difygen.mock.definition import JsonObject
-from difygen.mock.engine.turns import Turn
+from difygen.mock.engine.turns import ServedTurn
 from difygen.mock.errors import (
     WRONG_MODE,
     ApiError,
@@ -39,7 +39,7 @@ from difygen.mock.errors import (
     unhandled,
 )
 from difygen.mock.files import is_uuid
-from difygen.mock.runs import DETAIL_KEYS, Run, TurnInput, start_turn
+from difygen.mock.runs import DETAIL_KEYS, ServedRun, TurnInput, start_turn
 from difygen.mock.validation import (
     ChatRequestPayload,
     CompletionRequestPayload,
@@ -84,7 +84,7 @@ async def run_workflow(request: ApiRequest) -> Response:
     return _streaming(state, run, WORKFLOW.terminal_events, from_worker=state.release.has("worker-streams"))
 
 
-def _start_run(request: ApiRequest, user: str, payload: WorkflowRunPayload) -> Run:
+def _start_run(request: ApiRequest, user: str, payload: WorkflowRunPayload) -> ServedRun:
     """Check what the run is given, and let it go on by itself."""
     state, definition = request.state, request.definition
     user_id = state.runs.user_id(definition, user)
@@ -127,12 +127,12 @@ async def run_events(request: ApiRequest) -> Response:
     return response
 
 
-async def _finished(run: Run) -> AsyncGenerator[bytes, None]:
+async def _finished(run: ServedRun) -> AsyncGenerator[bytes, None]:
     last = {key: run.events[-1][key] for key in ("workflow_run_id", "data")}
     yield escaped_frame(last | {"task_id": run.id, "event": run.events[-1]["event"]})
 
 
-async def _joined(run: Run, snapshot: bool, last_events: tuple[str, ...]) -> AsyncGenerator[bytes, None]:
+async def _joined(run: ServedRun, snapshot: bool, last_events: tuple[str, ...]) -> AsyncGenerator[bytes, None]:
     """Yield a snapshot of what has happened, if asked for, then what happens next. A lasting pause is sent again."""
     position, had_ended = len(run.events), run.has_ended
     if had_ended and run.stored_status != "running":  # it has ended since the request came
@@ -194,7 +194,7 @@ def _moment(text: str | None) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-def _matches(run: Run, query: WorkflowLogQuery, before: float | None, after: float | None) -> bool:
+def _matches(run: ServedRun, query: WorkflowLogQuery, before: float | None, after: float | None) -> bool:
     created, keyword = run.simulation.created_at, (query.keyword or "")[:30].lower()
     texts = (json.dumps(run.inputs, ensure_ascii=False), json.dumps(run.outputs, ensure_ascii=False), run.user)
     return (
@@ -268,7 +268,7 @@ async def _respond(request: ApiRequest, user: str, payload: ChatRequestPayload |
     return _streaming(state, run, ends, from_worker=is_of_worker)
 
 
-def _start_turn(request: ApiRequest, user: str, payload: ChatRequestPayload | CompletionRequestPayload) -> Run:
+def _start_turn(request: ApiRequest, user: str, payload: ChatRequestPayload | CompletionRequestPayload) -> ServedRun:
     """Check what the turn brings along, store it and let it go on by itself."""
     state, definition = request.state, request.definition
     query, conversation = payload.query.replace("\x00", ""), None
@@ -290,7 +290,7 @@ def _start_turn(request: ApiRequest, user: str, payload: ChatRequestPayload | Co
 # Answers
 
 
-async def _blocking(state: ServerState, run: Run) -> Response:
+async def _blocking(state: ServerState, run: ServedRun) -> Response:
     """Answer in one piece, once the run or turn has ended or waits for a person."""
     last = None
     async with aclosing(run.follow(0)) as events:
@@ -301,7 +301,7 @@ async def _blocking(state: ServerState, run: Run) -> Response:
         return DroppedResponse()
     if last["event"] == "error":
         raise ApiError(last["status"], last["code"], last["message"])
-    if not isinstance(run.simulation, Turn):
+    if not isinstance(run.simulation, ServedTurn):
         has_ended = last["event"] in WORKFLOW.terminal_events
     elif run.status == "failed":  # other than a workflow's, which is a 200 (seen on 1.14.2)
         raise invalid_param(f"Run failed: {run.simulation.error}")
@@ -316,7 +316,7 @@ async def _blocking(state: ServerState, run: Run) -> Response:
     return whole
 
 
-def _streaming(state: ServerState, run: Run, ends: tuple[str, ...], *, from_worker: bool) -> Response:
+def _streaming(state: ServerState, run: ServedRun, ends: tuple[str, ...], *, from_worker: bool) -> Response:
     """Answer event by event, up to one of `ends`."""
     frames = event_frames(run.follow(run.faults.lost), ends, state.options.silence)
     if "silent" not in run.faults:
@@ -364,7 +364,7 @@ async def web_form(http: Request) -> Response:
         return json_response(error.body(), error.status)
 
 
-def _form(run: Run | None, token: str, body: JsonObject | None) -> Response:
+def _form(run: ServedRun | None, token: str, body: JsonObject | None) -> Response:
     """Show a form, or submit it where there is a body."""
     if run is None:
         raise not_found("Form not found")

@@ -20,7 +20,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from difygen.mock.definition import Definition, JsonObject
-from difygen.mock.engine.nodes import FAILURE, Form, NodeResult, failing_node, handled_failure, max_retries, result_of
+from difygen.mock.engine.nodes import (
+    FAILURE,
+    NodeResult,
+    ServedForm,
+    failing_node,
+    handled_failure,
+    max_retries,
+    result_of,
+)
 from difygen.mock.engine.scheduler import (
     CONTAINERS,
     SILENT,
@@ -434,14 +442,14 @@ class Simulation:
     def _ask_human(self, node: Step) -> NodeEffects:
         """Pause until the node's form is submitted or expires, and go on by the branch of its button, or of that."""
         self.has_asked = True
-        form = Form.of(node, self._pool, self.release, self.faults.expires)
+        form = ServedForm.of(node, self._pool, self.release, self.faults.expires)
         yield self.event("node_started", NodeEvents(node).started())
         if self.release.has("no-human-input"):
             self.status = "paused"
             yield Delay(math.inf)
         yield self.event("human_input_required", form.required())
         self.status = "paused"
-        answered: Form = yield Pause(form, self.event("workflow_paused", self._paused_data(form)))
+        answered: ServedForm = yield Pause(form, self.event("workflow_paused", self._paused_data(form)))
         self.status = "running"
         self.totals.steps += 1  # the node runs once more (seen before 1.13)
         yield self.event("workflow_started", self._started_data(reason="resumption"))
@@ -457,7 +465,7 @@ class Simulation:
         yield self.event("node_finished", execution.finished(result))
         return branch
 
-    def _paused_data(self, form: Form) -> JsonObject:
+    def _paused_data(self, form: ServedForm) -> JsonObject:
         reason = form.reason()
         del reason["expiration_time" if self.release.has("bare-pauses") else "display_in_ui"]
         return {

@@ -14,7 +14,7 @@ from difygen.mock.conversations import VariableRow
 from difygen.mock.definition import Definition, JsonObject, rows_of, selector_of
 from difygen.mock.engine.nodes import NodeResult
 from difygen.mock.engine.scheduler import Effects, EndText, NodeEffects, Round, Scheduler
-from difygen.mock.engine.turns import Turn
+from difygen.mock.engine.turns import ServedTurn
 from difygen.mock.engine.values import VariablePool, as_text
 from difygen.model import TemplatePiece
 from difygen.parser.dsl.graph import Step, mapping, sequence
@@ -69,7 +69,7 @@ class AnswerText(EndText):
 
 
 @dataclass
-class ChatflowTurn(Turn):
+class ChatflowTurn(ServedTurn):
     """A turn of a chatflow. `variables` are those of its conversation, by name."""
 
     _asks_after = ()  # the start node itself may speak
@@ -77,14 +77,14 @@ class ChatflowTurn(Turn):
     _speech: AnswerText = field(init=False)
 
     def __post_init__(self) -> None:
-        Turn.__post_init__(self)
+        ServedTurn.__post_init__(self)
         self._pool.put(CONVERSATION, {name: row.value for name, row in self.variables.items()}, derived=True)
         self._pool.put("sys", {"conversation_id": self.row.conversation_id}, derived=True)
         self._text = self._speech = AnswerText(self.definition, self._pool, self._scheduler)
 
     def prescribe(self, outputs: Mapping[str, Any]) -> None:
         """Let the turn answer this, or its nodes give values: `answer`, or `node.field` as templates refer to it."""
-        Turn.prescribe(self, outputs)
+        ServedTurn.prescribe(self, outputs)
         if "answer" in outputs:
             self._speech.say(str(outputs["answer"]))
 
@@ -98,7 +98,7 @@ class ChatflowTurn(Turn):
             yield self.message_end()
             self.status = "succeeded"
             return
-        yield from Turn.effects(self)
+        yield from ServedTurn.effects(self)
 
     def ends(self, status: str, error: str | None) -> Iterator[JsonObject]:
         """End the run and yield what tells so; of one that failed or was stopped that is one event since 1.13.1."""
@@ -124,11 +124,11 @@ class ChatflowTurn(Turn):
         self.outputs = {"answer": self.row.answer, "files": []}
         if status == "failed":
             self.row.status, self.row.answer, self.row.error = "error", "", f"Run failed: {error}"
-        return Turn.finish(self, status, error)
+        return ServedTurn.finish(self, status, error)
 
     def metadata(self, prompt_tokens: int, completion_tokens: int) -> JsonObject:
         """Return what an answer has beside its text: of the annotation that answered there is no word."""
-        metadata = Turn.metadata(self, prompt_tokens, completion_tokens)
+        metadata = ServedTurn.metadata(self, prompt_tokens, completion_tokens)
         return {key: value for key, value in metadata.items() if key != "annotation_reply" or value is None}
 
     def _no_times(self) -> JsonObject:
@@ -136,7 +136,7 @@ class ChatflowTurn(Turn):
 
     def answered_files(self) -> list[JsonObject] | None:
         """Return the files that the answer brings along: a list, other than in apps without a graph."""
-        return Turn.answered_files(self) or []
+        return ServedTurn.answered_files(self) or []
 
     def _chunks(self, reached: str = "") -> Iterator[JsonObject]:
         for data in self._speech.due(reached=reached):
@@ -146,7 +146,7 @@ class ChatflowTurn(Turn):
 
     def _run_node(self, node: Step, scheduler: Scheduler, round_: Round | None) -> NodeEffects:
         self._speech.held = node.id if node.type == "start" else ""
-        running, answer, execution = Turn._run_node(self, node, scheduler, round_), None, ""
+        running, answer, execution = ServedTurn._run_node(self, node, scheduler, round_), None, ""
         while True:
             try:
                 effect = running.send(answer)
@@ -181,7 +181,7 @@ class ChatflowTurn(Turn):
             return NodeResult(outputs={"answer": self._speech.text_of(node.id), "files": []}, derived=True)
         if node.type == "assigner":
             return self._assign(node)
-        return Turn._result(self, node)
+        return ServedTurn._result(self, node)
 
     def _system_in_start(self) -> JsonObject:
         return self.system | {"sys.conversation_id": self.row.conversation_id}
@@ -210,7 +210,7 @@ class ChatflowTurn(Turn):
 
     def _ask_human(self, node: Step) -> NodeEffects:
         """Pause, and keep in the message what a person is asked, and what they answered."""
-        asking, answer = Turn._ask_human(self, node), None
+        asking, answer = ServedTurn._ask_human(self, node), None
         while True:
             try:
                 effect = asking.send(answer)

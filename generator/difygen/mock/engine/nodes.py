@@ -250,7 +250,7 @@ _VALUE_TYPES = {"file": "file", "file-list": "array[file]"}
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class ServedForm:
     """What a person is asked at a human-input node, and what they answered, if they did.
 
     `is_delivered` says that it goes to the web app: no endpoint knows the token of another one. `channels` are the
@@ -275,7 +275,7 @@ class Form:
     problem: str = ""
 
     @classmethod
-    def of(cls, node: Step, pool: VariablePool, release: Release, seconds: float | None = None) -> Form:
+    def of(cls, node: Step, pool: VariablePool, release: Release, seconds: float | None = None) -> ServedForm:
         """Return the form of a node, which expires in so many seconds, else when the node says.
 
         One without buttons (an export of 1.12) gets one, so that the run can go on.
@@ -366,7 +366,7 @@ class Form:
         if self.branch or time.time() >= self.deadline:
             raise ApiError(412, "human_input_form_expired", f"This form has expired, form_id={self.id}")
 
-    def submit(self, action: str, answers: Mapping[str, Any], store: FileStore) -> Form:
+    def submit(self, action: str, answers: Mapping[str, Any], store: FileStore) -> ServedForm:
         """Return the form with answers, or refuse them: one submission, an action of the form, every input."""
         self.check_open()
         if action not in [each.get("id") for each in self.actions]:
@@ -385,7 +385,7 @@ class Form:
             return replace(self, branch=action, problem=str(problem))
         return replace(self, branch=action, answers=values)
 
-    def expire(self) -> Form:
+    def expire(self) -> ServedForm:
         """Return the form as nobody answered it."""
         return replace(self, branch=TIMEOUT)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from difygen.mock.definition import Definition, JsonObject, Selector, selector_of
-from difygen.mock.engine.nodes import Form
+from difygen.mock.engine.nodes import ServedForm
 from difygen.mock.engine.values import ITEMS, VariablePool, as_text
 from difygen.model import Edge
 from difygen.parser.dsl.graph import CONTAINER_STARTS, Step, reached
@@ -43,7 +43,7 @@ class Compute:
 class Pause:
     """The run says so, and waits until somebody submits the form, or it expires; the answer is the form as it ended."""
 
-    form: Form
+    form: ServedForm
     event: JsonObject
 
 

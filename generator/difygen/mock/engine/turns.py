@@ -28,7 +28,7 @@ _NOTHING: JsonObject = {"thought": "", "observation": "", "tool": "", "tool_labe
 
 
 @dataclass
-class Turn(Simulation):
+class ServedTurn(Simulation):
     """One turn: a run that ends with a message, which it fills as it goes."""
 
     row: MessageRow = field(kw_only=True)
@@ -122,7 +122,7 @@ class Turn(Simulation):
 
 
 @dataclass
-class FormTurn(Turn):
+class FormTurn(ServedTurn):
     """A turn of an app without a graph: a chatbot, an agent or a text generator."""
 
     _made: JsonObject = field(default_factory=dict)
