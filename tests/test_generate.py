@@ -151,6 +151,15 @@ def test_a_function_whose_method_is_inherited_is_one_of_its_module_too(client: M
         assert pickle.loads(pickle.dumps(function)) is function
 
 
+def test_the_functions_of_the_runtime_are_functions_of_the_package(client: ModuleType) -> None:
+    for name in ("configure", "as_function"):
+        function = getattr(client, name)
+        assert (function.__qualname__, function.__module__) == (name, "client")
+        assert pickle.loads(pickle.dumps(function)) is function
+        assert pydoc.render_doc(function, "Help on %s").startswith(f"Help on function {name} in module client\n")
+        assert "return" in get_type_hints(function)
+
+
 def test_an_unknown_option_is_refused_before_anything_is_sent(client: ModuleType) -> None:
     inputs = {"string": "a", "num": 1, "list": "list_a"}
     for method in ("run", "stream"):

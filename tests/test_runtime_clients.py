@@ -287,8 +287,8 @@ class TestPublicNames:
                 typing.get_type_hints(function)
 
     @pytest.mark.parametrize("name", runtime.__all__)
-    def test_classes_show_the_module_that_users_import_them_from(self, name: str) -> None:
+    def test_classes_and_functions_show_the_module_that_users_import_them_from(self, name: str) -> None:
         public = getattr(runtime, name)
-        if isinstance(public, type):
+        if isinstance(public, type | types.FunctionType):
             assert public.__module__ == "runtime"
             assert pickle.loads(pickle.dumps(public)) is public

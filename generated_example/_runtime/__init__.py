@@ -4,6 +4,8 @@ Generated modules import what they need from here; so may you. Names that start 
 underscore, and the modules behind this one, are not for use from outside.
 """
 
+from types import FunctionType as _FunctionType
+
 from ._async_client import AsyncRunLogs, AsyncRunStream, AsyncWorkflowClient
 from ._client import RunLogs, RunStream, WorkflowClient
 from ._errors import (
@@ -250,7 +252,7 @@ __all__ = [
 
 # Tracebacks, help() and pickles name them as users import them.
 for _name in __all__:
-    if isinstance(_public := globals()[_name], type):
+    if isinstance(_public := globals()[_name], (type, _FunctionType)):
         _public.__module__ = __name__.removesuffix("._runtime")
 
 # The part `chat`: what chat-type apps need beside all this, imported when a name of it is

@@ -42,6 +42,7 @@ from ._settings import ExtraHeaders, HeaderValues, Secret
 from ._transport import SyncTransport, run_now
 
 # What a `with` block enters: `Self` says the same, but jedi takes that for the base class.
+# Their names are short, so that no formatter moves `noqa` off its line.
 ClientT = TypeVar("ClientT")
 StreamT = TypeVar("StreamT", bound="EventStream[Any]")
 

@@ -42,8 +42,9 @@ from ._settings import ExtraHeaders, HeaderValues, Secret
 from ._transport import AsyncTransport
 
 # What a `with` block enters: `Self` says the same, but jedi takes that for the base class.
-AsyncClientT = TypeVar("AsyncClientT")
-AsyncStreamT = TypeVar("AsyncStreamT", bound="AsyncEventStream[Any]")
+# Their names are short, so that no formatter moves `noqa` off its line.
+AClientT = TypeVar("AClientT")
+AStreamT = TypeVar("AStreamT", bound="AsyncEventStream[Any]")
 
 
 class AsyncEventStream(Generic[EndT]):
@@ -63,7 +64,7 @@ class AsyncEventStream(Generic[EndT]):
         """The run while it goes on, for `stop()`. None before the first event."""
         return self._session.state.task_id
 
-    async def __aenter__(self: AsyncStreamT) -> AsyncStreamT:  # noqa: PYI019
+    async def __aenter__(self: AStreamT) -> AStreamT:  # noqa: PYI019
         self._managed = True
         return self
 
@@ -286,7 +287,7 @@ class AsyncAppClient:
     def _operate(self, options: ClientOptions) -> Operations[Any]:
         raise NotImplementedError
 
-    async def __aenter__(self: AsyncClientT) -> AsyncClientT:  # noqa: PYI019
+    async def __aenter__(self: AClientT) -> AClientT:  # noqa: PYI019
         return self
 
     async def __aexit__(
@@ -387,7 +388,7 @@ class AsyncAppClient:
         await self._operations.stop(task_id, user)
 
 
-class AsyncRunMethods(Generic[OutputsT, AsyncStreamT]):
+class AsyncRunMethods(Generic[OutputsT, AStreamT]):
     """What clients of workflows and of chatflows do with runs that were started before."""
 
     _operations: Operations[OutputsT]
@@ -399,7 +400,7 @@ class AsyncRunMethods(Generic[OutputsT, AsyncStreamT]):
         user: str | None = None,
         timeout: float | None = None,
         stop_on_exit: bool = False,
-    ) -> AsyncStreamT:
+    ) -> AStreamT:
         """Follow what was started before: after a pause, or by another process.
 
         Takes the run's id, or the error that ended the wait for it: a pause, a broken stream.
@@ -425,7 +426,7 @@ class AsyncRunMethods(Generic[OutputsT, AsyncStreamT]):
         user: str | None,
         timeout: float | None,
         stop_on_exit: bool,
-    ) -> AsyncStreamT:
+    ) -> AStreamT:
         raise NotImplementedError
 
     async def get_run(self, workflow_run_id: str) -> Run[OutputsT]:
