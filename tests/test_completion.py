@@ -4,7 +4,8 @@ from pathlib import Path
 
 import jedi
 import pytest
-from support.packages import CONCAT, SHARING_A_NAME, files_of, write
+from difygen.config import Options
+from support.packages import CONCAT, SHARING_A_NAME, files_of, workflow_from, write
 
 CALL = "from client import run_concat\n"
 
@@ -69,3 +70,15 @@ def test_names_of_workflows_that_share_one_are_completed(tmp_path: Path) -> None
 def test_a_client_in_a_with_block_is_completed(project: jedi.Project) -> None:
     block = "from client import ConcatClient\nwith ConcatClient() as client:\n    client."
     assert {"run", "stream", "run_inputs"} <= completed(project, block)
+
+
+@pytest.mark.parametrize("is_one_file", [False, True], ids=["a package", "a file"])
+def test_a_chat_app_beside_a_workflow_is_completed(tmp_path: Path, is_one_file: bool) -> None:
+    desk = workflow_from("name: desk\nmode: chatflow\ninputs: {order: text-input}\nvariables: {turns: integer}\n")
+    files = files_of([CONCAT, desk], Options(single_file=is_one_file))
+    project = jedi.Project(write(tmp_path, files if is_one_file else {f"client/{path}": files[path] for path in files}))
+    assert {"order=", "user="} <= completed(project, "from client import chat_desk\nchat_desk(")
+    opened = "from client import AsyncDeskClient\nasync def ask():\n    async with AsyncDeskClient() as client: "
+    assert {"chat", "stream", "conversation"} <= completed(project, f"{opened}client.")
+    run = f"{CALL}run = run_concat(string='a', num=1, list='list_a')\n"
+    assert "result" in completed(project, f"{run}run.outputs.")
