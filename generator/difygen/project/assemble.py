@@ -214,8 +214,7 @@ def _package(
         laid_out -= {FACE}  # it has to do with another choice of parts
     texts |= generate_package(exports, options, parts, made=laid_out)
     untouched = {f"{module}.py" for module in kept} | laid_out
-    files = {path: hash_bytes(text.encode()) for path, text in texts.items()}
-    files |= {path: old.files[path] for path in untouched} if old else {}
+    files = state.files_with(texts, untouched)
     lock = Lock(__version__, request.fingerprint, files, apps, join_contracts(after))
     report = replace(
         report,

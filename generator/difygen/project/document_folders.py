@@ -7,17 +7,17 @@ command names have a lock, too, so that the documents of apps that are gone go, 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from difygen import __version__
-from difygen.config import Config
+from difygen.config import Config, DocumentOptions
 from difygen.definitions import Source, origin_of
 from difygen.definitions.lockfile import Lock, LockedApp
 from difygen.definitions.reading import NamedApp, Reader
 from difygen.diagnostics import Diagnostic, Location
-from difygen.documents import DOCUMENT_TARGETS
+from difygen.documents import DOCUMENT_TARGETS, DocumentTarget
 from difygen.documents.facts import NamedDefinition, named_definition
-from difygen.files import STDIN, hash_bytes
+from difygen.files import STDIN
 from difygen.project.report import BuildPlan
 from difygen.project.request import (
     ALONE,
@@ -87,26 +87,33 @@ def _output(folder: DocumentFolder, state: OutputState, every: _Apps) -> Destina
     texts: dict[str, str] = {}
     for key, options in folder.targets.items():
         target = DOCUMENT_TARGETS[key]
-        if target.pages:
-            texts |= target.pages([every.named(name) for name in every.sources if name not in same], options)
-        if target.overview:
-            texts |= target.overview([*map(every.named, every.sources)], options)
+        changed = (every.named(name) for name in every.sources if name not in same)
+        texts |= signed_texts(target, options, changed, map(every.named, every.sources))
         if target.remarks:
             remarks = target.remarks([*map(every.named, every.sources)], options)
             every.remarks += [
                 Diagnostic("note", key, text, Location(every.sources[name].shown)) for name, text in remarks.items()
             ]
-    texts = {path: signed(text, __version__, path) for path, text in texts.items()}
     kept = {path for path in state.kept if app_of(path) in {name.rstrip("_") for name in same}} - texts.keys()
-    files = {path: hash_bytes(text.encode()) for path, text in texts.items()}
-    files |= {path: old.files[path] for path in kept} if old else {}
     apps = {
         name: one._replace(source=every.sources[name].relative_to(folder.folder), warnings=0)
         for name, one in every.locked.items()
     }
     package = package_from(folder.folder, every.request.config)
-    new = Lock(__version__, folder.fingerprint, files, apps, package=package)
+    new = Lock(__version__, folder.fingerprint, state.files_with(texts, kept), apps, package=package)
     return Destination(folder.shown, texts, kept, new, old, state.seen)
+
+
+def signed_texts(
+    target: DocumentTarget,
+    options: DocumentOptions,
+    changed: Iterable[NamedDefinition],
+    every: Iterable[NamedDefinition],
+) -> dict[str, str]:
+    """Return the files of a target, by their paths. Only apps that it asks for are taken from what is given."""
+    texts = dict(target.pages([*changed], options)) if target.pages else {}
+    texts |= target.overview([*every], options) if target.overview else {}
+    return {path: signed(text, __version__, path) for path, text in texts.items()}
 
 
 # Those that a command names
@@ -117,35 +124,34 @@ _MARK = "documents"
 
 
 def folder_of(
-    files: Mapping[str, str], apps: Sequence[NamedDefinition], output: str, key: str, config: Config
+    texts: Mapping[str, str], apps: Sequence[NamedDefinition], output: str, key: str, config: Config
 ) -> Destination:
-    """Return a folder with the files that a target makes of apps. What other targets wrote there stays.
+    """Return a folder with the files that a target made of apps. What other targets wrote there stays.
 
     Raises `PublishError` where something else was written there by difygen, or where an app would go though its
     definition is still there.
     """
     folder, endings = os.path.abspath(output), DOCUMENT_TARGETS[key].endings
-    old, seen = read_own_lock(output, force=config.force)
+    state = OutputState(*read_own_lock(output, force=config.force))
+    old = state.lock
     if old:
         _refuse_others(output, old)
-    texts = {path: signed(text, __version__, path) for path, text in files.items()}
     locked = {}
     for each in apps:
         about = each.definition.workflow
         source = Source(STDIN if about.source == STDIN else os.path.abspath(about.source), about.source)
         path, origin = source.relative_to(folder), origin_of(source, folder, config.folder)
         locked[each.name] = LockedApp(path, origin, each.source_hash, about.name, about.mode)
-    others = {path: digest for path, digest in old.files.items() if not path.endswith(endings)} if old else {}
+    others = {path for path in old.files if not path.endswith(endings)} if old else set()
     if old and not config.prune:
-        ours = {app_of(path) for path in old.files.keys() - others.keys()}
+        ours = {app_of(path) for path in old.files.keys() - others}
         before = {name: one for name, one in old.apps.items() if name.rstrip("_") in ours}
         if problem := left_out(output, "documents of", folder, before, locked):
             raise PublishError(problem)
     theirs = {*map(app_of, others)}
     elsewhere = {name: one for name, one in old.apps.items() if name.rstrip("_") in theirs} if old else {}
-    hashes = {path: hash_bytes(text.encode()) for path, text in texts.items()}
-    new = Lock(__version__, _MARK, others | hashes, elsewhere | locked, package=ALONE)
-    return Destination(output, texts, others.keys(), new, old, seen)
+    new = Lock(__version__, _MARK, state.files_with(texts, others), elsewhere | locked, package=ALONE)
+    return Destination(output, texts, others, new, old, state.seen)
 
 
 def _refuse_others(output: str, old: Lock) -> None:

@@ -22,22 +22,20 @@ from difygen.config import (
     ToolsOptions,
 )
 from difygen.console import FAILED, OK, SEE_HELP, WRONG, UsageProblem, echo, say, say_error
-from difygen.definitions.lockfile import LOCK_NAME
 from difygen.definitions.reading import load_definitions
 from difygen.diagnostics import Diagnostic, Location, has_errors
-from difygen.documents import loose_tools, openapi_files, tools_files
+from difygen.documents import DOCUMENT_TARGETS, loose_tools, openapi_files, tools_files
 from difygen.documents.facts import NamedDefinition, named_definition
-from difygen.documents.pages import app_pages, index_pages
+from difygen.documents.pages import app_pages
 from difygen.project.build import build
-from difygen.project.check import run_check
-from difygen.project.document_folders import folder_of
-from difygen.project.report import progress_bar, show_report
-from difygen.project.request import documents_for
+from difygen.project.check import CheckedOutput, run_check
+from difygen.project.document_folders import folder_of, signed_texts
+from difygen.project.report import progress_bar, show_report, summary_line
+from difygen.project.request import DocumentOptionsT, documents_for
 from difygen.publish import (
     Destination,
     PublishError,
     SupersededError,
-    path_in,
     publish,
     signed,
     survey_output,
@@ -69,10 +67,7 @@ def run_docs(
 
     Returns what `run_openapi` does.
     """
-    options = config.documents.get("docs") or DocsOptions()
-    assert isinstance(options, DocsOptions)
-    chosen = {"language": language, "formats": formats, "base_url": _address(base_url)}
-    options = replace(options, **{key: value for key, value in chosen.items() if value})
+    options = _options(config, "docs", DocsOptions(), language=language, formats=formats, base_url=_address(base_url))
     if run.output is None and options.output and config.with_documents:
         return run_target(config, run, "docs", options)
     apps = load_named(config, run.output)
@@ -83,7 +78,14 @@ def run_docs(
     if run.output in (None, "-") or ending in _PAGES:
         options = replace(options, formats=(_PAGES.get(ending) or options.formats[0],))
         return write_file(app_pages(apps, options), run, "docs")
-    return write_folder({**app_pages(apps, options), **index_pages(apps, options)}, apps, run, "docs", config)
+    return write_folder(apps, options, run, "docs", config)
+
+
+def _options(config: Config, key: str, usual: DocumentOptionsT, **chosen: object) -> DocumentOptionsT:
+    """Return how documents of a target are to be: as is chosen, else as the settings say, else as usual."""
+    options = config.documents.get(key) or usual
+    assert isinstance(options, type(usual))
+    return replace(options, **{name: value for name, value in chosen.items() if value})
 
 
 def _address(base_url: str | None) -> str | None:
@@ -104,10 +106,7 @@ def run_openapi(
     Returns 0; 1 if a file is in the way, or not what it should be with `check`; 2 if a definition or the arguments are
     wrong.
     """
-    options = config.documents.get("openapi") or OpenApiOptions()
-    assert isinstance(options, OpenApiOptions)
-    chosen = {"version": version, "format": style, "base_url": _address(base_url)}
-    options = replace(options, **{key: value for key, value in chosen.items() if value is not None})
+    options = _options(config, "openapi", OpenApiOptions(), version=version, format=style, base_url=_address(base_url))
     if run.output is None and options.output and config.with_documents:
         return run_target(config, run, "openapi", options)
     apps = load_named(config, run.output)
@@ -116,10 +115,9 @@ def run_openapi(
     ending = os.path.splitext(run.output or "")[1]
     if style is None and ending in _ENDINGS:
         options = replace(options, format=_ENDINGS[ending])
-    files = openapi_files(apps, options)
     if run.output in (None, "-") or ending in _ENDINGS:
-        return write_file(files, run, "openapi")
-    return write_folder(files, apps, run, "openapi", config)
+        return write_file(openapi_files(apps, options), run, "openapi")
+    return write_folder(apps, options, run, "openapi", config)
 
 
 def run_tools(config: Config, run: DocumentRun, *, form: ToolForm | None, is_strict: bool) -> int:
@@ -127,9 +125,7 @@ def run_tools(config: Config, run: DocumentRun, *, form: ToolForm | None, is_str
 
     Returns 0, or 2 if a definition or a setting is wrong; 1 if a file is in the way, or not what it should be.
     """
-    options = config.documents.get("tools") or ToolsOptions()
-    assert isinstance(options, ToolsOptions)
-    options = replace(options, strict=True) if is_strict else options
+    options = _options(config, "tools", ToolsOptions(), strict=is_strict)
     if form is None:
         if not (options.output and config.with_documents):
             problem = "Whose tools are they to be? Add --for, or `tools` to the settings, without a SOURCE."
@@ -188,7 +184,7 @@ def write_file(files: Mapping[str, str], run: DocumentRun, command: str) -> int:
 
 
 def write_folder(
-    files: Mapping[str, str], apps: Sequence[NamedDefinition], run: DocumentRun, key: str, config: Config
+    apps: Sequence[NamedDefinition], options: DocumentOptions, run: DocumentRun, key: str, config: Config
 ) -> int:
     """Make the documents of one target in a folder what the apps give, all of them or none, and remove no others.
 
@@ -196,7 +192,8 @@ def write_folder(
     """
     output = os.path.normpath(run.output or "")
     config = replace(config, force=run.force, prune=run.prune)
-    return _finish(lambda: folder_of(files, apps, output, key, config), run, key)
+    texts = signed_texts(DOCUMENT_TARGETS[key], options, changed=apps, every=apps)
+    return _finish(lambda: folder_of(texts, apps, output, key, config), run, key)
 
 
 def _finish(plan: Callable[[], Destination], run: DocumentRun, command: str) -> int:
@@ -212,20 +209,17 @@ def _finish(plan: Callable[[], Destination], run: DocumentRun, command: str) -> 
         except PublishError as problem:
             say_error(str(problem))
             return FAILED
-        written, removed = len(found.missing) + len(found.changed), len(found.stale)
-        numbers = ((written, "written"), (removed, "removed"))
-        done = ", ".join(f"{number:,} {what}" for number, what in numbers if number)
-        nothing = f"nothing changed but {LOCK_NAME}" if found.lock else "nothing changed"
-        echo(f"{output.path}: {count(len(output.texts), 'document')}; files: {done or nothing}")
+        written, documents = len(found.missing) + len(found.changed), count(len(output.texts), "document")
+        echo(summary_line(output.path, documents, written, len(found.stale), lock=found.lock))
         return OK
 
 
 def _compare(output: Destination, command: str) -> int:
     """Tell which files of an output are not what they should be."""
-    found = survey_output(output)
-    others = {one.path for one in found.refused} - {*found.missing, *found.changed, *found.stale}
-    for path in sorted((*found.missing, *found.changed, *others)):
-        say_error(f"{path_in(output.path, path)} is not what its definition gives; run difygen {command} again.")
-    for path in found.stale:
-        say_error(f"{path_in(output.path, path)} is no longer given by any definition; run difygen {command} again.")
-    return OK if found.is_clean else FAILED
+    found = sorted(
+        CheckedOutput(output, survey_output(output)).differences(), key=lambda one: (one.state == "EXTRA", one.path)
+    )
+    for one in found:
+        what = "no longer given by any definition" if one.state == "EXTRA" else "not what its definition gives"
+        say_error(f"{one.path} is {what}; run difygen {command} again.")
+    return FAILED if found else OK

@@ -189,15 +189,21 @@ def _all_written(folder: BuildReport | WrittenFolder) -> list[str]:
 
 def _summary(folder: BuildReport | WrittenFolder) -> str:
     """Say in one line where, how many apps of which kind or documents, what happened to the files."""
-    numbers = ((len(folder.written), "written"), (len(folder.removed), "removed"), (folder.unchanged, "unchanged"))
-    done = ", ".join(f"{number:,} {what}" for number, what in numbers if number)
-    nothing = f"nothing changed but {LOCK_NAME}" if folder.lock else "nothing changed"
-    files = done if folder.written or folder.removed else nothing
     if isinstance(folder, BuildReport):
         what = folder.runtime or count_each(folder.kinds) or count(0, "app")
     else:
         what = count(len(folder.written) + folder.unchanged, "document")
-    return f"{folder.output}: {what}; files: {files}"
+    return summary_line(
+        folder.output, what, len(folder.written), len(folder.removed), folder.unchanged, lock=folder.lock
+    )
+
+
+def summary_line(output: str, what: str, written: int, removed: int, unchanged: int = 0, *, lock: bool) -> str:
+    """Say in one line what an output is and how many of its files were written; `lock` is whether that was, too."""
+    numbers = ((written, "written"), (removed, "removed"), (unchanged, "unchanged"))
+    done = ", ".join(f"{number:,} {word}" for number, word in numbers if number)
+    nothing = f"nothing changed but {LOCK_NAME}" if lock else "nothing changed"
+    return f"{output}: {what}; files: {done if written or removed else nothing}"
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from difygen import __version__
@@ -78,6 +78,11 @@ class OutputState(Record):
     seen: bytes = b""
     kept: Collection[str] = ()
     unchanged: Mapping[str, str] = NOTHING
+
+    def files_with(self, texts: Mapping[str, str], kept: Iterable[str]) -> dict[str, str]:
+        """Return the hashes of files that the next lock is to have: of new texts, and as before of what is kept."""
+        files = {path: hash_bytes(text.encode()) for path, text in texts.items()}
+        return files | ({path: self.lock.files[path] for path in kept} if self.lock else {})
 
     def is_whole(self, apps: int) -> bool:
         """Check whether everything is as it is to be, of so many apps."""
