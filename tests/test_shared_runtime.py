@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.processes import DIFYGEN, importing
 from support.projects import CONCAT, REPORT, Project, difygen
 
 RUNTIME = "our/dify_runtime"
@@ -69,6 +70,15 @@ def test_what_is_generated_passes_the_tools(project: Project) -> None:
             [sys.executable, "-m", *tool, "clients", "client.py", "our"], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_runs_at_once_write_one_runtime_and_all_succeed(project: Project) -> None:
+    """One that another run comes before finds nothing left to do."""
+    command = [*DIFYGEN, "runtime", "-q", "-o", "shared"]
+    for _ in range(2):
+        runs = [subprocess.Popen(command, env=importing(), stderr=subprocess.PIPE, text=True) for _ in range(4)]
+        assert [(run.communicate()[1], run.returncode) for run in runs] == [("", 0)] * 4
+    assert difygen("runtime", "-o", "shared").out.endswith("files: nothing changed\n")
 
 
 def test_the_setting_says_where_the_runtime_goes(project: Project) -> None:

@@ -6,7 +6,8 @@
     publish    `BuildPlan` to files: nothing is written unless everything can be
 
 An output is the package, or a folder of documents: a `Destination`. Everything else that generates goes the same way:
-`check` compares in place of publishing, `watch` does it again and again, `documents` leaves the package out.
+`check` compares in place of publishing, `watch` does it again and again, `documents` leaves the package out, unless a
+SOURCE or an output is named. Such a folder belongs to no project: what other targets have there is not of this run.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from difygen.project.request import (
     what_it_holds,
     wrong_place,
 )
-from difygen.publish import Destination, PublishError, SupersededError, Survey, publish, read_own_lock
+from difygen.publish import Destination, PublishError, Survey, publish, read_own_lock, until_settled
 from difygen.record import replace
 
 
@@ -58,13 +59,10 @@ def build(config: Config, *, progress: Progress | None = None, stdin: bytes = b"
     request, problems = resolve(config, trusting=not config.force, stdin=stdin, progress=progress, only=only)
     if problems:
         return BuildReport(request.shown, diagnostics=tuple(problems))
-    while True:
-        try:
-            return _write(request)
-        except SupersededError:  # by another run, just now: look again at what it left
-            continue
-        except PublishError as error:
-            return BuildReport(request.shown, problem=str(error))
+    try:
+        return until_settled(lambda: _write(request))
+    except PublishError as error:
+        return BuildReport(request.shown, problem=str(error))
 
 
 def _write(request: Request) -> BuildReport:
@@ -186,12 +184,16 @@ def build_runtime(folder: str, config: Config) -> BuildReport:
     report = BuildReport(folder, runtime=f"the runtime of difygen {__version__}", diagnostics=warnings)
     texts = generate_runtime(config.options)
     new = Lock(__version__, RUNTIME_MARK, {path: hash_bytes(text.encode()) for path, text in texts.items()})
-    try:
+
+    def write() -> BuildReport:
         old, seen = read_own_lock(folder, force=config.force)
         if old and old.options != RUNTIME_MARK:
             hint = "nothing was written; choose a folder of its own for the runtime"
             raise PublishError(f"{folder} holds {what_it_holds(old)}\n{hint}")
         output = Destination(folder, texts, lock=new, old=old, seen=seen)
         return reported(report, [output], publish(output, force=config.force))
+
+    try:
+        return until_settled(write)
     except PublishError as error:
         return replace(report, problem=str(error))

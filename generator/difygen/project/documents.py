@@ -1,7 +1,8 @@
 """`difygen docs`, `openapi` and `tools`: documents alone, as the settings say, or of a SOURCE and to where it is said.
 
 Without a SOURCE and an output they go the way of `build`, for one target. Else they are the files of a folder, which
-has a lock of its own, or one file that stands by itself, or are printed.
+has a lock of its own, keeps what other targets have there and loses no app that was left out, or one file that stands
+by itself, or are printed.
 """
 
 from __future__ import annotations
@@ -32,14 +33,7 @@ from difygen.project.check import CheckedOutput, run_check
 from difygen.project.document_folders import folder_of, signed_texts
 from difygen.project.report import progress_bar, show_report, summary_line
 from difygen.project.request import DocumentOptionsT, documents_for
-from difygen.publish import (
-    Destination,
-    PublishError,
-    SupersededError,
-    publish,
-    signed,
-    survey_output,
-)
+from difygen.publish import Destination, PublishError, publish, signed, survey_output, until_settled
 from difygen.record import replace
 from difygen.wording import count
 
@@ -198,20 +192,18 @@ def write_folder(
 
 def _finish(plan: Callable[[], Destination], run: DocumentRun, command: str) -> int:
     """Write what is planned, or compare with it, and say what came of it."""
-    while True:
-        try:
-            output = plan()
-            if run.check:
-                return _compare(output, command)
-            (found,) = publish(output, force=run.force)
-        except SupersededError:  # by another run, just now: look again at what it left
-            continue
-        except PublishError as problem:
-            say_error(str(problem))
-            return FAILED
-        written, documents = len(found.missing) + len(found.changed), count(len(output.texts), "document")
-        echo(summary_line(output.path, documents, written, len(found.stale), lock=found.lock))
-        return OK
+    try:
+        return until_settled(lambda: _compare(plan(), command) if run.check else _publish(plan(), force=run.force))
+    except PublishError as problem:
+        say_error(str(problem))
+        return FAILED
+
+
+def _publish(output: Destination, *, force: bool) -> int:
+    (found,) = publish(output, force=force)
+    written, documents = len(found.missing) + len(found.changed), count(len(output.texts), "document")
+    echo(summary_line(output.path, documents, written, len(found.stale), lock=found.lock))
+    return OK
 
 
 def _compare(output: Destination, command: str) -> int:

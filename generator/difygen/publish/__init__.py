@@ -11,10 +11,10 @@ other_runs   those at work are waited for, what killed ones left behind is remov
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from errno import EFBIG
 from stat import S_ISDIR, S_ISLNK, S_ISREG
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from difygen.definitions.lockfile import LOCK_NAME, Lock, LockError, format_lock, is_inside, read_lock
 from difygen.files import hash_bytes, read_file, unix_lines
@@ -23,6 +23,8 @@ from difygen.record import NOTHING, Record, replace
 
 if TYPE_CHECKING:
     from difygen.publish.stages import Delta
+
+ResultT = TypeVar("ResultT")
 
 EDITED = "was edited by hand"
 FOREIGN = "was not written by difygen"
@@ -143,6 +145,18 @@ def read_own_lock(folder: str, *, force: bool) -> tuple[Lock | None, bytes]:
         raise PublishError(f"{path} cannot be used: {error}\nnothing was written; {hint}") from error
     except OSError as error:
         raise PublishError(f"cannot read {folder}: {error.strerror}") from error
+
+
+def until_settled(attempt: Callable[[], ResultT]) -> ResultT:
+    """Return what comes of an attempt to look at outputs and to publish them.
+
+    Where another run came in between, it is made again and looks at what that left.
+    """
+    while True:
+        try:
+            return attempt()
+        except SupersededError:
+            continue
 
 
 def survey(folder: str, texts: Mapping[str, str], kept: Collection[str], lock: Lock | None) -> Survey:
