@@ -474,9 +474,7 @@ def key_positions(text: str) -> dict[Path, int]:
     found: dict[Path, int] = {}
     table: Path = ()
     path: Path = ()
-    opened: list[tuple[Path, int | None]] = (
-        []
-    )  # what is around: lists, with the number of their item, and inline tables
+    opened: list[tuple[Path, int | None]] = []  # lists that are around, with the number of an item; inline tables
     in_key = True
     for match in re.finditer(_TOKEN, text, re.DOTALL):
         token = match.group()
