@@ -43,6 +43,7 @@ from jsonschema import Draft202012Validator
 from markdown_it import MarkdownIt
 from runtime._protocol import SETTLED
 from support import CHAT_LAB, NEWEST, ROOT, TESTS
+from support.examples import examples
 from support.hostile import PAYLOADS, TEXTS, WORKFLOWS
 from support.packages import python
 from support.projects import difygen
@@ -580,7 +581,7 @@ def test_pages_of_any_definition_are_strict_and_without_html(app: App) -> None:
         assert rows
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(words=ANY)
 def test_a_text_in_markdown_reads_as_itself(words: str) -> None:
     line = f"| {escaped(words)} |\n| --- |\n"
@@ -617,7 +618,7 @@ def graphs(draw_: st.DrawFn) -> Graph:
     return Graph(steps, [Edge(source=one, target=other, handle=draw_(ANY)) for one, other in pairs])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(graph=graphs())
 def test_drawings_never_overlap_and_hold_every_step_of_a_level(graph: Graph) -> None:
     drawing = draw(graph)

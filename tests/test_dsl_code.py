@@ -13,6 +13,7 @@ import pytest
 from difygen.parser.dsl.code import returned
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 
 # expressions over the arguments a (a text), n (a number) and items (a list, maybe with None in it), and how sure
 # they are: 0 maybe None, 1 a value, 2 a value whose members are values
@@ -194,7 +195,7 @@ def test_strange_escapes_are_nobodys_warning() -> None:
     assert level("def main():\n    return {'x': '\\d'}\n") == 2
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.text(max_size=60), st.sampled_from(BODIES))
 def test_no_text_breaks_the_reading(garbage: str, body: tuple[str, int]) -> None:
     place = len(garbage) * 7 % (len(body[0]) + 1)

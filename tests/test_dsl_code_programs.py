@@ -13,6 +13,7 @@ from difygen.model import ArrayOf, ObjectOf, Primitive, Property, UnionOf
 from difygen.parser.dsl.code import Parameter, returned
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 from support.shapes import check_shape
 
 NAMES = st.sampled_from(["a", "n", "items", "obj", "x", "y", "z", "d"])
@@ -188,7 +189,7 @@ def check_program(text: str, parameters: tuple[Parameter, ...] | None) -> int:
     return checked
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(PROGRAMS)
 def test_what_is_sure_is_so_in_every_run(text: str) -> None:
     check_program(text, PARAMETERS)

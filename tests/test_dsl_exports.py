@@ -31,6 +31,7 @@ from support.dsl_files import (
     template,
     variable,
 )
+from support.examples import examples
 
 EXPORTS = sorted(LAB.glob("*.yml"))
 DEMO = chain(start(variable("text")), template("t"), end(out=["t", "output"]))
@@ -132,7 +133,7 @@ def _places(value: Any) -> list[tuple[Any, Any]]:
 PARSED = [yaml.safe_load(path.read_text("utf-8")) for path in EXPORTS]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(300), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(broken())
 def test_broken_exports_get_an_answer(definition: dict[str, Any]) -> None:
     found = reading(definition)

@@ -17,6 +17,7 @@ from difygen.parser.dsl import runs as played
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.dsl_files import code, end, export, if_else, node, outputs, reading, start, template, variable, workflow
+from support.examples import examples
 from support.sentences import Statement, World, statement
 
 SURE = 'def main():\n    return {"x": "a"}\n'
@@ -179,7 +180,7 @@ def missing(plan: Plan) -> dict[str, bool]:
     return {name: any(run.get(name) is None for run in every) for name in names}
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(plans())
 def test_outputs_are_optional_exactly_if_a_run_misses_them(plan: Plan) -> None:
     read = outputs(definition(plan))
@@ -215,7 +216,7 @@ def said(reason: str) -> tuple[Statement | None, bool]:
     return statement(first), is_whole
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(plans())
 def test_reasons_are_true_of_exactly_the_runs_that_miss_the_output(plan: Plan) -> None:
     every = list(runs(plan))
@@ -229,7 +230,7 @@ def test_reasons_are_true_of_exactly_the_runs_that_miss_the_output(plan: Plan) -
             assert found(world(choices)) is there or (not is_whole and not there), (output.reason, choices)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(plans())
 def test_reasons_say_nothing_that_could_be_left_out(plan: Plan) -> None:
     every = [world(choices) for choices, _ in runs(plan)]
@@ -239,7 +240,7 @@ def test_reasons_say_nothing_that_could_be_left_out(plan: Plan) -> None:
             assert any(shorter(each) is not found(each) for each in every), output.reason
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(plans(), st.sampled_from([1, 3]))
 def test_too_many_runs_make_outputs_less_certain_and_never_more(plan: Plan, limit: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
@@ -294,7 +295,7 @@ def answered(plan: Plan) -> list[tuple[dict[int, str], set[int]]]:
     return found
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(plans())
 def test_answers_have_a_reason_exactly_if_a_turn_does_not_come_to_them(plan: Plan) -> None:
     answers = {each.node: each for each in workflow(chatflow(plan)).answers}
@@ -309,7 +310,7 @@ def test_answers_have_a_reason_exactly_if_a_turn_does_not_come_to_them(plan: Pla
     assert len(silent) == sum(all(step not in came for _, came in every) for step in ends)
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(plans())
 def test_reasons_of_answers_are_true(plan: Plan) -> None:
     every = answered(plan)
@@ -320,7 +321,7 @@ def test_reasons_of_answers_are_true(plan: Plan) -> None:
             assert found(world(choices)) is (int(answer.node[1:]) in came), (answer.reason, choices)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(plans())
 def test_answers_say_their_pieces_in_order(plan: Plan) -> None:
     for answer in workflow(chatflow(plan)).answers:

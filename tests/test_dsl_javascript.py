@@ -12,6 +12,7 @@ from difygen.model import ArrayOf, ObjectOf, Primitive, Property, UnionOf
 from difygen.parser.dsl.code import Parameter, returned
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 from support.shapes import check_shape
 
 NODE = shutil.which("node")
@@ -169,7 +170,7 @@ def test_what_cannot_be_judged_is_not_sure(text: str) -> None:
     assert level(text) == 0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.text(max_size=60), st.sampled_from(CASES), st.integers(0, 200))
 def test_no_text_breaks_the_reading(garbage: str, case: tuple[str, int], place: int) -> None:
     text = program(case[0])

@@ -20,6 +20,7 @@ from runtime import DifyError, Run, RunPausedError, _payloads
 from runtime._http import httpx
 from runtime._payloads import Record
 from support.concat_client import ConcatClient
+from support.examples import examples
 from support.fault_events import FORM, PAUSED, RUN_ID, blocking, detail, event
 
 DEEP: Any = []
@@ -146,7 +147,7 @@ CALLS: dict[str, tuple[Any, Callable[[ConcatClient], object]]] = {
 
 @pytest.mark.parametrize("name", CALLS)
 @given(data=st.data())
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 def test_any_body(name: str, data: st.DataObject) -> None:
     good, call = CALLS[name]
     body = body_of(data.draw(changed(good)))
@@ -156,7 +157,7 @@ def test_any_body(name: str, data: st.DataObject) -> None:
 
 @given(payload=changed(ERROR), status=st.sampled_from([301, 400, 404, 429, 500]), header=st.sampled_from(HEADERS))
 @example(ERROR, 302, "location")
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_any_error(payload: Any, status: int, header: str) -> None:
     for value in ("http://[", "http://a:99999999/", "\xe4\x80", "nan", "-1", ""):
         headers = {header: value.encode("latin-1")}
@@ -165,7 +166,7 @@ def test_any_error(payload: Any, status: int, header: str) -> None:
 
 
 @given(payload=st.sampled_from(EVENTS).flatmap(changed), stored=changed(detail()), again=st.booleans())
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 def test_any_event(payload: Any, stored: Any, again: bool) -> None:
     """In a stream that breaks off, and is taken up again or is not: then the stored run is read."""
     stream = b"id: \xc3\xa4\x01\n" + b"data: " + body_of(payload) + b"\n\n"
@@ -188,7 +189,7 @@ def test_any_event(payload: Any, stored: Any, again: bool) -> None:
 @example({**FILE, "filename": "n" * 400 + ".txt"}, "")
 @example({**FILE, "url": "\ud800"}, "")
 @example({**FILE, "url": "http://["}, "")
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 def test_any_file(file: Any, location: str) -> None:
     def handle(request: Any) -> Any:
         if request.method == "POST":

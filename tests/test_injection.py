@@ -23,6 +23,7 @@ from difygen.naming import Identifier, class_name
 from difygen.wording import visible
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.examples import examples
 from support.hostile import SENDABLE, TEXTS, WORKFLOWS, payload_workflow
 
 CALLED = frozenset({"Field", "FileRules", "as_function", "ConfigDict", "with_config", "TypedDict", "WorkflowInfo"})
@@ -209,7 +210,7 @@ def literals(hint: object) -> set[object]:
     return set().union(*map(literals, get_args(hint))) if get_args(hint) else set()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(WORKFLOWS)
 def test_an_imported_module_has_the_names_options_and_defaults_of_the_definition(workflow: App) -> None:
     generated = generate([workflow], Options())

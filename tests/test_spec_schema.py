@@ -17,6 +17,7 @@ from difygen.types import ARRAY_WORDS, SIMPLE_WORDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support import ROOT, TESTS
+from support.examples import examples
 
 SPECS = ROOT / "specs"
 SCHEMA = json.loads((SPECS / "difygen.schema.json").read_text(encoding="utf-8"))
@@ -204,7 +205,7 @@ def damaged_specs(draw: st.DrawFn) -> Json:
     return spec
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(damaged_specs())
 def test_the_reader_and_the_schema_agree(spec: Json) -> None:
     reading = read(json.dumps(spec).encode(), "spec.json")

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from runtime import _protocol
 from support.chat_clients import AsyncChat, Chat
 from support.concat_client import AsyncConcatClient, ConcatClient
+from support.examples import examples
 from support.servers import Connection, Handler, Request, Server, authority, unused_port
 
 KEY = "app-SecretThatMustNotLeak"
@@ -528,7 +529,7 @@ def test_whatever_a_gateway_answers_is_an_error_of_ours_without_the_key(monkeypa
     monkeypatch.setattr(_protocol, "FIRST_BACKOFF", 0.001)
 
     @given(STATUSES, HEADERS, BODIES, st.sampled_from(sorted(CALLERS)))
-    @settings(max_examples=60)
+    @settings(max_examples=examples(60))
     def check(status: int, headers: dict[str, str], body: bytes, name: str) -> None:
         gateway.routes = plain(status, b"" if status in (204, 304) else body, headers)
         gateway.requests.clear()
