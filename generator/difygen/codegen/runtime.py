@@ -41,16 +41,20 @@ def parts_for(modes: Iterable[str]) -> frozenset[str]:
 @cache
 def runtime_files(parts: frozenset[str] = ALL_PARTS) -> dict[str, str]:
     """Return the files of the runtime's core and of some parts, by their paths in a generated package."""
-    files: dict[str, str] = {}
-    for prefix in ("", *(f"{part}/" for part in sorted(parts))):
-        folder = os.path.join(templates_folder(), "runtime", prefix)
-        for name in sorted(os.listdir(folder)):
-            if name.endswith(".py"):
-                files[f"_runtime/{prefix}{name}"] = unix_lines(read_file(os.path.join(folder, name))).decode()
+    files = dict(_files_below(""))
+    for part in sorted(parts):
+        files |= _files_below(f"{part}/")
     core, *sections = _SECTION.split(files[FACE])
     kept = [text for part, text in zip(sections[::2], sections[1::2], strict=True) if part in parts]
     files[FACE] = "\n".join([core, *kept])
     return files
+
+
+@cache
+def _files_below(prefix: str) -> dict[str, str]:
+    folder = os.path.join(templates_folder(), "runtime", prefix)
+    names = [name for name in sorted(os.listdir(folder)) if name.endswith(".py")]
+    return {f"_runtime/{prefix}{name}": unix_lines(read_file(os.path.join(folder, name))).decode() for name in names}
 
 
 @cache
