@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 import runtime
 from difygen.codegen import package
+from difygen.codegen.annotations import ModelPlan
 from difygen.codegen.package import generate
 from difygen.codegen.runtime import exported_names, runtime_names
 from difygen.config import Options
@@ -86,9 +87,9 @@ def members_of_records(name: str, value: object) -> dict[str, list[str]]:
         return {path: found for each in value for path, found in members_of_records(name, each).items()}
     fields = [*value._members] if isinstance(value, Record) else getattr(value, "_fields", ())
     found = {name: list(fields)} if fields else {}
-    if name == "models":
-        found |= members_of_records("models[].fields", value.fields)  # type: ignore[attr-defined]  # a ModelPlan
-        found |= members_of_records("models[].member", value.member)  # type: ignore[attr-defined]
+    if isinstance(value, ModelPlan):
+        found |= members_of_records("models[].fields", value.fields)
+        found |= members_of_records("models[].member", value.member)
     return found
 
 

@@ -109,15 +109,9 @@ def accepts(wide: Type, narrow: Type) -> bool:
             return any(accepts(member, narrow) for member in members)
         case ArrayOf(item), ArrayOf(other):
             return accepts(item, other)
-        case OneOf(values), OneOf(others):
-            return set(others) <= set(values)
-        case Primitive.STRING, OneOf():
-            return True
-        case Primitive.NUMBER, Primitive.INTEGER:
-            return True
         case ObjectOf(), ObjectOf() if is_model(wide) and is_model(narrow):
             return _accepts_object(wide, narrow)
-    return False
+    return _holds(wide, narrow)
 
 
 def _accepts_object(wide: ObjectOf, narrow: ObjectOf) -> bool:
@@ -140,14 +134,18 @@ def fits(old: Type, new: Type) -> bool:
             return _keeps_classes(old, new) and any(fits(member, new) for member in members)
         case ArrayOf(item), ArrayOf(other):
             return _same_items(item, other)
-        case OneOf(values), OneOf(others):
-            return set(others) <= set(values)
-        case Primitive.STRING, OneOf():
-            return True
-        case Primitive.NUMBER, Primitive.INTEGER:
-            return True
         case ObjectOf(), ObjectOf() if is_model(old) and is_model(new):
             return _fits_object(old, new)
+    return _holds(old, new)
+
+
+def _holds(wide: Type, narrow: Type) -> bool:
+    """Check whether all values of a type, which is composed of no others, are among those of another one."""
+    match wide, narrow:
+        case OneOf(values), OneOf(others):
+            return set(others) <= set(values)
+        case (Primitive.STRING, OneOf()) | (Primitive.NUMBER, Primitive.INTEGER):
+            return True
     return False
 
 
